@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies + [arguments, "ToolSupport"], swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport", nioCore], swiftSettings: settings)
+}
+
+func system(_ name: String, pkgConfig: String, debian: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
+}
+
+let package = Package(
+    name: "mitm",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    // Bottom-up, in the order of the layers: a target depends only on what stands above it in this list.
+    targets: [
+        // 0: the C libraries
+        system("COpenSSL", pkgConfig: "openssl", debian: "libssl-dev"),
+        system("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+        system("CLZ4", pkgConfig: "liblz4", debian: "liblz4-dev"),
+        system("CBrotli", pkgConfig: "libbrotlidec", debian: "libbrotli-dev"),
+        system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
+        system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
+        // 1: values
+        module("HTTPSemantics", [nioCore]),
+        module("FlowModel", ["HTTPSemantics", nioCore]),
+        // 2: one protocol each, bytes in, events out
+        module("HTTP1Codec", ["HTTPSemantics", nioCore]),
+        module("TLSEngine", ["COpenSSL", nioCore]),
+        module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
+        // 3: sessions; the flow file and what is asked of it
+        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "TLSEngine", nioCore]),
+        module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
+        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
+        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
+        // 4: sockets, and what the tools share
+        module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore, arguments, yams]),
+        // 5: the tools
+        tool("mitm-record", ["ProxyCore", "ProxyTransport", "TLSEngine", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        // tests
+        .target(
+            name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("HTTPSemanticsTests", ["HTTPSemantics"]),
+        tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
+        tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
+        tests("TLSEngineTests", ["TLSEngine"]),
+        tests("ContentCodingTests", ["ContentCoding"]),
+        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine"]),
+        tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),
+        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("EndToEndTests", []),
+    ]
+)
+
+// While modules are built side by side, a checkout may hold only some of them.
+import Foundation
+let root = Context.packageDirectory
+func exists(_ target: Target) -> Bool {
+    FileManager.default.fileExists(atPath: "\(root)/\(target.path ?? (target.type == .test ? "Tests/" : "Sources/") + target.name)")
+}
+package.targets.removeAll { !exists($0) }
+let known = Set(package.targets.map(\.name))
+for target in package.targets {
+    target.dependencies.removeAll { if case .byNameItem(let name, _) = $0 { !known.contains(name) } else { false } }
+}

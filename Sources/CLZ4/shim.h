@@ -1,0 +1,5 @@
+// LZ4: frames of the flow file.
+#pragma once
+#include <lz4.h>
+#include <lz4frame.h>
+#include <lz4hc.h>

@@ -1,0 +1,3 @@
+// zlib: inflate and deflate for content codings.
+#pragma once
+#include <zlib.h>

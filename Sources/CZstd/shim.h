@@ -1,0 +1,3 @@
+// Zstandard: content coding zstd.
+#pragma once
+#include <zstd.h>

@@ -1,0 +1,176 @@
+// A recorded flow as a whole: what every reader of recordings works with. Heads and facts are in memory; what follows the heads
+// (bodies, messages, stream data) may stand in a file and is fetched piece by piece, so a flow is small whatever it carried.
+
+import HTTPSemantics
+import NIOCore
+
+/// A recorded session: one HTTP exchange (with the WebSocket conversation it opened), one TCP stream, one failed TLS connection.
+package struct Flow: Sendable {
+    package var id: FlowID
+    package var kind: FlowKind
+    package var state: FlowState
+    package var started: Timestamp
+    /// nil when the recording stops before the flow ends.
+    package var ended: Timestamp?
+    package var error: FlowError?
+    package var target: FlowTarget
+    package var stream: StreamID
+    /// nil when the part of the recording that told of it was lost.
+    package var client: Shared<ClientConnection>?
+    package var server: Shared<ServerConnection>?
+    /// HTTP only, as is everything below down to ``pieces``.
+    package var request: Message<RequestHead>?
+    package var interims: [Timed<ResponseHead>] = []
+    package var response: Message<ResponseHead>?
+    /// The exchange became a WebSocket conversation.
+    package var isWebSocket = false
+    /// Content of both sides, WebSocket messages or stream data, in the order of time.
+    package var pieces: any FlowPieces
+    package var closedBy: Side?
+    package var isReset = false
+    package var passthrough: PassthroughSizes?
+    package var comment: String?
+    package var tags: [String] = []
+
+    package init(id: FlowID, opening: FlowOpening, started: Timestamp) {
+        self.id = id
+        self.kind = opening.kind
+        self.state = .incomplete
+        self.started = started
+        self.target = opening.target
+        self.stream = opening.stream
+        self.client = opening.client
+        self.pieces = PiecesInMemory()
+    }
+}
+
+/// A value and the moment it was received.
+package struct Timed<Value: Sendable & Equatable>: Sendable, Equatable {
+    package var at: Timestamp
+    package var value: Value
+
+    package init(at: Timestamp, value: Value) {
+        self.at = at
+        self.value = value
+    }
+}
+
+/// One direction of an HTTP exchange. Its content is in the flow's pieces.
+package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
+    package var head: Head
+    /// When the head was complete.
+    package var started: Timestamp
+    /// When the last byte came; nil when it never did.
+    package var ended: Timestamp?
+    package var trailers: FieldSection?
+    /// Bytes of content that the wire carried, transfer codings removed.
+    package var size: UInt64 = 0
+    /// Bytes of it that are in the recording.
+    package var storedSize: UInt64 = 0
+    /// When the first byte of content came.
+    package var firstByte: Timestamp?
+
+    package init(head: Head, started: Timestamp) {
+        self.head = head
+        self.started = started
+    }
+
+    /// The message came to its end, and all of it is in the recording.
+    package var isComplete: Bool { ended != nil && storedSize == size }
+}
+
+/// Where the pieces of a flow are: in memory or in a file.
+package protocol FlowPieces: Sendable {
+    /// How many there are.
+    var count: Int { get }
+
+    /// Goes through the pieces in order, fetching each when its turn comes.
+    /// - Parameter visit: returns false to stop.
+    /// - Throws: what fetching a piece throws; what `visit` throws.
+    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws
+}
+
+extension FlowPieces {
+    /// The content of one side's data pieces, joined: a message body as sent.
+    /// - Parameter maximum: no more than so many bytes are fetched and returned.
+    package func content(from side: Side, maximum: Int = .max) throws -> ByteBuffer {
+        var joined = ByteBuffer()
+        try forEach { _, piece in
+            guard piece.kind == .data, piece.from == side else { return true }
+            let room = maximum - joined.readableBytes
+            if joined.readableBytes == 0, piece.content.readableBytes <= room {
+                joined = piece.content
+            } else {
+                var part = piece.content.slice(ByteRange(0, min(room, piece.content.readableBytes)))
+                joined.writeBuffer(&part)
+            }
+            return joined.readableBytes < maximum
+        }
+        return joined
+    }
+}
+
+/// Pieces of a flow that was never written, or is small.
+package struct PiecesInMemory: FlowPieces {
+    package var pieces: [(at: Timestamp, piece: FlowPiece)] = []
+
+    package init() {}
+
+    package var count: Int { pieces.count }
+
+    package func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
+        for (at, piece) in pieces where try !visit(at, piece) { return }
+    }
+}
+
+extension Flow {
+    /// Says the flow again as events, in an order that a recorder could have seen. Content is fetched piece by piece.
+    /// - Throws: what fetching a piece throws; what `visit` throws.
+    package func forEachEvent(_ visit: (FlowEvent) throws -> Void) throws {
+        func say(_ at: Timestamp, _ what: FlowEvent.What) throws { try visit(FlowEvent(flow: id, at: at, what: what)) }
+        let client = client ?? Shared(.unknown)
+        try say(started, .opened(FlowOpening(kind: kind, client: client, target: target, stream: stream)))
+        if let server { try say(started, .server(server)) }
+        if let request { try say(request.started, .request(request.head)) }
+        // Everything that has a time of its own behind the request's head, in the order of the times.
+        var later: [(at: Timestamp, what: FlowEvent.What)] = interims.map { ($0.at, .interim($0.value)) }
+        if let response { later.append((response.started, .response(response.head))) }
+        if let request, let end = request.ended {
+            if let trailers = request.trailers { later.append((end, .trailers(from: .client, trailers))) }
+            later.append((end, .finished(.client)))
+        }
+        if let response, let end = response.ended {
+            if let trailers = response.trailers { later.append((end, .trailers(from: .server, trailers))) }
+            later.append((end, .finished(.server)))
+        }
+        later.sort { $0.at < $1.at }
+        var next = later.startIndex
+        try pieces.forEach { at, piece in
+            // A message's end has the time of its last piece at the least, and stands behind it.
+            while next < later.endIndex, later[next].at < at || (later[next].at == at && later[next].what.isHead) {
+                try say(later[next].at, later[next].what)
+                next += 1
+            }
+            try say(at, .piece(piece))
+            return true
+        }
+        for (at, what) in later[next...] { try say(at, what) }
+        if let ended {
+            var ending = FlowEnding(state: state, error: error, closedBy: closedBy, isReset: isReset)
+            ending.passthrough = passthrough
+            ending.comment = comment
+            ending.tags = tags
+            try say(ended, .ended(ending))
+        }
+    }
+}
+
+extension FlowEvent.What {
+    /// A head stands before content of the same time, an end behind it.
+    fileprivate var isHead: Bool {
+        switch self {
+        case .interim, .response: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// Folds the events of one flow into a Flow. The pieces' content goes elsewhere or is kept, as the caller chooses.
+
+import HTTPSemantics
+import NIOCore
+
+/// One flow on its way from events to a whole. Feed it every event of the flow, in order.
+package struct FlowAssembler: Sendable {
+    private var partial: Flow
+    private var kept: PiecesInMemory?
+
+    /// The flow as far as it has come.
+    package var flow: Flow {
+        var flow = partial
+        if let kept { flow.pieces = kept }
+        return flow
+    }
+
+    /// - Parameters:
+    ///   - opening: the flow's first event.
+    ///   - keepsPieces: whether content stays in the flow, in memory. Otherwise only sizes and times are taken from pieces, and
+    ///     the caller sets ``Flow/pieces``.
+    package init(id: FlowID, at: Timestamp, opening: FlowOpening, keepsPieces: Bool) {
+        partial = Flow(id: id, opening: opening, started: at)
+        kept = keepsPieces ? PiecesInMemory() : nil
+    }
+
+    package mutating func receive(_ what: FlowEvent.What, at: Timestamp) {
+        switch what {
+        case .opened:
+            break
+        case .server(let server):
+            partial.server = server
+        case .client(let client):
+            partial.client = client
+        case .request(let head):
+            partial.request = Message(head: head, started: at)
+        case .interim(let head):
+            partial.interims.append(Timed(at: at, value: head))
+        case .response(let head):
+            partial.response = Message(head: head, started: at)
+        case .piece(let piece):
+            receive(piece, at: at)
+        case .trailers(.client, let fields):
+            partial.request?.trailers = fields
+        case .trailers(.server, let fields):
+            partial.response?.trailers = fields
+        case .finished(.client):
+            partial.request?.ended = at
+        case .finished(.server):
+            partial.response?.ended = at
+        case .ended(let ending):
+            partial.receive(ending, at: at)
+        }
+    }
+
+    private mutating func receive(_ piece: FlowPiece, at: Timestamp) {
+        let size = UInt64(piece.content.readableBytes)
+        count(piece.kind, from: piece.from, size: size, stored: size, at: at)
+        kept?.pieces.append((at, piece))
+    }
+
+    /// Takes the size and the time of a piece without its content.
+    /// - Parameters:
+    ///   - size: bytes that the wire carried; `stored`: bytes of them that were kept.
+    package mutating func count(_ kind: FlowPiece.Kind, from: Side, size: UInt64, stored: UInt64, at: Timestamp) {
+        guard kind == .data else {
+            partial.isWebSocket = true
+            return
+        }
+        switch from {
+        case .client:
+            partial.request?.size += size
+            partial.request?.storedSize += stored
+            if partial.request?.firstByte == nil { partial.request?.firstByte = at }
+        case .server:
+            partial.response?.size += size
+            partial.response?.storedSize += stored
+            if partial.response?.firstByte == nil { partial.response?.firstByte = at }
+        }
+    }
+}
+
+extension Flow {
+    mutating func receive(_ ending: FlowEnding, at: Timestamp) {
+        ended = at
+        state = ending.state
+        error = ending.error
+        closedBy = ending.closedBy
+        isReset = ending.isReset
+        passthrough = ending.passthrough
+        comment = ending.comment
+        tags = ending.tags
+    }
+}

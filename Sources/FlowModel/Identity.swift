@@ -1,0 +1,65 @@
+// Names for flows and connections, and times.
+
+/// Identifies a flow for ever: a UUID of version 7 (RFC 9562 §5.7), unique across machines and ordered by time.
+package struct FlowID: Sendable, Hashable, Comparable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// - Parameters:
+    ///   - time: its milliseconds become the leading 48 bits.
+    ///   - sequence: 12 bits that order the identifiers made within one millisecond; higher bits are cut.
+    ///   - random: 62 bits are used.
+    package init(time: Timestamp, sequence: UInt16, random: UInt64) {
+        let milliseconds = UInt64(max(0, time.nanoseconds / 1_000_000))
+        self.init(
+            high: milliseconds << 16 | 0x7000 | UInt64(sequence & 0x0FFF),
+            low: 0x8000_0000_0000_0000 | random & 0x3FFF_FFFF_FFFF_FFFF)
+    }
+
+    /// Reads `018f…-…-7…-…-…`, with or without hyphens; nil when it is not 32 hexadecimal digits.
+    package init?(_ text: String) {
+        let digits = text.filter { $0 != "-" }
+        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
+    package static func < (a: FlowID, b: FlowID) -> Bool { (a.high, a.low) < (b.high, b.low) }
+
+    package var description: String {
+        func hex(_ value: UInt64, _ digits: Int) -> String {
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: digits - text.utf8.count) + text
+        }
+        return [
+            hex(high >> 32, 8), hex(high >> 16 & 0xFFFF, 4), hex(high & 0xFFFF, 4), hex(low >> 48, 4),
+            hex(low & 0xFFFF_FFFF_FFFF, 12),
+        ].joined(separator: "-")
+    }
+}
+
+/// Identifies a connection, client or upstream, in the same way as a flow is: unique across machines.
+package typealias ConnectionID = FlowID
+
+/// A moment: nanoseconds since 1970-01-01T00:00:00Z. The clock that makes them is anchored to the wall clock once and then runs
+/// monotonically, so a difference of two is a duration even when the wall clock is set.
+package struct Timestamp: Sendable, Hashable, Comparable {
+    package var nanoseconds: Int64
+
+    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    package static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
+
+    /// Nanoseconds from another moment to this one.
+    package static func - (a: Timestamp, b: Timestamp) -> Int64 { a.nanoseconds &- b.nanoseconds }
+
+    package func advanced(byNanoseconds nanoseconds: Int64) -> Timestamp {
+        Timestamp(nanoseconds: self.nanoseconds &+ nanoseconds)
+    }
+}

@@ -1,0 +1,120 @@
+// Ranges into received bytes, and the few questions that every layer asks of bytes: equal without case, list elements, trimmed.
+
+import NIOCore
+
+/// A half-open range of offsets into a buffer, counted in bytes from its reader index. Heads are far below 4 GiB.
+package struct ByteRange: Sendable, Equatable {
+    package var start: UInt32
+    package var end: UInt32
+
+    package init(_ start: Int, _ end: Int) {
+        self.start = UInt32(truncatingIfNeeded: start)
+        self.end = UInt32(truncatingIfNeeded: end)
+    }
+
+    package var count: Int { Int(end) - Int(start) }
+    package var isEmpty: Bool { end <= start }
+    package static let empty = ByteRange(0, 0)
+}
+
+extension ByteBuffer {
+    /// The bytes of a range counted from the reader index, sharing storage; empty when the range is not inside.
+    package func slice(_ range: ByteRange) -> ByteBuffer {
+        getSlice(at: readerIndex + Int(range.start), length: range.count) ?? ByteBuffer()
+    }
+
+    /// Whether the bytes of a range equal an ASCII name, without regard to case.
+    /// - Parameter name: in lower case.
+    package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
+        guard range.count == name.utf8CodeUnitCount else { return false }
+        let bytes = readableBytesUInt8Span
+        let start = Int(range.start)
+        guard start + range.count <= bytes.count else { return false }
+        for i in 0..<range.count {
+            let byte = bytes[start + i]
+            let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
+            let expected = unsafe name.utf8Start[i]
+            if lower != expected { return false }
+        }
+        return true
+    }
+
+    /// Whether all readable bytes equal an ASCII word, without regard to case.
+    /// - Parameter word: in lower case.
+    package func equalsIgnoringCase(_ word: StaticString) -> Bool {
+        equalsIgnoringCase(ByteRange(0, readableBytes), word)
+    }
+
+    /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, empty ones left out. Commas inside quoted strings do not part.
+    package func listElements() -> [ByteBuffer] {
+        var elements: [ByteBuffer] = []
+        let bytes = readableBytesUInt8Span
+        var start = 0
+        var quoted = false
+        var escaped = false
+        for i in 0...bytes.count {
+            let byte: UInt8 = i < bytes.count ? bytes[i] : 0x2C
+            if escaped {
+                escaped = false
+                if i < bytes.count { continue }
+            }
+            if quoted, i < bytes.count {
+                if byte == 0x5C { escaped = true }
+                if byte == 0x22 { quoted = false }
+                continue
+            }
+            if byte == 0x22 { quoted = true }
+            if byte == 0x2C {
+                let element = trimmed(start, i)
+                if element.readableBytes > 0 { elements.append(element) }
+                start = i + 1
+            }
+        }
+        return elements
+    }
+
+    /// The readable bytes without spaces, tabs and line ends around them, sharing storage.
+    package func trimmed() -> ByteBuffer { trimmed(0, readableBytes) }
+
+    private func trimmed(_ from: Int, _ to: Int) -> ByteBuffer {
+        let bytes = readableBytesUInt8Span
+        var start = from
+        var end = to
+        while start < end, bytes[start].isWhitespaceOrLineEnd { start += 1 }
+        while end > start, bytes[end - 1].isWhitespaceOrLineEnd { end -= 1 }
+        return slice(ByteRange(start, end))
+    }
+}
+
+extension UInt8 {
+    /// SP, HTAB, CR or LF.
+    package var isWhitespaceOrLineEnd: Bool { self == 0x20 || self == 0x09 || self == 0x0D || self == 0x0A }
+}
+
+extension Span<UInt8> {
+    /// Walks field lines that end in LF or CRLF until an empty line or the end of the bytes. For a line that begins with
+    /// white space (obs-fold) the name is nil and the value is the continuation.
+    /// - Parameter visit: name, value without white space around it.
+    /// - Returns: the offset of the empty line, or the count of bytes.
+    func withFieldLines(_ visit: (_ name: ByteRange?, _ value: ByteRange) -> Void) -> Int {
+        var start = 0
+        while start < count {
+            var lineFeed = start
+            while lineFeed < count, self[lineFeed] != 0x0A { lineFeed += 1 }
+            var end = lineFeed
+            if end > start, end < count, self[end - 1] == 0x0D { end -= 1 }
+            if end == start { return start }
+            let folded = self[start] == 0x20 || self[start] == 0x09
+            // A pseudo-field of HTTP/2 begins with a colon, so the separator is looked for from the second byte.
+            var colon = start + 1
+            while !folded, colon < end, self[colon] != 0x3A { colon += 1 }
+            var valueStart = folded ? start : Swift.min(colon + 1, end)
+            var valueEnd = end
+            while valueStart < valueEnd, self[valueStart].isWhitespaceOrLineEnd { valueStart += 1 }
+            while valueEnd > valueStart, self[valueEnd - 1].isWhitespaceOrLineEnd { valueEnd -= 1 }
+            visit(folded ? nil : ByteRange(start, Swift.min(colon, end)), ByteRange(valueStart, valueEnd))
+            start = Swift.min(lineFeed + 1, count)
+        }
+        return count
+    }
+}

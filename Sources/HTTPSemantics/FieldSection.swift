@@ -1,0 +1,127 @@
+// A field section: the header or trailer lines of one message, kept as the bytes that came over the wire.
+//
+// Order, case, duplicates, white space and line ends are the sender's. The lines are found once and remembered as ranges,
+// so looking a field up copies nothing. HTTP/2 fields are laid down in the same form, one `name: value` line each.
+// Terms: RFC 9110 §5.
+
+import NIOCore
+
+/// The header or trailer fields of a message, as received (RFC 9110 §5).
+package struct FieldSection: Sendable {
+    /// Where one field stands in ``FieldSection/wire``: offsets in bytes from its reader index.
+    package struct Line: Sendable, Equatable {
+        package var name: ByteRange
+        /// The field value without the white space around it. A folded value (obs-fold) holds its line ends.
+        package var value: ByteRange
+
+        package init(name: ByteRange, value: ByteRange) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// The lines as received, each with its line end, without the empty line that ends the section.
+    package let wire: ByteBuffer
+    package let lines: [Line]
+
+    /// Made by a codec that has found the lines.
+    /// - Parameters:
+    ///   - wire: the lines' bytes; every range in `lines` is an offset from its reader index and lies inside it.
+    ///   - lines: one entry for each field line, in order.
+    package init(wire: ByteBuffer, lines: [Line]) {
+        self.wire = wire
+        self.lines = lines
+    }
+
+    package init() {
+        self.init(wire: ByteBuffer(), lines: [])
+    }
+
+    /// Finds the lines of a section that was received once already: tolerant, never fails. A line without a colon becomes a
+    /// field with an empty value; a line that begins with white space belongs to the value before it.
+    /// - Parameter wire: field lines, ended by LF or CRLF; an empty line ends the section.
+    package init(parsing wire: ByteBuffer) {
+        var lines: [Line] = []
+        let end = wire.readableBytesUInt8Span.withFieldLines { name, value in
+            if let name {
+                lines.append(Line(name: name, value: value))
+            } else if !lines.isEmpty {
+                lines[lines.count - 1].value.end = value.end
+            }
+        }
+        self.init(wire: wire.slice(ByteRange(0, end)), lines: lines)
+    }
+
+    /// Lays fields down as `name: value` lines, in order.
+    package init(_ fields: [(name: String, value: String)]) {
+        var wire = ByteBuffer()
+        var lines: [Line] = []
+        lines.reserveCapacity(fields.count)
+        for field in fields {
+            let start = wire.writerIndex
+            wire.writeString(field.name)
+            let nameEnd = wire.writerIndex
+            wire.writeStaticString(": ")
+            let valueStart = wire.writerIndex
+            wire.writeString(field.value)
+            lines.append(
+                Line(name: ByteRange(start, nameEnd), value: ByteRange(valueStart, wire.writerIndex)))
+            wire.writeStaticString("\r\n")
+        }
+        self.init(wire: wire, lines: lines)
+    }
+
+    package var isEmpty: Bool { lines.isEmpty }
+
+    /// The bytes of a range of this section, sharing its storage.
+    package func slice(_ range: ByteRange) -> ByteBuffer {
+        wire.slice(range)
+    }
+
+    /// The value of the first field with this name, or nil. The name is compared without regard to case (RFC 9110 §5.1).
+    /// - Parameter name: in lower case.
+    package func first(_ name: StaticString) -> ByteBuffer? {
+        for line in lines where wire.equalsIgnoringCase(line.name, name) {
+            return wire.slice(line.value)
+        }
+        return nil
+    }
+
+    /// The values of all fields with this name, in order.
+    /// - Parameter name: in lower case.
+    package func all(_ name: StaticString) -> [ByteBuffer] {
+        lines.compactMap { wire.equalsIgnoringCase($0.name, name) ? wire.slice($0.value) : nil }
+    }
+
+    /// - Parameter name: in lower case.
+    package func contains(_ name: StaticString) -> Bool {
+        lines.contains { wire.equalsIgnoringCase($0.name, name) }
+    }
+
+    /// Whether a list-valued field (RFC 9110 §5.6.1) holds this token; neither name nor token regards case.
+    /// - Parameters:
+    ///   - name: in lower case.
+    ///   - token: in lower case.
+    package func list(_ name: StaticString, contains token: StaticString) -> Bool {
+        for line in lines where wire.equalsIgnoringCase(line.name, name) {
+            for element in wire.slice(line.value).listElements() where element.equalsIgnoringCase(token) {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Names and values as text, for printing and tests: bytes that are not UTF-8 are repaired.
+    package var pairs: [(name: String, value: String)] {
+        lines.map { (String(buffer: wire.slice($0.name)), String(buffer: wire.slice($0.value))) }
+    }
+}
+
+extension FieldSection: Equatable {
+    /// Two sections are equal when their bytes are.
+    package static func == (a: FieldSection, b: FieldSection) -> Bool { a.wire == b.wire }
+}
+
+extension FieldSection: CustomStringConvertible {
+    package var description: String { String(buffer: wire) }
+}
