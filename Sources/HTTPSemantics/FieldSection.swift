@@ -23,14 +23,17 @@ package struct FieldSection: Sendable {
     /// The lines as received, each with its line end, without the empty line that ends the section.
     package let wire: ByteBuffer
     package let lines: [Line]
+    /// Each line ends in CRLF and none is folded, so the bytes may be sent on as they are. Told by the codec that received them.
+    package let isCanonical: Bool
 
     /// Made by a codec that has found the lines.
     /// - Parameters:
     ///   - wire: the lines' bytes; every range in `lines` is an offset from its reader index and lies inside it.
     ///   - lines: one entry for each field line, in order.
-    package init(wire: ByteBuffer, lines: [Line]) {
+    package init(wire: ByteBuffer, lines: [Line], isCanonical: Bool = true) {
         self.wire = wire
         self.lines = lines
+        self.isCanonical = isCanonical
     }
 
     package init() {

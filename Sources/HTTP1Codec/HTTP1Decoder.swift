@@ -1,0 +1,400 @@
+// Decodes a stream of HTTP/1 messages (RFC 9112), requests or responses: heads, content by its framing, trailers. Bytes are handed in
+// as they come and events are pulled out; what an event carries are slices of the bytes that came in. Nothing is decoded ahead of the
+// pull, so messages that were pipelined wait in the buffer, and so does what follows a message that changes the protocol.
+
+import Glibc
+import HTTPSemantics
+import NIOCore
+
+/// A decoder for one direction of one connection.
+package struct HTTP1Decoder: Sendable {
+    package enum Role: Sendable {
+        case requests
+        case responses
+    }
+
+    /// What a response answers; it decides whether there is content (RFC 9112 §6.3).
+    package enum RequestKind: Sendable {
+        case head
+        case connect
+        case other
+    }
+
+    private enum State: Equatable {
+        case head
+        case fixed(remaining: UInt64)
+        case chunkSize
+        case chunkData(remaining: UInt64)
+        /// The CRLF behind a chunk's data.
+        case chunkEnd
+        /// The trailer section; the bytes of the last chunk's line stand before it.
+        case trailers(lastChunk: Int)
+        case untilClose
+        /// The content is complete; the end is to be told.
+        case end
+        case tunnel
+        case failed(HTTP1Error)
+    }
+
+    private let role: Role
+    private let limits: HTTP1Limits
+    private let validation: HTTP1Validation
+    private var buffer = ByteBuffer()
+    private var state = State.head
+    /// Bytes of the buffer that hold no end of a head.
+    private var scanned = 0
+    private var hasEnded = false
+    private var expected: [RequestKind] = []
+    private var received: UInt64 = 0
+
+    package init(_ role: Role, limits: HTTP1Limits = HTTP1Limits(), validation: HTTP1Validation = .strict) {
+        self.role = role
+        self.limits = limits
+        self.validation = validation
+    }
+
+    /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
+    package mutating func receive(_ bytes: ByteBuffer) {
+        if buffer.readableBytes == 0 {
+            buffer = bytes
+        } else {
+            buffer.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// The peer sent its FIN.
+    package mutating func receivedEnd() { hasEnded = true }
+
+    /// Says what the next response, behind those already expected, answers.
+    package mutating func expectResponse(to request: RequestKind) { expected.append(request) }
+
+    package var bufferedBytes: Int { buffer.readableBytes }
+
+    /// No message has begun: an end here is clean.
+    package var isBetweenMessages: Bool { state == .head && buffer.readableBytes == 0 }
+
+    /// All bytes that were not consumed. After it the decoder is empty.
+    package mutating func takeRest() -> ByteBuffer {
+        defer { buffer = ByteBuffer() }
+        return buffer
+    }
+
+    /// The next event.
+    /// - Returns: nil when more bytes are needed.
+    /// - Throws: what is wrong; the same again from then on.
+    package mutating func next() throws(HTTP1Error) -> HTTPEvent? {
+        do throws(HTTP1Error) {
+            switch state {
+            case .head: return try nextHead()
+            case .fixed(let remaining): return try nextFixed(remaining)
+            case .chunkSize: return try nextChunk()
+            case .chunkData(let remaining): return try nextChunkData(remaining, lineLength: 0)
+            case .chunkEnd: return try nextChunkEnd()
+            case .trailers(let lastChunk): return try nextTrailers(lastChunk)
+            case .untilClose: return nextUntilClose()
+            case .end:
+                state = .head
+                return .end(trailers: nil, wire: ByteBuffer())
+            case .tunnel: return nil
+            case .failed(let error): throw error
+            }
+        } catch {
+            state = .failed(error)
+            throw error
+        }
+    }
+
+    // MARK: Heads
+
+    private mutating func nextHead() throws(HTTP1Error) -> HTTPEvent? {
+        skipEmptyLines()
+        guard buffer.readableBytes > 0 else { return nil }
+        guard let length = try headLength() else {
+            if hasEnded { throw truncated("head") }
+            return nil
+        }
+        let wire = buffer.readSlice(length: length) ?? ByteBuffer()
+        scanned = 0
+        received = 0
+        do throws(HTTP1Error) {
+            return role == .requests ? try request(wire) : try response(wire)
+        } catch {
+            throw HTTP1Error(error.kind, error.message, head: wire)
+        }
+    }
+
+    /// RFC 9112 §2.2: a server ignores at least one empty line before a request-line.
+    private mutating func skipEmptyLines() {
+        guard role == .requests, scanned == 0 else { return }
+        while let first = buffer.readableBytesView.first {
+            if first == 0x0A {
+                buffer.moveReaderIndex(forwardBy: 1)
+            } else if first == 0x0D, buffer.readableBytes > 1, buffer.getInteger(at: buffer.readerIndex + 1) == UInt8(0x0A) {
+                buffer.moveReaderIndex(forwardBy: 2)
+            } else {
+                return
+            }
+        }
+    }
+
+    /// The length of the head at the buffer's start, its empty line included; nil when it is not there.
+    private mutating func headLength() throws(HTTP1Error) -> Int? {
+        let (length, firstLine) = sectionLength(from: scanned)
+        let seen = length ?? buffer.readableBytes
+        if firstLine > limits.maximumStartLine {
+            throw HTTP1Error(
+                .startLineTooLong, "the start-line is longer than \(limits.maximumStartLine) bytes", head: startOfBuffer)
+        }
+        if seen > limits.maximumFieldSectionSize {
+            throw HTTP1Error(
+                .fieldsTooLarge, "the head is larger than \(limits.maximumFieldSectionSize) bytes", head: startOfBuffer)
+        }
+        if length == nil { scanned = max(0, buffer.readableBytes - 3) }
+        return length
+    }
+
+    private var startOfBuffer: ByteBuffer { buffer.slice(ByteRange(0, min(4096, buffer.readableBytes))) }
+
+    /// Looks for an empty line: the length up to and with it, and the length of the first line as far as it is there.
+    private func sectionLength(from start: Int) -> (length: Int?, firstLine: Int) {
+        unsafe buffer.withUnsafeReadableBytes { bytes in
+            guard let base = bytes.baseAddress else { return (nil, 0) }
+            var position = start
+            var firstLine = start == 0 ? bytes.count : 0
+            while position < bytes.count, let found = unsafe memchr(base + position, 0x0A, bytes.count - position) {
+                let feed = unsafe found - UnsafeMutableRawPointer(mutating: base)
+                if firstLine == bytes.count { firstLine = feed }
+                let next = feed + 1
+                if next < bytes.count, unsafe bytes[next] == 0x0A { return (next + 1, firstLine) }
+                if next + 1 < bytes.count {
+                    let isEmptyLine = unsafe bytes[next] == 0x0D && bytes[next + 1] == 0x0A
+                    if isEmptyLine { return (next + 2, firstLine) }
+                }
+                position = next
+            }
+            return (nil, firstLine)
+        }
+    }
+
+    private func parser<R>(_ wire: ByteBuffer, _ body: (HeadParser) throws(HTTP1Error) -> R) throws(HTTP1Error) -> R {
+        var result: Result<R, HTTP1Error>?
+        unsafe wire.withUnsafeReadableBytes { bytes in
+            let parser = unsafe HeadParser(bytes: bytes, validation: validation, maximumFieldCount: limits.maximumFieldCount)
+            do throws(HTTP1Error) {
+                result = .success(try body(parser))
+            } catch {
+                result = .failure(error)
+            }
+        }
+        return try result!.get()
+    }
+
+    private mutating func request(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
+        let (start, facts) = try parser(wire) { parser throws(HTTP1Error) in
+            let start = try parser.startLine()
+            var facts = try parser.fields(from: start.next)
+            facts.isCanonical = facts.isCanonical && start.isCanonical
+            return (start, facts)
+        }
+        let line = try RequestLine(wire, start.line)
+        if validation == .strict {
+            if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field") }
+            if facts.hosts == 0, line.version.minor > 0 { throw HTTP1Error(.host, "the request has no Host field") }
+        }
+        let fields = FieldSection(
+            wire: wire.slice(ByteRange(start.next, wire.readableBytes)), lines: facts.lines, isCanonical: facts.isCanonical)
+        let head = RequestHead(wire: wire, version: line.version, method: line.method, target: line.target, fields: fields)
+        let framing = try requestFraming(facts, line.version)
+        begin(framing)
+        return .request(head, framing)
+    }
+
+    private mutating func response(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
+        guard let kind = expected.first else {
+            throw HTTP1Error(.unexpectedResponse, "the server sent a response that was not asked for")
+        }
+        let (start, facts) = try parser(wire) { parser throws(HTTP1Error) in
+            let start = try parser.startLine()
+            var facts = try parser.fields(from: start.next)
+            facts.isCanonical = facts.isCanonical && start.isCanonical
+            return (start, facts)
+        }
+        let line = try StatusLine(wire, start.line)
+        let fields = FieldSection(
+            wire: wire.slice(ByteRange(start.next, wire.readableBytes)), lines: facts.lines, isCanonical: facts.isCanonical)
+        let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
+        if head.isInterim { return .interim(head) }
+        expected.removeFirst()
+        let framing = try responseFraming(facts, head, kind)
+        begin(framing)
+        return .response(head, framing)
+    }
+
+    private mutating func begin(_ framing: BodyFraming) {
+        switch framing {
+        case .none: state = .end
+        case .length(let length): state = .fixed(remaining: length)
+        case .chunked: state = .chunkSize
+        case .untilClose: state = .untilClose
+        case .tunnel, .stream: state = .tunnel
+        }
+    }
+
+    // MARK: Framing (RFC 9112 §6.3)
+
+    private func requestFraming(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) -> BodyFraming {
+        try checkFraming(facts, version)
+        switch facts.codings {
+        case .chunked: return .chunked
+        case .other:
+            throw HTTP1Error(.framing, "chunked is not the last transfer coding of the request, so its end cannot be found")
+        case .unknown, .none:
+            guard let length = facts.contentLength, length > 0 else { return .none }
+            return .length(length)
+        }
+    }
+
+    private func responseFraming(_ facts: FieldFacts, _ head: ResponseHead, _ kind: RequestKind) throws(HTTP1Error) -> BodyFraming {
+        if head.status == 101 { return .tunnel }
+        if kind == .connect, head.status / 100 == 2 { return .tunnel }
+        if kind == .head || head.status == 204 || head.status == 304 { return .none }
+        try checkFraming(facts, head.version)
+        switch facts.codings {
+        case .chunked: return .chunked
+        case .other: return .untilClose
+        case .unknown, .none:
+            guard let length = facts.contentLength else { return .untilClose }
+            return length > 0 ? .length(length) : .none
+        }
+    }
+
+    private func checkFraming(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) {
+        guard facts.codings != .none, validation == .strict else { return }
+        if facts.contentLength != nil {
+            throw HTTP1Error(
+                .framing, "Content-Length and Transfer-Encoding are both given, so the end of the message is ambiguous")
+        }
+        if version.minor == 0 {
+            throw HTTP1Error(.framing, "HTTP/1.0 has no Transfer-Encoding, so the end of the message is ambiguous")
+        }
+        if facts.codings == .unknown {
+            throw HTTP1Error(.unknownCoding, "the transfer codings are not known, repeated, or do not end in chunked")
+        }
+    }
+
+    // MARK: Content
+
+    private func truncated(_ what: String) -> HTTP1Error {
+        HTTP1Error(
+            .truncated, "the connection was closed in the middle of the \(what)",
+            head: what == "head" ? startOfBuffer : ByteBuffer())
+    }
+
+    private mutating func nextFixed(_ remaining: UInt64) throws(HTTP1Error) -> HTTPEvent? {
+        guard buffer.readableBytes > 0 else {
+            if hasEnded { throw truncated("content") }
+            return nil
+        }
+        let count = Int(min(UInt64(buffer.readableBytes), remaining))
+        let content = buffer.readSlice(length: count) ?? ByteBuffer()
+        state = UInt64(count) == remaining ? .end : .fixed(remaining: remaining - UInt64(count))
+        return .body(content: content, wire: content)
+    }
+
+    private mutating func nextUntilClose() -> HTTPEvent? {
+        if buffer.readableBytes > 0 {
+            let content = takeRest()
+            return .body(content: content, wire: content)
+        }
+        guard hasEnded else { return nil }
+        state = .head
+        return .end(trailers: nil, wire: ByteBuffer())
+    }
+
+    /// A chunk's first line, and as much of its data as is there.
+    private mutating func nextChunk() throws(HTTP1Error) -> HTTPEvent? {
+        guard let line = try ChunkLine(buffer, limits, isLenient: role == .responses) else {
+            if hasEnded { throw truncated("content") }
+            return nil
+        }
+        if line.size == 0 {
+            state = .trailers(lastChunk: line.length)
+            scanned = 0
+            return try nextTrailers(line.length)
+        }
+        return try nextChunkData(line.size, lineLength: line.length)
+    }
+
+    /// - Parameter lineLength: bytes of the chunk's first line that stand before the data, still in the buffer.
+    private mutating func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> HTTPEvent? {
+        let available = buffer.readableBytes - lineLength
+        guard available > 0 || lineLength > 0 else {
+            if hasEnded { throw truncated("content") }
+            return nil
+        }
+        let count = Int(min(UInt64(available), remaining))
+        let content = buffer.slice(ByteRange(lineLength, lineLength + count))
+        var wireLength = lineLength + count
+        if UInt64(count) == remaining {
+            state = .chunkEnd
+            if buffer.readableBytes >= wireLength + 2 {
+                try checkChunkEnd(at: wireLength)
+                wireLength += 2
+                state = .chunkSize
+            }
+        } else {
+            state = .chunkData(remaining: remaining - UInt64(count))
+        }
+        return .body(content: content, wire: buffer.readSlice(length: wireLength) ?? ByteBuffer())
+    }
+
+    private mutating func nextChunkEnd() throws(HTTP1Error) -> HTTPEvent? {
+        guard buffer.readableBytes >= 2 else {
+            if hasEnded { throw truncated("content") }
+            return nil
+        }
+        try checkChunkEnd(at: 0)
+        state = .chunkSize
+        return .body(content: ByteBuffer(), wire: buffer.readSlice(length: 2) ?? ByteBuffer())
+    }
+
+    private func checkChunkEnd(at offset: Int) throws(HTTP1Error) {
+        guard buffer.getInteger(at: buffer.readerIndex + offset) == UInt16(0x0D0A) else {
+            throw HTTP1Error(.chunk, "a chunk's data is not followed by CRLF")
+        }
+    }
+
+    /// The trailer section behind the last chunk, whose line of `lastChunk` bytes is still in the buffer.
+    private mutating func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
+        let section = buffer.slice(ByteRange(lastChunk, buffer.readableBytes))
+        let length: Int?
+        if section.getInteger(at: section.readerIndex) == UInt16(0x0D0A) {
+            length = 2
+        } else if section.readableBytesView.first == 0x0A {
+            throw HTTP1Error(.chunk, "the last chunk is not followed by CRLF")
+        } else {
+            var rest = HTTP1Decoder(role)
+            rest.buffer = section
+            length = rest.sectionLength(from: 0).length
+        }
+        guard let length else {
+            if section.readableBytes > limits.maximumFieldSectionSize {
+                throw HTTP1Error(.fieldsTooLarge, "the trailer section is larger than \(limits.maximumFieldSectionSize) bytes")
+            }
+            if hasEnded { throw truncated("trailer section") }
+            return nil
+        }
+        let wire = buffer.readSlice(length: lastChunk + length) ?? ByteBuffer()
+        state = .head
+        scanned = 0
+        guard length > 2 else { return .end(trailers: nil, wire: wire) }
+        let trailers = wire.slice(ByteRange(lastChunk, wire.readableBytes))
+        let facts = try parser(trailers) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
+        // RFC 9110 §6.5.1: what decides framing or routing cannot stand in a trailer.
+        guard facts.contentLength == nil, facts.codings == .none, facts.hosts == 0 else {
+            throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
+        }
+        return .end(
+            trailers: FieldSection(wire: trailers, lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
+    }
+}

@@ -1,0 +1,160 @@
+// Heads on their way out. A head that needs no change is sent on as the bytes that came; otherwise it is rebuilt line by line, and a line
+// that needs no change keeps its bytes. What an intermediary must change: RFC 9110 §7.6.1 (Connection and what it names), RFC 9112 §3.2
+// (target and Host), §5.2 (folded lines), §2.2 (line ends).
+
+import HTTPSemantics
+import NIOCore
+
+package enum HTTP1Encoder {
+    /// The head of a request as it is to be sent on.
+    /// - Parameters:
+    ///   - target: replaces the request-target; nil keeps it.
+    ///   - host: becomes the value of Host, which is added when there is none; nil keeps it.
+    package static func request(_ head: RequestHead, target: ByteBuffer?, host: ByteBuffer?) -> ByteBuffer {
+        let changes = HopByHop(head.fields, isRequest: true)
+        if target == nil, host == nil, head.fields.isCanonical, changes.isEmpty { return head.wire }
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes + 64)
+        out.writeImmutableBuffer(head.method)
+        out.writeInteger(UInt8(0x20))
+        out.writeImmutableBuffer(target ?? head.target)
+        out.writeString(" \(head.version)\r\n")
+        var hasHost = false
+        for (index, line) in head.fields.lines.enumerated() where !changes.removed.contains(index) {
+            if let host, head.fields.wire.equalsIgnoringCase(line.name, "host") {
+                if !hasHost { writeField(head.fields.slice(line.name), host, into: &out) }
+                hasHost = true
+            } else {
+                changes.write(line, index, of: head.fields, into: &out)
+            }
+        }
+        if let host, !hasHost { writeField(ByteBuffer(string: "Host"), host, into: &out) }
+        out.writeStaticString("\r\n")
+        return out
+    }
+
+    /// The head of a response as it is to be sent on.
+    package static func response(_ head: ResponseHead) -> ByteBuffer {
+        let changes = HopByHop(head.fields, isRequest: false)
+        if head.fields.isCanonical, changes.isEmpty { return head.wire }
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes)
+        out.writeString("\(head.version) \(head.status) ")
+        out.writeImmutableBuffer(head.reason)
+        out.writeStaticString("\r\n")
+        for (index, line) in head.fields.lines.enumerated() where !changes.removed.contains(index) {
+            changes.write(line, index, of: head.fields, into: &out)
+        }
+        out.writeStaticString("\r\n")
+        return out
+    }
+
+    /// An answer of our own, with its Content-Length.
+    package static func response(status: Int, reason: String, fields: [(String, String)], body: ByteBuffer?) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.writeString("HTTP/1.1 \(status) \(reason)\r\n")
+        for (name, value) in fields { out.writeString("\(name): \(value)\r\n") }
+        out.writeString("Content-Length: \(body?.readableBytes ?? 0)\r\n\r\n")
+        if let body { out.writeImmutableBuffer(body) }
+        return out
+    }
+
+    fileprivate static func writeField(_ name: ByteBuffer, _ value: ByteBuffer, into out: inout ByteBuffer) {
+        out.writeImmutableBuffer(name)
+        out.writeStaticString(": ")
+        out.writeImmutableBuffer(value)
+        out.writeStaticString("\r\n")
+    }
+}
+
+/// What the Connection field asks an intermediary to leave out. Options that are spoken on each hop in the same way stay as the sender
+/// wrote them: close, keep-alive, upgrade, te, http2-settings.
+private struct HopByHop {
+    /// Lines to leave out, and Connection lines with the options that stay.
+    var removed: [Int] = []
+    var rewritten: [(line: Int, options: [ByteBuffer])] = []
+
+    var isEmpty: Bool { removed.isEmpty && rewritten.isEmpty }
+
+    init(_ fields: FieldSection, isRequest: Bool) {
+        var nominated: [ByteBuffer] = []
+        for (index, line) in fields.lines.enumerated() {
+            switch line.name.count {
+            case 10 where fields.wire.equalsIgnoringCase(line.name, "connection"):
+                let options = fields.slice(line.value).listElements()
+                let kept = options.filter(Self.isSpokenHere)
+                guard kept.count < options.count else { continue }
+                nominated += options.filter { !Self.isSpokenHere($0) }
+                if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
+            case 16 where isRequest && fields.wire.equalsIgnoringCase(line.name, "proxy-connection"):
+                removed.append(index)
+            default:
+                continue
+            }
+        }
+        for name in nominated where !Self.isEndToEnd(name) {
+            for (index, line) in fields.lines.enumerated() where Self.equal(fields.slice(line.name), name) { removed.append(index) }
+        }
+    }
+
+    private static func isSpokenHere(_ option: ByteBuffer) -> Bool {
+        (["close", "keep-alive", "upgrade", "te", "http2-settings"] as [StaticString]).contains { option.equalsIgnoringCase($0) }
+    }
+
+    /// Fields that a sender cannot make hop-by-hop without changing what the message means (RFC 9110 §7.6.1).
+    private static func isEndToEnd(_ name: ByteBuffer) -> Bool {
+        ([
+            "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range", "cache-control",
+            "trailer", "set-cookie", "cookie", "authorization", "connection", "location", "date",
+        ] as [StaticString]).contains {
+            name.equalsIgnoringCase($0)
+        }
+    }
+
+    private static func equal(_ a: ByteBuffer, _ b: ByteBuffer) -> Bool {
+        let (a, b) = (a.readableBytesUInt8Span, b.readableBytesUInt8Span)
+        guard a.count == b.count else { return false }
+        for i in 0..<a.count where a[i].lowercased != b[i].lowercased { return false }
+        return true
+    }
+
+    /// Writes one line that stays: as it was, or with what has to change.
+    func write(_ line: FieldSection.Line, _ index: Int, of fields: FieldSection, into out: inout ByteBuffer) {
+        if let (_, options) = rewritten.first(where: { $0.line == index }) {
+            let value = ByteBuffer(string: options.map { String(buffer: $0) }.joined(separator: ", "))
+            return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
+        }
+        var bytes = fields.wire.slice(ByteRange(Int(line.name.start), Int(line.value.end)))
+        if fields.isCanonical {
+            out.writeBuffer(&bytes)
+        } else {
+            Self.writeUnfolded(bytes, into: &out)
+        }
+        out.writeStaticString("\r\n")
+    }
+
+    /// RFC 9112 §5.2: each fold, with the white space around it, becomes one space.
+    private static func writeUnfolded(_ bytes: ByteBuffer, into out: inout ByteBuffer) {
+        let span = bytes.readableBytesUInt8Span
+        var i = 0
+        while i < span.count {
+            guard span[i].isWhitespaceOrLineEnd else {
+                out.writeInteger(span[i])
+                i += 1
+                continue
+            }
+            var end = i
+            var isFold = false
+            while end < span.count, span[end].isWhitespaceOrLineEnd {
+                if span[end] == 0x0A { isFold = true }
+                end += 1
+            }
+            if isFold { out.writeInteger(UInt8(0x20)) } else { out.writeImmutableBuffer(bytes.slice(ByteRange(i, end))) }
+            i = end
+        }
+    }
+}
+
+extension UInt8 {
+    fileprivate var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+}

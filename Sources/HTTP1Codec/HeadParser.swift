@@ -1,0 +1,237 @@
+// Reads one head or trailer section (RFC 9112 §2 to §5) in one pass over its bytes: the lines, and what they say of the message's
+// framing. Tolerates bare LF, obs-fold and odd names; refuses what two recipients could read differently.
+
+import Glibc
+import HTTPSemantics
+import NIOCore
+
+/// What the fields of a section say of framing and routing.
+struct FieldFacts {
+    var lines: [FieldSection.Line] = []
+    /// CRLF everywhere and no folded line, so that the bytes may be sent on as they are.
+    var isCanonical = true
+    var contentLength: UInt64?
+    var codings = Codings.none
+    var hosts = 0
+    /// The first thing that is wrong with the framing, to be thrown when it is certain that it matters.
+    var fault: HTTP1Error?
+
+    /// What Transfer-Encoding says, over all its lines (RFC 9112 §6.1).
+    enum Codings: Equatable {
+        case none
+        /// Chunked is the last one, and once only.
+        case chunked
+        /// The last one is known and not chunked.
+        case other
+        case unknown
+    }
+}
+
+/// A parser over the bytes of one section. Offsets are counted from the section's first byte.
+@safe struct HeadParser {
+    private let bytes: UnsafeRawBufferPointer
+    private let validation: HTTP1Validation
+    private let maximumFieldCount: Int
+
+    // SAFETY: used within the closure that lends the bytes.
+    init(bytes: UnsafeRawBufferPointer, validation: HTTP1Validation, maximumFieldCount: Int) {
+        unsafe self.bytes = unsafe bytes
+        self.validation = validation
+        self.maximumFieldCount = maximumFieldCount
+    }
+
+    private var count: Int { unsafe bytes.count }
+
+    private func byte(_ offset: Int) -> UInt8 { unsafe bytes[offset] }
+
+    /// The offset of the next LF at or behind an offset, or the count of bytes.
+    private func lineFeed(from offset: Int) -> Int {
+        let count = count
+        guard offset < count, let base = unsafe bytes.baseAddress else { return count }
+        guard let found = unsafe memchr(base + offset, 0x0A, count - offset) else { return count }
+        return unsafe found - UnsafeMutableRawPointer(mutating: base)
+    }
+
+    /// The range of the start-line without its end, and the offset behind it. A bare CR in it is a fault.
+    func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool) {
+        let end = lineFeed(from: 0)
+        let hasCR = end > 0 && byte(end - 1) == 0x0D
+        let line = ByteRange(0, hasCR ? end - 1 : end)
+        for i in 0..<line.count where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
+            throw HTTP1Error(.startLine, "the start-line holds a control character")
+        }
+        return (line, end + 1, hasCR)
+    }
+
+    /// Reads field lines until the empty line.
+    /// - Parameter start: offset of the first line; ranges are counted from there.
+    func fields(from start: Int) throws(HTTP1Error) -> FieldFacts {
+        var facts = FieldFacts()
+        facts.lines.reserveCapacity(24)
+        var position = start
+        while position < count {
+            let feed = lineFeed(from: position)
+            let hasCR = feed > position && byte(feed - 1) == 0x0D
+            let end = hasCR ? feed - 1 : feed
+            if !hasCR { facts.isCanonical = false }
+            if end == position { break }
+            let first = byte(position)
+            if first == 0x20 || first == 0x09 {
+                try fold(position, end, start, &facts)
+            } else {
+                try field(position, end, start, &facts)
+            }
+            position = feed + 1
+        }
+        if let fault = facts.fault { throw fault }
+        return facts
+    }
+
+    private func field(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
+        guard facts.lines.count < maximumFieldCount else {
+            throw HTTP1Error(.fieldsTooLarge, "there are more than \(maximumFieldCount) fields")
+        }
+        var colon = position
+        while colon < end, byte(colon) != 0x3A {
+            // Odd names pass, but no white space, no control character and nothing beyond ASCII (RFC 9112 §5.1).
+            guard byte(colon) > 0x20, byte(colon) < 0x7F else {
+                throw HTTP1Error(.field, "a field name holds white space, a control character or a byte beyond ASCII")
+            }
+            colon += 1
+        }
+        guard colon < end else { throw HTTP1Error(.field, "a field line has no colon") }
+        guard colon > position else { throw HTTP1Error(.field, "a field has no name") }
+        let value = try value(colon + 1, end)
+        let line = FieldSection.Line(
+            name: ByteRange(position - start, colon - start), value: ByteRange(value.lowerBound - start, value.upperBound - start))
+        facts.lines.append(line)
+        interpret(position, colon - position, value, &facts)
+    }
+
+    /// The value without white space around it. CR and NUL in it are dangerous (RFC 9110 §5.5).
+    private func value(_ from: Int, _ to: Int) throws(HTTP1Error) -> Range<Int> {
+        var start = from
+        var end = to
+        while start < end, byte(start) == 0x20 || byte(start) == 0x09 { start += 1 }
+        while end > start, byte(end - 1) == 0x20 || byte(end - 1) == 0x09 { end -= 1 }
+        for i in start..<end where byte(i) == 0x0D || byte(i) == 0x00 {
+            throw HTTP1Error(.field, "a field value holds a bare CR or NUL")
+        }
+        return start..<end
+    }
+
+    /// A line that goes on with the value before it (RFC 9112 §5.2).
+    private func fold(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
+        guard let last = facts.lines.last else {
+            throw HTTP1Error(.field, "white space stands before the first field")
+        }
+        let continuation = try value(position, end)
+        facts.isCanonical = false
+        let nameStart = Int(last.name.start) + start
+        if isNamed(nameStart, last.name.count, "content-length") || isNamed(nameStart, last.name.count, "transfer-encoding")
+            || isNamed(nameStart, last.name.count, "host")
+        {
+            throw HTTP1Error(.framing, "a field that decides where the message goes or ends is folded")
+        }
+        if !continuation.isEmpty {
+            facts.lines[facts.lines.count - 1].value.end = UInt32(truncatingIfNeeded: continuation.upperBound - start)
+        }
+    }
+
+    private func isNamed(_ position: Int, _ count: Int, _ name: StaticString) -> Bool {
+        guard count == name.utf8CodeUnitCount else { return false }
+        for i in 0..<count {
+            let expected = unsafe name.utf8Start[i]
+            let byte = byte(position + i)
+            if (byte &- 0x41 < 26 ? byte | 0x20 : byte) != expected { return false }
+        }
+        return true
+    }
+
+    /// Notes what the fields that decide the framing say.
+    private func interpret(_ position: Int, _ count: Int, _ value: Range<Int>, _ facts: inout FieldFacts) {
+        switch count {
+        case 4 where isNamed(position, count, "host"):
+            facts.hosts += 1
+            if !isHost(value) { facts.fault = facts.fault ?? HTTP1Error(.host, "the Host field is not host[:port]") }
+        case 14 where isNamed(position, count, "content-length"):
+            readLength(value, &facts)
+        case 17 where isNamed(position, count, "transfer-encoding"):
+            readCodings(value, &facts)
+        default:
+            break
+        }
+    }
+
+    /// Content-Length: digits, or a list of the same number (RFC 9112 §6.3, rule 5).
+    private func readLength(_ value: Range<Int>, _ facts: inout FieldFacts) {
+        var isValid = !value.isEmpty
+        var start = value.lowerBound
+        while isValid, start <= value.upperBound {
+            var end = start
+            while end < value.upperBound, byte(end) != 0x2C { end += 1 }
+            guard let number = number(start, end) else {
+                isValid = false
+                break
+            }
+            if let known = facts.contentLength, known != number {
+                facts.fault = HTTP1Error(.framing, "Content-Length is given with different values")
+                return
+            }
+            facts.contentLength = number
+            start = end + 1
+        }
+        if !isValid { facts.fault = HTTP1Error(.framing, "Content-Length is not a number") }
+    }
+
+    private func number(_ from: Int, _ to: Int) -> UInt64? {
+        var start = from
+        var end = to
+        while start < end, byte(start) == 0x20 || byte(start) == 0x09 { start += 1 }
+        while end > start, byte(end - 1) == 0x20 || byte(end - 1) == 0x09 { end -= 1 }
+        guard end > start, end - start <= 18 else { return nil }
+        var number: UInt64 = 0
+        for i in start..<end {
+            let digit = byte(i) &- 0x30
+            guard digit < 10 else { return nil }
+            number = number * 10 + UInt64(digit)
+        }
+        return number
+    }
+
+    /// Transfer-Encoding: a list of codings, over all lines; chunked comes last and once (RFC 9112 §6.1).
+    private func readCodings(_ value: Range<Int>, _ facts: inout FieldFacts) {
+        if value.isEmpty { facts.codings = .unknown }
+        var start = value.lowerBound
+        while start < value.upperBound {
+            var end = start
+            while end < value.upperBound, byte(end) != 0x2C { end += 1 }
+            var wordStart = start
+            var wordEnd = end
+            while wordStart < wordEnd, byte(wordStart) == 0x20 || byte(wordStart) == 0x09 { wordStart += 1 }
+            while wordEnd > wordStart, byte(wordEnd - 1) == 0x20 || byte(wordEnd - 1) == 0x09 { wordEnd -= 1 }
+            let isChunked = isNamed(wordStart, wordEnd - wordStart, "chunked")
+            let isKnown = (["gzip", "x-gzip", "deflate", "compress", "x-compress"] as [StaticString]).contains {
+                isNamed(wordStart, wordEnd - wordStart, $0)
+            }
+            switch (facts.codings, isChunked, isKnown) {
+            case (.none, true, _), (.other, true, _): facts.codings = .chunked
+            case (.none, _, true), (.other, _, true): facts.codings = .other
+            // Chunked twice, something behind chunked, a coding that nobody registered, an empty element.
+            default: facts.codings = .unknown
+            }
+            start = end + 1
+        }
+    }
+
+    private func isHost(_ value: Range<Int>) -> Bool {
+        for i in value {
+            switch byte(i) {
+            case 0x00...0x20, 0x22, 0x23, 0x2C, 0x2F, 0x3C, 0x3E, 0x3F, 0x40, 0x5C, 0x5E, 0x60, 0x7B...0x7D, 0x7F...0xFF:
+                return false
+            default: continue
+            }
+        }
+        return true
+    }
+}
