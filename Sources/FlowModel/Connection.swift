@@ -27,7 +27,7 @@ package struct TLSDetails: Sendable, Equatable {
     /// The protocol chosen by ALPN, for example `h2`.
     package var alpn: String?
     package var alpnOffers: [String] = []
-    /// The chain that the peer sent, DER, leaf first.
+    /// The chain that the peer sent, DER, leaf first. One that a damaged recording lost is empty.
     package var certificates: [ByteBuffer] = []
     package var ja3: String?
     package var ja4: String?

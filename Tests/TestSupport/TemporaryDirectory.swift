@@ -9,3 +9,11 @@ package func withTemporaryDirectory<R>(_ body: (String) async throws -> R) async
     defer { try? FileManager.default.removeItem(at: directory) }
     return try await body(directory.path)
 }
+
+/// The same for a test that waits for nothing.
+package func withTemporaryDirectory<R>(_ body: (String) throws -> R) throws -> R {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("mitm-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    return try body(directory.path)
+}

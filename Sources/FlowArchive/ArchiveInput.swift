@@ -1,0 +1,185 @@
+// Bytes of a flow file as they are read: from a file that can be read anywhere, or from a pipe that passes once.
+
+import Glibc
+import NIOCore
+
+/// A descriptor that is shared by those who still have to read from it.
+final class ArchiveFile: Sendable {
+    let descriptor: Int32
+    let path: String
+
+    init(takingOwnershipOf descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    /// Bytes at an offset; fewer than asked for at the file's end.
+    func read(at offset: UInt64, count: Int) throws(ArchiveError) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        var failed: Int32 = 0
+        unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+            var filled = 0
+            while filled < count {
+                let result = unsafe pread(descriptor, target.baseAddress! + filled, count - filled, off_t(offset) + off_t(filled))
+                if result < 0 {
+                    if errno == EINTR { continue }
+                    failed = errno
+                    break
+                }
+                if result == 0 { break }
+                filled += result
+            }
+            return filled
+        }
+        if failed != 0 { throw POSIXStorage.failure("cannot read", path, failed) }
+        return bytes
+    }
+}
+
+/// A window that moves over the input from front to back.
+final class ArchiveInput {
+    private static let readSize = 128 * 1024
+
+    let path: String
+    /// nil for a pipe.
+    let file: ArchiveFile?
+    private let descriptor: Int32
+    private var window = ByteBuffer()
+    private(set) var offset: UInt64 = 0
+    private var isAtEnd = false
+
+    /// - Throws: why the file cannot be opened.
+    init(path: String) throws(ArchiveError) {
+        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw POSIXStorage.failure("cannot open", path) }
+        self.path = path
+        self.descriptor = descriptor
+        let owner = ArchiveFile(takingOwnershipOf: descriptor, path: path)
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw POSIXStorage.failure("cannot open", path) }
+        guard status.st_mode & S_IFMT != S_IFDIR else {
+            throw ArchiveError(.system(EISDIR), "cannot read \(path): it is a directory")
+        }
+        isSeekable = status.st_mode & S_IFMT == S_IFREG
+        file = isSeekable ? owner : nil
+        owned = owner
+    }
+
+    /// - Parameter descriptor: stays open; it is read from where it stands, once, front to back.
+    init(descriptor: Int32, name: String) {
+        self.descriptor = descriptor
+        path = name
+        file = nil
+        owned = nil
+        isSeekable = false
+    }
+
+    let isSeekable: Bool
+    private let owned: ArchiveFile?
+
+    /// The next bytes, without going on; nil when the input ends before (for now).
+    func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
+        while window.readableBytes < count {
+            guard try fill(count - window.readableBytes) else { return nil }
+        }
+        return window.getSlice(at: window.readerIndex, length: count)
+    }
+
+    /// Whether so many bytes are there. A pipe is read until they are.
+    func has(_ count: Int) throws(ArchiveError) -> Bool {
+        guard file != nil else { return try peek(count) != nil }
+        return try UInt64(count) <= remaining()
+    }
+
+    /// Bytes further on, without going there; nil when they are not there (for now).
+    func bytes(at distance: Int, count: Int) throws(ArchiveError) -> ByteBuffer? {
+        if let file, distance + count > window.readableBytes {
+            let bytes = try file.read(at: offset + UInt64(distance), count: count)
+            return bytes.readableBytes == count ? bytes : nil
+        }
+        return try peek(distance + count)?.slice(distance, count)
+    }
+
+    /// Bytes behind the current offset that are there now.
+    func remaining() throws(ArchiveError) -> UInt64 {
+        guard file != nil else { return UInt64(window.readableBytes) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw POSIXStorage.failure("cannot read", path) }
+        return UInt64(max(0, status.st_size)) - min(offset, UInt64(max(0, status.st_size)))
+    }
+
+    /// Goes on behind bytes that are there.
+    func skip(_ count: Int) {
+        let inWindow = min(count, window.readableBytes)
+        window.moveReaderIndex(forwardBy: inWindow)
+        if count > inWindow {
+            precondition(file != nil, "a pipe's bytes are peeked at before they are skipped")
+            window.clear()
+        }
+        offset += UInt64(count)
+        if window.readerIndex > 1 << 20 { window.discardReadBytes() }
+    }
+
+    private func fill(_ missing: Int) throws(ArchiveError) -> Bool {
+        let count = max(missing, Self.readSize)
+        if let file {
+            var bytes = try file.read(at: offset + UInt64(window.readableBytes), count: count)
+            guard bytes.readableBytes > 0 else { return false }
+            if window.readableBytes == 0 { window = bytes } else { window.writeBuffer(&bytes) }
+            return true
+        }
+        guard !isAtEnd else { return false }
+        var failed: Int32 = 0
+        let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+            while true {
+                let result = unsafe Glibc.read(descriptor, target.baseAddress!, count)
+                if result >= 0 { return result }
+                if errno != EINTR {
+                    failed = errno
+                    return 0
+                }
+            }
+        }
+        if failed != 0 { throw POSIXStorage.failure("cannot read", path, failed) }
+        isAtEnd = read == 0
+        return read > 0
+    }
+}
+
+/// A file without a name that holds what passes by on a pipe and is still needed.
+struct Spool {
+    let file: ArchiveFile
+    private var length: UInt64 = 0
+
+    init() throws(ArchiveError) {
+        let directory = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+        var template = Array("\(directory)/mitm-XXXXXX".utf8CString)
+        let descriptor = unsafe mkstemp(&template)
+        guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a temporary file in", directory) }
+        // Without a name it goes away with the process.
+        unsafe unlink(template)
+        file = ArchiveFile(takingOwnershipOf: descriptor, path: "a temporary file in \(directory)")
+    }
+
+    /// - Returns: where the bytes begin.
+    mutating func append(_ bytes: ByteBuffer) throws(ArchiveError) -> UInt64 {
+        var failed: Int32 = 0
+        unsafe bytes.withUnsafeReadableBytes { source in
+            var written = 0
+            while written < source.count {
+                let result = unsafe pwrite(file.descriptor, source.baseAddress! + written, source.count - written, off_t(length) + off_t(written))
+                if result < 0 {
+                    if errno == EINTR { continue }
+                    failed = errno
+                    return
+                }
+                written += result
+            }
+        }
+        if failed != 0 { throw POSIXStorage.failure("cannot write", file.path, failed) }
+        defer { length += UInt64(bytes.readableBytes) }
+        return length
+    }
+}

@@ -1,0 +1,215 @@
+// Flows of every kind, made from a seed, as the events a recorder would see.
+
+import FlowArchive
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TestSupport
+
+/// Makes flows. One seed, one sequence of flows.
+struct SampleFlows {
+    private var generator: SeededGenerator
+    private var time: Int64 = 1_760_000_000_000_000_000
+    private var clients: [Shared<ClientConnection>] = []
+    private var servers: [Shared<ServerConnection>] = []
+
+    init(seed: UInt64) {
+        generator = SeededGenerator(seed: seed)
+        for i in 0..<4 {
+            var tls: TLSDetails?
+            if i % 2 == 0 {
+                tls = TLSDetails()
+                tls?.version = "TLSv1.3"
+                tls?.cipher = "TLS_AES_256_GCM_SHA384"
+                tls?.serverName = "host\(i).example"
+                tls?.alpn = "http/1.1"
+                tls?.alpnOffers = ["h2", "http/1.1"]
+                tls?.ja4 = "t13d1516h2_8daaf6152771_e5627efa2ab1"
+                tls?.handshakeStarted = Timestamp(nanoseconds: time)
+                tls?.handshakeEnded = Timestamp(nanoseconds: time + 3_000_000)
+            }
+            clients.append(
+                Shared(
+                    ClientConnection(
+                        id: nextID(), peer: Endpoint(host: "127.0.0.1", port: UInt16(40000 + i)), local: Endpoint(host: "127.0.0.1", port: 8080),
+                        opened: Timestamp(nanoseconds: time), mode: "regular", tls: tls)))
+            var server = ServerConnection(
+                id: nextID(), target: Endpoint(host: "host\(i).example", port: 443), opened: Timestamp(nanoseconds: time))
+            server.peer = Endpoint(host: "192.0.2.\(i)", port: 443)
+            server.local = Endpoint(host: "192.0.2.99", port: 50000)
+            server.connected = Timestamp(nanoseconds: time + 1_000_000)
+            tls?.certificates = [randomBytes(700), randomBytes(900)]
+            tls?.isVerified = true
+            server.tls = tls
+            servers.append(Shared(server))
+        }
+    }
+
+    private mutating func nextID() -> FlowID {
+        FlowID(time: Timestamp(nanoseconds: tick()), sequence: UInt16(generator.next() & 0xFFF), random: generator.next())
+    }
+
+    private mutating func tick() -> Int64 {
+        time += Int64.random(in: 1...2_000_000, using: &generator)
+        return time
+    }
+
+    private mutating func randomBytes(_ count: Int) -> ByteBuffer {
+        ByteBuffer(bytes: (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    }
+
+    private mutating func text(_ count: Int) -> ByteBuffer {
+        let words = ["alpha", "beta", "gamma", "delta", "{\"id\":", "\"name\"", "<p>", "\r\n", "ümläut"]
+        var text = ""
+        while text.utf8.count < count { text += words.randomElement(using: &generator)! + " " }
+        return ByteBuffer(string: text)
+    }
+
+    /// The events of the next flow.
+    /// - Parameter isWhole: whether the flow comes to its end.
+    mutating func next(isWhole: Bool = true, bodyBytes: Int? = nil) -> [FlowEvent] {
+        let id = nextID()
+        var events: [FlowEvent] = []
+        func say(_ what: FlowEvent.What) { events.append(FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)) }
+        let index = Int.random(in: 0..<4, using: &generator)
+        let kind = bodyBytes == nil ? Int.random(in: 0..<8, using: &generator) : 0
+        let flowKind: FlowKind = kind == 6 ? .tcp : kind == 7 ? .tls : .http
+        let scheme = flowKind == .http ? (index % 2 == 0 ? "https" : "http") : flowKind == .tcp ? "tcp" : "tls"
+        let target = FlowTarget(scheme: scheme, host: "host\(index).example", port: 443)
+        say(.opened(FlowOpening(kind: flowKind, client: clients[index], target: target, stream: StreamID(UInt32.random(in: 1...9, using: &generator)))))
+        say(.server(servers[index]))
+        var ending = FlowEnding(state: .complete)
+        switch flowKind {
+        case .http:
+            httpEvents(index, kind, bodyBytes, &ending, &events, id)
+        case .tcp:
+            for _ in 0..<Int.random(in: 0...9, using: &generator) {
+                time = tick()
+                let from: Side = Bool.random(using: &generator) ? .client : .server
+                events.append(event(id, .piece(FlowPiece(from: from, content: randomBytes(Int.random(in: 1...300, using: &generator))))))
+            }
+            ending.closedBy = .server
+            ending.isReset = Bool.random(using: &generator)
+            if Bool.random(using: &generator) { ending.passthrough = PassthroughSizes(fromClient: 12, fromServer: 1 << 40) }
+        case .tls:
+            ending = FlowEnding(
+                state: .failed, error: FlowError(side: .client, message: "the client does not trust it", at: Timestamp(nanoseconds: time)))
+        }
+        if Bool.random(using: &generator) { ending.comment = "a note" }
+        if Bool.random(using: &generator) { ending.tags = ["one", "two"] }
+        time = tick()
+        if isWhole { events.append(event(id, .ended(ending))) }
+        return events
+    }
+
+    private func event(_ id: FlowID, _ what: FlowEvent.What) -> FlowEvent {
+        FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)
+    }
+
+    private mutating func httpEvents(_ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ events: inout [FlowEvent], _ id: FlowID) {
+        let method = ["GET", "POST", "BREW"].randomElement(using: &generator)!
+        let request = "\(method) /path/\(time)?q=1 HTTP/1.1\r\nHost: host\(index).example\r\nX-ODD:  kept \r\n\r\n"
+        events.append(event(id, .request(RequestHead(parsing: ByteBuffer(string: request), version: .http1_1))))
+        if method == "POST" {
+            events.append(event(id, .piece(FlowPiece(from: .client, content: text(Int.random(in: 1...900, using: &generator))))))
+        }
+        time = tick()
+        if kind == 1 {
+            events.append(event(id, .trailers(from: .client, FieldSection([("X-Sum", "1"), ("X-Sum", "2")]))))
+        }
+        events.append(event(id, .finished(.client)))
+        if kind == 2 {
+            time = tick()
+            let hints = ByteBuffer(string: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+            events.append(event(id, .interim(ResponseHead(parsing: hints, version: .http1_1))))
+        }
+        if kind == 5 {
+            ending = FlowEnding(state: .failed, error: FlowError(side: nil, message: "refused", at: Timestamp(nanoseconds: time)))
+            return
+        }
+        time = tick()
+        let status = [200, 204, 301, 404, 500].randomElement(using: &generator)!
+        let response = ByteBuffer(string: "HTTP/1.1 \(status) Fine\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\n\r\n")
+        events.append(event(id, .response(ResponseHead(parsing: response, version: .http1_1))))
+        var left = bodyBytes ?? Int.random(in: 0...5000, using: &generator)
+        while left > 0 {
+            time = tick()
+            let size = min(left, Int.random(in: 1...20_000, using: &generator))
+            let content = Bool.random(using: &generator) ? text(size) : randomBytes(size)
+            events.append(event(id, .piece(FlowPiece(from: .server, content: content))))
+            left -= size
+        }
+        if kind == 3 {
+            for kind in [FlowPiece.Kind.text, .binary, .ping, .pong, .close] {
+                time = tick()
+                events.append(
+                    event(id, .piece(FlowPiece(kind: kind, from: .client, content: text(20), wireSize: 11, frames: 3))))
+            }
+        }
+        if kind == 4 { events.append(event(id, .trailers(from: .server, FieldSection([("Server-Timing", "x")])))) }
+        events.append(event(id, .finished(.server)))
+    }
+}
+
+/// A flow as text in which everything that was recorded of it shows, to compare whole flows.
+func describe(_ flow: Flow) throws -> String {
+    var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0) \(flow.stream)"]
+    lines.append("target \(flow.target)")
+    lines.append("client \(String(describing: flow.client?.value))")
+    lines.append("server \(String(describing: flow.server?.value))")
+    for certificate in flow.server?.value.tls?.certificates ?? [] where certificate.readableBytes == 0 { lines.append("a certificate was lost") }
+    if let request = flow.request {
+        lines.append("request \(request.started.nanoseconds) \(request.ended?.nanoseconds ?? 0) \(request.size) \(request.head.version)")
+        lines.append(String(buffer: request.head.wire) + String(buffer: request.head.target) + "\(request.head.fields.pairs)")
+        lines.append("trailers \(request.trailers?.description ?? "none")")
+    }
+    for interim in flow.interims { lines.append("interim \(interim.at.nanoseconds) \(String(buffer: interim.value.wire))") }
+    if let response = flow.response {
+        lines.append("response \(response.started.nanoseconds) \(response.ended?.nanoseconds ?? 0) \(response.size) \(response.head.status)")
+        lines.append(String(buffer: response.head.wire) + "\(response.head.fields.pairs)")
+        lines.append("trailers \(response.trailers?.description ?? "none")")
+    }
+    lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
+    lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error))")
+    try flow.pieces.forEach { at, piece in
+        lines.append("piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(piece.content.readableBytesView.map { String($0) }.joined(separator: " "))")
+        return true
+    }
+    return lines.joined(separator: "\n")
+}
+
+/// The flows that events tell of, in the order in which they end, open ones last by their start.
+func assemble(_ events: [FlowEvent]) -> [Flow] {
+    var open: [FlowID: FlowAssembler] = [:]
+    var ended: [Flow] = []
+    for event in events {
+        if case .opened(let opening) = event.what {
+            open[event.flow] = FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: true)
+        }
+        open[event.flow]?.receive(event.what, at: event.at)
+        if case .ended = event.what, let flow = open.removeValue(forKey: event.flow)?.flow { ended.append(flow) }
+    }
+    return ended + open.values.map(\.flow).sorted { ($0.started, $0.id) < ($1.started, $1.id) }
+}
+
+/// Storage in memory that fails as a script says.
+final class ScriptedStorage: ArchiveStorage {
+    var bytes = ByteBuffer()
+    var calls = 0
+    /// The call that fails, counted from 1.
+    var failingCall: Int?
+    /// Bytes of the failing call that arrive all the same.
+    var shortWrite = 0
+
+    func append(_ bytes: ByteBuffer) throws(ArchiveError) {
+        calls += 1
+        if calls == failingCall {
+            self.bytes.writeImmutableBuffer(bytes.getSlice(at: bytes.readerIndex, length: min(shortWrite, bytes.readableBytes))!)
+            throw ArchiveError(.system(28), "no space left on device")
+        }
+        self.bytes.writeImmutableBuffer(bytes)
+    }
+
+    func sync() throws(ArchiveError) {}
+    func close() throws(ArchiveError) {}
+}
