@@ -14,7 +14,7 @@ extension TLSError {
         guard let cause else { return TLSError(.protocolError, "TLS failed without a reason") }
         if let alert = cause.peerAlert { return unsafe refused(alert, ssl: ssl, isClient: isClient) }
         // RFC 8446 §5.1: a record begins with its type, 20 to 24, and version 3.
-        let isRecord = firstBytes.count == 2 && (20...24).contains(firstBytes[0]) && firstBytes[1] == 3
+        let isRecord = firstBytes.count < 2 || ((20...24).contains(firstBytes[0]) && firstBytes[1] == 3)
         if !isEstablished, !isRecord { return TLSError(.notTLS, "the \(peer) does not speak TLS") }
         guard cause.library == ERR_LIB_SSL else { return TLSError(.protocolError, "TLS failed: \(cause.text)") }
         switch cause.reason {
@@ -35,7 +35,7 @@ extension TLSError {
 
     /// The peer sent a fatal alert (RFC 8446 §6.2).
     private static func refused(_ alert: UInt8, ssl: OpaquePointer, isClient: Bool) -> TLSError {
-        let name = unsafe String(cString: SSL_alert_desc_string_long(CInt(alert)))
+        let name = alertName(alert)
         let kind = Kind.peerAlert(name)
         switch (isClient, alert) {
         case (false, 42...46), (false, 48):
@@ -46,6 +46,19 @@ extension TLSError {
         case (true, 116): return TLSError(kind, "the server requires a client certificate (alert \"\(name)\")")
         case (true, 70): return TLSError(kind, "there is no TLS version in common with the server (alert \"\(name)\")")
         default: return TLSError(kind, "the \(isClient ? "server" : "client") ended TLS with the alert \"\(name)\"")
+        }
+    }
+
+    /// The alert's name in words; those that OpenSSL 3.0 does not name are named here.
+    private static func alertName(_ alert: UInt8) -> String {
+        switch alert {
+        case 86: return "inappropriate fallback"
+        case 109: return "missing extension"
+        case 116: return "certificate required"
+        case 120: return "no application protocol"
+        default:
+            let name = unsafe String(cString: SSL_alert_desc_string_long(CInt(alert)))
+            return name == "unknown" ? "alert \(alert)" : name
         }
     }
 }

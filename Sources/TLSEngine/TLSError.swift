@@ -32,7 +32,7 @@ package struct TLSError: Error, Sendable, Equatable {
     }
 }
 
-/// The first error of OpenSSL's queue of this thread, which is the cause; those behind it are the callers' complaints.
+/// The cause in OpenSSL's error queue of this thread: the first error of TLS itself, or the first at all.
 struct OpenSSLFailure {
     /// `ERR_LIB_SSL`, …
     var library: Int32
@@ -43,11 +43,14 @@ struct OpenSSLFailure {
 
     /// Takes the whole queue, so that the next call starts with an empty one; nil when it was empty.
     static func drain() -> OpenSSLFailure? {
-        let code = ERR_get_error()
-        defer { ERR_clear_error() }
+        var code: UInt = 0
+        while case let next = ERR_get_error(), next != 0 {
+            // A cipher or a key complains before TLS does, but TLS knows what was going on.
+            if code == 0 || (ERR_GET_LIB(next) == ERR_LIB_SSL && ERR_GET_LIB(code) != ERR_LIB_SSL) { code = next }
+        }
         guard code != 0 else { return nil }
         let text = unsafe ERR_reason_error_string(code).map { unsafe String(cString: $0) } ?? "OpenSSL error \(code)"
-        return OpenSSLFailure(library: Int32(truncatingIfNeeded: ERR_GET_LIB(code)), reason: ERR_GET_REASON(code), text: text)
+        return OpenSSLFailure(library: ERR_GET_LIB(code), reason: ERR_GET_REASON(code), text: text)
     }
 
     /// The alert that the peer sent, when that is what the error says (ssl_err: reasons from SSL_AD_REASON_OFFSET on).
