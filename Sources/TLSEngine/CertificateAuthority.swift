@@ -56,7 +56,9 @@ package final class CertificateAuthority: Sendable {
         let contents = try PEMContents(pem, passphrase: passphrase)
         guard let certificate = contents.certificates.first else { throw CertificateError("there is no certificate in it") }
         guard let key = contents.key else { throw CertificateError("there is no private key in it") }
-        guard key.belongs(to: certificate) else { throw CertificateError("the private key does not belong to the first certificate") }
+        guard key.belongs(to: certificate) else {
+            throw CertificateError("the private key does not belong to the first certificate")
+        }
         guard unsafe X509_check_ca(certificate.pointer) != 0 else {
             throw CertificateError("the certificate is not one of a certificate authority")
         }

@@ -64,7 +64,9 @@ struct CertificateTemplate {
             unsafe mitm_sk_GENERAL_NAME_push(list, element)
         }
         let flags = UInt(X509V3_ADD_DEFAULT)
-        guard unsafe X509_add1_ext_i2d(certificate.pointer, NID_subject_alt_name, UnsafeMutableRawPointer(list), isCritical ? 1 : 0, flags) == 1
+        guard
+            unsafe X509_add1_ext_i2d(
+                certificate.pointer, NID_subject_alt_name, UnsafeMutableRawPointer(list), isCritical ? 1 : 0, flags) == 1
         else { throw .openSSL("the names cannot be set") }
     }
 

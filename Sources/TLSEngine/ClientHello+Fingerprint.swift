@@ -20,7 +20,8 @@ extension ClientHello {
     package var ja4: String {
         let suites = withoutGrease(cipherSuites)
         let types = withoutGrease(extensions)
-        let head = "t\(ja4Version)\(extensions.contains(0) ? "d" : "i")\(twoDigits(suites.count))\(twoDigits(types.count))\(ja4ALPN)"
+        let head =
+            "t\(ja4Version)\(extensions.contains(0) ? "d" : "i")\(twoDigits(suites.count))\(twoDigits(types.count))\(ja4ALPN)"
         // The server name and ALPN are left out of the third part, whose point is to be the same for every server.
         let sorted = hexList(types.filter { $0 != 0 && $0 != 16 }.sorted())
         let signatures = hexList(withoutGrease(signatureAlgorithms))
@@ -50,7 +51,8 @@ extension ClientHello {
 
     private func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
         default: false
         }
     }

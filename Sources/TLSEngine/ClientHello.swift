@@ -34,7 +34,9 @@ package struct ClientHello: Sendable, Equatable {
     ///   no ClientHello, or a malformed or boundless one.
     package static func parse(_ bytes: ByteBuffer) throws(TLSError) -> ClientHello? {
         guard let message = try message(in: bytes) else { return nil }
-        guard let hello = ClientHello(message: message) else { throw TLSError(.protocolError, "the client sent a malformed ClientHello") }
+        guard let hello = ClientHello(message: message) else {
+            throw TLSError(.protocolError, "the client sent a malformed ClientHello")
+        }
         return hello
     }
 
@@ -46,7 +48,9 @@ package struct ClientHello: Sendable, Equatable {
             guard try checkRecordStart(rest) else { return nil }
             guard let length = rest.getInteger(at: rest.readerIndex + 3, as: UInt16.self) else { return nil }
             // RFC 8446 §5.1: at most 2^14, and handshake records are never empty.
-            guard (1...16_384).contains(length) else { throw TLSError(.protocolError, "the client sent a TLS record of \(length) bytes") }
+            guard (1...16_384).contains(length) else {
+                throw TLSError(.protocolError, "the client sent a TLS record of \(length) bytes")
+            }
             rest.moveReaderIndex(forwardBy: 5)
             let available = min(Int(length), rest.readableBytes)
             let fragment = rest.readSlice(length: available) ?? ByteBuffer()

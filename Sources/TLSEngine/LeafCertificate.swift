@@ -66,7 +66,9 @@ package struct CertificateError: Error, Sendable, Hashable {
         let contents = try PEMContents(pem, passphrase: passphrase)
         guard let certificate = contents.certificates.first else { throw CertificateError("there is no certificate in it") }
         guard let key = contents.key else { throw CertificateError("there is no private key in it") }
-        guard key.belongs(to: certificate) else { throw CertificateError("the private key does not belong to the first certificate") }
+        guard key.belongs(to: certificate) else {
+            throw CertificateError("the private key does not belong to the first certificate")
+        }
         try self.init(certificate, key: key, issuers: Array(contents.certificates.dropFirst()), isMade: false)
     }
 

@@ -44,7 +44,8 @@ struct LeafSubject: Equatable {
             let value = unsafe GENERAL_NAME_get0_value(element, &type)
             guard type == GEN_DNS || type == GEN_IPADD, let value = unsafe value else { continue }
             let string = unsafe value.assumingMemoryBound(to: ASN1_STRING.self)
-            let bytes = unsafe Array(UnsafeBufferPointer(start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string))))
+            let bytes = unsafe Array(
+                UnsafeBufferPointer(start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string))))
             guard let name = name(bytes, isAddress: type == GEN_IPADD), seen.insert(name).inserted else { continue }
             found.append(name)
         }
@@ -54,7 +55,8 @@ struct LeafSubject: Equatable {
     private static func name(_ bytes: [UInt8], isAddress: Bool) -> NetworkName? {
         if isAddress { return bytes.count == 4 || bytes.count == 16 ? .address(bytes) : nil }
         // A dNSName is ASCII. One that reads as an address would be taken for one: not mirrored as such.
-        guard bytes.allSatisfy({ $0 < 0x80 }), case .dns(let name)? = NetworkName(host: String(decoding: bytes, as: UTF8.self)) else {
+        guard bytes.allSatisfy({ $0 < 0x80 }), case .dns(let name)? = NetworkName(host: String(decoding: bytes, as: UTF8.self))
+        else {
             return nil
         }
         return .dns(name)

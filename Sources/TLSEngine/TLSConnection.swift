@@ -195,7 +195,7 @@ import NIOCore
         let size = min(TLSConnection.maximumReadSize, max(256, waiting + decrypted + carried))
         var plaintext = ByteBufferAllocator().buffer(capacity: size)
         repeat {
-            ERR_clear_error()
+            OpenSSLFailure.clearQueue()
             var isRead: CInt = 0
             let count = unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: 0) { space in
                 var count = 0
@@ -219,7 +219,7 @@ import NIOCore
             unsafe wire.pointee.inbound = ByteBuffer()
         default: _ = fail()
         }
-        ERR_clear_error()
+        OpenSSLFailure.clearQueue()
     }
 
     /// Encrypts plaintext of any size; before the handshake is done it is kept until then. Small writes between two calls of
@@ -266,7 +266,7 @@ import NIOCore
         let size = plaintext.readableBytes
         let records = size / TLSConnection.maximumRecordSize + 1
         unsafe wire.pointee.outbound.reserveCapacity(minimumWritableBytes: size + records * TLSConnection.recordOverhead)
-        ERR_clear_error()
+        OpenSSLFailure.clearQueue()
         let result = unsafe plaintext.withUnsafeReadableBytes { bytes in
             var written = 0
             return unsafe SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)
@@ -279,10 +279,10 @@ import NIOCore
         guard isEstablished, failure == nil, !isClosed else { return }
         encryptPending()
         isClosed = true
-        ERR_clear_error()
+        OpenSSLFailure.clearQueue()
         // -1 or 0 here mean that the peer's close_notify has not come yet.
         unsafe SSL_shutdown(ssl)
-        ERR_clear_error()
+        OpenSSLFailure.clearQueue()
     }
 
     /// Bytes for the peer; nil when there are none.

@@ -90,7 +90,9 @@ package final class TLSClientContext: Sendable {
         guard !certificates.isEmpty else { throw CertificateError("there is no certificate to trust in it") }
         let store = unsafe SSL_CTX_get_cert_store(context.pointer)
         for certificate in certificates {
-            guard unsafe X509_STORE_add_cert(store, certificate.pointer) == 1 else { throw .openSSL("a certificate cannot be trusted") }
+            guard unsafe X509_STORE_add_cert(store, certificate.pointer) == 1 else {
+                throw .openSSL("a certificate cannot be trusted")
+            }
         }
         // Who names an intermediate authority or a server's own certificate means just that.
         unsafe X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
@@ -98,7 +100,8 @@ package final class TLSClientContext: Sendable {
 
     private func use(_ own: LeafCertificate) throws(CertificateError) {
         ERR_clear_error()
-        guard unsafe SSL_CTX_use_cert_and_key(context.pointer, own.certificate.pointer, own.key.pointer, own.issuerStack, 1) == 1 else {
+        guard unsafe SSL_CTX_use_cert_and_key(context.pointer, own.certificate.pointer, own.key.pointer, own.issuerStack, 1) == 1
+        else {
             throw .openSSL("the client certificate cannot be used")
         }
     }

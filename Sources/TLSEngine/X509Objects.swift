@@ -108,7 +108,14 @@ struct PEMContents {
             }
             return unsafe read.map { unsafe PrivateKey(takingOwnership: $0) }
         }
-        guard let key else { throw .openSSL(passphrase == nil ? "the private key cannot be read" : "the private key cannot be opened") }
+        guard let key else {
+            // Both ways of writing an encrypted key say so: RFC 7468 §11, RFC 1421 §4.6.1.1.
+            guard passphrase != nil || !text.contains("ENCRYPTED") else {
+                ERR_clear_error()
+                throw CertificateError("the private key is encrypted and there is no passphrase for it")
+            }
+            throw .openSSL(passphrase == nil ? "the private key cannot be read" : "the private key cannot be opened")
+        }
         return key
     }
 

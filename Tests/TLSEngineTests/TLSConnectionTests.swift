@@ -50,7 +50,8 @@ import Testing
         #expect(
             pair.clientSide.error
                 == TLSError(
-                    .peerAlert("protocol version"), "there is no TLS version in common with the server (alert \"protocol version\")"))
+                    .peerAlert("protocol version"), "there is no TLS version in common with the server (alert \"protocol version\")"
+                ))
     }
 
     @Test("A minimum above the maximum is refused")
@@ -63,7 +64,10 @@ import Testing
 
     @Test(
         "The version that a text names",
-        arguments: [("1.2", TLSVersion.tls12), ("TLSv1.3", .tls13), ("tls1.0", .tls10), ("1.1", .tls11), ("1.4", nil), ("", nil), ("v", nil)])
+        arguments: [
+            ("1.2", TLSVersion.tls12), ("TLSv1.3", .tls13), ("tls1.0", .tls10), ("1.1", .tls11), ("1.4", nil), ("", nil),
+            ("v", nil),
+        ])
     func versionNames(text: String, version: TLSVersion?) { #expect(TLSVersion(text) == version) }
 
     @Test(

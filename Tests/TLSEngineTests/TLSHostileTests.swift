@@ -12,8 +12,14 @@ import Testing
         arguments: [
             ("HTTP/1.1 400 Bad Request\r\n\r\n", TLSError(.notTLS, "the server does not speak TLS")),
             ("SSH-2.0-OpenSSH_9.2\r\n", TLSError(.notTLS, "the server does not speak TLS")),
-            ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{28}", TLSError(.peerAlert("handshake failure"), "the server ended TLS with the alert \"handshake failure\"")),
-            ("\u{16}\u{3}\u{3}\u{0}\u{4}\u{e}\u{0}\u{0}\u{0}", TLSError(.protocolError, "the server broke the TLS protocol: unexpected message")),
+            (
+                "\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{28}",
+                TLSError(.peerAlert("handshake failure"), "the server ended TLS with the alert \"handshake failure\"")
+            ),
+            (
+                "\u{16}\u{3}\u{3}\u{0}\u{4}\u{e}\u{0}\u{0}\u{0}",
+                TLSError(.protocolError, "the server broke the TLS protocol: unexpected message")
+            ),
         ])
     func garbageToClient(bytes: String, error: TLSError) throws {
         for delivery in deliveries(of: ByteBuffer(string: bytes)) {
@@ -31,7 +37,9 @@ import Testing
         }
     }
 
-    @Test("A client that speaks something else is told from one that breaks TLS", arguments: ["GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\0\0\0\0\0\0\0\0\0"])
+    @Test(
+        "A client that speaks something else is told from one that breaks TLS",
+        arguments: ["GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\0\0\0\0\0\0\0\0\0"])
     func garbageToServer(bytes: String) throws {
         let pair = try Scene().pair()
         pair.server.receive(ByteBuffer(string: bytes))
@@ -59,7 +67,9 @@ import Testing
         }
     }
 
-    @Test("A changed byte in a record is found, after what came before it was read, and the peer is told", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "A changed byte in a record is found, after what came before it was read, and the peer is told",
+        arguments: [TLSVersion.tls12, .tls13])
     func tampering(version: TLSVersion) throws {
         var scene = Scene()
         scene.clientOptions.maximumVersion = version
@@ -79,7 +89,9 @@ import Testing
         #expect(pair.clientSide.error?.kind == .peerAlert("bad record mac"))
     }
 
-    @Test("A handshake that was disturbed anywhere fails with an error on either side and never hangs", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "A handshake that was disturbed anywhere fails with an error on either side and never hangs",
+        arguments: [TLSVersion.tls12, .tls13])
     func disturbedHandshakes(version: TLSVersion) throws {
         var scene = Scene()
         scene.clientOptions.maximumVersion = version

@@ -27,7 +27,9 @@ import Testing
             pair.pump()
         } else {
             pair.client.receivedEnd()
-            #expect(throws: TLSError(.truncated, "the server closed the connection without close_notify")) { try pair.client.read() }
+            #expect(throws: TLSError(.truncated, "the server closed the connection without close_notify")) {
+                try pair.client.read()
+            }
         }
         return (pair.client.facts, pair.server.facts)
     }

@@ -49,7 +49,9 @@ import Testing
             reason: "self-signed certificate in certificate chain", alert: "unknown CA"),
     ]
 
-    @Test("A server that is not to be trusted is refused with the reason, which it is told, and its chain is known", arguments: impostors)
+    @Test(
+        "A server that is not to be trusted is refused with the reason, which it is told, and its chain is known",
+        arguments: impostors)
     func refused(impostor: Impostor) throws {
         let leaf = try impostor.certificate()
         let pair = try Scene().pair(certificate: leaf)
@@ -115,7 +117,9 @@ import Testing
         #expect(pair.clientSide.error?.kind == .verificationFailed)
     }
 
-    @Test("An intermediate or a server's own certificate may be what is trusted", arguments: [Fixture.intermediatePEM, Fixture.ownPEM])
+    @Test(
+        "An intermediate or a server's own certificate may be what is trusted",
+        arguments: [Fixture.intermediatePEM, Fixture.ownPEM])
     func partialChain(trusted: String) throws {
         var scene = Scene()
         scene.clientOptions.trustedPEM = trusted
@@ -146,7 +150,8 @@ import Testing
     func clientCertificate(version: TLSVersion) throws {
         var scene = Scene()
         scene.clientOptions.maximumVersion = version
-        scene.clientOptions.clientCertificatePEM = [Fixture.leafKeyPEM, Fixture.ownPEM, Fixture.intermediatePEM].joined(separator: "\n")
+        scene.clientOptions.clientCertificatePEM = [Fixture.leafKeyPEM, Fixture.ownPEM, Fixture.intermediatePEM].joined(
+            separator: "\n")
         let contexts = try scene.contexts()
         try requireClientCertificates(contexts.server, trusted: Fixture.rootPEM)
         let pair = try scene.pair(contexts)
