@@ -157,6 +157,7 @@ import NIOCore
         guard !isEstablished else { return true }
         ERR_clear_error()
         let result = unsafe SSL_do_handshake(ssl)
+        releaseInbound()
         if result == 1 {
             isEstablished = true
             return true
@@ -207,7 +208,13 @@ import NIOCore
                 break
             }
         } while plaintext.writableBytes > 0 && (hasInbound || hasPending)
+        releaseInbound()
         return plaintext.readableBytes > 0 ? plaintext : nil
+    }
+
+    /// Lets go of received bytes that were read: their storage is the socket's, and may be large.
+    private func releaseInbound() {
+        if !hasInbound { unsafe wire.pointee.inbound = ByteBuffer() }
     }
 
     /// Finds out why a read gave nothing.

@@ -202,6 +202,23 @@ import Testing
         #expect(pair.serverSide.read == ByteBuffer(string: "firstXXXXX"))
     }
 
+    @Test("Bytes that were read, or taken, are not held on to")
+    func releasesStorage() throws {
+        let pair = try Scene().pair()
+        _ = try pair.client.handshake()
+        var hello = try #require(pair.client.takeCiphertext())
+        pair.server.receive(hello)
+        _ = try pair.server.handshake()
+        #expect(hello.modifyIfUniquelyOwned { $0.readableBytes > 0 } == true)
+        pair.pump()
+        try pair.client.write(patterned(1_000))
+        var record = try #require(pair.client.takeCiphertext())
+        pair.server.receive(record)
+        var plaintext = try #require(try pair.server.read())
+        #expect(record.modifyIfUniquelyOwned { $0.readableBytes > 1_000 } == true)
+        #expect(plaintext.modifyIfUniquelyOwned { $0.readableBytes == 1_000 } == true)
+    }
+
     @Test("What is written before the handshake is sent behind it, whatever its size")
     func earlyWrites() throws {
         let pair = try Scene().pair()
