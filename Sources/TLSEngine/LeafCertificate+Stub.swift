@@ -1,4 +1,0 @@
-/// A certificate with its key, ready to be shown.
-package final class LeafCertificate: Sendable {
-    package init() {}
-}
