@@ -202,7 +202,7 @@ package struct HTTP1Decoder: Sendable {
             if facts.hosts == 0, line.version.minor > 0 { throw HTTP1Error(.host, "the request has no Host field") }
         }
         let fields = FieldSection(
-            wire: wire.slice(ByteRange(start.next, wire.readableBytes)), lines: facts.lines, isCanonical: facts.isCanonical)
+            wire: wire.slice(ByteRange(start.next, start.next + facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
         let head = RequestHead(wire: wire, version: line.version, method: line.method, target: line.target, fields: fields)
         let framing = try requestFraming(facts, line.version)
         begin(framing)
@@ -221,7 +221,7 @@ package struct HTTP1Decoder: Sendable {
         }
         let line = try StatusLine(wire, start.line)
         let fields = FieldSection(
-            wire: wire.slice(ByteRange(start.next, wire.readableBytes)), lines: facts.lines, isCanonical: facts.isCanonical)
+            wire: wire.slice(ByteRange(start.next, start.next + facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
         let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
         if head.isInterim { return .interim(head) }
         expected.removeFirst()
@@ -395,6 +395,6 @@ package struct HTTP1Decoder: Sendable {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
         return .end(
-            trailers: FieldSection(wire: trailers, lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
+            trailers: FieldSection(wire: trailers.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
     }
 }

@@ -124,13 +124,13 @@ private struct HopByHop {
             let value = ByteBuffer(string: options.map { String(buffer: $0) }.joined(separator: ", "))
             return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
         }
-        var bytes = fields.wire.slice(ByteRange(Int(line.name.start), Int(line.value.end)))
-        if fields.isCanonical {
-            out.writeBuffer(&bytes)
-        } else {
-            Self.writeUnfolded(bytes, into: &out)
+        guard fields.isCanonical else {
+            Self.writeUnfolded(fields.wire.slice(ByteRange(Int(line.name.start), Int(line.value.end))), into: &out)
+            out.writeStaticString("\r\n")
+            return
         }
-        out.writeStaticString("\r\n")
+        let next = index + 1 < fields.lines.count ? Int(fields.lines[index + 1].name.start) : fields.wire.readableBytes
+        out.writeImmutableBuffer(fields.wire.slice(ByteRange(Int(line.name.start), next)))
     }
 
     /// RFC 9112 §5.2: each fold, with the white space around it, becomes one space.

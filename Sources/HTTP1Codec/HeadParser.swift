@@ -8,6 +8,8 @@ import NIOCore
 /// What the fields of a section say of framing and routing.
 struct FieldFacts {
     var lines: [FieldSection.Line] = []
+    /// Bytes of the lines, without the empty line behind them.
+    var length = 0
     /// CRLF everywhere and no folded line, so that the bytes may be sent on as they are.
     var isCanonical = true
     var contentLength: UInt64?
@@ -75,6 +77,7 @@ struct FieldFacts {
             let end = hasCR ? feed - 1 : feed
             if !hasCR { facts.isCanonical = false }
             if end == position { break }
+            facts.length = min(feed + 1, count) - start
             let first = byte(position)
             if first == 0x20 || first == 0x09 {
                 try fold(position, end, start, &facts)

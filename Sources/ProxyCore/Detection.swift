@@ -1,0 +1,41 @@
+// What a connection speaks, told from its first bytes.
+
+import HTTPSemantics
+import NIOCore
+
+/// A guess at the protocol of a stream of which the first bytes are there.
+enum Detected: Equatable {
+    /// A TLS record that carries a handshake (RFC 8446 §5.1).
+    case tls
+    /// A method and a space, or what may still become that.
+    case http
+    case other
+    case undecided
+
+    /// - Parameter bytes: what the client sent first.
+    init(_ bytes: ByteBuffer) {
+        let span = bytes.readableBytesUInt8Span
+        guard span.count > 0 else {
+            self = .undecided
+            return
+        }
+        if span[0] == 0x16 {
+            self = span.count < 2 ? .undecided : span[1] == 0x03 ? .tls : .other
+            return
+        }
+        // No registered method is longer than 17 letters; some have digits or hyphens (RFC 9110 §16.1.1).
+        for i in 0..<min(span.count, 24) {
+            if span[i] == 0x20 {
+                self = i > 0 ? .http : .other
+                return
+            }
+            let isLetter = span[i] &- 0x41 < 26
+            let isLaterCharacter = i > 0 && (span[i] == 0x2D || span[i] == 0x5F || span[i] &- 0x30 < 10)
+            guard isLetter || isLaterCharacter else {
+                self = .other
+                return
+            }
+        }
+        self = span.count >= 24 ? .other : .undecided
+    }
+}

@@ -1,0 +1,100 @@
+// What all sessions of one listener have in common.
+
+import FlowModel
+import HTTP1Codec
+import NIOCore
+import Synchronization
+import TLSEngine
+
+/// How a listener's clients say where they want to go.
+package enum ProxyMode: Sendable, Hashable {
+    /// A forward proxy: absolute-form requests and CONNECT.
+    case regular
+    /// In front of one server. `isTLS`: the server is spoken to in TLS. Clients may speak TLS or not, whatever the server does.
+    case reverse(isTLS: Bool, Endpoint)
+}
+
+/// When the upstream connection is made.
+package enum ConnectionStrategy: String, Sendable, CaseIterable {
+    /// As soon as the server is known, so that its certificate and its choice of protocol can be mirrored.
+    case eager
+    /// Only when a request must go there.
+    case lazy
+}
+
+/// Time limits of a session, in nanoseconds.
+package struct SessionTimeouts: Sendable {
+    /// Nothing was received from either side. Ten minutes, as people know it from other proxies: long polling stays alive.
+    package var idle: Int64 = 600_000_000_000
+    /// A TLS handshake, or a head that has begun. A minute is what browsers wait.
+    package var handshake: Int64 = 60_000_000_000
+    /// A connection that we closed waits so long for the peer's FIN, so that what was sent last is not lost (RFC 9112 §9.6).
+    package var linger: Int64 = 2_000_000_000
+
+    package init() {}
+}
+
+/// The addresses that the recorder itself listens on, known when all listeners are bound. A request for one of them would loop.
+package final class OwnAddresses: Sendable {
+    private let endpoints = Mutex<[Endpoint]>([])
+
+    package init() {}
+
+    package func add(_ endpoint: Endpoint) {
+        endpoints.withLock { $0.append(endpoint) }
+    }
+
+    /// Whether connecting to this endpoint would come back to the recorder. Names are not looked up; `localhost` is known.
+    package func contains(_ endpoint: Endpoint) -> Bool {
+        endpoints.withLock { own in
+            own.contains { mine in
+                guard mine.port == endpoint.port else { return false }
+                let isLoopbackName = endpoint.host == "localhost" || endpoint.host == "127.0.0.1" || endpoint.host == "::1"
+                let isWildcard = mine.host == "0.0.0.0" || mine.host == "::"
+                return mine.host == endpoint.host
+                    || (isLoopbackName && (isWildcard || mine.host.hasPrefix("127.") || mine.host == "::1"))
+            }
+        }
+    }
+}
+
+/// Settings of the sessions of one listener. Made once, shared by all.
+package final class ProxyConfiguration: Sendable {
+    package let mode: ProxyMode
+    /// The mode as it was written on the command line; recorded with each client connection.
+    package let modeText: String
+    package let strategy: ConnectionStrategy
+    /// Reverse mode: leave the Host field as the client wrote it.
+    package let keepsHostHeader: Bool
+    package let serverTLS: TLSServerContext
+    package let clientTLS: TLSClientContext
+    /// The authority's certificate, handed out at http://mitm.it.
+    package let authority: CertificateAuthority
+    package let limits: HTTP1Limits
+    package let validation: HTTP1Validation
+    /// Largest content of a message in bytes; nil is no limit. A request beyond it is answered 413, a response 502.
+    package let maximumBodySize: UInt64?
+    package let timeouts: SessionTimeouts
+    package let ownAddresses: OwnAddresses
+
+    package init(
+        mode: ProxyMode, modeText: String, strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
+        serverTLS: TLSServerContext, clientTLS: TLSClientContext, authority: CertificateAuthority,
+        limits: HTTP1Limits = HTTP1Limits(),
+        validation: HTTP1Validation = .strict, maximumBodySize: UInt64? = nil, timeouts: SessionTimeouts = SessionTimeouts(),
+        ownAddresses: OwnAddresses
+    ) {
+        self.mode = mode
+        self.modeText = modeText
+        self.strategy = strategy
+        self.keepsHostHeader = keepsHostHeader
+        self.serverTLS = serverTLS
+        self.clientTLS = clientTLS
+        self.authority = authority
+        self.limits = limits
+        self.validation = validation
+        self.maximumBodySize = maximumBodySize
+        self.timeouts = timeouts
+        self.ownAddresses = ownAddresses
+    }
+}

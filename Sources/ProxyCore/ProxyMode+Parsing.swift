@@ -1,0 +1,88 @@
+// Modes as people write them: `regular`, `reverse:https://example.org`, each with `@[host:]port` behind it.
+
+import FlowModel
+
+/// One `--mode`: what to do, and where to listen when that differs from the general setting.
+package struct ModeSpecification: Sendable, Equatable {
+    package var mode: ProxyMode
+    /// As it was written, without the address.
+    package var text: String
+    package var listenHost: String?
+    package var listenPort: UInt16?
+}
+
+/// A mode that cannot be understood, in one sentence.
+package struct ModeError: Error, Sendable, Equatable, CustomStringConvertible {
+    package var description: String
+}
+
+extension ModeSpecification {
+    /// - Parameter text: `regular` or `reverse:http[s]://host[:port]`, then optionally `@port`, `@host:port` or `@[ipv6]:port`.
+    package init(_ text: String) throws(ModeError) {
+        var mode = text[...]
+        if let at = text.lastIndex(of: "@") {
+            mode = text[..<at]
+            let address = text[text.index(after: at)...]
+            if let port = UInt16(address) {
+                listenPort = port
+            } else if let endpoint = Endpoint(parsing: address, defaultPort: nil) {
+                listenHost = endpoint.host
+                listenPort = endpoint.port
+            } else {
+                throw ModeError(description: "mode '\(text)': '\(address)' is no address to listen on; write @port or @host:port")
+            }
+        }
+        self.text = String(mode)
+        if mode == "regular" {
+            self.mode = .regular
+        } else if mode.hasPrefix("reverse:") {
+            self.mode = try Self.reverse(mode.dropFirst("reverse:".count), in: text)
+        } else {
+            throw ModeError(description: "mode '\(text)' is not known; there are regular and reverse:http[s]://host[:port]")
+        }
+    }
+
+    private static func reverse(_ target: Substring, in text: String) throws(ModeError) -> ProxyMode {
+        let isTLS = target.hasPrefix("https://")
+        guard isTLS || target.hasPrefix("http://") else {
+            throw ModeError(description: "mode '\(text)': the server is written http://host[:port] or https://host[:port]")
+        }
+        var authority = target.dropFirst(isTLS ? 8 : 7)
+        if authority.hasSuffix("/") { authority = authority.dropLast() }
+        guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
+            throw ModeError(description: "mode '\(text)': '\(authority)' is no host[:port]")
+        }
+        return .reverse(isTLS: isTLS, endpoint)
+    }
+}
+
+extension Endpoint {
+    /// Reads `host`, `host:port`, `[ipv6]` or `[ipv6]:port` (RFC 3986 §3.2).
+    /// - Parameter defaultPort: taken when there is none; nil makes the port mandatory.
+    package init?(parsing text: Substring, defaultPort: UInt16?) {
+        var host = text
+        var port = defaultPort
+        if text.first == "[" {
+            guard let end = text.firstIndex(of: "]") else { return nil }
+            host = text[text.index(after: text.startIndex)..<end]
+            let rest = text[text.index(after: end)...]
+            if rest.first == ":", rest.count > 1 {
+                guard let number = UInt16(rest.dropFirst()) else { return nil }
+                port = number
+            } else if !rest.isEmpty, rest != ":" {
+                return nil
+            }
+        } else if let colon = text.lastIndex(of: ":") {
+            host = text[..<colon]
+            let digits = text[text.index(after: colon)...]
+            if !digits.isEmpty {
+                guard digits.utf8.allSatisfy({ $0 &- 0x30 < 10 }), let number = UInt16(digits) else { return nil }
+                port = number
+            }
+        }
+        let forbidden: (UInt8) -> Bool = { $0 <= 0x20 || $0 == 0x2F || $0 == 0x40 || $0 == 0x3F || $0 == 0x23 || $0 >= 0x7F }
+        guard let port, !host.isEmpty, !host.utf8.contains(where: forbidden) else { return nil }
+        if text.first != "[", host.utf8.contains(0x3A) { return nil }
+        self.init(host: String(host), port: port)
+    }
+}

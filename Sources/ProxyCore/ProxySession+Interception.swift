@@ -1,0 +1,156 @@
+// The first bytes of a stream, and TLS between the client and us: the ClientHello decides, the upstream's certificate is mirrored.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+extension ProxySession {
+    /// Looks at the first bytes of a stream and goes on with what they tell.
+    func detect() {
+        let detected = client.hasEnded && backlog.readableBytes == 0 ? nil : Detected(backlog)
+        switch detected {
+        case nil:
+            // The client went away without a word.
+            closeUpstream()
+            closeClient(.clean)
+        case .undecided where !client.hasEnded:
+            startHandshakeTimer()
+        case .tls where client.tls == nil:
+            intercept()
+        case .http:
+            startHTTP()
+        default:
+            route?.isTunnel == true ? startTunnel() : startHTTP()
+        }
+    }
+
+    func startHTTP() {
+        cancelHandshakeTimer()
+        phase = .http
+        let bytes = backlog
+        backlog = ByteBuffer()
+        if route?.destination.isTLS == nil { route?.destination.isTLS = false }
+        if bytes.readableBytes > 0 { decoder.receive(bytes) }
+        advanceRequests()
+    }
+
+    /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.
+    private func intercept() {
+        startHandshakeTimer()
+        let hello: ClientHello
+        do throws(TLSError) {
+            guard let parsed = try ClientHello.parse(backlog) else { return }
+            hello = parsed
+        } catch {
+            recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
+            return closeClient(.clean)
+        }
+        phase = .intercepting(hello)
+        route?.serverName = hello.serverName
+        if route?.isTunnel == true { route?.destination.isTLS = true }
+        guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
+        if let upstream, upstream.state == .connected {
+            startUpstreamTLS()
+        } else if upstream == nil {
+            openUpstream(route.destination)
+        }
+    }
+
+    /// Asks for the certificate that the client will see.
+    func forge() {
+        guard case .intercepting(let hello) = phase, let route else { return }
+        output.commands.append(
+            .forge(
+                LeafRequest(
+                    serverName: hello.serverName ?? route.destination.endpoint.host,
+                    upstream: upstream?.facts.tls?.certificates.first)))
+    }
+
+    func certificateReady(_ result: Result<LeafCertificate, CertificateError>) {
+        guard case .intercepting(let hello) = phase else { return }
+        do {
+            let tls = try TLSConnection(
+                server: configuration.serverTLS, certificate: try result.get(), alpn: selectedProtocol(hello))
+            client.tls = tls
+            var details = TLSDetails()
+            details.serverName = hello.serverName
+            details.alpnOffers = hello.alpn
+            details.ja3 = hello.ja3
+            details.ja4 = hello.ja4
+            details.handshakeStarted = client.lastRead
+            updateClientTLS(details)
+            phase = .handshaking
+            let bytes = backlog
+            backlog = ByteBuffer()
+            tls.receive(bytes)
+            readClientTLS(tls)
+        } catch {
+            let message = (error as? CertificateError)?.message ?? (error as? TLSError)?.message ?? "\(error)"
+            recordFailedTLS(FlowError(side: nil, message: "no certificate for the client: \(message)", at: now))
+            closeClient(.clean)
+        }
+    }
+
+    /// The protocol to choose from what the client offers: the one that the server chose, or HTTP/1.1 where there is no server to ask.
+    private func selectedProtocol(_ hello: ClientHello) -> String? {
+        if let upstream, upstream.leg.isTLSEstablished { return upstream.facts.tls?.alpn }
+        return hello.alpn.contains("http/1.1") ? "http/1.1" : nil
+    }
+
+    func clientTLSEstablished(_ tls: TLSConnection) {
+        cancelHandshakeTimer()
+        client.isTLSEstablished = true
+        let facts = tls.facts
+        var details = clientFacts.value.tls ?? TLSDetails()
+        details.version = facts.version
+        details.cipher = facts.cipher
+        details.alpn = facts.alpn
+        details.isResumed = facts.isResumed
+        details.certificates = facts.peerCertificates
+        details.handshakeEnded = now
+        updateClientTLS(details)
+        if facts.alpn?.hasPrefix("http/1") == true || route?.isTunnel == false {
+            startHTTP()
+        } else {
+            phase = .detecting
+        }
+    }
+
+    func clientTLSFailed(_ error: TLSError) {
+        if client.isTLSEstablished {
+            // The stream broke: as if the client had gone.
+            let ending = FlowEnding(
+                state: .incomplete, error: FlowError(side: .client, message: error.message, at: now), closedBy: .client)
+            endOpenFlow(ending)
+            closeUpstream()
+        } else {
+            recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
+        }
+        client.hasUnsentRecords = true
+        closeUpstream()
+        closeClient(.truncated)
+    }
+
+    private func updateClientTLS(_ details: TLSDetails) {
+        var facts = clientFacts.value
+        facts.tls = details
+        clientFacts = Shared(facts)
+    }
+
+    /// A connection whose TLS came to nothing is a flow of its own, once.
+    func recordFailedTLS(_ error: FlowError) {
+        guard route?.isFailureRecorded != true else { return }
+        route?.isFailureRecorded = true
+        let flow = identities.next(at: now)
+        let destination = route?.destination.endpoint ?? clientFacts.value.local
+        let target = FlowTarget(scheme: "tls", host: destination.host, port: destination.port)
+        record(flow, at: now, .opened(FlowOpening(kind: .tls, client: clientFacts, target: target, stream: StreamID(0))))
+        if let upstream { record(flow, at: now, .server(upstream.shared)) }
+        record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
+        log(
+            .warning,
+            "\(clientFacts.value.peer): TLS with \(error.side == .server ? "the server" : "the client") failed (\(destination)): \(error.message)"
+        )
+    }
+}

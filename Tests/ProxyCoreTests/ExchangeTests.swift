@@ -1,0 +1,250 @@
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import ProxyCore
+import TestSupport
+import Testing
+
+@Suite("An HTTP/1 exchange")
+struct ExchangeTests {
+    private static let get = "GET http://example.org/a?b HTTP/1.1\r\nHost: example.org\r\nX-Case: Kept \r\n\r\n"
+    private static let getInOriginForm = "GET /a?b HTTP/1.1\r\nHost: example.org\r\nX-Case: Kept \r\n\r\n"
+    private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+    @Test("An absolute-form request goes to its host in origin form, everything else byte for byte")
+    func absoluteForm() throws {
+        let play = try Playbook()
+        #expect(play.client(says: Self.get) == ["open upstream 1: example.org:80"])
+        #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
+    }
+
+    @Test("A request that comes byte by byte is the same request")
+    func byteByByte() throws {
+        let play = try Playbook()
+        var lines: [String] = []
+        for byte in Self.get.utf8 { lines += play.tell(.received(.client, ByteBuffer(bytes: [byte]))) }
+        #expect(lines == ["open upstream 1: example.org:80"])
+        #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
+        lines = []
+        for byte in Self.ok.utf8 { lines += play.tell(.received(ConnectionHandle(1), ByteBuffer(bytes: [byte]))) }
+        #expect(lines.map { $0.replacing("send client: ", with: "") }.joined() == Self.ok)
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
+    }
+
+    @Test("The next request to the same server uses the same connection, one to another server a new one")
+    func reuse() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: Self.ok)
+        #expect(play.client(says: Self.get) == ["send upstream 1: \(Self.getInOriginForm)"])
+        _ = play.server(says: Self.ok)
+        #expect(
+            play.client(says: "GET http://other.example:81/ HTTP/1.1\r\nHost: other.example:81\r\n\r\n") == [
+                "close upstream 1", "open upstream 2: other.example:81",
+            ])
+    }
+
+    @Test("Pipelined requests are answered in their order, one after the other")
+    func pipelining() throws {
+        let play = try Playbook()
+        #expect(play.client(says: Self.get + Self.get + Self.get) == ["open upstream 1: example.org:80"])
+        #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.flows.count == 3)
+    }
+
+    @Test("Interim responses pass and are recorded, the final one follows")
+    func interim() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n"
+        #expect(play.server(says: hints) == ["send client: \(hints)"])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 103 | 200 <hi>"])
+    }
+
+    @Test("Chunks, their extensions and trailers pass byte for byte in both directions")
+    func chunked() throws {
+        let play = try Playbook()
+        let body = "3;ext=1\r\nabc\r\n0\r\nX-Sum: 9\r\n\r\n"
+        let head = "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+        _ = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n")
+        #expect(play.serverOpens() == ["send upstream 1: \(head)"])
+        #expect(play.client(says: body) == ["send upstream 1: \(body)"])
+        let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+        #expect(play.server(says: response) == ["send client: \(response)"])
+        #expect(
+            play.flows == ["http complete POST http://example.org:80 http://example.org/ <abc> | 200 <abc> trailers [\"X-Sum\"]"])
+    }
+
+    @Test("A response without a length ends with the connection, for the client too")
+    func untilClose() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        #expect(play.server(says: "HTTP/1.1 200 OK\r\n\r\nab") == ["send client: HTTP/1.1 200 OK\r\n\r\nab"])
+        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <ab>"])
+    }
+
+    @Test("A response cut in the middle reaches the client cut, and is recorded as far as it came")
+    func truncated() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
+        #expect(
+            play.flows == [
+                "http incomplete GET http://example.org:80 http://example.org/a?b | 200 <abc> ! server: the server closed the connection in the middle of the response"
+            ])
+    }
+
+    @Test("A reset in the middle of a response is a reset for the client")
+    func reset() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        #expect(
+            play.tell(.closed(ConnectionHandle(1), error: nil, isReset: true)) == ["close upstream 1", "abort client"])
+    }
+
+    @Test("A client that half-closes after its request gets its response, then the connection ends")
+    func clientHalfClose() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        #expect(play.tell(.halfClosed(.client)) == [])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client", "close client"])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
+    }
+
+    @Test("A client that goes away is recorded, and the server is let go")
+    func clientGone() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        #expect(play.tell(.closed(.client, error: nil, isReset: true)) == ["abort upstream 1"])
+        #expect(
+            play.flows == [
+                "http incomplete GET http://example.org:80 http://example.org/a?b ! client: the client reset the connection"
+            ])
+    }
+
+    @Test("A kept connection that the server closed while a request was on its way is made anew, when the request may be repeated")
+    func repeated() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: Self.ok)
+        _ = play.client(says: Self.get)
+        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "open upstream 2: example.org:80"])
+        #expect(play.serverOpens(2) == ["send upstream 2: \(Self.getInOriginForm)"])
+    }
+
+    @Test("A request that must not be repeated is answered 502")
+    func notRepeated() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: Self.ok)
+        _ = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n")
+        let lines = play.tell(.halfClosed(ConnectionHandle(1)))
+        #expect(lines.first == "close upstream 1")
+        #expect(lines.dropFirst().first?.hasPrefix("send client: HTTP/1.1 502 Bad Gateway\r\n") == true)
+        #expect(
+            play.flows.last
+                == "http failed POST http://example.org:80 http://example.org/ ! server: the server closed the connection before it answered")
+    }
+
+    @Test("A server that cannot be reached is a 502 and a failed flow")
+    func unreachable() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        let lines = play.tell(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502 Bad Gateway\r\n") })
+        #expect(lines.last == "finish client")
+        #expect(
+            play.flows == [
+                "http failed GET http://example.org:80 http://example.org/a?b ! server: cannot connect to example.org:80: connection refused"
+            ])
+    }
+
+    @Test("A request for the recorder's own address is refused: it would go round in circles")
+    func loop() throws {
+        let play = try Playbook()
+        let lines = play.client(says: "GET http://localhost:8080/ HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
+        #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502") })
+        #expect(!lines.contains { $0.hasPrefix("open") })
+    }
+
+    @Test(
+        "A request that cannot be served is refused with its reason and is a failed flow",
+        arguments: [
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"),
+            ("GET / HTTP/1.0\r\n\r\n", "400"), ("BROKEN\r\n\r\n", "400"), ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
+            ("CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n", "400"),
+        ])
+    func refused(request: String, status: String) throws {
+        let play = try Playbook()
+        let lines = play.client(says: request)
+        #expect(lines.first?.hasPrefix("send client: HTTP/1.1 \(status) ") == true)
+        #expect(lines.last == "finish client")
+        #expect(play.flows.count == 1)
+        #expect(play.flows.first?.hasPrefix("http failed") == true)
+    }
+
+    @Test("Content beyond the limit is answered 413")
+    func tooLarge() throws {
+        let play = try Playbook(maximumBodySize: 10)
+        let lines = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\n")
+        #expect(lines.first?.hasPrefix("send client: HTTP/1.1 413 ") == true)
+    }
+
+    @Test("A slow client stops the reading from the server, and the other way round")
+    func backPressure() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        #expect(play.tell(.writable(.client, false)) == ["pause upstream 1"])
+        #expect(play.tell(.writable(.client, true)) == ["read upstream 1"])
+        #expect(play.tell(.writable(ConnectionHandle(1), false)) == ["pause client"])
+        #expect(play.tell(.writable(ConnectionHandle(1), true)) == ["read client"])
+    }
+
+    @Test("When the recorder stops, what is open is recorded as cut")
+    func shutdown() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        #expect(play.tell(.shutdown) == ["close upstream 1", "finish client"])
+        #expect(
+            play.flows == ["http incomplete GET http://example.org:80 http://example.org/a?b ! recorder: the recorder was stopped"])
+    }
+
+    @Test("http://mitm.it hands out the authority's certificate and contacts nobody")
+    func onboarding() throws {
+        let play = try Playbook()
+        let lines = play.client(says: "GET http://mitm.it/cert/pem HTTP/1.1\r\nHost: mitm.it\r\n\r\n")
+        #expect(lines.count == 2)
+        #expect(lines[0].hasSuffix(Playbook.authority.certificatePEM))
+        #expect(lines[1] == "finish client")
+        #expect(play.flows == [])
+    }
+
+    @Test("In reverse mode the Host field names the server, unless the client's is kept", arguments: [(false, "origin.example:8443"), (true, "front")])
+    func reverse(keeps: Bool, host: String) throws {
+        let play = try Playbook("reverse:http://origin.example:8443", keepsHostHeader: keeps)
+        #expect(play.client(says: "GET / HTTP/1.1\r\nHost: front\r\n\r\n") == ["open upstream 1: origin.example:8443"])
+        #expect(play.serverOpens() == ["send upstream 1: GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n"])
+        _ = play.server(says: Self.ok)
+        #expect(play.flows == ["http complete GET http://origin.example:8443 / | 200 <hi>"])
+    }
+}

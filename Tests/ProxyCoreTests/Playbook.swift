@@ -1,0 +1,110 @@
+// A script for one session: this arrives, that must follow. What follows is rendered as lines, so that a test compares all of it.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import ProxyCore
+import TLSEngine
+
+/// A session under test, with a clock that moves one millisecond with each event.
+final class Playbook {
+    let session: ProxySession
+    let ownAddresses = OwnAddresses()
+    private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
+    private(set) var records: [FlowEvent] = []
+
+    static let authority = try! CertificateAuthority.generate(now: 1_700_000_000)
+
+    init(
+        _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false, maximumBodySize: UInt64? = nil
+    ) throws {
+        let specification = try ModeSpecification(mode)
+        session = ProxySession(
+            configuration: ProxyConfiguration(
+                mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
+                serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
+                authority: Self.authority, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses),
+            seed: 1)
+        ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
+        _ = tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
+    }
+
+    /// Tells the session something and renders what it asks for; log lines and timers are left out.
+    func tell(_ event: ProxyEvent) -> [String] {
+        now = now.advanced(byNanoseconds: 1_000_000)
+        var output = ProxyOutput()
+        session.receive(event, at: now, into: &output)
+        records += output.records
+        return Self.joined(output.commands)
+    }
+
+    func client(says text: String) -> [String] { tell(.received(.client, ByteBuffer(string: text))) }
+
+    func server(_ number: UInt32 = 1, says text: String) -> [String] {
+        tell(.received(ConnectionHandle(number), ByteBuffer(string: text)))
+    }
+
+    func serverOpens(_ number: UInt32 = 1) -> [String] {
+        tell(
+            .opened(
+                ConnectionHandle(number), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 40000)))
+    }
+
+    /// The flows that were recorded so far, each as one line.
+    var flows: [String] {
+        var assemblers: [FlowID: FlowAssembler] = [:]
+        var order: [FlowID] = []
+        for event in records {
+            if case .opened(let opening) = event.what {
+                order.append(event.flow)
+                assemblers[event.flow] = FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: true)
+            }
+            assemblers[event.flow]?.receive(event.what, at: event.at)
+        }
+        return order.map { Self.render(assemblers[$0]!.flow) }
+    }
+
+    private static func render(_ flow: Flow) -> String {
+        var line = "\(flow.kind) \(flow.state)"
+        if let request = flow.request {
+            line += " \(String(buffer: request.head.method)) \(flow.target.scheme)://\(flow.target.host):\(flow.target.port)"
+            line += " \(String(buffer: request.head.target))"
+            if let body = try? flow.pieces.content(from: .client), body.readableBytes > 0 { line += " <\(String(buffer: body))>" }
+        }
+        for interim in flow.interims { line += " | \(interim.value.status)" }
+        if let response = flow.response {
+            line += " | \(response.head.status)"
+            if let body = try? flow.pieces.content(from: .server), body.readableBytes > 0 { line += " <\(String(buffer: body))>" }
+            if let trailers = response.trailers { line += " trailers \(trailers.pairs.map(\.name))" }
+        }
+        if flow.kind == .tcp {
+            try? flow.pieces.forEach { _, piece in
+                line += " \(piece.from == .client ? ">" : "<")\(String(buffer: piece.content))"
+                return true
+            }
+        }
+        if let error = flow.error { line += " ! \(error.side.map { "\($0)" } ?? "recorder"): \(error.message)" }
+        return line
+    }
+
+    /// Commands as lines; sends to one connection that follow each other are one.
+    private static func joined(_ commands: [ProxyCommand]) -> [String] {
+        var lines: [String] = []
+        for command in commands {
+            switch command {
+            case .open(let handle, let endpoint): lines.append("open \(handle): \(endpoint)")
+            case .send(let handle, let bytes):
+                let prefix = "send \(handle): "
+                let text = String(buffer: bytes)
+                if let last = lines.last, last.hasPrefix(prefix) { lines[lines.count - 1] = last + text } else { lines.append(prefix + text) }
+            case .finish(let handle): lines.append("finish \(handle)")
+            case .close(let handle): lines.append("close \(handle)")
+            case .abort(let handle): lines.append("abort \(handle)")
+            case .read(let handle, let reads): lines.append("\(reads ? "read" : "pause") \(handle)")
+            case .forge(let request): lines.append("forge \(request.serverName)")
+            case .startTimer, .cancelTimer, .log: break
+            }
+        }
+        return lines
+    }
+}
