@@ -42,6 +42,7 @@ enum FlowPrefix {
     static let isLast: UInt8 = 2
     static let isWebSocket: UInt8 = 4
     static let hasError: UInt8 = 8
+    static let isTagged: UInt8 = 16
 }
 
 /// Tags of the items behind the prefix. An item is tag, zigzag nanoseconds since the item before it, length, content.
@@ -266,6 +267,7 @@ struct FlowPart {
             prefix.flags |= FlowPrefix.hasError
             prefix.error = (UInt32(base + errorEnd - error.message.utf8.count), UInt32(error.message.utf8.count))
         }
+        if !ending.tags.isEmpty { prefix.flags |= FlowPrefix.isTagged }
         if let comment = ending.comment {
             prefix.comment = (UInt32(base + commentEnd - comment.utf8.count), UInt32(comment.utf8.count))
         }

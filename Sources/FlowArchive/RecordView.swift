@@ -53,6 +53,7 @@ package struct RecordView: FlowQuestions {
     package var responseFields: FieldSection? {
         bytes(FlowPrefix.response).map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.responseFields))) }
     }
+    package var isTagged: Bool { flags & FlowPrefix.isTagged != 0 }
     package var commentText: ByteBuffer? { bytes(FlowPrefix.comment) }
     package var pieces: any FlowPieces { ArchivePieces(segments: [segment]) }
 

@@ -32,6 +32,7 @@ package protocol FlowQuestions {
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
     var commentText: ByteBuffer? { get }
+    var isTagged: Bool { get }
     var pieces: any FlowPieces { get }
 }
 
@@ -50,6 +51,7 @@ extension Flow: FlowQuestions {
     package var status: Int { response?.head.status ?? 0 }
     package var requestFields: FieldSection? { request?.head.fields }
     package var responseFields: FieldSection? { response?.head.fields }
+    package var isTagged: Bool { !tags.isEmpty }
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
 }
 

@@ -40,7 +40,8 @@ extension ProxySession {
             }
             if client.tls === tls, tls.isPeerClosed { clientEnded() }
         } catch {
-            clientTLSFailed(error)
+            // An end without close_notify is an end; whether something was cut is for the protocol above to know.
+            if client.isTLSEstablished, error.kind == .truncated { clientEnded() } else { clientTLSFailed(error) }
         }
     }
 
@@ -79,7 +80,7 @@ extension ProxySession {
             }
             if upstream?.leg.tls === tls, tls.isPeerClosed { upstreamEnded(isClean: true) }
         } catch {
-            upstreamTLSFailed(error)
+            if upstream?.leg.isTLSEstablished == true, error.kind == .truncated { upstreamEnded(isClean: false) } else { upstreamTLSFailed(error) }
         }
     }
 

@@ -1,0 +1,227 @@
+// Reads the filter language.
+//
+//     expression := or+                      side by side means "and"; binds looser than '|'
+//     or         := and ('|' and)*           also '||', 'or'
+//     and        := unary ('&' unary)*       also '&&', 'and'
+//     unary      := '!' unary | 'not' unary | '(' expression ')' | operator | regex
+//     operator   := '~' name [argument]
+//     regex      := "…" | '…' | a run of characters without white space, parentheses and quotes
+
+import FlowModel
+
+/// An expression that cannot be meant.
+package struct FilterSyntaxError: Error, Sendable, Equatable, CustomStringConvertible {
+    package var message: String
+    /// Characters from the expression's start.
+    package var offset: Int
+    package var expression: String
+
+    /// Message, expression and a caret under the spot: three lines.
+    package var rendered: String {
+        "\(message)\n  \(expression)\n  \(String(repeating: " ", count: offset))^"
+    }
+    package var description: String { rendered }
+}
+
+struct FilterParser {
+    private let text: [Character]
+    private let isCaseSensitive: Bool
+    private var position = 0
+    private var depth = 0
+
+    /// Nesting beyond this is nobody's expression.
+    private static let maximumDepth = 100
+
+    init(_ expression: String, caseSensitive: Bool) {
+        text = Array(expression)
+        isCaseSensitive = caseSensitive
+    }
+
+    mutating func parse() throws(FilterSyntaxError) -> FilterExpression {
+        skipSpace()
+        guard position < text.count else { throw error("the filter is empty; ~all matches every flow") }
+        let expression = try sequence()
+        guard position == text.count else { throw error("there is no parenthesis that this one closes") }
+        return expression
+    }
+
+    private func error(_ message: String, at offset: Int? = nil) -> FilterSyntaxError {
+        FilterSyntaxError(message: message, offset: offset ?? position, expression: String(text))
+    }
+
+    private mutating func skipSpace() {
+        while position < text.count, text[position].isWhitespace { position += 1 }
+    }
+
+    // MARK: Grammar
+
+    private mutating func sequence() throws(FilterSyntaxError) -> FilterExpression {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.maximumDepth else { throw error("the parentheses are nested too deeply") }
+        var parts = [try or()]
+        skipSpace()
+        while position < text.count, text[position] != ")" {
+            parts.append(try or())
+            skipSpace()
+        }
+        return parts.count == 1 ? parts[0] : .and(parts)
+    }
+
+    private mutating func or() throws(FilterSyntaxError) -> FilterExpression {
+        var parts = [try and()]
+        while take(symbol: "|", word: "or") { parts.append(try and()) }
+        return parts.count == 1 ? parts[0] : .or(parts)
+    }
+
+    private mutating func and() throws(FilterSyntaxError) -> FilterExpression {
+        var parts = [try unary()]
+        while take(symbol: "&", word: "and") { parts.append(try unary()) }
+        return parts.count == 1 ? parts[0] : .and(parts)
+    }
+
+    private mutating func unary() throws(FilterSyntaxError) -> FilterExpression {
+        skipSpace()
+        guard position < text.count else { throw error("something is missing at the end") }
+        if text[position] == "!" {
+            position += 1
+            return .not(try unary())
+        }
+        if take(word: "not") { return .not(try unary()) }
+        switch text[position] {
+        case "(": return try parenthesised()
+        case ")": throw error("something is missing before the parenthesis")
+        case "|", "&": throw error("something is missing before '\(text[position])'")
+        case "~": return try operation()
+        default:
+            for word in ["and", "or"] where take(word: word) {
+                position -= word.count
+                throw error("something is missing before '\(word)'")
+            }
+            return try leaf(FilterOperator.url, pattern: try pattern())
+        }
+    }
+
+    private mutating func parenthesised() throws(FilterSyntaxError) -> FilterExpression {
+        let start = position
+        position += 1
+        skipSpace()
+        guard position < text.count, text[position] != ")" else { throw error("there is nothing in the parentheses", at: start) }
+        let inner = try sequence()
+        guard position < text.count else { throw error("this parenthesis is not closed", at: start) }
+        position += 1
+        return inner
+    }
+
+    private mutating func operation() throws(FilterSyntaxError) -> FilterExpression {
+        let start = position
+        position += 1
+        while position < text.count, text[position].isASCII, text[position].isLetter { position += 1 }
+        let name = String(text[start..<position])
+        guard let row = FilterOperator.named(name) else {
+            throw error("there is no operator \(name); --help-filter lists them", at: start)
+        }
+        // What follows a name directly must be something else: ~cfoo would be read as ~c and foo.
+        if position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) {
+            throw error("a space is missing behind \(name)")
+        }
+        switch row.argument {
+        case .none: return leaf(row)
+        case .status: return try status(row, start)
+        case .pattern:
+            try expectArgument(row, start)
+            return try leaf(row, pattern: try pattern())
+        }
+    }
+
+    private mutating func expectArgument(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) {
+        skipSpace()
+        guard position < text.count, text[position] != ")", text[position] != "(" else {
+            throw error("\(row.name) needs an argument behind it", at: start)
+        }
+    }
+
+    private mutating func status(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) -> FilterExpression {
+        try expectArgument(row, start)
+        let begin = position
+        while position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) { position += 1 }
+        let word = String(text[begin..<position])
+        guard let range = StatusRange(word) else {
+            throw error("'\(word)' is no status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
+        }
+        return .question(
+            FilterExpression.Leaf(
+                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: range))
+    }
+
+    // MARK: Leaves
+
+    private func leaf(_ row: FilterOperator) -> FilterExpression {
+        .question(
+            FilterExpression.Leaf(name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil))
+    }
+
+    private func leaf(_ row: FilterOperator, pattern: (text: String, start: Int)) throws(FilterSyntaxError) -> FilterExpression {
+        guard case .pattern(let multiline, let dotMatchesAll) = row.argument else { return leaf(row) }
+        do throws(PatternError) {
+            let options = Pattern.Options(isCaseSensitive: isCaseSensitive, isMultiline: multiline, dotMatchesAll: dotMatchesAll)
+            let compiled = try Pattern(pattern.text, options)
+            return .question(
+                FilterExpression.Leaf(
+                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled, status: nil))
+        } catch {
+            throw self.error(
+                "the regular expression is wrong: \(error.message)", at: min(pattern.start + error.offset, max(0, text.count - 1)))
+        }
+    }
+
+    /// A regular expression, quoted or not, and where its first character stands.
+    private mutating func pattern() throws(FilterSyntaxError) -> (text: String, start: Int) {
+        let quote = text[position]
+        guard quote == "\"" || quote == "'" else {
+            let start = position
+            while position < text.count, !text[position].isWhitespace, !"()'\"".contains(text[position]) { position += 1 }
+            return (String(text[start..<position]), start)
+        }
+        let start = position
+        position += 1
+        var pattern = ""
+        while position < text.count, text[position] != quote {
+            // A backslash keeps its meaning for the regular expression unless a quote or a backslash follows it.
+            if text[position] == "\\", position + 1 < text.count, text[position + 1] == quote || text[position + 1] == "\\" {
+                if text[position + 1] == "\\" { pattern.append("\\") }
+                position += 1
+                pattern.append(text[position] == "\\" ? "" : String(text[position]))
+            } else {
+                pattern.append(text[position])
+            }
+            position += 1
+        }
+        guard position < text.count else { throw error("this quote is not closed", at: start) }
+        position += 1
+        return (pattern, start + 1)
+    }
+
+    // MARK: Connectives
+
+    /// Takes `|` or `||` or the word.
+    private mutating func take(symbol: Character, word: String) -> Bool {
+        skipSpace()
+        if position < text.count, text[position] == symbol {
+            position += 1
+            if position < text.count, text[position] == symbol { position += 1 }
+            return true
+        }
+        return take(word: word)
+    }
+
+    /// Takes a word that stands alone.
+    private mutating func take(word: String) -> Bool {
+        let end = position + word.count
+        guard end <= text.count, String(text[position..<end]) == word,
+            end == text.count || text[end].isWhitespace || text[end] == "(" || text[end] == "!"
+        else { return false }
+        position = end
+        return true
+    }
+}

@@ -1,0 +1,85 @@
+// Regular expressions by PCRE2 (pcre2api(3), pcre2jit(3)): compiled once, matched over bytes, with limits so that no pattern hangs.
+
+private import CPCRE2
+import NIOCore
+
+/// A compiled pattern. Compiled code is read-only, so it may be used by several threads; match data is made for each call site's thread.
+// SAFETY: `code` is never written after init, and each match uses match data of its own.
+@safe final class Pattern: @unchecked Sendable {
+    /// Backtracking steps of one match: a pattern that needs more is told, not waited for.
+    private static let matchLimit: UInt32 = 10_000_000
+
+    private let code: OpaquePointer
+    private let context: OpaquePointer
+    let text: String
+
+    /// How a pattern is read.
+    struct Options {
+        var isCaseSensitive = false
+        /// `^` and `$` match at lines (Python's MULTILINE).
+        var isMultiline = false
+        /// `.` matches line ends (Python's DOTALL).
+        var dotMatchesAll = false
+    }
+
+    /// - Throws: what is wrong, and where in the pattern, counted in bytes.
+    init(_ text: String, _ options: Options) throws(PatternError) {
+        var flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C
+        if !options.isCaseSensitive { flags |= PCRE2_CASELESS }
+        if options.isMultiline { flags |= PCRE2_MULTILINE }
+        if options.dotMatchesAll { flags |= PCRE2_DOTALL }
+        var errorCode: Int32 = 0
+        var errorOffset = 0
+        var bytes = Array(text.utf8)
+        // Field lines end in CRLF, and `$` is meant to stand before it.
+        let compileContext = unsafe pcre2_compile_context_create_8(nil)
+        defer { unsafe pcre2_compile_context_free_8(compileContext) }
+        if options.isMultiline { unsafe pcre2_set_newline_8(compileContext, UInt32(PCRE2_NEWLINE_ANYCRLF)) }
+        let code = unsafe pcre2_compile_8(&bytes, bytes.count, flags, &errorCode, &errorOffset, compileContext)
+        guard let code = unsafe code else {
+            var message = [UInt8](repeating: 0, count: 256)
+            let length = unsafe pcre2_get_error_message_8(errorCode, &message, message.count)
+            throw PatternError(message: String(decoding: message.prefix(max(0, Int(length))), as: UTF8.self), offset: errorOffset)
+        }
+        unsafe pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE)
+        let context = unsafe pcre2_match_context_create_8(nil)!
+        unsafe pcre2_set_match_limit_8(context, Self.matchLimit)
+        unsafe self.code = unsafe code
+        unsafe self.context = unsafe context
+        self.text = text
+    }
+
+    deinit {
+        unsafe pcre2_match_context_free_8(context)
+        unsafe pcre2_code_free_8(code)
+    }
+
+    /// Whether the pattern matches somewhere in the bytes.
+    /// - Throws: when the match takes more steps than allowed.
+    func matches(_ bytes: ByteBuffer) throws -> Bool {
+        let data = unsafe pcre2_match_data_create_8(1, nil)!
+        defer { unsafe pcre2_match_data_free_8(data) }
+        let result = unsafe bytes.withUnsafeReadableBytes { source in
+            // An empty buffer has no address, and PCRE2 wants one.
+            let base = unsafe source.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            return unsafe withUnsafePointer(to: UInt8(0)) { nothing in
+                unsafe pcre2_match_8(code, base ?? nothing, source.count, 0, 0, data, context)
+            }
+        }
+        if result >= 0 { return true }
+        if result == PCRE2_ERROR_NOMATCH || result == PCRE2_ERROR_PARTIAL { return false }
+        throw FilterEvaluationError(message: "the regular expression '\(text)' takes too many steps on a flow; make it simpler")
+    }
+}
+
+/// Why a pattern cannot be compiled.
+struct PatternError: Error {
+    var message: String
+    var offset: Int
+}
+
+/// A filter could not be evaluated on a flow.
+package struct FilterEvaluationError: Error, Sendable, CustomStringConvertible {
+    package var message: String
+    package var description: String { message }
+}

@@ -1,0 +1,39 @@
+// The content of one side of a flow, fetched and decoded for printing.
+
+import ContentCoding
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Content ready to be shown.
+struct FlowBody {
+    /// Bodies beyond this are shown up to here: a printer holds one body in memory.
+    static let maximum = 64 * 1024 * 1024
+
+    /// With content codings removed.
+    var decoded: DecodedContent
+    /// As it was sent.
+    var wire: ByteBuffer
+    var isCut: Bool
+
+    /// - Throws: what fetching content throws.
+    init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
+        wire = try flow.pieces.content(from: side, maximum: Self.maximum)
+        isCut = size > UInt64(Self.maximum)
+        let codings = fields?.all("content-encoding").flatMap { $0.listElements() } ?? []
+        decoded =
+            codings.isEmpty || wire.readableBytes == 0
+            ? DecodedContent(content: wire, outcome: .complete) : decodeContent(wire, codings: codings, maximum: Self.maximum)
+    }
+
+    /// What keeps the decoded content from being the whole of it, in words.
+    var remark: String? {
+        switch decoded.outcome {
+        case .complete: isCut ? "only the first \(readableSize(UInt64(Self.maximum))) are shown" : nil
+        case .truncated: "the encoded content is truncated"
+        case .limited: "only the first \(readableSize(UInt64(Self.maximum))) are shown"
+        case .failed(let reason): "it cannot be decoded: \(reason)"
+        case .unknownCoding(let name): "its content coding \(name) is not known"
+        }
+    }
+}

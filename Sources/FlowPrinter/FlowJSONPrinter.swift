@@ -1,0 +1,339 @@
+// Flows as JSON Lines: one object a flow, in a schema that only grows. What is not known is left out.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Prints flows as JSON Lines.
+package struct FlowJSONPrinter: Sendable {
+    private let rawBody: Bool
+
+    /// - Parameter rawBody: bodies as they were sent, in base64; otherwise decoded, as text where they are text.
+    package init(rawBody: Bool) { self.rawBody = rawBody }
+
+    /// Appends a flow's line.
+    /// - Throws: what fetching content throws; nothing is appended then.
+    package func print(_ flow: Flow, into out: inout ByteBuffer) throws {
+        var json = JSONWriter(into: ByteBuffer())
+        json.beginObject()
+        facts(flow, &json)
+        connections(flow, &json)
+        if let request = flow.request { try self.request(flow, request, &json) }
+        if !flow.interims.isEmpty { interims(flow.interims, &json) }
+        if let response = flow.response { try self.response(flow, response, &json) }
+        if flow.isWebSocket { try webSocket(flow, &json) }
+        if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json) }
+        ending(flow, &json)
+        json.endObject()
+        json.newLine()
+        out.writeImmutableBuffer(json.out)
+    }
+
+    private func facts(_ flow: Flow, _ json: inout JSONWriter) {
+        json.key("id")
+        json.string(flow.id.description)
+        json.key("kind")
+        json.string(flow.kind.description)
+        json.key("state")
+        json.string(flow.state.description)
+        json.key("started")
+        json.string(rfc3339(flow.started))
+        if let ended = flow.ended {
+            json.key("ended")
+            json.string(rfc3339(ended))
+            json.key("duration_ms")
+            json.milliseconds(ended - flow.started)
+        }
+        if let error = flow.error {
+            json.key("error")
+            json.beginObject()
+            json.key("message")
+            json.string(error.message)
+            if let side = error.side {
+                json.key("side")
+                json.string("\(side)")
+            }
+            json.endObject()
+        }
+    }
+
+    private func connections(_ flow: Flow, _ json: inout JSONWriter) {
+        if let client = flow.client?.value, !client.peer.host.isEmpty {
+            json.key("mode")
+            json.string(client.mode)
+            json.key("client")
+            json.beginObject()
+            json.key("address")
+            json.string(client.peer.description)
+            if let details = client.tls { tls(details, &json) }
+            json.endObject()
+        }
+        json.key("server")
+        json.beginObject()
+        if let peer = flow.server?.value.peer {
+            json.key("address")
+            json.string(peer.description)
+        }
+        json.key("host")
+        json.string(flow.target.host)
+        json.key("port")
+        json.number(flow.target.port)
+        if let details = flow.server?.value.tls { tls(details, &json) }
+        json.endObject()
+    }
+
+    private func tls(_ details: TLSDetails, _ json: inout JSONWriter) {
+        json.key("tls")
+        json.beginObject()
+        func text(_ name: StaticString, _ value: String?) {
+            guard let value else { return }
+            json.key(name)
+            json.string(value)
+        }
+        text("version", details.version)
+        text("cipher", details.cipher)
+        text("sni", details.serverName)
+        text("alpn", details.alpn)
+        text("ja3", details.ja3)
+        text("ja4", details.ja4)
+        if details.isResumed {
+            json.key("resumed")
+            json.bool(true)
+        }
+        if let isVerified = details.isVerified {
+            json.key("verified")
+            json.bool(isVerified)
+        }
+        text("verification_error", details.verificationError)
+        if let started = details.handshakeStarted, let ended = details.handshakeEnded {
+            json.key("handshake_ms")
+            json.milliseconds(ended - started)
+        }
+        json.endObject()
+    }
+
+    // MARK: HTTP
+
+    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+        json.key("request")
+        json.beginObject()
+        json.key("method")
+        json.string(request.head.method)
+        json.key("scheme")
+        json.string(flow.target.scheme)
+        if let authority = flow.requestAuthority ?? request.head.fields.first("host") {
+            json.key("authority")
+            json.string(authority)
+        }
+        json.key("path")
+        json.string(flow.requestPath)
+        if let url = flow.displayURL {
+            json.key("url")
+            json.string(url)
+        }
+        json.key("version")
+        json.string(request.head.version.description)
+        json.key("stream_id")
+        json.number(flow.stream.value)
+        fields("headers", request.head.fields, &json)
+        if let trailers = request.trailers { fields("trailers", trailers, &json) }
+        if request.size > 0 || request.ended == nil { try body(flow, .client, request, request.head.fields, &json) }
+        json.key("started")
+        json.string(rfc3339(request.started))
+        if let ended = request.ended {
+            json.key("ended")
+            json.string(rfc3339(ended))
+        }
+        json.endObject()
+    }
+
+    private func interims(_ heads: [Timed<ResponseHead>], _ json: inout JSONWriter) {
+        json.key("informational")
+        json.beginArray()
+        for head in heads {
+            json.beginObject()
+            json.key("at")
+            json.string(rfc3339(head.at))
+            json.key("status")
+            json.number(head.value.status)
+            fields("headers", head.value.fields, &json)
+            json.endObject()
+        }
+        json.endArray()
+    }
+
+    private func response(_ flow: Flow, _ response: Message<ResponseHead>, _ json: inout JSONWriter) throws {
+        json.key("response")
+        json.beginObject()
+        json.key("status")
+        json.number(response.head.status)
+        json.key("reason")
+        json.string(response.head.reason)
+        json.key("version")
+        json.string(response.head.version.description)
+        fields("headers", response.head.fields, &json)
+        if let trailers = response.trailers { fields("trailers", trailers, &json) }
+        if response.size > 0 || response.ended == nil, response.head.status != 101 {
+            try body(flow, .server, response, response.head.fields, &json)
+        }
+        json.key("started")
+        json.string(rfc3339(response.started))
+        if let ended = response.ended {
+            json.key("ended")
+            json.string(rfc3339(ended))
+        }
+        if let request = flow.request {
+            json.key("ttfb_ms")
+            json.milliseconds(response.started - (request.ended.map { min($0, response.started) } ?? request.started))
+        }
+        json.endObject()
+    }
+
+    private func fields(_ name: StaticString, _ section: FieldSection, _ json: inout JSONWriter) {
+        json.key(name)
+        json.beginArray()
+        for line in section.lines {
+            json.beginArray()
+            json.string(section.slice(line.name))
+            json.string(section.slice(line.value))
+            json.endArray()
+        }
+        json.endArray()
+    }
+
+    private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter) throws {
+        let body = try FlowBody(flow, side, fields: fields, size: message.size)
+        json.key("body")
+        json.beginObject()
+        json.key("size")
+        json.number(message.size)
+        json.key("stored")
+        json.number(message.storedSize)
+        json.key("complete")
+        json.bool(message.isComplete)
+        content(rawBody ? body.wire : body.decoded.content, isText: !rawBody, &json)
+        if !rawBody, let remark = body.remark {
+            json.key("remark")
+            json.string(remark)
+        }
+        json.endObject()
+    }
+
+    /// Content as text where it is text and may be, otherwise in base64.
+    private func content(_ bytes: ByteBuffer, isText: Bool, _ json: inout JSONWriter) {
+        if isText, String(validating: bytes.readableBytesView, as: UTF8.self) != nil {
+            json.key("text")
+            json.string(bytes)
+        } else {
+            json.key("base64")
+            json.base64(bytes)
+        }
+    }
+
+    // MARK: Messages
+
+    private func webSocket(_ flow: Flow, _ json: inout JSONWriter) throws {
+        json.key("websocket")
+        json.beginObject()
+        json.key("messages")
+        json.beginArray()
+        var close: FlowPiece?
+        try flow.pieces.forEach { at, piece in
+            if piece.kind == .data { return true }
+            if piece.kind == .close, close == nil { close = piece }
+            json.beginObject()
+            json.key("at")
+            json.string(rfc3339(at))
+            json.key("from")
+            json.string("\(piece.from)")
+            json.key("opcode")
+            json.string("\(piece.kind)")
+            json.key("size")
+            json.number(piece.content.readableBytes)
+            if piece.wireSize != UInt64(piece.content.readableBytes) {
+                json.key("compressed_size")
+                json.number(piece.wireSize)
+            }
+            content(piece.content, isText: !rawBody && piece.kind != .binary, &json)
+            json.endObject()
+            return true
+        }
+        json.endArray()
+        if let close, let code: UInt16 = close.content.getInteger(at: close.content.readerIndex) {
+            json.key("close")
+            json.beginObject()
+            json.key("code")
+            json.number(code)
+            json.key("reason")
+            json.string(close.content.slice(ByteRange(2, close.content.readableBytes)))
+            json.key("by")
+            json.string("\(close.from)")
+            json.endObject()
+        }
+        json.endObject()
+    }
+
+    private func tcp(_ flow: Flow, _ json: inout JSONWriter) throws {
+        json.key("tcp")
+        json.beginObject()
+        json.key("messages")
+        json.beginArray()
+        try flow.pieces.forEach { at, piece in
+            json.beginObject()
+            json.key("at")
+            json.string(rfc3339(at))
+            json.key("from")
+            json.string("\(piece.from)")
+            json.key("size")
+            json.number(piece.content.readableBytes)
+            content(piece.content, isText: !rawBody, &json)
+            json.endObject()
+            return true
+        }
+        json.endArray()
+        if let closedBy = flow.closedBy {
+            json.key("closed_by")
+            json.string("\(closedBy)")
+            json.key("how")
+            json.string(flow.isReset ? "reset" : "fin")
+        }
+        json.endObject()
+    }
+
+    private func ending(_ flow: Flow, _ json: inout JSONWriter) {
+        if let sizes = flow.passthrough {
+            json.key("passthrough")
+            json.beginObject()
+            json.key("bytes_from_client")
+            json.number(sizes.fromClient)
+            json.key("bytes_from_server")
+            json.number(sizes.fromServer)
+            json.endObject()
+        }
+        if !flow.tags.isEmpty {
+            json.key("tags")
+            json.beginArray()
+            flow.tags.forEach { json.string($0) }
+            json.endArray()
+        }
+        if let comment = flow.comment {
+            json.key("comment")
+            json.string(comment)
+        }
+    }
+}
+
+extension Flow {
+    /// The path and query of the request: its target without scheme and authority.
+    fileprivate var requestPath: ByteBuffer {
+        guard let target = requestTarget else { return ByteBuffer() }
+        let bytes = target.readableBytesUInt8Span
+        guard bytes.count > 0, bytes[0] != 0x2F, bytes[0] != 0x2A, request?.head.isMethod("CONNECT") == false else { return target }
+        var slashes = 0
+        for i in 0..<bytes.count where bytes[i] == 0x2F {
+            slashes += 1
+            if slashes == 3 { return target.slice(ByteRange(i, bytes.count)) }
+        }
+        return ByteBuffer(string: "/")
+    }
+}

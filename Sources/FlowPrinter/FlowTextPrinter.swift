@@ -1,0 +1,189 @@
+// Flows as text for people, in five levels of detail: nothing, a line, heads, content cut, everything.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Prints flows as text.
+package struct FlowTextPrinter: Sendable {
+    /// Lines of content at detail 3.
+    static let maximumLines = 512
+
+    private let detail: Int
+    private let isColoured: Bool
+
+    /// - Parameters:
+    ///   - detail: 0 nothing, 1 a line, 2 heads, 3 content up to 512 lines, 4 everything.
+    ///   - isColoured: with the colours of a terminal.
+    package init(detail: Int, isColoured: Bool) {
+        self.detail = detail
+        self.isColoured = isColoured
+    }
+
+    /// Appends a flow, with its line ends.
+    /// - Throws: what fetching content throws; what was printed before stays.
+    package func print(_ flow: Flow, into out: inout ByteBuffer) throws {
+        guard detail > 0 else { return }
+        line(flow, &out)
+        guard detail > 1 else { return }
+        connections(flow, &out)
+        if let request = flow.request {
+            try message(flow, .client, request.head.wire, request.head.fields, request.trailers, request.size, request.isComplete, &out)
+        }
+        for interim in flow.interims {
+            out.writeString("\n")
+            head(interim.value.wire, &out)
+        }
+        if let response = flow.response {
+            try message(flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out)
+        }
+        if detail > 2, flow.kind == .tcp || flow.isWebSocket || flow.response?.head.status == 101 { try messages(flow, &out) }
+        if let comment = flow.comment {
+            out.writeString("    comment: ")
+            out.writeVisible(comment)
+            out.writeString("\n")
+        }
+        out.writeString("\n")
+    }
+
+    // MARK: One line
+
+    private func line(_ flow: Flow, _ out: inout ByteBuffer) {
+        if let client = flow.client?.value, !client.peer.host.isEmpty { out.writeString("\(client.peer): ") }
+        switch flow.kind {
+        case .http: httpLine(flow, &out)
+        case .tcp: tcpLine(flow, &out)
+        case .tls: out.writeVisible("TLS \(flow.target.host):\(flow.target.port)")
+        }
+        if let error = flow.error {
+            out.writeString(coloured(" << ", 31))
+            if flow.response == nil, flow.kind == .http { out.writeString("error: ") }
+            var text = ByteBuffer()
+            text.writeVisible(error.message)
+            out.writeString(coloured(String(buffer: text), 31))
+        } else if flow.ended == nil {
+            out.writeString(coloured(" << still open when the recording stopped", 33))
+        }
+        if !flow.tags.isEmpty { out.writeVisible(" [\(flow.tags.joined(separator: ", "))]") }
+        out.writeString("\n")
+    }
+
+    private func httpLine(_ flow: Flow, _ out: inout ByteBuffer) {
+        if let request = flow.request {
+            var method = ByteBuffer()
+            method.writeVisible(request.head.method)
+            out.writeString(coloured(String(buffer: method), 1))
+            out.writeString(" ")
+            out.writeVisible(flow.displayURL ?? request.head.target)
+            if request.head.version != .http1_1 { out.writeString(" \(request.head.version)") }
+        } else {
+            out.writeString("no request")
+        }
+        guard let response = flow.response else { return }
+        let status = response.head.status
+        out.writeString(" << ")
+        out.writeString(coloured("\(status)", status >= 400 ? 31 : status >= 300 ? 33 : 32))
+        out.writeString(" ")
+        out.writeVisible(response.head.reason)
+        out.writeString(response.head.reason.readableBytes > 0 ? " " : "")
+        if flow.isWebSocket { out.writeString("WebSocket \(flow.pieces.count) messages ") }
+        out.writeString(readableSize(response.size))
+        if !response.isComplete, status != 101 { out.writeString(" (incomplete)") }
+        if let request = flow.request { out.writeString(" \(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))") }
+    }
+
+    private func tcpLine(_ flow: Flow, _ out: inout ByteBuffer) {
+        let isPassthrough = flow.passthrough != nil
+        out.writeVisible("\(flow.target.scheme.uppercased()) \(flow.target.host):\(flow.target.port)")
+        var (fromClient, fromServer) = (flow.passthrough?.fromClient ?? 0, flow.passthrough?.fromServer ?? 0)
+        if !isPassthrough {
+            try? flow.pieces.forEach { _, piece in
+                if piece.from == .client { fromClient += piece.wireSize } else { fromServer += piece.wireSize }
+                return true
+            }
+        }
+        out.writeString(isPassthrough ? " passed through" : "")
+        out.writeString(" >> \(readableSize(fromClient)) << \(readableSize(fromServer))")
+        if let closedBy = flow.closedBy { out.writeString(", \(flow.isReset ? "reset" : "closed") by the \(closedBy)") }
+        if let ended = flow.ended { out.writeString(" \(readableDuration(ended - flow.started))") }
+    }
+
+    // MARK: Heads and content
+
+    private func connections(_ flow: Flow, _ out: inout ByteBuffer) {
+        func tls(_ side: String, _ endpoint: String, _ details: TLSDetails?) {
+            out.writeString("    \(side) \(endpoint)")
+            if let details, let version = details.version {
+                out.writeString(" \(version) \(details.cipher ?? "")")
+                if let alpn = details.alpn { out.writeVisible(" \(alpn)") }
+                if let name = details.serverName { out.writeVisible(" SNI \(name)") }
+                if details.isResumed { out.writeString(" resumed") }
+                if details.isVerified == false { out.writeVisible(" NOT VERIFIED: \(details.verificationError ?? "")") }
+            }
+            out.writeString("\n")
+        }
+        if let client = flow.client?.value { tls("client", client.peer.description, client.tls) }
+        if let server = flow.server?.value {
+            tls("server", server.target.description + (server.peer.map { " (\($0))" } ?? ""), server.tls)
+        }
+    }
+
+    private func message(
+        _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ trailers: FieldSection?, _ size: UInt64, _ isComplete: Bool,
+        _ out: inout ByteBuffer
+    ) throws {
+        out.writeString("\n")
+        head(wire, &out)
+        if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
+            let body = try FlowBody(flow, side, fields: fields, size: size)
+            out.writeString("\n")
+            ContentView(body.decoded.content, type: fields.first("content-type")).write(
+                into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
+        }
+        if !isComplete, side == .client || flow.response?.head.status != 101 {
+            out.writeString(coloured("    (incomplete: \(readableSize(size)) came)\n", 33))
+        }
+        if let trailers {
+            out.writeString("\n    trailers\n")
+            head(trailers.wire, &out)
+        }
+    }
+
+    /// Lines of a head, indented, the empty one left out.
+    private func head(_ wire: ByteBuffer, _ out: inout ByteBuffer) {
+        for line in wire.lines where line.readableBytes > 0 {
+            out.writeString("    ")
+            out.writeVisible(line)
+            out.writeString("\n")
+        }
+    }
+
+    private func messages(_ flow: Flow, _ out: inout ByteBuffer) throws {
+        out.writeString("\n")
+        try flow.pieces.forEach { at, piece in
+            let arrow = piece.from == .client ? ">>" : "<<"
+            out.writeString("    \(arrow) \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes))) +\(readableDuration(at - flow.started))\n")
+            ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            return true
+        }
+    }
+
+    private func coloured(_ text: String, _ colour: Int) -> String { isColoured ? "\u{1b}[\(colour)m\(text)\u{1b}[0m" : text }
+}
+
+extension ByteBuffer {
+    /// The lines of the bytes, without their ends (LF or CRLF).
+    var lines: [ByteBuffer] {
+        var lines: [ByteBuffer] = []
+        let span = readableBytesUInt8Span
+        var start = 0
+        for i in 0...span.count where i == span.count || span[i] == 0x0A {
+            if i == span.count, start == i { break }
+            let end = i > start && span[i - 1] == 0x0D ? i - 1 : i
+            lines.append(slice(ByteRange(start, end)))
+            start = i + 1
+        }
+        return lines
+    }
+}
