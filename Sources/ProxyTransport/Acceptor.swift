@@ -96,7 +96,8 @@ final class AcceptGate: ChannelDuplexHandler {
     private let services: SharedServices
     private let name: String
     private var isResting = false
-    private var isReported = false
+    /// When the log was last told that nobody is accepted. At the bound that comes and goes with every client.
+    private var reported: NIODeadline?
 
     init(name: String, services: SharedServices) {
         self.name = name
@@ -106,31 +107,31 @@ final class AcceptGate: ChannelDuplexHandler {
     func read(context: ChannelHandlerContext) {
         if isResting { return }
         if services.admission.hasRoom { return context.read() }
-        if !isReported {
-            isReported = true
-            let limit = services.limits.maximumConnections
-            services.log(LogLine(.warning, "\(limit) connections are open; new clients of \(name) wait until one closes"))
-        }
+        let limit = services.limits.maximumConnections
+        report(.warning, "\(limit) connections are open; new clients of \(name) wait until one closes")
         rest(.maximum, context)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         services.admission.clientArrived()
-        isReported = false
         context.fireChannelRead(data)
     }
 
     /// An error here is one of accept(2) that leaves the listener intact, most often EMFILE.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError, error.errnoCode != ECONNABORTED, !isResting else { return }
-        if !isReported {
-            isReported = true
-            let reason = words(forErrno: error.errnoCode)
-            services.log(LogLine(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes"))
-        }
+        let reason = words(forErrno: error.errnoCode)
+        report(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes")
         rest(.descriptors, context)
         let waker = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: services.limits.acceptBackoff) { waker.value.gate.wake(waker.value.context) }
+    }
+
+    private func report(_ level: LogLine.Level, _ text: String) {
+        let now = NIODeadline.now()
+        if let reported, now - reported < .minutes(1) { return }
+        reported = now
+        services.log(LogLine(level, text))
     }
 
     private func rest(_ reason: Admission.RestReason, _ context: ChannelHandlerContext) {

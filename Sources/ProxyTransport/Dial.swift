@@ -110,7 +110,8 @@ final class Dial {
 extension SocketAddress {
     /// The address that an endpoint is when its host is one, and not a name.
     init?(literal endpoint: Endpoint) {
-        let isLiteral = endpoint.host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || endpoint.host.utf8.contains(0x3A)
+        let isLiteral =
+            endpoint.host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || endpoint.host.utf8.contains(0x3A)
         guard isLiteral, let address = try? SocketAddress(ipAddress: endpoint.host, port: Int(endpoint.port)) else { return nil }
         self = address
     }

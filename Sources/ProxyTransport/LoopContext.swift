@@ -4,6 +4,7 @@ import FlowModel
 import NIOCore
 import NIOPosix
 import ProxyCore
+import Synchronization
 import TLSEngine
 
 /// What all event loops share. Immutable; the closures and the sink may be called from any of them.
@@ -34,6 +35,7 @@ final class LoopContext: @unchecked Sendable {
     /// Whether the sink is full and no socket of the loop is read.
     private(set) var isPaused = false
     private(set) var isShuttingDown = false
+    private let isOver = Atomic(false)
 
     /// Lent to one session after the other; its records are those of the tick so far.
     private var output = ProxyOutput()
@@ -89,7 +91,10 @@ final class LoopContext: @unchecked Sendable {
     private func pause() {
         isPaused = true
         for session in sessions { session.applyPause() }
-        services.sink.whenDrained { self.eventLoop.execute { self.resume() } }
+        services.sink.whenDrained { [self] in
+            // The sink may outlive the loop.
+            if !isOver.load(ordering: .acquiring) { eventLoop.execute { self.resume() } }
+        }
     }
 
     private func resume() {
@@ -129,6 +134,7 @@ final class LoopContext: @unchecked Sendable {
             // A session leaves in the middle of its last event; its last records are back when the loop comes round.
             self.eventLoop.assumeIsolated().execute {
                 self.submit()
+                self.isOver.store(true, ordering: .releasing)
                 done.succeed(())
             }
         }

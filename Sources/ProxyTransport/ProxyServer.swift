@@ -56,6 +56,9 @@ package final class ProxyServer: Sendable {
     /// What happened to client connections so far.
     package var counts: TransportCounts { services.admission.counts }
 
+    /// The sockets that are listened on.
+    var listeners: [any Channel] { state.withLock { $0.listeners } }
+
     /// Starts a listener.
     ///
     /// - Returns: the address that it listens on.
@@ -64,7 +67,9 @@ package final class ProxyServer: Sendable {
     package func listen(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
         let wanted = Endpoint(host: spec.host, port: spec.port)
         do {
-            let address = try SocketAddress(literal: wanted) ?? SocketAddress.makeAddressResolvingHost(spec.host, port: Int(spec.port))
+            guard !state.withLock({ $0.isShutDown }) else { throw Self.isEnding }
+            let address =
+                try SocketAddress(literal: wanted) ?? SocketAddress.makeAddressResolvingHost(spec.host, port: Int(spec.port))
             let channel = try await bootstrap(spec, name: wanted.description).bind(to: address).get()
             let isLate = state.withLock { state in
                 if !state.isShutDown { state.listeners.append(channel) }
@@ -72,7 +77,7 @@ package final class ProxyServer: Sendable {
             }
             guard !isLate, let bound = channel.localAddress, let endpoint = bound.endpoint else {
                 channel.close(promise: nil)
-                throw TransportError("the proxy is shutting down")
+                throw Self.isEnding
             }
             services.admission.listens(on: bound)
             return endpoint
@@ -80,6 +85,8 @@ package final class ProxyServer: Sendable {
             throw TransportError("cannot listen on \(wanted): \(words(for: error))")
         }
     }
+
+    private static let isEnding = TransportError("the proxy is shutting down")
 
     private func bootstrap(_ spec: ListenerSpec, name: String) -> ServerBootstrap {
         let acceptor = Acceptor(spec: spec, services: services)
