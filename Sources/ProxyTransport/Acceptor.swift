@@ -123,8 +123,8 @@ final class AcceptGate: ChannelDuplexHandler {
         let reason = words(forErrno: error.errnoCode)
         report(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes")
         rest(.descriptors, context)
-        let waker = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: services.limits.acceptBackoff) { waker.value.gate.wake(waker.value.context) }
+        // Descriptors may also be freed by somebody else in the process, or limits raised from outside.
+        context.eventLoop.scheduleTask(in: services.limits.acceptBackoff) { [services] in services.admission.descriptorFreed() }
     }
 
     private func report(_ level: LogLine.Level, _ text: String) {

@@ -9,7 +9,7 @@ import Synchronization
 import TLSEngine
 
 /// Listens, and drives a session for each client. One event loop for each core; a client and the servers that it causes to be
-/// contacted live on one of them.
+/// contacted live on one of them. Its threads run until ``shutDown(grace:)``.
 package final class ProxyServer: Sendable {
     private struct State {
         var listeners: [any Channel] = []
