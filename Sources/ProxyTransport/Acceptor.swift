@@ -1,0 +1,151 @@
+// One listener: what it does with a client that was accepted, and when it stops accepting.
+
+import FlowModel
+import Glibc
+import NIOCore
+import NIOPosix
+import ProxyCore
+
+/// One listener as its `--mode` describes it.
+package struct ListenerSpec: Sendable {
+    /// An address or a name to listen on; `0.0.0.0` or `::` for all.
+    package var host: String
+    /// 0 takes any free port.
+    package var port: UInt16
+    /// Whether clients are sent here by the packet filter, so that each session is told where its client meant to go.
+    package var readsOriginalDestination: Bool
+    /// Makes the session of one client. Called on the event loop that the session will live on, and it never leaves that.
+    package var makeSession: @Sendable (AcceptedConnection) -> any ProxySessionProtocol
+
+    package init(
+        host: String, port: UInt16, readsOriginalDestination: Bool = false,
+        makeSession: @escaping @Sendable (AcceptedConnection) -> any ProxySessionProtocol
+    ) {
+        self.host = host
+        self.port = port
+        self.readsOriginalDestination = readsOriginalDestination
+        self.makeSession = makeSession
+    }
+}
+
+/// What a session may want to know before its first event.
+package struct AcceptedConnection: Sendable, Equatable {
+    package var peer: Endpoint
+    package var local: Endpoint
+    /// Where the client meant to go before the packet filter sent it here; nil when it was not asked for or did not happen.
+    package var originalDestination: Endpoint?
+    /// The number of the event loop, from 0. Sessions of one loop may share what is not safe between threads.
+    package var loop: Int
+}
+
+/// Makes the sessions of one listener's clients. Called on every event loop.
+final class Acceptor: Sendable {
+    private let spec: ListenerSpec
+    private let services: SharedServices
+
+    init(spec: ListenerSpec, services: SharedServices) {
+        self.spec = spec
+        self.services = services
+    }
+
+    /// A session for a new client; nil when the client has too many connections.
+    func session(for connection: Connection, channel: any Channel, peer: Endpoint, local: Endpoint) -> (any ProxySessionProtocol)? {
+        switch services.admission.admit(peer.host) {
+        case .welcome:
+            connection.clientHost = peer.host
+        case .tooMany(let isFirst):
+            if isFirst {
+                services.log(LogLine(.warning, "\(peer.host) has too many connections; more of them are closed at once"))
+            }
+            return nil
+        }
+        let original = spec.readsOriginalDestination ? originalDestination(of: channel, isIPv6: peer.host.utf8.contains(0x3A)) : nil
+        return spec.makeSession(
+            AcceptedConnection(peer: peer, local: local, originalDestination: original, loop: connection.loop.index))
+    }
+
+    /// A client connection is gone, whether it was welcome or not.
+    func connectionGone(_ connection: Connection) {
+        services.admission.clientLeft()
+        if let host = connection.clientHost { services.admission.release(host) }
+    }
+
+    /// Asks connection tracking where a redirected client meant to go, iptables-extensions(8) under REDIRECT.
+    private func originalDestination(of channel: any Channel, isIPv6: Bool) -> Endpoint? {
+        guard let options = channel as? any SocketOptionProvider else { return nil }
+        var found: SocketAddress?
+        // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST are both 80, in <linux/netfilter_ipv4.h> and <linux/netfilter_ipv6/ip6_tables.h>.
+        let name = NIOBSDSocket.Option(rawValue: 80)
+        // SAFETY: the kernel writes the socket address of the level's family, and no more than the size of the value asked for.
+        if isIPv6 {
+            let answer: EventLoopFuture<sockaddr_in6> = options.unsafeGetSocketOption(level: .ipv6, name: name)
+            answer.assumeIsolated().whenSuccess { found = SocketAddress($0) }
+        } else {
+            let answer: EventLoopFuture<sockaddr_in> = options.unsafeGetSocketOption(level: .ip, name: name)
+            answer.assumeIsolated().whenSuccess { found = SocketAddress($0) }
+        }
+        return found?.endpoint
+    }
+}
+
+/// Stands in the listening socket's pipeline and holds back the wish to accept while there is no room. Used on the listener's event loop only.
+final class AcceptGate: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
+    typealias OutboundIn = Never
+
+    private let services: SharedServices
+    private let name: String
+    private var isResting = false
+    /// When the log was last told that nobody is accepted. At the bound that comes and goes with every client.
+    private var reported: NIODeadline?
+
+    init(name: String, services: SharedServices) {
+        self.name = name
+        self.services = services
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isResting { return }
+        if services.admission.hasRoom { return context.read() }
+        let limit = services.limits.maximumConnections
+        report(.warning, "\(limit) connections are open; new clients of \(name) wait until one closes")
+        rest(.maximum, context)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        services.admission.clientArrived()
+        context.fireChannelRead(data)
+    }
+
+    /// An error here is one of accept(2) that leaves the listener intact, most often EMFILE.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? IOError, error.errnoCode != ECONNABORTED, !isResting else { return }
+        let reason = words(forErrno: error.errnoCode)
+        report(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes")
+        rest(.descriptors, context)
+        // Descriptors may also be freed by somebody else in the process, or limits raised from outside.
+        context.eventLoop.scheduleTask(in: services.limits.acceptBackoff) { [services] in services.admission.descriptorFreed() }
+    }
+
+    private func report(_ level: LogLine.Level, _ text: String) {
+        let now = NIODeadline.now()
+        if let reported, now - reported < .minutes(1) { return }
+        reported = now
+        services.log(LogLine(level, text))
+    }
+
+    private func rest(_ reason: Admission.RestReason, _ context: ChannelHandlerContext) {
+        isResting = true
+        let waker = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        services.admission.rest(reason) {
+            eventLoop.execute { waker.value.gate.wake(waker.value.context) }
+        }
+    }
+
+    private func wake(_ context: ChannelHandlerContext) {
+        guard isResting, context.channel.isActive else { return }
+        isResting = false
+        read(context: context)
+    }
+}

@@ -1,0 +1,142 @@
+// Who is let in: the bound on all connections, the bound on each client's, and the rest after the process ran out of descriptors.
+
+import FlowModel
+import NIOCore
+import Synchronization
+
+/// Counts the client connections of all listeners. Used from every event loop.
+final class Admission: Sendable {
+    private struct Client {
+        var count = 0
+        /// Whether the log was told that this client has too many. Once for each time that it comes to that.
+        var isReported = false
+    }
+
+    private let maximum: Int
+    private let maximumPerClient: Int?
+    private let open = Atomic(0)
+    private let accepted = Atomic(0)
+    private let refused = Atomic(0)
+    private let pausedAtMaximum = Atomic(0)
+    private let pausedWithoutDescriptors = Atomic(0)
+    private let clients = Mutex<[String: Client]>([:])
+    private let resting = Mutex<[@Sendable () -> Void]>([])
+    private let isSomeoneResting = Atomic(false)
+    private let ownAddresses = Mutex<[SocketAddress]>([])
+
+    init(limits: TransportLimits) {
+        maximum = limits.maximumConnections
+        maximumPerClient = limits.maximumConnectionsPerClient
+    }
+
+    var counts: TransportCounts {
+        var counts = TransportCounts()
+        counts.accepted = accepted.load(ordering: .relaxed)
+        counts.open = open.load(ordering: .relaxed)
+        counts.refusedPerClient = refused.load(ordering: .relaxed)
+        counts.pausedAtMaximum = pausedAtMaximum.load(ordering: .relaxed)
+        counts.pausedWithoutDescriptors = pausedWithoutDescriptors.load(ordering: .relaxed)
+        return counts
+    }
+
+    // MARK: the bound on all
+
+    /// Whether one more client may be accepted.
+    var hasRoom: Bool { open.load(ordering: .sequentiallyConsistent) < maximum }
+
+    func clientArrived() { open.add(1, ordering: .sequentiallyConsistent) }
+
+    func clientLeft() { open.subtract(1, ordering: .sequentiallyConsistent) }
+
+    /// A socket was closed: listeners that rest try again.
+    func descriptorFreed() {
+        guard isSomeoneResting.load(ordering: .sequentiallyConsistent) else { return }
+        let wake = resting.withLock { resting in
+            isSomeoneResting.store(false, ordering: .sequentiallyConsistent)
+            defer { resting = [] }
+            return resting
+        }
+        for wake in wake { wake() }
+    }
+
+    enum RestReason { case maximum, descriptors }
+
+    /// Notes that a listener rests until a socket is closed.
+    func rest(_ reason: RestReason, wake: @escaping @Sendable () -> Void) {
+        switch reason {
+        case .maximum: pausedAtMaximum.add(1, ordering: .relaxed)
+        case .descriptors: pausedWithoutDescriptors.add(1, ordering: .relaxed)
+        }
+        resting.withLock { resting in
+            resting.append(wake)
+            isSomeoneResting.store(true, ordering: .sequentiallyConsistent)
+        }
+        // The last connection may have closed between the question and the note.
+        if reason == .maximum, hasRoom { descriptorFreed() }
+    }
+
+    // MARK: the bound on each client
+
+    enum Verdict: Equatable {
+        case welcome
+        /// One too many; `isFirst` when the log should be told.
+        case tooMany(isFirst: Bool)
+    }
+
+    /// Counts a connection of a client in. A connection that is not welcome is not counted.
+    func admit(_ host: String) -> Verdict {
+        guard let maximumPerClient else {
+            accepted.add(1, ordering: .relaxed)
+            return .welcome
+        }
+        let verdict = clients.withLock { clients -> Verdict in
+            var client = clients[host] ?? Client()
+            defer { clients[host] = client.count == 0 ? nil : client }
+            if client.count < maximumPerClient {
+                client.count += 1
+                return .welcome
+            }
+            defer { client.isReported = true }
+            return .tooMany(isFirst: !client.isReported)
+        }
+        if verdict == .welcome { accepted.add(1, ordering: .relaxed) } else { refused.add(1, ordering: .relaxed) }
+        return verdict
+    }
+
+    /// Counts a connection out that was welcome.
+    func release(_ host: String) {
+        guard maximumPerClient != nil else { return }
+        clients.withLock { clients in
+            guard var client = clients[host] else { return }
+            client.count -= 1
+            client.isReported = false
+            clients[host] = client.count == 0 ? nil : client
+        }
+    }
+
+    // MARK: loops
+
+    func listens(on address: SocketAddress) { ownAddresses.withLock { $0.append(address) } }
+
+    /// Whether a connection to an address would come in again at one of our own listeners: its very address, or, for one that
+    /// listens on all addresses, any address of the loopback network.
+    func isOwn(_ address: SocketAddress) -> Bool {
+        ownAddresses.withLock { own in
+            own.contains { listener in
+                guard listener.port == address.port else { return false }
+                return listener == address || listener.isUnspecified && (address.isLoopback || address.isUnspecified)
+                    || listener.isLoopback && address.isUnspecified
+            }
+        }
+    }
+}
+
+extension SocketAddress {
+    /// `0.0.0.0` or `::`: all addresses to a listener, this machine to a client.
+    fileprivate var isUnspecified: Bool { ipAddress == "0.0.0.0" || ipAddress == "::" }
+
+    fileprivate var isLoopback: Bool {
+        guard let ipAddress else { return false }
+        return ipAddress == "::1" || ipAddress.hasPrefix("127.") || ipAddress.hasPrefix("::ffff:127.")
+    }
+}

@@ -1,0 +1,118 @@
+// One attempt to reach a server, from the name to an established connection: an address is connected to directly, a name with
+// several addresses by Happy Eyeballs (RFC 8305), with one time limit over the lookup and all attempts.
+
+import FlowModel
+import NIOCore
+import NIOPosix
+import ProxyCore
+
+/// A connection that a session asked for and does not have yet. Used on its event loop only.
+final class Dial {
+    let handle: ConnectionHandle
+    var isReadingWanted = true
+    /// Nil when the dial is over: won, failed or cancelled.
+    private var driver: SessionDriver?
+    private let loop: LoopContext
+    private let deadline: NIODeadline
+    private var candidates: [any Channel] = []
+    private var lookupTimeout: Scheduled<Void>?
+
+    init(handle: ConnectionHandle, driver: SessionDriver) {
+        self.handle = handle
+        self.driver = driver
+        loop = driver.loop
+        deadline = .now() + loop.services.limits.connectTimeout
+    }
+
+    func start(_ endpoint: Endpoint) {
+        if let address = SocketAddress(literal: endpoint) {
+            connect(to: address)
+        } else {
+            lookUp(endpoint)
+        }
+    }
+
+    /// Gives the dial up: what is being established is closed, and nobody is told.
+    func cancel() {
+        _ = won()
+        for candidate in candidates { candidate.close(promise: nil) }
+        candidates.removeAll()
+    }
+
+    /// Claims the dial for the connection that was established first; nil for those that come too late.
+    func won() -> SessionDriver? {
+        defer { driver = nil }
+        lookupTimeout?.cancel()
+        lookupTimeout = nil
+        return driver
+    }
+
+    private func failed(_ reason: String) {
+        guard let driver = won() else { return }
+        candidates.removeAll()
+        driver.openFailed(self, reason: reason)
+    }
+
+    private func lookUp(_ endpoint: Endpoint) {
+        lookupTimeout = loop.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.failed("timed out") }
+        loop.names.addresses(of: endpoint.host) { [weak self] answer in
+            guard let self, driver != nil else { return }
+            switch answer {
+            case .failure(let error): failed(error.message)
+            case .success(let addresses) where addresses.count == 1: connect(to: addresses[0].with(port: Int(endpoint.port)))
+            case .success(let addresses): race(addresses, endpoint)
+            }
+        }
+    }
+
+    private func connect(to address: SocketAddress) {
+        if loop.services.admission.isOwn(address) { return failed(Self.loopWords) }
+        watch(bootstrap().connect(to: address))
+    }
+
+    private func race(_ addresses: [SocketAddress], _ endpoint: Endpoint) {
+        let port = Int(endpoint.port)
+        if addresses.contains(where: { loop.services.admission.isOwn($0.with(port: port)) }) { return failed(Self.loopWords) }
+        let known = KnownAddresses(eventLoop: loop.eventLoop, addresses: addresses)
+        watch(bootstrap().resolver(known).connect(host: endpoint.host, port: port))
+    }
+
+    private static let loopWords = "this is the proxy's own address"
+
+    private func bootstrap() -> ClientBootstrap {
+        let adopter = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        return ClientBootstrap(group: loop.eventLoop)
+            .connectTimeout(max(.nanoseconds(1), deadline - .now()))
+            .channelInitializer { channel in adopter.value.adopt(channel) }
+    }
+
+    private func adopt(_ channel: any Channel) -> EventLoopFuture<Void> {
+        guard driver != nil else { return channel.eventLoop.makeFailedFuture(TransportError("cancelled")) }
+        let connection = Connection(handle: handle, origin: .dialed(self), loop: loop)
+        do {
+            try connection.adopt(channel)
+            candidates.append(channel)
+            return channel.eventLoop.makeSucceededVoidFuture()
+        } catch {
+            return channel.eventLoop.makeFailedFuture(error)
+        }
+    }
+
+    private func watch(_ connected: EventLoopFuture<any Channel>) {
+        connected.assumeIsolated().whenComplete { result in
+            // A connection that is established tells so by itself, before this.
+            if case .failure(let error) = result { self.failed(words(for: error)) }
+            self.candidates.removeAll()
+        }
+    }
+}
+
+extension SocketAddress {
+    /// The address that an endpoint is when its host is one, and not a name.
+    init?(literal endpoint: Endpoint) {
+        let isLiteral =
+            endpoint.host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || endpoint.host.utf8.contains(0x3A)
+        guard isLiteral, let address = try? SocketAddress(ipAddress: endpoint.host, port: Int(endpoint.port)) else { return nil }
+        self = address
+    }
+}

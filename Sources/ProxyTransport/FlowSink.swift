@@ -1,0 +1,18 @@
+// Where the records of the event loops go. The sink's queue is bounded; when it is full the loops stop reading, so that traffic
+// waits for the disk and nothing is dropped.
+
+import FlowModel
+
+/// Takes the records of all event loops, in batches. It is called from every event loop.
+package protocol FlowSink: AnyObject, Sendable {
+    /// Takes the records that one event loop collected in a tick, in their order. Never blocks, and never refuses: a loop looks at
+    /// ``isFull`` afterwards and stops reading, so the queue grows beyond its bound by what was on its way already.
+    func submit(_ events: [FlowEvent])
+
+    /// Whether the queue is at its bound.
+    var isFull: Bool { get }
+
+    /// Calls back once, from any thread, when there is room again; at once when there is room already. To keep the loops from
+    /// stopping at every batch, room should mean clearly below the bound.
+    func whenDrained(_ resume: @escaping @Sendable () -> Void)
+}

@@ -1,0 +1,134 @@
+// The proxy as a running thing: event loops, listeners, and an orderly end. Sessions come from whoever describes the listeners.
+
+import FlowModel
+import Glibc
+import NIOCore
+import NIOPosix
+import ProxyCore
+import Synchronization
+import TLSEngine
+
+/// Listens, and drives a session for each client. One event loop for each core; a client and the servers that it causes to be
+/// contacted live on one of them. Its threads run until ``shutDown(grace:)``.
+package final class ProxyServer: Sendable {
+    private struct State {
+        var listeners: [any Channel] = []
+        var isShutDown = false
+    }
+
+    private let group: MultiThreadedEventLoopGroup
+    private let services: SharedServices
+    private let loops: [LoopContext]
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - loops: event loops, each with a thread.
+    ///   - sink: where the records of all sessions go.
+    ///   - certificates: makes a certificate; called on a thread that may be busy with it for a while.
+    ///   - log: takes a line of the event log; called from every event loop, and must not block.
+    package convenience init(
+        loops: Int = System.coreCount, limits: TransportLimits = TransportLimits(), sink: any FlowSink, clock: RecorderClock,
+        certificates: @escaping @Sendable (LeafRequest) -> Result<LeafCertificate, CertificateError>,
+        log: @escaping @Sendable (LogLine) -> Void
+    ) {
+        self.init(
+            loops: loops, limits: limits, sink: sink, clock: clock, certificates: certificates, log: log, lookUp: systemLookup)
+    }
+
+    /// - Parameter lookUp: finds the addresses of a name; may block.
+    init(
+        loops: Int, limits: TransportLimits, sink: any FlowSink, clock: RecorderClock,
+        certificates: @escaping @Sendable (LeafRequest) -> Result<LeafCertificate, CertificateError>,
+        log: @escaping @Sendable (LogLine) -> Void, lookUp: @escaping @Sendable (String) -> NameService.Answer
+    ) {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, loops))
+        let lookupThreads = NIOThreadPool(numberOfThreads: max(1, limits.maximumLookups))
+        let certificateThreads = NIOThreadPool(numberOfThreads: max(1, loops))
+        lookupThreads.start()
+        certificateThreads.start()
+        let services = SharedServices(
+            limits: limits, clock: clock, sink: sink, certificates: certificates, log: log, admission: Admission(limits: limits),
+            lookupThreads: lookupThreads, certificateThreads: certificateThreads, lookUp: lookUp)
+        self.services = services
+        self.loops = group.makeIterator().enumerated().map { LoopContext(eventLoop: $1, index: $0, services: services) }
+    }
+
+    /// What happened to client connections so far.
+    package var counts: TransportCounts { services.admission.counts }
+
+    /// The sockets that are listened on.
+    var listeners: [any Channel] { state.withLock { $0.listeners } }
+
+    /// Starts a listener.
+    ///
+    /// - Returns: the address that it listens on.
+    /// - Throws: what is in the way, in a sentence: `cannot listen on 127.0.0.1:8080: address already in use`.
+    @discardableResult
+    package func listen(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
+        let wanted = Endpoint(host: spec.host, port: spec.port)
+        do {
+            guard !state.withLock({ $0.isShutDown }) else { throw Self.isEnding }
+            let address =
+                try SocketAddress(literal: wanted) ?? SocketAddress.makeAddressResolvingHost(spec.host, port: Int(spec.port))
+            let channel = try await bootstrap(spec, name: wanted.description).bind(to: address).get()
+            let isLate = state.withLock { state in
+                if !state.isShutDown { state.listeners.append(channel) }
+                return state.isShutDown
+            }
+            guard !isLate, let bound = channel.localAddress, let endpoint = bound.endpoint else {
+                channel.close(promise: nil)
+                throw Self.isEnding
+            }
+            services.admission.listens(on: bound)
+            return endpoint
+        } catch {
+            throw TransportError("cannot listen on \(wanted): \(words(for: error))")
+        }
+    }
+
+    private static let isEnding = TransportError("the proxy is shutting down")
+
+    private func bootstrap(_ spec: ListenerSpec, name: String) -> ServerBootstrap {
+        let acceptor = Acceptor(spec: spec, services: services)
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: services.limits.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Linux hands this one down to the sockets that are accepted, so that each saves the call.
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // One at a time, so that the bound on connections is kept exactly.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { [services] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(name: name, services: services))
+                }
+            }
+            .childChannelInitializer { [loops, services] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    do {
+                        try Connection(handle: .client, origin: .accepted(acceptor), loop: loop).adopt(channel)
+                    } catch {
+                        services.admission.clientLeft()
+                        throw error
+                    }
+                }
+            }
+    }
+
+    /// Ends the proxy: accepts nobody any more, tells every session, waits until all are gone, and cuts off what is left after the
+    /// grace. All records are in the sink when it returns. The second call does nothing.
+    package func shutDown(grace: TimeAmount = .seconds(5)) async {
+        let listeners = state.withLock { state -> [any Channel]? in
+            guard !state.isShutDown else { return nil }
+            state.isShutDown = true
+            return state.listeners
+        }
+        guard let listeners else { return }
+        for listener in listeners { try? await listener.close().get() }
+        let endings = loops.map { loop in loop.eventLoop.flatSubmit { loop.shutDown(grace: grace) } }
+        for ending in endings { try? await ending.get() }
+        try? await services.lookupThreads.shutdownGracefully()
+        try? await services.certificateThreads.shutdownGracefully()
+        try? await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,53 @@
+// The memory that sockets are read into. An event loop reads all its sockets into one large buffer: a small read is copied out into
+// memory of its own size, a large one takes the buffer away and the loop makes a new one if somebody still holds it at the next read.
+// So an idle connection holds no buffer, a large transfer is read 64 KiB at a time from the start, and a record of a kilobyte does
+// not keep 64 KiB alive.
+
+import NIOCore
+
+/// The one receive buffer of an event loop.
+///
+/// `@unchecked Sendable`: a channel's options must be Sendable, and the allocator below is one; both are used on one event loop only.
+final class ReceiveBuffer: @unchecked Sendable {
+    /// What one read can bring. Four TLS records; more does not make a read cheaper.
+    static let capacityBytes = 64 * 1024
+    /// Reads up to this size are copied: a quarter of the buffer, so at most four times what is read is kept alive.
+    private static let copiedBytes = 16 * 1024
+
+    private var spare = ByteBuffer()
+
+    /// Gives the buffer away for one read. A fresh one is made if what was read into it last is still in use.
+    func take(allocator: ByteBufferAllocator) -> ByteBuffer {
+        guard spare.capacity >= Self.capacityBytes else { return allocator.buffer(capacity: Self.capacityBytes) }
+        var buffer = ByteBuffer()
+        swap(&buffer, &spare)
+        buffer.clear()
+        return buffer
+    }
+
+    /// Takes the buffer back after a read, and returns what was read as a value that may be kept.
+    func settle(_ received: ByteBuffer) -> ByteBuffer {
+        // A channel's first, small buffer stays with the channel.
+        if received.capacity >= Self.capacityBytes { spare = received }
+        return received.readableBytes <= Self.copiedBytes ? ByteBuffer(buffer: received) : received
+    }
+}
+
+/// Lends the loop's buffer to a channel for each read.
+struct LoopReceiveAllocator: RecvByteBufferAllocator {
+    let shared: ReceiveBuffer
+    private var hasRead = false
+
+    init(shared: ReceiveBuffer) { self.shared = shared }
+
+    /// SwiftNIO keeps the first buffer that it gets for as long as the channel lives, so that one is small.
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+        hasRead ? shared.take(allocator: allocator) : allocator.buffer(capacity: 2048)
+    }
+
+    /// The answer "may grow" is what makes SwiftNIO ask for a buffer at each read instead of keeping one.
+    mutating func record(actualReadBytes: Int) -> Bool {
+        hasRead = true
+        return true
+    }
+}

@@ -1,0 +1,219 @@
+// Drives one session: hands it events one after the other, carries its commands out, and lets go of it when its last connection is
+// gone. Whatever happens while an event is handled (a write that fails at once, a name that is known already) waits its turn.
+
+import FlowModel
+import NIOCore
+import ProxyCore
+
+/// One session with its connections. Used on one event loop only; the connections keep it alive.
+final class SessionDriver: DeadlineHolder {
+    let loop: LoopContext
+    private let session: any ProxySessionProtocol
+    /// Those that are established, in the order in which they came to be. Rarely more than two.
+    private var connections: [Connection] = []
+    /// Those that are asked for.
+    private var dials: [Dial] = []
+    private var isBusy = false
+    private var waiting: [(event: ProxyEvent, at: Timestamp)] = []
+    private var isOver = false
+    private var timers = TimerDeadlines()
+
+    /// Its place among the sessions of the loop.
+    var sessionIndex = 0
+    var heapDeadline = Timestamp(nanoseconds: 0)
+    var heapIndex: Int?
+
+    init(session: any ProxySessionProtocol, loop: LoopContext) {
+        self.session = session
+        self.loop = loop
+    }
+
+    /// Begins with an accepted client connection.
+    func start(client: Connection, peer: Endpoint, local: Endpoint) {
+        connections.append(client)
+        loop.add(self)
+        deliver(.started(peer: peer, local: local))
+    }
+
+    // MARK: events
+
+    /// Hands an event to the session and flushes what follows from it.
+    func deliver(_ event: ProxyEvent) {
+        deliver(event, at: loop.services.clock.now())
+        flush()
+    }
+
+    /// Hands an event to the session. What it sends waits for ``flush()``.
+    func deliver(_ event: ProxyEvent, at now: Timestamp) {
+        // A certificate may be ready when nobody waits for it any more.
+        guard !isOver else { return }
+        guard !isBusy else {
+            waiting.append((event, now))
+            return
+        }
+        isBusy = true
+        handle(event, at: now)
+        if !waiting.isEmpty { handleWaiting() }
+        isBusy = false
+        if connections.isEmpty, dials.isEmpty { end() }
+    }
+
+    private func handleWaiting() {
+        var index = 0
+        while index < waiting.count {
+            let (event, at) = waiting[index]
+            index += 1
+            handle(event, at: at)
+        }
+        waiting.removeAll(keepingCapacity: false)
+    }
+
+    private func handle(_ event: ProxyEvent, at now: Timestamp) {
+        var output = loop.lendOutput()
+        session.receive(event, at: now, into: &output)
+        // Indices, since a loop over the array itself would retain it, and clearing it would then allocate.
+        for index in output.commands.indices { perform(output.commands[index], at: now) }
+        output.commands.removeAll(keepingCapacity: true)
+        loop.giveBack(output)
+    }
+
+    private func end() {
+        guard !isOver else { return }
+        isOver = true
+        loop.remove(self)
+    }
+
+    /// Sends what was written since the last flush, once for each connection.
+    func flush() {
+        for connection in connections where connection.needsFlush { connection.flush() }
+    }
+
+    // MARK: commands
+
+    private func perform(_ command: ProxyCommand, at now: Timestamp) {
+        switch command {
+        case .send(let handle, let bytes):
+            connection(handle)?.send(bytes)
+        case .read(let handle, let isWanted):
+            if let connection = connection(handle) {
+                connection.setReading(isWanted)
+            } else {
+                dial(handle)?.isReadingWanted = isWanted
+            }
+        case .startTimer(let timer, let nanoseconds):
+            // At least one nanosecond ahead, so that a timer that starts itself anew lets others have their turn.
+            timers[timer] = now.advanced(byNanoseconds: max(1, nanoseconds))
+            loop.watch(self, from: timers.earliest)
+        case .cancelTimer(let timer):
+            timers[timer] = .never
+        case .open(let handle, let endpoint):
+            let dial = Dial(handle: handle, driver: self)
+            dials.append(dial)
+            dial.start(endpoint)
+        case .finish(let handle):
+            connection(handle)?.finish()
+        case .close(let handle):
+            if let connection = connection(handle) { connection.close() } else { cancelDial(handle, at: now) }
+        case .abort(let handle):
+            if let connection = connection(handle) { connection.abort() } else { cancelDial(handle, at: now) }
+        case .forge(let request):
+            loop.forge(request) { self.deliver(.certificateReady($0)) }
+        case .log(let line):
+            loop.services.log(line)
+        }
+    }
+
+    private func connection(_ handle: ConnectionHandle) -> Connection? {
+        for connection in connections where connection.handle == handle { return connection }
+        return nil
+    }
+
+    private func dial(_ handle: ConnectionHandle) -> Dial? { dials.first { $0.handle == handle } }
+
+    private func cancelDial(_ handle: ConnectionHandle, at now: Timestamp) {
+        guard let dial = dial(handle) else { return }
+        forget(dial)
+        dial.cancel()
+        deliver(.closed(handle, error: nil, isReset: false), at: now)
+    }
+
+    private func forget(_ dial: Dial) { dials.removeAll { $0 === dial } }
+
+    // MARK: what connections and dials tell
+
+    /// A dial won a connection.
+    func opened(_ dial: Dial, _ connection: Connection, peer: Endpoint, local: Endpoint) {
+        forget(dial)
+        connections.append(connection)
+        deliver(.opened(dial.handle, peer: peer, local: local))
+    }
+
+    func openFailed(_ dial: Dial, reason: String) {
+        forget(dial)
+        deliver(.openFailed(dial.handle, reason: reason))
+    }
+
+    /// A connection is gone.
+    func closed(_ connection: Connection, error: String?, isReset: Bool) {
+        connections.removeAll { $0 === connection }
+        deliver(.closed(connection.handle, error: error, isReset: isReset))
+    }
+
+    // MARK: timers
+
+    /// Tells of the timers that are due, and asks to be looked at again for the rest.
+    func fireTimers(at now: Timestamp) {
+        for timer in ProxyTimer.allCases where timers[timer] <= now {
+            timers[timer] = .never
+            deliver(.timerFired(timer), at: now)
+        }
+        flush()
+        if !isOver, timers.earliest < .never { loop.watch(self, from: timers.earliest) }
+    }
+
+    // MARK: the loop's wishes
+
+    /// Reads from all connections again, or from none, as the loop is paused or not.
+    func applyPause() {
+        for connection in connections { connection.applyReading() }
+    }
+
+    func shutDown() { deliver(.shutdown) }
+
+    /// Cuts everything off.
+    func abortAll() {
+        for dial in dials { cancelDial(dial.handle, at: loop.services.clock.now()) }
+        for connection in connections { connection.abort() }
+    }
+}
+
+/// When each timer of a session is due.
+private struct TimerDeadlines {
+    private var idle = Timestamp.never
+    private var handshake = Timestamp.never
+    private var linger = Timestamp.never
+
+    var earliest: Timestamp { min(idle, handshake, linger) }
+
+    subscript(timer: ProxyTimer) -> Timestamp {
+        get {
+            switch timer {
+            case .idle: idle
+            case .handshake: handshake
+            case .linger: linger
+            }
+        }
+        set {
+            switch timer {
+            case .idle: idle = newValue
+            case .handshake: handshake = newValue
+            case .linger: linger = newValue
+            }
+        }
+    }
+}
+
+extension Timestamp {
+    /// Later than every moment.
+    fileprivate static let never = Timestamp(nanoseconds: .max)
+}

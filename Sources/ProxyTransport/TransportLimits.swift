@@ -1,0 +1,54 @@
+// The bounds of the transport, each with its reason, and the counts of what was refused because of them.
+
+import NIOCore
+
+/// What the transport allows. All of these are options of the tools.
+package struct TransportLimits: Sendable {
+    /// Client connections at one time over all listeners. Beyond it accepting pauses, and new clients wait in the kernel's queue.
+    /// With an upstream connection for each this needs 20,000 descriptors.
+    package var maximumConnections = 10_000
+    /// Connections from one client address at one time; one more is closed at once. Nil is no limit, since behind one address there
+    /// may be a whole office.
+    package var maximumConnectionsPerClient: Int?
+    /// From the wish to connect, the lookup of the name included, to an established connection. The kernel alone would try for two minutes.
+    package var connectTimeout = TimeAmount.seconds(30)
+    /// Connections that wait in the kernel to be accepted; the kernel lowers it to `net.core.somaxconn`.
+    package var backlog: Int32 = 4096
+    /// A connection whose unsent bytes pass the high mark is said to be not writable, until they fall below the low mark. Together
+    /// with the receive buffer of the other side this is what one stalled transfer costs in memory.
+    package var lowWaterMarkBytes = 64 * 1024
+    package var highWaterMarkBytes = 256 * 1024
+    /// How long the addresses of a name are used before it is looked up anew: long enough that a burst of connections asks once,
+    /// short enough that nobody notices a change.
+    package var nameLifetime = TimeAmount.seconds(5)
+    /// Names that are looked up at the same time. A lookup blocks a thread, and a dead name server blocks it for many seconds.
+    package var maximumLookups = 16
+    /// How long accepting rests after the process ran out of descriptors, unless a connection closes earlier.
+    package var acceptBackoff = TimeAmount.milliseconds(500)
+
+    package init() {}
+}
+
+/// What happened to connections before a session could record it.
+package struct TransportCounts: Sendable, Equatable {
+    /// Client connections that got a session.
+    package var accepted = 0
+    /// Client connections that are open now.
+    package var open = 0
+    /// Closed at once because their client has too many.
+    package var refusedPerClient = 0
+    /// How often accepting stopped because there were too many connections.
+    package var pausedAtMaximum = 0
+    /// How often accepting stopped because the process ran out of descriptors.
+    package var pausedWithoutDescriptors = 0
+
+    package init() {}
+}
+
+/// Why something could not be set up, in one sentence for people.
+package struct TransportError: Error, Sendable, Equatable, CustomStringConvertible {
+    package var message: String
+
+    package init(_ message: String) { self.message = message }
+    package var description: String { message }
+}

@@ -1,0 +1,265 @@
+// What belongs to an event loop rather than to a connection: records, timers, certificates, limits, and the end.
+
+import FlowModel
+import Glibc
+import NIOCore
+import NIOPosix
+import ProxyCore
+import Synchronization
+import TLSEngine
+import TestSupport
+import Testing
+
+@testable import ProxyTransport
+
+/// Echoes, and records every piece that is received.
+private func recordingEcho(_ event: ProxyEvent, _ now: Timestamp, _ output: inout ProxyOutput) {
+    echo(event, now, &output)
+    if case .received(_, let bytes) = event {
+        let piece = FlowPiece(from: .client, content: bytes)
+        output.records.append(FlowEvent(flow: FlowID(high: 0, low: 1), at: now, what: .piece(piece)))
+    }
+}
+
+private func content(_ batches: [[FlowEvent]]) -> ByteBuffer {
+    var content = ByteBuffer()
+    for case .piece(let piece) in batches.joined().map(\.what) { content.writeImmutableBuffer(piece.content) }
+    return content
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct LoopTests {
+    @Test("Records reach the sink in order and complete, with the times at which their bytes were read")
+    func records() async throws {
+        let sink = KeepingSink()
+        let clock = RecorderClock()
+        let before = clock.now()
+        try await withProxy(sink: sink, script: { recordingEcho }) { proxy in
+            let client = try await proxy.connect()
+            client.send(pattern(1_000_000))
+            client.finish()
+            _ = await client.receivedToEnd()
+        }
+        #expect(content(sink.batches.items) == pattern(1_000_000))
+        let times = sink.batches.items.joined().map(\.at)
+        #expect(times == times.sorted() && times.first! > before.advanced(byNanoseconds: -1_000_000_000))
+    }
+
+    @Test("While the sink is full nothing is read, and nothing is lost")
+    func fullSink() async throws {
+        let size = 8 * 1024 * 1024
+        let sink = SmallSink(bound: 4)
+        try await withProxy(sink: sink, script: { recordingEcho }) { proxy in
+            let clients = try await [proxy.connect(), proxy.connect(), proxy.connect()]
+            for client in clients { client.send(ByteBuffer(repeating: 1, count: size)) }
+            let drain = Task {
+                while !Task.isCancelled {
+                    await sink.drainWhenFull()
+                }
+            }
+            for client in clients { #expect(await client.received(count: size).readableBytes == size) }
+            drain.cancel()
+            sink.open()
+        }
+        #expect(sink.bytes == 3 * size)
+        // A loop looks after each submission, and each of its three sockets may have been read once in that tick.
+        #expect(sink.largest <= 4 + 2 * 3)
+        #expect(sink.drains > 10)
+    }
+
+    @Test("Timers fire in the order of their times, at most once, and not when they were cancelled")
+    func timers() async throws {
+        let script: @Sendable () -> ScriptedSession.Script = {
+            { event, _, output in
+                switch event {
+                case .started:
+                    output.commands += [
+                        .startTimer(.idle, nanoseconds: 20_000_000), .startTimer(.handshake, nanoseconds: 10_000_000),
+                        .startTimer(.linger, nanoseconds: 1_000_000), .cancelTimer(.linger),
+                        // Moved behind the other.
+                        .startTimer(.handshake, nanoseconds: 30_000_000),
+                    ]
+                case .timerFired(.handshake): output.commands.append(.close(.client))
+                default: break
+                }
+            }
+        }
+        try await withProxy(script: script) { proxy in
+            _ = try await proxy.connect()
+            #expect(
+                await proxy.told.wait { $0.last == .gone } == [
+                    .started, .timer(.idle), .timer(.handshake), .closed(.client, nil, isReset: false), .gone,
+                ])
+        }
+    }
+
+    @Test("A timer can be started anew when it fires, and brought forward")
+    func timersAgain() async throws {
+        let script: @Sendable () -> ScriptedSession.Script = {
+            var rounds = 0
+            return { event, _, output in
+                switch event {
+                case .started:
+                    output.commands += [.startTimer(.idle, nanoseconds: 3_600_000_000_000), .startTimer(.idle, nanoseconds: 0)]
+                case .timerFired:
+                    rounds += 1
+                    output.commands.append(rounds == 50 ? .close(.client) : .startTimer(.idle, nanoseconds: 0))
+                default: break
+                }
+            }
+        }
+        try await withProxy(script: script) { proxy in
+            _ = try await proxy.connect()
+            let told = await proxy.told.wait { $0.last == .gone }
+            #expect(told.count { $0 == .timer(.idle) } == 50)
+        }
+    }
+
+    @Test("Many holders of deadlines come out in the order of their times, however they were moved and removed", arguments: 0..<8)
+    func heap(seed: UInt64) {
+        final class Holder: DeadlineHolder {
+            var heapDeadline = Timestamp(nanoseconds: 0)
+            var heapIndex: Int?
+        }
+        var random = SeededGenerator(seed: seed)
+        var heap = DeadlineHeap<Holder>()
+        let holders = (0..<200).map { _ in Holder() }
+        var expected: [ObjectIdentifier: Int64] = [:]
+        for _ in 0..<2000 {
+            let holder = holders.randomElement(using: &random)!
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                heap.remove(holder)
+                expected[ObjectIdentifier(holder)] = nil
+            } else {
+                let time = Int64.random(in: 0..<1000, using: &random)
+                heap.set(holder, to: Timestamp(nanoseconds: time))
+                expected[ObjectIdentifier(holder)] = time
+            }
+            #expect(heap.earliest?.nanoseconds == expected.values.min())
+        }
+        var times: [Int64] = []
+        #expect(heap.popDue(at: Timestamp(nanoseconds: -1)) == nil)
+        while let holder = heap.popDue(at: Timestamp(nanoseconds: 1000)) { times.append(holder.heapDeadline.nanoseconds) }
+        #expect(times == expected.values.sorted())
+    }
+
+    @Test("A certificate is made once for a loop, and a failure is told and tried again")
+    func certificates() async throws {
+        let asked = Mutex<[LeafRequest]>([])
+        let script: @Sendable () -> ScriptedSession.Script = {
+            var names = ["good.example", "good.example", "bad.example", "bad.example"]
+            return { event, _, output in
+                switch event {
+                case .started, .certificateReady:
+                    if names.isEmpty {
+                        output.commands.append(.close(.client))
+                    } else {
+                        output.commands.append(.forge(LeafRequest(serverName: names.removeFirst())))
+                    }
+                default: break
+                }
+            }
+        }
+        let make: @Sendable (LeafRequest) -> Result<LeafCertificate, CertificateError> = { request in
+            asked.withLock { $0.append(request) }
+            return request.serverName == "good.example" ? .success(LeafCertificate()) : .failure(CertificateError("not this one"))
+        }
+        try await withProxy(certificates: make, script: script) { proxy in
+            _ = try await proxy.connect()
+            #expect(
+                await proxy.told.wait { $0.last == .gone } == [
+                    .started, .certificate, .certificate, .noCertificate("not this one"), .noCertificate("not this one"),
+                    .closed(.client, nil, isReset: false), .gone,
+                ])
+        }
+        #expect(asked.withLock { $0 }.map(\.serverName) == ["good.example", "bad.example", "bad.example"])
+    }
+
+    @Test("Five hundred clients at once are served, spread evenly over the loops, and every session is let go of")
+    func manyClients() async throws {
+        let loops = Mutex<[Int: Int]>([:])
+        let told = Journal<Told>()
+        let server = ProxyServer(
+            loops: 2, limits: TransportLimits(), sink: KeepingSink(), clock: RecorderClock(),
+            certificates: { _ in .failure(CertificateError("")) }, log: { _ in })
+        let spec = ListenerSpec(host: "127.0.0.1", port: 0) { accepted in
+            loops.withLock { $0[accepted.loop, default: 0] += 1 }
+            return ScriptedSession(told, echo)
+        }
+        let endpoint = try await server.listen(spec)
+        var clients: [Peer] = []
+        for _ in 0..<500 { clients.append(try await Peer.connect(to: endpoint)) }
+        for (index, client) in clients.enumerated() { client.send("I am \(index)") }
+        for (index, client) in clients.enumerated() { #expect(await client.received("I am \(index)") == "I am \(index)") }
+        #expect(server.counts.open == 500)
+        for client in clients { client.close() }
+        _ = await told.wait { $0.count { $0 == .gone } == 500 }
+        #expect(loops.withLock { $0 } == [0: 250, 1: 250])
+        await server.shutDown(grace: .zero)
+        var counts = TransportCounts()
+        counts.accepted = 500
+        #expect(server.counts == counts)
+    }
+}
+
+/// A sink with a bound, emptied by hand.
+final class SmallSink: FlowSink {
+    private struct State {
+        var waiting = 0
+        var bytes = 0
+        var largest = 0
+        var isOpen = false
+        var resumes: [@Sendable () -> Void] = []
+    }
+    private let bound: Int
+    private let state = Mutex(State())
+    private let full = Journal<Void>()
+    private let seen = Mutex(0)
+
+    init(bound: Int) { self.bound = bound }
+
+    var bytes: Int { state.withLock { $0.bytes } }
+    var largest: Int { state.withLock { $0.largest } }
+    var drains: Int { seen.withLock { $0 } }
+
+    func submit(_ events: [FlowEvent]) {
+        state.withLock { state in
+            state.waiting += events.count
+            state.bytes += content([events]).readableBytes
+            state.largest = max(state.largest, state.waiting)
+        }
+    }
+
+    var isFull: Bool { state.withLock { !$0.isOpen && $0.waiting >= bound } }
+
+    func whenDrained(_ resume: @escaping @Sendable () -> Void) {
+        let isOpen = state.withLock { state in
+            if !state.isOpen { state.resumes.append(resume) }
+            return state.isOpen
+        }
+        if isOpen { resume() } else { full.append(()) }
+    }
+
+    /// Waits for a loop to stop, empties the queue and lets the loops go on.
+    func drainWhenFull() async {
+        let next = seen.withLock { $0 } + 1
+        await full.wait(count: next)
+        seen.withLock { $0 = next }
+        release { $0.waiting = 0 }
+    }
+
+    /// Takes everything from now on.
+    func open() {
+        release { $0.isOpen = true }
+        full.append(())
+    }
+
+    private func release(_ change: (inout State) -> Void) {
+        let resumes = state.withLock { state in
+            change(&state)
+            defer { state.resumes = [] }
+            return state.resumes
+        }
+        for resume in resumes { resume() }
+    }
+}
