@@ -70,6 +70,9 @@ package final class ArchiveWriter {
     /// Flows that have begun and not ended.
     package var openFlows: Int { open.count }
 
+    /// Whether a flow has begun here and not ended.
+    package func holds(_ flow: FlowID) -> Bool { open[flow] != nil }
+
     /// Takes one event. A full block is written.
     package func append(_ event: FlowEvent) throws(ArchiveError) {
         if oldest == nil { oldest = event.at }

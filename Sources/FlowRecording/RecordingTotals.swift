@@ -1,0 +1,68 @@
+// What was recorded, refused and cut, counted.
+
+import FlowModel
+
+/// Counts of a recording so far.
+package struct RecordingTotals: Sendable, Equatable {
+    package var flows = 0
+    package var complete = 0
+    package var incomplete = 0
+    package var failed = 0
+    package var bytesFromClients: UInt64 = 0
+    package var bytesFromServers: UInt64 = 0
+    /// Why flows failed or were cut: the recorder's and the peers' own words, with a count each. Bounded; the rest is `other`.
+    package var reasons: [String: Int] = [:]
+
+    static let maximumReasons = 100
+
+    mutating func count(_ event: FlowEvent) {
+        switch event.what {
+        case .opened:
+            flows += 1
+        case .piece(let piece):
+            if piece.from == .client {
+                bytesFromClients += piece.wireSize
+            } else {
+                bytesFromServers += piece.wireSize
+            }
+        case .ended(let ending):
+            switch ending.state {
+            case .complete: complete += 1
+            case .incomplete: incomplete += 1
+            case .failed: failed += 1
+            }
+            if let error = ending.error { count(reason: error.message) }
+        default:
+            break
+        }
+    }
+
+    private mutating func count(reason: String) {
+        let known = reasons[reason] != nil || reasons.count < Self.maximumReasons
+        reasons[known ? reason : "other", default: 0] += 1
+    }
+
+    /// `1204 flows (1200 complete, 3 incomplete, 1 failed), 1.2 MB from clients, 310.0 MB from servers`
+    package var summary: String {
+        var parts = ["\(complete) complete"]
+        if incomplete > 0 { parts.append("\(incomplete) incomplete") }
+        if failed > 0 { parts.append("\(failed) failed") }
+        let open = flows - complete - incomplete - failed
+        if open > 0 { parts.append("\(open) open") }
+        return "\(flows) flows (\(parts.joined(separator: ", "))), \(Self.size(bytesFromClients)) from clients, "
+            + "\(Self.size(bytesFromServers)) from servers"
+    }
+
+    static func size(_ bytes: UInt64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        var value = Double(bytes)
+        var unit = 0
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        guard unit > 0 else { return "\(bytes) B" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+    }
+}

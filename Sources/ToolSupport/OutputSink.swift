@@ -1,0 +1,51 @@
+// Results on their way to stdout: gathered, written in large pieces, and given up quietly when the reader has gone.
+
+import Glibc
+import NIOCore
+
+/// The reader of our output is gone: the tool ends, quietly and well.
+package struct ReaderGone: Error {}
+
+/// Writes to a descriptor in large pieces.
+package struct OutputSink {
+    private static let size = 64 * 1024
+    private let descriptor: Int32
+    private var buffer = ByteBuffer()
+
+    package init(descriptor: Int32 = 1) { self.descriptor = descriptor }
+
+    /// Appends, and writes when enough has gathered.
+    /// - Throws: ``ReaderGone``; ``ToolError`` when writing fails.
+    package mutating func write(_ body: (inout ByteBuffer) throws -> Void) throws {
+        try body(&buffer)
+        if buffer.readableBytes >= Self.size { try flush() }
+    }
+
+    package mutating func flush() throws {
+        var failed: Int32 = 0
+        unsafe buffer.withUnsafeReadableBytes { source in
+            var written = 0
+            while written < source.count {
+                let result = unsafe Glibc.write(descriptor, source.baseAddress! + written, source.count - written)
+                if result < 0 {
+                    if errno == EINTR { continue }
+                    failed = errno
+                    return
+                }
+                written += result
+            }
+        }
+        buffer.clear()
+        if failed == EPIPE { throw ReaderGone() }
+        if failed != 0 { throw ToolError(unsafe "cannot write to standard output: \(String(cString: strerror(failed)).lowercased())") }
+    }
+}
+
+/// Whether a descriptor is a terminal, and colours are welcome on it (no-color.org).
+package func isColourWelcome(on descriptor: Int32) -> Bool {
+    guard isatty(descriptor) == 1 else { return false }
+    return unsafe getenv("NO_COLOR") == nil
+}
+
+/// Whether a descriptor is a terminal.
+package func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }

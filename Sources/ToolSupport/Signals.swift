@@ -1,0 +1,33 @@
+// Signals as values that a thread waits for (sigwait(3)), so that nothing runs in a handler.
+
+import Glibc
+
+/// Signals that end a tool, or tell it something.
+package enum Signals {
+    /// Blocks the signals in this thread and in those that it makes from now on. Call it first.
+    package static func block(_ signals: [Int32]) {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for signal in signals { unsafe sigaddset(&set, signal) }
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for one of the blocked signals.
+    /// - Parameter seconds: returns nil after so long; nil waits for ever.
+    package static func wait(for signals: [Int32], seconds: Double? = nil) -> Int32? {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for signal in signals { unsafe sigaddset(&set, signal) }
+        while true {
+            if let seconds {
+                var limit = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
+                let signal = unsafe sigtimedwait(&set, nil, &limit)
+                if signal > 0 { return signal }
+                if errno == EAGAIN { return nil }
+            } else {
+                var signal: Int32 = 0
+                if unsafe sigwait(&set, &signal) == 0 { return signal }
+            }
+        }
+    }
+}

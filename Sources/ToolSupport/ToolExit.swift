@@ -1,0 +1,83 @@
+// How a tool ends: the exit statuses that scripts rely on, and errors as one sentence on stderr.
+
+import ArgumentParser
+import Glibc
+
+/// Exit statuses, the same for every tool.
+package enum ToolStatus: Int32, Sendable {
+    /// The tool did what it was asked to.
+    case done = 0
+    /// A query matched nothing.
+    case noMatch = 1
+    /// A bad option, a file that cannot be read or written.
+    case failed = 2
+    /// The input was damaged or torn, and what could be read was processed.
+    case damaged = 3
+}
+
+/// What keeps a tool from doing its work, in one sentence: what failed, where, what to do.
+package struct ToolError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+
+    package init(_ description: String) { self.description = description }
+}
+
+/// A tool's command line, and its work.
+package protocol Tool: ParsableCommand {
+    /// Does the work.
+    /// - Throws: ``ToolError`` and other errors that describe themselves in a sentence.
+    func work() throws -> ToolStatus
+}
+
+extension Tool {
+    package func run() throws {
+        do {
+            let status = try work()
+            if status != .done { throw ExitCode(status.rawValue) }
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            complain("\(error)", as: Self.configuration.commandName ?? "mitm")
+            throw ExitCode(ToolStatus.failed.rawValue)
+        }
+    }
+
+    /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
+    package static func launch() -> Never {
+        // A reader that goes away is seen where we write to it.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot(try configuredArguments(Array(CommandLine.arguments.dropFirst())))
+            try command.run()
+            Glibc.exit(ToolStatus.done.rawValue)
+        } catch let error as ToolError {
+            complain(error.description, as: configuration.commandName ?? "mitm")
+            Glibc.exit(ToolStatus.failed.rawValue)
+        } catch {
+            let code = exitCode(for: error).rawValue
+            if code == 0 {
+                print(fullMessage(for: error))
+            } else if !(error is ExitCode) {
+                let name = configuration.commandName ?? "mitm"
+                complain("\(message(for: error)); see \(name) --help", as: name)
+            }
+            Glibc.exit(error is ExitCode || code == 0 ? code : ToolStatus.failed.rawValue)
+        }
+    }
+}
+
+/// Says something on stderr, in one line of its own.
+package func complain(_ text: String, as tool: String) {
+    writeToStandardError("\(tool): \(text)\n")
+}
+
+/// Writes text to stderr as it is; a stderr that is gone is no error.
+package func writeToStandardError(_ text: String) {
+    var bytes = Array(text.utf8)
+    var written = 0
+    while written < bytes.count {
+        let result = unsafe bytes.withUnsafeMutableBytes { unsafe write(2, $0.baseAddress! + written, $0.count - written) }
+        if result < 0, errno != EINTR { return }
+        written += max(0, result)
+    }
+}

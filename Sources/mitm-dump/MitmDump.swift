@@ -1,0 +1,147 @@
+// mitm-dump: prints recorded flows.
+
+import ArgumentParser
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowPrinter
+import Foundation
+import NIOCore
+import ToolSupport
+
+@main
+struct MitmDump: Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "mitm-dump",
+        abstract: "Prints recorded flows.",
+        discussion: """
+            Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object.
+
+            Examples:
+              mitm-dump capture.mflow
+              mitm-dump --detail 3 --filter '~d example.org & ~c 5xx' capture.mflow
+              mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --follow capture.mflow
+              mitm-dump --verify captures/
+
+            Exit status: 0 done, 2 an error, 3 the input was damaged or torn and what could be read was printed.
+            """,
+        version: toolVersion)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text
+        case json
+    }
+
+    @Option(name: .shortAndLong, help: "Print only flows that this filter lets through (see --help-filter).")
+    var filter: String?
+
+    @Option(help: "0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow)")
+    var detail: Int?
+
+    @Option(help: "text, or json: one JSON object a line for each flow.")
+    var format = Format.text
+
+    @Flag(help: "With json: bodies as they were sent, in base64, instead of decoded.")
+    var rawBody = false
+
+    @Flag(help: "Go on printing while the file grows.")
+    var follow = false
+
+    @Flag(help: "Print what the file is made of instead of its flows: frames, offsets, sizes.")
+    var structure = false
+
+    @Flag(help: "Check every byte of the file instead of printing its flows.")
+    var verify = false
+
+    @Flag(inversion: .prefixedNo, help: "Colours. (default: on a terminal, unless NO_COLOR is set)")
+    var color: Bool?
+
+    @Flag(help: "List the operators of the filter language.")
+    var helpFilter = false
+
+    @Argument(help: "Flow files, directories of them, - for stdin.")
+    var files: [String] = []
+
+    static func main() { launch() }
+
+    func validate() throws {
+        if let detail, !(0...4).contains(detail) { throw ValidationError("--detail is a number from 0 to 4") }
+        if follow, files.count != 1 || files == ["-"] { throw ValidationError("--follow needs one file") }
+    }
+
+    func work() throws -> ToolStatus {
+        if helpFilter {
+            Swift.print(filterHelp(), terminator: "")
+            return .done
+        }
+        do {
+            if structure || verify { return try describe() }
+            if let filter { return try printFlows(where: try FlowFilter(filter)) }
+            return try printFlows(where: EveryFlow())
+        } catch is ReaderGone {
+            return .done
+        }
+    }
+
+    private func warn(_ text: String) { complain(text, as: "mitm-dump") }
+
+    // MARK: Flows
+
+    private func printFlows(where predicate: some FlowPredicate) throws -> ToolStatus {
+        let sources = try archiveSources(files)
+        var printer = Printer(detail: detail, format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1), warn: warn)
+        if follow { return try follow(sources[0], where: predicate, &printer) }
+        var sequence = ArchiveSequence(sources, where: predicate)
+        try sequence.forEach(damage: warn) { flow in
+            try printer.print(flow)
+            return true
+        }
+        try printer.finish()
+        return sequence.isDamaged || printer.isDamaged ? .damaged : .done
+    }
+
+    /// Prints what is there, then what comes. Ends when the process is told to.
+    private func follow(_ source: ArchiveSource, where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus {
+        printer.holdsFirst = false
+        let ending = [SIGINT, SIGTERM]
+        Signals.block(ending)
+        let reader = try source.open()
+        while true {
+            while let item = try reader.next(where: predicate) {
+                switch item {
+                case .flow(let flow): try printer.print(flow)
+                case .damage(let damage): warn("\(source.name): \(damage)")
+                }
+            }
+            try printer.flush()
+            if Signals.wait(for: ending, seconds: 0.1) != nil { return .done }
+        }
+    }
+
+    // MARK: Structure
+
+    private func describe() throws -> ToolStatus {
+        var sink = OutputSink()
+        var isDamaged = false
+        for source in try archiveSources(files) {
+            var walk: ArchiveStructure
+            switch source {
+            case .file(let path): walk = try ArchiveStructure(path: path, verifies: verify)
+            case .standardInput: walk = try ArchiveStructure(descriptor: 0, name: source.name, verifies: verify)
+            }
+            while let line = try walk.next() {
+                guard structure else { continue }
+                try sink.write { $0.writeString("\(line.offset)\t\(line.text)\n") }
+            }
+            for damage in walk.damage { warn("\(source.name): \(damage)") }
+            isDamaged = isDamaged || !walk.damage.isEmpty
+            if verify {
+                let verdict = walk.damage.isEmpty ? "right" : "damaged"
+                try sink.write { $0.writeString("\(source.name): \(walk.blocks) blocks, \(walk.flows) whole flows: \(verdict)\n") }
+            }
+        }
+        try sink.flush()
+        return isDamaged ? .damaged : .done
+    }
+}

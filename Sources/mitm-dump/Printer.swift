@@ -1,0 +1,75 @@
+// Prints flows in the chosen format. The level of detail depends on whether there is one flow or more, so the first one waits for the second.
+
+import FlowArchive
+import FlowModel
+import FlowPrinter
+import NIOCore
+import ToolSupport
+
+struct Printer {
+    private let detail: Int?
+    private let format: MitmDump.Format
+    private let json: FlowJSONPrinter
+    private let isColoured: Bool
+    private let warn: (String) -> Void
+    private var sink = OutputSink()
+    private var first: Flow?
+    private var count = 0
+    /// Wait with the first flow until it is known whether there is another one.
+    var holdsFirst = true
+    /// Content of a flow could not be read.
+    private(set) var isDamaged = false
+
+    init(detail: Int?, format: MitmDump.Format, rawBody: Bool, isColoured: Bool, warn: @escaping (String) -> Void) {
+        self.detail = detail
+        self.format = format
+        self.json = FlowJSONPrinter(rawBody: rawBody)
+        self.isColoured = isColoured
+        self.warn = warn
+    }
+
+    mutating func print(_ flow: Flow) throws {
+        count += 1
+        guard holdsFirst, detail == nil, format == .text else { return try write(flow, detail ?? 1) }
+        if count == 1 {
+            first = flow
+            return
+        }
+        if let first {
+            self.first = nil
+            try write(first, 1)
+        }
+        try write(flow, 1)
+    }
+
+    /// No flow follows.
+    mutating func finish() throws {
+        if let first { try write(first, 3) }
+        first = nil
+        try sink.flush()
+    }
+
+    mutating func flush() throws { try sink.flush() }
+
+    private mutating func write(_ flow: Flow, _ detail: Int) throws {
+        do {
+            try render(flow, detail)
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            isDamaged = true
+            warn("flow \(flow.id): \(error)")
+            // Its facts are whole.
+            var bare = flow
+            bare.pieces = PiecesInMemory()
+            try render(bare, min(detail, 2))
+        }
+    }
+
+    private mutating func render(_ flow: Flow, _ detail: Int) throws {
+        var out = ByteBuffer()
+        switch format {
+        case .text: try FlowTextPrinter(detail: detail, isColoured: isColoured).print(flow, into: &out)
+        case .json: try json.print(flow, into: &out)
+        }
+        try sink.write { $0.writeBuffer(&out) }
+    }
+}

@@ -1,0 +1,152 @@
+// mitm-filter: queries recordings in pipelines.
+
+import ArgumentParser
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowPrinter
+import Foundation
+import NIOCore
+import ToolSupport
+
+@main
+struct MitmFilter: Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "mitm-filter",
+        abstract: "Chooses flows from recordings.",
+        discussion: """
+            Reads flow files, directories of them, or stdin, and writes the flows that the expression lets through: as a flow file to stdout \
+            when that is no terminal, or to a file with -o.
+
+            Examples:
+              cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
+              mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
+              mitm-filter --count '~c >=500' capture.mflow
+              mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
+
+            Exit status: 0 something matched, 1 nothing did, 2 an error, 3 the input was damaged or torn and what could be read was searched.
+            """,
+        version: toolVersion)
+
+    @Option(name: .shortAndLong, help: "Write a flow file; - is stdout.")
+    var output: String?
+
+    @Flag(name: [.customShort("v"), .long], help: "The flows that the expression does not let through.")
+    var invert = false
+
+    @Option(name: .shortAndLong, help: "Stop after so many flows.")
+    var maxCount: Int?
+
+    @Flag(help: "Print how many flows there are.")
+    var count = false
+
+    @Flag(help: "Print flows as JSON, one a line.")
+    var json = false
+
+    @Flag(help: "List the operators of the filter language.")
+    var helpFilter = false
+
+    @Argument(help: "An expression of the filter language (see --help-filter).")
+    var expression: String?
+
+    @Argument(help: "Flow files, directories of them, - for stdin.")
+    var files: [String] = []
+
+    static func main() { launch() }
+
+    func validate() throws {
+        if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' is every flow") }
+        if let maxCount, maxCount < 1 { throw ValidationError("--max-count is a number from 1") }
+        if [count, json, output != nil].filter({ $0 }).count > 1 { throw ValidationError("--count, --json and --output exclude each other") }
+    }
+
+    func work() throws -> ToolStatus {
+        if helpFilter {
+            print(filterHelp(), terminator: "")
+            return .done
+        }
+        let filter = try FlowFilter(expression ?? "")
+        let sources = try archiveSources(files)
+        if let output, output != "-" { try refuseInput(as: output, sources) }
+        guard count || json || output != nil || !isTerminal(1) else {
+            throw ToolError("a flow file is not for a terminal; name one with -o, pipe to mitm-dump, or take --json or --count")
+        }
+        var result = try Output(count: count, json: json, path: output)
+        do {
+            return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: &result)
+        } catch is ReaderGone {
+            return .done
+        } catch let error as ArchiveError where error.kind == .system(EPIPE) {
+            return .done
+        }
+    }
+
+    private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: inout Output) throws -> ToolStatus {
+        var sequence = ArchiveSequence(sources, where: choice)
+        var matched = 0
+        try sequence.forEach(damage: { complain($0, as: "mitm-filter") }) { flow in
+            matched += 1
+            try result.take(flow)
+            return matched < maxCount ?? .max
+        }
+        try result.finish(matched)
+        return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
+    }
+
+    /// Writing over what is being read would lose it.
+    private func refuseInput(as output: String, _ sources: [ArchiveSource]) throws {
+        func identity(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
+        for case .file(let path) in sources where identity(path) == identity(output) {
+            throw ToolError("\(output) is an input; write to another file")
+        }
+    }
+}
+
+/// The filter, or its opposite.
+private struct Choice: FlowPredicate {
+    let filter: FlowFilter
+    let isInverted: Bool
+
+    func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) != isInverted }
+}
+
+/// Where chosen flows go.
+private struct Output {
+    private enum Target {
+        case count
+        case json(FlowJSONPrinter)
+        case archive(ArchiveWriter)
+    }
+
+    private let target: Target
+    private var sink = OutputSink()
+
+    init(count: Bool, json: Bool, path: String?) throws {
+        if count {
+            target = .count
+        } else if json {
+            target = .json(FlowJSONPrinter(rawBody: false))
+        } else {
+            let storage = try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
+            let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
+            target = .archive(try ArchiveWriter(storage: storage, now: now))
+        }
+    }
+
+    mutating func take(_ flow: Flow) throws {
+        switch target {
+        case .count: break
+        case .json(let printer): try sink.write { try printer.print(flow, into: &$0) }
+        case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
+        }
+    }
+
+    mutating func finish(_ matched: Int) throws {
+        switch target {
+        case .count: try sink.write { $0.writeString("\(matched)\n") }
+        case .json: break
+        case .archive(let writer): try writer.close()
+        }
+        try sink.flush()
+    }
+}

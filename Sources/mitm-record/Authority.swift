@@ -1,0 +1,69 @@
+// The certificate authority on disk: made on first use, read afterwards.
+
+import Foundation
+import Glibc
+import TLSEngine
+import ToolSupport
+
+enum Authority {
+    /// Reads `mitm-ca.pem` (certificate and key, mode 0600) of the directory, or makes it, with `mitm-ca-cert.pem` to give to clients.
+    static func load(from directory: String, now: Int64) throws -> CertificateAuthority {
+        let path = directory + "/mitm-ca.pem"
+        if FileManager.default.fileExists(atPath: path) {
+            do {
+                return try CertificateAuthority(pem: try String(contentsOfFile: path, encoding: .utf8))
+            } catch let error as CertificateError {
+                throw ToolError("the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
+            } catch {
+                throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
+            }
+        }
+        let authority: CertificateAuthority
+        do throws(CertificateError) {
+            authority = try CertificateAuthority.generate(now: now)
+        } catch {
+            throw ToolError("cannot make a certificate authority: \(error.message)")
+        }
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
+        }
+        try writePrivately(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600)
+        try writePrivately(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644)
+        return authority
+    }
+
+    /// The file has its mode from its first moment, and is whole or not there.
+    private static func writePrivately(_ text: String, to path: String, mode: mode_t) throws {
+        let temporary = path + ".new"
+        unsafe unlink(temporary)
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        do {
+            try handle.write(contentsOf: Data(text.utf8))
+            try handle.synchronize()
+            try handle.close()
+        } catch {
+            throw ToolError("cannot write \(path): \(error.localizedDescription)")
+        }
+        guard unsafe rename(temporary, path) == 0 else {
+            throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())")
+        }
+    }
+}
+
+/// Appends lines of the key log format to the file that SSLKEYLOGFILE names.
+final class KeyLog: Sendable {
+    private let handle: FileHandle
+
+    init(path: String) throws {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw ToolError(unsafe "cannot write the key log \(path): \(String(cString: strerror(errno)).lowercased())") }
+        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    /// One write for each line, so that lines of several threads do not mix.
+    func append(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
+}

@@ -1,0 +1,244 @@
+// Builds what the arguments ask for, runs it, and ends it in order: listeners first, then sessions, then the recording.
+
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowRecording
+import Foundation
+import Glibc
+import HTTP1Codec
+import NIOCore
+import ProxyCore
+import ProxyTransport
+import Synchronization
+import TLSEngine
+import ToolSupport
+
+/// One run of mitm-record.
+struct Recorder {
+    private static let name = "mitm-record"
+    private let arguments: MitmRecord
+    private let clock = RecorderClock()
+
+    init(_ arguments: MitmRecord) { self.arguments = arguments }
+
+    private func say(_ text: String) { complain(text, as: Self.name) }
+
+    func run() throws -> ToolStatus {
+        let ending = [SIGINT, SIGTERM, SIGHUP]
+        Signals.block(ending)
+        raiseDescriptorLimit()
+        let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
+            do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
+        }
+        let filter = try arguments.filter.isEmpty ? nil : FlowFilter(arguments.filter.joined(separator: " "))
+        let now = clock.now()
+        let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
+        let certificates = try certificateCache(authority)
+        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
+        let sessions = try SessionSettings(arguments, keyLog)
+        let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
+        let clock = clock
+        let server = ProxyServer(
+            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: transportLimits, sink: RecordingSink(queue: recorder.queue), clock: clock,
+            certificates: { request in
+                do throws(CertificateError) {
+                    return .success(try certificates.certificate(for: request, now: clock.now().nanoseconds / 1_000_000_000))
+                } catch {
+                    return .failure(error)
+                }
+            }, log: log)
+        do {
+            try listen(server, modes, sessions, authority)
+        } catch {
+            recorder.finish()
+            throw error
+        }
+        waitForEnd(ending, recorder)
+        wait { await server.shutDown(grace: .seconds(2)) }
+        recorder.finish()
+        if !arguments.quiet { say(recorder.totals.summary) }
+        for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) where !arguments.quiet {
+            say("\(count) × \(reason)")
+        }
+        if let failure = recorder.failure { throw ToolError(failure) }
+        return .done
+    }
+
+    // MARK: Parts
+
+    private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
+        guard arguments.write != "none" else { return nil }
+        if arguments.write == "-", isTerminal(1) { throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump") }
+        var options = RecordingFiles.Options(pattern: (arguments.write as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
+        options.truncates = arguments.truncate
+        options.flushInterval = arguments.flushInterval.nanoseconds
+        options.archive.sync = ArchiveSync(rawValue: arguments.sync.rawValue) ?? .none
+        options.whenFull = DiskFullPolicy(rawValue: arguments.onDiskFull.rawValue) ?? .pause
+        let files = try RecordingFiles(options, now: now)
+        if !arguments.quiet { say("recording to \(files.path == "-" ? "standard output" : files.path)") }
+        return files
+    }
+
+    private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
+        var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
+        options.filter = filter
+        if !arguments.quiet { options.flowLine = { writeToStandardError($0) } }
+        return options
+    }
+
+    private func certificateCache(_ authority: CertificateAuthority) throws -> LeafCertificateCache {
+        let cache = LeafCertificateCache(authority: authority)
+        for argument in arguments.tls.certificate {
+            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+            let path = parts.count == 2 ? parts[1] : argument
+            do {
+                let certificate = try LeafCertificate(pem: try String(contentsOfFile: path, encoding: .utf8))
+                try cache.register(certificate, for: parts.count == 2 ? parts[0] : nil)
+            } catch let error as CertificateError {
+                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
+            } catch {
+                throw ToolError("cannot read the certificate \(path): \(error.localizedDescription)")
+            }
+        }
+        return cache
+    }
+
+    private var transportLimits: TransportLimits {
+        var limits = TransportLimits()
+        limits.maximumConnections = arguments.limits.maximumConnections
+        limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
+        limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
+        return limits
+    }
+
+    private var log: @Sendable (LogLine) -> Void {
+        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .warning
+        return { line in
+            if line.level >= lowest { complain(line.text, as: Self.name) }
+        }
+    }
+
+    private func listen(_ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority) throws {
+        let own = OwnAddresses()
+        var nextPort = arguments.listenPort
+        for mode in modes {
+            let configuration = sessions.configuration(mode, authority, own)
+            let seed = Mutex(UInt64.random(in: .min ... .max))
+            let port = mode.listenPort ?? nextPort
+            if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
+            let spec = ListenerSpec(host: mode.listenHost ?? arguments.listenHost, port: port) { _ in
+                ProxySession(
+                    configuration: configuration,
+                    seed: seed.withLock { seed in
+                        seed = UInt64.random(in: .min ... .max)
+                        return seed
+                    })
+            }
+            let result = wait { () async -> Result<Endpoint, TransportError> in
+                do throws(TransportError) { return .success(try await server.listen(spec)) } catch { return .failure(error) }
+            }
+            let bound = try result.get()
+            own.add(bound)
+            if !arguments.quiet { say("listening on \(bound) (\(mode.text))") }
+        }
+    }
+
+    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to.
+    private func waitForEnd(_ signals: [Int32], _ recorder: FlowRecorder) {
+        let interval = arguments.stats?.seconds ?? 1
+        while recorder.failure == nil {
+            if Signals.wait(for: signals, seconds: max(interval, 0.1)) != nil { return }
+            if arguments.stats != nil { say(recorder.totals.summary) }
+        }
+    }
+
+    /// 10,000 connections need two descriptors each.
+    private func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+}
+
+/// Hands the loops' records to the recording's queue.
+private final class RecordingSink: FlowSink {
+    private let queue: EventQueue
+
+    init(queue: EventQueue) { self.queue = queue }
+
+    func submit(_ events: [FlowEvent]) { queue.submit(events) }
+    var isFull: Bool { queue.isFull }
+    func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
+}
+
+/// What the sessions of all modes have in common.
+private struct SessionSettings {
+    private let arguments: MitmRecord
+    private let serverTLS: TLSServerContext
+    private let clientTLS: TLSClientContext
+
+    init(_ arguments: MitmRecord, _ keyLog: KeyLog?) throws {
+        self.arguments = arguments
+        var log: (@Sendable (String) -> Void)?
+        if let keyLog { log = { keyLog.append($0) } }
+        guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum), minimum <= maximum else {
+            throw ToolError("--tls-minimum and --tls-maximum are versions of TLS, 1.0 to 1.3, the minimum not above the maximum")
+        }
+        var server = TLSServerOptions()
+        var client = TLSClientOptions()
+        (server.minimumVersion, server.maximumVersion, server.keyLog) = (minimum, maximum, log)
+        (client.minimumVersion, client.maximumVersion, client.keyLog) = (minimum, maximum, log)
+        client.verifies = !arguments.tls.insecure
+        client.trustedPEM = try arguments.tls.caFile.map { try Self.read($0, for: "--ca-file") }
+        client.clientCertificatePEM = try arguments.tls.clientCertificate.map { try Self.read($0, for: "--client-certificate") }
+        do throws(CertificateError) {
+            serverTLS = try TLSServerContext(server)
+            clientTLS = try TLSClientContext(client)
+        } catch {
+            throw ToolError("the settings of TLS cannot be used: \(error.message)")
+        }
+    }
+
+    private static func read(_ path: String, for option: String) throws -> String {
+        do {
+            return try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw ToolError("cannot read the file of \(option), \(path): \(error.localizedDescription)")
+        }
+    }
+
+    func configuration(_ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses) -> ProxyConfiguration {
+        var limits = HTTP1Limits()
+        if let size = arguments.limits.maximumFieldSection { limits.maximumFieldSectionSize = Int(clamping: size.bytes) }
+        if let size = arguments.limits.maximumStartLine { limits.maximumStartLine = Int(clamping: size.bytes) }
+        limits.maximumFieldCount = arguments.limits.maximumFieldCount
+        var timeouts = SessionTimeouts()
+        timeouts.idle = arguments.limits.idleTimeout.nanoseconds
+        timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds
+        return ProxyConfiguration(
+            mode: mode.mode, modeText: mode.text, strategy: arguments.connectionStrategy == .eager ? .eager : .lazy,
+            keepsHostHeader: arguments.keepHostHeader, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority, limits: limits,
+            validation: arguments.noValidateInboundHeaders ? .lenient : .strict, maximumBodySize: arguments.limits.maximumBodySize?.bytes,
+            timeouts: timeouts, ownAddresses: own)
+    }
+}
+
+/// Runs asynchronous work from the main thread, which has nothing else to do, and waits for it.
+private func wait<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
+    let box = Promise<R>()
+    Task {
+        let value = await body()
+        box.result.withLock { $0 = value }
+        box.done.signal()
+    }
+    box.done.wait()
+    return box.result.withLock { $0! }
+}
+
+/// A value that another thread will set.
+private final class Promise<R: Sendable>: Sendable {
+    let result = Mutex<R?>(nil)
+    let done = DispatchSemaphore(value: 0)
+}
