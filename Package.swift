@@ -62,12 +62,18 @@ let package = Package(
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
             "FlowRecording",
-            ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore, .product(name: "NIOConcurrencyHelpers", package: "swift-nio")]),
+            [
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+            ]),
         module("ToolSupport", ["FlowModel", "FlowArchive", nioCore, arguments, yams]),
         // 5: the tools
         tool(
             "mitm-record",
-            ["ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowRecording", nioCore]),
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowRecording",
+                nioCore,
+            ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
         // tests

@@ -13,7 +13,9 @@ enum DeflateWrapping: Int32 {
 /// `deflate` means the zlib format, but some servers send it raw.
 func inflateDeflate(_ bytes: ByteBuffer, maximum: Int) -> DecodedContent {
     let wrapped = inflateContent(bytes, wrapping: .zlib, maximum: maximum)
-    if case .failed = wrapped.outcome, wrapped.content.readableBytes == 0 { return inflateContent(bytes, wrapping: .raw, maximum: maximum) }
+    if case .failed = wrapped.outcome, wrapped.content.readableBytes == 0 {
+        return inflateContent(bytes, wrapping: .raw, maximum: maximum)
+    }
     return wrapped
 }
 

@@ -169,7 +169,8 @@ struct Spool {
         unsafe bytes.withUnsafeReadableBytes { source in
             var written = 0
             while written < source.count {
-                let result = unsafe pwrite(file.descriptor, source.baseAddress! + written, source.count - written, off_t(length) + off_t(written))
+                let result = unsafe pwrite(
+                    file.descriptor, source.baseAddress! + written, source.count - written, off_t(length) + off_t(written))
                 if result < 0 {
                     if errno == EINTR { continue }
                     failed = errno

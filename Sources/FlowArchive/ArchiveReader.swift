@@ -36,7 +36,8 @@ package final class ArchiveReader {
             flow.pieces = pieces
             if isTorn {
                 flow.state = .incomplete
-                flow.error = FlowError(side: nil, message: "a part of this flow's recording was lost", at: flow.ended ?? flow.started)
+                flow.error = FlowError(
+                    side: nil, message: "a part of this flow's recording was lost", at: flow.ended ?? flow.started)
             }
             return flow
         }
@@ -92,7 +93,8 @@ package final class ArchiveReader {
     package func finish(where predicate: some FlowPredicate) throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
         if let damage = try frames.leftover() { items.append(.damage(damage)) }
-        for flow in open.values.map(\.flow).sorted(by: { ($0.started, $0.id) < ($1.started, $1.id) }) where try predicate.matches(flow) {
+        for flow in open.values.map(\.flow).sorted(by: { ($0.started, $0.id) < ($1.started, $1.id) })
+        where try predicate.matches(flow) {
             items.append(.flow(flow))
         }
         open.removeAll()
@@ -161,7 +163,9 @@ package final class ArchiveReader {
         return failure
     }
 
-    private func read(_ type: UInt8, _ record: ByteBuffer, in block: DecodedBlock, _ predicate: some FlowPredicate) throws(MalformedRecord) -> Flow? {
+    private func read(_ type: UInt8, _ record: ByteBuffer, in block: DecodedBlock, _ predicate: some FlowPredicate)
+        throws(MalformedRecord) -> Flow?
+    {
         switch type {
         case RecordType.certificate:
             var reader = RecordReader(record.slice(8, record.readableBytes - 8))
@@ -183,7 +187,8 @@ package final class ArchiveReader {
         }
     }
 
-    private func read(_ view: RecordView, in block: DecodedBlock, _ predicate: some FlowPredicate) throws(MalformedRecord) -> Flow? {
+    private func read(_ view: RecordView, in block: DecodedBlock, _ predicate: some FlowPredicate) throws(MalformedRecord) -> Flow?
+    {
         let flags = view.flags
         if flags & FlowPrefix.isFirst != 0, flags & FlowPrefix.isLast != 0 {
             guard passes(view, predicate) else { return nil }

@@ -63,7 +63,9 @@ package struct ArchiveStructure {
         }
     }
 
-    private mutating func block(_ header: BlockHeader, _ offset: UInt64, _ isWhole: Bool) throws(ArchiveError) -> ArchiveStructureLine {
+    private mutating func block(_ header: BlockHeader, _ offset: UInt64, _ isWhole: Bool) throws(ArchiveError)
+        -> ArchiveStructureLine
+    {
         blocks += 1
         flows += UInt64(header.flows)
         if header.sequence > sequence {
@@ -80,7 +82,8 @@ package struct ArchiveStructure {
             damage.append(found)
         }
         frames.skipFrames(of: header, isWhole: isWhole)
-        let ratio = Self.ratio(UInt64(header.metadataFrame) + header.contentFrames, of: UInt64(header.metadataSize) + header.contentSize)
+        let ratio = Self.ratio(
+            UInt64(header.metadataFrame) + header.contentFrames, of: UInt64(header.metadataSize) + header.contentSize)
         let state = verifies ? faults.isEmpty ? ", checksums right" : ", " + faults.joined(separator: ", ") : ""
         return line(
             offset,

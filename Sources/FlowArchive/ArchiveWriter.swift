@@ -104,7 +104,8 @@ package final class ArchiveWriter {
     /// A flow that was written in part must not be seen by readers.
     package func discard(_ flow: FlowID) throws(ArchiveError) {
         open[flow] = nil
-        metadata.writeMultipleIntegers(UInt32(24), RecordType.discard, UInt8(0), UInt16(0), flow.high, flow.low, endianness: .little)
+        metadata.writeMultipleIntegers(
+            UInt32(24), RecordType.discard, UInt8(0), UInt16(0), flow.high, flow.low, endianness: .little)
         header.records += 1
         header.flags |= BlockHeader.holdsParts
     }
@@ -208,13 +209,17 @@ package final class ArchiveWriter {
     private func record(_ client: Shared<ClientConnection>) -> UInt32 {
         if let known = connections[ObjectIdentifier(client)] { return known.record }
         let certificates = numbers(of: client.value.tls?.certificates)
-        return addRecord(RecordType.client, for: client) { ConnectionRecord.write(client.value, certificates: certificates, into: &$0) }
+        return addRecord(RecordType.client, for: client) {
+            ConnectionRecord.write(client.value, certificates: certificates, into: &$0)
+        }
     }
 
     private func record(_ server: Shared<ServerConnection>) -> UInt32 {
         if let known = connections[ObjectIdentifier(server)] { return known.record }
         let certificates = numbers(of: server.value.tls?.certificates)
-        return addRecord(RecordType.server, for: server) { ConnectionRecord.write(server.value, certificates: certificates, into: &$0) }
+        return addRecord(RecordType.server, for: server) {
+            ConnectionRecord.write(server.value, certificates: certificates, into: &$0)
+        }
     }
 
     private func addRecord(_ type: UInt8, for facts: AnyObject, _ write: (inout ByteBuffer) -> Void) -> UInt32 {

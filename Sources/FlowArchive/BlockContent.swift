@@ -89,7 +89,10 @@ struct ArchivePieces: FlowPieces {
                 guard item.tag == ItemTag.piece else { continue }
                 let place = try PiecePlace(item.content)
                 let content = try segment.content.bytes(at: place.offset, count: place.size)
-                var piece = begun ?? FlowPiece(kind: place.kind, from: place.from, content: ByteBuffer(), wireSize: place.wireSize, frames: place.frames)
+                var piece =
+                    begun
+                    ?? FlowPiece(
+                        kind: place.kind, from: place.from, content: ByteBuffer(), wireSize: place.wireSize, frames: place.frames)
                 if piece.content.readableBytes == 0 { piece.content = content } else { piece.content.writeImmutableBuffer(content) }
                 // Data has no boundaries of its own; a message is joined again.
                 if place.continues, place.kind != .data {

@@ -100,7 +100,9 @@ enum ConnectionRecord {
         }
     }
 
-    private static func tls(_ reader: inout RecordReader, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord) -> TLSDetails? {
+    private static func tls(_ reader: inout RecordReader, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord)
+        -> TLSDetails?
+    {
         guard try reader.varint() > 0 else { return nil }
         var tls = TLSDetails()
         tls.version = try reader.optionalText()

@@ -16,7 +16,10 @@ final class DecodedBlock {
     private var servers: [UInt32: Shared<ServerConnection>] = [:]
 
     /// - Parameter certificate: finds a certificate of the segment by its number.
-    init(header: BlockHeader, offset: UInt64, metadata: ByteBuffer, content: BlockContent, certificate: @escaping (UInt32) -> ByteBuffer?) {
+    init(
+        header: BlockHeader, offset: UInt64, metadata: ByteBuffer, content: BlockContent,
+        certificate: @escaping (UInt32) -> ByteBuffer?
+    ) {
         self.header = header
         self.offset = offset
         self.metadata = metadata
@@ -42,7 +45,9 @@ final class DecodedBlock {
     /// The connection whose record stands at a position, counted plus one; nil for 0 and for what is no such record.
     func client(_ reference: UInt32) -> Shared<ClientConnection>? {
         if let known = clients[reference] { return known }
-        guard let bytes = record(reference, RecordType.client), let facts = try? ConnectionRecord.client(bytes, certificate) else { return nil }
+        guard let bytes = record(reference, RecordType.client), let facts = try? ConnectionRecord.client(bytes, certificate) else {
+            return nil
+        }
         let shared = Shared(facts)
         clients[reference] = shared
         return shared
@@ -50,7 +55,9 @@ final class DecodedBlock {
 
     func server(_ reference: UInt32) -> Shared<ServerConnection>? {
         if let known = servers[reference] { return known }
-        guard let bytes = record(reference, RecordType.server), let facts = try? ConnectionRecord.server(bytes, certificate) else { return nil }
+        guard let bytes = record(reference, RecordType.server), let facts = try? ConnectionRecord.server(bytes, certificate) else {
+            return nil
+        }
         let shared = Shared(facts)
         servers[reference] = shared
         return shared
@@ -61,7 +68,8 @@ final class DecodedBlock {
         let start = Int(reference) - 1
         guard start >= 0, start + 8 <= metadata.readableBytes,
             let length: UInt32 = metadata.getInteger(at: metadata.readerIndex + start, endianness: .little),
-            metadata.getInteger(at: metadata.readerIndex + start + 4) == type, length >= 8, start + Int(length) <= metadata.readableBytes
+            metadata.getInteger(at: metadata.readerIndex + start + 4) == type, length >= 8,
+            start + Int(length) <= metadata.readableBytes
         else { return nil }
         return metadata.slice(start + 8, Int(length) - 8)
     }

@@ -245,7 +245,8 @@ struct FlowPart {
     mutating func ended(_ ending: FlowEnding, at: Timestamp) {
         begin(ItemTag.ended, at)
         var content = ByteBuffer()
-        content.writeMultipleIntegers(ending.state.rawValue, ending.closedBy.map { $0.rawValue + 1 } ?? 0, ending.isReset ? UInt8(1) : 0)
+        content.writeMultipleIntegers(
+            ending.state.rawValue, ending.closedBy.map { $0.rawValue + 1 } ?? 0, ending.isReset ? UInt8(1) : 0)
         content.writeVarint(ending.passthrough.map { $0.fromClient + 1 } ?? 0)
         content.writeVarint(ending.passthrough?.fromServer ?? 0)
         content.writeInteger(ending.error.map { $0.side.map { $0.rawValue + 2 } ?? 1 } ?? 0)
@@ -284,7 +285,8 @@ struct FlowPart {
         out.writeMultipleIntegers(
             prefix.status, prefix.method, prefix.version, prefix.port, number, prefix.client, prefix.server, endianness: .little)
         out.writeMultipleIntegers(
-            prefix.request.position, prefix.request.length, prefix.methodRange.start, prefix.methodRange.end, prefix.targetRange.start,
+            prefix.request.position, prefix.request.length, prefix.methodRange.start, prefix.methodRange.end,
+            prefix.targetRange.start,
             prefix.targetRange.end, prefix.authorityRange.start, prefix.authorityRange.end, endianness: .little)
         out.writeMultipleIntegers(
             prefix.requestFields, prefix.responseFields, prefix.response.position, prefix.response.length, prefix.scheme.position,

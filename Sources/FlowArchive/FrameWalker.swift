@@ -45,7 +45,8 @@ struct FrameWalker {
             {
                 throw ArchiveError(
                     .version(header.versionNeeded),
-                    "\(path) was written in version \(header.versionNeeded) of the flow file; this program reads up to \(ArchiveFormat.version), take a newer one")
+                    "\(path) was written in version \(header.versionNeeded) of the flow file; this program reads up to \(ArchiveFormat.version), take a newer one"
+                )
             }
             return
         }
@@ -123,7 +124,9 @@ struct FrameWalker {
         default:
             // An index repeats what the headers say, and a reader that walks does not need it; its size is checked against what is there.
             guard try input.has(total) else { return damageStart == nil ? .incomplete : nil }
-            return .frame(magic == ArchiveFormat.indexMagic ? .index(UInt64(total)) : magic == ArchiveFormat.footerMagic ? .footer(UInt64(total)) : .other(UInt64(total)))
+            return .frame(
+                magic == ArchiveFormat.indexMagic
+                    ? .index(UInt64(total)) : magic == ArchiveFormat.footerMagic ? .footer(UInt64(total)) : .other(UInt64(total)))
         }
     }
 

@@ -16,7 +16,8 @@ package enum ArchiveCompression: Sendable, Equatable {
 /// - Parameter bytes: at most 2 GiB.
 func writeLZ4Frame(_ bytes: ByteBuffer, _ compression: ArchiveCompression, into out: inout ByteBuffer) {
     var preferences = LZ4F_preferences_t()
-    preferences.frameInfo.blockSizeID = bytes.readableBytes <= 64 * 1024 ? LZ4F_max64KB : bytes.readableBytes <= 256 * 1024 ? LZ4F_max256KB : LZ4F_max4MB
+    preferences.frameInfo.blockSizeID =
+        bytes.readableBytes <= 64 * 1024 ? LZ4F_max64KB : bytes.readableBytes <= 256 * 1024 ? LZ4F_max256KB : LZ4F_max4MB
     preferences.frameInfo.blockMode = LZ4F_blockIndependent
     preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
     preferences.frameInfo.contentSize = UInt64(bytes.readableBytes)
@@ -64,7 +65,8 @@ func writeLZ4Frame(_ bytes: ByteBuffer, _ compression: ArchiveCompression, into 
                     var targetSize = size - written
                     // An empty frame has nowhere to write to; liblz4 wants an address all the same.
                     let result = unsafe LZ4F_decompress(
-                        context, target.baseAddress! + written, &targetSize, source.baseAddress.map { unsafe $0 + read }, &sourceSize, nil)
+                        context, target.baseAddress! + written, &targetSize, source.baseAddress.map { unsafe $0 + read },
+                        &sourceSize, nil)
                     if LZ4F_isError(result) != 0 { return 0 }
                     read += sourceSize
                     written += targetSize

@@ -28,7 +28,9 @@ package struct RecordView: FlowQuestions {
         return record.slice(Int(position), Int(number(offset + 4, UInt32.self)))
     }
 
-    private func range(_ offset: Int) -> ByteRange { ByteRange(Int(number(offset, UInt32.self)), Int(number(offset + 4, UInt32.self))) }
+    private func range(_ offset: Int) -> ByteRange {
+        ByteRange(Int(number(offset, UInt32.self)), Int(number(offset + 4, UInt32.self)))
+    }
 
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }
     package var kind: FlowKind { FlowKind(rawValue: number(FlowPrefix.kind)) ?? .tcp }
@@ -37,8 +39,12 @@ package struct RecordView: FlowQuestions {
     package var ended: Timestamp? { flags & FlowPrefix.isLast == 0 ? nil : Timestamp(nanoseconds: number(FlowPrefix.ended)) }
     package var isWebSocket: Bool { flags & FlowPrefix.isWebSocket != 0 }
     package var errorMessage: ByteBuffer? { bytes(FlowPrefix.error) }
-    package var clientAddress: ByteBuffer? { block.client(number(FlowPrefix.client)).map { ByteBuffer(string: $0.value.peer.description) } }
-    package var serverAddress: ByteBuffer? { block.server(number(FlowPrefix.server)).map { ByteBuffer(string: $0.value.target.description) } }
+    package var clientAddress: ByteBuffer? {
+        block.client(number(FlowPrefix.client)).map { ByteBuffer(string: $0.value.peer.description) }
+    }
+    package var serverAddress: ByteBuffer? {
+        block.server(number(FlowPrefix.server)).map { ByteBuffer(string: $0.value.target.description) }
+    }
     package var targetScheme: ByteBuffer { bytes(FlowPrefix.scheme) ?? ByteBuffer() }
     package var targetHost: ByteBuffer { bytes(FlowPrefix.host) ?? ByteBuffer() }
     package var targetPort: UInt16 { number(FlowPrefix.port) }
@@ -49,7 +55,9 @@ package struct RecordView: FlowQuestions {
         return range.isEmpty ? nil : request.map { $0.slice(range) }
     }
     package var status: Int { Int(number(FlowPrefix.status, UInt16.self)) }
-    package var requestFields: FieldSection? { request.map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.requestFields))) } }
+    package var requestFields: FieldSection? {
+        request.map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.requestFields))) }
+    }
     package var responseFields: FieldSection? {
         bytes(FlowPrefix.response).map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.responseFields))) }
     }

@@ -7,7 +7,9 @@ func xxHash32(_ bytes: ByteBuffer) -> UInt32 {
     unsafe bytes.withUnsafeReadableBytes { unsafe xxHash32($0) }
 }
 
-private let primes: (UInt32, UInt32, UInt32, UInt32, UInt32) = (2_654_435_761, 2_246_822_519, 3_266_489_917, 668_265_263, 374_761_393)
+private let primes: (UInt32, UInt32, UInt32, UInt32, UInt32) = (
+    2_654_435_761, 2_246_822_519, 3_266_489_917, 668_265_263, 374_761_393
+)
 
 private func xxHash32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     func word(_ offset: Int) -> UInt32 { unsafe UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)) }

@@ -158,7 +158,8 @@ struct FilterParser {
 
     private func leaf(_ row: FilterOperator) -> FilterExpression {
         .question(
-            FilterExpression.Leaf(name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil))
+            FilterExpression.Leaf(
+                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil))
     }
 
     private func leaf(_ row: FilterOperator, pattern: (text: String, start: Int)) throws(FilterSyntaxError) -> FilterExpression {
@@ -168,7 +169,8 @@ struct FilterParser {
             let compiled = try Pattern(pattern.text, options)
             return .question(
                 FilterExpression.Leaf(
-                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled, status: nil))
+                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled, status: nil
+                ))
         } catch {
             throw self.error(
                 "the regular expression is wrong: \(error.message)", at: min(pattern.start + error.offset, max(0, text.count - 1)))

@@ -94,9 +94,10 @@ package func filterHelp() -> String {
     }
     let width = rows.map(\.0.count).max() ?? 0
     let table = rows.map { "  " + $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 }
-    return (table + [
-        "", "  !X, not X     not", "  X & Y, X Y    and", "  X | Y         or", "  ( X )         grouping",
-        "", "  Regular expressions are PCRE2, without regard to case. Quote them when they hold spaces, parentheses or quotes.",
-        "  Words side by side mean 'and', which binds looser than '|' there: ~u a | ~u b ~u c is (a or b) and c.",
-    ]).joined(separator: "\n") + "\n"
+    return
+        (table + [
+            "", "  !X, not X     not", "  X & Y, X Y    and", "  X | Y         or", "  ( X )         grouping",
+            "", "  Regular expressions are PCRE2, without regard to case. Quote them when they hold spaces, parentheses or quotes.",
+            "  Words side by side mean 'and', which binds looser than '|' there: ~u a | ~u b ~u c is (a or b) and c.",
+        ]).joined(separator: "\n") + "\n"
 }

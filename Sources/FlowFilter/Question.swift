@@ -63,8 +63,12 @@ enum Question: Equatable {
             if side != .server, try matches(flow.requestFields?.wire) { return true }
             return side != .client ? try matches(flow.responseFields?.wire) : false
         case .contentType(let side):
-            if side != .server { for value in flow.requestFields?.all("content-type") ?? [] where try matches(value) { return true } }
-            if side != .client { for value in flow.responseFields?.all("content-type") ?? [] where try matches(value) { return true } }
+            if side != .server {
+                for value in flow.requestFields?.all("content-type") ?? [] where try matches(value) { return true }
+            }
+            if side != .client {
+                for value in flow.responseFields?.all("content-type") ?? [] where try matches(value) { return true }
+            }
             return false
         case .content(let side): return try Self.content(of: flow, side, pattern)
         default: return answer(flow)
@@ -110,7 +114,8 @@ enum Question: Equatable {
     private static func isAsset(_ type: ByteBuffer?) -> Bool {
         guard let type else { return false }
         let prefixes = [
-            "text/javascript", "application/x-javascript", "application/javascript", "text/css", "image/", "font/", "application/font",
+            "text/javascript", "application/x-javascript", "application/javascript", "text/css", "image/", "font/",
+            "application/font",
         ]
         return prefixes.contains { String(buffer: type).hasPrefix($0) }
     }

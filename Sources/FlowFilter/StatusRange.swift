@@ -9,10 +9,14 @@ struct StatusRange: Equatable, Sendable {
     /// `404`, `4xx`, `200-299`, `>=500`, `>500`, `<=299`, `<300`, `=404`; nil for anything else.
     init?(_ text: String) {
         self.text = text
-        func code(_ digits: Substring) -> Int? { digits.count == 3 && digits.allSatisfy { $0.isASCII && $0.isNumber } ? Int(digits) : nil }
+        func code(_ digits: Substring) -> Int? {
+            digits.count == 3 && digits.allSatisfy { $0.isASCII && $0.isNumber } ? Int(digits) : nil
+        }
         if text.count == 3, text.hasSuffix("xx"), let first = text.first?.wholeNumberValue, (1...9).contains(first) {
             (lowest, highest) = (first * 100, first * 100 + 99)
-        } else if let dash = text.firstIndex(of: "-"), let from = code(text[..<dash]), let to = code(text[text.index(after: dash)...]), from <= to {
+        } else if let dash = text.firstIndex(of: "-"), let from = code(text[..<dash]),
+            let to = code(text[text.index(after: dash)...]), from <= to
+        {
             (lowest, highest) = (from, to)
         } else if text.hasPrefix(">="), let code = code(text.dropFirst(2)) {
             (lowest, highest) = (code, .max)

@@ -96,7 +96,8 @@ struct ContentView {
     private static func isText(_ bytes: ByteBuffer) -> Bool {
         let head = bytes.slice(ByteRange(0, min(8192, bytes.readableBytes)))
         let span = head.readableBytesUInt8Span
-        for i in 0..<span.count where span[i] < 0x20 && span[i] != 0x0A && span[i] != 0x0D && span[i] != 0x09 && span[i] != 0x1B && span[i] != 0x0C {
+        for i in 0..<span.count
+        where span[i] < 0x20 && span[i] != 0x0A && span[i] != 0x0D && span[i] != 0x09 && span[i] != 0x1B && span[i] != 0x0C {
             return false
         }
         // A character may be cut at the end of what is looked at.
@@ -111,7 +112,9 @@ struct ContentView {
     /// Format and dimensions of PNG, GIF and JPEG.
     private static func imageFacts(_ bytes: ByteBuffer) -> String? {
         func big(_ offset: Int) -> Int { bytes.getInteger(at: bytes.readerIndex + offset, as: UInt16.self).map(Int.init) ?? 0 }
-        func little(_ offset: Int) -> Int { bytes.getInteger(at: bytes.readerIndex + offset, endianness: .little, as: UInt16.self).map(Int.init) ?? 0 }
+        func little(_ offset: Int) -> Int {
+            bytes.getInteger(at: bytes.readerIndex + offset, endianness: .little, as: UInt16.self).map(Int.init) ?? 0
+        }
         let magic: UInt64 = bytes.getInteger(at: bytes.readerIndex) ?? 0
         if magic == 0x8950_4E47_0D0A_1A0A { return "PNG image, \(big(16) << 16 | big(18)) × \(big(20) << 16 | big(22))" }
         if magic >> 32 == 0x4749_4638 { return "GIF image, \(little(6)) × \(little(8))" }

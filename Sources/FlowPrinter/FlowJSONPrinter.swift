@@ -201,7 +201,9 @@ package struct FlowJSONPrinter: Sendable {
         json.endArray()
     }
 
-    private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter) throws {
+    private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
+        throws
+    {
         let body = try FlowBody(flow, side, fields: fields, size: message.size)
         json.key("body")
         json.beginObject()

@@ -28,14 +28,17 @@ package struct FlowTextPrinter: Sendable {
         guard detail > 1 else { return }
         connections(flow, &out)
         if let request = flow.request {
-            try message(flow, .client, request.head.wire, request.head.fields, request.trailers, request.size, request.isComplete, &out)
+            try message(
+                flow, .client, request.head.wire, request.head.fields, request.trailers, request.size, request.isComplete, &out)
         }
         for interim in flow.interims {
             out.writeString("\n")
             head(interim.value.wire, &out)
         }
         if let response = flow.response {
-            try message(flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out)
+            try message(
+                flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out
+            )
         }
         if detail > 2, flow.kind == .tcp || flow.isWebSocket || flow.response?.head.status == 101 { try messages(flow, &out) }
         if let comment = flow.comment {
@@ -89,7 +92,9 @@ package struct FlowTextPrinter: Sendable {
         if flow.isWebSocket { out.writeString("WebSocket \(flow.pieces.count) messages ") }
         out.writeString(readableSize(response.size))
         if !response.isComplete, status != 101 { out.writeString(" (incomplete)") }
-        if let request = flow.request { out.writeString(" \(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))") }
+        if let request = flow.request {
+            out.writeString(" \(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))")
+        }
     }
 
     private func tcpLine(_ flow: Flow, _ out: inout ByteBuffer) {
@@ -129,7 +134,8 @@ package struct FlowTextPrinter: Sendable {
     }
 
     private func message(
-        _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ trailers: FieldSection?, _ size: UInt64, _ isComplete: Bool,
+        _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ trailers: FieldSection?, _ size: UInt64,
+        _ isComplete: Bool,
         _ out: inout ByteBuffer
     ) throws {
         out.writeString("\n")
@@ -163,7 +169,9 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
         try flow.pieces.forEach { at, piece in
             let arrow = piece.from == .client ? ">>" : "<<"
-            out.writeString("    \(arrow) \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes))) +\(readableDuration(at - flow.started))\n")
+            out.writeString(
+                "    \(arrow) \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes))) +\(readableDuration(at - flow.started))\n"
+            )
             ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             return true
         }

@@ -28,7 +28,8 @@ struct JSONWriter {
     /// Bytes as a string: what is no UTF-8 becomes U+FFFD.
     mutating func string(_ bytes: ByteBuffer) {
         separate()
-        let isValid = bytes.readableBytesView.allSatisfy { $0 < 0x80 } || String(validating: bytes.readableBytesView, as: UTF8.self) != nil
+        let isValid =
+            bytes.readableBytesView.allSatisfy { $0 < 0x80 } || String(validating: bytes.readableBytesView, as: UTF8.self) != nil
         escape(isValid ? bytes : ByteBuffer(string: String(buffer: bytes)))
         needsComma = true
     }

@@ -66,7 +66,9 @@ struct FlowGate {
         if flow.heldBytes < Self.maximumHeld || !event.isPiece { flow.assembler.receive(event.what, at: event.at) }
         flow.heldBytes += event.approximateSize
         flow.progress.receive(event.what)
-        let answer = try isEnd ? filter.matches(flow.assembler.flow) : event.isPiece ? nil : filter.decide(flow.assembler.flow, known: flow.progress)
+        let answer =
+            try isEnd
+            ? filter.matches(flow.assembler.flow) : event.isPiece ? nil : filter.decide(flow.assembler.flow, known: flow.progress)
         if !flow.isWritten { flow.held.append(event) }
         switch answer {
         case true?:

@@ -90,7 +90,11 @@ package struct RecordingFiles {
         guard !isPassing else { return }
         if rotates { try rotateWhenDue(event) }
         let writer = writer(of: event)
-        try attempt { () throws(ArchiveError) in try writer.append(event) } again: { () throws(ArchiveError) in try writer.flush() }
+        try attempt { () throws(ArchiveError) in
+            try writer.append(event)
+        } again: { () throws(ArchiveError) in
+            try writer.flush()
+        }
         if !closing.isEmpty { try closeFinished() }
     }
 
@@ -106,7 +110,11 @@ package struct RecordingFiles {
         for file in [current] + closing {
             guard let oldest = file.writer.unflushedSince else { continue }
             if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                try attempt { () throws(ArchiveError) in try file.writer.flush() } again: { () throws(ArchiveError) in try file.writer.flush() }
+                try attempt { () throws(ArchiveError) in
+                    try file.writer.flush()
+                } again: { () throws(ArchiveError) in
+                    try file.writer.flush()
+                }
             } else {
                 isIdle = false
             }
@@ -119,7 +127,9 @@ package struct RecordingFiles {
     }
 
     /// Does something that may fail for want of room, as the policy says.
-    private mutating func attempt(_ body: () throws(ArchiveError) -> Void, again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
+    private mutating func attempt(_ body: () throws(ArchiveError) -> Void, again: () throws(ArchiveError) -> Void)
+        throws(ArchiveError)
+    {
         do throws(ArchiveError) {
             try body()
         } catch {
@@ -153,7 +163,9 @@ package struct RecordingFiles {
     // MARK: Rotation
 
     private func writer(of event: FlowEvent) -> ArchiveWriter {
-        guard rotates, !closing.isEmpty, let index = closing.firstIndex(where: { $0.writer.holds(event.flow) }) else { return current.writer }
+        guard rotates, !closing.isEmpty, let index = closing.firstIndex(where: { $0.writer.holds(event.flow) }) else {
+            return current.writer
+        }
         return closing[index].writer
     }
 

@@ -395,6 +395,7 @@ package struct HTTP1Decoder: Sendable {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
         return .end(
-            trailers: FieldSection(wire: trailers.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
+            trailers: FieldSection(
+                wire: trailers.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
     }
 }

@@ -80,7 +80,11 @@ extension ProxySession {
             }
             if upstream?.leg.tls === tls, tls.isPeerClosed { upstreamEnded(isClean: true) }
         } catch {
-            if upstream?.leg.isTLSEstablished == true, error.kind == .truncated { upstreamEnded(isClean: false) } else { upstreamTLSFailed(error) }
+            if upstream?.leg.isTLSEstablished == true, error.kind == .truncated {
+                upstreamEnded(isClean: false)
+            } else {
+                upstreamTLSFailed(error)
+            }
         }
     }
 

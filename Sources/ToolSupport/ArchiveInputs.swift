@@ -76,7 +76,9 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
     }
 
-    private mutating func take(_ item: ArchiveItem, _ source: ArchiveSource, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
+    private mutating func take(
+        _ item: ArchiveItem, _ source: ArchiveSource, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
         switch item {
         case .damage(let found):
             isDamaged = true

@@ -15,8 +15,10 @@ package func configurationDirectory(_ option: String?) -> String {
 
 /// Options that mitmproxy's users know by other names, where they mean the same.
 private let foreignNames: [String: String] = [
-    "ssl_insecure": "insecure", "listen_host": "listen-host", "listen_port": "listen-port", "connection_strategy": "connection-strategy",
-    "keep_host_header": "keep-host-header", "save_stream_file": "write", "flow_detail": "detail", "confdir": "confdir", "mode": "mode",
+    "ssl_insecure": "insecure", "listen_host": "listen-host", "listen_port": "listen-port",
+    "connection_strategy": "connection-strategy",
+    "keep_host_header": "keep-host-header", "save_stream_file": "write", "flow_detail": "detail", "confdir": "confdir",
+    "mode": "mode",
     "ssl_verify_upstream_trusted_ca": "ca-file", "body_size_limit": "maximum-body-size", "client_certs": "client-certificate",
 ]
 
@@ -89,7 +91,9 @@ extension ParsableCommand {
             throw ToolError("the configuration file \(path) is no YAML: \(error)")
         }
         guard let parsed else { return [] }
-        guard let keys = parsed as? [String: Any] else { throw ToolError("the configuration file \(path) must be a mapping of option names to values") }
+        guard let keys = parsed as? [String: Any] else {
+            throw ToolError("the configuration file \(path) must be a mapping of option names to values")
+        }
         var arguments: [String] = []
         for (key, value) in keys.sorted(by: { $0.key < $1.key }) {
             for element in (value as? [Any]) ?? [value] {
@@ -143,8 +147,11 @@ private struct HelpDump: Decodable {
 
 /// Long options of any of the tools, which share one configuration file.
 private let allToolOptions: Set<String> = [
-    "write", "mode", "listen-host", "listen-port", "insecure", "ca-file", "client-certificate", "certificate", "connection-strategy", "keep-host-header",
-    "confdir", "flush-interval", "sync", "stats", "quiet", "verbose", "truncate", "filter", "detail", "format", "raw-body", "follow",
+    "write", "mode", "listen-host", "listen-port", "insecure", "ca-file", "client-certificate", "certificate",
+    "connection-strategy", "keep-host-header",
+    "confdir", "flush-interval", "sync", "stats", "quiet", "verbose", "truncate", "filter", "detail", "format", "raw-body",
+    "follow",
     "maximum-body-size", "no-validate-inbound-headers", "idle-timeout", "handshake-timeout", "maximum-connections",
-    "maximum-connections-per-client", "loops", "color", "no-color", "json", "count", "invert", "max-count", "output", "on-disk-full",
+    "maximum-connections-per-client", "loops", "color", "no-color", "json", "count", "invert", "max-count", "output",
+    "on-disk-full",
 ]

@@ -37,7 +37,9 @@ package struct OutputSink {
         }
         buffer.clear()
         if failed == EPIPE { throw ReaderGone() }
-        if failed != 0 { throw ToolError(unsafe "cannot write to standard output: \(String(cString: strerror(failed)).lowercased())") }
+        if failed != 0 {
+            throw ToolError(unsafe "cannot write to standard output: \(String(cString: strerror(failed)).lowercased())")
+        }
     }
 }
 

@@ -31,7 +31,9 @@ package struct TimeSpan: ExpressibleByArgument, Sendable, Equatable {
         ]
         let unit = units.first { argument.hasSuffix($0.0) }
         let digits = argument.dropLast(unit?.0.count ?? 0)
-        guard let number = Double(digits), number >= 0, number.isFinite, number * Double(unit?.1 ?? 1_000_000_000) < 9e18 else { return nil }
+        guard let number = Double(digits), number >= 0, number.isFinite, number * Double(unit?.1 ?? 1_000_000_000) < 9e18 else {
+            return nil
+        }
         nanoseconds = Int64(number * Double(unit?.1 ?? 1_000_000_000))
     }
 

@@ -36,7 +36,10 @@ struct MitmDump: Tool {
     @Option(name: .shortAndLong, help: "Print only flows that this filter lets through (see --help-filter).")
     var filter: String?
 
-    @Option(help: "0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow)")
+    @Option(
+        help:
+            "0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow)"
+    )
     var detail: Int?
 
     @Option(help: "text, or json: one JSON object a line for each flow.")
@@ -90,7 +93,8 @@ struct MitmDump: Tool {
 
     private func printFlows(where predicate: some FlowPredicate) throws -> ToolStatus {
         let sources = try archiveSources(files)
-        var printer = Printer(detail: detail, format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1), warn: warn)
+        var printer = Printer(
+            detail: detail, format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1), warn: warn)
         if follow { return try follow(sources[0], where: predicate, &printer) }
         var sequence = ArchiveSequence(sources, where: predicate)
         try sequence.forEach(damage: warn) { flow in
@@ -102,7 +106,8 @@ struct MitmDump: Tool {
     }
 
     /// Prints what is there, then what comes. Ends when the process is told to.
-    private func follow(_ source: ArchiveSource, where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus {
+    private func follow(_ source: ArchiveSource, where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus
+    {
         printer.holdsFirst = false
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)

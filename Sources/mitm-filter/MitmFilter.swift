@@ -57,7 +57,9 @@ struct MitmFilter: Tool {
     func validate() throws {
         if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' is every flow") }
         if let maxCount, maxCount < 1 { throw ValidationError("--max-count is a number from 1") }
-        if [count, json, output != nil].filter({ $0 }).count > 1 { throw ValidationError("--count, --json and --output exclude each other") }
+        if [count, json, output != nil].filter({ $0 }).count > 1 {
+            throw ValidationError("--count, --json and --output exclude each other")
+        }
     }
 
     func work() throws -> ToolStatus {
@@ -127,7 +129,8 @@ private struct Output {
         } else if json {
             target = .json(FlowJSONPrinter(rawBody: false))
         } else {
-            let storage = try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
+            let storage =
+                try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             target = .archive(try ArchiveWriter(storage: storage, now: now))
         }

@@ -13,7 +13,8 @@ enum Authority {
             do {
                 return try CertificateAuthority(pem: try String(contentsOfFile: path, encoding: .utf8))
             } catch let error as CertificateError {
-                throw ToolError("the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
+                throw ToolError(
+                    "the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
             } catch {
                 throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
             }
@@ -25,7 +26,8 @@ enum Authority {
             throw ToolError("cannot make a certificate authority: \(error.message)")
         }
         do {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
         }
@@ -39,7 +41,9 @@ enum Authority {
         let temporary = path + ".new"
         unsafe unlink(temporary)
         let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
+        guard descriptor >= 0 else {
+            throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())")
+        }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         do {
             try handle.write(contentsOf: Data(text.utf8))
@@ -60,7 +64,9 @@ final class KeyLog: Sendable {
 
     init(path: String) throws {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw ToolError(unsafe "cannot write the key log \(path): \(String(cString: strerror(errno)).lowercased())") }
+        guard descriptor >= 0 else {
+            throw ToolError(unsafe "cannot write the key log \(path): \(String(cString: strerror(errno)).lowercased())")
+        }
         handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 

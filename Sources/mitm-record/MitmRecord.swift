@@ -32,7 +32,8 @@ struct MitmRecord: Tool {
             """,
         version: toolVersion)
 
-    @Option(name: .shortAndLong, help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")
+    @Option(
+        name: .shortAndLong, help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")
     var write = "capture-%Y%m%d-%H%M%S.mflow"
 
     @Flag(help: "Begin the file anew instead of going on behind what it holds.")
@@ -44,7 +45,9 @@ struct MitmRecord: Tool {
     @Option(help: "Address to listen on.")
     var listenHost = "127.0.0.1"
 
-    @Option(name: [.customShort("p"), .long], help: "Port to listen on; 0 takes a free one. Further modes without a port of their own take the next ones.")
+    @Option(
+        name: [.customShort("p"), .long],
+        help: "Port to listen on; 0 takes a free one. Further modes without a port of their own take the next ones.")
     var listenPort: UInt16 = 8080
 
     @OptionGroup(title: "TLS")
@@ -169,5 +172,7 @@ struct LimitArguments: ParsableArguments {
 }
 
 extension TimeSpan: CustomStringConvertible {
-    package var description: String { nanoseconds % 1_000_000_000 == 0 ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms" }
+    package var description: String {
+        nanoseconds % 1_000_000_000 == 0 ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms"
+    }
 }

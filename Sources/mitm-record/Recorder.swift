@@ -40,7 +40,8 @@ struct Recorder {
         let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
         let clock = clock
         let server = ProxyServer(
-            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: transportLimits, sink: RecordingSink(queue: recorder.queue), clock: clock,
+            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: transportLimits,
+            sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: { request in
                 do throws(CertificateError) {
                     return .success(try certificates.certificate(for: request, now: clock.now().nanoseconds / 1_000_000_000))
@@ -58,7 +59,8 @@ struct Recorder {
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
         if !arguments.quiet { say(recorder.totals.summary) }
-        for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) where !arguments.quiet {
+        for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10)
+        where !arguments.quiet {
             say("\(count) × \(reason)")
         }
         if let failure = recorder.failure { throw ToolError(failure) }
@@ -69,8 +71,12 @@ struct Recorder {
 
     private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
         guard arguments.write != "none" else { return nil }
-        if arguments.write == "-", isTerminal(1) { throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump") }
-        var options = RecordingFiles.Options(pattern: (arguments.write as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
+        if arguments.write == "-", isTerminal(1) {
+            throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
+        }
+        var options = RecordingFiles.Options(pattern: (arguments.write as NSString).expandingTildeInPath) {
+            complain($0, as: Self.name)
+        }
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = ArchiveSync(rawValue: arguments.sync.rawValue) ?? .none
@@ -119,7 +125,9 @@ struct Recorder {
         }
     }
 
-    private func listen(_ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority) throws {
+    private func listen(
+        _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority
+    ) throws {
         let own = OwnAddresses()
         var nextPort = arguments.listenPort
         for mode in modes {
@@ -156,7 +164,9 @@ struct Recorder {
     /// 10,000 connections need two descriptors each.
     private func raiseDescriptorLimit() {
         var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
+            return
+        }
         limit.rlim_cur = limit.rlim_max
         _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
@@ -183,7 +193,9 @@ private struct SessionSettings {
         self.arguments = arguments
         var log: (@Sendable (String) -> Void)?
         if let keyLog { log = { keyLog.append($0) } }
-        guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum), minimum <= maximum else {
+        guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum),
+            minimum <= maximum
+        else {
             throw ToolError("--tls-minimum and --tls-maximum are versions of TLS, 1.0 to 1.3, the minimum not above the maximum")
         }
         var server = TLSServerOptions()
@@ -219,8 +231,10 @@ private struct SessionSettings {
         timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds
         return ProxyConfiguration(
             mode: mode.mode, modeText: mode.text, strategy: arguments.connectionStrategy == .eager ? .eager : .lazy,
-            keepsHostHeader: arguments.keepHostHeader, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority, limits: limits,
-            validation: arguments.noValidateInboundHeaders ? .lenient : .strict, maximumBodySize: arguments.limits.maximumBodySize?.bytes,
+            keepsHostHeader: arguments.keepHostHeader, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
+            limits: limits,
+            validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
+            maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }
 }

@@ -3,7 +3,6 @@ import Foundation
 import NIOCore
 import Testing
 
-
 private let sentence = "mitm records what programs say on the network, and keeps it. mitm records what programs say."
 
 private func coded(_ program: String, _ arguments: [String], _ input: Data) throws -> ByteBuffer {
@@ -37,7 +36,9 @@ struct ContentCodingTests {
     func decodes(name: String, coder: [String]) throws {
         let wire = try encode(Self.text, coder)
         let codings = [ByteBuffer(string: name)]
-        #expect(decodeContent(wire, codings: codings, maximum: .max) == DecodedContent(content: ByteBuffer(string: Self.text), outcome: .complete))
+        #expect(
+            decodeContent(wire, codings: codings, maximum: .max)
+                == DecodedContent(content: ByteBuffer(string: Self.text), outcome: .complete))
         let cut = decodeContent(wire.getSlice(at: 0, length: wire.readableBytes * 2 / 3)!, codings: codings, maximum: .max)
         #expect(cut.outcome == .truncated)
         #expect(Self.text.hasPrefix(String(buffer: cut.content)))
@@ -47,7 +48,8 @@ struct ContentCodingTests {
 
     @Test("What is not coded as it says is told", arguments: ["gzip", "br", "zstd", "deflate"])
     func fails(name: String) {
-        let decoded = decodeContent(ByteBuffer(string: "\u{7f}plain text, not coded at all"), codings: [ByteBuffer(string: name)], maximum: .max)
+        let decoded = decodeContent(
+            ByteBuffer(string: "\u{7f}plain text, not coded at all"), codings: [ByteBuffer(string: name)], maximum: .max)
         guard case .failed = decoded.outcome else {
             Issue.record("\(decoded.outcome)")
             return
@@ -61,11 +63,15 @@ struct ContentCodingTests {
         let inner = try encode(sentence, gzip)
         let wire = try coded(brotli[0], Array(brotli.dropFirst()), Data(inner.readableBytesView))
         let codings = ["GZip", "identity", "br"].map { ByteBuffer(string: $0) }
-        #expect(decodeContent(wire, codings: codings, maximum: .max) == DecodedContent(content: ByteBuffer(string: sentence), outcome: .complete))
+        #expect(
+            decodeContent(wire, codings: codings, maximum: .max)
+                == DecodedContent(content: ByteBuffer(string: sentence), outcome: .complete))
         var members = inner
         members.writeImmutableBuffer(inner)
         members.writeString("garbage")
-        #expect(decodeContent(members, codings: [ByteBuffer(string: "gzip")], maximum: .max).content == ByteBuffer(string: sentence + sentence))
+        #expect(
+            decodeContent(members, codings: [ByteBuffer(string: "gzip")], maximum: .max).content
+                == ByteBuffer(string: sentence + sentence))
         let unknown = decodeContent(ByteBuffer(string: "x"), codings: [ByteBuffer(string: "aes128gcm")], maximum: .max)
         #expect(unknown == DecodedContent(content: ByteBuffer(string: "x"), outcome: .unknownCoding("aes128gcm")))
     }

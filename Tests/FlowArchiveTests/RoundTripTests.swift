@@ -7,7 +7,9 @@ import TestSupport
 import Testing
 
 /// Writes events to a file in memory.
-func archive(_ events: [FlowEvent], options: ArchiveOptions = ArchiveOptions(), flushEvery: Int = .max, closes: Bool = true) throws -> ByteBuffer {
+func archive(_ events: [FlowEvent], options: ArchiveOptions = ArchiveOptions(), flushEvery: Int = .max, closes: Bool = true) throws
+    -> ByteBuffer
+{
     let storage = ScriptedStorage()
     let writer = try ArchiveWriter(storage: storage, options: options, now: Timestamp(nanoseconds: 1))
     for (index, event) in events.enumerated() {
@@ -79,7 +81,8 @@ struct RoundTripTests {
     @Test("A flow that never ended comes back incomplete, with all that came")
     func openFlows() throws {
         var samples = SampleFlows(seed: 11)
-        let events = samples.next() + samples.next(isWhole: false, bodyBytes: 50_000) + samples.next() + samples.next(isWhole: false)
+        let events =
+            samples.next() + samples.next(isWhole: false, bodyBytes: 50_000) + samples.next() + samples.next(isWhole: false)
         let expected = try assemble(events).map(describe)
         try withTemporaryDirectory { directory in
             let result = try readAll(try archive(events, flushEvery: 4, closes: false), in: directory)
@@ -175,8 +178,10 @@ private func judge(_ result: (flows: [String], damage: [ArchiveDamage]), against
 /// Flows that are neither the recorded ones nor said to be damaged or cut.
 private func strangers(_ result: (flows: [String], damage: [ArchiveDamage]), against flows: [String]) -> [String] {
     var strangers: [String] = []
-    for flow in result.flows where !flows.contains(flow) && !flow.contains(" incomplete ") && !flow.hasSuffix("is damaged")
-    && !flow.contains("a certificate was lost") {
+    for flow in result.flows
+    where !flows.contains(flow) && !flow.contains(" incomplete ") && !flow.hasSuffix("is damaged")
+        && !flow.contains("a certificate was lost")
+    {
         strangers.append(flow)
     }
     return strangers

@@ -31,7 +31,8 @@ struct SampleFlows {
             clients.append(
                 Shared(
                     ClientConnection(
-                        id: nextID(), peer: Endpoint(host: "127.0.0.1", port: UInt16(40000 + i)), local: Endpoint(host: "127.0.0.1", port: 8080),
+                        id: nextID(), peer: Endpoint(host: "127.0.0.1", port: UInt16(40000 + i)),
+                        local: Endpoint(host: "127.0.0.1", port: 8080),
                         opened: Timestamp(nanoseconds: time), mode: "regular", tls: tls)))
             var server = ServerConnection(
                 id: nextID(), target: Endpoint(host: "host\(i).example", port: 443), opened: Timestamp(nanoseconds: time))
@@ -76,7 +77,11 @@ struct SampleFlows {
         let flowKind: FlowKind = kind == 6 ? .tcp : kind == 7 ? .tls : .http
         let scheme = flowKind == .http ? (index % 2 == 0 ? "https" : "http") : flowKind == .tcp ? "tcp" : "tls"
         let target = FlowTarget(scheme: scheme, host: "host\(index).example", port: 443)
-        say(.opened(FlowOpening(kind: flowKind, client: clients[index], target: target, stream: StreamID(UInt32.random(in: 1...9, using: &generator)))))
+        say(
+            .opened(
+                FlowOpening(
+                    kind: flowKind, client: clients[index], target: target,
+                    stream: StreamID(UInt32.random(in: 1...9, using: &generator)))))
         say(.server(servers[index]))
         var ending = FlowEnding(state: .complete)
         switch flowKind {
@@ -86,14 +91,16 @@ struct SampleFlows {
             for _ in 0..<Int.random(in: 0...9, using: &generator) {
                 time = tick()
                 let from: Side = Bool.random(using: &generator) ? .client : .server
-                events.append(event(id, .piece(FlowPiece(from: from, content: randomBytes(Int.random(in: 1...300, using: &generator))))))
+                events.append(
+                    event(id, .piece(FlowPiece(from: from, content: randomBytes(Int.random(in: 1...300, using: &generator))))))
             }
             ending.closedBy = .server
             ending.isReset = Bool.random(using: &generator)
             if Bool.random(using: &generator) { ending.passthrough = PassthroughSizes(fromClient: 12, fromServer: 1 << 40) }
         case .tls:
             ending = FlowEnding(
-                state: .failed, error: FlowError(side: .client, message: "the client does not trust it", at: Timestamp(nanoseconds: time)))
+                state: .failed,
+                error: FlowError(side: .client, message: "the client does not trust it", at: Timestamp(nanoseconds: time)))
         }
         if Bool.random(using: &generator) { ending.comment = "a note" }
         if Bool.random(using: &generator) { ending.tags = ["one", "two"] }
@@ -106,7 +113,9 @@ struct SampleFlows {
         FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)
     }
 
-    private mutating func httpEvents(_ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ events: inout [FlowEvent], _ id: FlowID) {
+    private mutating func httpEvents(
+        _ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ events: inout [FlowEvent], _ id: FlowID
+    ) {
         let method = ["GET", "POST", "BREW"].randomElement(using: &generator)!
         let request = "\(method) /path/\(time)?q=1 HTTP/1.1\r\nHost: host\(index).example\r\nX-ODD:  kept \r\n\r\n"
         events.append(event(id, .request(RequestHead(parsing: ByteBuffer(string: request), version: .http1_1))))
@@ -157,22 +166,28 @@ func describe(_ flow: Flow) throws -> String {
     lines.append("target \(flow.target)")
     lines.append("client \(String(describing: flow.client?.value))")
     lines.append("server \(String(describing: flow.server?.value))")
-    for certificate in flow.server?.value.tls?.certificates ?? [] where certificate.readableBytes == 0 { lines.append("a certificate was lost") }
+    for certificate in flow.server?.value.tls?.certificates ?? [] where certificate.readableBytes == 0 {
+        lines.append("a certificate was lost")
+    }
     if let request = flow.request {
-        lines.append("request \(request.started.nanoseconds) \(request.ended?.nanoseconds ?? 0) \(request.size) \(request.head.version)")
+        lines.append(
+            "request \(request.started.nanoseconds) \(request.ended?.nanoseconds ?? 0) \(request.size) \(request.head.version)")
         lines.append(String(buffer: request.head.wire) + String(buffer: request.head.target) + "\(request.head.fields.pairs)")
         lines.append("trailers \(request.trailers?.description ?? "none")")
     }
     for interim in flow.interims { lines.append("interim \(interim.at.nanoseconds) \(String(buffer: interim.value.wire))") }
     if let response = flow.response {
-        lines.append("response \(response.started.nanoseconds) \(response.ended?.nanoseconds ?? 0) \(response.size) \(response.head.status)")
+        lines.append(
+            "response \(response.started.nanoseconds) \(response.ended?.nanoseconds ?? 0) \(response.size) \(response.head.status)")
         lines.append(String(buffer: response.head.wire) + "\(response.head.fields.pairs)")
         lines.append("trailers \(response.trailers?.description ?? "none")")
     }
     lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
     lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error))")
     try flow.pieces.forEach { at, piece in
-        lines.append("piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(piece.content.readableBytesView.map { String($0) }.joined(separator: " "))")
+        lines.append(
+            "piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(piece.content.readableBytesView.map { String($0) }.joined(separator: " "))"
+        )
         return true
     }
     return lines.joined(separator: "\n")

@@ -13,14 +13,18 @@ func exchange(
     let start = Timestamp(nanoseconds: 1_760_000_000_000_000_000)
     let client = Shared(
         ClientConnection(
-            id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.1.2.3", port: 4000), local: Endpoint(host: "127.0.0.1", port: 8080),
+            id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.1.2.3", port: 4000),
+            local: Endpoint(host: "127.0.0.1", port: 8080),
             opened: start, mode: "regular"))
     let target = FlowTarget(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
     var assembler = FlowAssembler(
-        id: FlowID(high: 2, low: 2), at: start, opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)),
+        id: FlowID(high: 2, low: 2), at: start,
+        opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)),
         keepsPieces: true)
     assembler.receive(
-        .server(Shared(ServerConnection(id: FlowID(high: 3, low: 3), target: Endpoint(host: host, port: target.port), opened: start))), at: start)
+        .server(
+            Shared(ServerConnection(id: FlowID(high: 3, low: 3), target: Endpoint(host: host, port: target.port), opened: start))),
+        at: start)
     assembler.receive(.request(RequestHead(parsing: ByteBuffer(string: request), version: .http1_1)), at: start)
     if !sent.isEmpty { assembler.receive(.piece(FlowPiece(from: .client, content: ByteBuffer(string: sent))), at: start) }
     assembler.receive(.finished(.client), at: start)
@@ -29,7 +33,8 @@ func exchange(
         if received.readableBytes > 0 { assembler.receive(.piece(FlowPiece(from: .server, content: received)), at: start) }
         assembler.receive(.finished(.server), at: start)
     }
-    var ending = FlowEnding(state: error == nil ? .complete : .failed, error: error.map { FlowError(side: .server, message: $0, at: start) })
+    var ending = FlowEnding(
+        state: error == nil ? .complete : .failed, error: error.map { FlowError(side: .server, message: $0, at: start) })
     ending.comment = comment
     assembler.receive(.ended(ending), at: start)
     return assembler.flow
@@ -37,10 +42,12 @@ func exchange(
 
 private let get = exchange(
     "GET /users?id=7 HTTP/1.1\r\nHost: api.example\r\nAccept: application/json\r\nX-Trace: Abc\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served: by me\r\n\r\n", received: ByteBuffer(string: "{\"name\":\n\"Ada\"}"))
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served: by me\r\n\r\n",
+    received: ByteBuffer(string: "{\"name\":\n\"Ada\"}"))
 private let post = exchange(
     "POST /login HTTP/1.1\r\nHost: api.example\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n",
-    "HTTP/1.1 500 Oops\r\nContent-Type: text/css\r\n\r\n", sent: "user=ada", received: ByteBuffer(string: "sorry"), scheme: "http", host: "10.0.0.9",
+    "HTTP/1.1 500 Oops\r\nContent-Type: text/css\r\n\r\n", sent: "user=ada", received: ByteBuffer(string: "sorry"), scheme: "http",
+    host: "10.0.0.9",
     comment: "look\nhere")
 private let failed = exchange("GET / HTTP/1.1\r\nHost: gone.example\r\n\r\n", host: "gone.example", error: "cannot connect")
 private let tcp: Flow = {
@@ -50,7 +57,9 @@ private let tcp: Flow = {
             opened: Timestamp(nanoseconds: 0), mode: "regular"))
     var assembler = FlowAssembler(
         id: FlowID(high: 5, low: 5), at: Timestamp(nanoseconds: 0),
-        opening: FlowOpening(kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1)), keepsPieces: true)
+        opening: FlowOpening(
+            kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1)),
+        keepsPieces: true)
     assembler.receive(.piece(FlowPiece(from: .client, content: ByteBuffer(string: "SELECT 1"))), at: Timestamp(nanoseconds: 0))
     assembler.receive(.piece(FlowPiece(from: .server, content: ByteBuffer(string: "one row"))), at: Timestamp(nanoseconds: 0))
     return assembler.flow
@@ -68,12 +77,17 @@ struct FilterTests {
     @Test(
         "Each operator chooses the flows it is about",
         arguments: [
-            ("~all", "gpft"), ("~http", "gpf"), ("~tcp", "t"), ("~udp", ""), ("~dns", ""), ("~websocket", ""), ("~e", "f"), ("~q", "f"),
+            ("~all", "gpft"), ("~http", "gpf"), ("~tcp", "t"), ("~udp", ""), ("~dns", ""), ("~websocket", ""), ("~e", "f"),
+            ("~q", "f"),
             ("~s", "gp"), ("~a", "p"), ("~c 200", "g"), ("~c 5xx", "p"), ("~c >=300", "p"), ("~c <300", "g"), ("~c 200-500", "gp"),
-            ("~m post", "p"), ("~m GET", "gf"), ("~d example", "gpf"), ("~d 10.0.0", "p"), ("~u users", "g"), ("~u ^https://api.example/users", "g"),
-            ("login", "p"), ("~h x-trace", "g"), ("~hq Accept", "g"), ("~hs ^x-served", "g"), ("~h Abc$", "g"), ("~t json", "g"), ("~tq form", "p"),
-            ("~ts css", "p"), ("~b ada", "gpt".replacing("t", with: "")), ("~bq ada", "p"), ("~bs ada", "g"), ("~b name.*ada", "g"), ("~b select", "t"),
-            ("~bs select", ""), ("~bs row", "t"), ("~b '1one'", ""), ("~src 10.1.2.3:4", "gpf"), ("~src ::1", "t"), ("~dst :443", "gf"),
+            ("~m post", "p"), ("~m GET", "gf"), ("~d example", "gpf"), ("~d 10.0.0", "p"), ("~u users", "g"),
+            ("~u ^https://api.example/users", "g"),
+            ("login", "p"), ("~h x-trace", "g"), ("~hq Accept", "g"), ("~hs ^x-served", "g"), ("~h Abc$", "g"), ("~t json", "g"),
+            ("~tq form", "p"),
+            ("~ts css", "p"), ("~b ada", "gpt".replacing("t", with: "")), ("~bq ada", "p"), ("~bs ada", "g"), ("~b name.*ada", "g"),
+            ("~b select", "t"),
+            ("~bs select", ""), ("~bs row", "t"), ("~b '1one'", ""), ("~src 10.1.2.3:4", "gpf"), ("~src ::1", "t"),
+            ("~dst :443", "gf"),
             ("~comment ^here", "p"), ("~marked", ""), ("~meta x", ""), ("~replay", ""),
         ])
     func operators(expression: String, expected: String) throws {
@@ -84,9 +98,12 @@ struct FilterTests {
         "Expressions are read as people mean them",
         arguments: [
             ("~u a | ~u b ~u c", "((~u \"a\" | ~u \"b\") & ~u \"c\")"), ("~u a ~u b | ~u c", "(~u \"a\" & (~u \"b\" | ~u \"c\"))"),
-            ("~u a | ~u b & ~u c", "(~u \"a\" | (~u \"b\" & ~u \"c\"))"), ("!~u a & ~u b", "(!(~u \"a\") & ~u \"b\")"), ("(~q)", "~q"),
-            ("!(~q)", "!(~q)"), ("~q&~s", "(~q & ~s)"), ("~u a|b", "~u \"a|b\""), ("not ~q", "!(~q)"), ("~q and ~s or ~e", "((~q & ~s) | ~e)"),
-            ("~q && ~s || ~e", "((~q & ~s) | ~e)"), ("'a\\d+'", "~u \"a\\\\d+\""), ("\"say \\\"it\\\"\"", "~u \"say \\\"it\\\"\""), ("~c  404", "~c 404"),
+            ("~u a | ~u b & ~u c", "(~u \"a\" | (~u \"b\" & ~u \"c\"))"), ("!~u a & ~u b", "(!(~u \"a\") & ~u \"b\")"),
+            ("(~q)", "~q"),
+            ("!(~q)", "!(~q)"), ("~q&~s", "(~q & ~s)"), ("~u a|b", "~u \"a|b\""), ("not ~q", "!(~q)"),
+            ("~q and ~s or ~e", "((~q & ~s) | ~e)"),
+            ("~q && ~s || ~e", "((~q & ~s) | ~e)"), ("'a\\d+'", "~u \"a\\\\d+\""), ("\"say \\\"it\\\"\"", "~u \"say \\\"it\\\"\""),
+            ("~c  404", "~c 404"),
             ("~b x ~c 200", "(~c 200 & ~b \"x\")"), ("android", "~u \"android\""), ("notes", "~u \"notes\""),
         ])
     func parses(expression: String, canonical: String) throws {
@@ -98,7 +115,8 @@ struct FilterTests {
     @Test(
         "What cannot be meant is an error with a caret under the spot",
         arguments: [
-            ("", 0), ("   ", 3), ("~c 2..", 3), ("~c 2x", 3), ("~c", 0), ("~zz", 0), ("~u", 0), ("(~q", 0), ("~q)", 2), ("~u 'abc", 3), ("()", 0),
+            ("", 0), ("   ", 3), ("~c 2..", 3), ("~c 2x", 3), ("~c", 0), ("~zz", 0), ("~u", 0), ("(~q", 0), ("~q)", 2),
+            ("~u 'abc", 3), ("()", 0),
             ("~u [", 3), ("~q |", 4), ("& ~q", 0), ("~u (a", 0), ("and ~q", 0), ("~c200", 2), ("~u 'a('", 6),
         ])
     func errors(expression: String, offset: Int) {
@@ -132,7 +150,9 @@ struct FilterTests {
 
     @Test("A pattern that would take for ever ends with an error")
     func pathological() throws {
-        let flow = exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", received: ByteBuffer(string: String(repeating: "a", count: 5000) + "!"))
+        let flow = exchange(
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
+            received: ByteBuffer(string: String(repeating: "a", count: 5000) + "!"))
         #expect(throws: FilterEvaluationError.self) { try FlowFilter("~b '^(a|a|aa|aaa)+$'").matches(flow) }
     }
 
@@ -154,7 +174,8 @@ struct FilterTests {
         var generator = SeededGenerator(seed: 3)
         let words = ["~u", "~c", "~b", "a", "(", ")", "|", "&", "!", "200", "'", "\"", " ", "~q", "not", "\\", "[", "~", "é"]
         for _ in 0..<20_000 {
-            let expression = (0..<Int.random(in: 0...8, using: &generator)).map { _ in words.randomElement(using: &generator)! }.joined(separator: Bool.random(using: &generator) ? " " : "")
+            let expression = (0..<Int.random(in: 0...8, using: &generator)).map { _ in words.randomElement(using: &generator)! }
+                .joined(separator: Bool.random(using: &generator) ? " " : "")
             if let filter = try? FlowFilter(expression) { _ = try? filter.matches(get) }
         }
     }

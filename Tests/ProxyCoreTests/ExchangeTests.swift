@@ -161,7 +161,8 @@ struct ExchangeTests {
         #expect(lines.dropFirst().first?.hasPrefix("send client: HTTP/1.1 502 Bad Gateway\r\n") == true)
         #expect(
             play.flows.last
-                == "http failed POST http://example.org:80 http://example.org/ ! server: the server closed the connection before it answered")
+                == "http failed POST http://example.org:80 http://example.org/ ! server: the server closed the connection before it answered"
+        )
     }
 
     @Test("A server that cannot be reached is a 502 and a failed flow")
@@ -239,7 +240,9 @@ struct ExchangeTests {
         #expect(play.flows == [])
     }
 
-    @Test("In reverse mode the Host field names the server, unless the client's is kept", arguments: [(false, "origin.example:8443"), (true, "front")])
+    @Test(
+        "In reverse mode the Host field names the server, unless the client's is kept",
+        arguments: [(false, "origin.example:8443"), (true, "front")])
     func reverse(keeps: Bool, host: String) throws {
         let play = try Playbook("reverse:http://origin.example:8443", keepsHostHeader: keeps)
         #expect(play.client(says: "GET / HTTP/1.1\r\nHost: front\r\n\r\n") == ["open upstream 1: origin.example:8443"])

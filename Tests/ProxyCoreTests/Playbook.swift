@@ -16,7 +16,8 @@ final class Playbook {
     static let authority = try! CertificateAuthority.generate(now: 1_700_000_000)
 
     init(
-        _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false, maximumBodySize: UInt64? = nil
+        _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
+        maximumBodySize: UInt64? = nil
     ) throws {
         let specification = try ModeSpecification(mode)
         session = ProxySession(
@@ -47,7 +48,8 @@ final class Playbook {
     func serverOpens(_ number: UInt32 = 1) -> [String] {
         tell(
             .opened(
-                ConnectionHandle(number), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 40000)))
+                ConnectionHandle(number), peer: Endpoint(host: "192.0.2.1", port: 80),
+                local: Endpoint(host: "192.0.2.9", port: 40000)))
     }
 
     /// The flows that were recorded so far, each as one line.
@@ -96,7 +98,11 @@ final class Playbook {
             case .send(let handle, let bytes):
                 let prefix = "send \(handle): "
                 let text = String(buffer: bytes)
-                if let last = lines.last, last.hasPrefix(prefix) { lines[lines.count - 1] = last + text } else { lines.append(prefix + text) }
+                if let last = lines.last, last.hasPrefix(prefix) {
+                    lines[lines.count - 1] = last + text
+                } else {
+                    lines.append(prefix + text)
+                }
             case .finish(let handle): lines.append("finish \(handle)")
             case .close(let handle): lines.append("close \(handle)")
             case .abort(let handle): lines.append("abort \(handle)")
