@@ -137,7 +137,10 @@ package struct FlowJSONPrinter: Sendable {
         json.number(flow.stream.value)
         fields("headers", request.head.fields, &json)
         if let trailers = request.trailers { fields("trailers", trailers, &json) }
-        if request.size > 0 || request.ended == nil { try body(flow, .client, request, request.head.fields, &json) }
+        // What follows 101 is not the request's content.
+        if request.size > 0 || request.ended == nil, flow.response?.head.status != 101 {
+            try body(flow, .client, request, request.head.fields, &json)
+        }
         json.key("started")
         json.string(rfc3339(request.started))
         if let ended = request.ended {

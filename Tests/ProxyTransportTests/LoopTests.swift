@@ -160,9 +160,11 @@ struct LoopTests {
                 }
             }
         }
+        let good = try CertificateAuthority.generate(now: 1_700_000_000).issue(
+            LeafRequest(serverName: "good.example"), now: 1_700_000_000)
         let make: @Sendable (LeafRequest) -> Result<LeafCertificate, CertificateError> = { request in
             asked.withLock { $0.append(request) }
-            return request.serverName == "good.example" ? .success(LeafCertificate()) : .failure(CertificateError("not this one"))
+            return request.serverName == "good.example" ? .success(good) : .failure(CertificateError("not this one"))
         }
         try await withProxy(certificates: make, script: script) { proxy in
             _ = try await proxy.connect()

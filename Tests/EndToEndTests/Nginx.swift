@@ -1,0 +1,62 @@
+// A real nginx, over HTTP and HTTPS, with a certificate authority of its own.
+
+import Foundation
+import Glibc
+
+final class Nginx {
+    let http: Int
+    let https: Int
+    let authority: String
+    private let program: RunningProgram
+
+    /// Serves the directory's `www`.
+    /// - Parameter ports: free ports, found by binding them.
+    init(in directory: String, certificateName: String = "localhost") throws {
+        http = try Self.freePort()
+        https = try Self.freePort()
+        authority = directory + "/origin-ca.pem"
+        try FileManager.default.createDirectory(atPath: directory + "/www", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: directory + "/nginx", withIntermediateDirectories: true)
+        let script = """
+            set -e
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out origin-ca.pem -days 2 -subj '/CN=Origin CA'
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj '/O=Origin/CN=\(certificateName)'
+            printf 'subjectAltName=DNS:\(certificateName),IP:127.0.0.1' > ext
+            openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem
+            """.replacing("-CA ca.pem", with: "-CA origin-ca.pem")
+        let made = try run("bash", ["-c", script], in: directory)
+        guard made.status == 0 else { throw TestFailure("no certificates: \(made.errors)") }
+        let configuration = """
+            daemon off; pid \(directory)/nginx/pid; error_log stderr notice; worker_processes 1;
+            events {}
+            http {
+              access_log off; default_type text/plain; types { application/json json; }
+              client_body_temp_path \(directory)/nginx; proxy_temp_path \(directory)/nginx; fastcgi_temp_path \(directory)/nginx;
+              uwsgi_temp_path \(directory)/nginx; scgi_temp_path \(directory)/nginx;
+              server {
+                listen 127.0.0.1:\(http); listen 127.0.0.1:\(https) ssl;
+                ssl_certificate \(directory)/server.pem; ssl_certificate_key \(directory)/server.key;
+                root \(directory)/www;
+                location /redirect { return 301 /a.json; }
+                location /empty { return 204; }
+              }
+            }
+            """
+        try configuration.write(toFile: directory + "/nginx.conf", atomically: true, encoding: .utf8)
+        unsafe chmod(directory, 0o755)
+        program = try RunningProgram("nginx", ["-e", "stderr", "-c", directory + "/nginx.conf"], in: directory)
+        guard program.errorLine(containing: "start worker process ") != nil else {
+            throw TestFailure("nginx did not start: \(program.errors)")
+        }
+    }
+
+    deinit {
+        program.send(SIGTERM)
+        _ = program.waitForEnd()
+    }
+
+    static func freePort() throws -> Int {
+        let origin = try RawOrigin(answering: [])
+        return origin.port
+    }
+}

@@ -1,0 +1,117 @@
+// Programs that tests run: our tools as they were built beside the tests, and real peers. Each has a deadline after which it is killed, so
+// that a test that would hang fails instead.
+
+import Foundation
+import Glibc
+
+/// Where the tools are.
+let toolDirectory: String = {
+    if let bundle = CommandLine.arguments.first(where: { $0.contains(".xctest") }),
+        let end = bundle.range(of: "/", options: .backwards)
+    {
+        return String(bundle[..<end.lowerBound])
+    }
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    return root.appendingPathComponent(".build/debug").path
+}()
+
+struct ProgramResult: Equatable {
+    var status: Int32
+    var output: String
+    var errors: String
+}
+
+/// Runs a program to its end.
+/// - Parameter program: a name in ``toolDirectory`` when it begins with `mitm-`, otherwise on the PATH.
+@discardableResult
+func run(_ program: String, _ arguments: [String], input: Data? = nil, in directory: String? = nil) throws -> ProgramResult {
+    let running = try RunningProgram(program, arguments, in: directory, takesInput: input != nil)
+    if let input { running.write(input) }
+    let output = running.readOutput()
+    return ProgramResult(status: running.waitForEnd(), output: output, errors: running.errors)
+}
+
+/// A program that runs while a test goes on.
+final class RunningProgram {
+    private static let deadline = 60.0
+    private let process = Process()
+    private let stdout = Pipe()
+    private let stderr = Pipe()
+    private let stdin = Pipe()
+    private let watchdog: any DispatchSourceTimer
+    private(set) var errors = ""
+
+    init(_ program: String, _ arguments: [String], in directory: String? = nil, takesInput: Bool = false) throws {
+        if program.hasPrefix("mitm-") {
+            process.executableURL = URL(fileURLWithPath: toolDirectory + "/" + program)
+            process.arguments = arguments
+        } else {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = [program] + arguments
+        }
+        var environment = ProcessInfo.processInfo.environment
+        environment["PATH"] = (environment["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+        process.environment = environment
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
+        process.standardOutput = stdout
+        process.standardError = stderr
+        process.standardInput = takesInput ? stdin : FileHandle.nullDevice
+        let process = process
+        watchdog = DispatchSource.makeTimerSource()
+        watchdog.schedule(deadline: .now() + Self.deadline)
+        watchdog.setEventHandler { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+        try process.run()
+        watchdog.activate()
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        watchdog.cancel()
+    }
+
+    var processID: Int32 { process.processIdentifier }
+
+    func write(_ data: Data) {
+        let handle = stdin.fileHandleForWriting
+        DispatchQueue.global().async {
+            try? handle.write(contentsOf: data)
+            try? handle.close()
+        }
+    }
+
+    func readOutput() -> String { String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
+
+    /// Reads stderr until a line holds some text.
+    /// - Returns: the line; nil when the program ended before.
+    func errorLine(containing text: String) -> String? {
+        var line = ""
+        while true {
+            let data = stderr.fileHandleForReading.readData(ofLength: 1)
+            guard let byte = data.first else { return nil }
+            errors.append(Character(UnicodeScalar(byte)))
+            if byte == 0x0A {
+                if line.contains(text) { return line }
+                line = ""
+            } else {
+                line.append(Character(UnicodeScalar(byte)))
+            }
+        }
+    }
+
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// - Returns: the exit status; 128 and the signal's number for one that ended it.
+    func waitForEnd() -> Int32 {
+        errors += String(decoding: stderr.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        watchdog.cancel()
+        return process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+    }
+
+    /// The largest memory the process ever had, in bytes.
+    var peakMemory: Int {
+        let status = (try? String(contentsOfFile: "/proc/\(processID)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM") } ?? ""
+        return (Int(line.filter(\.isNumber)) ?? 0) * 1024
+    }
+}
