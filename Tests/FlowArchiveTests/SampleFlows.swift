@@ -68,12 +68,13 @@ struct SampleFlows {
 
     /// The events of the next flow.
     /// - Parameter isWhole: whether the flow comes to its end.
-    mutating func next(isWhole: Bool = true, bodyBytes: Int? = nil) -> [FlowEvent] {
+    /// - Parameter kind: 0 to 5 are HTTP (1 request trailers, 2 interim, 3 WebSocket, 4 response trailers, 5 refused), 6 TCP, 7 TLS.
+    mutating func next(isWhole: Bool = true, bodyBytes: Int? = nil, kind chosen: Int? = nil) -> [FlowEvent] {
         let id = nextID()
         var events: [FlowEvent] = []
         func say(_ what: FlowEvent.What) { events.append(FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)) }
         let index = Int.random(in: 0..<4, using: &generator)
-        let kind = bodyBytes == nil ? Int.random(in: 0..<8, using: &generator) : 0
+        let kind = chosen ?? (bodyBytes == nil ? Int.random(in: 0..<8, using: &generator) : 0)
         let flowKind: FlowKind = kind == 6 ? .tcp : kind == 7 ? .tls : .http
         let scheme = flowKind == .http ? (index % 2 == 0 ? "https" : "http") : flowKind == .tcp ? "tcp" : "tls"
         let target = FlowTarget(scheme: scheme, host: "host\(index).example", port: 443)

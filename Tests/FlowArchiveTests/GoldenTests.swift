@@ -1,0 +1,124 @@
+// Files of every version that was ever written stay in Fixtures/archives, and every later reader reads them. They are made anew by running
+// these tests with MITM_WRITE_FIXTURES=1, which is done once for each version.
+
+import FlowArchive
+import FlowModel
+import Foundation
+import HTTPSemantics
+import NIOCore
+import TestSupport
+import Testing
+
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+/// One file: its name, its bytes, and the flows that a reader finds in it.
+struct Golden: CustomTestStringConvertible, Sendable {
+    var name: String
+    var make: @Sendable () throws -> (bytes: ByteBuffer, flows: [String])
+    var damage: Int
+    var testDescription: String { name }
+
+    init(_ name: String, damage: Int = 0, _ make: @escaping @Sendable () throws -> (bytes: ByteBuffer, flows: [String])) {
+        self.name = name
+        self.damage = damage
+        self.make = make
+    }
+
+    private static func whole(_ seed: UInt64, _ kinds: [Int], flushEvery: Int = 8, bodyBytes: Int? = nil) throws -> (bytes: ByteBuffer, flows: [String]) {
+        var samples = SampleFlows(seed: seed)
+        let events = kinds.flatMap { samples.next(bodyBytes: bodyBytes, kind: $0) }
+        return (try archive(events, flushEvery: flushEvery), try assemble(events).map(describe))
+    }
+
+    static let all: [Golden] = [
+        Golden("http") { try whole(101, [0, 1, 2, 4, 5, 0, 1, 2, 4, 5], flushEvery: 30) },
+        Golden("long-bodies") { try whole(102, [0, 0], flushEvery: 3, bodyBytes: 60_000) },
+        Golden("websocket") { try whole(103, [3, 3]) },
+        Golden("tcp") { try whole(104, [6, 6, 6, 6]) },
+        Golden("tls-failure") { try whole(105, [7]) },
+        Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
+        Golden("open-flows") {
+            var samples = SampleFlows(seed: 107)
+            let events = samples.next() + samples.next(isWhole: false, bodyBytes: 20_000) + samples.next(isWhole: false, kind: 6)
+            return (try archive(events, flushEvery: 5, closes: false), try assemble(events).map(describe))
+        },
+        Golden("concatenated") {
+            let (first, second) = (try whole(108, [0, 6]), try whole(109, [3, 7]))
+            var bytes = first.bytes
+            bytes.writeImmutableBuffer(second.bytes)
+            return (bytes, first.flows + second.flows)
+        },
+        Golden("torn", damage: 1) {
+            var samples = SampleFlows(seed: 110)
+            let events = (0..<3).flatMap { _ in samples.next(kind: 0) }
+            let whole = try archive(events, closes: false)
+            let longer = try archive(events + samples.next(kind: 0), closes: false)
+            var bytes = whole
+            // The beginning of a block that never came to its end.
+            bytes.writeImmutableBuffer(longer.getSlice(at: 32, length: 400)!)
+            return (bytes, try assemble(events).map(describe))
+        },
+        Golden("damaged", damage: 2) {
+            var samples = SampleFlows(seed: 111)
+            let flows = (0..<3).map { _ in samples.next(kind: 5) }
+            let storage = ScriptedStorage()
+            let writer = try ArchiveWriter(storage: storage, now: Timestamp(nanoseconds: 1))
+            var ends: [Int] = []
+            for events in flows {
+                try writer.append(contentsOf: events)
+                try writer.flush()
+                ends.append(storage.bytes.readableBytes)
+            }
+            try writer.close()
+            for offset in 0..<40 { storage.bytes.setInteger(UInt8(0x55), at: ends[0] + 20 + offset) }
+            return (storage.bytes, try assemble(flows[0] + flows[2]).map(describe))
+        },
+    ]
+}
+
+@Suite("Files of earlier versions")
+struct GoldenTests {
+    @Test("A file of version 1 says today what it said then", arguments: Golden.all)
+    func golden(_ golden: Golden) throws {
+        let path = root.appendingPathComponent("Fixtures/archives/v1/\(golden.name).mflow").path
+        let (bytes, flows) = try golden.make()
+        if ProcessInfo.processInfo.environment["MITM_WRITE_FIXTURES"] != nil {
+            try FileManager.default.createDirectory(at: root.appendingPathComponent("Fixtures/archives/v1"), withIntermediateDirectories: true)
+            try Data(bytes.readableBytesView).write(to: URL(fileURLWithPath: path))
+        }
+        let result = try readAll(path: path)
+        let read = result.flows.filter { !$0.contains("a certificate was lost") || golden.damage == 0 }
+        #expect(read == flows)
+        #expect(result.damage.count == golden.damage)
+    }
+
+    @Test("The hex dump of the specification is what the writer writes")
+    func hexDump() throws {
+        let page = try String(contentsOf: root.appendingPathComponent("docs/flow-file-format.md"), encoding: .utf8)
+        var dumped: [UInt8] = []
+        for line in page.split(separator: "\n") where line.wholeMatch(of: /[0-9a-f]{8}  ([0-9a-f]{2} ?)+ .*/) != nil {
+            let columns = line.dropFirst(10).prefix(48)
+            dumped += columns.split(separator: " ").compactMap { UInt8($0, radix: 16) }
+        }
+        let storage = ScriptedStorage()
+        let writer = try ArchiveWriter(storage: storage, now: Timestamp(nanoseconds: 1_700_000_000_000_000_000))
+        let start = Timestamp(nanoseconds: 1_700_000_000_250_000_000)
+        let client = Shared(
+            ClientConnection(
+                id: FlowID(high: 0x018B_CFE5_68FA_7000, low: 0x8000_0000_0000_0001), peer: Endpoint(host: "10.0.0.1", port: 5000),
+                local: Endpoint(host: "10.0.0.2", port: 8080), opened: start, mode: "regular"))
+        let id = FlowID(high: 0x018B_CFE5_68FA_7000, low: 0x8000_0000_0000_0002)
+        let opening = FlowOpening(kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1))
+        let whats: [FlowEvent.What] = [
+            .opened(opening), .piece(FlowPiece(from: .client, content: ByteBuffer(string: "ping"))),
+            .piece(FlowPiece(from: .server, content: ByteBuffer(string: "pong"))), .ended(FlowEnding(state: .complete, closedBy: .client)),
+        ]
+        for (index, what) in whats.enumerated() {
+            try writer.append(FlowEvent(flow: id, at: start.advanced(byNanoseconds: Int64(index) * 1_000_000), what: what))
+        }
+        try writer.close()
+        let written = Array(storage.bytes.readableBytesView)
+        if dumped != written { try Data(written).write(to: URL(fileURLWithPath: "/tmp/mitm-worked-example.mflow")) }
+        #expect(dumped == written)
+    }
+}

@@ -1,0 +1,656 @@
+#!/usr/bin/env python3
+"""Reads flow files by docs/flow-file-format.md alone, with nothing but Python's standard library.
+
+usage: mflow.py FILE...              one JSON object a flow, bodies in base64, as `mitm-dump --format json --raw-body` prints them
+       mflow.py --structure FILE...  the frames of a file
+
+Exit status: 0, or 3 when something was damaged or torn, told on stderr.
+"""
+import base64
+import datetime
+import json
+import struct
+import sys
+
+SEGMENT, BLOCK, INDEX, FOOTER = 0x184D2A50, 0x184D2A51, 0x184D2A52, 0x184D2A53
+SIGNATURE = b"mflow\r\n\x1a"
+MARKER = b"\x8bmfblk\xf3\n"
+PART = 256 * 1024
+KINDS = ["http", "tcp", "tls"]
+STATES = ["complete", "incomplete", "failed"]
+PIECES = ["data", "text", "binary", "ping", "pong", "close"]
+SIDES = ["client", "server"]
+
+
+class Damaged(Exception):
+    pass
+
+
+# -- LZ4 frames --------------------------------------------------------------------------------------------------------------------------
+
+
+def xxh32(data, seed=0):
+    p1, p2, p3, p4, p5 = 2654435761, 2246822519, 3266489917, 668265263, 374761393
+    mask = 0xFFFFFFFF
+
+    def rotate(value, count):
+        return ((value << count) | (value >> (32 - count))) & mask
+
+    length, position = len(data), 0
+    if length >= 16:
+        lanes = [(seed + p1 + p2) & mask, (seed + p2) & mask, seed, (seed - p1) & mask]
+        end = length - 15
+        while position < end:
+            for lane, word in enumerate(struct.unpack_from("<4I", data, position)):
+                lanes[lane] = (rotate((lanes[lane] + word * p2) & mask, 13) * p1) & mask
+            position += 16
+        hashed = (rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) + rotate(lanes[3], 18)) & mask
+    else:
+        hashed = (seed + p5) & mask
+    hashed = (hashed + length) & mask
+    while position + 4 <= length:
+        hashed = (rotate((hashed + struct.unpack_from("<I", data, position)[0] * p3) & mask, 17) * p4) & mask
+        position += 4
+    for byte in data[position:]:
+        hashed = (rotate((hashed + byte * p5) & mask, 11) * p1) & mask
+    hashed = ((hashed ^ (hashed >> 15)) * p2) & mask
+    hashed = ((hashed ^ (hashed >> 13)) * p3) & mask
+    return hashed ^ (hashed >> 16)
+
+
+def lz4_block(data):
+    out, position = bytearray(), 0
+    while position < len(data):
+        token = data[position]
+        position += 1
+        count = token >> 4
+        if count == 15:
+            while True:
+                count += data[position]
+                position += 1
+                if data[position - 1] != 255:
+                    break
+        out += data[position : position + count]
+        position += count
+        if position >= len(data):
+            break
+        distance = data[position] | data[position + 1] << 8
+        position += 2
+        if distance == 0 or distance > len(out):
+            raise Damaged("a match points before the block")
+        count = (token & 15) + 4
+        if count == 19:
+            while True:
+                count += data[position]
+                position += 1
+                if data[position - 1] != 255:
+                    break
+        start = len(out) - distance
+        while count > 0:
+            piece = out[start : start + min(count, distance)]
+            out += piece
+            start += len(piece)
+            count -= len(piece)
+    return bytes(out)
+
+
+def lz4_frame(data, size):
+    """The content of one LZ4 frame that has a content size and a content checksum."""
+    try:
+        magic, flags, _ = struct.unpack_from("<IBB", data, 0)
+        if magic != 0x184D2204 or flags >> 6 != 1:
+            raise Damaged("no LZ4 frame")
+        position = 6 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0)
+        if data[position] != (xxh32(data[4:position]) >> 8) & 0xFF:
+            raise Damaged("the checksum of an LZ4 frame's header is wrong")
+        position += 1
+        out = bytearray()
+        while True:
+            (length,) = struct.unpack_from("<I", data, position)
+            position += 4
+            if length == 0:
+                break
+            stored = data[position : position + (length & 0x7FFFFFFF)]
+            out += stored if length >> 31 else lz4_block(stored)
+            position += (length & 0x7FFFFFFF) + (4 if flags & 16 else 0)
+        if flags & 4 and struct.unpack_from("<I", data, position)[0] != xxh32(bytes(out)):
+            raise Damaged("the checksum of an LZ4 frame's content is wrong")
+    except (IndexError, struct.error) as error:
+        raise Damaged("an LZ4 frame ends too early") from error
+    if len(out) != size:
+        raise Damaged("an LZ4 frame has another size than its block says")
+    return bytes(out)
+
+
+# -- records -----------------------------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.position = data, 0
+
+    def end(self):
+        return self.position >= len(self.data)
+
+    def take(self, count):
+        if self.position + count > len(self.data):
+            raise Damaged("a record ends too early")
+        self.position += count
+        return self.data[self.position - count : self.position]
+
+    def number(self, form):
+        return struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))[0]
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    def zigzag(self):
+        value = self.varint()
+        return value >> 1 ^ -(value & 1)
+
+    def sized(self):
+        return self.take(self.varint())
+
+    def text(self):
+        return self.sized().decode("utf-8", "replace")
+
+    def optional(self):
+        count = self.varint()
+        return None if count == 0 else self.take(count - 1).decode("utf-8", "replace")
+
+
+def identity(reader):
+    high, low = reader.number("Q"), reader.number("Q")
+    text = "%016x%016x" % (high, low)
+    return "-".join([text[:8], text[8:12], text[12:16], text[16:20], text[20:]])
+
+
+def endpoint(reader):
+    return reader.text(), reader.number("H")
+
+
+def address(host, port):
+    return "[%s]:%d" % (host, port) if ":" in host else "%s:%d" % (host, port)
+
+
+def tls(reader):
+    if reader.varint() == 0:
+        return None
+    names = ["version", "cipher", "sni", "alpn", "ja3", "ja4", "verification_error"]
+    found = {name: reader.optional() for name in names}
+    for _ in range(reader.varint()):
+        reader.text()
+    for _ in range(reader.varint()):
+        reader.varint()
+    flags = reader.take(1)[0]
+    started, ended = reader.varint(), reader.varint()
+    out = {name: found[name] for name in names if found[name] is not None}
+    if flags & 1:
+        out["resumed"] = True
+    if flags >> 1:
+        out["verified"] = flags >> 1 == 2
+    if started and ended:
+        out["handshake_ms"] = milliseconds(ended - started)
+    return out
+
+
+def client_connection(data):
+    reader = Reader(data)
+    identity(reader)
+    reader.number("q")
+    host, port = endpoint(reader)
+    endpoint(reader)
+    mode = reader.text()
+    return {"host": host, "address": address(host, port), "mode": mode, "tls": tls(reader)}
+
+
+def server_connection(data):
+    reader = Reader(data)
+    identity(reader)
+    reader.number("q")
+    endpoint(reader)
+    host, port = endpoint(reader)
+    endpoint(reader)
+    reader.varint()
+    return {"address": address(host, port) if host else None, "tls": tls(reader)}
+
+
+class Flow:
+    def __init__(self, name, started):
+        self.id, self.started, self.ended = name, started, None
+        self.kind, self.state, self.stream = "tcp", "incomplete", 0
+        self.scheme, self.host, self.port = "", "", 0
+        self.client = self.server = self.error = self.closed_by = self.passthrough = self.comment = None
+        self.request = self.response = None
+        self.interims, self.pieces, self.tags = [], [], []
+        self.reset = self.torn = False
+        self.next_part = 0
+
+
+def message(version, head, at):
+    return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0}
+
+
+def apply(flow, block, started, items):
+    """Folds the items of one record into its flow."""
+    reader, at, joined = Reader(items), started, None
+    while not reader.end():
+        tag = reader.take(1)[0]
+        at += reader.zigzag()
+        content = Reader(reader.sized())
+        if tag == 1:
+            kind, client, flow.stream, flow.port = content.number("B"), content.number("I"), content.number("I"), content.number("H")
+            flow.kind, flow.client, flow.started = KINDS[kind], block.connection(client, 1), at
+            flow.scheme, flow.host = content.text(), content.text()
+        elif tag == 2:
+            flow.server = block.connection(content.number("I"), 2) or flow.server
+        elif tag == 3:
+            flow.client = block.connection(content.number("I"), 1) or flow.client
+        elif tag in (4, 5, 6):
+            made = message((content.take(1)[0], content.take(1)[0]), content.data[2:], at)
+            if tag == 4:
+                flow.request = made
+            elif tag == 5:
+                flow.interims.append(made)
+            else:
+                flow.response = made
+        elif tag == 7:
+            head = content.take(1)[0]
+            kind, side, offset, size = PIECES[head >> 4], SIDES[head & 1], content.varint(), content.varint()
+            wire = content.varint() if head & 2 else size
+            if kind == "data":
+                half = flow.request if side == "client" else flow.response
+                if half:
+                    half["size"] += size
+                flow.pieces.append((at, kind, side, block.content(offset, size), size))
+            else:
+                data = (joined or b"") + block.content(offset, size)
+                joined = data if head & 4 else None
+                if joined is None:
+                    flow.pieces.append((at, kind, side, data, wire))
+        elif tag == 8:
+            half = flow.request if content.take(1)[0] == 0 else flow.response
+            if half:
+                half["trailers"] = content.data[1:]
+        elif tag == 9:
+            half = flow.request if content.take(1)[0] == 0 else flow.response
+            if half:
+                half["ended"] = at
+        elif tag == 10:
+            flow.state, flow.ended = STATES[content.take(1)[0]], at
+            closed = content.take(1)[0]
+            flow.closed_by = SIDES[closed - 1] if closed else None
+            flow.reset = content.take(1)[0] == 1
+            from_client, from_server = content.varint(), content.varint()
+            if from_client:
+                flow.passthrough = (from_client - 1, from_server)
+            blame = content.take(1)[0]
+            content.zigzag()
+            if blame:
+                flow.error = {"message": content.text()}
+                if blame > 1:
+                    flow.error["side"] = SIDES[blame - 2]
+            flow.comment = content.optional()
+            flow.tags = [content.text() for _ in range(content.varint())]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------------------------
+
+
+class Block:
+    def __init__(self, data, offset, payload):
+        self.offset = offset
+        self.sequence, self.metadata_frame, self.metadata_size, parts, self.flags, self.records, self.flows = struct.unpack_from(
+            "<QIIHHII", payload, 8
+        )
+        self.parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(parts)]
+        self.start = offset + 8 + len(payload)
+        self.content_start = self.start + self.metadata_frame
+        self.end = self.content_start + sum(frame for frame, _ in self.parts)
+        self.data, self.metadata, self.decoded = data, b"", {}
+
+    def decode(self):
+        self.metadata = lz4_frame(self.data[self.start : self.content_start], self.metadata_size)
+
+    def connection(self, reference, kind):
+        start = reference - 1
+        if start < 0 or start + 8 > len(self.metadata):
+            return None
+        length, found = struct.unpack_from("<IB", self.metadata, start)
+        if found != kind:
+            return None
+        data = self.metadata[start + 8 : start + length]
+        return client_connection(data) if kind == 1 else server_connection(data)
+
+    def part(self, index):
+        if index not in self.decoded:
+            start = self.content_start + sum(frame for frame, _ in self.parts[:index])
+            frame, size = self.parts[index]
+            self.decoded = {index: lz4_frame(self.data[start : start + frame], size)}
+        return self.decoded[index]
+
+    def content(self, offset, size):
+        out = b""
+        while len(out) < size:
+            index, inside = divmod(offset + len(out), PART)
+            if index >= len(self.parts):
+                raise Damaged("a piece lies outside of its block's content")
+            taken = self.part(index)[inside : inside + size - len(out)]
+            if not taken:
+                raise Damaged("a piece lies outside of its block's content")
+            out += taken
+        return out
+
+
+class File:
+    def __init__(self, data, path):
+        self.data, self.path, self.damaged = data, path, False
+
+    def complain(self, text):
+        self.damaged = True
+        print("mflow.py: %s: %s" % (self.path, text), file=sys.stderr)
+
+    def frames(self):
+        """(kind, offset, block or length); bytes that are no frame are passed over and told."""
+        data, position, bad = self.data, 0, None
+        while position + 8 <= len(data):
+            magic, size = struct.unpack_from("<II", data, position)
+            payload, frame = data[position + 8 : position + 8 + size], None
+            whole = position + 8 + size <= len(data)
+            if magic == SEGMENT and whole and payload[:8] == SIGNATURE and checked(payload):
+                frame = ("segment", position, 8 + size)
+            elif magic == BLOCK and whole and payload[:8] == MARKER and checked(payload):
+                block = Block(data, position, payload)
+                if block.end > len(data):
+                    break
+                frame = ("block", position, block)
+            elif 0x184D2A52 <= magic <= 0x184D2A5F and bad is None:
+                if not whole:
+                    break
+                frame = ({INDEX: "index", FOOTER: "footer"}.get(magic, "other"), position, 8 + size)
+            elif magic in (SEGMENT, BLOCK) and not whole and bad is None:
+                break
+            if frame is None:
+                bad = position if bad is None else bad
+                found = [at for at in (data.find(MARKER, position + 9), data.find(SIGNATURE, position + 9)) if at >= 0]
+                position = min(found) - 8 if found else len(data)
+                continue
+            if bad is not None:
+                self.complain("damaged at offset %d: %d bytes were passed over" % (bad, position - bad))
+                bad = None
+            yield frame
+            position = frame[2].end if frame[0] == "block" else position + frame[2]
+        if bad is not None:
+            self.complain("damaged at offset %d" % bad)
+        elif position < len(data):
+            self.complain("the file ends in the middle of a block at offset %d" % position)
+
+    def flows(self):
+        expected, open_flows = 0, {}
+        for kind, offset, block in self.frames():
+            if kind == "segment":
+                expected = 0
+            if kind != "block":
+                continue
+            if block.sequence > expected:
+                self.complain("%d blocks are missing before offset %d" % (block.sequence - expected, offset))
+            expected = block.sequence + 1
+            try:
+                block.decode()
+                yield from self.records(block, open_flows)
+            except Damaged as error:
+                self.complain("the block at offset %d: %s" % (offset, error))
+        yield from sorted(open_flows.values(), key=lambda flow: (flow.started, flow.id))
+
+    def records(self, block, open_flows):
+        position = 0
+        while position + 8 <= len(block.metadata):
+            length, kind, flags = struct.unpack_from("<IBB", block.metadata, position)
+            if length < 8 or position + length > len(block.metadata):
+                raise Damaged("a record has a wrong length")
+            record = block.metadata[position : position + length]
+            position += length
+            name = identity(Reader(record[8:24])) if kind in (4, 5) else None
+            if kind == 5:
+                open_flows.pop(name, None)
+            if kind != 4:
+                continue
+            (started,) = struct.unpack_from("<q", record, 24)
+            (part,) = struct.unpack_from("<H", record, 46)
+            flow = open_flows.pop(name, None) or Flow(name, started)
+            flow.torn = flow.torn or part != flow.next_part
+            flow.next_part = (part + 1) & 0xFFFF
+            apply(flow, block, started, record[152:])
+            if not flags & 2:
+                open_flows[name] = flow
+            else:
+                yield flow
+
+
+def checked(payload):
+    return len(payload) > 4 and struct.unpack_from("<I", payload, len(payload) - 4)[0] == xxh32(payload[:-4])
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------------------------
+
+
+def milliseconds(nanoseconds):
+    return nanoseconds / 1e6
+
+
+def rfc3339(nanoseconds):
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + "%09dZ" % rest
+
+
+def text(data):
+    return data.decode("utf-8", "replace")
+
+
+def fields(data):
+    """Field lines as [name, value] pairs; a folded line belongs to the value before it."""
+    pairs = []
+    for line in data.split(b"\n"):
+        whole, line = line, line[:-1] if line.endswith(b"\r") else line
+        if not line:
+            break
+        if line[:1] in b" \t":
+            if pairs:
+                pairs[-1][1] += b"\r\n" + whole.rstrip(b" \t\r\n") if whole.endswith(b"\r") else b"\n" + whole.rstrip(b" \t")
+            continue
+        name, _, value = line[:1] + line[1:].partition(b":")[0], None, line[1:].partition(b":")[2]
+        pairs.append([name, value.strip(b" \t\r\n")])
+    return [[text(name), text(value)] for name, value in pairs]
+
+
+def head_parts(half):
+    """The words of the start-line, and the field lines; for HTTP/2 the pseudo-fields by name."""
+    head = half["head"]
+    if half["version"][0] >= 2:
+        pairs = fields(head)
+        pseudo = {name: value for name, value in pairs if name.startswith(":")}
+        return pseudo, [pair for pair in pairs if not pair[0].startswith(":")]
+    line, _, rest = head.lstrip(b"\r\n").partition(b"\n")
+    return line.rstrip(b"\r"), fields(rest)
+
+
+def version_name(version):
+    return "HTTP/%d" % version[0] if version[0] >= 2 else "HTTP/%d.%d" % version
+
+
+def body(flow, side, half):
+    stored = b"".join(data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side)
+    return {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+
+
+def host_name(value):
+    if value.startswith("["):
+        return value[1:].partition("]")[0]
+    return value.partition(":")[0]
+
+
+def display_url(flow, method, target, authority, host):
+    if not target.startswith("/") and not target.startswith("*") or method == "CONNECT":
+        return target
+    name = host_name(authority) if authority is not None else host_name(host) if host else flow.host
+    default = 443 if flow.scheme.lower() == "https" else 80
+    port = "" if flow.port in (default, 0) else ":%d" % flow.port
+    return "%s://%s%s%s" % (flow.scheme, "[%s]" % name if ":" in name else name, port, target)
+
+
+def request_json(flow):
+    half = flow.request
+    start, pairs = head_parts(half)
+    if isinstance(start, dict):
+        method, target, authority = start.get(":method", ""), start.get(":path", ""), start.get(":authority")
+        version = half["version"]
+    else:
+        words = [word for word in text(start).split(" ") if word]
+        method, target, authority, version = (words + [""])[0], (words + ["", ""])[1], None, half["version"]
+    host = next((value for name, value in pairs if name.lower() == "host"), None)
+    out = {"method": method, "scheme": flow.scheme}
+    if authority is not None or host is not None:
+        out["authority"] = authority if authority is not None else host
+    path = target
+    if target[:1] not in ("/", "*", "") and method != "CONNECT":
+        parts = target.split("/", 3)
+        path = "/" + parts[3] if len(parts) > 3 else "/"
+    out.update(path=path, url=display_url(flow, method, target, authority, host), version=version_name(version), stream_id=flow.stream)
+    out["headers"] = pairs
+    if half["trailers"] is not None:
+        out["trailers"] = fields(half["trailers"])
+    if (half["size"] > 0 or half["ended"] is None) and response_status(flow) != 101:
+        out["body"] = body(flow, "client", half)
+    out["started"] = rfc3339(half["started"])
+    if half["ended"] is not None:
+        out["ended"] = rfc3339(half["ended"])
+    return out
+
+
+def response_status(flow):
+    return status_line(flow.response)[0] if flow.response else None
+
+
+def status_line(half):
+    start, pairs = head_parts(half)
+    if isinstance(start, dict):
+        return int(start.get(":status", "0")), "", pairs
+    words = text(start).split(" ", 2)
+    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    return status, words[2] if len(words) > 2 else "", pairs
+
+
+def response_json(flow):
+    half = flow.response
+    status, reason, pairs = status_line(half)
+    out = {"status": status, "reason": reason, "version": version_name(half["version"]), "headers": pairs}
+    if half["trailers"] is not None:
+        out["trailers"] = fields(half["trailers"])
+    if (half["size"] > 0 or half["ended"] is None) and status != 101:
+        out["body"] = body(flow, "server", half)
+    out["started"] = rfc3339(half["started"])
+    if half["ended"] is not None:
+        out["ended"] = rfc3339(half["ended"])
+    if flow.request:
+        ended = flow.request["ended"]
+        since = min(ended, half["started"]) if ended is not None else flow.request["started"]
+        out["ttfb_ms"] = milliseconds(half["started"] - since)
+    return out
+
+
+def websocket_json(flow):
+    messages, close = [], None
+    for at, kind, side, data, wire in flow.pieces:
+        if kind == "data":
+            continue
+        one = {"at": rfc3339(at), "from": side, "opcode": kind, "size": len(data)}
+        if wire != len(data):
+            one["compressed_size"] = wire
+        one["base64"] = base64.b64encode(data).decode()
+        messages.append(one)
+        if kind == "close" and close is None and len(data) >= 2:
+            close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": side}
+    out = {"messages": messages}
+    if close:
+        out["close"] = close
+    return out
+
+
+def tcp_json(flow):
+    out = {
+        "messages": [
+            {"at": rfc3339(at), "from": side, "size": len(data), "base64": base64.b64encode(data).decode()} for at, _, side, data, _ in flow.pieces
+        ]
+    }
+    if flow.closed_by:
+        out.update(closed_by=flow.closed_by, how="reset" if flow.reset else "fin")
+    return out
+
+
+def flow_json(flow):
+    out = {"id": flow.id, "kind": flow.kind, "state": flow.state, "started": rfc3339(flow.started)}
+    error = flow.error
+    if flow.torn:
+        out["state"], error = "incomplete", {"message": "a part of this flow's recording was lost"}
+    if flow.ended is not None:
+        out.update(ended=rfc3339(flow.ended), duration_ms=milliseconds(flow.ended - flow.started))
+    if error:
+        out["error"] = error
+    if flow.client and flow.client["host"]:
+        out["mode"] = flow.client["mode"]
+        out["client"] = {"address": flow.client["address"]}
+        if flow.client["tls"]:
+            out["client"]["tls"] = flow.client["tls"]
+    out["server"] = {"host": flow.host, "port": flow.port}
+    if flow.server and flow.server["address"]:
+        out["server"]["address"] = flow.server["address"]
+    if flow.server and flow.server["tls"]:
+        out["server"]["tls"] = flow.server["tls"]
+    if flow.request:
+        out["request"] = request_json(flow)
+    if flow.interims:
+        out["informational"] = [
+            {"at": rfc3339(half["started"]), "status": status_line(half)[0], "headers": status_line(half)[2]} for half in flow.interims
+        ]
+    if flow.response:
+        out["response"] = response_json(flow)
+    is_websocket = any(kind != "data" for _, kind, _, _, _ in flow.pieces)
+    if is_websocket:
+        out["websocket"] = websocket_json(flow)
+    if flow.kind == "tcp" or (response_status(flow) == 101 and not is_websocket):
+        out["tcp"] = tcp_json(flow)
+    if flow.passthrough:
+        out["passthrough"] = {"bytes_from_client": flow.passthrough[0], "bytes_from_server": flow.passthrough[1]}
+    if flow.tags:
+        out["tags"] = flow.tags
+    if flow.comment is not None:
+        out["comment"] = flow.comment
+    return out
+
+
+def main(arguments):
+    structure = "--structure" in arguments
+    damaged = False
+    for path in (argument for argument in arguments if argument != "--structure"):
+        with open(path, "rb") as source:
+            file = File(source.read(), path)
+        if structure:
+            for kind, offset, rest in file.frames():
+                detail = "%d records, %d flows, %d content parts" % (rest.records, rest.flows, len(rest.parts)) if kind == "block" else "%d bytes" % rest
+                print(offset, kind, detail)
+        else:
+            for flow in file.flows():
+                print(json.dumps(flow_json(flow), ensure_ascii=False))
+        damaged = damaged or file.damaged
+    return 3 if damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
