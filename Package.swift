@@ -87,6 +87,11 @@ let package = Package(
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),
         tests("EndToEndTests", []),
+        tests("HTTPSemanticsTests", ["HTTPSemantics"]),
+        tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
+        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
+        tests("ToolSupportTests", ["ToolSupport"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]
 )

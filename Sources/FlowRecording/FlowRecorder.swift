@@ -30,7 +30,7 @@ package final class FlowRecorder: Sendable {
     /// How long events gather before they are written, when there are few.
     private static let gathering = 0.01
 
-    package let queue = EventQueue()
+    package let queue: EventQueue
     private let options: RecordingOptions
     private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
@@ -41,9 +41,12 @@ package final class FlowRecorder: Sendable {
     }
 
     /// Starts recording.
-    /// - Parameter files: where to; nil counts and says lines only.
-    package init(files: consuming RecordingFiles?, options: RecordingOptions) {
+    /// - Parameters:
+    ///   - files: where to; nil counts and says lines only.
+    ///   - queue: where events come from.
+    package init(files: consuming RecordingFiles?, options: RecordingOptions, queue: EventQueue = EventQueue()) {
         self.options = options
+        self.queue = queue
         state = Mutex(State())
         let worker = Worker(files: files, options: options)
         // The worker moves to its thread and is never touched from here again.

@@ -9,7 +9,8 @@ import NIOCore
 import TestSupport
 import Testing
 
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
 /// One file: its name, its bytes, and the flows that a reader finds in it.
 struct Golden: CustomTestStringConvertible, Sendable {
@@ -24,7 +25,9 @@ struct Golden: CustomTestStringConvertible, Sendable {
         self.make = make
     }
 
-    private static func whole(_ seed: UInt64, _ kinds: [Int], flushEvery: Int = 8, bodyBytes: Int? = nil) throws -> (bytes: ByteBuffer, flows: [String]) {
+    private static func whole(_ seed: UInt64, _ kinds: [Int], flushEvery: Int = 8, bodyBytes: Int? = nil) throws -> (
+        bytes: ByteBuffer, flows: [String]
+    ) {
         var samples = SampleFlows(seed: seed)
         let events = kinds.flatMap { samples.next(bodyBytes: bodyBytes, kind: $0) }
         return (try archive(events, flushEvery: flushEvery), try assemble(events).map(describe))
@@ -83,7 +86,8 @@ struct GoldenTests {
         let path = root.appendingPathComponent("Fixtures/archives/v1/\(golden.name).mflow").path
         let (bytes, flows) = try golden.make()
         if ProcessInfo.processInfo.environment["MITM_WRITE_FIXTURES"] != nil {
-            try FileManager.default.createDirectory(at: root.appendingPathComponent("Fixtures/archives/v1"), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: root.appendingPathComponent("Fixtures/archives/v1"), withIntermediateDirectories: true)
             try Data(bytes.readableBytesView).write(to: URL(fileURLWithPath: path))
         }
         let result = try readAll(path: path)
@@ -105,20 +109,22 @@ struct GoldenTests {
         let start = Timestamp(nanoseconds: 1_700_000_000_250_000_000)
         let client = Shared(
             ClientConnection(
-                id: FlowID(high: 0x018B_CFE5_68FA_7000, low: 0x8000_0000_0000_0001), peer: Endpoint(host: "10.0.0.1", port: 5000),
-                local: Endpoint(host: "10.0.0.2", port: 8080), opened: start, mode: "regular"))
+                id: FlowID(high: 0x018B_CFE5_68FA_7000, low: 0x8000_0000_0000_0001),
+                peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "10.0.0.2", port: 8080), opened: start,
+                mode: "regular"))
         let id = FlowID(high: 0x018B_CFE5_68FA_7000, low: 0x8000_0000_0000_0002)
-        let opening = FlowOpening(kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1))
+        let opening = FlowOpening(
+            kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1))
         let whats: [FlowEvent.What] = [
             .opened(opening), .piece(FlowPiece(from: .client, content: ByteBuffer(string: "ping"))),
-            .piece(FlowPiece(from: .server, content: ByteBuffer(string: "pong"))), .ended(FlowEnding(state: .complete, closedBy: .client)),
+            .piece(FlowPiece(from: .server, content: ByteBuffer(string: "pong"))),
+            .ended(FlowEnding(state: .complete, closedBy: .client)),
         ]
         for (index, what) in whats.enumerated() {
             try writer.append(FlowEvent(flow: id, at: start.advanced(byNanoseconds: Int64(index) * 1_000_000), what: what))
         }
         try writer.close()
         let written = Array(storage.bytes.readableBytesView)
-        if dumped != written { try Data(written).write(to: URL(fileURLWithPath: "/tmp/mitm-worked-example.mflow")) }
         #expect(dumped == written)
     }
 }

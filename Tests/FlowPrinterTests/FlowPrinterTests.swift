@@ -1,0 +1,187 @@
+import FlowModel
+import FlowPrinter
+import Foundation
+import HTTPSemantics
+import NIOCore
+import Testing
+
+private let start = Timestamp(nanoseconds: 1_700_000_000_123_456_789)
+
+private func flow(_ kind: FlowKind = .http, _ events: [(Int64, FlowEvent.What)]) -> Flow {
+    let client = ClientConnection(
+        id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "10.0.0.2", port: 8080),
+        opened: start,
+        mode: "regular")
+    let target = FlowTarget(scheme: kind == .http ? "https" : kind.description, host: "a.example", port: 443)
+    var assembler = FlowAssembler(
+        id: FlowID(high: 0x018B_CFE5_687B_7001, low: 0x8000_0000_0000_0001), at: start,
+        opening: FlowOpening(kind: kind, client: Shared(client), target: target, stream: StreamID(3)), keepsPieces: true)
+    for (milliseconds, what) in events { assembler.receive(what, at: start.advanced(byNanoseconds: milliseconds * 1_000_000)) }
+    return assembler.flow
+}
+
+private func request(_ text: String) -> FlowEvent.What {
+    .request(RequestHead(parsing: ByteBuffer(string: text), version: .http1_1))
+}
+private func response(_ text: String) -> FlowEvent.What {
+    .response(ResponseHead(parsing: ByteBuffer(string: text), version: .http1_1))
+}
+private func piece(_ text: String, from side: Side) -> FlowEvent.What {
+    .piece(FlowPiece(from: side, content: ByteBuffer(string: text)))
+}
+
+private let exchange = flow(
+    .http,
+    [
+        (0, request("POST /a?b=1 HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n")),
+        (1, piece("k=v+w&x=%41", from: .client)), (1, .finished(.client)),
+        (5, response("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")),
+        (6, piece("{\"a\":[1,{}],\"b\":\"\\u001b\"}", from: .server)),
+        (7, .finished(.server)), (7, .ended(FlowEnding(state: .complete))),
+    ])
+
+private func text(_ flow: Flow, detail: Int) throws -> String {
+    var out = ByteBuffer()
+    try FlowTextPrinter(detail: detail, isColoured: false).print(flow, into: &out)
+    return String(buffer: out)
+}
+
+private func json(_ flow: Flow, rawBody: Bool = false) throws -> String {
+    var out = ByteBuffer()
+    try FlowJSONPrinter(rawBody: rawBody).print(flow, into: &out)
+    return String(buffer: out)
+}
+
+@Suite("A flow as text")
+struct TextTests {
+    @Test(
+        "Every kind and state is a line",
+        arguments: [
+            (exchange, "10.0.0.1:5000: POST https://a.example/a?b=1 << 200 OK 25 B 7.0 ms\n"),
+            (
+                flow(.http, [(0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"))]),
+                "10.0.0.1:5000: GET https://a.example/ << still open when the recording stopped\n"
+            ),
+            (
+                flow(
+                    .http,
+                    [
+                        (0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")),
+                        (1, .ended(FlowEnding(state: .failed, error: FlowError(side: .server, message: "refused", at: start)))),
+                    ]),
+                "10.0.0.1:5000: GET https://a.example/ << error: refused\n"
+            ),
+            (
+                flow(
+                    .tls, [(1, .ended(FlowEnding(state: .failed, error: FlowError(side: .client, message: "no trust", at: start))))]
+                ),
+                "10.0.0.1:5000: TLS a.example:443 << no trust\n"
+            ),
+            (
+                flow(
+                    .tcp,
+                    [
+                        (1, piece("ab", from: .client)), (2, piece("cde", from: .server)),
+                        (3, .ended(FlowEnding(state: .complete, closedBy: .client))),
+                    ]),
+                "10.0.0.1:5000: TCP a.example:443 >> 2 B << 3 B, closed by the client 3.0 ms\n"
+            ),
+            (
+                flow(
+                    .tcp,
+                    [
+                        (
+                            3,
+                            .ended(
+                                {
+                                    var ending = FlowEnding(state: .complete);
+                                    ending.passthrough = PassthroughSizes(fromClient: 5, fromServer: 2048); return ending
+                                }())
+                        )
+                    ]),
+                "10.0.0.1:5000: TCP a.example:443 passed through >> 5 B << 2.0 KiB 3.0 ms\n"
+            ),
+        ])
+    func line(flow: Flow, expected: String) throws {
+        #expect(try text(flow, detail: 1) == expected)
+    }
+
+    @Test("At detail 3 heads and content are laid out, and what would steer a terminal is shown instead")
+    func content() throws {
+        let printed = try text(exchange, detail: 3)
+        #expect(printed.contains("    POST /a?b=1 HTTP/1.1\n    Host: a.example\n"))
+        #expect(printed.contains("    k: v w\n    x: A\n"))
+        #expect(printed.contains("    {\n      \"a\": [\n        1,\n        {}\n      ],\n      \"b\": \"\\u001b\"\n    }\n"))
+        let hostile = flow(.http, [(0, request("GET /\u{1b}[2J HTTP/1.1\r\nHost: a.example\r\nX: \u{9b}31m\u{202e}\r\n\r\n"))])
+        let safe = try text(hostile, detail: 3)
+        #expect(safe.contains("/\\x1b[2J"))
+        #expect(safe.contains("X: \\x9b31m\\u{202e}"))
+        #expect(!safe.unicodeScalars.contains { $0.value == 0x1B || $0.value == 0x9B || $0.value == 0x202E })
+    }
+
+    @Test("Long content is cut at detail 3 and whole at detail 4; binary content is dumped")
+    func cut() throws {
+        let long = flow(
+            .http,
+            [
+                (0, request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), (1, response("HTTP/1.1 200 OK\r\n\r\n")),
+                (1, piece(String(repeating: "line\n", count: 600), from: .server)), (2, .finished(.server)),
+            ])
+        #expect(try text(long, detail: 3).contains("(cut: 88 more lines, --detail 4 shows them)"))
+        #expect(try text(long, detail: 4).components(separatedBy: "    line\n").count == 601)
+        let binary = flow(
+            .http,
+            [
+                (0, request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), (1, response("HTTP/1.1 200 OK\r\n\r\n")),
+                (1, piece("\u{0}\u{1}AB", from: .server)),
+            ])
+        #expect(try text(binary, detail: 3).contains("00000000  00 01 41 42"))
+    }
+}
+
+@Suite("A flow as JSON")
+struct JSONTests {
+    @Test("The line is the schema's, field for field")
+    func schema() throws {
+        let expected =
+            #"{"id":"018bcfe5-687b-7001-8000-000000000001","kind":"http","state":"complete","started":"2023-11-14T22:13:20.123456789Z","ended":"2023-11-14T22:13:20.130456789Z","duration_ms":7,"mode":"regular","client":{"address":"10.0.0.1:5000"},"server":{"host":"a.example","port":443},"request":{"method":"POST","scheme":"https","authority":"a.example","path":"/a?b=1","url":"https://a.example/a?b=1","version":"HTTP/1.1","stream_id":3,"headers":[["Host","a.example"],["Content-Type","application/x-www-form-urlencoded"]],"body":{"size":11,"stored":11,"complete":true,"text":"k=v+w&x=%41"},"started":"2023-11-14T22:13:20.123456789Z","ended":"2023-11-14T22:13:20.124456789Z"},"response":{"status":200,"reason":"OK","version":"HTTP/1.1","headers":[["Content-Type","application/json"]],"body":{"size":25,"stored":25,"complete":true,"text":"{\"a\":[1,{}],\"b\":\"\\u001b\"}"},"started":"2023-11-14T22:13:20.128456789Z","ended":"2023-11-14T22:13:20.130456789Z","ttfb_ms":4}}"#
+            + "\n"
+        #expect(try json(exchange) == expected)
+    }
+
+    @Test("Bytes that are no text are base64, control characters are escaped, and a parser reads the line")
+    func escapes() throws {
+        let bytes = flow(
+            .http,
+            [
+                (0, request("GET /\"\\\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n")), (1, response("HTTP/1.1 200 OK\r\n\r\n")),
+                (1, .piece(FlowPiece(from: .server, content: ByteBuffer(bytes: [0xFF, 0x00, 0x10])))),
+            ])
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(try json(bytes).utf8)) as? [String: Any])
+        let request = try #require(object["request"] as? [String: Any])
+        #expect(request["path"] as? String == "/\"\\\u{7f}")
+        let body = try #require((object["response"] as? [String: Any])?["body"] as? [String: Any])
+        #expect(body["base64"] as? String == "/wAQ")
+        #expect(body["complete"] as? Bool == false)
+        let raw = try #require(
+            try JSONSerialization.jsonObject(with: Data(try json(exchange, rawBody: true).utf8)) as? [String: Any])
+        #expect(((raw["request"] as? [String: Any])?["body"] as? [String: Any])?["base64"] as? String == "az12K3cmeD0lNDE=")
+    }
+
+    @Test("WebSocket messages and their close are told")
+    func webSocket() throws {
+        let conversation = flow(
+            .http,
+            [
+                (0, request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), (1, response("HTTP/1.1 101 Switching Protocols\r\n\r\n")),
+                (2, .piece(FlowPiece(kind: .text, from: .client, content: ByteBuffer(string: "hi"), wireSize: 4))),
+                (3, .piece(FlowPiece(kind: .close, from: .server, content: ByteBuffer(bytes: [0x03, 0xE8] + Array("bye".utf8))))),
+            ])
+        let line = try json(conversation)
+        #expect(
+            line.contains(
+                #""websocket":{"messages":[{"at":"2023-11-14T22:13:20.125456789Z","from":"client","opcode":"text","size":2,"compressed_size":4,"text":"hi"}"#
+            ))
+        #expect(line.contains(#""close":{"code":1000,"reason":"bye","by":"server"}"#))
+    }
+}

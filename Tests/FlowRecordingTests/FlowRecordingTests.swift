@@ -1,0 +1,111 @@
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowRecording
+import Foundation
+import HTTPSemantics
+import NIOCore
+import Synchronization
+import TestSupport
+import Testing
+
+private let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
+
+/// The events of one exchange.
+private func exchange(_ number: UInt64, method: String = "GET", status: Int = 200, bodies: [Int] = [10], at: Timestamp = start)
+    -> [FlowEvent]
+{
+    let id = FlowID(time: at, sequence: 0, random: number)
+    let request = ByteBuffer(string: "\(method) /\(number) HTTP/1.1\r\nHost: a\r\n\r\n")
+    let response = ByteBuffer(string: "HTTP/1.1 \(status) OK\r\n\r\n")
+    let opening = FlowOpening(
+        kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a", port: 80), stream: StreamID(1))
+    let whats: [FlowEvent.What] =
+        [
+            .opened(opening), .request(RequestHead(parsing: request, version: .http1_1)), .finished(.client),
+            .response(ResponseHead(parsing: response, version: .http1_1)),
+        ]
+        + bodies.map { .piece(FlowPiece(from: .server, content: ByteBuffer(repeating: 0x61, count: $0))) } + [
+            .finished(.server), .ended(FlowEnding(state: .complete)),
+        ]
+    return whats.enumerated().map { FlowEvent(flow: id, at: at.advanced(byNanoseconds: Int64($0.offset)), what: $0.element) }
+}
+
+private func recorded(_ path: String) throws -> [String] {
+    let reader = try ArchiveReader(path: path)
+    var targets: [String] = []
+    while let item = try reader.next() {
+        if case .flow(let flow) = item { targets.append(String(buffer: flow.request?.head.target ?? ByteBuffer())) }
+    }
+    return try targets + reader.finish().map { _ in "left over" }
+}
+
+@Suite("A recording")
+struct FlowRecordingTests {
+    private func record(_ pattern: String, filter: String? = nil, _ batches: [[FlowEvent]]) throws -> (
+        totals: RecordingTotals, lines: [String]
+    ) {
+        let lines = Mutex<[String]>([])
+        var options = RecordingOptions(notice: { _ in }, now: { start })
+        options.filter = try filter.map { try FlowFilter($0) }
+        options.flowLine = { line in lines.withLock { $0.append(line) } }
+        let files = try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { _ in }), now: start)
+        let recorder = FlowRecorder(files: files, options: options)
+        for batch in batches { recorder.queue.submit(batch) }
+        recorder.finish()
+        return (recorder.totals, lines.withLock { $0 })
+    }
+
+    @Test("What is handed over is in the file, counted, and told")
+    func records() throws {
+        try withTemporaryDirectory { directory in
+            let result = try record(directory + "/a.mflow", (1...100).map { exchange(UInt64($0)) })
+            #expect(try recorded(directory + "/a.mflow") == (1...100).map { "/\($0)" })
+            #expect(result.totals.summary == "100 flows (100 complete), 0 B from clients, 1000 B from servers")
+            #expect(result.lines.count == 100)
+        }
+    }
+
+    @Test(
+        "A filter limits what is recorded, whenever its answer is certain",
+        arguments: [
+            ("~m POST", ["/2", "/4"]), ("~c 404", ["/3"]), ("~b aaaa", ["/1", "/2", "/3", "/4"]),
+            ("!~m GET & ~c 200", ["/2", "/4"]), ("~b zzz", []),
+        ])
+    func filtered(expression: String, expected: [String]) throws {
+        try withTemporaryDirectory { directory in
+            let flows = [
+                exchange(1), exchange(2, method: "POST"), exchange(3, status: 404),
+                exchange(4, method: "POST", bodies: [600_000, 600_000, 600_000]),
+            ]
+            _ = try record(directory + "/a.mflow", filter: expression, flows)
+            #expect(try recorded(directory + "/a.mflow") == expected)
+        }
+    }
+
+    @Test("A name with a time begins a new file when the time comes; a flow stays in the file in which it began")
+    func rotation() throws {
+        try withTemporaryDirectory { directory in
+            let later = start.advanced(byNanoseconds: 3_600_000_000_000)
+            let long = exchange(1)
+            _ = try record(
+                directory + "/%s.mflow",
+                [Array(long.prefix(4)), exchange(2), exchange(3, at: later), Array(long.dropFirst(4)), exchange(4, at: later)])
+            #expect(try recorded(directory + "/1700000000.mflow") == ["/2", "/1"])
+            #expect(try recorded(directory + "/1700003600.mflow") == ["/3", "/4"])
+        }
+    }
+
+    @Test("A full queue says so, and calls back when it has drained")
+    func backPressure() async throws {
+        let queue = EventQueue()
+        queue.submit(exchange(1, bodies: [9 << 20]))
+        #expect(queue.isFull)
+        await withCheckedContinuation { continuation in
+            queue.whenDrained { continuation.resume() }
+            let recorder = FlowRecorder(files: nil, options: RecordingOptions(notice: { _ in }, now: { start }), queue: queue)
+            recorder.finish()
+        }
+        #expect(!queue.isFull)
+    }
+}
