@@ -1,12 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors.
+// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors. Release builds see through module
+// borders and leave out the run-time check for overlapping access, which debug builds, and so the tests, make: it costs each access to
+// a property of a class a look into a thread's own table.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
+    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")

@@ -496,10 +496,16 @@ def host_name(value):
     return value.partition(":")[0]
 
 
+def is_address(host):
+    return ":" in host or all(character in "0123456789." for character in host)
+
+
 def display_url(flow, method, target, authority, host):
     if not target.startswith("/") and not target.startswith("*") or method == "CONNECT":
         return target
-    name = host_name(authority) if authority is not None else host_name(host) if host else flow.host
+    name, named = flow.host, host_name(authority if authority is not None else host or "")
+    if (not name or is_address(name)) and named and not is_address(named):
+        name = named
     default = 443 if flow.scheme.lower() == "https" else 80
     port = "" if flow.port in (default, 0) else ":%d" % flow.port
     return "%s://%s%s%s" % (flow.scheme, "[%s]" % name if ":" in name else name, port, target)

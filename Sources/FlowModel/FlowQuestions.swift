@@ -56,11 +56,17 @@ extension Flow: FlowQuestions {
 }
 
 extension FlowQuestions {
-    /// The host that people would name: that of the Host field or `:authority` when there is one (RFC 9110 §7.2), otherwise the target's. Without port.
+    /// The host that people would name: the target's; where that is an address, the name in the Host field or `:authority` when there is one. Without port.
     package var displayHost: ByteBuffer {
-        if let authority = requestAuthority { return authority.hostWithoutPort }
-        guard let host = requestFields?.first("host"), host.readableBytes > 0 else { return targetHost }
-        return host.hostWithoutPort
+        // Where an address was asked for, what the client calls the server says more.
+        let target = targetHost
+        guard target.readableBytes == 0 || target.isAddress else { return target }
+        guard let host = (requestAuthority ?? requestFields?.first("host"))?.hostWithoutPort, host.readableBytes > 0,
+            !host.isAddress
+        else {
+            return target
+        }
+        return host
     }
 
     /// The URL of the request with the host that people would name, for a target in origin form `scheme://host[:port]/path`; the
@@ -81,6 +87,11 @@ extension FlowQuestions {
 }
 
 extension ByteBuffer {
+    /// An IP address rather than a name: it holds a colon, or nothing but digits and dots.
+    var isAddress: Bool {
+        readableBytesView.contains(0x3A) || readableBytesView.allSatisfy { $0 == 0x2E || $0 &- 0x30 < 10 }
+    }
+
     /// The host of `host[:port]`, an IPv6 address without its brackets.
     package var hostWithoutPort: ByteBuffer {
         let bytes = readableBytesUInt8Span

@@ -32,6 +32,8 @@ struct FlowModelTests {
             ("CONNECT c.example:443 HTTP/1.1\r\nHost: c.example:443\r\n\r\n", "http", "c.example", 443, "c.example:443"),
             ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "http", "::1", 8080, "http://[::1]:8080/"),
             ("GET / HTTP/1.0\r\n\r\n", "http", "10.0.0.1", 80, "http://10.0.0.1/"),
+            ("GET / HTTP/1.1\r\nHost: name.example\r\n\r\n", "https", "10.0.0.1", 443, "https://name.example/"),
+            ("GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", "https", "target.example", 443, "https://target.example/"),
         ])
     func url(request: String, scheme: String, host: String, port: UInt16, url: String) {
         var assembler = FlowAssembler(
