@@ -51,6 +51,7 @@ package final class ArchiveWriter {
     /// When the oldest thing was said that is not in the file.
     private var oldest: Timestamp?
     private var spare: [FlowPart] = []
+    private var last: (flow: FlowID, part: FlowPart)?
 
     /// Begins a segment: appends its header.
     /// - Parameter storage: stands at the end of what it holds.
@@ -76,24 +77,25 @@ package final class ArchiveWriter {
     /// Takes one event. A full block is written.
     package func append(_ event: FlowEvent) throws(ArchiveError) {
         if oldest == nil { oldest = event.at }
-        var part: FlowPart
-        if let index = open.index(forKey: event.flow) {
-            // Taken out of the dictionary's hands while it changes, so that it is not copied.
-            part = open.values[index]
-            open.values[index] = FlowPart(at: event.at)
-            try take(event, &part)
-            if case .ended = event.what {
-                close(event.flow, part)
-            } else {
-                open[event.flow] = part
-            }
+        let part = part(of: event)
+        try take(event, part)
+        if case .ended = event.what { close(event.flow, part) }
+        if metadata.readableBytes + Int(contentOffset) >= options.blockTarget { try writeBlock() }
+    }
+
+    /// Events of one flow often follow each other, so the last one's part is at hand.
+    private func part(of event: FlowEvent) -> FlowPart {
+        if let last, last.flow == event.flow { return last.part }
+        let part: FlowPart
+        if let known = open[event.flow] {
+            part = known
         } else {
             part = spare.popLast() ?? FlowPart(at: event.at)
             part.restart(at: event.at)
-            try take(event, &part)
-            if case .ended = event.what { close(event.flow, part) } else { open[event.flow] = part }
+            open[event.flow] = part
         }
-        if metadata.readableBytes + Int(contentOffset) >= options.blockTarget { try writeBlock() }
+        last = (event.flow, part)
+        return part
     }
 
     package func append(contentsOf events: [FlowEvent]) throws(ArchiveError) {
@@ -104,6 +106,7 @@ package final class ArchiveWriter {
     /// A flow that was written in part must not be seen by readers.
     package func discard(_ flow: FlowID) throws(ArchiveError) {
         open[flow] = nil
+        last = nil
         metadata.writeMultipleIntegers(
             UInt32(24), RecordType.discard, UInt8(0), UInt16(0), flow.high, flow.low, endianness: .little)
         header.records += 1
@@ -128,7 +131,7 @@ package final class ArchiveWriter {
 
     // MARK: Events
 
-    private func take(_ event: FlowEvent, _ part: inout FlowPart) throws(ArchiveError) {
+    private func take(_ event: FlowEvent, _ part: FlowPart) throws(ArchiveError) {
         switch event.what {
         case .opened(let opening):
             part.opened(opening, client: record(opening.client), at: event.at)
@@ -143,7 +146,7 @@ package final class ArchiveWriter {
         case .response(let head):
             part.response(ItemTag.response, head, at: event.at)
         case .piece(let piece):
-            try take(piece, event.flow, event.at, &part)
+            try take(piece, event.at, part)
         case .trailers(let side, let fields):
             part.trailers(side, fields, at: event.at)
         case .finished(let side):
@@ -153,18 +156,14 @@ package final class ArchiveWriter {
         }
     }
 
-    private func take(_ piece: FlowPiece, _ flow: FlowID, _ at: Timestamp, _ part: inout FlowPart) throws(ArchiveError) {
+    private func take(_ piece: FlowPiece, _ at: Timestamp, _ part: FlowPart) throws(ArchiveError) {
         var rest = piece.content
         repeat {
             let bytes = rest.readSlice(length: min(rest.readableBytes, Self.maximumPiece)) ?? ByteBuffer()
             part.piece(piece, size: bytes.readableBytes, continues: rest.readableBytes > 0, offset: contentOffset, at: at)
             addContent(bytes)
             // A block holds so much at the most; the rest goes to the next one.
-            if rest.readableBytes > 0 {
-                open[flow] = part
-                try writeBlock()
-                part = open[flow]!
-            }
+            if rest.readableBytes > 0 { try writeBlock() }
         } while rest.readableBytes > 0
     }
 
@@ -190,6 +189,7 @@ package final class ArchiveWriter {
     /// The flow has ended: its last part, perhaps its only one, becomes a record.
     private func close(_ flow: FlowID, _ part: FlowPart) {
         open[flow] = nil
+        last = nil
         write(flow, part, isLast: true)
         if spare.count < 64 { spare.append(part) }
     }
@@ -260,10 +260,9 @@ package final class ArchiveWriter {
             try storage.append(block)
             unwritten = nil
         }
-        for id in Array(open.keys) {
-            guard let part = open[id], !part.isEmpty else { continue }
+        for (id, part) in open where !part.isEmpty {
             write(id, part, isLast: false)
-            open[id]!.goOn()
+            part.goOn()
         }
         guard header.records > 0 || contentOffset > 0 else { return }
         if content.readableBytes > 0 { endPart() }

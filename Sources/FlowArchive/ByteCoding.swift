@@ -37,6 +37,9 @@ extension ByteBuffer {
     }
 }
 
+/// Bytes that a varint takes.
+func varintSize(_ value: UInt64) -> Int { value < 0x80 ? 1 : (UInt64.bitWidth - value.leadingZeroBitCount + 6) / 7 }
+
 /// Takes a record's bytes apart from front to back.
 struct RecordReader {
     private(set) var bytes: ByteBuffer

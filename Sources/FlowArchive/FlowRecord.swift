@@ -59,8 +59,8 @@ enum ItemTag {
     static let ended: UInt8 = 10
 }
 
-/// A flow's part as it grows: what will become one record.
-struct FlowPart {
+/// A flow's part as it grows: what will become one record. A class, since it is changed in place for each event.
+final class FlowPart {
     private(set) var items = ByteBuffer()
     private(set) var prefix = Prefix()
     private var lastTime: Timestamp
@@ -115,7 +115,7 @@ struct FlowPart {
     var isEmpty: Bool { items.readableBytes == 0 }
 
     /// Begins the next part, behind one that was written.
-    mutating func goOn() {
+    func goOn() {
         items.clear()
         let time = Timestamp(nanoseconds: prefix.ended)
         let kind = prefix.kind
@@ -126,7 +126,7 @@ struct FlowPart {
     }
 
     /// Begins another flow; the items' storage is kept.
-    mutating func restart(at time: Timestamp) {
+    func restart(at time: Timestamp) {
         items.clear()
         prefix = Prefix(at: time)
         lastTime = time
@@ -136,7 +136,7 @@ struct FlowPart {
 
     // MARK: Items
 
-    private mutating func begin(_ tag: UInt8, _ at: Timestamp) {
+    private func begin(_ tag: UInt8, _ at: Timestamp) {
         if items.readableBytes == 0 {
             prefix.started = at.nanoseconds
             lastTime = at
@@ -149,34 +149,30 @@ struct FlowPart {
 
     private func position(_ offset: Int = 0) -> UInt32 { UInt32(FlowPrefix.size + items.writerIndex + offset) }
 
-    mutating func opened(_ opening: FlowOpening, client: UInt32, at: Timestamp) {
+    func opened(_ opening: FlowOpening, client: UInt32, at: Timestamp) {
         begin(ItemTag.opened, at)
-        var content = ByteBuffer()
-        content.writeMultipleIntegers(opening.kind.rawValue, client, opening.stream.value, opening.target.port, endianness: .little)
-        content.writeText(opening.target.scheme)
-        let schemeEnd = content.writerIndex
-        content.writeText(opening.target.host)
-        let contentEnd = content.writerIndex
-        items.writeSized(content)
-        let base = Int(position()) - contentEnd
-        let schemeLength = opening.target.scheme.utf8.count
-        let hostLength = opening.target.host.utf8.count
+        let (scheme, host) = (opening.target.scheme.utf8.count, opening.target.host.utf8.count)
+        items.writeVarint(UInt64(11 + varintSize(UInt64(scheme)) + scheme + varintSize(UInt64(host)) + host))
+        items.writeMultipleIntegers(
+            opening.kind.rawValue, client, opening.stream.value, opening.target.port, endianness: .little)
+        items.writeText(opening.target.scheme)
+        prefix.scheme = (position(-scheme), UInt32(scheme))
+        items.writeText(opening.target.host)
+        prefix.host = (position(-host), UInt32(host))
         prefix.kind = opening.kind.rawValue
         prefix.port = opening.target.port
         prefix.client = client
-        prefix.scheme = (UInt32(base + schemeEnd - schemeLength), UInt32(schemeLength))
-        prefix.host = (UInt32(base + contentEnd - hostLength), UInt32(hostLength))
     }
 
     /// - Parameter record: position of the connection's record in the metadata, plus one.
-    mutating func connection(_ tag: UInt8, record: UInt32, at: Timestamp) {
+    func connection(_ tag: UInt8, record: UInt32, at: Timestamp) {
         begin(tag, at)
         items.writeVarint(4)
         items.writeInteger(record, endianness: .little)
         if tag == ItemTag.server { prefix.server = record } else { prefix.client = record }
     }
 
-    mutating func request(_ head: RequestHead, at: Timestamp) {
+    func request(_ head: RequestHead, at: Timestamp) {
         begin(ItemTag.request, at)
         items.writeVarint(UInt64(head.wire.readableBytes) + 2)
         items.writeMultipleIntegers(head.version.major, head.version.minor)
@@ -190,7 +186,7 @@ struct FlowPart {
         prefix.requestFields = Self.offset(of: head.fields.wire, in: head.wire, version: head.version)
     }
 
-    mutating func response(_ tag: UInt8, _ head: ResponseHead, at: Timestamp) {
+    func response(_ tag: UInt8, _ head: ResponseHead, at: Timestamp) {
         begin(tag, at)
         items.writeVarint(UInt64(head.wire.readableBytes) + 2)
         items.writeMultipleIntegers(head.version.major, head.version.minor)
@@ -213,37 +209,44 @@ struct FlowPart {
     }
 
     /// - Parameter offset: where the content begins in the block's content.
-    mutating func piece(_ piece: FlowPiece, size: Int, continues: Bool, offset: UInt64, at: Timestamp) {
+    func piece(_ piece: FlowPiece, size: Int, continues: Bool, offset: UInt64, at: Timestamp) {
         begin(ItemTag.piece, at)
-        var content = ByteBuffer()
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
-        content.writeInteger(piece.kind.rawValue << 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
-        content.writeVarint(offset)
-        content.writeVarint(UInt64(size))
+        let more = isPlain ? 0 : varintSize(piece.wireSize) + varintSize(UInt64(piece.frames))
+        items.writeVarint(UInt64(1 + varintSize(offset) + varintSize(UInt64(size)) + more))
+        items.writeInteger(piece.kind.rawValue << 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.writeVarint(offset)
+        items.writeVarint(UInt64(size))
         if !isPlain {
-            content.writeVarint(piece.wireSize)
-            content.writeVarint(UInt64(piece.frames))
+            items.writeVarint(piece.wireSize)
+            items.writeVarint(UInt64(piece.frames))
         }
-        items.writeSized(content)
         if piece.kind != .data { prefix.flags |= FlowPrefix.isWebSocket }
         if piece.from == .client { prefix.requestSize += UInt64(size) } else { prefix.responseSize += UInt64(size) }
     }
 
-    mutating func trailers(_ side: Side, _ fields: FieldSection, at: Timestamp) {
+    func trailers(_ side: Side, _ fields: FieldSection, at: Timestamp) {
         begin(ItemTag.trailers, at)
         items.writeVarint(UInt64(fields.wire.readableBytes) + 1)
         items.writeInteger(side.rawValue)
         items.writeImmutableBuffer(fields.wire)
     }
 
-    mutating func finished(_ side: Side, at: Timestamp) {
+    func finished(_ side: Side, at: Timestamp) {
         begin(ItemTag.finished, at)
         items.writeVarint(1)
         items.writeInteger(side.rawValue)
     }
 
-    mutating func ended(_ ending: FlowEnding, at: Timestamp) {
+    func ended(_ ending: FlowEnding, at: Timestamp) {
         begin(ItemTag.ended, at)
+        if ending.isPlain {
+            // State, nobody's close, no reset, not passed through, no error, no comment, no tags.
+            items.writeMultipleIntegers(UInt8(9), ending.state.rawValue)
+            items.writeRepeatingByte(0, count: 8)
+            prefix.state = ending.state.rawValue
+            return
+        }
         var content = ByteBuffer()
         content.writeMultipleIntegers(
             ending.state.rawValue, ending.closedBy.map { $0.rawValue + 1 } ?? 0, ending.isReset ? UInt8(1) : 0)
@@ -295,5 +298,12 @@ struct FlowPart {
             prefix.error.position, prefix.error.length, prefix.comment.position, prefix.comment.length, prefix.requestSize,
             prefix.responseSize, endianness: .little)
         out.writeImmutableBuffer(items)
+    }
+}
+
+extension FlowEnding {
+    /// Nothing but a state.
+    fileprivate var isPlain: Bool {
+        error == nil && closedBy == nil && !isReset && passthrough == nil && comment == nil && tags.isEmpty
     }
 }

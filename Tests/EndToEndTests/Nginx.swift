@@ -27,7 +27,7 @@ final class Nginx {
         let made = try run("bash", ["-c", script], in: directory)
         guard made.status == 0 else { throw TestFailure("no certificates: \(made.errors)") }
         let configuration = """
-            daemon off; pid \(directory)/nginx/pid; error_log stderr notice; worker_processes 1;
+            \(getuid() == 0 ? "user root;" : "") daemon off; pid \(directory)/nginx/pid; error_log stderr notice; worker_processes 1;
             events {}
             http {
               access_log off; default_type text/plain; types { application/json json; }
@@ -43,7 +43,6 @@ final class Nginx {
             }
             """
         try configuration.write(toFile: directory + "/nginx.conf", atomically: true, encoding: .utf8)
-        unsafe chmod(directory, 0o755)
         program = try RunningProgram("nginx", ["-e", "stderr", "-c", directory + "/nginx.conf"], in: directory)
         guard program.errorLine(containing: "start worker process ") != nil else {
             throw TestFailure("nginx did not start: \(program.errors)")
