@@ -134,7 +134,7 @@ class Bench:
         )
         if "Socket errors" in out or "Non-2xx" in out:
             raise SystemExit("bench: requests failed, so the row is invalid:\n" + out)
-        latency = {name: self.microseconds(value) for name, value in re.findall(r"(50|99)%\s+(\S+)", out)}
+        latency = {name: self.microseconds(value) for name, value in re.findall(r"^\s+(50|99)%\s+(\S+)", out, re.M)}
         return int(re.search(r"(\d+) requests in", out).group(1)), latency
 
     @staticmethod

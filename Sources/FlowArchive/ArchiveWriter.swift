@@ -47,7 +47,10 @@ package final class ArchiveWriter {
     private var segmentLength: UInt64 = 0
     private var index: [(offset: UInt64, header: ByteBuffer)] = []
     /// A block that the storage did not take.
-    private var unwritten: ByteBuffer?
+    private var unwritten: (head: ByteBuffer, parts: ByteBuffer)?
+    /// Storage that is used again for each block: the header with the metadata frame, and that frame.
+    private var head = ByteBuffer()
+    private var frame = ByteBuffer()
     /// When the oldest thing was said that is not in the file.
     private var oldest: Timestamp?
     private var spare: [FlowPart] = []
@@ -60,7 +63,7 @@ package final class ArchiveWriter {
         self.options = options
         var bytes = ByteBuffer()
         SegmentHeader(created: now).write(into: &bytes)
-        try storage.append(bytes)
+        try storage.append(bytes, ByteBuffer())
         segmentLength = UInt64(bytes.readableBytes)
         metadata.reserveCapacity(options.blockTarget)
     }
@@ -124,7 +127,7 @@ package final class ArchiveWriter {
         try flush()
         var bytes = ByteBuffer()
         writeIndex(into: &bytes)
-        try storage.append(bytes)
+        try storage.append(bytes, ByteBuffer())
         if options.sync != .none { try storage.sync() }
         try storage.close()
     }
@@ -257,7 +260,7 @@ package final class ArchiveWriter {
 
     private func writeBlock() throws(ArchiveError) {
         if let block = unwritten {
-            try storage.append(block)
+            try storage.append(block.head, block.parts)
             unwritten = nil
         }
         for (id, part) in open where !part.isEmpty {
@@ -266,24 +269,23 @@ package final class ArchiveWriter {
         }
         guard header.records > 0 || contentOffset > 0 else { return }
         if content.readableBytes > 0 { endPart() }
-        var frame = ByteBuffer()
+        frame.clear()
         writeLZ4Frame(metadata, options.compression, into: &frame)
         header.metadataFrame = UInt32(frame.readableBytes)
         header.metadataSize = UInt32(metadata.readableBytes)
-        var block = ByteBuffer()
-        block.reserveCapacity(frame.readableBytes + parts.readableBytes + 1024)
-        header.write(into: &block)
-        index.append((segmentLength, block))
-        block.writeBuffer(&frame)
-        block.writeImmutableBuffer(parts)
-        segmentLength += UInt64(block.readableBytes)
-        beginBlock()
+        head.clear()
+        header.write(into: &head)
+        index.append((segmentLength, ByteBuffer(bytes: head.readableBytesView)))
+        head.writeImmutableBuffer(frame)
+        segmentLength += UInt64(head.readableBytes + parts.readableBytes)
         do throws(ArchiveError) {
-            try storage.append(block)
+            try storage.append(head, parts)
         } catch {
-            unwritten = block
+            unwritten = (head, parts)
+            beginBlock()
             throw error
         }
+        beginBlock()
         if options.sync == .always { try storage.sync() }
     }
 

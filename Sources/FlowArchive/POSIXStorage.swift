@@ -77,26 +77,31 @@ package final class POSIXStorage: ArchiveStorage {
         return end
     }
 
-    package func append(_ bytes: ByteBuffer) throws(ArchiveError) {
-        var failed: Int32 = 0
-        unsafe bytes.withUnsafeReadableBytes { source in
-            var written = 0
-            while written < source.count {
-                let count = unsafe write(descriptor, source.baseAddress! + written, source.count - written)
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    failed = errno
-                    return
-                }
-                written += count
-            }
-        }
+    package func append(_ bytes: ByteBuffer, _ more: ByteBuffer) throws(ArchiveError) {
+        var failed = write(bytes)
+        if failed == 0 { failed = write(more) }
         if failed != 0 {
             // What came through of the block is taken back, so that it can be written again.
             if isRegular, ftruncate(descriptor, off_t(length)) == 0 { _ = lseek(descriptor, off_t(length), SEEK_SET) }
             throw Self.failure("cannot write", path, failed)
         }
-        length += Int64(bytes.readableBytes)
+        length += Int64(bytes.readableBytes + more.readableBytes)
+    }
+
+    /// - Returns: 0, or the errno of what failed.
+    private func write(_ bytes: ByteBuffer) -> Int32 {
+        unsafe bytes.withUnsafeReadableBytes { source in
+            var written = 0
+            while written < source.count {
+                let count = unsafe Glibc.write(descriptor, source.baseAddress! + written, source.count - written)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    return errno
+                }
+                written += count
+            }
+            return 0
+        }
     }
 
     package func sync() throws(ArchiveError) {

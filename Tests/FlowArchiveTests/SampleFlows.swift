@@ -217,7 +217,9 @@ final class ScriptedStorage: ArchiveStorage {
     /// Bytes of the failing call that arrive all the same.
     var shortWrite = 0
 
-    func append(_ bytes: ByteBuffer) throws(ArchiveError) {
+    func append(_ first: ByteBuffer, _ more: ByteBuffer) throws(ArchiveError) {
+        var bytes = first
+        bytes.writeImmutableBuffer(more)
         calls += 1
         if calls == failingCall {
             self.bytes.writeImmutableBuffer(bytes.getSlice(at: bytes.readerIndex, length: min(shortWrite, bytes.readableBytes))!)
