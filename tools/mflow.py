@@ -485,9 +485,12 @@ def version_name(version):
     return "HTTP/%d" % version[0] if version[0] >= 2 else "HTTP/%d.%d" % version
 
 
-def body(flow, side, half):
+def body(flow, side, half, pairs):
     stored = b"".join(data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side)
-    return {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+    out = {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+    if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
+        out["chunks"] = [{"at": rfc3339(at), "size": len(data)} for at, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
+    return out
 
 
 def host_name(value):
@@ -533,7 +536,7 @@ def request_json(flow):
     if half["trailers"] is not None:
         out["trailers"] = fields(half["trailers"])
     if (half["size"] > 0 or half["ended"] is None) and response_status(flow) != 101:
-        out["body"] = body(flow, "client", half)
+        out["body"] = body(flow, "client", half, pairs)
     out["started"] = rfc3339(half["started"])
     if half["ended"] is not None:
         out["ended"] = rfc3339(half["ended"])
@@ -560,7 +563,7 @@ def response_json(flow):
     if half["trailers"] is not None:
         out["trailers"] = fields(half["trailers"])
     if (half["size"] > 0 or half["ended"] is None) and status != 101:
-        out["body"] = body(flow, "server", half)
+        out["body"] = body(flow, "server", half, pairs)
     out["started"] = rfc3339(half["started"])
     if half["ended"] is not None:
         out["ended"] = rfc3339(half["ended"])

@@ -221,7 +221,25 @@ package struct FlowJSONPrinter: Sendable {
             json.key("remark")
             json.string(remark)
         }
+        if fields.first("content-type")?.isEventStream == true { try chunks(flow, side, &json) }
         json.endObject()
+    }
+
+    /// What the times are about in an event stream: when each piece of it came.
+    private func chunks(_ flow: Flow, _ side: Side, _ json: inout JSONWriter) throws {
+        json.key("chunks")
+        json.beginArray()
+        try flow.pieces.forEach { at, piece in
+            guard piece.kind == .data, piece.from == side else { return true }
+            json.beginObject()
+            json.key("at")
+            json.string(rfc3339(at))
+            json.key("size")
+            json.number(piece.content.readableBytes)
+            json.endObject()
+            return true
+        }
+        json.endArray()
     }
 
     /// Content as text where it is text and may be, otherwise in base64.
@@ -325,6 +343,12 @@ package struct FlowJSONPrinter: Sendable {
             json.key("comment")
             json.string(comment)
         }
+    }
+}
+
+extension ByteBuffer {
+    fileprivate var isEventStream: Bool {
+        slice(ByteRange(0, min(17, readableBytes))).equalsIgnoringCase("text/event-stream")
     }
 }
 

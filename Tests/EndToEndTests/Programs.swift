@@ -4,8 +4,9 @@
 import Foundation
 import Glibc
 
-/// Where the tools are.
+/// Where the tools are: beside the tests, or where MITM_TOOLS says (a release build, say).
 let toolDirectory: String = {
+    if let directory = ProcessInfo.processInfo.environment["MITM_TOOLS"] { return directory }
     if let bundle = CommandLine.arguments.first(where: { $0.contains(".xctest") }),
         let end = bundle.range(of: "/", options: .backwards)
     {

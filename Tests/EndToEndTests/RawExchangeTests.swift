@@ -163,6 +163,9 @@ struct RawExchangeTests {
             recorder.stop()
             let flow = try #require(try recorder.flows().first)
             #expect(flow["response.body.text"] == "data: 1\n\ndata: 2\n\ndata: 3\n\n")
+            #expect((0..<3).map { flow["response.body.chunks.\($0).size"] } == ["9", "9", "9"])
+            let times = (0..<3).map { flow["response.body.chunks.\($0).at"] ?? "" }
+            #expect(times[0] < times[1] && times[1] < times[2])
             #expect(flow["request.body.text"] == "nextnext")
             #expect(flow["state"] == "complete")
         }
