@@ -95,29 +95,32 @@ def lz4_block(data):
 
 
 def lz4_frame(data, size):
-    """The content of one LZ4 frame that has a content size and a content checksum."""
+    """The content of one LZ4 frame as the flow file has them: content size, checksums of the blocks and of the content."""
     try:
-        magic, flags, _ = struct.unpack_from("<IBB", data, 0)
-        if magic != 0x184D2204 or flags >> 6 != 1:
-            raise Damaged("no LZ4 frame")
-        position = 6 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0)
-        if data[position] != (xxh32(data[4:position]) >> 8) & 0xFF:
+        magic, flags, descriptor, content_size = struct.unpack_from("<IBBQ", data, 0)
+        if magic != 0x184D2204 or flags != 0x7C or descriptor & 0x8F or not 4 <= descriptor >> 4 <= 7 or content_size != size:
+            raise Damaged("no LZ4 frame of a flow file")
+        if data[14] != (xxh32(data[4:14]) >> 8) & 0xFF:
             raise Damaged("the checksum of an LZ4 frame's header is wrong")
-        position += 1
-        out = bytearray()
+        position, out = 15, bytearray()
         while True:
             (length,) = struct.unpack_from("<I", data, position)
             position += 4
             if length == 0:
                 break
             stored = data[position : position + (length & 0x7FFFFFFF)]
+            position += length & 0x7FFFFFFF
+            if struct.unpack_from("<I", data, position)[0] != xxh32(stored):
+                raise Damaged("the checksum of an LZ4 block is wrong")
+            position += 4
             out += stored if length >> 31 else lz4_block(stored)
-            position += (length & 0x7FFFFFFF) + (4 if flags & 16 else 0)
-        if flags & 4 and struct.unpack_from("<I", data, position)[0] != xxh32(bytes(out)):
+            if len(out) > size:
+                raise Damaged("an LZ4 frame is larger than its block says")
+        if struct.unpack_from("<I", data, position)[0] != xxh32(bytes(out)):
             raise Damaged("the checksum of an LZ4 frame's content is wrong")
     except (IndexError, struct.error) as error:
         raise Damaged("an LZ4 frame ends too early") from error
-    if len(out) != size:
+    if len(out) != size or position + 4 != len(data):
         raise Damaged("an LZ4 frame has another size than its block says")
     return bytes(out)
 
@@ -172,7 +175,8 @@ def identity(reader):
 
 
 def endpoint(reader):
-    return reader.text(), reader.number("H")
+    port = reader.number("H")
+    return reader.text(), port
 
 
 def address(host, port):
@@ -180,22 +184,19 @@ def address(host, port):
 
 
 def tls(reader):
-    if reader.varint() == 0:
+    bits = reader.number("B")
+    if not bits & 1:
         return None
+    started = reader.number("q") if bits & 16 else None
+    ended = reader.number("q") if bits & 32 else None
     names = ["version", "cipher", "sni", "alpn", "ja3", "ja4", "verification_error"]
     found = {name: reader.optional() for name in names}
-    for _ in range(reader.varint()):
-        reader.text()
-    for _ in range(reader.varint()):
-        reader.varint()
-    flags = reader.take(1)[0]
-    started, ended = reader.varint(), reader.varint()
     out = {name: found[name] for name in names if found[name] is not None}
-    if flags & 1:
+    if bits & 2:
         out["resumed"] = True
-    if flags >> 1:
-        out["verified"] = flags >> 1 == 2
-    if started and ended:
+    if bits & 4:
+        out["verified"] = bits & 8 != 0
+    if started is not None and ended is not None:
         out["handshake_ms"] = milliseconds(ended - started)
     return out
 
@@ -215,10 +216,13 @@ def server_connection(data):
     identity(reader)
     reader.number("q")
     endpoint(reader)
-    host, port = endpoint(reader)
-    endpoint(reader)
-    reader.varint()
-    return {"address": address(host, port) if host else None, "tls": tls(reader)}
+    bits = reader.number("B")
+    peer = address(*endpoint(reader)) if bits & 1 else None
+    if bits & 2:
+        endpoint(reader)
+    if bits & 4:
+        reader.number("q")
+    return {"address": peer, "tls": tls(reader)}
 
 
 class Flow:
@@ -237,67 +241,86 @@ def message(version, head, at):
     return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0}
 
 
-def apply(flow, block, started, items):
-    """Folds the items of one record into its flow."""
-    reader, at, joined = Reader(items), started, None
+class Record:
+    """The prefix of a flow's record, and its texts."""
+
+    def __init__(self, data):
+        if len(data) < 152:
+            raise Damaged("a flow's record is too short")
+        self.flags, self.kind = data[5], data[6]
+        self.id = identity(Reader(data[8:24]))
+        self.started, self.ended = struct.unpack_from("<qq", data, 24)
+        self.port, text_at, self.part, self.client, self.server, self.stream = struct.unpack_from("<HHIIII", data, 44)
+        self.details_at, self.details, self.content_at, self.content = struct.unpack_from("<IIII", data, 64)
+        texts = []
+        for length in struct.unpack_from("<7I", data, 104):
+            if text_at + length > len(data):
+                raise Damaged("a flow's text is outside of its record")
+            texts.append(data[text_at : text_at + length].decode("utf-8", "replace"))
+            text_at += length
+        self.scheme, self.host, _, _, _, self.error, self.comment = texts
+
+
+def apply(flow, block, record):
+    """Folds a record into its flow."""
+    if record.flags & 1:
+        flow.kind, flow.stream, flow.started = KINDS[record.kind], record.stream, record.started
+        flow.scheme, flow.host, flow.port = record.scheme, record.host, record.port
+    flow.client = block.connection(record.client, 1) or flow.client
+    flow.server = block.connection(record.server, 2) or flow.server
+    reader, at, position, joined = Reader(block.details(record.details_at, record.details)), record.started, record.content_at, b""
     while not reader.end():
         tag = reader.take(1)[0]
         at += reader.zigzag()
         content = Reader(reader.sized())
-        if tag == 1:
-            kind, client, flow.stream, flow.port = content.number("B"), content.number("I"), content.number("I"), content.number("H")
-            flow.kind, flow.client, flow.started = KINDS[kind], block.connection(client, 1), at
-            flow.scheme, flow.host = content.text(), content.text()
-        elif tag == 2:
-            flow.server = block.connection(content.number("I"), 2) or flow.server
-        elif tag == 3:
-            flow.client = block.connection(content.number("I"), 1) or flow.client
-        elif tag in (4, 5, 6):
+        if tag in (1, 2, 3):
             made = message((content.take(1)[0], content.take(1)[0]), content.data[2:], at)
-            if tag == 4:
+            if tag == 1:
                 flow.request = made
-            elif tag == 5:
+            elif tag == 2:
                 flow.interims.append(made)
             else:
                 flow.response = made
-        elif tag == 7:
+        elif tag == 4:
             head = content.take(1)[0]
-            kind, side, offset, size = PIECES[head >> 4], SIDES[head & 1], content.varint(), content.varint()
+            kind, side, size = PIECES[head >> 4], SIDES[head & 1], content.varint()
             wire = content.varint() if head & 2 else size
-            if kind == "data":
-                half = flow.request if side == "client" else flow.response
-                if half:
-                    half["size"] += size
-                flow.pieces.append((at, kind, side, block.content(offset, size), size))
-            else:
-                data = (joined or b"") + block.content(offset, size)
-                joined = data if head & 4 else None
-                if joined is None:
-                    flow.pieces.append((at, kind, side, data, wire))
-        elif tag == 8:
+            if position + size > record.content_at + record.content:
+                raise Damaged("a piece lies outside of its record's content")
+            joined += block.content(position, size)
+            position += size
+            half = flow.request if side == "client" else flow.response
+            if kind == "data" and half:
+                half["size"] += size
+            if not head & 4:
+                flow.pieces.append((at, kind, side, joined, wire))
+                joined = b""
+        elif tag == 5:
             half = flow.request if content.take(1)[0] == 0 else flow.response
             if half:
                 half["trailers"] = content.data[1:]
-        elif tag == 9:
+        elif tag == 6:
             half = flow.request if content.take(1)[0] == 0 else flow.response
             if half:
                 half["ended"] = at
-        elif tag == 10:
-            flow.state, flow.ended = STATES[content.take(1)[0]], at
-            closed = content.take(1)[0]
-            flow.closed_by = SIDES[closed - 1] if closed else None
-            flow.reset = content.take(1)[0] == 1
-            from_client, from_server = content.varint(), content.varint()
-            if from_client:
-                flow.passthrough = (from_client - 1, from_server)
-            blame = content.take(1)[0]
-            content.zigzag()
-            if blame:
-                flow.error = {"message": content.text()}
-                if blame > 1:
-                    flow.error["side"] = SIDES[blame - 2]
-            flow.comment = content.optional()
-            flow.tags = [content.text() for _ in range(content.varint())]
+        elif tag == 7:
+            end(flow, record, content, at)
+
+
+def end(flow, record, content, at):
+    flow.state, flow.ended = STATES[content.take(1)[0]], at
+    bits = content.take(1)[0]
+    flow.reset = bits & 1 != 0
+    flow.closed_by = SIDES[bits >> 2 & 1] if bits & 2 else None
+    if bits & 8:
+        flow.passthrough = (content.varint(), content.varint())
+    content.zigzag()
+    if record.flags & 8:
+        flow.error = {"message": record.error}
+        if bits & 16:
+            flow.error["side"] = SIDES[bits >> 5 & 1]
+    flow.comment = record.comment if record.flags & 16 else None
+    flow.tags = [content.text() for _ in range(content.varint())]
 
 
 # -- files -------------------------------------------------------------------------------------------------------------------------------
@@ -305,28 +328,61 @@ def apply(flow, block, started, items):
 
 class Block:
     def __init__(self, data, offset, payload):
-        self.offset = offset
-        self.sequence, self.metadata_frame, self.metadata_size, parts, self.flags, self.records, self.flows = struct.unpack_from(
-            "<QIIHHII", payload, 8
+        self.offset, self.data = offset, data
+        self.segment, self.sequence, self.records_frame, self.records_size, self.details_frame, self.details_size = struct.unpack_from(
+            "<qQIIII", payload, 8
         )
-        self.parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(parts)]
+        count, self.flags, self.count, self.flows = struct.unpack_from("<HHII", payload, 40)
+        self.parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
         self.start = offset + 8 + len(payload)
-        self.content_start = self.start + self.metadata_frame
+        self.details_start = self.start + self.records_frame
+        self.content_start = self.details_start + self.details_frame
         self.end = self.content_start + sum(frame for frame, _ in self.parts)
-        self.data, self.metadata, self.decoded = data, b"", {}
+        self.records, self.details_bytes, self.decoded = b"", None, {}
+
+    @staticmethod
+    def fits(payload):
+        """Whether a payload is long enough for what it counts, and within the limits."""
+        if len(payload) < 156:
+            return False
+        records_frame, records, details_frame, details, count = struct.unpack_from("<IIIIH", payload, 24)
+        if max(records, details) > 32 << 20 or max(records_frame, details_frame) > (32 << 20) + 151:
+            return False
+        if count > 256 or len(payload) < 156 + 8 * count:
+            return False
+        parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
+        return all(size <= PART and frame <= PART + 151 for frame, size in parts) and all(size == PART for _, size in parts[:-1])
 
     def decode(self):
-        self.metadata = lz4_frame(self.data[self.start : self.content_start], self.metadata_size)
+        self.records = lz4_frame(self.data[self.start : self.details_start], self.records_size)
+
+    def intact(self):
+        try:
+            self.decode()
+            self.details(0, 0)
+            for index in range(len(self.parts)):
+                self.part(index)
+        except Damaged:
+            return False
+        return True
 
     def connection(self, reference, kind):
         start = reference - 1
-        if start < 0 or start + 8 > len(self.metadata):
+        if start < 0 or start + 8 > len(self.records):
             return None
-        length, found = struct.unpack_from("<IB", self.metadata, start)
+        length, found = struct.unpack_from("<IB", self.records, start)
         if found != kind:
             return None
-        data = self.metadata[start + 8 : start + length]
+        data = self.records[start + 8 : start + length]
         return client_connection(data) if kind == 1 else server_connection(data)
+
+    def details(self, at, count):
+        if self.details_bytes is None:
+            frame = self.data[self.details_start : self.content_start]
+            self.details_bytes = lz4_frame(frame, self.details_size) if self.details_size else b""
+        if at + count > len(self.details_bytes):
+            raise Damaged("a record points outside of the details")
+        return self.details_bytes[at : at + count]
 
     def part(self, index):
         if index not in self.decoded:
@@ -356,46 +412,94 @@ class File:
         self.damaged = True
         print("mflow.py: %s: %s" % (self.path, text), file=sys.stderr)
 
+    def look(self, position, after_damage):
+        """What stands at a position: (kind, block or length), "incomplete", or None when it is no frame of a flow file."""
+        if position + 8 > len(self.data):
+            return "incomplete"
+        magic, size = struct.unpack_from("<II", self.data, position)
+        limits = {SEGMENT: 4096, BLOCK: 2204, INDEX: 4096 * 2220 + 24, FOOTER: 36}
+        if not SEGMENT <= magic <= 0x184D2A5F or size > limits.get(magic, 16 << 20):
+            return None
+        payload = self.data[position + 8 : position + 8 + size]
+        if after_damage and magic not in (SEGMENT, BLOCK):
+            return None
+        if len(payload) < size:
+            return "incomplete"
+        if magic > FOOTER:
+            return "other", 8 + size
+        if not checked(payload):
+            return None
+        if magic == SEGMENT:
+            return ("segment", 8 + size) if len(payload) >= 24 and payload[:8] == SIGNATURE else None
+        if magic == INDEX:
+            return "index", 8 + size
+        if magic == FOOTER:
+            return ("footer", 8 + size) if payload[:8] == SIGNATURE else None
+        if payload[:8] != MARKER or not Block.fits(payload):
+            return None
+        block = Block(self.data, position, payload)
+        if block.end > len(self.data):
+            return "incomplete"
+        (following,) = struct.unpack_from("<I", self.data, block.end) if block.end + 4 <= len(self.data) else (SEGMENT,)
+        return ("block", block) if SEGMENT <= following <= 0x184D2A5F or block.intact() else None
+
+    def resynchronise(self, position, segment):
+        """The next header of a segment or a block; one of the segment at hand is preferred, since a body may be a flow file itself."""
+        first = None
+        limit = len(self.data)
+        while position < limit:
+            found = [at for at in (self.data.find(MARKER, position + 8), self.data.find(SIGNATURE, position + 8)) if at >= 0]
+            if not found:
+                break
+            position = min(found) - 8
+            magic, size = struct.unpack_from("<II", self.data, position)
+            payload = self.data[position + 8 : position + 8 + size] if size <= 4096 else b""
+            if magic in (SEGMENT, BLOCK) and len(payload) == size and checked(payload):
+                (name,) = struct.unpack_from("<q", payload, 12 if magic == SEGMENT else 8)
+                if segment is None or name == segment:
+                    return position
+                if first is None:
+                    first, limit = position, min(limit, position + 134_258_898)
+            position += 1
+        return len(self.data) if first is None else first
+
     def frames(self):
         """(kind, offset, block or length); bytes that are no frame are passed over and told."""
-        data, position, bad = self.data, 0, None
-        while position + 8 <= len(data):
-            magic, size = struct.unpack_from("<II", data, position)
-            payload, frame = data[position + 8 : position + 8 + size], None
-            whole = position + 8 + size <= len(data)
-            if magic == SEGMENT and whole and payload[:8] == SIGNATURE and checked(payload):
-                frame = ("segment", position, 8 + size)
-            elif magic == BLOCK and whole and payload[:8] == MARKER and checked(payload):
-                block = Block(data, position, payload)
-                if block.end > len(data):
-                    break
-                frame = ("block", position, block)
-            elif 0x184D2A52 <= magic <= 0x184D2A5F and bad is None:
-                if not whole:
-                    break
-                frame = ({INDEX: "index", FOOTER: "footer"}.get(magic, "other"), position, 8 + size)
-            elif magic in (SEGMENT, BLOCK) and not whole and bad is None:
-                break
-            if frame is None:
-                bad = position if bad is None else bad
-                found = [at for at in (data.find(MARKER, position + 9), data.find(SIGNATURE, position + 9)) if at >= 0]
-                position = min(found) - 8 if found else len(data)
+        position, bad, segment, ended = 0, None, None, False
+        while position < len(self.data):
+            found = self.look(position, bad is not None)
+            if found is None or found == "incomplete":
+                if bad is None:
+                    bad = (position, found == "incomplete")
+                position = self.resynchronise(position + 1, segment)
                 continue
             if bad is not None:
-                self.complain("damaged at offset %d: %d bytes were passed over" % (bad, position - bad))
+                self.passed(bad, position)
                 bad = None
-            yield frame
-            position = frame[2].end if frame[0] == "block" else position + frame[2]
+            kind, what = found
+            if kind == "segment":
+                (version,) = struct.unpack_from("<H", self.data, position + 16)
+                if version > 1:
+                    raise SystemExit("mflow.py: %s needs version %d of the flow file" % (self.path, version))
+                (segment,) = struct.unpack_from("<q", self.data, position + 20)
+            elif kind == "block":
+                segment = what.segment
+            yield kind, position, what
+            position = what.end if kind == "block" else position + what
         if bad is not None:
-            self.complain("damaged at offset %d" % bad)
-        elif position < len(data):
-            self.complain("the file ends in the middle of a block at offset %d" % position)
+            self.passed(bad, position)
+
+    def passed(self, bad, position):
+        what = "the file ends in the middle of a block" if bad[1] else "damaged"
+        self.complain("%s at offset %d: %d bytes were passed over" % (what, bad[0], position - bad[0]))
 
     def flows(self):
-        expected, open_flows = 0, {}
+        segment, expected, open_flows = None, 0, {}
         for kind, offset, block in self.frames():
-            if kind == "segment":
+            if kind == "segment" or (kind == "block" and block.segment != segment):
+                yield from self.unended(open_flows)
                 expected = 0
+                segment = block.segment if kind == "block" else struct.unpack_from("<q", self.data, offset + 20)[0]
             if kind != "block":
                 continue
             if block.sequence > expected:
@@ -406,31 +510,39 @@ class File:
                 yield from self.records(block, open_flows)
             except Damaged as error:
                 self.complain("the block at offset %d: %s" % (offset, error))
-        yield from sorted(open_flows.values(), key=lambda flow: (flow.started, flow.id))
+        yield from self.unended(open_flows)
+
+    @staticmethod
+    def unended(open_flows):
+        flows = sorted(open_flows.values(), key=lambda flow: (flow.started, flow.id))
+        open_flows.clear()
+        return flows
 
     def records(self, block, open_flows):
         position = 0
-        while position + 8 <= len(block.metadata):
-            length, kind, flags = struct.unpack_from("<IBB", block.metadata, position)
-            if length < 8 or position + length > len(block.metadata):
+        while position < len(block.records):
+            if position + 8 > len(block.records):
                 raise Damaged("a record has a wrong length")
-            record = block.metadata[position : position + length]
+            length, kind = struct.unpack_from("<IB", block.records, position)
+            if length < 8 or position + length > len(block.records):
+                raise Damaged("a record has a wrong length")
+            data = block.records[position : position + length]
             position += length
-            name = identity(Reader(record[8:24])) if kind in (4, 5) else None
             if kind == 5:
-                open_flows.pop(name, None)
+                open_flows.pop(identity(Reader(data[8:24])), None)
             if kind != 4:
                 continue
-            (started,) = struct.unpack_from("<q", record, 24)
-            (part,) = struct.unpack_from("<H", record, 46)
-            flow = open_flows.pop(name, None) or Flow(name, started)
-            flow.torn = flow.torn or part != flow.next_part
-            flow.next_part = (part + 1) & 0xFFFF
-            apply(flow, block, started, record[152:])
-            if not flags & 2:
-                open_flows[name] = flow
-            else:
+            record = Record(data)
+            if record.flags & 1 and record.id in open_flows:
+                yield open_flows.pop(record.id)
+            flow = open_flows.pop(record.id, None) or Flow(record.id, record.started)
+            flow.torn = flow.torn or record.part != flow.next_part
+            flow.next_part = record.part + 1
+            apply(flow, block, record)
+            if record.flags & 2:
                 yield flow
+            else:
+                open_flows[record.id] = flow
 
 
 def checked(payload):
@@ -652,7 +764,7 @@ def main(arguments):
             file = File(source.read(), path)
         if structure:
             for kind, offset, rest in file.frames():
-                detail = "%d records, %d flows, %d content parts" % (rest.records, rest.flows, len(rest.parts)) if kind == "block" else "%d bytes" % rest
+                detail = "%d records, %d flows, %d content parts" % (rest.count, rest.flows, len(rest.parts)) if kind == "block" else "%d bytes" % rest
                 print(offset, kind, detail)
         else:
             for flow in file.flows():

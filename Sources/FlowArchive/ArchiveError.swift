@@ -18,10 +18,13 @@ package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible
     package var kind: Kind
     /// One sentence: what, where, what to do.
     package var description: String
+    /// With ``Kind/damagedContent``: the block that the content is in.
+    package var damage: ArchiveDamage?
 
-    package init(_ kind: Kind, _ description: String) {
+    package init(_ kind: Kind, _ description: String, damage: ArchiveDamage? = nil) {
         self.kind = kind
         self.description = description
+        self.damage = damage
     }
 }
 
@@ -51,6 +54,14 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
         self.kind = kind
         self.offset = offset
         self.length = length
+    }
+
+    /// A block that cannot be read.
+    init(block header: BlockHeader, offset: UInt64) {
+        self.init(.damaged, offset: offset, length: UInt64(header.frameLength + header.bodyLength))
+        block = header.sequence
+        records = header.records
+        times = header.times
     }
 
     package var description: String {

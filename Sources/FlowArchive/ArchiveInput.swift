@@ -87,6 +87,25 @@ final class ArchiveInput {
         return window.getSlice(at: window.readerIndex, length: count)
     }
 
+    /// As many of the next bytes as there are, up to a number; nil when there are none.
+    func peekUpTo(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
+        if let bytes = try peek(count) { return bytes }
+        return window.readableBytes > 0 ? window.slice() : nil
+    }
+
+    /// As many bytes further on as there are, up to a number; nil when there are none.
+    func bytesUpTo(at distance: Int, count: Int) throws(ArchiveError) -> ByteBuffer? {
+        if let file {
+            let bytes = try file.read(at: offset + UInt64(distance), count: count)
+            return bytes.readableBytes > 0 ? bytes : nil
+        }
+        guard let bytes = try peekUpTo(distance + count), bytes.readableBytes > distance else { return nil }
+        return bytes.slice(distance, bytes.readableBytes - distance)
+    }
+
+    /// Bytes that are in memory already.
+    var available: Int { window.readableBytes }
+
     /// Whether so many bytes are there. A pipe is read until they are.
     func has(_ count: Int) throws(ArchiveError) -> Bool {
         guard file != nil else { return try peek(count) != nil }

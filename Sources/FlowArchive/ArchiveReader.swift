@@ -14,34 +14,21 @@ package enum ArchiveItem: Sendable {
 package final class ArchiveReader {
     private let input: ArchiveInput
     private var frames: FrameWalker
-    private let decoder = LZ4FrameDecoder()
+    private var index: ArchiveIndex?
     private var block: DecodedBlock?
+    private var view: RecordView?
     private var hasBegun = false
+    private var segment: Timestamp?
     private var nextSequence: UInt64 = 0
-    private var certificates: [UInt32: ByteBuffer] = [:]
+    private var certificates = CertificateTable()
     private var open: [FlowID: OpenFlow] = [:]
     private var spool: Spool?
     private var waiting: [ArchiveItem] = []
-
-    /// A flow of which parts have come and the end has not.
-    private struct OpenFlow {
-        var assembler: FlowAssembler
-        var pieces = ArchivePieces()
-        var nextPart: UInt16 = 0
-        /// Parts of it are not there: their block was lost.
-        var isTorn = false
-
-        var flow: Flow {
-            var flow = assembler.flow
-            flow.pieces = pieces
-            if isTorn {
-                flow.state = .incomplete
-                flow.error = FlowError(
-                    side: nil, message: "a part of this flow's recording was lost", at: flow.ended ?? flow.started)
-            }
-            return flow
-        }
-    }
+    /// Offsets of blocks of which it was told that something in them is damaged.
+    private var told: Set<UInt64> = []
+    /// Blocks that were decompressed, and those that were passed over because they cannot hold what was asked for.
+    package private(set) var blocksRead: UInt64 = 0
+    package private(set) var blocksSkipped: UInt64 = 0
 
     /// - Throws: why the file cannot be opened.
     package init(path: String) throws(ArchiveError) {
@@ -56,209 +43,221 @@ package final class ArchiveReader {
         frames = FrameWalker(input: input)
     }
 
-    /// Bytes that were gone through so far.
+    /// Bytes that were gone through so far, and those that are there; nil for a pipe.
     package var offset: UInt64 { input.offset }
+    package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
     /// The next flow or damage.
     /// - Returns: nil at the end; a file that grows may be asked again later.
+    /// - Throws: an ``ArchiveError`` when reading cannot go on.
     package func next() throws -> ArchiveItem? { try next(where: AnyFlow()) }
 
-    /// The next flow that a predicate lets through, or damage. A flow that is whole in its block is asked in place.
+    /// The next flow that a predicate lets through, or damage. Blocks that cannot hold one are passed over, and a flow that is whole in its
+    /// block is asked in place; only what is returned is made a ``Flow``.
+    /// - Throws: an ``ArchiveError`` when reading cannot go on; what the predicate throws, unless it is that content is damaged: that is
+    ///   told as damage, and reading can go on.
     package func next(where predicate: some FlowPredicate) throws -> ArchiveItem? {
         if !hasBegun {
-            try frames.checkBeginning(path: input.path)
+            try frames.checkBeginning(isStrict: false)
+            index = try ArchiveIndex(of: input)
             hasBegun = true
         }
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
             if let block {
-                do throws(MalformedRecord) {
-                    guard let (type, record) = try block.nextRecord() else {
-                        self.block = nil
-                        continue
-                    }
-                    if let flow = try read(type, record, in: block, predicate) { return .flow(flow) }
-                } catch {
-                    return .damage(ArchiveDamage(.record, offset: block.offset, length: 0))
-                }
-                if let error = takeFailure() { throw error }
+                if let flow = try nextFlow(in: block, predicate) { return .flow(flow) }
+                endBlock(block)
                 continue
             }
+            try skipByIndex(predicate)
             guard let frame = try frames.next() else { return nil }
-            try read(frame)
+            try read(frame, predicate)
         }
     }
 
     /// The input has ended: what is left of it, and the flows that did not come to an end.
     package func finish(where predicate: some FlowPredicate) throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
-        if let damage = try frames.leftover() { items.append(.damage(damage)) }
-        for flow in open.values.map(\.flow).sorted(by: { ($0.started, $0.id) < ($1.started, $1.id) })
-        where try predicate.matches(flow) {
-            items.append(.flow(flow))
+        while let item = try next(where: predicate) { items.append(item) }
+        while try frames.giveUpIncomplete() {
+            while let item = try next(where: predicate) { items.append(item) }
         }
-        open.removeAll()
-        return items
+        if let damage = frames.endDamage() { items.append(.damage(damage)) }
+        try endOpenFlows(predicate)
+        defer { waiting.removeAll() }
+        return items + waiting
     }
 
     package func finish() throws -> [ArchiveItem] { try finish(where: AnyFlow()) }
 
     // MARK: Frames
 
-    private func read(_ frame: ArchiveFrame) throws(ArchiveError) {
+    private func skipByIndex(_ predicate: some FlowPredicate) throws(ArchiveError) {
+        while let header = try index?.header(at: input.offset), header.standsAlone, !predicate.mayMatch(header),
+            header.sequence == nextSequence
+        {
+            let length = header.frameLength + header.bodyLength
+            guard try input.has(length) else { return }
+            input.skip(length)
+            pass(header)
+        }
+    }
+
+    private func pass(_ header: BlockHeader) {
+        blocksSkipped += 1
+        nextSequence = header.sequence + 1
+    }
+
+    private func read(_ frame: ArchiveFrame, _ predicate: some FlowPredicate) throws {
         switch frame {
-        case .segment:
-            nextSequence = 0
-            certificates.removeAll()
-        case .block(let header, let offset, let isWhole):
-            try read(header, offset, isWhole)
-        case .index, .footer, .other:
+        case .segment(let header):
+            try beginSegment(header.created, predicate)
+        case .block(let header, let offset):
+            // The header of its segment may be lost.
+            if header.segment != segment { try beginSegment(header.segment, predicate) }
+            try read(header, offset, predicate)
+        case .other:
             break
         case .damage(let damage):
             waiting.append(.damage(damage))
         }
     }
 
-    private func read(_ header: BlockHeader, _ offset: UInt64, _ isWhole: Bool) throws(ArchiveError) {
-        let frame = try input.peek(Int(header.metadataFrame)) ?? ByteBuffer()
-        guard let metadata = decoder.decode(frame, size: Int(header.metadataSize)) else {
-            var damage = ArchiveDamage(.damaged, offset: offset, length: UInt64(header.metadataFrame) + header.contentFrames)
-            damage.block = header.sequence
-            damage.records = header.records
-            damage.times = header.times
-            waiting.append(.damage(damage))
-            nextSequence = header.sequence + 1
-            return frames.skipFrames(of: header, isWhole: isWhole)
-        }
+    private func read(_ header: BlockHeader, _ offset: UInt64, _ predicate: some FlowPredicate) throws(ArchiveError) {
+        defer { frames.skipFrames(of: header) }
         if header.sequence > nextSequence {
             waiting.append(.damage(ArchiveDamage(.missing(blocks: header.sequence - nextSequence), offset: offset, length: 0)))
         }
-        nextSequence = header.sequence + 1
-        let content = BlockContent(place: try place(of: header), header: header, blockOffset: offset)
-        frames.skipFrames(of: header, isWhole: isWhole)
-        block = DecodedBlock(header: header, offset: offset, metadata: metadata, content: content) { [weak self] in
+        nextSequence = header.sequence &+ 1
+        if header.standsAlone, !predicate.mayMatch(header) { return pass(header) }
+        blocksRead += 1
+        guard let frame = try input.peek(Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(frame, size: Int(header.recordsSize))
+        else {
+            waiting.append(.damage(ArchiveDamage(block: header, offset: offset)))
+            return
+        }
+        let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset)
+        let block = DecodedBlock(header: header, offset: offset, records: records, source: source) { [weak self] in
             self?.certificates[$0]
         }
+        self.block = block
+        view = RecordView(block)
     }
 
-    /// Where the content of the block at hand will be found later.
-    private func place(of header: BlockHeader) throws(ArchiveError) -> BlockContent.Place {
-        if let file = input.file { return .file(file, input.offset + UInt64(header.metadataFrame)) }
-        let frames = try input.bytes(at: Int(header.metadataFrame), count: Int(header.contentFrames)) ?? ByteBuffer()
-        guard header.flags & BlockHeader.holdsParts != 0, header.contentFrames > 0 else {
-            // A copy, so that the window's storage is not kept alive.
-            return .memory(ByteBuffer(bytes: frames.readableBytesView))
-        }
+    /// Where the details and the content of the block at hand will be found later.
+    private func place(of header: BlockHeader) throws(ArchiveError) -> BlockSource.Place {
+        if let file = input.file { return .file(file, input.offset + UInt64(header.recordsFrame)) }
+        let length = Int(header.detailsFrame) + header.contentFrames
+        let frames = try input.bytes(at: Int(header.recordsFrame), count: length) ?? ByteBuffer()
+        guard header.flags & BlockHeader.holdsParts != 0 else { return .memory(frames.detached) }
         if spool == nil { spool = try Spool() }
         let offset = try spool!.append(frames)
         return .file(spool!.file, offset)
     }
 
-    // MARK: Records
-
-    private var failure: (any Error)?
-
-    private func takeFailure() -> (any Error)? {
-        defer { failure = nil }
-        return failure
+    private func endBlock(_ block: DecodedBlock) {
+        tell(block.source.foundDamage)
+        self.block = nil
+        view = nil
     }
 
-    private func read(_ type: UInt8, _ record: ByteBuffer, in block: DecodedBlock, _ predicate: some FlowPredicate)
-        throws(MalformedRecord) -> Flow?
-    {
+    // MARK: Records
+
+    /// The next flow of a block that the predicate lets through; nil when it has no more.
+    private func nextFlow(in block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
+        do {
+            while let (type, start, length) = try block.nextRecord() {
+                if type != RecordType.flow {
+                    try read(type, block.content(start, length))
+                    continue
+                }
+                // Taken out while it moves, so that it is not copied.
+                guard var view else { return nil }
+                guard view.move(to: start, length: length) else { throw MalformedRecord() }
+                do {
+                    if let flow = try read(view, block, predicate) { return flow }
+                } catch let error as ArchiveError where error.kind == .damagedContent {
+                    tell(error.damage)
+                }
+            }
+        } catch is MalformedRecord {
+            var damage = ArchiveDamage(.record, offset: block.offset, length: 0)
+            damage.block = block.header.sequence
+            waiting.append(.damage(damage))
+        }
+        return nil
+    }
+
+    private func read(_ type: UInt8, _ content: ByteBuffer) throws(MalformedRecord) {
+        var reader = RecordReader(content)
         switch type {
         case RecordType.certificate:
-            var reader = RecordReader(record.slice(8, record.readableBytes - 8))
             let number = try reader.number(UInt32.self)
-            if certificates.count > ArchiveWriter.maximumCertificates * 2 { certificates.removeAll() }
-            certificates[number] = ByteBuffer(bytes: reader.bytes.readableBytesView)
-            return nil
-        case RecordType.flow:
-            guard let view = RecordView(record, in: block) else { throw MalformedRecord() }
-            return try read(view, in: block, predicate)
+            certificates.add(number, reader.bytes)
         case RecordType.discard:
-            var reader = RecordReader(record.slice(8, record.readableBytes - 8))
             let high = try reader.number(UInt64.self)
-            open[FlowID(high: high, low: try reader.number(UInt64.self))] = nil
-            return nil
+            open[FlowID(high: high, low: try reader.number())] = nil
         default:
             // Connections are read where they are referred to; other records are a later version's.
-            return nil
+            break
         }
     }
 
-    private func read(_ view: RecordView, in block: DecodedBlock, _ predicate: some FlowPredicate) throws(MalformedRecord) -> Flow?
-    {
-        let flags = view.flags
-        if flags & FlowPrefix.isFirst != 0, flags & FlowPrefix.isLast != 0 {
-            guard passes(view, predicate) else { return nil }
-            var flow = try begin(view, block)
-            try receive(view, block, &flow, copies: false)
+    private func read(_ view: RecordView, _ block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
+        if view.isWhole {
+            guard try predicate.matches(view) else { return nil }
+            var flow = OpenFlow(view, block)
+            try flow.receive(view, block, isWhole: true)
             return flow.flow
         }
         let id = view.id
         var flow: OpenFlow
-        if flags & FlowPrefix.isFirst != 0 {
-            flow = try begin(view, block)
-        } else if let known = open.removeValue(forKey: id) {
+        if let known = open[id], !view.isFirst {
             flow = known
         } else {
-            // Its beginning was lost: what there is of it is shown.
-            flow = beginLost(view)
+            if let known = open[id] { try end(known, predicate) }
+            flow = OpenFlow(view, block)
         }
-        if view.part != flow.nextPart { flow.isTorn = true }
-        flow.nextPart = view.part &+ 1
-        try receive(view, block, &flow, copies: true)
-        guard flags & FlowPrefix.isLast != 0 else {
+        try flow.receive(view, block, isWhole: false)
+        guard view.isLast else {
             open[id] = flow
             return nil
         }
-        return passes(flow.flow, predicate) ? flow.flow : nil
+        open[id] = nil
+        let whole = flow.flow
+        return try predicate.matches(whole) ? whole : nil
     }
 
-    private func passes(_ flow: some FlowQuestions, _ predicate: some FlowPredicate) -> Bool {
+    // MARK: Flows that do not end
+
+    /// No flow goes on from one segment to another.
+    private func beginSegment(_ name: Timestamp, _ predicate: some FlowPredicate) throws {
+        try endOpenFlows(predicate)
+        segment = name
+        nextSequence = 0
+        certificates = CertificateTable()
+    }
+
+    private func end(_ flow: OpenFlow, _ predicate: some FlowPredicate) throws {
+        let flow = flow.flow
         do {
-            return try predicate.matches(flow)
-        } catch {
-            failure = error
-            return false
+            if try predicate.matches(flow) { waiting.append(.flow(flow)) }
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            tell(error.damage)
         }
     }
 
-    private func begin(_ view: RecordView, _ block: DecodedBlock) throws(MalformedRecord) -> OpenFlow {
-        var opening: (FlowOpening, Timestamp)?
-        try block.events(
-            of: view,
-            { what, at in
-                if opening == nil, case .opened(let value) = what { opening = (value, at) }
-            }, piece: { _, _ in })
-        guard let (value, at) = opening else { throw MalformedRecord() }
-        return OpenFlow(assembler: FlowAssembler(id: view.id, at: at, opening: value, keepsPieces: false))
+    /// Tells of a block that was found damaged when something of it was asked for, once.
+    private func tell(_ damage: ArchiveDamage?) {
+        guard let damage, told.insert(damage.offset).inserted else { return }
+        waiting.append(.damage(damage))
     }
 
-    private func beginLost(_ view: RecordView) -> OpenFlow {
-        let opening = FlowOpening(
-            kind: view.kind, client: Shared(.unknown), target: FlowTarget(scheme: "", host: "", port: 0), stream: StreamID(0))
-        return OpenFlow(assembler: FlowAssembler(id: view.id, at: view.started, opening: opening, keepsPieces: false))
-    }
-
-    /// - Parameter copies: the flow outlives the block, whose metadata it must not keep alive.
-    private func receive(_ view: RecordView, _ block: DecodedBlock, _ flow: inout OpenFlow, copies: Bool) throws(MalformedRecord) {
-        var assembler = flow.assembler
-        var count = 0
-        try block.events(
-            of: view,
-            { what, at in assembler.receive(copies ? what.copied : what, at: at) },
-            piece: { place, at in
-                if !(place.continues && place.kind != .data) { count += 1 }
-                assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at)
-            })
-        flow.assembler = assembler
-        guard count > 0 else { return }
-        var segment = view.segment
-        if copies { segment.items = ByteBuffer(bytes: segment.items.readableBytesView) }
-        flow.pieces.segments.append(segment)
-        flow.pieces.count += count
+    /// Nothing more is said of the flows that are open: the segment has ended.
+    private func endOpenFlows(_ predicate: some FlowPredicate) throws {
+        for flow in open.values.sorted(by: { $0.order < $1.order }) { try end(flow, predicate) }
+        open.removeAll()
     }
 }
 
@@ -267,16 +266,26 @@ private struct AnyFlow: FlowPredicate {
     func matches(_ flow: some FlowQuestions) -> Bool { true }
 }
 
-extension FlowEvent.What {
-    /// With heads and fields in storage of their own.
-    fileprivate var copied: FlowEvent.What {
-        func copy(_ bytes: ByteBuffer) -> ByteBuffer { ByteBuffer(bytes: bytes.readableBytesView) }
-        switch self {
-        case .request(let head): return .request(RequestHead(parsing: copy(head.wire), version: head.version))
-        case .interim(let head): return .interim(ResponseHead(parsing: copy(head.wire), version: head.version))
-        case .response(let head): return .response(ResponseHead(parsing: copy(head.wire), version: head.version))
-        case .trailers(let side, let fields): return .trailers(from: side, FieldSection(parsing: copy(fields.wire)))
-        default: return self
+/// The certificates of a segment, by number: those that a writer may still refer to.
+private struct CertificateTable {
+    private var ders: [UInt32: ByteBuffer] = [:]
+    private var bytes = 0
+
+    subscript(number: UInt32) -> ByteBuffer? { ders[number] }
+
+    mutating func add(_ number: UInt32, _ der: ByteBuffer) {
+        guard der.readableBytes <= ArchiveFormat.maximumCertificate else { return }
+        // Twice what a writer refers back to, so that what it forgets is not forgotten here before.
+        if ders.count >= 2 * ArchiveFormat.maximumCertificates || bytes > 2 * ArchiveFormat.maximumCertificateBytes {
+            let oldest = number &- UInt32(ArchiveFormat.maximumCertificates)
+            ders = ders.filter { $0.key &- oldest < UInt32(ArchiveFormat.maximumCertificates) }
+            bytes = ders.values.reduce(0) { $0 + $1.readableBytes }
+            if bytes > 2 * ArchiveFormat.maximumCertificateBytes {
+                ders.removeAll()
+                bytes = 0
+            }
         }
+        bytes += der.readableBytes
+        ders[number] = der.detached
     }
 }

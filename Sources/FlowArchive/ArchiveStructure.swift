@@ -3,10 +3,25 @@
 import FlowModel
 import NIOCore
 
-/// One frame of a file, for people.
+/// One frame of a file, or a stretch of damage, and what is to be said of it.
 package struct ArchiveStructureLine: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
+        case segment, block, index, footer, other, damage
+    }
+
+    package var kind: Kind
     package var offset: UInt64
-    /// One line without its end.
+    /// Bytes in the file; of a block all its frames.
+    package var length: UInt64
+    /// Blocks: the sequence number, bytes before compression, all records and the flows that are whole in it, their times.
+    package var sequence: UInt64?
+    package var uncompressed: UInt64?
+    package var records: UInt32?
+    package var flows: UInt32?
+    package var times: ClosedRange<Timestamp>?
+    /// Whether every checksum was right; nil when they were not looked at.
+    package var isIntact: Bool?
+    /// One line for people, without its end.
     package var text: String
 }
 
@@ -15,100 +30,123 @@ package struct ArchiveStructure {
     private let input: ArchiveInput
     private var frames: FrameWalker
     private let verifies: Bool
+    private var segment: Timestamp?
     private var sequence: UInt64 = 0
+    private var waiting: [ArchiveStructureLine] = []
     /// What is damaged, as far as the walk has come.
     package private(set) var damage: [ArchiveDamage] = []
     package private(set) var blocks = 0
+    /// Flows that are whole in their blocks.
     package private(set) var flows: UInt64 = 0
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
-        input = try ArchiveInput(path: path)
-        frames = FrameWalker(input: input)
-        self.verifies = verifies
-        try frames.checkBeginning(path: path)
+        try self.init(try ArchiveInput(path: path), verifies)
     }
 
     package init(descriptor: Int32, name: String, verifies: Bool) throws(ArchiveError) {
-        input = ArchiveInput(descriptor: descriptor, name: name)
+        try self.init(ArchiveInput(descriptor: descriptor, name: name), verifies)
+    }
+
+    private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
+        self.input = input
         frames = FrameWalker(input: input)
         self.verifies = verifies
-        try frames.checkBeginning(path: name)
+        try frames.checkBeginning(isStrict: false)
     }
 
     /// The next line; nil at the end, when ``damage`` is complete.
     package mutating func next() throws(ArchiveError) -> ArchiveStructureLine? {
+        if !waiting.isEmpty { return waiting.removeFirst() }
         let start = frames.offset
         guard let frame = try frames.next() else {
-            guard let damage = try frames.leftover() else { return nil }
-            self.damage.append(damage)
-            input.skip(Int(clamping: try input.remaining()))
-            return line(damage.offset, damage.description)
+            if try frames.giveUpIncomplete() { return try next() }
+            return frames.endDamage().map { tell($0) }
         }
         switch frame {
         case .segment(let header):
             sequence = 0
-            return line(start, "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)")
-        case .block(let header, let offset, let isWhole):
-            return try block(header, offset, isWhole)
-        case .index(let length):
-            return line(start, "index    \(length) bytes")
-        case .footer(let length):
-            return line(start, "footer   \(length) bytes")
-        case .other(let length):
-            return line(start, "other    \(length) bytes")
+            segment = header.created
+            var line = line(.segment, start, frames.offset - start)
+            line.isIntact = verifies ? true : nil
+            line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
+            return line
+        case .block(let header, let offset):
+            return try block(header, offset)
+        case .other(let magic, let length):
+            return other(magic, start, length)
         case .damage(let damage):
-            self.damage.append(damage)
-            return line(damage.offset, damage.description)
+            return tell(damage)
         }
     }
 
-    private mutating func block(_ header: BlockHeader, _ offset: UInt64, _ isWhole: Bool) throws(ArchiveError)
-        -> ArchiveStructureLine
-    {
+    private mutating func tell(_ found: ArchiveDamage) -> ArchiveStructureLine {
+        damage.append(found)
+        var line = line(.damage, found.offset, found.length)
+        line.isIntact = false
+        line.text = "\(found)"
+        return line
+    }
+
+    private func other(_ magic: UInt32, _ start: UInt64, _ length: UInt64) -> ArchiveStructureLine {
+        let kind: ArchiveStructureLine.Kind =
+            magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
+        var line = line(kind, start, length)
+        line.text = "\(kind)  \(length) bytes"
+        // The checksums of indexes and footers are always looked at. Frames of somebody else have none.
+        if kind != .other { line.isIntact = true }
+        return line
+    }
+
+    private mutating func block(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> ArchiveStructureLine {
+        // The header of its segment may be lost.
+        if header.segment != segment { sequence = 0 }
+        segment = header.segment
         blocks += 1
         flows += UInt64(header.flows)
+        var missing: ArchiveStructureLine?
         if header.sequence > sequence {
-            damage.append(ArchiveDamage(.missing(blocks: header.sequence - sequence), offset: offset, length: 0))
+            missing = tell(ArchiveDamage(.missing(blocks: header.sequence - sequence), offset: offset, length: 0))
         }
-        sequence = header.sequence + 1
-        var faults: [String] = []
-        if verifies { faults = try check(header) }
-        if !faults.isEmpty {
-            var found = ArchiveDamage(.damaged, offset: offset, length: UInt64(header.metadataFrame) + header.contentFrames)
-            found.block = header.sequence
-            found.records = header.records
-            found.times = header.times
-            damage.append(found)
-        }
-        frames.skipFrames(of: header, isWhole: isWhole)
-        let ratio = Self.ratio(
-            UInt64(header.metadataFrame) + header.contentFrames, of: UInt64(header.metadataSize) + header.contentSize)
-        let state = verifies ? faults.isEmpty ? ", checksums right" : ", " + faults.joined(separator: ", ") : ""
-        return line(
-            offset,
-            "block \(header.sequence)  \(header.records) records, \(header.flows) whole flows, metadata \(header.metadataFrame) of \(header.metadataSize) bytes, content \(header.contentFrames) of \(header.contentSize) bytes in \(header.parts.count) parts, \(ratio)\(state)"
-        )
+        sequence = header.sequence &+ 1
+        let faults = verifies ? try check(header, offset) : []
+        if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
+        frames.skipFrames(of: header)
+        var line = line(.block, offset, UInt64(header.frameLength + header.bodyLength))
+        line.sequence = header.sequence
+        line.uncompressed = UInt64(header.recordsSize) + UInt64(header.detailsSize) + UInt64(header.contentSize)
+        line.records = header.records
+        line.flows = header.flows
+        line.times = header.times
+        line.isIntact = verifies ? faults.isEmpty : nil
+        line.text = Self.text(header, line, faults)
+        guard let missing else { return line }
+        waiting.append(line)
+        return missing
     }
 
-    private func check(_ header: BlockHeader) throws(ArchiveError) -> [String] {
-        let decoder = LZ4FrameDecoder()
-        var faults: [String] = []
-        let metadata = try input.peek(Int(header.metadataFrame)) ?? ByteBuffer()
-        if decoder.decode(metadata, size: Int(header.metadataSize)) == nil { faults.append("metadata damaged") }
-        var distance = Int(header.metadataFrame)
-        for (index, part) in header.parts.enumerated() {
-            let frame = try input.bytes(at: distance, count: Int(part.frame)) ?? ByteBuffer()
-            if decoder.decode(frame, size: Int(part.size)) == nil { faults.append("content part \(index) damaged") }
-            distance += Int(part.frame)
-        }
-        return faults
+    private static func text(_ header: BlockHeader, _ line: ArchiveStructureLine, _ faults: [String]) -> String {
+        let size = line.uncompressed ?? 0
+        var parts = ["block \(header.sequence)  \(header.records) records, \(header.flows) whole flows"]
+        parts.append("records \(header.recordsFrame) of \(header.recordsSize) bytes")
+        parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
+        parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.parts.count) parts")
+        parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
+        if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
+        return parts.joined(separator: ", ")
     }
 
-    private func line(_ offset: UInt64, _ text: String) -> ArchiveStructureLine { ArchiveStructureLine(offset: offset, text: text) }
+    /// Decompresses everything of the block whose header was just passed.
+    private func check(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> [String] {
+        let bytes = try input.bytes(at: 0, count: header.bodyLength) ?? ByteBuffer()
+        var faults: [String] = []
+        let length = Int(header.recordsFrame)
+        if decodeLZ4Frame(bytes.slice(0, length), size: Int(header.recordsSize)) == nil { faults.append("records damaged") }
+        let rest = bytes.slice(length, header.bodyLength - length)
+        return faults + (try BlockSource(place: .memory(rest), header: header, blockOffset: offset).faults())
+    }
 
-    private static func ratio(_ stored: UInt64, of size: UInt64) -> String {
-        guard size > 0 else { return "0 %" }
-        return "\(stored * 100 / size) %"
+    private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {
+        ArchiveStructureLine(kind: kind, offset: offset, length: length, text: "")
     }
 }

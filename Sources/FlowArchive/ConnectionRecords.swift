@@ -4,34 +4,29 @@
 import FlowModel
 import NIOCore
 
-/// The type byte of a record.
-enum RecordType {
-    static let client: UInt8 = 1
-    static let server: UInt8 = 2
-    static let certificate: UInt8 = 3
-    static let flow: UInt8 = 4
-    static let discard: UInt8 = 5
-}
-
 enum ConnectionRecord {
     /// Writes the content of a client connection's record, behind length and type.
-    static func write(_ connection: ClientConnection, certificates: [UInt32], into out: inout ByteBuffer) {
-        write(connection.id, connection.opened, into: &out)
-        write(connection.peer, into: &out)
-        write(connection.local, into: &out)
-        out.writeText(connection.mode)
-        write(connection.tls, certificates, into: &out)
+    static func write(_ connection: ClientConnection, certificates: [UInt32], into out: OutputBytes) {
+        write(connection.id, connection.opened, into: out)
+        write(connection.peer, into: out)
+        write(connection.local, into: out)
+        out.appendText(connection.mode)
+        write(connection.tls, certificates, into: out)
     }
 
-    static func write(_ connection: ServerConnection, certificates: [UInt32], into out: inout ByteBuffer) {
-        write(connection.id, connection.opened, into: &out)
-        write(connection.target, into: &out)
-        write(connection.peer ?? Endpoint(host: "", port: 0), into: &out)
-        write(connection.local ?? Endpoint(host: "", port: 0), into: &out)
-        out.writeVarint(connection.connected.map { UInt64(max(0, $0 - connection.opened)) + 1 } ?? 0)
-        write(connection.tls, certificates, into: &out)
+    static func write(_ connection: ServerConnection, certificates: [UInt32], into out: OutputBytes) {
+        write(connection.id, connection.opened, into: out)
+        write(connection.target, into: out)
+        // Bits: what of the rest is there.
+        out.append(
+            UInt8(connection.peer == nil ? 0 : 1) | (connection.local == nil ? 0 : 2) | (connection.connected == nil ? 0 : 4))
+        if let peer = connection.peer { write(peer, into: out) }
+        if let local = connection.local { write(local, into: out) }
+        if let connected = connection.connected { out.append(connected.nanoseconds) }
+        write(connection.tls, certificates, into: out)
     }
 
+    /// - Parameter certificate: finds a certificate by its number; nil is one that was lost, which keeps its place in the chain, empty.
     static func client(_ bytes: ByteBuffer, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord) -> ClientConnection {
         var reader = RecordReader(bytes)
         let (id, opened) = try identity(&reader)
@@ -46,65 +41,74 @@ enum ConnectionRecord {
         var reader = RecordReader(bytes)
         let (id, opened) = try identity(&reader)
         var connection = ServerConnection(id: id, target: try endpoint(&reader), opened: opened)
-        let peer = try endpoint(&reader)
-        let local = try endpoint(&reader)
-        connection.peer = peer.host.isEmpty ? nil : peer
-        connection.local = local.host.isEmpty ? nil : local
-        let connected = try reader.varint()
-        if connected > 0 { connection.connected = opened.advanced(byNanoseconds: Int64(clamping: connected - 1)) }
+        let bits = try reader.byte()
+        if bits & 1 != 0 { connection.peer = try endpoint(&reader) }
+        if bits & 2 != 0 { connection.local = try endpoint(&reader) }
+        if bits & 4 != 0 { connection.connected = Timestamp(nanoseconds: try reader.number()) }
         connection.tls = try tls(&reader, certificate)
         return connection
     }
 
     // MARK: Parts
 
-    private static func write(_ id: ConnectionID, _ opened: Timestamp, into out: inout ByteBuffer) {
-        out.writeMultipleIntegers(id.high, id.low, opened.nanoseconds, endianness: .little)
+    private static func write(_ id: ConnectionID, _ opened: Timestamp, into out: OutputBytes) {
+        out.append(id.high)
+        out.append(id.low)
+        out.append(opened.nanoseconds)
     }
 
     private static func identity(_ reader: inout RecordReader) throws(MalformedRecord) -> (ConnectionID, Timestamp) {
         let high = try reader.number(UInt64.self)
         let low = try reader.number(UInt64.self)
-        return (ConnectionID(high: high, low: low), Timestamp(nanoseconds: try reader.number(Int64.self)))
+        return (ConnectionID(high: high, low: low), Timestamp(nanoseconds: try reader.number()))
     }
 
-    private static func write(_ endpoint: Endpoint, into out: inout ByteBuffer) {
-        out.writeText(endpoint.host)
-        out.writeInteger(endpoint.port, endianness: .little)
+    private static func write(_ endpoint: Endpoint, into out: OutputBytes) {
+        out.append(endpoint.port)
+        out.appendText(endpoint.host)
     }
 
     private static func endpoint(_ reader: inout RecordReader) throws(MalformedRecord) -> Endpoint {
-        let host = try reader.text()
-        return Endpoint(host: host, port: try reader.number(UInt16.self))
+        let port = try reader.number(UInt16.self)
+        return Endpoint(host: try reader.text(), port: port)
     }
 
-    private static func write(_ tls: TLSDetails?, _ certificates: [UInt32], into out: inout ByteBuffer) {
-        guard let tls else { return out.writeVarint(0) }
-        out.writeVarint(1)
+    private enum TLSBit {
+        static let isThere: UInt8 = 1
+        static let isResumed: UInt8 = 2
+        static let wasVerified: UInt8 = 4
+        static let isVerified: UInt8 = 8
+        static let hasStarted: UInt8 = 16
+        static let hasEnded: UInt8 = 32
+    }
+
+    private static func write(_ tls: TLSDetails?, _ certificates: [UInt32], into out: OutputBytes) {
+        guard let tls else { return out.append(UInt8(0)) }
+        var bits = TLSBit.isThere | (tls.isResumed ? TLSBit.isResumed : 0)
+        if let isVerified = tls.isVerified { bits |= TLSBit.wasVerified | (isVerified ? TLSBit.isVerified : 0) }
+        bits |= (tls.handshakeStarted == nil ? 0 : TLSBit.hasStarted) | (tls.handshakeEnded == nil ? 0 : TLSBit.hasEnded)
+        out.append(bits)
+        if let time = tls.handshakeStarted { out.append(time.nanoseconds) }
+        if let time = tls.handshakeEnded { out.append(time.nanoseconds) }
         for text in [tls.version, tls.cipher, tls.serverName, tls.alpn, tls.ja3, tls.ja4, tls.verificationError] {
-            out.writeOptionalText(text)
+            out.appendOptionalText(text)
         }
-        out.writeVarint(UInt64(tls.alpnOffers.count))
-        tls.alpnOffers.forEach { out.writeText($0) }
-        out.writeVarint(UInt64(certificates.count))
-        certificates.forEach { out.writeVarint(UInt64($0)) }
-        let verified: UInt8 =
-            switch tls.isVerified {
-            case nil: 0
-            case false?: 1
-            case true?: 2
-            }
-        out.writeInteger(verified << 1 | (tls.isResumed ? 1 : 0))
-        for time in [tls.handshakeStarted, tls.handshakeEnded] {
-            out.writeVarint(time.map { UInt64(max(0, $0.nanoseconds)) + 1 } ?? 0)
-        }
+        out.appendVarint(UInt64(tls.alpnOffers.count))
+        tls.alpnOffers.forEach { out.appendText($0) }
+        out.appendVarint(UInt64(certificates.count))
+        certificates.forEach { out.appendVarint(UInt64($0)) }
     }
 
-    private static func tls(_ reader: inout RecordReader, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord)
-        -> TLSDetails?
-    {
-        guard try reader.varint() > 0 else { return nil }
+    private static func tls(
+        _ reader: inout RecordReader, _ certificate: (UInt32) -> ByteBuffer?
+    ) throws(MalformedRecord) -> TLSDetails? {
+        let bits = try reader.byte()
+        guard bits & TLSBit.isThere != 0 else { return nil }
         var tls = TLSDetails()
+        tls.isResumed = bits & TLSBit.isResumed != 0
+        tls.isVerified = bits & TLSBit.wasVerified == 0 ? nil : bits & TLSBit.isVerified != 0
+        if bits & TLSBit.hasStarted != 0 { tls.handshakeStarted = Timestamp(nanoseconds: try reader.number()) }
+        if bits & TLSBit.hasEnded != 0 { tls.handshakeEnded = Timestamp(nanoseconds: try reader.number()) }
         tls.version = try reader.optionalText()
         tls.cipher = try reader.optionalText()
         tls.serverName = try reader.optionalText()
@@ -112,28 +116,129 @@ enum ConnectionRecord {
         tls.ja3 = try reader.optionalText()
         tls.ja4 = try reader.optionalText()
         tls.verificationError = try reader.optionalText()
-        for _ in 0..<(try count(&reader)) { tls.alpnOffers.append(try reader.text()) }
-        for _ in 0..<(try count(&reader)) {
-            // One that was lost with its block keeps its place in the chain, empty.
-            tls.certificates.append(certificate(UInt32(truncatingIfNeeded: try reader.varint())) ?? ByteBuffer())
+        for _ in 0..<(try reader.count()) { tls.alpnOffers.append(try reader.text()) }
+        for _ in 0..<(try reader.count()) {
+            let number = try reader.varint()
+            tls.certificates.append(UInt32(exactly: number).flatMap(certificate) ?? ByteBuffer())
         }
-        let flags = try reader.byte()
-        tls.isResumed = flags & 1 != 0
-        tls.isVerified = flags >> 1 == 0 ? nil : flags >> 1 == 2
-        tls.handshakeStarted = try time(&reader)
-        tls.handshakeEnded = try time(&reader)
         return tls
     }
+}
 
-    /// A count of things that take a byte each at the least.
-    private static func count(_ reader: inout RecordReader) throws(MalformedRecord) -> UInt64 {
-        let count = try reader.varint()
-        guard count <= UInt64(reader.bytes.readableBytes) else { throw MalformedRecord() }
-        return count
+/// The connections that flows refer to: which have a record in the block at hand, and what it looks like.
+struct ConnectionTable {
+    /// A connection's facts as they were last said. Facts are told apart by identity, and kept so that the identity stays theirs.
+    private final class Entry {
+        let facts: AnyObject
+        let record: OutputBytes
+        /// Offset of its record in the block's records, plus one; 0 when it has none there.
+        var place: UInt32 = 0
+        var lastBlock: UInt64 = 0
+
+        init(facts: AnyObject, record: OutputBytes) {
+            self.facts = facts
+            self.record = record
+        }
     }
 
-    private static func time(_ reader: inout RecordReader) throws(MalformedRecord) -> Timestamp? {
-        let value = try reader.varint()
-        return value == 0 ? nil : Timestamp(nanoseconds: Int64(clamping: value - 1))
+    private var entries: [ObjectIdentifier: Entry] = [:]
+    private var placed: [Entry] = []
+    private var certificates: [ByteBuffer: UInt32] = [:]
+    private var certificateBytes = 0
+    private var certificateCount: UInt32 = 0
+
+    /// The place of a client's record in the block, which is written when it is not there yet.
+    mutating func place(of client: Shared<ClientConnection>?, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+        guard let client else { return 0 }
+        let entry =
+            entries[ObjectIdentifier(client)]
+            ?? add(client, RecordType.client, client.value.tls, in: records, &header) { certificates, out in
+                ConnectionRecord.write(client.value, certificates: certificates, into: out)
+            }
+        return place(entry, in: records, &header)
+    }
+
+    mutating func place(of server: Shared<ServerConnection>?, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+        guard let server else { return 0 }
+        let entry =
+            entries[ObjectIdentifier(server)]
+            ?? add(server, RecordType.server, server.value.tls, in: records, &header) { certificates, out in
+                ConnectionRecord.write(server.value, certificates: certificates, into: out)
+            }
+        return place(entry, in: records, &header)
+    }
+
+    /// Begins a block, which has no connections yet. What two blocks did not refer to is forgotten.
+    mutating func beginBlock(_ sequence: UInt64) {
+        for entry in placed { entry.place = 0 }
+        placed.removeAll(keepingCapacity: true)
+        guard entries.values.contains(where: { $0.lastBlock + 2 < sequence }) else { return }
+        entries = entries.filter { $0.value.lastBlock + 2 >= sequence }
+    }
+
+    private mutating func place(_ entry: Entry, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+        if entry.place == 0 {
+            entry.place = UInt32(records.count) + 1
+            entry.lastBlock = header.sequence
+            records.append(entry.record)
+            header.records += 1
+            placed.append(entry)
+        }
+        return entry.place
+    }
+
+    private mutating func add(
+        _ facts: AnyObject, _ type: UInt8, _ tls: TLSDetails?, in records: OutputBytes, _ header: inout BlockHeader,
+        _ write: ([UInt32], OutputBytes) -> Void
+    ) -> Entry {
+        let chain = tls?.certificates ?? []
+        let numbers = number(chain, in: records, &header)
+        let record = OutputBytes(capacity: 256)
+        record.appendPrefix(type)
+        write(numbers, record)
+        record.set(UInt32(record.count), at: 0)
+        let entry = Entry(facts: facts, record: record)
+        entries[ObjectIdentifier(facts)] = entry
+        return entry
+    }
+
+    /// The numbers of certificates in this segment; new ones are written.
+    private mutating func number(_ chain: [ByteBuffer], in records: OutputBytes, _ header: inout BlockHeader) -> [UInt32] {
+        guard !chain.isEmpty else { return [] }
+        let bytes = chain.reduce(0) { $0 + $1.readableBytes }
+        if certificates.count + chain.count > ArchiveFormat.maximumCertificates
+            || certificateBytes + bytes > ArchiveFormat.maximumCertificateBytes
+        {
+            // A reader need not keep more. Whoever refers to one of these will have it written again.
+            certificates.removeAll()
+            certificateBytes = 0
+            entries.removeAll()
+        }
+        return chain.map { der in
+            if let number = certificates[der] { return number }
+            let number = certificateCount
+            certificateCount &+= 1
+            certificates[der] = number
+            certificateBytes += der.readableBytes
+            let start = records.count
+            records.appendPrefix(RecordType.certificate)
+            records.append(number)
+            // One beyond the limit is no certificate of any use; its place in the chain stays empty.
+            if der.readableBytes <= ArchiveFormat.maximumCertificate { records.append(der) }
+            records.set(UInt32(records.count - start), at: start)
+            header.records += 1
+            header.flags |= BlockHeader.holdsCertificates
+            return number
+        }
+    }
+}
+
+extension OutputBytes {
+    /// Begins a record; its length is set when it is whole.
+    func appendPrefix(_ type: UInt8) {
+        append(UInt32(0))
+        append(type)
+        append(UInt8(0))
+        append(UInt16(0))
     }
 }

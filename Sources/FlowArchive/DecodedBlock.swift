@@ -1,4 +1,4 @@
-// A block whose metadata is decompressed: its records, and the connections that they refer to.
+// A block whose records are decompressed: they are gone through one by one, and the connections that they refer to are found.
 
 import FlowModel
 import HTTPSemantics
@@ -8,38 +8,41 @@ import NIOCore
 final class DecodedBlock {
     let header: BlockHeader
     let offset: UInt64
-    let content: BlockContent
-    private let metadata: ByteBuffer
+    let source: BlockSource
+    let records: ByteBuffer
     private var position = 0
     private let certificate: (UInt32) -> ByteBuffer?
     private var clients: [UInt32: Shared<ClientConnection>] = [:]
     private var servers: [UInt32: Shared<ServerConnection>] = [:]
+    private var addresses: [UInt32: ByteBuffer] = [:]
 
     /// - Parameter certificate: finds a certificate of the segment by its number.
     init(
-        header: BlockHeader, offset: UInt64, metadata: ByteBuffer, content: BlockContent,
+        header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource,
         certificate: @escaping (UInt32) -> ByteBuffer?
     ) {
         self.header = header
         self.offset = offset
-        self.metadata = metadata
-        self.content = content
+        self.records = records
+        self.source = source
         self.certificate = certificate
     }
 
-    /// The next record: type and all its bytes; nil at the end.
+    /// The next record: its type, where it is and how long; nil at the end.
     /// - Throws: when its length is not right; the rest of the block cannot be read then.
-    func nextRecord() throws(MalformedRecord) -> (type: UInt8, record: ByteBuffer)? {
-        guard position < metadata.readableBytes else { return nil }
-        guard let length: UInt32 = metadata.getInteger(at: metadata.readerIndex + position, endianness: .little), length >= 8,
-            position + Int(length) <= metadata.readableBytes
+    func nextRecord() throws(MalformedRecord) -> (type: UInt8, start: Int, length: Int)? {
+        let start = position
+        guard start < records.readableBytes else { return nil }
+        guard
+            let (size, type) = records.getMultipleIntegers(
+                at: records.readerIndex + start, endianness: .little, as: (UInt32, UInt8).self),
+            size >= RecordType.prefix, Int(size) <= records.readableBytes - start
         else {
-            position = metadata.readableBytes
+            position = records.readableBytes
             throw MalformedRecord()
         }
-        let record = metadata.slice(position, Int(length))
-        position += Int(length)
-        return (record.getInteger(at: 4)!, record)
+        position += Int(size)
+        return (type, start, Int(size))
     }
 
     /// The connection whose record stands at a position, counted plus one; nil for 0 and for what is no such record.
@@ -63,50 +66,72 @@ final class DecodedBlock {
         return shared
     }
 
+    /// `ip:port` of a client, made once for the block.
+    func clientAddress(_ reference: UInt32) -> ByteBuffer? {
+        address(reference) { client(reference)?.value.peer }
+    }
+
+    /// `host:port` of a server as it was asked for.
+    func serverAddress(_ reference: UInt32) -> ByteBuffer? {
+        address(reference) { server(reference)?.value.target }
+    }
+
+    private func address(_ reference: UInt32, _ endpoint: () -> Endpoint?) -> ByteBuffer? {
+        if let known = addresses[reference] { return known }
+        guard let endpoint = endpoint() else { return nil }
+        let address = ByteBuffer(string: endpoint.description)
+        addresses[reference] = address
+        return address
+    }
+
     /// The content of a record behind its length and type.
     private func record(_ reference: UInt32, _ type: UInt8) -> ByteBuffer? {
         let start = Int(reference) - 1
-        guard start >= 0, start + 8 <= metadata.readableBytes,
-            let length: UInt32 = metadata.getInteger(at: metadata.readerIndex + start, endianness: .little),
-            metadata.getInteger(at: metadata.readerIndex + start + 4) == type, length >= 8,
-            start + Int(length) <= metadata.readableBytes
+        guard start >= 0, start + RecordType.prefix <= records.readableBytes,
+            let (length, found) = records.getMultipleIntegers(
+                at: records.readerIndex + start, endianness: .little, as: (UInt32, UInt8).self),
+            found == type, length >= RecordType.prefix, Int(length) <= records.readableBytes - start
         else { return nil }
-        return metadata.slice(start + 8, Int(length) - 8)
+        return content(start, Int(length))
     }
 
-    /// Says the items of a flow's record as events. Pieces are told by size only.
+    /// What stands behind a record's length and type.
+    func content(_ start: Int, _ length: Int) -> ByteBuffer {
+        records.slice(start + RecordType.prefix, length - RecordType.prefix)
+    }
+
+    /// How a record says that its flow begins.
+    func opening(_ view: RecordView) -> FlowOpening {
+        let target = FlowTarget(
+            scheme: String(buffer: view.targetScheme), host: String(buffer: view.targetHost), port: view.targetPort)
+        return FlowOpening(
+            kind: view.kind, client: client(view.clientReference) ?? Shared(.unknown), target: target, stream: view.stream)
+    }
+
+    /// Says the items of a record as events. Pieces are told by size only.
     /// - Parameters:
     ///   - event: an event that is no piece.
     ///   - piece: a piece's place; its content is fetched later.
     func events(
-        of view: RecordView, _ event: (FlowEvent.What, Timestamp) -> Void, piece: (PiecePlace, Timestamp) -> Void
+        of view: RecordView, in details: ByteBuffer, _ event: (FlowEvent.What, Timestamp) -> Void,
+        piece: (PiecePlace, Timestamp) -> Void
     ) throws(MalformedRecord) {
-        var items = ItemReader(view.items, from: view.started)
+        var items = ItemReader(details, from: view.started)
         while let item = try items.next() {
             if item.tag == ItemTag.piece {
                 piece(try PiecePlace(item.content), item.at)
-            } else if let what = try what(item.tag, item.content, item.at) {
+            } else if let what = try Self.what(item.tag, item.content, item.at, view) {
                 event(what, item.at)
             }
         }
     }
 
     /// nil for a tag that is not known: a later version wrote it.
-    private func what(_ tag: UInt8, _ content: ByteBuffer, _ at: Timestamp) throws(MalformedRecord) -> FlowEvent.What? {
+    private static func what(
+        _ tag: UInt8, _ content: ByteBuffer, _ at: Timestamp, _ view: RecordView
+    ) throws(MalformedRecord) -> FlowEvent.What? {
         var reader = RecordReader(content)
         switch tag {
-        case ItemTag.opened:
-            guard let kind = FlowKind(rawValue: try reader.byte()) else { throw MalformedRecord() }
-            let client = client(try reader.number(UInt32.self)) ?? Shared(.unknown)
-            let stream = StreamID(try reader.number(UInt32.self))
-            let port = try reader.number(UInt16.self)
-            let scheme = try reader.text()
-            let target = FlowTarget(scheme: scheme, host: try reader.text(), port: port)
-            return .opened(FlowOpening(kind: kind, client: client, target: target, stream: stream))
-        case ItemTag.server:
-            return server(try reader.number(UInt32.self)).map { .server($0) }
-        case ItemTag.client:
-            return client(try reader.number(UInt32.self)).map { .client($0) }
         case ItemTag.request:
             let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
             return .request(RequestHead(parsing: reader.bytes, version: version))
@@ -121,30 +146,34 @@ final class DecodedBlock {
             guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
             return .finished(side)
         case ItemTag.ended:
-            return .ended(try ending(&reader, at))
+            return .ended(try ending(&reader, at, view))
         default:
             return nil
         }
     }
 
-    private func ending(_ reader: inout RecordReader, _ at: Timestamp) throws(MalformedRecord) -> FlowEnding {
+    private static func ending(_ reader: inout RecordReader, _ at: Timestamp, _ view: RecordView) throws(MalformedRecord)
+        -> FlowEnding
+    {
         guard let state = FlowState(rawValue: try reader.byte()) else { throw MalformedRecord() }
         var ending = FlowEnding(state: state)
-        let closedBy = try reader.byte()
-        ending.closedBy = closedBy == 0 ? nil : Side(rawValue: closedBy - 1)
-        ending.isReset = try reader.byte() == 1
-        let fromClient = try reader.varint()
-        let fromServer = try reader.varint()
-        if fromClient > 0 { ending.passthrough = PassthroughSizes(fromClient: fromClient - 1, fromServer: fromServer) }
-        let blame = try reader.byte()
-        let time = at.advanced(byNanoseconds: try reader.zigzag())
-        if blame > 0 {
-            ending.error = FlowError(side: blame == 1 ? nil : Side(rawValue: blame - 2), message: try reader.text(), at: time)
+        let bits = try reader.byte()
+        func side(_ isThere: UInt8, _ isServer: UInt8) -> Side? {
+            bits & isThere == 0 ? nil : bits & isServer == 0 ? .client : .server
         }
-        ending.comment = try reader.optionalText()
-        let tags = try reader.varint()
-        guard tags <= UInt64(reader.bytes.readableBytes) else { throw MalformedRecord() }
-        for _ in 0..<tags { ending.tags.append(try reader.text()) }
+        ending.isReset = bits & EndedFlag.isReset != 0
+        ending.closedBy = side(EndedFlag.hasCloser, EndedFlag.closedByServer)
+        if bits & EndedFlag.isPassthrough != 0 {
+            let fromClient = try reader.varint()
+            ending.passthrough = PassthroughSizes(fromClient: fromClient, fromServer: try reader.varint())
+        }
+        let errorTime = at.advanced(byNanoseconds: try reader.zigzag())
+        if let message = view.errorMessage {
+            let side = side(EndedFlag.hasBlame, EndedFlag.blamesServer)
+            ending.error = FlowError(side: side, message: String(buffer: message), at: errorTime)
+        }
+        ending.comment = view.commentText.map { String(buffer: $0) }
+        for _ in 0..<(try reader.count()) { ending.tags.append(try reader.text()) }
         return ending
     }
 }

@@ -8,15 +8,13 @@ package final class POSIXStorage: ArchiveStorage {
     private let path: String
     private var descriptor: Int32
     private let isRegular: Bool
-    private var length: Int64
     /// A torn tail that was cut off when the file was opened to go on with it: its length in bytes.
     package private(set) var cutTail: UInt64 = 0
 
-    private init(path: String, descriptor: Int32, isRegular: Bool, length: Int64) {
+    private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
         self.descriptor = descriptor
         self.isRegular = isRegular
-        self.length = length
     }
 
     deinit { if descriptor > 2 { Glibc.close(descriptor) } }
@@ -26,7 +24,6 @@ package final class POSIXStorage: ArchiveStorage {
         path = "standard output"
         self.descriptor = descriptor
         isRegular = false
-        length = 0
     }
 
     /// A file for a recording that begins here. It is made with mode 0600, since recordings hold secrets.
@@ -39,69 +36,73 @@ package final class POSIXStorage: ArchiveStorage {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
-        let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular, length: 0)
+        let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
         guard isRegular else { return storage }
         // One recorder at a time: two would interleave their blocks.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw ArchiveError(.system(errno), "\(path) is being written by another recorder; choose another file")
         }
+        var length: UInt64 = 0
         if truncates {
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
-            let end = try endOfLastBlock(path: path, size: UInt64(status.st_size))
-            storage.cutTail = UInt64(status.st_size) - end
-            if storage.cutTail > 0 {
-                guard ftruncate(descriptor, off_t(end)) == 0 else { throw failure("cannot cut the torn tail of", path) }
-            }
-            storage.length = Int64(end)
+            length = try endOfLastBlock(path: path)
+            storage.cutTail = UInt64(status.st_size) - length
+            // What is cut off was never a whole block, so no reader ever saw anything of it.
+            if storage.cutTail > 0, ftruncate(descriptor, off_t(length)) != 0 { throw failure("cannot cut the torn tail of", path) }
         }
-        guard lseek(descriptor, off_t(storage.length), SEEK_SET) >= 0 else { throw failure("cannot write", path) }
+        guard lseek(descriptor, off_t(length), SEEK_SET) >= 0 else { throw failure("cannot write", path) }
         return storage
     }
 
-    /// Where the last whole frame ends.
-    private static func endOfLastBlock(path: String, size: UInt64) throws(ArchiveError) -> UInt64 {
+    /// Where the last whole frame of a flow file ends.
+    private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
         var frames = FrameWalker(input: input)
-        try frames.checkBeginning(path: path)
+        try frames.checkBeginning(isStrict: true)
+        // A file that was closed in order says so in its last bytes.
+        let size = try input.remaining()
+        if try ArchiveIndex.footer(endingAt: size, in: input)?.start == 0 { return size }
         var end: UInt64 = 0
-        while let frame = try frames.next() {
+        while true {
+            guard let frame = try frames.next() else {
+                guard try frames.giveUpIncomplete() else { return end }
+                continue
+            }
             switch frame {
-            case .segment, .index, .footer, .other: end = frames.offset
-            case .block(let header, _, let isWhole):
-                frames.skipFrames(of: header, isWhole: isWhole)
-                if isWhole { end = frames.offset }
-            case .damage: break
+            case .segment, .other:
+                end = frames.offset
+            case .block(let header, _):
+                frames.skipFrames(of: header)
+                end = frames.offset
+            case .damage:
+                break
             }
         }
-        return end
     }
 
-    package func append(_ bytes: ByteBuffer, _ more: ByteBuffer) throws(ArchiveError) {
-        var failed = write(bytes)
-        if failed == 0 { failed = write(more) }
-        if failed != 0 {
-            // What came through of the block is taken back, so that it can be written again.
-            if isRegular, ftruncate(descriptor, off_t(length)) == 0 { _ = lseek(descriptor, off_t(length), SEEK_SET) }
-            throw Self.failure("cannot write", path, failed)
-        }
-        length += Int64(bytes.readableBytes + more.readableBytes)
-    }
-
-    /// - Returns: 0, or the errno of what failed.
-    private func write(_ bytes: ByteBuffer) -> Int32 {
-        unsafe bytes.withUnsafeReadableBytes { source in
+    package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
+        var failed: Int32 = 0
+        let written = unsafe bytes.withUnsafeReadableBytes { source in
             var written = 0
             while written < source.count {
-                let count = unsafe Glibc.write(descriptor, source.baseAddress! + written, source.count - written)
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    return errno
+                let count = unsafe write(descriptor, source.baseAddress! + written, source.count - written)
+                if count > 0 {
+                    written += count
+                } else if errno == EAGAIN {
+                    // Standard output may have been made non-blocking by whoever shares it.
+                    var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = unsafe poll(&ready, 1, -1)
+                } else if errno != EINTR {
+                    failed = errno
+                    break
                 }
-                written += count
             }
-            return 0
+            return written
         }
+        // A failure behind bytes that were taken comes again with the next call.
+        if written == 0 { throw Self.failure("cannot write", path, failed) }
+        return written
     }
 
     package func sync() throws(ArchiveError) {

@@ -1,77 +1,113 @@
-// A flow's record where it stands in its block: answers a filter's questions from fixed offsets, without making a Flow.
+// A flow's record where it stands in its block: answers a filter's questions from fixed offsets, without making a Flow and without
+// allocating. One view serves all records of a block, one after the other.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A record of a flow that is whole in its block, in place.
+/// A record of a flow, in place. Answers for the part of the flow that the record holds.
 package struct RecordView: FlowQuestions {
-    /// The record's bytes.
-    let record: ByteBuffer
     private let block: DecodedBlock
+    private let records: ByteBuffer
+    /// Offset of the record in the records, and its length.
+    private(set) var start = 0
+    private var length = 0
 
-    /// - Returns: nil when the record is shorter than its prefix or points outside of itself.
-    init?(_ record: ByteBuffer, in block: DecodedBlock) {
-        guard record.readableBytes >= FlowPrefix.size else { return nil }
-        self.record = record
+    init(_ block: DecodedBlock) {
         self.block = block
+        records = block.records
+    }
+
+    /// Goes to a record.
+    /// - Parameters:
+    ///   - start: its offset; `length` its length. Both lie inside the records.
+    /// - Returns: false when the record is shorter than its prefix, or its texts are not inside of it, or its numbers cannot be.
+    mutating func move(to start: Int, length: Int) -> Bool {
+        guard length >= FlowPrefix.size else { return false }
+        self.start = start
+        self.length = length
+        var end = Int(number(FlowPrefix.textAt, UInt16.self))
+        guard end >= FlowPrefix.size else { return false }
+        for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
+        return end <= length && FlowKind(rawValue: number(FlowPrefix.kind)) != nil
+            && FlowState(rawValue: number(FlowPrefix.state)) != nil
+            && number(FlowPrefix.method, UInt8.self) < UInt8(MethodCode.methods.count)
     }
 
     private func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type = T.self) -> T {
-        record.getInteger(at: record.readerIndex + offset, endianness: .little) ?? 0
+        records.getInteger(at: records.readerIndex &+ start &+ offset, endianness: .little) ?? 0
     }
 
-    /// The bytes that a pair of position and length points to; nil when the position is 0.
-    private func bytes(_ offset: Int) -> ByteBuffer? {
-        let position: UInt32 = number(offset)
-        guard position > 0 else { return nil }
-        return record.slice(Int(position), Int(number(offset + 4, UInt32.self)))
-    }
-
-    private func range(_ offset: Int) -> ByteRange {
-        ByteRange(Int(number(offset, UInt32.self)), Int(number(offset + 4, UInt32.self)))
+    private func text(_ which: FlowPrefix.Text) -> ByteBuffer {
+        var at = Int(number(FlowPrefix.textAt, UInt16.self))
+        for index in 0..<which.rawValue { at += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
+        return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }
     package var kind: FlowKind { FlowKind(rawValue: number(FlowPrefix.kind)) ?? .tcp }
     package var state: FlowState { FlowState(rawValue: number(FlowPrefix.state)) ?? .incomplete }
     package var started: Timestamp { Timestamp(nanoseconds: number(FlowPrefix.started)) }
-    package var ended: Timestamp? { flags & FlowPrefix.isLast == 0 ? nil : Timestamp(nanoseconds: number(FlowPrefix.ended)) }
-    package var isWebSocket: Bool { flags & FlowPrefix.isWebSocket != 0 }
-    package var errorMessage: ByteBuffer? { bytes(FlowPrefix.error) }
-    package var clientAddress: ByteBuffer? {
-        block.client(number(FlowPrefix.client)).map { ByteBuffer(string: $0.value.peer.description) }
-    }
-    package var serverAddress: ByteBuffer? {
-        block.server(number(FlowPrefix.server)).map { ByteBuffer(string: $0.value.target.description) }
-    }
-    package var targetScheme: ByteBuffer { bytes(FlowPrefix.scheme) ?? ByteBuffer() }
-    package var targetHost: ByteBuffer { bytes(FlowPrefix.host) ?? ByteBuffer() }
+    package var ended: Timestamp? { has(FlowPrefix.isLast) ? last : nil }
+    package var isWebSocket: Bool { has(FlowPrefix.isWebSocket) }
+    package var errorMessage: ByteBuffer? { has(FlowPrefix.hasError) ? text(.error) : nil }
+    package var clientAddress: ByteBuffer? { block.clientAddress(clientReference) }
+    package var serverAddress: ByteBuffer? { block.serverAddress(serverReference) }
+    package var targetScheme: ByteBuffer { text(.scheme) }
+    package var targetHost: ByteBuffer { text(.host) }
     package var targetPort: UInt16 { number(FlowPrefix.port) }
-    package var method: ByteBuffer? { request.map { $0.slice(range(FlowPrefix.methodRange)) } }
-    package var requestTarget: ByteBuffer? { request.map { $0.slice(range(FlowPrefix.targetRange)) } }
+    package var method: ByteBuffer? {
+        guard has(FlowPrefix.hasRequest) else { return nil }
+        let code = Int(number(FlowPrefix.method, UInt8.self))
+        return code > 0 ? MethodCode.methods[code] : text(.method)
+    }
+    package var requestTarget: ByteBuffer? { has(FlowPrefix.hasRequest) ? text(.target) : nil }
     package var requestAuthority: ByteBuffer? {
-        let range = range(FlowPrefix.authorityRange)
-        return range.isEmpty ? nil : request.map { $0.slice(range) }
+        guard number(FlowPrefix.version, UInt8.self) >= 0x20 else { return nil }
+        let authority = text(.authority)
+        return authority.readableBytes > 0 ? authority : nil
+    }
+    package var displayHost: ByteBuffer {
+        let target = text(.host)
+        return target.readableBytes > 0 && !target.isAddress ? target : target.named(by: text(.authority))
     }
     package var status: Int { Int(number(FlowPrefix.status, UInt16.self)) }
     package var requestFields: FieldSection? {
-        request.map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.requestFields))) }
+        has(FlowPrefix.hasRequest) ? fields(FlowPrefix.requestFieldsAt, FlowPrefix.requestFieldsLength) : nil
     }
-    package var responseFields: FieldSection? {
-        bytes(FlowPrefix.response).map { FieldSection(parsing: $0.slice(from: number(FlowPrefix.responseFields))) }
-    }
-    package var isTagged: Bool { flags & FlowPrefix.isTagged != 0 }
-    package var commentText: ByteBuffer? { bytes(FlowPrefix.comment) }
-    package var pieces: any FlowPieces { ArchivePieces(segments: [segment]) }
+    package var responseFields: FieldSection? { fields(FlowPrefix.responseFieldsAt, FlowPrefix.responseFieldsLength) }
+    package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
+    package var isTagged: Bool { has(FlowPrefix.isTagged) }
+    package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
 
-    var part: UInt16 { number(FlowPrefix.part) }
+    /// Details that are damaged hold no fields; materialising the flow tells of the damage.
+    private func fields(_ atOffset: Int, _ lengthOffset: Int) -> FieldSection? {
+        let at = Int(number(atOffset, UInt32.self))
+        let place = place
+        guard at > 0, let items = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else {
+            return nil
+        }
+        return FieldSection(parsing: items.slice(at, Int(number(lengthOffset, UInt32.self))))
+    }
+
+    // MARK: What the reader asks
+
+    private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
     var flags: UInt8 { number(FlowPrefix.flags) }
-    var items: ByteBuffer { record.slice(FlowPrefix.size, record.readableBytes - FlowPrefix.size) }
-    var segment: ArchivePieces.Segment { ArchivePieces.Segment(items: items, started: started, content: block.content) }
-    private var request: ByteBuffer? { bytes(FlowPrefix.request) }
-}
-
-extension ByteBuffer {
-    fileprivate func slice(from offset: UInt32) -> ByteBuffer { slice(Int(offset), max(0, readableBytes - Int(offset))) }
+    var isWhole: Bool { has(FlowPrefix.isFirst) && has(FlowPrefix.isLast) }
+    var isFirst: Bool { has(FlowPrefix.isFirst) }
+    var isLast: Bool { has(FlowPrefix.isLast) }
+    /// The time of the part's last event.
+    var last: Timestamp { Timestamp(nanoseconds: number(FlowPrefix.ended)) }
+    var part: UInt32 { number(FlowPrefix.part) }
+    var clientReference: UInt32 { number(FlowPrefix.client) }
+    var serverReference: UInt32 { number(FlowPrefix.server) }
+    var stream: StreamID { StreamID(number(FlowPrefix.stream)) }
+    var pieceCount: Int { Int(number(FlowPrefix.pieces, UInt32.self)) }
+    var place: ArchivePieces.Part {
+        ArchivePieces.Part(
+            source: block.source, started: started, detailsAt: number(FlowPrefix.detailsAt),
+            detailsLength: number(FlowPrefix.detailsLength), contentAt: number(FlowPrefix.contentAt),
+            contentLength: number(FlowPrefix.contentLength))
+    }
 }

@@ -34,6 +34,9 @@ package protocol FlowQuestions {
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
     var pieces: any FlowPieces { get }
+    /// The host that people would name: the target's; where that is an address, the name in the Host field or `:authority` when there is
+    /// one. Without port.
+    var displayHost: ByteBuffer { get }
 }
 
 extension Flow: FlowQuestions {
@@ -56,17 +59,10 @@ extension Flow: FlowQuestions {
 }
 
 extension FlowQuestions {
-    /// The host that people would name: the target's; where that is an address, the name in the Host field or `:authority` when there is one. Without port.
     package var displayHost: ByteBuffer {
-        // Where an address was asked for, what the client calls the server says more.
         let target = targetHost
         guard target.readableBytes == 0 || target.isAddress else { return target }
-        guard let host = (requestAuthority ?? requestFields?.first("host"))?.hostWithoutPort, host.readableBytes > 0,
-            !host.isAddress
-        else {
-            return target
-        }
-        return host
+        return target.named(by: requestAuthority ?? requestFields?.first("host"))
     }
 
     /// The URL of the request with the host that people would name, for a target in origin form `scheme://host[:port]/path`; the
@@ -87,8 +83,15 @@ extension FlowQuestions {
 }
 
 extension ByteBuffer {
+    /// This host, or the one in an authority (`host[:port]`) when that is a name: where an address was asked for, what the client calls
+    /// the server says more.
+    package func named(by authority: ByteBuffer?) -> ByteBuffer {
+        guard let host = authority?.hostWithoutPort, host.readableBytes > 0, !host.isAddress else { return self }
+        return host
+    }
+
     /// An IP address rather than a name: it holds a colon, or nothing but digits and dots.
-    var isAddress: Bool {
+    package var isAddress: Bool {
         readableBytesView.contains(0x3A) || readableBytesView.allSatisfy { $0 == 0x2E || $0 &- 0x30 < 10 }
     }
 
@@ -117,4 +120,24 @@ extension ByteBuffer {
 package protocol FlowPredicate: Sendable {
     /// - Throws: what fetching content throws.
     func matches(_ flow: some FlowQuestions) throws -> Bool
+
+    /// Whether a flow among these could match. A reader that hears false passes over all of them without looking at any.
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool
+}
+
+extension FlowPredicate {
+    /// A predicate that says no more of itself looks at every flow.
+    package func mayMatch(_ group: some FlowGroupQuestions) -> Bool { true }
+}
+
+/// What is known of many flows at once without looking at any of them. A yes may be wrong, a no never is.
+package protocol FlowGroupQuestions {
+    /// From the first start to the last end; nil when there are no flows.
+    var times: ClosedRange<Timestamp>? { get }
+    func mayHold(_ kind: FlowKind) -> Bool
+    func mayHold(method: ByteBuffer) -> Bool
+    /// A flow with this status, or with none when it is 0.
+    func mayHold(status: Int) -> Bool
+    /// A flow whose target this is, or that names it in its Host field or `:authority`, without regard to case.
+    func mayHold(host: ByteBuffer) -> Bool
 }

@@ -116,7 +116,7 @@ private final class Worker {
             do {
                 switch try gate?.receive(event) {
                 case .write(let events)?: events.forEach(record)
-                case .discard(let flow)?: attempt { try files?.discard(flow) }
+                case .discard(let flow)?: files?.discard(flow)
                 case .wait?, nil: break
                 }
             } catch {

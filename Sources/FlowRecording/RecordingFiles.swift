@@ -98,8 +98,8 @@ package struct RecordingFiles {
         if !closing.isEmpty { try closeFinished() }
     }
 
-    package mutating func discard(_ flow: FlowID) throws(ArchiveError) {
-        try current.writer.discard(flow)
+    package mutating func discard(_ flow: FlowID) {
+        current.writer.discard(flow)
     }
 
     /// Flushes what is older than the interval.

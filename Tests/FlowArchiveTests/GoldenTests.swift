@@ -25,12 +25,12 @@ struct Golden: CustomTestStringConvertible, Sendable {
         self.make = make
     }
 
-    private static func whole(_ seed: UInt64, _ kinds: [Int], flushEvery: Int = 8, bodyBytes: Int? = nil) throws -> (
-        bytes: ByteBuffer, flows: [String]
-    ) {
+    private static func whole(
+        _ seed: UInt64, _ kinds: [Int], created: Int64 = 1, flushEvery: Int = 8, bodyBytes: Int? = nil
+    ) throws -> (bytes: ByteBuffer, flows: [String]) {
         var samples = SampleFlows(seed: seed)
         let events = kinds.flatMap { samples.next(bodyBytes: bodyBytes, kind: $0) }
-        return (try archive(events, flushEvery: flushEvery), try assemble(events).map(describe))
+        return (try archive(events, created: created, flushEvery: flushEvery), try assemble(events).map(describe))
     }
 
     static let all: [Golden] = [
@@ -39,6 +39,17 @@ struct Golden: CustomTestStringConvertible, Sendable {
         Golden("websocket") { try whole(103, [3, 3]) },
         Golden("tcp") { try whole(104, [6, 6, 6, 6]) },
         Golden("tls-failure") { try whole(105, [7]) },
+        Golden("passthrough") {
+            var samples = SampleFlows(seed: 112)
+            var events = samples.next(kind: 7)
+            var ending = FlowEnding(state: .complete, closedBy: .server)
+            ending.passthrough = PassthroughSizes(fromClient: 517, fromServer: 1 << 33)
+            events[events.count - 1].what = .ended(ending)
+            guard case .opened(var opening) = events[0].what else { return (ByteBuffer(), []) }
+            opening.kind = .tcp
+            events[0].what = .opened(opening)
+            return (try archive(events), try assemble(events).map(describe))
+        },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)
@@ -46,7 +57,7 @@ struct Golden: CustomTestStringConvertible, Sendable {
             return (try archive(events, flushEvery: 5, closes: false), try assemble(events).map(describe))
         },
         Golden("concatenated") {
-            let (first, second) = (try whole(108, [0, 6]), try whole(109, [3, 7]))
+            let (first, second) = (try whole(108, [0, 6]), try whole(109, [3, 7], created: 2))
             var bytes = first.bytes
             bytes.writeImmutableBuffer(second.bytes)
             return (bytes, first.flows + second.flows)
@@ -73,8 +84,9 @@ struct Golden: CustomTestStringConvertible, Sendable {
                 ends.append(storage.bytes.readableBytes)
             }
             try writer.close()
-            for offset in 0..<40 { storage.bytes.setInteger(UInt8(0x55), at: ends[0] + 20 + offset) }
-            return (storage.bytes, try assemble(flows[0] + flows[2]).map(describe))
+            var bytes = storage.bytes
+            for offset in 0..<40 { bytes.setInteger(UInt8(0x55), at: ends[0] + 20 + offset) }
+            return (bytes, try assemble(flows[0] + flows[2]).map(describe))
         },
     ]
 }
@@ -125,6 +137,20 @@ struct GoldenTests {
         }
         try writer.close()
         let written = Array(storage.bytes.readableBytesView)
+        if ProcessInfo.processInfo.environment["MITM_WRITE_FIXTURES"] != nil { print(Self.hexDump(written)) }
         #expect(dumped == written)
+    }
+    /// Lines of sixteen bytes, as the specification shows them.
+    private static func hexDump(_ bytes: [UInt8]) -> String {
+        func hex(_ value: Int, _ digits: Int) -> String {
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: digits - text.count) + text
+        }
+        return stride(from: 0, to: bytes.count, by: 16).map { start in
+            let line = bytes[start..<min(start + 16, bytes.count)]
+            let columns = line.map { hex(Int($0), 2) }.joined(separator: " ")
+            let text = String(decoding: line.map { (0x20..<0x7F).contains($0) ? $0 : 0x2E }, as: UTF8.self)
+            return "DUMP \(hex(start, 8))  \(columns)\(String(repeating: " ", count: 49 - columns.count)) \(text)"
+        }.joined(separator: "\n")
     }
 }

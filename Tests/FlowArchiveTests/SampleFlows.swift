@@ -1,6 +1,5 @@
 // Flows of every kind, made from a seed, as the events a recorder would see.
 
-import FlowArchive
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -13,7 +12,8 @@ struct SampleFlows {
     private var clients: [Shared<ClientConnection>] = []
     private var servers: [Shared<ServerConnection>] = []
 
-    init(seed: UInt64) {
+    /// - Parameter certificates: bytes of each certificate; 0 is none.
+    init(seed: UInt64, certificates: Int = 700) {
         generator = SeededGenerator(seed: seed)
         for i in 0..<4 {
             var tls: TLSDetails?
@@ -39,7 +39,7 @@ struct SampleFlows {
             server.peer = Endpoint(host: "192.0.2.\(i)", port: 443)
             server.local = Endpoint(host: "192.0.2.99", port: 50000)
             server.connected = Timestamp(nanoseconds: time + 1_000_000)
-            tls?.certificates = [randomBytes(700), randomBytes(900)]
+            if certificates > 0 { tls?.certificates = [randomBytes(certificates), randomBytes(certificates + 200)] }
             tls?.isVerified = true
             server.tls = tls
             servers.append(Shared(server))
@@ -118,8 +118,13 @@ struct SampleFlows {
         _ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ events: inout [FlowEvent], _ id: FlowID
     ) {
         let method = ["GET", "POST", "BREW"].randomElement(using: &generator)!
-        let request = "\(method) /path/\(time)?q=1 HTTP/1.1\r\nHost: host\(index).example\r\nX-ODD:  kept \r\n\r\n"
-        events.append(event(id, .request(RequestHead(parsing: ByteBuffer(string: request), version: .http1_1))))
+        let version: HTTPVersion = Bool.random(using: &generator) ? .http1_1 : .http2
+        let fields = "x-odd:  kept \r\nx-odd: \u{e9}\r\n\r\n"
+        let request =
+            version == .http2
+            ? ":method: \(method)\r\n:scheme: https\r\n:authority: host\(index).example\r\n:path: /path/\(time)?q=1\r\n\(fields)"
+            : "\(method) /path/\(time)?q=1 HTTP/1.1\r\nHost: host\(index).example:8443\r\n\(fields)"
+        events.append(event(id, .request(RequestHead(parsing: ByteBuffer(string: request), version: version))))
         if method == "POST" {
             events.append(event(id, .piece(FlowPiece(from: .client, content: text(Int.random(in: 1...900, using: &generator))))))
         }
@@ -139,8 +144,9 @@ struct SampleFlows {
         }
         time = tick()
         let status = [200, 204, 301, 404, 500].randomElement(using: &generator)!
-        let response = ByteBuffer(string: "HTTP/1.1 \(status) Fine\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\n\r\n")
-        events.append(event(id, .response(ResponseHead(parsing: response, version: .http1_1))))
+        let line = version == .http2 ? ":status: \(status)" : "HTTP/1.1 \(status) Fine"
+        let response = ByteBuffer(string: "\(line)\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\n\r\n")
+        events.append(event(id, .response(ResponseHead(parsing: response, version: version))))
         var left = bodyBytes ?? Int.random(in: 0...5000, using: &generator)
         while left > 0 {
             time = tick()
@@ -159,75 +165,4 @@ struct SampleFlows {
         if kind == 4 { events.append(event(id, .trailers(from: .server, FieldSection([("Server-Timing", "x")])))) }
         events.append(event(id, .finished(.server)))
     }
-}
-
-/// A flow as text in which everything that was recorded of it shows, to compare whole flows.
-func describe(_ flow: Flow) throws -> String {
-    var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0) \(flow.stream)"]
-    lines.append("target \(flow.target)")
-    lines.append("client \(String(describing: flow.client?.value))")
-    lines.append("server \(String(describing: flow.server?.value))")
-    for certificate in flow.server?.value.tls?.certificates ?? [] where certificate.readableBytes == 0 {
-        lines.append("a certificate was lost")
-    }
-    if let request = flow.request {
-        lines.append(
-            "request \(request.started.nanoseconds) \(request.ended?.nanoseconds ?? 0) \(request.size) \(request.head.version)")
-        lines.append(String(buffer: request.head.wire) + String(buffer: request.head.target) + "\(request.head.fields.pairs)")
-        lines.append("trailers \(request.trailers?.description ?? "none")")
-    }
-    for interim in flow.interims { lines.append("interim \(interim.at.nanoseconds) \(String(buffer: interim.value.wire))") }
-    if let response = flow.response {
-        lines.append(
-            "response \(response.started.nanoseconds) \(response.ended?.nanoseconds ?? 0) \(response.size) \(response.head.status)")
-        lines.append(String(buffer: response.head.wire) + "\(response.head.fields.pairs)")
-        lines.append("trailers \(response.trailers?.description ?? "none")")
-    }
-    lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
-    lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error))")
-    try flow.pieces.forEach { at, piece in
-        lines.append(
-            "piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(piece.content.readableBytesView.map { String($0) }.joined(separator: " "))"
-        )
-        return true
-    }
-    return lines.joined(separator: "\n")
-}
-
-/// The flows that events tell of, in the order in which they end, open ones last by their start.
-func assemble(_ events: [FlowEvent]) -> [Flow] {
-    var open: [FlowID: FlowAssembler] = [:]
-    var ended: [Flow] = []
-    for event in events {
-        if case .opened(let opening) = event.what {
-            open[event.flow] = FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: true)
-        }
-        open[event.flow]?.receive(event.what, at: event.at)
-        if case .ended = event.what, let flow = open.removeValue(forKey: event.flow)?.flow { ended.append(flow) }
-    }
-    return ended + open.values.map(\.flow).sorted { ($0.started, $0.id) < ($1.started, $1.id) }
-}
-
-/// Storage in memory that fails as a script says.
-final class ScriptedStorage: ArchiveStorage {
-    var bytes = ByteBuffer()
-    var calls = 0
-    /// The call that fails, counted from 1.
-    var failingCall: Int?
-    /// Bytes of the failing call that arrive all the same.
-    var shortWrite = 0
-
-    func append(_ first: ByteBuffer, _ more: ByteBuffer) throws(ArchiveError) {
-        var bytes = first
-        bytes.writeImmutableBuffer(more)
-        calls += 1
-        if calls == failingCall {
-            self.bytes.writeImmutableBuffer(bytes.getSlice(at: bytes.readerIndex, length: min(shortWrite, bytes.readableBytes))!)
-            throw ArchiveError(.system(28), "no space left on device")
-        }
-        self.bytes.writeImmutableBuffer(bytes)
-    }
-
-    func sync() throws(ArchiveError) {}
-    func close() throws(ArchiveError) {}
 }

@@ -1,0 +1,141 @@
+// Gathers one block: records, details and content in storage that is kept from block to block, content parts compressed as they fill. When
+// the block ends, its header is put before it and an entry for the index is kept.
+
+import FlowModel
+import NIOCore
+
+/// The block at hand of a writer.
+final class BlockBuilder {
+    private let segment: Timestamp
+    private let encoder: LZ4FrameEncoder
+    private var header = BlockHeader()
+    private let records = OutputBytes(capacity: 256 * 1024)
+    private let details = OutputBytes(capacity: 256 * 1024)
+    /// The content part that is being filled, and those that are frames already.
+    private let content = OutputBytes(capacity: ArchiveFormat.contentPart)
+    private var frames = ByteBuffer()
+    private var contentSize = 0
+    private var connections = ConnectionTable()
+
+    /// Bytes of the segment before the block.
+    private var segmentLength: UInt64 = 0
+    /// Offset and header frame of each block that is in no index frame yet, and the offset of the last index frame.
+    private var entries = ByteBuffer()
+    private var entryCount: UInt32 = 0
+    private var lastIndex: UInt64 = 0
+
+    init(segment: Timestamp, compression: ArchiveCompression) {
+        self.segment = segment
+        encoder = LZ4FrameEncoder(compression)
+    }
+
+    /// Bytes of the block so far, before compression.
+    var size: Int { records.count + details.count + contentSize }
+    var isEmpty: Bool { header.records == 0 }
+
+    /// Begins the first block.
+    /// - Parameter length: bytes of the segment header.
+    func begin(at length: Int) {
+        segmentLength = UInt64(length)
+        beginBlock(0)
+    }
+
+    /// Puts a part of a flow into the block.
+    /// - Parameter more: content behind that which the part has itself.
+    func write(_ part: FlowPart, followedBy more: ByteBuffer) {
+        let client = connections.place(of: part.client, in: records, &header)
+        let server = connections.place(of: part.server, in: records, &header)
+        part.write(
+            client: client, server: server, detailsAt: details.count, contentAt: contentSize,
+            contentLength: part.content.count + more.readableBytes, into: records, &header)
+        details.append(part.details)
+        unsafe addContent(part.content.bytes)
+        unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
+    }
+
+    func writeDiscard(_ flow: FlowID) {
+        records.append(UInt32(RecordType.prefix + 16))
+        records.append(RecordType.discard)
+        records.append(UInt8(0))
+        records.append(UInt16(0))
+        records.append(flow.high)
+        records.append(flow.low)
+        header.records += 1
+        header.flags |= BlockHeader.holdsParts
+    }
+
+    private func addContent(_ bytes: UnsafeRawBufferPointer) {
+        contentSize += bytes.count
+        var offset = 0
+        while offset < bytes.count {
+            let count = min(ArchiveFormat.contentPart - content.count, bytes.count - offset)
+            unsafe content.append(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]))
+            offset += count
+            if content.count == ArchiveFormat.contentPart { endPart() }
+        }
+    }
+
+    private func endPart() {
+        let frame = encoder.write(content, into: &frames)
+        header.parts.append(BlockHeader.Part(frame: UInt32(frame), size: UInt32(content.count)))
+        content.clear()
+    }
+
+    /// Appends the whole block and begins the next one.
+    func end(into out: inout ByteBuffer) {
+        if content.count > 0 { endPart() }
+        let start = out.writerIndex
+        // The header comes first and is known last; its length is known.
+        out.writeRepeatingByte(0, count: header.frameLength)
+        header.recordsSize = UInt32(records.count)
+        header.recordsFrame = UInt32(encoder.write(records, into: &out))
+        if details.count > 0 {
+            header.detailsSize = UInt32(details.count)
+            header.detailsFrame = UInt32(encoder.write(details, into: &out))
+        }
+        out.writeBuffer(&frames)
+        let end = out.writerIndex
+        out.moveWriterIndex(to: start)
+        header.write(into: &out)
+        entries.writeInteger(segmentLength, endianness: .little)
+        entries.writeImmutableBuffer(out.getSlice(at: start, length: header.frameLength)!)
+        entryCount += 1
+        out.moveWriterIndex(to: end)
+        segmentLength += UInt64(end - start)
+        beginBlock(header.sequence + 1)
+        if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
+    }
+
+    private func beginBlock(_ sequence: UInt64) {
+        header = BlockHeader()
+        header.segment = segment
+        header.sequence = sequence
+        records.clear()
+        details.clear()
+        frames.clear()
+        contentSize = 0
+        connections.beginBlock(sequence)
+    }
+
+    // MARK: The index
+
+    /// An index frame repeats the headers of the blocks since the one before it, which it finds.
+    private func writeIndex(into out: inout ByteBuffer) {
+        var payload = ByteBuffer()
+        payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
+        payload.writeBuffer(&entries)
+        payload.writeInteger(xxHash32(payload), endianness: .little)
+        out.writeMultipleIntegers(ArchiveFormat.indexMagic, UInt32(payload.readableBytes), endianness: .little)
+        lastIndex = segmentLength
+        segmentLength += UInt64(ArchiveFormat.frameHeader + payload.readableBytes)
+        out.writeBuffer(&payload)
+        entries.clear()
+        entryCount = 0
+    }
+
+    /// Ends the segment: the last index and the footer.
+    func writeEnd(into out: inout ByteBuffer) {
+        writeIndex(into: &out)
+        Footer(segment: segment, index: lastIndex, length: segmentLength).write(into: &out)
+    }
+}

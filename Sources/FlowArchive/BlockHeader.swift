@@ -1,0 +1,148 @@
+// The frame that begins a block: where its other frames are, and what it holds, in enough detail to pass it over without
+// decompressing it.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// What stands before a block's frames.
+struct BlockHeader {
+    /// Set in ``flags``: the block holds parts of flows that are not whole in it, or tells that a flow is discarded.
+    static let holdsParts: UInt16 = 1
+    /// Set in ``flags``: it holds certificates that later blocks refer to.
+    static let holdsCertificates: UInt16 = 2
+
+    /// The name of the segment: when it was created.
+    var segment = Timestamp(nanoseconds: 0)
+    var sequence: UInt64 = 0
+    /// Length of the frame with the records, and of what is in it.
+    var recordsFrame: UInt32 = 0
+    var recordsSize: UInt32 = 0
+    /// The same of the frame with the details; both are 0 when there is none.
+    var detailsFrame: UInt32 = 0
+    var detailsSize: UInt32 = 0
+    var flags: UInt16 = 0
+    var records: UInt32 = 0
+    /// Flows that are whole in this block.
+    var flows: UInt32 = 0
+    /// The first start and the last end of its flows and parts; the wrong way round when there are none.
+    var earliest = Int64.max
+    var latest = Int64.min
+    /// Bit n: a flow of kind n.
+    var kinds: UInt32 = 0
+    /// Bit n: a request with method code n (``MethodCode``).
+    var methods: UInt32 = 0
+    /// Bit status mod 64, for each response.
+    var statuses: UInt64 = 0
+    /// A Bloom filter of the hosts that were asked for: 512 bits, two for each host.
+    var hosts = SIMD8<UInt64>()
+    /// Frame length and content size of each content part.
+    var parts: [Part] = []
+
+    struct Part: Equatable {
+        var frame: UInt32
+        var size: UInt32
+    }
+
+    init() {}
+
+    /// Bytes of the header's payload, and of its frame.
+    var payloadLength: Int { ArchiveFormat.blockFixed + 8 * parts.count + 4 }
+    var frameLength: Int { ArchiveFormat.frameHeader + payloadLength }
+    /// Bytes of the frames behind the header.
+    var bodyLength: Int { Int(recordsFrame) + Int(detailsFrame) + contentFrames }
+    var contentFrames: Int { parts.reduce(0) { $0 + Int($1.frame) } }
+    var contentSize: Int { parts.reduce(0) { $0 + Int($1.size) } }
+    /// Whether other blocks do not need this one.
+    var standsAlone: Bool { flags & (Self.holdsParts | Self.holdsCertificates) == 0 }
+
+    func write(into out: inout ByteBuffer) {
+        var payload = ByteBuffer(bytes: ArchiveFormat.blockMarker)
+        payload.writeMultipleIntegers(
+            segment.nanoseconds, sequence, recordsFrame, recordsSize, detailsFrame, detailsSize, UInt16(parts.count), flags,
+            records,
+            flows, UInt32(0), endianness: .little)
+        payload.writeMultipleIntegers(earliest, latest, kinds, methods, statuses, endianness: .little)
+        for i in 0..<8 { payload.writeInteger(hosts[i], endianness: .little) }
+        for part in parts { payload.writeMultipleIntegers(part.frame, part.size, endianness: .little) }
+        payload.writeInteger(xxHash32(payload), endianness: .little)
+        out.writeMultipleIntegers(ArchiveFormat.blockMagic, UInt32(payload.readableBytes), endianness: .little)
+        out.writeBuffer(&payload)
+    }
+
+    /// nil when it is no block header, its checksum is wrong, or it claims more than the limits allow.
+    init?(payload: ByteBuffer) {
+        guard payload.readableBytes >= ArchiveFormat.blockFixed + 4, payload.hasRightChecksum else { return nil }
+        var payload = payload
+        guard payload.readBytes(length: 8) == ArchiveFormat.blockMarker,
+            let places = payload.readMultipleIntegers(
+                endianness: .little, as: (Int64, UInt64, UInt32, UInt32, UInt32, UInt32).self),
+            let counts = payload.readMultipleIntegers(endianness: .little, as: (UInt16, UInt16, UInt32, UInt32, UInt32).self),
+            let zone = payload.readMultipleIntegers(endianness: .little, as: (Int64, Int64, UInt32, UInt32, UInt64).self)
+        else { return nil }
+        segment = Timestamp(nanoseconds: places.0)
+        (sequence, recordsFrame, recordsSize, detailsFrame, detailsSize) = (places.1, places.2, places.3, places.4, places.5)
+        (flags, records, flows) = (counts.1, counts.2, counts.3)
+        (earliest, latest, kinds, methods, statuses) = zone
+        for i in 0..<8 { hosts[i] = payload.readInteger(endianness: .little) ?? 0 }
+        let maximumFrame = ArchiveFormat.maximumMetadata + LZ4Frame.maximumOverhead
+        guard Int(counts.0) <= ArchiveFormat.maximumParts, Int(recordsSize) <= ArchiveFormat.maximumMetadata,
+            Int(recordsFrame) <= maximumFrame, Int(detailsSize) <= ArchiveFormat.maximumMetadata, Int(detailsFrame) <= maximumFrame
+        else { return nil }
+        for index in 0..<counts.0 {
+            guard let part = payload.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self),
+                Int(part.1) <= ArchiveFormat.contentPart, Int(part.0) <= ArchiveFormat.contentPart + LZ4Frame.maximumOverhead,
+                index == counts.0 - 1 || Int(part.1) == ArchiveFormat.contentPart
+            else { return nil }
+            parts.append(Part(frame: part.0, size: part.1))
+        }
+        // What a later version puts here stands before the checksum.
+        guard payload.readableBytes >= 4 else { return nil }
+    }
+
+    // MARK: What the block may hold
+
+    mutating func note(started: Int64, ended: Int64, kind: UInt8) {
+        earliest = min(earliest, started)
+        latest = max(latest, ended)
+        kinds |= 1 &<< UInt32(kind & 31)
+    }
+
+    mutating func note(method: UInt8) { methods |= 1 &<< UInt32(method & 31) }
+    mutating func note(status: UInt16) { statuses |= 1 &<< UInt64(status & 63) }
+
+    mutating func note(host: UnsafeRawBufferPointer) {
+        let (first, second) = unsafe Self.hostBits(host)
+        hosts[first &>> 6] |= 1 &<< UInt64(first & 63)
+        hosts[second &>> 6] |= 1 &<< UInt64(second & 63)
+    }
+
+    /// The two bits of a host in ``hosts``: FNV-1a (32 bits) of its bytes in lower case, the low nine bits and the nine above them.
+    private static func hostBits(_ host: UnsafeRawBufferPointer) -> (Int, Int) {
+        var hash: UInt32 = 0x811C_9DC5
+        for index in host.indices {
+            let byte = unsafe host[index]
+            hash = (hash ^ UInt32(byte &- 0x41 < 26 ? byte | 0x20 : byte)) &* 0x0100_0193
+        }
+        return (Int(hash & 511), Int(hash &>> 9 & 511))
+    }
+}
+
+extension BlockHeader: Equatable {}
+
+extension BlockHeader: FlowGroupQuestions {
+    var times: ClosedRange<Timestamp>? {
+        earliest <= latest ? Timestamp(nanoseconds: earliest)...Timestamp(nanoseconds: latest) : nil
+    }
+
+    func mayHold(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
+    func mayHold(method: ByteBuffer) -> Bool {
+        methods & 1 &<< UInt32(MethodCode.code(method, ByteRange(0, method.readableBytes))) != 0
+    }
+    func mayHold(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
+
+    func mayHold(host: ByteBuffer) -> Bool {
+        let (first, second) = unsafe host.withUnsafeReadableBytes { unsafe Self.hostBits($0) }
+        return hosts[first &>> 6] & 1 &<< UInt64(first & 63) != 0 && hosts[second &>> 6] & 1 &<< UInt64(second & 63) != 0
+    }
+}

@@ -1,0 +1,206 @@
+// Where the details and the content of one block are, and what was decompressed of them last. Flows hold on to it, so that their heads and
+// bodies can be fetched when they are asked for, long after the reader has gone on.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import Synchronization
+
+/// Details, bodies, messages and stream data of a block. Shared by the flows that have a part in it.
+final class BlockSource: Sendable {
+    enum Place: Sendable {
+        /// The frames behind the records.
+        case memory(ByteBuffer)
+        /// Where they begin in a file.
+        case file(ArchiveFile, UInt64)
+    }
+
+    private struct Kept {
+        var details: ByteBuffer?
+        /// The content part that was decompressed last: flows are read in the order in which they were written.
+        var part: (index: Int, bytes: ByteBuffer)?
+        var isDamaged = false
+    }
+
+    private let place: Place
+    private let detailsFrame: Int
+    private let detailsSize: Int
+    private let parts: [BlockHeader.Part]
+    private let damage: ArchiveDamage
+    private let kept = Mutex(Kept())
+
+    init(place: Place, header: BlockHeader, blockOffset: UInt64) {
+        self.place = place
+        detailsFrame = Int(header.detailsFrame)
+        detailsSize = Int(header.detailsSize)
+        parts = header.parts
+        damage = ArchiveDamage(block: header, offset: blockOffset)
+    }
+
+    /// The block, when something of it was found damaged as it was asked for.
+    var foundDamage: ArchiveDamage? { kept.withLock { $0.isDamaged } ? damage : nil }
+
+    /// The items of a part of a flow.
+    /// - Throws: `damagedContent` when the block's details are damaged or the bytes are not there.
+    func details(at offset: Int, count: Int) throws(ArchiveError) -> ByteBuffer {
+        guard count > 0 else { return ByteBuffer() }
+        let all = try allDetails()
+        guard offset <= all.readableBytes, count <= all.readableBytes - offset else { throw damaged("details") }
+        return all.slice(offset, count)
+    }
+
+    private func allDetails() throws(ArchiveError) -> ByteBuffer {
+        if let details = kept.withLock({ $0.details }) { return details }
+        guard detailsSize > 0, let details = decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize) else {
+            throw damaged("details")
+        }
+        kept.withLock { $0.details = details }
+        return details
+    }
+
+    /// Bytes of the block's content.
+    /// - Throws: `damagedContent` when a content part is damaged or the bytes are not there.
+    func content(at offset: UInt64, count: UInt64) throws(ArchiveError) -> ByteBuffer {
+        guard count > 0 else { return ByteBuffer() }
+        let partSize = UInt64(ArchiveFormat.contentPart)
+        let end = offset.addingReportingOverflow(count)
+        guard !end.overflow, end.partialValue <= partSize * UInt64(parts.count) else { throw damaged("content") }
+        let first = offset / partSize
+        let last = (end.partialValue - 1) / partSize
+        var joined = ByteBuffer()
+        for index in first...last {
+            let bytes = try part(Int(index))
+            let from = index == first ? Int(offset - first * partSize) : 0
+            let to = index == last ? Int(end.partialValue - last * partSize) : bytes.readableBytes
+            guard from <= to, to <= bytes.readableBytes else { throw damaged("content") }
+            if first == last { return bytes.slice(from, to - from) }
+            joined.writeImmutableBuffer(bytes.slice(from, to - from))
+        }
+        return joined
+    }
+
+    /// One part, decompressed and checked.
+    private func part(_ index: Int) throws(ArchiveError) -> ByteBuffer {
+        if let last = kept.withLock({ $0.part }), last.index == index { return last.bytes }
+        var offset = detailsFrame
+        for part in parts[..<index] { offset += Int(part.frame) }
+        let frame = try frame(at: offset, count: Int(parts[index].frame))
+        guard let bytes = decodeLZ4Frame(frame, size: Int(parts[index].size)) else { throw damaged("content") }
+        kept.withLock { $0.part = (index, bytes) }
+        return bytes
+    }
+
+    /// Checks everything.
+    /// - Returns: what is damaged, for people.
+    func faults() throws(ArchiveError) -> [String] {
+        var faults: [String] = []
+        if detailsSize > 0, decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize) == nil {
+            faults.append("details damaged")
+        }
+        var offset = detailsFrame
+        for (index, part) in parts.enumerated() {
+            if decodeLZ4Frame(try frame(at: offset, count: Int(part.frame)), size: Int(part.size)) == nil {
+                faults.append("content part \(index) damaged")
+            }
+            offset += Int(part.frame)
+        }
+        return faults
+    }
+
+    private func frame(at offset: Int, count: Int) throws(ArchiveError) -> ByteBuffer {
+        switch place {
+        case .memory(let bytes): bytes.slice(offset, count)
+        case .file(let file, let start): try file.read(at: start + UInt64(offset), count: count)
+        }
+    }
+
+    private func damaged(_ what: String) -> ArchiveError {
+        kept.withLock { $0.isDamaged = true }
+        let text = "the \(what) of the block at offset \(damage.offset) cannot be read; other blocks can"
+        return ArchiveError(.damagedContent, text, damage: damage)
+    }
+}
+
+/// The pieces of a flow in a file: where each of its parts keeps them. Items and content are fetched when they are gone through.
+struct ArchivePieces: FlowPieces {
+    /// One record's part of the flow.
+    struct Part {
+        var source: BlockSource
+        var started: Timestamp
+        var detailsAt: UInt32
+        var detailsLength: UInt32
+        var contentAt: UInt32
+        var contentLength: UInt32
+    }
+
+    var parts: [Part] = []
+    var count = 0
+
+    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
+        var begun: FlowPiece?
+        for part in parts {
+            let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
+            var items = ItemReader(details, from: part.started)
+            var offset: UInt64 = 0
+            while let item = try items.next() {
+                guard item.tag == ItemTag.piece else { continue }
+                let place = try PiecePlace(item.content)
+                guard place.size <= UInt64(part.contentLength) - offset else { throw MalformedRecord() }
+                let content = try part.source.content(at: UInt64(part.contentAt) + offset, count: place.size)
+                offset += place.size
+                var piece = FlowPiece(
+                    kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames)
+                if var whole = begun {
+                    guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else {
+                        throw MalformedRecord()
+                    }
+                    whole.content.writeImmutableBuffer(content)
+                    piece = whole
+                }
+                begun = place.continues ? piece : nil
+                guard !place.continues else { continue }
+                guard try visit(item.at, piece) else { return }
+            }
+        }
+    }
+}
+
+/// What a piece is; its content stands behind that of the piece before it.
+struct PiecePlace {
+    var kind: FlowPiece.Kind
+    var from: Side
+    var continues: Bool
+    var size: UInt64
+    var wireSize: UInt64
+    var frames: UInt32
+
+    init(_ bytes: ByteBuffer) throws(MalformedRecord) {
+        var reader = RecordReader(bytes)
+        let head = try reader.byte()
+        guard let kind = FlowPiece.Kind(rawValue: head >> 4), let from = Side(rawValue: head & 1) else { throw MalformedRecord() }
+        self.kind = kind
+        self.from = from
+        continues = head & 4 != 0
+        size = try reader.varint()
+        wireSize = head & 2 == 0 ? size : try reader.varint()
+        frames = head & 2 == 0 ? 1 : UInt32(clamping: try reader.varint())
+    }
+}
+
+/// Goes through the items of a part.
+struct ItemReader {
+    private var reader: RecordReader
+    private var time: Timestamp
+
+    init(_ items: ByteBuffer, from started: Timestamp) {
+        reader = RecordReader(items)
+        time = started
+    }
+
+    mutating func next() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, content: ByteBuffer)? {
+        guard !reader.isAtEnd else { return nil }
+        let tag = try reader.byte()
+        time = time.advanced(byNanoseconds: try reader.zigzag())
+        return (tag, time, try reader.sized())
+    }
+}

@@ -1,0 +1,175 @@
+// Writes events to archives in memory, reads archives back as text that can be compared, and plays a storage that fails.
+
+import FlowArchive
+import FlowModel
+import Foundation
+import HTTPSemantics
+import NIOCore
+import TestSupport
+
+/// Writes events to a file in memory.
+/// - Parameters:
+///   - flushEvery: a flush after so many events.
+///   - closes: otherwise everything is flushed and the file ends without index and footer, as after a crash.
+func archive(
+    _ events: [FlowEvent], created: Int64 = 1, options: ArchiveOptions = ArchiveOptions(), flushEvery: Int = .max,
+    closes: Bool = true
+) throws -> ByteBuffer {
+    let storage = ScriptedStorage()
+    let writer = try ArchiveWriter(storage: storage, options: options, now: Timestamp(nanoseconds: created))
+    for (index, event) in events.enumerated() {
+        try writer.append(event)
+        if index % flushEvery == flushEvery - 1 { try writer.flush() }
+    }
+    if closes { try writer.close() } else { try writer.flush() }
+    return storage.bytes
+}
+
+/// Everything that a reader says of a file, flows as text.
+struct Reading: Equatable {
+    var flows: [String] = []
+    var damage: [ArchiveDamage] = []
+
+    /// Whether damage was told, as such or at a flow's content.
+    var tellsDamage: Bool { !damage.isEmpty || flows.contains { $0.hasSuffix(Self.damagedContent) } }
+
+    static let damagedContent = "its content is damaged"
+}
+
+func readAll(_ reader: ArchiveReader, where predicate: some FlowPredicate = Everything()) throws -> Reading {
+    var reading = Reading()
+    func take(_ item: ArchiveItem) {
+        switch item {
+        case .flow(let flow): reading.flows.append((try? describe(flow)) ?? "\(flow.id) \(flow.state) \(Reading.damagedContent)")
+        case .damage(let found): reading.damage.append(found)
+        }
+    }
+    while let item = try reader.next(where: predicate) { take(item) }
+    try reader.finish(where: predicate).forEach(take)
+    return reading
+}
+
+func readAll(path: String) throws -> Reading { try readAll(try ArchiveReader(path: path)) }
+
+func readAll(_ bytes: ByteBuffer, in directory: String) throws -> Reading {
+    let path = directory + "/read.mflow"
+    try write(bytes, to: path)
+    return try readAll(path: path)
+}
+
+/// Reads bytes as they come out of a pipe.
+func readFromPipe(_ bytes: ByteBuffer, where predicate: some FlowPredicate = Everything()) throws -> Reading {
+    let pipe = Pipe()
+    let writing = Thread {
+        pipe.fileHandleForWriting.write(Data(bytes.readableBytesView))
+        try? pipe.fileHandleForWriting.close()
+    }
+    writing.start()
+    return try readAll(ArchiveReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "a pipe"), where: predicate)
+}
+
+func write(_ bytes: ByteBuffer, to path: String) throws {
+    try Data(bytes.readableBytesView).write(to: URL(fileURLWithPath: path))
+}
+
+struct Everything: FlowPredicate {
+    func matches(_ flow: some FlowQuestions) -> Bool { true }
+}
+
+/// A flow as text in which everything that was recorded of it shows, to compare whole flows.
+func describe(_ flow: Flow) throws -> String {
+    var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0) \(flow.stream)"]
+    lines.append("target \(flow.target)")
+    lines.append("client \(flow.client.map { describe($0.value) } ?? "lost")")
+    lines.append("server \(flow.server.map { describe($0.value) } ?? "none")")
+    if let request = flow.request {
+        lines.append("request \(times(request)) \(request.head.version) \(request.head.method) \(request.head.target)")
+        lines.append(text(request.head.wire) + "\(request.head.fields.pairs)")
+        lines.append("trailers \(request.trailers?.description ?? "none")")
+    }
+    for interim in flow.interims { lines.append("interim \(interim.at.nanoseconds) \(text(interim.value.wire))") }
+    if let response = flow.response {
+        lines.append("response \(times(response)) \(response.head.status) \(text(response.head.reason))")
+        lines.append(text(response.head.wire) + "\(response.head.fields.pairs)")
+        lines.append("trailers \(response.trailers?.description ?? "none")")
+    }
+    lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
+    lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error)) \(flow.pieces.count)")
+    try flow.pieces.forEach { at, piece in
+        lines.append("piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(text(piece.content))")
+        return true
+    }
+    return lines.joined(separator: "\n")
+}
+
+private func describe(_ connection: ClientConnection) -> String {
+    "\(connection)".replacing("ByteBuffer", with: "") + certificates(connection.tls)
+}
+private func describe(_ connection: ServerConnection) -> String { "\(connection)" + certificates(connection.tls) }
+
+private func certificates(_ tls: TLSDetails?) -> String {
+    (tls?.certificates ?? []).map { $0.readableBytes == 0 ? " a certificate was lost" : " \(text($0))" }.joined()
+}
+
+private func times(_ message: Message<some Any>) -> String {
+    "\(message.started.nanoseconds) \(message.firstByte?.nanoseconds ?? 0) \(message.ended?.nanoseconds ?? 0) \(message.size) \(message.storedSize)"
+}
+
+private func text(_ bytes: ByteBuffer) -> String { Data(bytes.readableBytesView).base64EncodedString() }
+
+/// The flows that events tell of, in the order in which they end, open ones last by their start.
+func assemble(_ events: [FlowEvent]) -> [Flow] {
+    var open: [FlowID: FlowAssembler] = [:]
+    var ended: [Flow] = []
+    for event in events {
+        if case .opened(let opening) = event.what {
+            open[event.flow] = FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: true)
+        }
+        open[event.flow]?.receive(event.what, at: event.at)
+        if case .ended = event.what, let flow = open.removeValue(forKey: event.flow)?.flow { ended.append(flow) }
+    }
+    return ended + open.values.map(\.flow).sorted { ($0.started, $0.id) < ($1.started, $1.id) }
+}
+
+/// Storage in memory that fails as a script says.
+final class ScriptedStorage: ArchiveStorage {
+    /// Everything that was taken, and how much of it survives a loss of power.
+    private(set) var bytes = ByteBuffer()
+    private(set) var synced = 0
+    private(set) var calls = 0
+    private(set) var isClosed = false
+    /// The call of append, counted from 1, that takes only so many bytes.
+    var shortCall: (call: Int, bytes: Int)?
+    /// Calls of append that fail, counted from 1.
+    var failingCalls: Range<Int> = 0..<0
+
+    func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
+        calls += 1
+        if failingCalls.contains(calls) { throw ArchiveError(.system(28), "no space left on device") }
+        var taken = bytes.readableBytes
+        if let shortCall, shortCall.call == calls { taken = min(shortCall.bytes, taken) }
+        self.bytes.writeImmutableBuffer(bytes.getSlice(at: bytes.readerIndex, length: taken)!)
+        return taken
+    }
+
+    func sync() throws(ArchiveError) { synced = bytes.readableBytes }
+    func close() throws(ArchiveError) { isClosed = true }
+
+    /// What a loss of power leaves.
+    var survivors: ByteBuffer { bytes.getSlice(at: 0, length: synced)! }
+}
+
+/// Runs a program and waits for its end.
+/// - Returns: its exit status and what it wrote to standard output.
+func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: Data) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.standardInput = FileHandle.nullDevice
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, data)
+}
