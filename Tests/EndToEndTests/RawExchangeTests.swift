@@ -119,6 +119,8 @@ struct RawExchangeTests {
             if conversation.halfCloses { client.finish() }
             let received = client.readToEnd()
             client.finish()
+            // The event log has a line for each flow that has ended.
+            for _ in conversation.flows { _ = recorder.program.errorLine(containing: " << ") }
             #expect(recorder.stop() == 0)
             #expect(received == conversation.atClient ?? conversation.answers.map(\.answer).joined())
             #expect(origin.log == conversation.atOrigin ?? conversation.request)
