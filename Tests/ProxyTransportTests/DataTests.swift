@@ -28,6 +28,8 @@ struct DataTests {
         try await withProxy(script: { relay(to: server.endpoint) }) { proxy in
             let client = try await proxy.connect()
             client.send("question")
+            // Otherwise the client's end may come before the server's connection.
+            _ = await proxy.told.wait { $0.contains(.opened(upstream, peer: server.endpoint)) }
             client.finish()
             let far = await server.connection()
             #expect(await far.receivedToEnd() == Peer.Seen(bytes: ByteBuffer(string: "question"), ended: true))
