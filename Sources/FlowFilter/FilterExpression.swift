@@ -52,6 +52,23 @@ indirect enum FilterExpression: Sendable {
         var pattern: Pattern?
         var status: StatusRange?
 
+        /// More codes than this are not asked for one by one.
+        private static let maximumCodes = 100
+
+        func mayMatch(_ group: some FlowGroupQuestions) -> Bool {
+            if let status {
+                guard status.highest - status.lowest < Self.maximumCodes else { return group.mayHold(.http) }
+                return (status.lowest...status.highest).contains { group.mayHold(status: $0) }
+            }
+            switch question {
+            case .none: return false
+            case .kind(let kind): return group.mayHold(kind)
+            case .host, .method, .url, .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
+                return group.mayHold(.http)
+            case .all, .content, .status, .comment, .destination, .source, .error, .marked: return true
+            }
+        }
+
         func matches(_ flow: some FlowQuestions) throws -> Bool {
             if let status { return status.contains(flow.status) }
             if let pattern { return try question.answer(flow, pattern) }
@@ -69,6 +86,16 @@ indirect enum FilterExpression: Sendable {
         case .or(let expressions):
             for expression in expressions where try expression.matches(flow) { return true }
             return false
+        }
+    }
+
+    /// A no is certain. Of what is negated nothing is said: that no flow has a status does not tell that each has another.
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool {
+        switch self {
+        case .question(let leaf): leaf.mayMatch(group)
+        case .not: true
+        case .and(let expressions): expressions.allSatisfy { $0.mayMatch(group) }
+        case .or(let expressions): expressions.contains { $0.mayMatch(group) }
         }
     }
 

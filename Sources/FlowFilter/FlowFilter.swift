@@ -18,6 +18,9 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// - Throws: what fetching content throws; a regular expression that takes too many steps.
     package func matches(_ flow: some FlowQuestions) throws -> Bool { try expression.matches(flow) }
 
+    /// Whether a flow of a group may be meant; a no is certain, so a reader need not look at the group.
+    package func mayMatch(_ group: some FlowGroupQuestions) -> Bool { expression.mayMatch(group) }
+
     /// The answer for a flow that goes on; nil when it cannot be said yet.
     /// - Parameter known: what of the flow is final.
     package func decide(_ flow: some FlowQuestions, known: FlowProgress) throws -> Bool? { try expression.decide(flow, known) }

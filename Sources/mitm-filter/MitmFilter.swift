@@ -110,6 +110,7 @@ private struct Choice: FlowPredicate {
     let isInverted: Bool
 
     func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) != isInverted }
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { isInverted || filter.mayMatch(group) }
 }
 
 /// Where chosen flows go.

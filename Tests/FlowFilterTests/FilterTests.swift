@@ -169,6 +169,29 @@ struct FilterTests {
         #expect(try filter.decide(get, known: progress) == true)
     }
 
+    /// A group that says what is in it.
+    private struct Group: FlowGroupQuestions {
+        var kinds: [FlowKind]
+        var statuses: [Int]
+        var times: ClosedRange<Timestamp>? { nil }
+        func mayHold(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
+        func mayHold(method: ByteBuffer) -> Bool { true }
+        func mayHold(status: Int) -> Bool { statuses.contains(status) }
+        func mayHold(host: ByteBuffer) -> Bool { true }
+    }
+
+    @Test(
+        "A group of flows is passed over only when no flow of it can be meant",
+        arguments: [
+            ("~c 404", false), ("~c 200", true), ("~c 4xx", false), ("~c 2xx", true), ("~c >=300", true), ("!~c 404", true),
+            ("!~c 200", true),
+            ("~tcp", false), ("~http", true), ("~tcp | ~c 404", false), ("~tcp | ~c 200", true), ("~u x & ~c 404", false),
+            ("~udp", false), ("~e", true),
+        ])
+    func groups(expression: String, mayMatch: Bool) throws {
+        #expect(try FlowFilter(expression).mayMatch(Group(kinds: [.http], statuses: [200, 302])) == mayMatch)
+    }
+
     @Test("Random expressions never trap")
     func random() {
         var generator = SeededGenerator(seed: 3)
