@@ -59,17 +59,22 @@ enum LZ4Frame {
         let checked = xxHash32(out.getSlice(at: descriptor, length: 10)!)
         out.writeInteger(UInt8(truncatingIfNeeded: checked >> 8))
         var offset = 0
+        var sameBytes: UInt32?
         while offset < content.count {
             let count = min(blockSize, content.count - offset)
-            unsafe writeBlock(UnsafeRawBufferPointer(rebasing: content[offset..<offset + count]), into: &out)
+            let (checksum, isRaw) = unsafe writeBlock(
+                UnsafeRawBufferPointer(rebasing: content[offset..<offset + count]), into: &out)
+            if isRaw, count == content.count { sameBytes = checksum }
             offset += count
         }
-        out.writeMultipleIntegers(UInt32(0), unsafe xxHash32(content), endianness: .little)
+        // One raw block is the content, so its checksum is the content's.
+        out.writeMultipleIntegers(UInt32(0), unsafe sameBytes ?? xxHash32(content), endianness: .little)
         return out.writerIndex - start
     }
 
     /// A block is stored as it is when compressing would not make it smaller.
-    private func writeBlock(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) {
+    /// - Returns: the checksum of the block as stored, and whether it is stored as it is.
+    private func writeBlock(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) -> (checksum: UInt32, isRaw: Bool) {
         let sizeAt = out.writerIndex
         out.writeInteger(UInt32(0))
         var isRaw = false
@@ -89,7 +94,9 @@ enum LZ4Frame {
             return block.count
         }
         out.setInteger(UInt32(written) | (isRaw ? LZ4Frame.isRaw : 0), at: sizeAt, endianness: .little)
-        out.writeInteger(xxHash32(out.getSlice(at: start, length: written)!), endianness: .little)
+        let checksum = xxHash32(out.getSlice(at: start, length: written)!)
+        out.writeInteger(checksum, endianness: .little)
+        return (checksum, isRaw)
     }
 }
 
