@@ -14,7 +14,7 @@ package struct FlowJSONPrinter: Sendable {
     /// Appends a flow's line.
     /// - Throws: what fetching content throws; nothing is appended then.
     package func print(_ flow: Flow, into out: inout ByteBuffer) throws {
-        var json = JSONWriter(into: ByteBuffer())
+        var json = JSONWriter()
         json.beginObject()
         facts(flow, &json)
         connections(flow, &json)
@@ -26,7 +26,7 @@ package struct FlowJSONPrinter: Sendable {
         ending(flow, &json)
         json.endObject()
         json.newLine()
-        out.writeImmutableBuffer(json.out)
+        _ = unsafe out.writeBytes(json.out.bytes)
     }
 
     private func facts(_ flow: Flow, _ json: inout JSONWriter) {
@@ -37,10 +37,10 @@ package struct FlowJSONPrinter: Sendable {
         json.key("state")
         json.string(flow.state.description)
         json.key("started")
-        json.string(rfc3339(flow.started))
+        json.time(flow.started)
         if let ended = flow.ended {
             json.key("ended")
-            json.string(rfc3339(ended))
+            json.time(ended)
             json.key("duration_ms")
             json.milliseconds(ended - flow.started)
         }
@@ -142,10 +142,10 @@ package struct FlowJSONPrinter: Sendable {
             try body(flow, .client, request, request.head.fields, &json)
         }
         json.key("started")
-        json.string(rfc3339(request.started))
+        json.time(request.started)
         if let ended = request.ended {
             json.key("ended")
-            json.string(rfc3339(ended))
+            json.time(ended)
         }
         json.endObject()
     }
@@ -156,7 +156,7 @@ package struct FlowJSONPrinter: Sendable {
         for head in heads {
             json.beginObject()
             json.key("at")
-            json.string(rfc3339(head.at))
+            json.time(head.at)
             json.key("status")
             json.number(head.value.status)
             fields("headers", head.value.fields, &json)
@@ -180,10 +180,10 @@ package struct FlowJSONPrinter: Sendable {
             try body(flow, .server, response, response.head.fields, &json)
         }
         json.key("started")
-        json.string(rfc3339(response.started))
+        json.time(response.started)
         if let ended = response.ended {
             json.key("ended")
-            json.string(rfc3339(ended))
+            json.time(ended)
         }
         if let request = flow.request {
             json.key("ttfb_ms")
@@ -233,7 +233,7 @@ package struct FlowJSONPrinter: Sendable {
             guard piece.kind == .data, piece.from == side else { return true }
             json.beginObject()
             json.key("at")
-            json.string(rfc3339(at))
+            json.time(at)
             json.key("size")
             json.number(piece.content.readableBytes)
             json.endObject()
@@ -244,7 +244,7 @@ package struct FlowJSONPrinter: Sendable {
 
     /// Content as text where it is text and may be, otherwise in base64.
     private func content(_ bytes: ByteBuffer, isText: Bool, _ json: inout JSONWriter) {
-        if isText, String(validating: bytes.readableBytesView, as: UTF8.self) != nil {
+        if isText, bytes.isUTF8 {
             json.key("text")
             json.string(bytes)
         } else {
@@ -266,7 +266,7 @@ package struct FlowJSONPrinter: Sendable {
             if piece.kind == .close, close == nil { close = piece }
             json.beginObject()
             json.key("at")
-            json.string(rfc3339(at))
+            json.time(at)
             json.key("from")
             json.string("\(piece.from)")
             json.key("opcode")
@@ -304,7 +304,7 @@ package struct FlowJSONPrinter: Sendable {
         try flow.pieces.forEach { at, piece in
             json.beginObject()
             json.key("at")
-            json.string(rfc3339(at))
+            json.time(at)
             json.key("from")
             json.string("\(piece.from)")
             json.key("size")

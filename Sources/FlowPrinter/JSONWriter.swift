@@ -1,14 +1,13 @@
 // Writes JSON (RFC 8259) straight into bytes.
 
+import FlowModel
 import HTTPSemantics
 import NIOCore
 
 /// An object or array under construction. Absent values are left out by their writers.
 struct JSONWriter {
-    private(set) var out: ByteBuffer
+    let out = TextBytes(capacity: 4096)
     private var needsComma = false
-
-    init(into out: ByteBuffer) { self.out = out }
 
     mutating func beginObject() { open(0x7B) }
     mutating func endObject() { close(0x7D) }
@@ -17,106 +16,149 @@ struct JSONWriter {
 
     mutating func key(_ name: StaticString) {
         separate()
-        out.writeInteger(UInt8(0x22))
-        out.writeStaticString(name)
-        out.writeStaticString("\":")
+        out.append(UInt8(0x22))
+        out.append(name)
+        out.append("\":")
         needsComma = false
     }
 
-    mutating func string(_ text: String) { string(ByteBuffer(string: text)) }
+    mutating func string(_ text: String) {
+        separate()
+        var text = text
+        text.withUTF8 { unsafe quote(UnsafeRawBufferPointer($0)) }
+        needsComma = true
+    }
 
     /// Bytes as a string: what is no UTF-8 becomes U+FFFD.
     mutating func string(_ bytes: ByteBuffer) {
+        guard bytes.isUTF8 else { return string(String(buffer: bytes)) }
         separate()
-        let isValid =
-            bytes.readableBytesView.allSatisfy { $0 < 0x80 } || String(validating: bytes.readableBytesView, as: UTF8.self) != nil
-        escape(isValid ? bytes : ByteBuffer(string: String(buffer: bytes)))
+        unsafe bytes.withUnsafeReadableBytes { unsafe quote($0) }
+        needsComma = true
+    }
+
+    mutating func time(_ time: Timestamp) {
+        separate()
+        out.append(UInt8(0x22))
+        out.append(rfc3339: time)
+        out.append(UInt8(0x22))
         needsComma = true
     }
 
     mutating func number(_ value: some BinaryInteger) {
         separate()
-        out.writeString(String(value))
+        if value < 0 { out.append(UInt8(0x2D)) }
+        out.append(decimal: UInt64(value.magnitude))
         needsComma = true
     }
 
     /// Nanoseconds as milliseconds with a fraction.
     mutating func milliseconds(_ nanoseconds: Int64) {
         separate()
-        let fraction = String(abs(nanoseconds) % 1_000_000)
-        out.writeString("\(nanoseconds < 0 ? "-" : "")\(abs(nanoseconds) / 1_000_000)")
-        if abs(nanoseconds) % 1_000_000 != 0 {
-            var digits = String(repeating: "0", count: 6 - fraction.utf8.count) + fraction
-            while digits.last == "0" { digits.removeLast() }
-            out.writeString(".\(digits)")
+        if nanoseconds < 0 { out.append(UInt8(0x2D)) }
+        out.append(decimal: nanoseconds.magnitude / 1_000_000)
+        var fraction = nanoseconds.magnitude % 1_000_000
+        if fraction > 0 {
+            var digits = 6
+            while fraction % 10 == 0 {
+                fraction /= 10
+                digits -= 1
+            }
+            out.append(UInt8(0x2E))
+            out.append(decimal: fraction, width: digits)
         }
         needsComma = true
     }
 
     mutating func bool(_ value: Bool) {
         separate()
-        out.writeString(value ? "true" : "false")
+        out.append(value ? "true" : "false")
         needsComma = true
     }
 
     /// RFC 4648 §4.
     mutating func base64(_ bytes: ByteBuffer) {
         separate()
-        out.writeInteger(UInt8(0x22))
+        out.append(UInt8(0x22))
         let span = bytes.readableBytesUInt8Span
         let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         func letter(_ value: UInt32) -> UInt8 { unsafe alphabet.utf8Start[Int(value & 63)] }
-        out.reserveCapacity(minimumWritableBytes: span.count / 3 * 4 + 8)
         var i = 0
         while i < span.count {
             let left = span.count - i
             let word = UInt32(span[i]) << 16 | (left > 1 ? UInt32(span[i + 1]) << 8 : 0) | (left > 2 ? UInt32(span[i + 2]) : 0)
-            out.writeMultipleIntegers(
-                letter(word >> 18), letter(word >> 12), left > 1 ? letter(word >> 6) : 0x3D, left > 2 ? letter(word) : 0x3D)
+            out.append(letter(word >> 18))
+            out.append(letter(word >> 12))
+            out.append(left > 1 ? letter(word >> 6) : 0x3D)
+            out.append(left > 2 ? letter(word) : 0x3D)
             i += 3
         }
-        out.writeInteger(UInt8(0x22))
+        out.append(UInt8(0x22))
         needsComma = true
     }
 
     mutating func newLine() {
-        out.writeInteger(UInt8(0x0A))
+        out.append(UInt8(0x0A))
         needsComma = false
     }
 
     private mutating func open(_ bracket: UInt8) {
         separate()
-        out.writeInteger(bracket)
+        out.append(bracket)
         needsComma = false
     }
 
     private mutating func close(_ bracket: UInt8) {
-        out.writeInteger(bracket)
+        out.append(bracket)
         needsComma = true
     }
 
-    private mutating func separate() {
-        if needsComma { out.writeInteger(UInt8(0x2C)) }
+    private func separate() {
+        if needsComma { out.append(UInt8(0x2C)) }
     }
 
     /// Writes runs of plain bytes at once, escapes between them.
-    private mutating func escape(_ bytes: ByteBuffer) {
-        out.writeInteger(UInt8(0x22))
-        let span = bytes.readableBytesUInt8Span
+    private func quote(_ bytes: UnsafeRawBufferPointer) {
+        out.append(UInt8(0x22))
         var start = 0
-        for i in 0..<span.count where span[i] < 0x20 || span[i] == 0x22 || span[i] == 0x5C || span[i] == 0x7F {
-            out.writeImmutableBuffer(bytes.slice(ByteRange(start, i)))
+        for i in 0..<bytes.count {
+            let byte = unsafe bytes[i]
+            guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
+            unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<i]))
             start = i + 1
-            switch span[i] {
-            case 0x22: out.writeStaticString("\\\"")
-            case 0x5C: out.writeStaticString("\\\\")
-            case 0x0A: out.writeStaticString("\\n")
-            case 0x0D: out.writeStaticString("\\r")
-            case 0x09: out.writeStaticString("\\t")
-            default: out.writeString("\\u" + hexadecimal(UInt64(span[i]), digits: 4))
+            switch byte {
+            case 0x22: out.append("\\\"")
+            case 0x5C: out.append("\\\\")
+            case 0x0A: out.append("\\n")
+            case 0x0D: out.append("\\r")
+            case 0x09: out.append("\\t")
+            default:
+                out.append("\\u")
+                out.append(hexadecimal: UInt64(byte), digits: 4)
             }
         }
-        out.writeImmutableBuffer(bytes.slice(ByteRange(start, span.count)))
-        out.writeInteger(UInt8(0x22))
+        unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count]))
+        out.append(UInt8(0x22))
+    }
+}
+
+extension ByteBuffer {
+    /// Whether all readable bytes are UTF-8.
+    var isUTF8: Bool {
+        let isASCII = unsafe withUnsafeReadableBytes { bytes in
+            var i = 0
+            while i + 8 <= bytes.count {
+                guard unsafe bytes.loadUnaligned(fromByteOffset: i, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 else {
+                    return false
+                }
+                i += 8
+            }
+            while i < bytes.count {
+                guard unsafe bytes[i] < 0x80 else { return false }
+                i += 1
+            }
+            return true
+        }
+        return isASCII || String(validating: readableBytesView, as: UTF8.self) != nil
     }
 }
