@@ -48,16 +48,18 @@ let package = Package(
         system("CLZ4", pkgConfig: "liblz4", debian: "liblz4-dev"),
         system("CBrotli", pkgConfig: "libbrotlidec", debian: "libbrotli-dev"),
         system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
+        system("CNghttp2", pkgConfig: "libnghttp2", debian: "libnghttp2-dev"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
         // 2: one protocol each, bytes in, events out
         module("HTTP1Codec", ["HTTPSemantics", nioCore]),
+        module("HTTP2Codec", ["HTTPSemantics", "CNghttp2", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
         // 3: sessions; the flow file and what is asked of it
-        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "TLSEngine", nioCore]),
+        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "HTTP2Codec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
@@ -74,7 +76,7 @@ let package = Package(
         tool(
             "mitm-record",
             [
-                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowRecording",
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowRecording",
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),

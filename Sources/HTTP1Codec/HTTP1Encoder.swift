@@ -158,3 +158,32 @@ private struct HopByHop {
 extension UInt8 {
     fileprivate var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
 }
+
+extension HTTP1Encoder {
+    /// One chunk (RFC 9112 §7.1); nothing for no bytes, since an empty chunk would be the last.
+    package static func chunk(_ content: ByteBuffer) -> ByteBuffer {
+        guard content.readableBytes > 0 else { return ByteBuffer() }
+        var out = ByteBuffer()
+        out.reserveCapacity(content.readableBytes + 12)
+        out.writeString(String(content.readableBytes, radix: 16))
+        out.writeStaticString("\r\n")
+        out.writeImmutableBuffer(content)
+        out.writeStaticString("\r\n")
+        return out
+    }
+
+    /// The last chunk, with the trailer section (RFC 9112 §7.1.2).
+    package static func lastChunk(trailers: FieldSection?) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.writeStaticString("0\r\n")
+        for line in trailers?.lines ?? [] {
+            guard let trailers else { break }
+            // RFC 9110 §6.5.1: what decides framing or routing cannot stand here.
+            let forbidden: [StaticString] = ["content-length", "transfer-encoding", "host", "connection", "trailer"]
+            if forbidden.contains(where: { trailers.wire.equalsIgnoringCase(line.name, $0) }) { continue }
+            writeField(trailers.slice(line.name), trailers.slice(line.value), into: &out)
+        }
+        out.writeStaticString("\r\n")
+        return out
+    }
+}

@@ -25,15 +25,19 @@ package struct FieldSection: Sendable {
     package let lines: [Line]
     /// Each line ends in CRLF and none is folded, so the bytes may be sent on as they are. Told by the codec that received them.
     package let isCanonical: Bool
+    /// HTTP/2: indexes of lines whose sender forbids to put them into a compression table; so must those that pass them on
+    /// (RFC 7541 §7.1.3).
+    package let neverIndexed: [Int]
 
     /// Made by a codec that has found the lines.
     /// - Parameters:
     ///   - wire: the lines' bytes; every range in `lines` is an offset from its reader index and lies inside it.
     ///   - lines: one entry for each field line, in order.
-    package init(wire: ByteBuffer, lines: [Line], isCanonical: Bool = true) {
+    package init(wire: ByteBuffer, lines: [Line], isCanonical: Bool = true, neverIndexed: [Int] = []) {
         self.wire = wire
         self.lines = lines
         self.isCanonical = isCanonical
+        self.neverIndexed = neverIndexed
     }
 
     package init() {

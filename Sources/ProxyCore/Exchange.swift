@@ -4,16 +4,30 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// The state of an exchange. At most one is in progress on a client connection of HTTP/1: pipelined requests wait their turn.
-struct Exchange {
+/// The state of an exchange. On a client connection of HTTP/1 at most one is in progress, pipelined requests wait their turn; on one of
+/// HTTP/2 each stream has its own.
+final class Exchange {
     let flow: FlowID
+    /// On the client's connection: the HTTP/2 stream, or the number of the request.
+    let stream: StreamID
     let request: RequestHead
+    let framing: BodyFraming
     let destination: Destination
-    /// What the request-target and the Host field become; nil leaves them.
+    /// What the request-target and the Host field, or the :authority, become; nil leaves them.
     let target: ByteBuffer?
-    let host: ByteBuffer?
-    /// The request has no content, so that it can be said again.
-    let isBodiless: Bool
+    let authority: ByteBuffer?
+
+    /// Where the request went, and its stream there when that is HTTP/2, until the exchange ends: see ``Upstream/forget(_:)``.
+    var upstream: Upstream?
+    var upstreamStream: StreamID?
+    /// Content from an HTTP/2 client that came before its request could be sent.
+    var held: [HTTPEvent] = []
+    /// Content that was passed on to a socket which does not take it: the windows of its sender open when it does.
+    var unconsumedRequest = 0
+    var unconsumedResponse = 0
+    /// The message goes to HTTP/1 and its length is not known: it is chunked, or ends with the connection.
+    var chunksRequest = false
+    var chunksResponse = false
 
     /// The head is on its way to the server.
     var isSent = false
@@ -25,12 +39,34 @@ struct Exchange {
     var endsWithConnection = false
     var requestSize: UInt64 = 0
     var responseSize: UInt64 = 0
-    var isRepeated = false
+    /// How often it was said again.
+    var repetitions = 0
 
-    /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2), and it is all at hand.
+    init(
+        flow: FlowID, stream: StreamID, request: RequestHead, framing: BodyFraming, destination: Destination, target: ByteBuffer?,
+        authority: ByteBuffer?
+    ) {
+        self.flow = flow
+        self.stream = stream
+        self.request = request
+        self.framing = framing
+        self.destination = destination
+        self.target = target
+        self.authority = authority
+    }
+
+    /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
+    var isAtHand: Bool { framing == .none && !hasResponseBegun && repetitions < 3 }
+
+    /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
     var isRepeatable: Bool {
-        isBodiless && !hasResponseBegun && !isRepeated
+        isAtHand && repetitions == 0
             && (request.isMethod("GET") || request.isMethod("HEAD") || request.isMethod("OPTIONS") || request.isMethod("PUT")
                 || request.isMethod("DELETE") || request.isMethod("TRACE"))
     }
+
+    var isHead: Bool { request.isMethod("HEAD") }
+
+    /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
+    var isExtendedConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && !request.schemeRange.isEmpty }
 }

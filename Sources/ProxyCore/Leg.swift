@@ -2,6 +2,7 @@
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 import TLSEngine
@@ -27,13 +28,15 @@ struct Leg {
 }
 
 /// A server connection.
-struct Upstream {
+final class Upstream {
     enum State: Equatable {
         case connecting
         /// TCP stands; whether TLS follows is not decided (behind CONNECT, before the client's first bytes).
         case connected
         case handshaking
         case ready
+        /// Closed from our side, or gone.
+        case closed
     }
 
     var leg: Leg
@@ -42,9 +45,46 @@ struct Upstream {
     var facts: ServerConnection
     /// ``facts`` as the recording has them.
     var shared: Shared<ServerConnection>
+    /// HTTP/1: what it says, and the exchange that it serves.
     var decoder: HTTP1Decoder
+    var exchange: Exchange?
+    /// HTTP/2: the connection, and the exchanges on its streams.
+    var http2: HTTP2Connection?
+    var exchanges: [StreamID: Exchange] = [:]
+    /// Exchanges that wait until it is ready.
+    var waiting: [Exchange] = []
     /// Requests sent on it.
     var requests = 0
+
+    init(leg: Leg, destination: Destination, facts: ServerConnection, decoder: HTTP1Decoder) {
+        self.leg = leg
+        self.destination = destination
+        self.facts = facts
+        self.shared = Shared(facts)
+        self.decoder = decoder
+    }
+
+    /// It serves nobody.
+    var isIdle: Bool { exchange == nil && exchanges.isEmpty && waiting.isEmpty }
+
+    /// A request to this destination may go out on it now.
+    func takes(_ destination: Destination) -> Bool {
+        guard state == .ready, !leg.hasEnded, !leg.isFinished, leads(to: destination) else { return false }
+        return http2?.takesRequests ?? (exchange == nil)
+    }
+
+    func leads(to destination: Destination) -> Bool {
+        guard self.destination.endpoint == destination.endpoint else { return false }
+        return self.destination == destination || leg.isTLSEstablished == destination.isTLS
+    }
+
+    func forget(_ exchange: Exchange) {
+        if self.exchange === exchange { self.exchange = nil }
+        if let stream = exchange.upstreamStream { exchanges[stream] = nil }
+        waiting.removeAll { $0 === exchange }
+        exchange.upstream = nil
+        exchange.upstreamStream = nil
+    }
 }
 
 /// Where an upstream connection leads.
@@ -63,6 +103,8 @@ struct Route {
     var serverName: String?
     /// Why the server cannot be had, when that is known already. Requests are answered with it.
     var failure: FlowError?
+    /// The server is spoken to in HTTP/2 without TLS, with prior knowledge (RFC 9113 §3.3).
+    var isCleartextHTTP2 = false
     /// The failure stands in a flow.
     var isFailureRecorded = false
 }

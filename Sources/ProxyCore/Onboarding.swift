@@ -50,10 +50,9 @@ extension ProxySession {
             let name = String(buffer: path).hasSuffix("pem") ? "mitm-ca.pem" : "mitm-ca.cer"
             fields.append(("Content-Disposition", "attachment; filename=\"\(name)\""))
         }
-        send(
-            HTTP1Encoder.response(status: status, reason: status == 200 ? "OK" : "Not Found", fields: fields, body: body),
-            to: .client)
-        closeUpstream()
+        sendToClient(
+            HTTP1Encoder.response(status: status, reason: status == 200 ? "OK" : "Not Found", fields: fields, body: body))
+        closeUpstreams()
         closeClient(.clean)
     }
 }

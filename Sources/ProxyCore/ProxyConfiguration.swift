@@ -2,6 +2,7 @@
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import NIOCore
 import Synchronization
 import TLSEngine
@@ -10,8 +11,19 @@ import TLSEngine
 package enum ProxyMode: Sendable, Hashable {
     /// A forward proxy: absolute-form requests and CONNECT.
     case regular
-    /// In front of one server. `isTLS`: the server is spoken to in TLS. Clients may speak TLS or not, whatever the server does.
-    case reverse(isTLS: Bool, Endpoint)
+    /// In front of one server. Clients may speak TLS or not, HTTP/1 or HTTP/2, whatever the server does.
+    case reverse(ReverseProtocol, Endpoint)
+}
+
+/// What the server behind a reverse proxy speaks.
+package enum ReverseProtocol: String, Sendable, CaseIterable {
+    case http
+    /// TLS; HTTP/1 or HTTP/2 as the server chooses from what the client offers.
+    case https
+    /// HTTP/2 without TLS, with prior knowledge (RFC 9113 §3.3).
+    case h2c
+
+    package var isTLS: Bool { self == .https }
 }
 
 /// When the upstream connection is made.
@@ -68,6 +80,12 @@ package final class ProxyConfiguration: Sendable {
     package let keepsHostHeader: Bool
     package let serverTLS: TLSServerContext
     package let clientTLS: TLSClientContext
+    /// HTTP/2 is offered and accepted.
+    package let allowsHTTP2: Bool
+    package let http2Limits: HTTP2Limits
+    package let http2Validation: HTTP2Validation
+    /// PRIORITY and PRIORITY_UPDATE frames go on to the server.
+    package let forwardsPriority: Bool
     /// The authority's certificate, handed out at http://mitm.it.
     package let authority: CertificateAuthority
     package let limits: HTTP1Limits
@@ -81,7 +99,8 @@ package final class ProxyConfiguration: Sendable {
         mode: ProxyMode, modeText: String, strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         serverTLS: TLSServerContext, clientTLS: TLSClientContext, authority: CertificateAuthority,
         limits: HTTP1Limits = HTTP1Limits(),
-        validation: HTTP1Validation = .strict, maximumBodySize: UInt64? = nil, timeouts: SessionTimeouts = SessionTimeouts(),
+        validation: HTTP1Validation = .strict, allowsHTTP2: Bool = true, http2Limits: HTTP2Limits = HTTP2Limits(),
+        http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, maximumBodySize: UInt64? = nil, timeouts: SessionTimeouts = SessionTimeouts(),
         ownAddresses: OwnAddresses
     ) {
         self.mode = mode
@@ -93,6 +112,10 @@ package final class ProxyConfiguration: Sendable {
         self.authority = authority
         self.limits = limits
         self.validation = validation
+        self.allowsHTTP2 = allowsHTTP2
+        self.http2Limits = http2Limits
+        self.http2Validation = http2Validation
+        self.forwardsPriority = forwardsPriority
         self.maximumBodySize = maximumBodySize
         self.timeouts = timeouts
         self.ownAddresses = ownAddresses

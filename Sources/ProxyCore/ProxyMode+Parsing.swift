@@ -17,7 +17,7 @@ package struct ModeError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension ModeSpecification {
-    /// - Parameter text: `regular` or `reverse:http[s]://host[:port]`, then optionally `@port`, `@host:port` or `@[ipv6]:port`.
+    /// - Parameter text: `regular` or `reverse:http[s]|h2c://host[:port]`, then optionally `@port`, `@host:port` or `@[ipv6]:port`.
     package init(_ text: String) throws(ModeError) {
         var mode = text[...]
         if let at = text.lastIndex(of: "@") {
@@ -38,21 +38,21 @@ extension ModeSpecification {
         } else if mode.hasPrefix("reverse:") {
             self.mode = try Self.reverse(mode.dropFirst("reverse:".count), in: text)
         } else {
-            throw ModeError(description: "mode '\(text)' is not known; there are regular and reverse:http[s]://host[:port]")
+            throw ModeError(description: "mode '\(text)' is not known; there are regular and reverse:http[s]|h2c://host[:port]")
         }
     }
 
     private static func reverse(_ target: Substring, in text: String) throws(ModeError) -> ProxyMode {
-        let isTLS = target.hasPrefix("https://")
-        guard isTLS || target.hasPrefix("http://") else {
-            throw ModeError(description: "mode '\(text)': the server is written http://host[:port] or https://host[:port]")
+        let known = ReverseProtocol.allCases.first { target.hasPrefix($0.rawValue + "://") }
+        guard let server = known else {
+            throw ModeError(description: "mode '\(text)': the server is written http://, https:// or h2c://host[:port]")
         }
-        var authority = target.dropFirst(isTLS ? 8 : 7)
+        var authority = target.dropFirst(server.rawValue.count + 3)
         if authority.hasSuffix("/") { authority = authority.dropLast() }
-        guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
+        guard let endpoint = Endpoint(parsing: authority, defaultPort: server.isTLS ? 443 : 80) else {
             throw ModeError(description: "mode '\(text)': '\(authority)' is no host[:port]")
         }
-        return .reverse(isTLS: isTLS, endpoint)
+        return .reverse(server, endpoint)
     }
 }
 

@@ -12,7 +12,7 @@ extension ProxySession {
         switch detected {
         case nil:
             // The client went away without a word.
-            closeUpstream()
+            closeUpstreams()
             closeClient(.clean)
         case .undecided where !client.hasEnded:
             startHandshakeTimer()
@@ -28,11 +28,11 @@ extension ProxySession {
     func startHTTP() {
         cancelHandshakeTimer()
         phase = .http
+        if route?.destination.isTLS == nil { route?.destination.isTLS = false }
         let bytes = backlog
         backlog = ByteBuffer()
-        if route?.destination.isTLS == nil { route?.destination.isTLS = false }
-        if bytes.readableBytes > 0 { decoder.receive(bytes) }
-        advanceRequests()
+        if clientFacts.value.tls?.alpn == "h2" { return startHTTP2(bytes) }
+        httpReceived(bytes)
     }
 
     /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.
@@ -51,7 +51,7 @@ extension ProxySession {
         if route?.isTunnel == true { route?.destination.isTLS = true }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
         if let upstream, upstream.state == .connected {
-            startUpstreamTLS()
+            startUpstreamTLS(upstream)
         } else if upstream == nil {
             openUpstream(route.destination)
         }
@@ -92,10 +92,12 @@ extension ProxySession {
         }
     }
 
-    /// The protocol to choose from what the client offers: the one that the server chose, or HTTP/1.1 where there is no server to ask.
+    /// The protocol to choose from what the client offers: the one that the server chose, or HTTP/2 where there is no server to ask.
     private func selectedProtocol(_ hello: ClientHello) -> String? {
         if let upstream, upstream.leg.isTLSEstablished { return upstream.facts.tls?.alpn }
-        return hello.alpn.contains("http/1.1") ? "http/1.1" : nil
+        // Whatever the server will turn out to speak, HTTP/2 loses nothing of it.
+        if configuration.allowsHTTP2, route?.failure == nil, hello.alpn.contains("h2") { return "h2" }
+        return hello.alpn.contains("http/1.1") ? "http/1.1" : hello.alpn.contains("h2") ? "h2" : nil
     }
 
     func clientTLSEstablished(_ tls: TLSConnection) {
@@ -110,7 +112,7 @@ extension ProxySession {
         details.certificates = facts.peerCertificates
         details.handshakeEnded = now
         updateClientTLS(details)
-        if facts.alpn?.hasPrefix("http/1") == true || route?.isTunnel == false {
+        if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
         } else {
             phase = .detecting
@@ -123,12 +125,12 @@ extension ProxySession {
             let ending = FlowEnding(
                 state: .incomplete, error: FlowError(side: .client, message: error.message, at: now), closedBy: .client)
             endOpenFlow(ending)
-            closeUpstream()
+            closeUpstreams()
         } else {
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
         }
         client.hasUnsentRecords = true
-        closeUpstream()
+        closeUpstreams()
         closeClient(.truncated)
     }
 

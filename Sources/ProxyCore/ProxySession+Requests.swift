@@ -1,29 +1,69 @@
-// HTTP/1 requests of the client: where each goes, and its way there.
+// Requests of the client, of HTTP/1 and of HTTP/2 alike: where each goes, and what is refused. HTTP/1 takes them one at a time.
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
 extension ProxySession {
+    /// Bytes of a client that speaks HTTP. The first ones tell whether it is HTTP/2 with prior knowledge (RFC 9113 §3.4).
+    func httpReceived(_ bytes: ByteBuffer) {
+        if let http2 {
+            http2.receive(bytes)
+            return advanceFrames()
+        }
+        guard mayBeHTTP2 else {
+            decoder.receive(bytes)
+            return advanceRequests()
+        }
+        backlog.writeImmutableBuffer(bytes)
+        switch HTTP2Preface.matches(backlog) {
+        case true?:
+            let bytes = backlog
+            backlog = ByteBuffer()
+            startHTTP2(bytes)
+        case false?:
+            startDecoding()
+            advanceRequests()
+        case nil:
+            client.hasEnded ? startDecoding() : startHandshakeTimer()
+        }
+    }
+
+    /// The client speaks HTTP/1: its decoder gets what was kept.
+    func startDecoding() {
+        guard mayBeHTTP2 else { return }
+        mayBeHTTP2 = false
+        let bytes = backlog
+        backlog = ByteBuffer()
+        if bytes.readableBytes > 0 { decoder.receive(bytes) }
+    }
+
     /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
     /// for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard !isAdvancing else { return }
+        guard !isAdvancing, http2 == nil, !mayBeHTTP2 else { return }
         isAdvancing = true
         defer { isAdvancing = false }
         while case .http = phase {
             if let exchange, !exchange.isSent || exchange.requestIsComplete { return }
             do throws(HTTP1Error) {
                 guard let event = try decoder.next() else { break }
-                receive(event)
+                if case .request(let head, let framing) = event {
+                    cancelHandshakeTimer()
+                    exchangeCount += 1
+                    begin(head, framing, stream: StreamID(exchangeCount))
+                } else if let exchange {
+                    receive(event, of: exchange)
+                }
             } catch {
                 requestFailed(error)
             }
         }
         guard case .http = phase, exchange == nil else { return }
         if client.hasEnded {
-            closeUpstream()
+            closeUpstreams()
             closeClient(.clean)
         } else if decoder.isBetweenMessages {
             cancelHandshakeTimer()
@@ -32,121 +72,91 @@ extension ProxySession {
         }
     }
 
-    private func receive(_ event: HTTPEvent) {
+    /// What follows a request's head.
+    func receive(_ event: HTTPEvent, of exchange: Exchange) {
         switch event {
-        case .request(let head, let framing):
-            cancelHandshakeTimer()
-            begin(head, framing)
         case .body(let content, let wire):
-            guard let flow = exchange?.flow else { return }
-            exchange?.requestSize += UInt64(content.readableBytes)
-            if let maximum = configuration.maximumBodySize, let size = exchange?.requestSize, size > maximum {
-                return fail(
-                    status: 413, FlowError(side: .client, message: "the request's content is larger than \(maximum) bytes", at: now)
-                )
+            exchange.requestSize += UInt64(content.readableBytes)
+            if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
+                let message = "the request's content is larger than \(maximum) bytes"
+                return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
             }
-            if content.readableBytes > 0 { record(flow, at: client.lastRead, .piece(FlowPiece(from: .client, content: content))) }
-            send(wire, to: .server)
+            if content.readableBytes > 0 {
+                record(exchange.flow, at: client.lastRead, .piece(FlowPiece(from: .client, content: content)))
+            }
+            sendContent(content, wire: wire, of: exchange)
         case .end(let trailers, let wire):
-            guard let flow = exchange?.flow else { return }
-            if let trailers { record(flow, at: client.lastRead, .trailers(from: .client, trailers)) }
-            record(flow, at: client.lastRead, .finished(.client))
-            send(wire, to: .server)
-            exchange?.requestIsComplete = true
-            if exchange?.responseIsComplete == true { endExchange() }
-        case .interim, .response:
-            preconditionFailure("a decoder of requests gives no responses")
+            if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
+            record(exchange.flow, at: client.lastRead, .finished(.client))
+            sendEnd(trailers, wire: wire, of: exchange)
+            exchange.requestIsComplete = true
+            if exchange.responseIsComplete { endExchange(exchange) }
+        case .request, .interim, .response:
+            preconditionFailure("content and an end follow a request")
         }
     }
 
     /// A request's head: finds out where it goes.
-    private func begin(_ head: RequestHead, _ framing: BodyFraming) {
-        exchangeCount += 1
-        if head.isMethod("CONNECT") { return connect(head) }
-        let absolute = AbsoluteTarget(head.target)
+    func begin(_ head: RequestHead, _ framing: BodyFraming, stream: StreamID) {
+        let isHTTP2 = head.version.major >= 2
+        if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
+        let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
         guard let destination = destination(of: head, absolute) else {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
-            return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
+            return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        if route == nil, destination.endpoint.host == Onboarding.host { return answerOnboarding(absolute?.origin ?? head.target) }
-        let isTLS = destination.isTLS == true
-        let flow = identities.next(at: client.lastRead)
-        exchange = Exchange(
-            flow: flow, request: head, destination: destination, target: absolute?.origin.emptyPath(for: head),
-            host: newHost(head, absolute), isBodiless: framing == .none)
-        let target = FlowTarget(scheme: isTLS ? "https" : "http", host: destination.endpoint.host, port: destination.endpoint.port)
-        record(
-            flow, at: client.lastRead,
-            .opened(FlowOpening(kind: .http, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
-        record(flow, at: client.lastRead, .request(head))
+        if route == nil, destination.endpoint.host == Onboarding.host, !isHTTP2 {
+            return answerOnboarding(absolute?.origin ?? head.target)
+        }
+        let exchange = Exchange(
+            flow: identities.next(at: client.lastRead), stream: stream, request: head, framing: framing, destination: destination,
+            target: absolute?.origin.emptyPath(for: head), authority: newAuthority(head, absolute))
+        if isHTTP2 { exchanges[stream] = exchange } else { self.exchange = exchange }
+        let scheme = destination.isTLS == true ? "https" : "http"
+        let target = FlowTarget(scheme: scheme, host: destination.endpoint.host, port: destination.endpoint.port)
+        let opening = FlowOpening(kind: .http, client: clientFacts, target: target, stream: stream)
+        record(exchange.flow, at: client.lastRead, .opened(opening))
+        record(exchange.flow, at: client.lastRead, .request(head))
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
-            return fail(
-                status: 413, FlowError(side: .client, message: "the request's content is larger than \(maximum) bytes", at: now))
+            let message = "the request's content is larger than \(maximum) bytes"
+            return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
+        }
+        if head.isMethod("CONNECT"), !exchange.isExtendedConnect, route == nil || route?.isCleartextHTTP2 != true {
+            let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only"
+            return fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
         }
         if let failure = route?.failure {
             route?.isFailureRecorded = true
-            return fail(status: 502, failure)
+            return fail(exchange, status: 502, failure)
         }
-        reachServer()
+        reachServer(for: exchange)
     }
 
     private func destination(of head: RequestHead, _ absolute: AbsoluteTarget?) -> Destination? {
         if let route { return route.destination }
         if let absolute { return Destination(endpoint: absolute.endpoint, isTLS: absolute.isTLS) }
-        guard let host = head.fields.first("host"), let endpoint = Endpoint(parsing: String(buffer: host)[...], defaultPort: 80)
-        else {
+        let isTLS = head.wire.equals(head.schemeRange, "https")
+        let named = head.authorityRange.isEmpty ? head.fields.first("host") : head.authority
+        guard let named, let endpoint = Endpoint(parsing: String(buffer: named)[...], defaultPort: isTLS ? 443 : 80) else {
             return nil
         }
-        return Destination(endpoint: endpoint, isTLS: false)
+        return Destination(endpoint: endpoint, isTLS: isTLS)
     }
 
-    /// What Host must say when it is not what the client wrote: the authority of an absolute target (RFC 9112 §3.2.2), in reverse
-    /// mode the server.
-    private func newHost(_ head: RequestHead, _ absolute: AbsoluteTarget?) -> ByteBuffer? {
-        let host: ByteBuffer
-        if case .reverse(let isTLS, let endpoint) = configuration.mode, !configuration.keepsHostHeader {
-            host = ByteBuffer(
-                string: endpoint.port == (isTLS ? 443 : 80) ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+    /// What Host or :authority must say when it is not what the client wrote: the authority of an absolute target (RFC 9112 §3.2.2),
+    /// in reverse mode the server.
+    private func newAuthority(_ head: RequestHead, _ absolute: AbsoluteTarget?) -> ByteBuffer? {
+        let authority: ByteBuffer
+        if case .reverse(let server, let endpoint) = configuration.mode, !configuration.keepsHostHeader {
+            authority = ByteBuffer(
+                string: endpoint.port == (server.isTLS ? 443 : 80) ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
         } else if let absolute {
-            host = absolute.authority
+            authority = absolute.authority
         } else {
             return nil
         }
-        return head.fields.first("host") == host ? nil : host
-    }
-
-    /// Sends the request when the server is there, or sees to it that it will be.
-    func reachServer() {
-        guard let exchange else { return }
-        if let upstream, upstream.destination == exchange.destination, !upstream.leg.hasEnded {
-            if upstream.state == .ready { sendRequest() }
-            return
-        }
-        // The connection that a CONNECT opened before it was known that no TLS follows.
-        if upstream?.state == .connected, upstream?.destination.endpoint == exchange.destination.endpoint,
-            exchange.destination.isTLS == false
-        {
-            upstream?.state = .ready
-            return sendRequest()
-        }
-        // One that a TLS client's hello opened, or an earlier request.
-        if upstream?.state == .ready, upstream?.destination.endpoint == exchange.destination.endpoint,
-            upstream?.leg.isTLSEstablished == exchange.destination.isTLS, upstream?.leg.hasEnded == false
-        {
-            return sendRequest()
-        }
-        closeUpstream()
-        openUpstream(exchange.destination)
-    }
-
-    func sendRequest() {
-        guard let exchange, !exchange.isSent, let upstream else { return }
-        self.exchange?.isSent = true
-        self.upstream?.requests += 1
-        record(exchange.flow, at: now, .server(upstream.shared))
-        self.upstream?.decoder.expectResponse(to: exchange.request.isMethod("HEAD") ? .head : .other)
-        send(HTTP1Encoder.request(exchange.request, target: exchange.target, host: exchange.host), to: .server)
-        advanceRequests()
+        let written = head.authorityRange.isEmpty ? head.fields.first("host") : head.authority
+        return written == authority ? nil : authority
     }
 
     // MARK: CONNECT
@@ -164,8 +174,9 @@ extension ProxySession {
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         backlog.writeImmutableBuffer(decoder.takeRest())
         decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
+        mayBeHTTP2 = configuration.allowsHTTP2
         phase = .connecting(head)
-        closeUpstream()
+        closeUpstreams()
         if configuration.strategy == .eager {
             openUpstream(Destination(endpoint: endpoint, isTLS: nil))
         } else {
@@ -174,7 +185,7 @@ extension ProxySession {
     }
 
     func answerConnect() {
-        send(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"), to: .client)
+        sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
         phase = .detecting
         detect()
     }
@@ -183,48 +194,50 @@ extension ProxySession {
 
     private func requestFailed(_ error: HTTP1Error) {
         let blame = FlowError(side: .client, message: error.message, at: now)
-        if exchange == nil {
-            refuse(status: error.status, blame, head: error.head)
-        } else if error.kind.isTruncation {
+        guard let exchange else { return refuse(status: error.status, blame, head: error.head) }
+        if error.kind.isTruncation {
             // RFC 9112 §8: the server sees the same cut.
             endOpenFlow(FlowEnding(state: .incomplete, error: blame, closedBy: .client))
-            closeUpstream()
+            closeUpstreams()
             closeClient(.truncated)
         } else {
-            fail(status: error.status, blame)
+            fail(exchange, status: error.status, blame)
         }
     }
 
-    /// Answers a request that never became an exchange, and closes.
-    func refuse(status: Int, _ error: FlowError, head: ByteBuffer) {
-        recordRefused(head, error: error)
-        if !client.hasEnded || status != 400 { answer(status: status, error.message) }
-        closeUpstream()
+    /// Answers a request that never became an exchange. A connection of HTTP/1 closes behind the answer.
+    func refuse(status: Int, _ error: FlowError, head: ByteBuffer, stream: StreamID? = nil) {
+        recordRefused(head, error: error, stream: stream)
+        if let stream, let http2 {
+            return http2.answer(status: status, error.message, on: stream)
+        }
+        if !client.hasEnded || status != 400 { sendToClient(Self.answer(status: status, error.message)) }
+        closeUpstreams()
         closeClient(.clean)
     }
 
     /// A request that went nowhere is a flow too.
-    func recordRefused(_ head: ByteBuffer, error: FlowError) {
+    func recordRefused(_ head: ByteBuffer, error: FlowError, stream: StreamID? = nil) {
         let flow = identities.next(at: client.lastRead)
         let endpoint = route?.destination.endpoint
         let scheme = client.tls == nil ? "http" : "https"
         let target = FlowTarget(scheme: scheme, host: endpoint?.host ?? "", port: endpoint?.port ?? 0)
-        record(
-            flow, at: client.lastRead,
-            .opened(FlowOpening(kind: .http, client: clientFacts, target: target, stream: StreamID(max(1, exchangeCount)))))
+        let opening = FlowOpening(
+            kind: .http, client: clientFacts, target: target, stream: stream ?? StreamID(max(1, exchangeCount)))
+        record(flow, at: client.lastRead, .opened(opening))
         if let upstream { record(flow, at: now, .server(upstream.shared)) }
-        if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: .http1_1))) }
+        let version = http2 == nil ? HTTPVersion.http1_1 : .http2
+        if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
         log(.warning, "\(clientFacts.value.peer): refused: \(error.message)")
     }
 
     /// An answer of our own; the connection closes behind it.
-    func answer(status: Int, _ message: String) {
-        let body = ByteBuffer(string: "mitm: \(message)\n")
-        send(
-            HTTP1Encoder.response(
-                status: status, reason: Self.reason(status),
-                fields: [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")], body: body), to: .client)
+    static func answer(status: Int, _ message: String) -> ByteBuffer {
+        HTTP1Encoder.response(
+            status: status, reason: reason(status),
+            fields: [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")],
+            body: ByteBuffer(string: "mitm: \(message)\n"))
     }
 
     private static func reason(_ status: Int) -> String {

@@ -1,177 +1,269 @@
-// HTTP/1 responses of the server on their way to the client, and the end of an exchange.
+// Responses of the server on their way to the client, and the ends of exchanges.
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
 extension ProxySession {
-    func advanceResponses() {
+    /// Takes from the decoder of an HTTP/1 connection what can go on now.
+    func advanceResponses(of upstream: Upstream) {
         do throws(HTTP1Error) {
-            while case .http = phase, upstream != nil {
-                guard exchange?.isSent == true, exchange?.responseIsComplete == false else { return checkIdleServer() }
-                guard let event = try upstream?.decoder.next() else { break }
-                receive(event)
+            while case .http = phase, upstream.state != .closed {
+                guard let exchange = upstream.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream) }
+                guard let event = try upstream.decoder.next() else { break }
+                receiveResponse(event, of: exchange, at: upstream.leg.lastRead)
             }
         } catch {
-            responseFailed(error)
+            responseFailed(upstream, error)
         }
     }
 
     /// A server has nothing to say when it was not asked (RFC 9112 §9.2); a 408 on an idle connection is one that closes.
-    private func checkIdleServer() {
-        guard let upstream, upstream.decoder.bufferedBytes > 0, exchange?.isSent != true else { return }
+    private func checkIdleServer(_ upstream: Upstream) {
+        guard upstream.decoder.bufferedBytes > 0, upstream.exchange == nil else { return }
         log(.info, "\(upstream.destination.endpoint): unexpected data from the server on an idle connection; closing it")
-        closeUpstream()
+        close(upstream)
     }
 
-    private func receive(_ event: HTTPEvent) {
-        guard let flow = exchange?.flow, let at = upstream?.leg.lastRead else { return }
+    func receiveResponse(_ event: HTTPEvent, of exchange: Exchange, at: Timestamp) {
         switch event {
         case .interim(let head):
-            exchange?.hasResponseBegun = true
-            record(flow, at: at, .interim(head))
-            send(HTTP1Encoder.response(head), to: .client)
+            exchange.hasResponseBegun = true
+            record(exchange.flow, at: at, .interim(head))
+            sendInterim(head, of: exchange)
         case .response(let head, let framing):
-            receive(head, framing, flow, at)
+            receiveHead(head, framing, of: exchange, at)
         case .body(let content, let wire):
-            exchange?.responseSize += UInt64(content.readableBytes)
-            if let maximum = configuration.maximumBodySize, let size = exchange?.responseSize, size > maximum {
-                return fail(
-                    status: 502,
-                    FlowError(side: .server, message: "the response's content is larger than \(maximum) bytes", at: now))
+            exchange.responseSize += UInt64(content.readableBytes)
+            if let maximum = configuration.maximumBodySize, exchange.responseSize > maximum {
+                let message = "the response's content is larger than \(maximum) bytes"
+                return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
             }
-            if content.readableBytes > 0 { record(flow, at: at, .piece(FlowPiece(from: .server, content: content))) }
-            send(wire, to: .client)
+            if content.readableBytes > 0 {
+                record(exchange.flow, at: at, .piece(FlowPiece(from: .server, content: content)))
+            }
+            sendResponseContent(content, wire: wire, of: exchange)
         case .end(let trailers, let wire):
-            if let trailers { record(flow, at: at, .trailers(from: .server, trailers)) }
-            record(flow, at: at, .finished(.server))
-            send(wire, to: .client)
-            exchange?.responseIsComplete = true
-            responseIsComplete()
+            if let trailers { record(exchange.flow, at: at, .trailers(from: .server, trailers)) }
+            record(exchange.flow, at: at, .finished(.server))
+            sendResponseEnd(trailers, wire: wire, of: exchange)
+            exchange.responseIsComplete = true
+            responseIsComplete(exchange)
         case .request:
             preconditionFailure("a decoder of responses gives no requests")
         }
     }
 
-    private func receive(_ head: ResponseHead, _ framing: BodyFraming, _ flow: FlowID, _ at: Timestamp) {
-        exchange?.hasResponseBegun = true
-        record(flow, at: at, .response(head))
+    private func receiveHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange, _ at: Timestamp) {
+        exchange.hasResponseBegun = true
+        record(exchange.flow, at: at, .response(head))
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
-            return fail(
-                status: 502, FlowError(side: .server, message: "the response's content is larger than \(maximum) bytes", at: now))
+            let message = "the response's content is larger than \(maximum) bytes"
+            return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
         }
-        exchange?.response = head
-        exchange?.endsWithConnection = framing == .untilClose
-        send(HTTP1Encoder.response(head), to: .client)
-        if framing == .tunnel, let exchange {
-            record(flow, at: at, .finished(.server))
+        if framing == .tunnel, http2 != nil {
+            let message = "the server changed the protocol, which it was not asked to"
+            return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
+        }
+        exchange.response = head
+        exchange.endsWithConnection = framing == .untilClose
+        sendResponse(head, framing, of: exchange)
+        if framing == .tunnel {
+            record(exchange.flow, at: at, .finished(.server))
             startTunnel(after: exchange)
         }
     }
 
-    private func responseIsComplete() {
-        guard let exchange else { return }
+    private func responseIsComplete(_ exchange: Exchange) {
         if exchange.requestIsComplete {
-            endExchange()
-        } else if !serverPersists(exchange) || upstream?.leg.hasEnded == true {
+            endExchange(exchange)
+        } else if let upstream = exchange.upstream, upstream.http2 == nil,
+            !serverPersists(exchange, upstream) || upstream.leg.hasEnded
+        {
             // The server has answered and will not read the rest of the request (RFC 9112 §9.6).
-            cutRequest()
+            cutRequest(exchange)
         }
     }
 
-    private func cutRequest() {
+    /// The server answered and reads no more of the request.
+    func cutRequest(_ exchange: Exchange) {
         let error = FlowError(side: .server, message: "the server answered and closed before the request was complete", at: now)
-        endOpenFlow(FlowEnding(state: .incomplete, error: error, closedBy: .server))
-        closeUpstream()
-        closeClient(.clean)
+        record(exchange.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: .server)))
+        let upstream = exchange.upstream
+        if let http2 {
+            http2.endInput(of: exchange.stream)
+            forget(exchange)
+            if let upstream, upstream.http2 == nil { close(upstream) }
+        } else {
+            forget(exchange)
+            closeUpstreams()
+            closeClient(.clean)
+        }
     }
 
-    private func serverPersists(_ exchange: Exchange) -> Bool {
+    private func serverPersists(_ exchange: Exchange, _ upstream: Upstream) -> Bool {
         guard let response = exchange.response else { return false }
-        return response.keepsConnection && exchange.request.keepsConnection && !exchange.endsWithConnection
+        if upstream.http2 != nil { return true }
+        let asked = exchange.request.version.major >= 2 || exchange.request.keepsConnection
+        return response.keepsConnection && asked && !exchange.endsWithConnection
     }
 
     /// Request and response are complete: the next one, or the end of the connections.
-    func endExchange() {
-        guard let exchange else { return }
+    func endExchange(_ exchange: Exchange) {
         record(exchange.flow, at: now, .ended(FlowEnding(state: .complete)))
-        self.exchange = nil
-        let persists = serverPersists(exchange)
-        let clientPersists = persists && exchange.request.keepsClientConnection
-        if !persists || upstream?.leg.hasEnded == true { closeUpstream() }
-        if !clientPersists {
-            closeUpstream()
-            closeClient(.clean)
-        } else {
-            advanceRequests()
+        let upstream = exchange.upstream
+        let serverPersists = upstream.map { self.serverPersists(exchange, $0) } ?? false
+        forget(exchange)
+        if http2 != nil {
+            if let upstream, upstream.http2 == nil {
+                if !serverPersists || upstream.leg.hasEnded { close(upstream) }
+                serveQueued()
+            }
+            return closeIfDone()
         }
+        let clientPersists = exchange.request.keepsClientConnection && !exchange.endsWithConnection && serverPersists
+        if let upstream, !serverPersists || upstream.leg.hasEnded { close(upstream) }
+        if clientPersists {
+            advanceRequests()
+        } else {
+            closeUpstreams()
+            closeClient(.clean)
+        }
+    }
+
+    /// The exchange is over: nobody knows it any more.
+    func forget(_ exchange: Exchange) {
+        exchange.upstream?.forget(exchange)
+        if self.exchange === exchange { self.exchange = nil }
+        if http2 != nil { exchanges[exchange.stream] = nil }
+        queued.removeAll { $0 === exchange }
+        for upstream in upstreams where !upstream.waiting.isEmpty { upstream.waiting.removeAll { $0 === exchange } }
+    }
+
+    /// A client of HTTP/2 that says no more is closed when its last stream has ended.
+    private func closeIfDone() {
+        guard client.hasEnded, exchanges.isEmpty, case .http = phase else { return }
+        closeUpstreams()
+        closeClient(.clean)
     }
 
     // MARK: The server's end
 
     /// The server will say no more.
-    func serverEnded(isClean: Bool) {
-        guard let exchange, exchange.isSent else { return closeUpstream() }
+    func serverEnded(_ upstream: Upstream, isClean: Bool) {
+        guard upstream.http2 == nil else { return serverClosed(upstream, "the server closed the connection", isReset: false) }
+        guard let exchange = upstream.exchange else { return upstreamGone(upstream, "the server closed the connection") }
         if exchange.endsWithConnection, !isClean {
             // RFC 9112 §9.8: without close_notify it may have been cut.
             return serverClosed(
-                "the server closed the TLS connection without close_notify, so the response may be cut", isReset: false)
+                upstream, "the server closed the TLS connection without close_notify, so the response may be cut", isReset: false)
         }
-        upstream?.decoder.receivedEnd()
-        advanceResponses()
-        guard let exchange = self.exchange else { return }
+        upstream.decoder.receivedEnd()
+        advanceResponses(of: upstream)
+        guard let exchange = upstream.exchange else { return }
         if exchange.responseIsComplete {
-            cutRequest()
-        } else if exchange.isSent, upstream?.leg.hasEnded == true {
-            serverClosed("the server closed the connection", isReset: false)
+            cutRequest(exchange)
+        } else if upstream.leg.hasEnded {
+            serverClosed(upstream, "the server closed the connection", isReset: false)
         }
     }
 
     /// The connection to the server is gone in the middle of something, or between two exchanges.
-    func serverClosed(_ message: String, isReset: Bool) {
-        guard let exchange, exchange.isSent else { return closeUpstream() }
-        if let upstream, upstream.requests > 1, exchange.isRepeatable, upstream.decoder.isBetweenMessages {
-            // The server closed a connection it had kept, while the request was on its way (RFC 9112 §9.3.1).
-            closeUpstream()
-            self.exchange?.isSent = false
-            self.exchange?.isRepeated = true
-            return reachServer()
+    func serverClosed(_ upstream: Upstream, _ message: String, isReset: Bool) {
+        let isBetweenMessages = upstream.http2 != nil || upstream.decoder.isBetweenMessages
+        let exchanges = upstream.exchange.map { [$0] } ?? upstream.exchanges.values.sorted { $0.stream.value < $1.stream.value }
+        let wasUsed = upstream.requests > exchanges.count
+        guard !exchanges.isEmpty || !upstream.waiting.isEmpty else { return close(upstream) }
+        let waiting = upstream.waiting
+        close(upstream)
+        for exchange in exchanges {
+            if wasUsed, exchange.isRepeatable, isBetweenMessages {
+                // The server closed a connection it had kept, while the request was on its way (RFC 9112 §9.3.1).
+                sayAgain(exchange, message)
+            } else {
+                exchangeLost(exchange, message, isReset: isReset)
+            }
         }
+        for exchange in waiting { sayAgain(exchange, message) }
+    }
+
+    /// The server went away in the middle of an exchange.
+    private func exchangeLost(_ exchange: Exchange, _ message: String, isReset: Bool) {
         let place = exchange.response == nil ? "before it answered" : "in the middle of the response"
         var ending = FlowEnding(
             state: exchange.response == nil ? .failed : .incomplete,
             error: FlowError(side: .server, message: "\(message) \(place)", at: now))
         ending.closedBy = .server
         ending.isReset = isReset
-        end(ending, status: 502, isReset: isReset)
+        end(exchange, ending, status: 502, isReset: isReset, code: .internalError)
     }
 
-    private func responseFailed(_ error: HTTP1Error) {
-        if error.kind.isTruncation, let upstream {
-            return serverClosed(upstream.leg.hasEnded ? "the server closed the connection" : error.message, isReset: false)
+    /// Sends a request once more, to a new connection.
+    func sayAgain(_ exchange: Exchange, _ message: String) {
+        guard exchange.isAtHand else { return exchangeLost(exchange, message, isReset: false) }
+        exchange.upstream?.forget(exchange)
+        exchange.isSent = false
+        exchange.repetitions += 1
+        // It was complete, so its end is to be said again.
+        if exchange.requestIsComplete { exchange.held = [.end(trailers: nil, wire: ByteBuffer())] }
+        reachServer(for: exchange)
+    }
+
+    private func responseFailed(_ upstream: Upstream, _ error: HTTP1Error) {
+        if error.kind.isTruncation {
+            let message = upstream.leg.hasEnded ? "the server closed the connection" : error.message
+            return serverClosed(upstream, message, isReset: false)
         }
-        fail(status: 502, FlowError(side: .server, message: error.message, at: now))
+        guard let exchange = upstream.exchange else { return close(upstream) }
+        fail(exchange, status: 502, FlowError(side: .server, message: error.message, at: now))
     }
 
     // MARK: Failures
 
     /// Ends the exchange with an error: an answer where the client has none yet, otherwise a cut.
-    func fail(status: Int, _ error: FlowError) {
-        end(FlowEnding(state: exchange?.response == nil ? .failed : .incomplete, error: error), status: status, isReset: false)
+    func fail(_ exchange: Exchange, status: Int, _ error: FlowError, code: HTTP2ErrorCode = .internalError) {
+        let ending = FlowEnding(state: exchange.response == nil ? .failed : .incomplete, error: error)
+        end(exchange, ending, status: status, isReset: false, code: code)
     }
 
-    private func end(_ ending: FlowEnding, status: Int, isReset: Bool) {
-        guard let exchange else { return }
+    /// - Parameters:
+    ///   - status: of the answer, when there was no response yet.
+    ///   - code: what a stream of HTTP/2 is reset with, when there was.
+    func end(_ exchange: Exchange, _ ending: FlowEnding, status: Int?, isReset: Bool, code: HTTP2ErrorCode) {
         record(exchange.flow, at: now, .ended(ending))
-        self.exchange = nil
         log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
-        closeUpstream()
-        if exchange.response == nil {
-            answer(status: status, ending.error?.message ?? "")
+        let message = ending.error?.message ?? ""
+        abandon(exchange)
+        forget(exchange)
+        if let http2 {
+            if let status, exchange.response == nil {
+                http2.answer(status: status, message, on: exchange.stream)
+            } else {
+                http2.reset(exchange.stream, code)
+            }
+            serveQueued()
+            return closeIfDone()
+        }
+        closeUpstreams()
+        if let status, exchange.response == nil {
+            sendToClient(Self.answer(status: status, message))
             closeClient(.clean)
         } else {
             closeClient(isReset ? .reset : .truncated)
+        }
+    }
+
+    /// Tells the server that nobody waits for its response any more.
+    /// - Parameter isReset: the client reset its side.
+    func abandon(_ exchange: Exchange, _ code: HTTP2ErrorCode = .cancel, isReset: Bool = false) {
+        guard let upstream = exchange.upstream, exchange.isSent else { return }
+        if let http2 = upstream.http2 {
+            if let stream = exchange.upstreamStream { http2.reset(stream, code) }
+        } else {
+            upstream.exchange = nil
+            isReset ? abort(upstream) : close(upstream)
         }
     }
 }

@@ -53,8 +53,7 @@ extension ProxySession {
         case .intercepting, .handshaking, .connecting:
             backlog.writeImmutableBuffer(bytes)
         case .http:
-            decoder.receive(bytes)
-            advanceRequests()
+            httpReceived(bytes)
         case .tunnel:
             tunnelReceived(bytes, from: .client)
         case .lingering:
@@ -62,37 +61,42 @@ extension ProxySession {
         }
     }
 
-    func upstreamReceived(_ bytes: ByteBuffer) {
-        guard let tls = upstream?.leg.tls else { return upstreamPlain(bytes) }
+    func upstreamReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
+        guard let tls = upstream.leg.tls else { return upstreamPlain(bytes, upstream) }
         tls.receive(bytes)
-        readUpstreamTLS(tls)
+        readUpstreamTLS(upstream, tls)
     }
 
-    func readUpstreamTLS(_ tls: TLSConnection) {
+    func readUpstreamTLS(_ upstream: Upstream, _ tls: TLSConnection) {
         do throws(TLSError) {
-            upstream?.leg.hasUnsentRecords = true
-            if upstream?.leg.isTLSEstablished == false {
+            upstream.leg.hasUnsentRecords = true
+            if !upstream.leg.isTLSEstablished {
                 guard try tls.handshake() else { return }
-                upstreamTLSEstablished(tls)
+                upstreamTLSEstablished(upstream, tls)
             }
-            while upstream?.leg.tls === tls, let plain = try tls.read() {
-                upstreamPlain(plain)
+            while upstream.state != .closed, let plain = try tls.read() {
+                upstreamPlain(plain, upstream)
             }
-            if upstream?.leg.tls === tls, tls.isPeerClosed { upstreamEnded(isClean: true) }
+            if upstream.state != .closed, tls.isPeerClosed { upstreamEnded(upstream, isClean: true) }
         } catch {
-            if upstream?.leg.isTLSEstablished == true, error.kind == .truncated {
-                upstreamEnded(isClean: false)
+            if upstream.leg.isTLSEstablished, error.kind == .truncated {
+                upstreamEnded(upstream, isClean: false)
             } else {
-                upstreamTLSFailed(error)
+                upstreamTLSFailed(upstream, error)
             }
         }
     }
 
-    private func upstreamPlain(_ bytes: ByteBuffer) {
+    private func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream) {
         switch phase {
         case .http:
-            upstream?.decoder.receive(bytes)
-            advanceResponses()
+            if let http2 = upstream.http2 {
+                http2.receive(bytes)
+                advanceFrames(of: upstream)
+            } else {
+                upstream.decoder.receive(bytes)
+                advanceResponses(of: upstream)
+            }
         case .tunnel:
             tunnelReceived(bytes, from: .server)
         case .detecting, .connecting:
@@ -101,7 +105,10 @@ extension ProxySession {
                 startTunnel()
                 tunnelReceived(bytes, from: .server)
             }
-        case .intercepting, .handshaking, .lingering:
+        case .intercepting, .handshaking:
+            // Its SETTINGS come as soon as TLS stands.
+            upstream.http2?.receive(bytes)
+        case .lingering:
             break
         }
     }
@@ -128,8 +135,14 @@ extension ProxySession {
         case .detecting:
             detect()
         case .http:
-            decoder.receivedEnd()
-            advanceRequests()
+            if http2 == nil {
+                decoder.receivedEnd()
+                startDecoding()
+                advanceRequests()
+            } else if exchanges.isEmpty {
+                closeUpstreams()
+                closeClient(.clean)
+            }
         case .tunnel:
             tunnelEnded(.client)
         case .connecting, .intercepting, .handshaking:
@@ -153,41 +166,42 @@ extension ProxySession {
             endOpenFlow(ending)
         }
         phase = .lingering
-        isReset ? abortUpstream() : closeUpstream()
+        for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
     }
 
-    func upstreamHalfClosed() {
-        guard let leg = upstream?.leg else { return }
-        if let tls = leg.tls {
+    func upstreamHalfClosed(_ upstream: Upstream) {
+        if let tls = upstream.leg.tls {
             tls.receivedEnd()
-            if leg.isTLSEstablished {
-                readUpstreamTLS(tls)
+            if upstream.leg.isTLSEstablished {
+                readUpstreamTLS(upstream, tls)
             } else {
-                return upstreamTLSFailed(TLSError(.truncated, "the server closed the connection during the TLS handshake"))
+                return upstreamTLSFailed(
+                    upstream, TLSError(.truncated, "the server closed the connection during the TLS handshake"))
             }
         }
-        if upstream?.leg.handle == leg.handle { upstreamEnded(isClean: leg.tls == nil || leg.tls?.isPeerClosed == true) }
+        guard upstream.state != .closed else { return }
+        upstreamEnded(upstream, isClean: upstream.leg.tls?.isPeerClosed ?? true)
     }
 
     /// The server will say no more.
     /// - Parameter isClean: false when TLS was cut without close_notify.
-    func upstreamEnded(isClean: Bool) {
-        guard upstream?.leg.hasEnded == false else { return }
-        upstream?.leg.hasEnded = true
+    func upstreamEnded(_ upstream: Upstream, isClean: Bool) {
+        guard !upstream.leg.hasEnded else { return }
+        upstream.leg.hasEnded = true
         switch phase {
         case .tunnel:
             tunnelEnded(.server)
         case .http:
-            serverEnded(isClean: isClean)
+            serverEnded(upstream, isClean: isClean)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering:
-            upstreamGone("the server closed the connection")
+            upstreamGone(upstream, "the server closed the connection")
         }
     }
 
-    func upstreamClosed(error: String?, isReset: Bool) {
-        guard let upstream else { return }
+    func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
         if upstream.state == .handshaking {
             return upstreamTLSFailed(
+                upstream,
                 TLSError(
                     .truncated,
                     isReset
@@ -199,83 +213,85 @@ extension ProxySession {
             tunnelClosed(.server, isReset: isReset)
         case .http:
             serverClosed(
-                error ?? (isReset ? "the server reset the connection" : "the server closed the connection"), isReset: isReset)
+                upstream, error ?? (isReset ? "the server reset the connection" : "the server closed the connection"),
+                isReset: isReset)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering:
-            upstreamGone(error ?? "the server closed the connection")
+            upstreamGone(upstream, error ?? "the server closed the connection")
         }
     }
 
     // MARK: Writing
 
-    /// Sends plaintext, through TLS where it is spoken. Nothing is sent to a connection that we have finished.
-    func send(_ bytes: ByteBuffer, to side: Side) {
-        guard bytes.readableBytes > 0 else { return }
-        switch side {
-        case .client:
-            guard !client.isFinished else { return }
-            guard let tls = client.tls else { return output.commands.append(.send(.client, bytes)) }
-            do throws(TLSError) {
-                try tls.write(bytes)
-                client.hasUnsentRecords = true
-            } catch {
-                clientTLSFailed(error)
-            }
-        case .server:
-            guard let leg = upstream?.leg, !leg.isFinished else { return }
-            guard let tls = leg.tls else { return output.commands.append(.send(leg.handle, bytes)) }
-            do throws(TLSError) {
-                try tls.write(bytes)
-                upstream?.leg.hasUnsentRecords = true
-            } catch {
-                upstreamTLSFailed(error)
-            }
+    /// Sends plaintext to the client, through TLS where it is spoken. Nothing is sent to a connection that we have finished.
+    func sendToClient(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0, !client.isFinished else { return }
+        guard let tls = client.tls else { return output.commands.append(.send(.client, bytes)) }
+        do throws(TLSError) {
+            try tls.write(bytes)
+            client.hasUnsentRecords = true
+        } catch {
+            clientTLSFailed(error)
+        }
+    }
+
+    func send(_ bytes: ByteBuffer, to upstream: Upstream) {
+        guard bytes.readableBytes > 0, !upstream.leg.isFinished else { return }
+        guard let tls = upstream.leg.tls else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
+        do throws(TLSError) {
+            try tls.write(bytes)
+            upstream.leg.hasUnsentRecords = true
+        } catch {
+            upstreamTLSFailed(upstream, error)
         }
     }
 
     /// Sends the records that TLS has ready.
-    func flush(_ side: Side) {
-        switch side {
-        case .client:
-            guard client.hasUnsentRecords, let tls = client.tls else { return }
-            client.hasUnsentRecords = false
-            if let records = tls.takeCiphertext() { output.commands.append(.send(.client, records)) }
-        case .server:
-            guard let leg = upstream?.leg, leg.hasUnsentRecords, let tls = leg.tls else { return }
-            upstream?.leg.hasUnsentRecords = false
-            if let records = tls.takeCiphertext() { output.commands.append(.send(leg.handle, records)) }
-        }
+    func flushClient() {
+        guard client.hasUnsentRecords, let tls = client.tls else { return }
+        client.hasUnsentRecords = false
+        if let records = tls.takeCiphertext() { output.commands.append(.send(.client, records)) }
+    }
+
+    func flush(_ upstream: Upstream) {
+        guard upstream.leg.hasUnsentRecords, let tls = upstream.leg.tls else { return }
+        upstream.leg.hasUnsentRecords = false
+        if let records = tls.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
     }
 
     /// Sends FIN behind what was sent, with close_notify before it where TLS is spoken.
-    func finish(_ side: Side) {
-        switch side {
-        case .client:
-            guard !client.isFinished else { return }
-            client.tls?.close()
-            client.hasUnsentRecords = client.tls != nil
-            flush(.client)
-            client.isFinished = true
-            output.commands.append(.finish(.client))
-        case .server:
-            guard let leg = upstream?.leg, !leg.isFinished else { return }
-            leg.tls?.close()
-            upstream?.leg.hasUnsentRecords = leg.tls != nil
-            flush(.server)
-            upstream?.leg.isFinished = true
-            output.commands.append(.finish(leg.handle))
-        }
+    func finishClient() {
+        guard !client.isFinished else { return }
+        client.tls?.close()
+        client.hasUnsentRecords = client.tls != nil
+        flushClient()
+        client.isFinished = true
+        output.commands.append(.finish(.client))
+    }
+
+    func finish(_ upstream: Upstream) {
+        guard !upstream.leg.isFinished else { return }
+        upstream.leg.tls?.close()
+        upstream.leg.hasUnsentRecords = upstream.leg.tls != nil
+        flush(upstream)
+        upstream.leg.isFinished = true
+        output.commands.append(.finish(upstream.leg.handle))
     }
 
     // MARK: Closing
 
     func closeClient(_ closing: Closing) {
+        if let http2, closing == .clean, !client.isFinished, !isLingering {
+            phase = .lingering
+            http2.goAway(.noError)
+            if let bytes = http2.takeOutput() { sendToClient(bytes) }
+        }
         phase = .lingering
         guard !client.isFinished || closing == .reset else { return }
         switch closing {
         case .clean:
-            finish(.client)
+            finishClient()
         case .truncated:
-            flush(.client)
+            flushClient()
             client.isFinished = true
             output.commands.append(.finish(.client))
         case .reset:
@@ -290,40 +306,76 @@ extension ProxySession {
         }
     }
 
-    func closeUpstream() {
-        guard let leg = upstream?.leg else { return }
-        if leg.isTLSEstablished { leg.tls?.close() }
-        if leg.tls != nil {
-            upstream?.leg.hasUnsentRecords = true
-            flush(.server)
-        }
-        output.commands.append(.close(leg.handle))
-        upstream = nil
+    private var isLingering: Bool {
+        if case .lingering = phase { true } else { false }
     }
 
-    func abortUpstream() {
-        guard let leg = upstream?.leg else { return }
-        output.commands.append(.abort(leg.handle))
-        upstream = nil
+    func closeUpstreams() {
+        for upstream in upstreams { close(upstream) }
+    }
+
+    func close(_ upstream: Upstream) {
+        guard upstream.state != .closed else { return }
+        if let http2 = upstream.http2, !upstream.leg.hasEnded {
+            http2.goAway(.noError)
+            if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
+        }
+        upstream.state = .closed
+        if upstream.leg.isTLSEstablished { upstream.leg.tls?.close() }
+        if upstream.leg.tls != nil {
+            upstream.leg.hasUnsentRecords = true
+            flush(upstream)
+        }
+        output.commands.append(.close(upstream.leg.handle))
+        upstreams.removeAll { $0 === upstream }
+    }
+
+    func abort(_ upstream: Upstream) {
+        guard upstream.state != .closed else { return }
+        upstream.state = .closed
+        output.commands.append(.abort(upstream.leg.handle))
+        upstreams.removeAll { $0 === upstream }
     }
 
     // MARK: Back-pressure
 
-    /// A leg is read only while the other one takes what comes, and while what came can be kept.
+    /// A leg is read only while the other one takes what comes, and while what came can be kept. HTTP/2 holds its streams back by their
+    /// windows, so its connections are always read.
     func regulateReading() {
-        let waiting =
-            backlog.readableBytes + (exchange?.isSent == false || exchange?.requestIsComplete == true ? decoder.bufferedBytes : 0)
-        let takesMore = upstream?.leg.isWritable ?? true
         let readsClient: Bool
-        if case .lingering = phase { readsClient = true } else { readsClient = takesMore && waiting < Self.maximumBacklog }
+        if case .lingering = phase {
+            readsClient = true
+        } else if http2 != nil {
+            readsClient = true
+        } else {
+            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? false
+            let waiting = backlog.readableBytes + (isWaiting ? decoder.bufferedBytes : 0)
+            readsClient = serverTakesMore && waiting < Self.maximumBacklog
+        }
         if readsClient != client.isReading {
             client.isReading = readsClient
             output.commands.append(.read(.client, readsClient))
         }
-        if let leg = upstream?.leg, leg.isReading != client.isWritable {
-            upstream?.leg.isReading = client.isWritable
-            output.commands.append(.read(leg.handle, client.isWritable))
+        for upstream in upstreams {
+            let reads = upstream.http2 != nil || clientTakesMore(from: upstream)
+            if reads != upstream.leg.isReading {
+                upstream.leg.isReading = reads
+                output.commands.append(.read(upstream.leg.handle, reads))
+            }
         }
+    }
+
+    private var serverTakesMore: Bool {
+        guard let upstream else { return true }
+        if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
+            return http2.queuedBytes(on: stream) < Self.maximumBacklog
+        }
+        return upstream.leg.isWritable
+    }
+
+    private func clientTakesMore(from upstream: Upstream) -> Bool {
+        guard let http2, let exchange = upstream.exchange else { return client.isWritable }
+        return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.

@@ -32,8 +32,8 @@ extension ProxySession {
             return closeClient(.reset)
         }
         if let upstream {
-            if upstream.state == .connected { self.upstream?.state = .ready }
-            if self.upstream?.state == .ready { tunnelIsOpen() }
+            if upstream.state == .connected { upstream.state = .ready }
+            if upstream.state == .ready { tunnelIsOpen() }
         } else {
             openUpstream(Destination(endpoint: endpoint, isTLS: client.tls != nil))
         }
@@ -42,9 +42,9 @@ extension ProxySession {
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange) {
         phase = .tunnel(Tunnel(flow: exchange.flow))
-        self.exchange = nil
+        forget(exchange)
         backlog.writeImmutableBuffer(decoder.takeRest())
-        let early = upstream?.decoder.takeRest() ?? ByteBuffer()
+        let early = exchange.upstream?.decoder.takeRest() ?? upstream?.decoder.takeRest() ?? ByteBuffer()
         tunnelIsOpen()
         if early.readableBytes > 0 { tunnelReceived(early, from: .server) }
     }
@@ -66,7 +66,11 @@ extension ProxySession {
             return
         }
         record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
-        send(bytes, to: side.opposite)
+        if side == .server {
+            sendToClient(bytes)
+        } else if let upstream {
+            send(bytes, to: upstream)
+        }
     }
 
     /// One side has said everything; the other goes on.
@@ -83,10 +87,14 @@ extension ProxySession {
         }
         if tunnel.closedBy == nil { tunnel.closedBy = side }
         phase = .tunnel(tunnel)
-        finish(side.opposite)
+        if side == .server {
+            finishClient()
+        } else if let upstream {
+            finish(upstream)
+        }
         guard tunnel.isEnded else { return }
         record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy)))
-        closeUpstream()
+        closeUpstreams()
         phase = .lingering
         output.commands.append(.close(.client))
     }
@@ -100,7 +108,7 @@ extension ProxySession {
             tunnel.flow, at: now,
             .ended(FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy ?? side, isReset: isReset)))
         phase = .lingering
-        isReset ? abortUpstream() : closeUpstream()
+        for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
         closeClient(isReset ? .reset : .truncated)
     }
 }

@@ -2,48 +2,105 @@
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 import TLSEngine
 
 extension ProxySession {
-    /// Asks for a connection. Answered by ``upstreamIsReady()`` or ``upstreamGone(_:)``, perhaps before this returns.
-    func openUpstream(_ destination: Destination) {
-        upstreamCount += 1
-        let facts = ServerConnection(id: identities.next(at: now), target: destination.endpoint, opened: now)
-        upstream = Upstream(
-            leg: Leg(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts, shared: Shared(facts),
-            decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
-        if configuration.ownAddresses.contains(destination.endpoint) {
-            return upstreamGone("\(destination.endpoint) is the recorder itself, so the request would go round in circles")
+    /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
+    private static let maximumConnections = 256
+
+    /// Sends the request when a server connection is there, or sees to it that one will be.
+    func reachServer(for exchange: Exchange) {
+        let destination = exchange.destination
+        if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
+        // The connection that a CONNECT opened before it was known that no TLS follows.
+        if let upstream, upstream.state == .connected, upstream.destination.endpoint == destination.endpoint,
+            destination.isTLS == false
+        {
+            becomeReady(upstream)
+            return sendRequest(exchange, on: upstream)
         }
-        output.commands.append(.open(ConnectionHandle(upstreamCount), destination.endpoint))
+        if http2 == nil {
+            if let upstream, upstream.state != .ready, upstream.destination == destination {
+                upstream.waiting = [exchange]
+                return
+            }
+            closeUpstreams()
+        } else {
+            // One that is on its way may turn out to speak HTTP/2, so all that go there wait for it.
+            if let upstream = upstreams.first(where: { $0.state != .ready && $0.destination == destination }) {
+                return upstream.waiting.append(exchange)
+            }
+            if upstreams.count >= Self.maximumConnections { return queued.append(exchange) }
+        }
+        openUpstream(destination, for: exchange)
     }
 
-    func upstreamOpened(peer: Endpoint, local: Endpoint) {
-        guard upstream?.state == .connecting else { return }
+    /// Requests that waited for a connection get one.
+    func serveQueued() {
+        while !queued.isEmpty, upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) }) {
+            reachServer(for: queued.removeFirst())
+        }
+    }
+
+    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamGone(_:_:)``, perhaps before this returns.
+    func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
+        upstreamCount += 1
+        let facts = ServerConnection(id: identities.next(at: now), target: destination.endpoint, opened: now)
+        let upstream = Upstream(
+            leg: Leg(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
+            decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
+        if let exchange { upstream.waiting = [exchange] }
+        upstreams.append(upstream)
+        if configuration.ownAddresses.contains(destination.endpoint) {
+            return upstreamGone(upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
+        }
+        output.commands.append(.open(upstream.leg.handle, destination.endpoint))
+    }
+
+    func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
+        guard upstream.state == .connecting else { return }
         if configuration.ownAddresses.contains(peer) {
-            return upstreamGone("\(peer) is the recorder itself, so the request would go round in circles")
+            return upstreamGone(upstream, "\(peer) is the recorder itself, so the request would go round in circles")
         }
-        upstream?.facts.peer = peer
-        upstream?.facts.local = local
-        upstream?.facts.connected = now
-        upstream?.state = .connected
-        shareUpstreamFacts()
-        if upstream?.destination.isTLS == true {
-            startUpstreamTLS()
+        upstream.facts.peer = peer
+        upstream.facts.local = local
+        upstream.facts.connected = now
+        upstream.state = .connected
+        upstream.shared = Shared(upstream.facts)
+        if upstream.destination.isTLS == true {
+            startUpstreamTLS(upstream)
         } else {
-            if upstream?.destination.isTLS == false { upstream?.state = .ready }
-            upstreamIsReady()
+            if upstream.destination.isTLS == false { becomeReady(upstream) }
+            upstreamIsReady(upstream)
         }
+    }
+
+    /// The connection can be spoken on, in the version that is known by now.
+    private func becomeReady(_ upstream: Upstream) {
+        upstream.state = .ready
+        let speaksHTTP2 =
+            upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true && !isTunnelling
+        if speaksHTTP2 {
+            upstream.http2 = HTTP2Connection(
+                .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        }
+    }
+
+    private var isTunnelling: Bool {
+        if case .tunnel = phase { true } else { false }
     }
 
     /// Begins TLS with the server. It is offered what the client offered, so that its choice can be mirrored.
-    func startUpstreamTLS() {
-        guard let upstream else { return }
+    func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
-        let offers = (clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ["http/1.1"]).filter { $0 != "h2" }
+        var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? (http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"])
+        // A client whose protocol is chosen already is translated for.
+        if client.isTLSEstablished, http2 != nil, !offers.contains("http/1.1") { offers.append("http/1.1") }
+        if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
         do throws(TLSError) {
             let tls = try TLSConnection(
                 client: configuration.clientTLS, serverName: serverName, alpnOffers: offers,
@@ -52,14 +109,14 @@ extension ProxySession {
             details.serverName = serverName
             details.alpnOffers = offers
             details.handshakeStarted = now
-            self.upstream?.facts.tls = details
-            self.upstream?.leg.tls = tls
-            self.upstream?.state = .handshaking
-            shareUpstreamFacts()
+            upstream.facts.tls = details
+            upstream.leg.tls = tls
+            upstream.state = .handshaking
+            upstream.shared = Shared(upstream.facts)
             startHandshakeTimer()
-            readUpstreamTLS(tls)
+            readUpstreamTLS(upstream, tls)
         } catch {
-            upstreamTLSFailed(error)
+            upstreamTLSFailed(upstream, error)
         }
     }
 
@@ -67,17 +124,17 @@ extension ProxySession {
         if case .intercepting(let hello) = phase { hello } else { nil }
     }
 
-    func upstreamTLSEstablished(_ tls: TLSConnection) {
+    func upstreamTLSEstablished(_ upstream: Upstream, _ tls: TLSConnection) {
         cancelHandshakeTimer()
-        upstream?.leg.isTLSEstablished = true
-        upstream?.state = .ready
-        takeFacts(of: tls)
-        upstreamIsReady()
+        upstream.leg.isTLSEstablished = true
+        takeFacts(of: tls, upstream)
+        becomeReady(upstream)
+        upstreamIsReady(upstream)
     }
 
-    private func takeFacts(of tls: TLSConnection) {
+    private func takeFacts(of tls: TLSConnection, _ upstream: Upstream) {
         let facts = tls.facts
-        var details = upstream?.facts.tls ?? TLSDetails()
+        var details = upstream.facts.tls ?? TLSDetails()
         details.version = facts.version
         details.cipher = facts.cipher
         details.alpn = facts.alpn
@@ -85,46 +142,43 @@ extension ProxySession {
         details.isResumed = facts.isResumed
         details.isVerified = facts.isVerified
         details.verificationError = facts.verificationError
-        if upstream?.leg.isTLSEstablished == true { details.handshakeEnded = now }
-        upstream?.facts.tls = details
-        shareUpstreamFacts()
+        if upstream.leg.isTLSEstablished { details.handshakeEnded = now }
+        upstream.facts.tls = details
+        upstream.shared = Shared(upstream.facts)
     }
 
-    private func shareUpstreamFacts() {
-        if let facts = upstream?.facts { upstream?.shared = Shared(facts) }
-    }
-
-    func upstreamTLSFailed(_ error: TLSError) {
-        if upstream?.leg.isTLSEstablished == true {
+    func upstreamTLSFailed(_ upstream: Upstream, _ error: TLSError) {
+        guard upstream.state != .closed else { return }
+        if upstream.leg.isTLSEstablished {
             switch phase {
             case .tunnel: return tunnelClosed(.server, isReset: false)
-            case .http: return serverClosed(error.message, isReset: false)
-            default: return upstreamGone(error.message)
+            case .http: return serverClosed(upstream, error.message, isReset: false)
+            default: return upstreamGone(upstream, error.message)
             }
         }
         cancelHandshakeTimer()
-        if let tls = upstream?.leg.tls { takeFacts(of: tls) }
+        if let tls = upstream.leg.tls { takeFacts(of: tls, upstream) }
         // The alert tells the server why.
-        upstream?.leg.hasUnsentRecords = true
-        flush(.server)
-        let target = upstream?.destination.endpoint.description ?? ""
-        upstreamGone("TLS with \(target) failed: \(error.message)")
+        upstream.leg.hasUnsentRecords = true
+        flush(upstream)
+        upstreamGone(upstream, "TLS with \(upstream.destination.endpoint) failed: \(error.message)")
     }
 
-    func upstreamFailed(_ reason: String) {
-        let target = upstream?.destination.endpoint.description ?? ""
-        upstreamGone("cannot connect to \(target): \(reason)")
+    func upstreamFailed(_ upstream: Upstream, _ reason: String) {
+        upstreamGone(upstream, "cannot connect to \(upstream.destination.endpoint): \(reason)")
     }
 
     /// Goes on with what waited for the connection.
-    private func upstreamIsReady() {
+    private func upstreamIsReady(_ upstream: Upstream) {
         switch phase {
         case .connecting:
             answerConnect()
         case .intercepting:
-            if upstream?.state == .connected { startUpstreamTLS() } else { forge() }
+            if upstream.state == .connected { startUpstreamTLS(upstream) } else { forge() }
         case .http:
-            sendRequest()
+            let waiting = upstream.waiting
+            upstream.waiting = []
+            for exchange in waiting { reachServer(for: exchange) }
         case .tunnel:
             tunnelIsOpen()
         case .detecting, .handshaking, .lingering:
@@ -133,28 +187,32 @@ extension ProxySession {
     }
 
     /// The connection cannot be had, or is gone before it served.
-    func upstreamGone(_ message: String) {
+    func upstreamGone(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
         switch phase {
         case .connecting(let head):
             recordRefused(head.wire, error: error)
-            answer(status: 502, error.message)
-            closeUpstream()
+            sendToClient(Self.answer(status: 502, error.message))
+            close(upstream)
             closeClient(.clean)
         case .intercepting:
             // The client gets its TLS, so that its request can be answered with the reason.
             route?.failure = error
             forge()
-            closeUpstream()
+            close(upstream)
         case .http:
-            if exchange != nil { fail(status: 502, error) }
-            closeUpstream()
+            let waiting = upstream.waiting
+            upstream.waiting = []
+            for exchange in waiting { record(exchange.flow, at: now, .server(upstream.shared)) }
+            for exchange in waiting { fail(exchange, status: 502, error) }
+            close(upstream)
+            serveQueued()
         case .tunnel:
             endOpenFlow(FlowEnding(state: .failed, error: error, closedBy: .server))
-            closeUpstream()
+            close(upstream)
             closeClient(.reset)
         case .detecting, .handshaking, .lingering:
-            closeUpstream()
+            close(upstream)
         }
     }
 }

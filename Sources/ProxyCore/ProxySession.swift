@@ -1,12 +1,16 @@
 // A session: one client connection and the upstream connections that it causes. This file takes the events in and hands each to the
 // part it concerns; the parts are extensions: reading and writing (Streams), TLS interception, HTTP exchanges, tunnels, upstreams.
 //
+// A client of HTTP/1 has one exchange and one server connection at a time; one of HTTP/2 has an exchange for each stream, and as many server
+// connections as they need: one where the server speaks HTTP/2, one for each exchange in progress where it does not.
+//
 //     detecting ──TLS──▶ intercepting ──▶ handshaking ──▶ http │ detecting
 //         └──HTTP──▶ http ──CONNECT──▶ connecting ──▶ detecting        http ──101──▶ tunnel
 //         └──else──▶ tunnel                                            any ──▶ lingering
 
 import FlowModel
 import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 import TLSEngine
@@ -41,11 +45,20 @@ package final class ProxySession: ProxySessionProtocol {
     /// Bytes of the client that nobody could use yet.
     var backlog = ByteBuffer()
     var route: Route?
+    /// HTTP/1 of the client, and the exchange in progress.
     var decoder: HTTP1Decoder
     var exchange: Exchange?
+    /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``backlog``.
+    var mayBeHTTP2 = true
+    /// HTTP/2 of the client, and the exchanges on its streams.
+    var http2: HTTP2Connection?
+    var exchanges: [StreamID: Exchange] = [:]
     var exchangeCount: UInt32 = 0
-    var upstream: Upstream?
+    /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
+    var upstreams: [Upstream] = []
     var upstreamCount: UInt32 = 0
+    /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
+    var queued: [Exchange] = []
     var isHandshakeTimerRunning = false
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
@@ -56,18 +69,25 @@ package final class ProxySession: ProxySessionProtocol {
         self.configuration = configuration
         self.identities = IdentityGenerator(seed: seed)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
-        if case .reverse(let isTLS, let endpoint) = configuration.mode {
-            route = Route(destination: Destination(endpoint: endpoint, isTLS: isTLS), isTunnel: false)
+        if case .reverse(let server, let endpoint) = configuration.mode {
+            route = Route(destination: Destination(endpoint: endpoint, isTLS: server.isTLS), isTunnel: false)
+            route?.isCleartextHTTP2 = server == .h2c
         }
+        mayBeHTTP2 = configuration.allowsHTTP2
     }
+
+    var upstream: Upstream? { upstreams.first }
+
+    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.leg.handle == handle } }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         swap(&self.output, &output)
         self.now = now
         handle(event)
+        exchangeFrames()
         regulateReading()
-        flush(.client)
-        flush(.server)
+        flushClient()
+        for upstream in upstreams { flush(upstream) }
         swap(&self.output, &output)
     }
 
@@ -80,31 +100,33 @@ package final class ProxySession: ProxySessionProtocol {
             if handle == .client {
                 client.lastRead = now
                 clientReceived(bytes)
-            } else if handle == upstream?.leg.handle {
-                upstream?.leg.lastRead = now
-                upstreamReceived(bytes)
+            } else if let upstream = upstream(handle) {
+                upstream.leg.lastRead = now
+                upstreamReceived(bytes, upstream)
             }
         case .halfClosed(let handle):
             if handle == .client {
                 clientHalfClosed()
-            } else if handle == upstream?.leg.handle {
-                upstreamHalfClosed()
+            } else if let upstream = upstream(handle) {
+                upstreamHalfClosed(upstream)
             }
         case .closed(let handle, let error, let isReset):
             if handle == .client {
                 clientClosed(error: error, isReset: isReset)
-            } else if handle == upstream?.leg.handle {
-                upstreamClosed(error: error, isReset: isReset)
+            } else if let upstream = upstream(handle) {
+                upstreamClosed(upstream, error: error, isReset: isReset)
             }
         case .opened(let handle, let peer, let local):
-            if handle == upstream?.leg.handle { upstreamOpened(peer: peer, local: local) }
+            if let upstream = upstream(handle) { upstreamOpened(upstream, peer: peer, local: local) }
         case .openFailed(let handle, let reason):
-            if handle == upstream?.leg.handle { upstreamFailed(reason) }
+            if let upstream = upstream(handle) { upstreamFailed(upstream, reason) }
         case .writable(let handle, let isWritable):
             if handle == .client {
                 client.isWritable = isWritable
-            } else if handle == upstream?.leg.handle {
-                upstream?.leg.isWritable = isWritable
+                if isWritable { clientTakesMore() }
+            } else if let upstream = upstream(handle) {
+                upstream.leg.isWritable = isWritable
+                if isWritable { takesMore(upstream) }
             }
         case .timerFired(let timer):
             timerFired(timer)
@@ -150,7 +172,7 @@ package final class ProxySession: ProxySessionProtocol {
         case .intercepting, .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
-        case .http where exchange == nil:
+        case .http where exchange == nil && http2 == nil:
             refuse(
                 status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
                 head: decoder.takeRest())
@@ -166,15 +188,19 @@ package final class ProxySession: ProxySessionProtocol {
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
-        closeUpstream()
+        closeUpstreams()
         if exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
     }
 
-    /// Records the end of the flow that is open, if one is.
+    /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
+            record(exchange.flow, at: now, .ended(ending))
+            forget(exchange)
+        }
         if let exchange {
             record(exchange.flow, at: now, .ended(ending))
-            self.exchange = nil
+            forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
             record(tunnel.flow, at: now, .ended(ending))
             phase = .lingering

@@ -26,7 +26,8 @@ struct MitmRecord: Tool {
               mitm-record -w 'capture-%Y%m%d-%H.mflow' --mode reverse:https://api.example@8443
               mitm-record -w - '~d api.example' | mitm-dump
 
-            HTTP/1 is spoken on both sides; HTTP/2 is not offered yet, and WebSocket conversations are recorded as the bytes they are.
+            HTTP/1 and HTTP/2 are spoken on both sides, as client and server agree, and translated where they differ. WebSocket \
+            conversations are recorded as the bytes they are.
 
             Options may stand in config.yaml in the configuration directory, under their long names.
             """,
@@ -39,7 +40,7 @@ struct MitmRecord: Tool {
     @Flag(help: "Begin the file anew instead of going on behind what it holds.")
     var truncate = false
 
-    @Option(help: "regular, or reverse:http[s]://host[:port]; @[host:]port behind it says where to listen. Repeatable.")
+    @Option(help: "regular, or reverse:http[s]|h2c://host[:port]; @[host:]port behind it says where to listen. Repeatable.")
     var mode: [String] = []
 
     @Option(help: "Address to listen on.")
@@ -61,6 +62,12 @@ struct MitmRecord: Tool {
 
     @Flag(help: "Let messages pass that are open to request smuggling.")
     var noValidateInboundHeaders = false
+
+    @Flag(name: .customLong("no-http2"), help: "Neither offer nor accept HTTP/2.")
+    var noHTTP2 = false
+
+    @Flag(name: .customLong("http2-priority"), help: "Pass PRIORITY and PRIORITY_UPDATE frames on to the server.")
+    var http2Priority = false
 
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
@@ -151,6 +158,9 @@ struct LimitArguments: ParsableArguments {
 
     @Option(help: "Most header fields of a message.")
     var maximumFieldCount = 1000
+
+    @Option(help: "HTTP/2 streams that a client may have open at a time on one connection.")
+    var maximumStreams: UInt32 = 1000
 
     @Option(help: "Largest content of a message; requests beyond it are answered 413, responses 502. (default: none)")
     var maximumBodySize: ByteSize?

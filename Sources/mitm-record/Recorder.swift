@@ -7,6 +7,7 @@ import FlowRecording
 import Foundation
 import Glibc
 import HTTP1Codec
+import HTTP2Codec
 import NIOCore
 import ProxyCore
 import ProxyTransport
@@ -226,6 +227,10 @@ private struct SessionSettings {
         if let size = arguments.limits.maximumFieldSection { limits.maximumFieldSectionSize = Int(clamping: size.bytes) }
         if let size = arguments.limits.maximumStartLine { limits.maximumStartLine = Int(clamping: size.bytes) }
         limits.maximumFieldCount = arguments.limits.maximumFieldCount
+        var http2Limits = HTTP2Limits()
+        http2Limits.maximumFieldSectionSize = limits.maximumFieldSectionSize
+        http2Limits.maximumFieldCount = limits.maximumFieldCount
+        http2Limits.maximumConcurrentStreams = arguments.limits.maximumStreams
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.limits.idleTimeout.nanoseconds
         timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds
@@ -233,7 +238,9 @@ private struct SessionSettings {
             mode: mode.mode, modeText: mode.text, strategy: arguments.connectionStrategy == .eager ? .eager : .lazy,
             keepsHostHeader: arguments.keepHostHeader, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             limits: limits,
-            validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
+            validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.noHTTP2,
+            http2Limits: http2Limits, http2Validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
+            forwardsPriority: arguments.http2Priority,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }

@@ -1,0 +1,235 @@
+// The callbacks of nghttp2: each finds its connection and hands it values. nghttp2's rule: nothing is sent or received from inside one.
+
+import CNghttp2
+import HTTPSemantics
+import NIOCore
+
+enum HTTP2Callbacks {
+    static func install(_ callbacks: OpaquePointer?) {
+        unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, owner in
+            unsafe connection(owner).beganFrame(header!.pointee)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, owner in
+            unsafe connection(owner).beganSection(frame!.pointee)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, frame, name, nameLength, value, valueLength, flags, owner in
+            unsafe connection(owner).receivedField(
+                frame!.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameLength),
+                UnsafeRawBufferPointer(start: value, count: valueLength),
+                isNeverIndexed: UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0)
+        }
+        unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, data, length, owner in
+            unsafe connection(owner).receivedData(stream, UnsafeRawBufferPointer(start: data, count: length))
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, owner in
+            unsafe connection(owner).received(frame!)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, error, owner in
+            unsafe connection(owner).receivedInvalid(frame!.pointee.hd, error)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, owner in
+            unsafe connection(owner).sent(frame!)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, error, owner in
+            unsafe connection(owner).notSent(frame!.pointee, error)
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, stream, code, owner in
+            unsafe connection(owner).closed(stream, HTTP2ErrorCode(rawValue: code))
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, _, owner in
+            unsafe connection(owner).send(frame!.pointee.hd.stream_id, header: UnsafeRawBufferPointer(start: header, count: 9), length)
+        }
+    }
+
+    /// How much of a stream's content goes into the next DATA frame.
+    static let read: nghttp2_data_source_read_callback = { _, stream, _, room, flags, _, owner in
+        unsafe connection(owner).read(stream, room, &flags!.pointee)
+    }
+}
+
+private func connection(_ owner: UnsafeMutableRawPointer?) -> HTTP2Connection {
+    unsafe Unmanaged<HTTP2Connection>.fromOpaque(owner!).takeUnretainedValue()
+}
+
+extension HTTP2Connection {
+    // MARK: Frames in
+
+    /// Counts frames that carry nothing (RFC 9113 §10.5).
+    func beganFrame(_ header: nghttp2_frame_hd) {
+        let isEmptyData =
+            UInt32(header.type) == NGHTTP2_DATA.rawValue && header.length == 0
+            && UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue == 0
+        switch UInt32(header.type) {
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue, NGHTTP2_GOAWAY.rawValue: return
+        case NGHTTP2_DATA.rawValue where !isEmptyData:
+            idleFrames = 0
+            return
+        default: idleFrames += 1
+        }
+        if idleFrames > limits.maximumIdleFrames {
+            terminate(.enhanceYourCalm, "the peer sent \(idleFrames) frames that carry nothing")
+        }
+    }
+
+    func received(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = unsafe frame.pointee.hd
+        let endsStream = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
+        switch UInt32(header.type) {
+        case NGHTTP2_HEADERS.rawValue:
+            let priority = unsafe frame.pointee.headers.pri_spec
+            if UInt32(header.flags) & NGHTTP2_FLAG_PRIORITY.rawValue != 0 { emitPriority(header.stream_id, priority) }
+            sectionIsComplete(header.stream_id, endsStream: endsStream)
+        case NGHTTP2_DATA.rawValue:
+            if endsStream, let stream = streams[header.stream_id] { inputEnded(stream, trailers: nil) }
+        case NGHTTP2_RST_STREAM.rawValue:
+            let code = unsafe frame.pointee.rst_stream.error_code
+            wasReset(header.stream_id, HTTP2ErrorCode(rawValue: code))
+        case NGHTTP2_SETTINGS.rawValue:
+            if UInt32(header.flags) & NGHTTP2_FLAG_ACK.rawValue == 0 { receivedSettings() }
+        case NGHTTP2_GOAWAY.rawValue:
+            let goAway = unsafe frame.pointee.goaway
+            let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
+            receivedGoAway(
+                last: unsafe goAway.last_stream_id, code: unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
+                debug: unsafe String(decoding: debug.prefix(256), as: UTF8.self))
+        case NGHTTP2_PRIORITY.rawValue:
+            emitPriority(header.stream_id, unsafe frame.pointee.priority.pri_spec)
+        case NGHTTP2_PRIORITY_UPDATE.rawValue:
+            guard let payload = unsafe frame.pointee.ext.payload else { return }
+            let update = unsafe payload.assumingMemoryBound(to: nghttp2_ext_priority_update.self).pointee
+            let value = unsafe UnsafeRawBufferPointer(start: update.field_value, count: update.field_value_len)
+            unsafe emit(.priorityUpdate(StreamID(UInt32(bitPattern: update.stream_id)), value: ByteBuffer(bytes: value)))
+        default:
+            break
+        }
+    }
+
+    private func emitPriority(_ stream: Int32, _ specification: nghttp2_priority_spec) {
+        emit(
+            .priority(
+                StreamID(UInt32(bitPattern: stream)),
+                HTTP2Priority(
+                    dependency: StreamID(UInt32(bitPattern: specification.stream_id)), weight: specification.weight,
+                    isExclusive: specification.exclusive != 0)))
+    }
+
+    func wasReset(_ id: Int32, _ code: HTTP2ErrorCode) {
+        guard let stream = streams[id], !stream.isSilent else { return }
+        stream.isSilent = true
+        stream.dropQueue()
+        emit(code == .refusedStream && role == .client && !stream.hasHead ? .unprocessed(stream.id.unsigned) : .reset(stream.id.unsigned, code))
+    }
+
+    /// nghttp2 found a frame that breaks a rule. On a stream it is told at once; of the connection when GOAWAY is sent.
+    func receivedInvalid(_ header: nghttp2_frame_hd, _ error: Int32) {
+        guard let stream = streams[header.stream_id], !stream.isSilent else { return }
+        stream.isSilent = true
+        stream.dropQueue()
+        let code: HTTP2ErrorCode =
+            switch error {
+            case Int32(NGHTTP2_ERR_FLOW_CONTROL.rawValue): .flowControlError
+            case Int32(NGHTTP2_ERR_STREAM_CLOSED.rawValue): .streamClosed
+            case Int32(NGHTTP2_ERR_REFUSED_STREAM.rawValue): .refusedStream
+            default: .protocolError
+            }
+        let reason = unsafe String(cString: nghttp2_strerror(error))
+        emit(.failed(stream.id.unsigned, code, message: "the peer broke a rule of HTTP/2 on the stream: \(reason)", head: ByteBuffer()))
+    }
+
+    /// nghttp2 has done with a stream.
+    func closed(_ id: Int32, _ code: HTTP2ErrorCode) {
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        let isWhole = stream.isInputEnded && stream.isOutputDone
+        guard !stream.isSilent, !isWhole else { return }
+        // Closed without RST_STREAM from the peer: beyond the last stream of a GOAWAY, or by an error of nghttp2's own.
+        if code == .refusedStream, role == .client {
+            emit(.unprocessed(id.unsigned))
+        } else if code != .noError {
+            emit(.failed(id.unsigned, code, message: "the stream was closed with \(code)", head: ByteBuffer()))
+        } else if !stream.isInputEnded {
+            emit(.reset(id.unsigned, code))
+        }
+    }
+
+    // MARK: Frames out
+
+    func sent(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = unsafe frame.pointee.hd
+        switch UInt32(header.type) {
+        case NGHTTP2_GOAWAY.rawValue:
+            let goAway = unsafe frame.pointee.goaway
+            guard unsafe goAway.error_code != 0 else { return }
+            let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
+            let reason = unsafe String(decoding: debug, as: UTF8.self)
+            ended(
+                unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
+                terminationMessage ?? "the peer broke a rule of HTTP/2: \(reason)")
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+            idleFrames = 0
+            if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] { outputDone(stream) }
+        default:
+            break
+        }
+    }
+
+    func notSent(_ frame: nghttp2_frame, _ error: Int32) {
+        guard UInt32(unsafe frame.hd.type) == NGHTTP2_HEADERS.rawValue, let stream = unsafe streams[frame.hd.stream_id],
+            !stream.isSilent
+        else { return }
+        stream.isSilent = true
+        // The connection takes no new streams: it can be said on another one.
+        if role == .client, !stream.hasHead, error == Int32(NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
+            || error == Int32(NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue) || error == Int32(NGHTTP2_ERR_SESSION_CLOSING.rawValue)
+        {
+            return emit(.unprocessed(stream.id.unsigned))
+        }
+        let reason = unsafe String(cString: nghttp2_strerror(error))
+        unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, HTTP2ErrorCode.internalError.rawValue)
+        emit(.failed(stream.id.unsigned, .internalError, message: "the head could not be sent: \(reason)", head: ByteBuffer()))
+    }
+
+    /// nghttp2 asks how much of a stream's content it may send; the bytes themselves are fetched by ``send(_:header:_:)``.
+    func read(_ id: Int32, _ room: Int, _ flags: inout UInt32) -> Int {
+        guard let stream = streams[id] else { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
+        let count = min(room, stream.queuedBytes)
+        guard count > 0 || stream.isOutputEnded else {
+            stream.isDeferred = true
+            return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        flags |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        if stream.isOutputEnded, count == stream.queuedBytes {
+            flags |= NGHTTP2_DATA_FLAG_EOF.rawValue
+            if let trailers = stream.trailers {
+                flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+                stream.trailers = nil
+                _ = unsafe withFields(trailers) { lines, count in unsafe nghttp2_submit_trailer(session, id, lines, count) }
+            }
+        }
+        return count
+    }
+
+    /// Puts a DATA frame into the output.
+    func send(_ id: Int32, header: UnsafeRawBufferPointer, _ length: Int) -> Int32 {
+        guard output.readableBytes < maximumOutput else { return Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue) }
+        guard let stream = streams[id], stream.queuedBytes >= length else {
+            return Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+        }
+        output.reserveCapacity(minimumWritableBytes: length + 9)
+        unsafe output.writeBytes(header)
+        stream.dequeue(length, into: &output)
+        sentContent(stream, length)
+        return 0
+    }
+}
+
+extension Int32 {
+    var unsigned: StreamID { StreamID(UInt32(bitPattern: self)) }
+}

@@ -1,0 +1,230 @@
+// Messages as they come in: field sections become heads and trailers, DATA becomes content, held to RFC 9113 §8.1. A malformed request is a
+// stream error. Of a response, what browsers tolerate and can be read in one way only is let through: names with capitals, fields of one
+// connection, white space around a value, a Content-Length that is not right.
+
+import CNghttp2
+import HTTPSemantics
+import NIOCore
+
+extension HTTP2Connection {
+    func beganSection(_ frame: nghttp2_frame) {
+        let id = unsafe frame.hd.stream_id
+        if streams[id] == nil {
+            guard role == .server else { return }
+            let stream = HTTP2Stream(id: id)
+            stream.window = limits.initialWindow
+            streams[id] = stream
+            peerBegan(id)
+        }
+        streams[id]?.section = IncomingSection()
+    }
+
+    /// - Returns: for nghttp2: 0, or that the connection cannot go on.
+    func receivedField(
+        _ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool
+    ) -> Int32 {
+        guard let stream = streams[id], stream.section != nil else { return 0 }
+        unsafe stream.section!.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
+        // A section that goes on and on costs work even though nothing of it is kept.
+        if stream.section!.size > 4 * limits.maximumFieldSectionSize {
+            terminate(.enhanceYourCalm, "a field section of more than \(4 * limits.maximumFieldSectionSize) bytes")
+        }
+        return 0
+    }
+
+    func sectionIsComplete(_ id: Int32, endsStream: Bool) {
+        guard let stream = streams[id], var section = stream.section else { return }
+        stream.section = nil
+        guard !stream.isSilent else { return }
+        if section.isTooLarge {
+            stream.isInputEnded = stream.isInputEnded || endsStream
+            stream.isTunnel = true
+            _ = section.finish()
+            return emit(.fieldsTooLarge(id.unsigned, head: section.wire))
+        }
+        if stream.hasHead {
+            trailers(&section, stream, endsStream: endsStream)
+        } else if role == .server {
+            request(&section, stream, endsStream: endsStream)
+        } else {
+            response(&section, stream, endsStream: endsStream)
+        }
+    }
+
+    // MARK: Heads
+
+    private func request(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
+        section.check(pseudo: [":method", ":scheme", ":path", ":authority", ":protocol"])
+        let method = section.pseudo(":method") ?? .empty
+        let isConnect = section.wire.equals(method, "CONNECT")
+        let hasProtocol = section.pseudo(":protocol") != nil
+        checkTarget(&section, method, isPlainConnect: isConnect && !hasProtocol)
+        if hasProtocol, !isConnect { section.fail("the pseudo-field :protocol stands in a request other than CONNECT") }
+        let target = section.pseudo(":path") ?? .empty
+        let scheme = section.pseudo(":scheme") ?? .empty
+        let authority = section.pseudo(":authority") ?? .empty
+        let fields = section.finish()
+        checkConnectionFields(fields, &section)
+        checkHost(fields, authority, &section)
+        stream.announced = announcedLength(fields, &section)
+        guard isAcceptable(section, section.wire, stream) else { return }
+        stream.hasHead = true
+        stream.isTunnel = isConnect
+        let head = RequestHead(
+            wire: section.wire, version: .http2, method: method, target: target, scheme: scheme, authority: authority,
+            fields: fields)
+        idleFrames = 0
+        emit(.message(stream.id.unsigned, .request(head, endsStream ? .none : .stream)))
+        if endsStream { inputEnded(stream, trailers: nil) }
+    }
+
+    /// RFC 9113 §8.3.1, §8.5.
+    private func checkTarget(_ section: inout IncomingSection, _ method: ByteRange, isPlainConnect: Bool) {
+        if method.isEmpty { section.fail("the request has no :method", isDangerous: true) }
+        let path = section.pseudo(":path")
+        let scheme = section.pseudo(":scheme")
+        if isPlainConnect {
+            if path != nil || scheme != nil { section.fail("CONNECT has no :path and no :scheme", isDangerous: true) }
+            if section.pseudo(":authority") == nil { section.fail("CONNECT has no :authority", isDangerous: true) }
+        } else {
+            if scheme == nil || scheme?.isEmpty == true { section.fail("the request has no :scheme", isDangerous: true) }
+            guard let path, !path.isEmpty else { return section.fail("the request has no :path", isDangerous: true) }
+            let bytes = section.wire.slice(path).readableBytesView
+            let isAsterisk = bytes.elementsEqual([0x2A])
+            let isHTTP = scheme.map { section.wire.equals($0, "http") || section.wire.equals($0, "https") } ?? false
+            if isHTTP, bytes.first != 0x2F, !(isAsterisk && section.wire.equals(method, "OPTIONS")) {
+                section.fail("the :path does not begin with a slash")
+            }
+            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F }) { section.fail("the :path holds white space", isDangerous: true) }
+        }
+        let isToken = section.wire.slice(method).readableBytesView.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2F && $0 != 0x3A }
+        if !isToken { section.fail("the :method holds a character it may not hold", isDangerous: true) }
+        if let authority = section.pseudo(":authority") {
+            let bytes = section.wire.slice(authority).readableBytesView
+            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F || $0 == 0x2F || $0 == 0x40 }) {
+                section.fail("the :authority is none", isDangerous: true)
+            }
+        }
+    }
+
+    /// RFC 9113 §8.3.1: Host, where it stands, says what :authority says.
+    private func checkHost(_ fields: FieldSection, _ authority: ByteRange, _ section: inout IncomingSection) {
+        let hosts = fields.all("host")
+        if hosts.count > 1 { section.fail("there is more than one Host field", isDangerous: true) }
+        guard let host = hosts.first, !authority.isEmpty else { return }
+        let named = section.wire.slice(authority)
+        let isSame =
+            host.readableBytes == named.readableBytes
+            && zip(host.readableBytesView, named.readableBytesView).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+        if !isSame { section.fail("Host and :authority name different servers", isDangerous: true) }
+    }
+
+    private func response(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
+        section.check(pseudo: [":status"])
+        let digits = section.pseudo(":status").map { section.wire.slice($0) } ?? ByteBuffer()
+        let isNumber = digits.readableBytes == 3 && digits.readableBytesView.allSatisfy { $0 &- 0x30 < 10 }
+        let status = isNumber ? Int(String(buffer: digits)) ?? 0 : 0
+        if status < 100 { section.fail("the response has no :status of three digits", isDangerous: true) }
+        // RFC 9113 §8.6: there is no 101, and an interim response does not end the stream.
+        if status == 101 { section.fail("HTTP/2 has no status 101", isDangerous: true) }
+        if status / 100 == 1, endsStream { section.fail("an interim response ends the stream", isDangerous: true) }
+        let fields = section.finish()
+        let announced = announcedLength(fields, &section)
+        guard isAcceptable(section, section.wire, stream) else { return }
+        let head = ResponseHead(wire: section.wire, version: .http2, status: status, reason: .empty, fields: fields)
+        if head.isInterim { return emit(.message(stream.id.unsigned, .interim(head))) }
+        stream.hasHead = true
+        stream.announced = announced
+        if stream.isTunnel, status / 100 != 2 { stream.isTunnel = false }
+        emit(.message(stream.id.unsigned, .response(head, endsStream ? .none : .stream)))
+        if endsStream { inputEnded(stream, trailers: nil) }
+    }
+
+    private func trailers(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
+        if section.pseudoCount > 0 { section.fail("a pseudo-field stands in a trailer section", isDangerous: true) }
+        if !endsStream { section.fail("a field section in the middle of a message", isDangerous: true) }
+        let fields = section.finish()
+        checkConnectionFields(fields, &section)
+        guard isAcceptable(section, section.wire, stream) else { return }
+        inputEnded(stream, trailers: fields)
+    }
+
+    /// RFC 9113 §8.2.2: what concerns one connection has no place in a message.
+    private func checkConnectionFields(_ fields: FieldSection, _ section: inout IncomingSection) {
+        for line in fields.lines {
+            let names: [StaticString] = ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]
+            if names.contains(where: { fields.wire.equalsIgnoringCase(line.name, $0) }) {
+                section.fail("the field \(String(buffer: fields.slice(line.name))) belongs to one connection")
+            }
+            if fields.wire.equalsIgnoringCase(line.name, "te"), !fields.slice(line.value).equalsIgnoringCase("trailers") {
+                section.fail("the field TE holds more than trailers")
+            }
+        }
+    }
+
+    private func announcedLength(_ fields: FieldSection, _ section: inout IncomingSection) -> UInt64? {
+        var announced: UInt64?
+        for value in fields.all("content-length") {
+            let isNumber = value.readableBytes > 0 && value.readableBytesView.allSatisfy { $0 &- 0x30 < 10 }
+            guard isNumber, let number = UInt64(String(buffer: value)) else {
+                section.fail("the Content-Length is no number", isDangerous: true)
+                continue
+            }
+            if let announced, announced != number { section.fail("there are two lengths", isDangerous: true) }
+            announced = number
+        }
+        return announced
+    }
+
+    /// Whether a section goes on; otherwise its stream is reset, and that is told.
+    private func isAcceptable(_ section: IncomingSection, _ wire: ByteBuffer, _ stream: HTTP2Stream) -> Bool {
+        guard let fault = section.fault else { return true }
+        if !section.isDangerous, role == .client || validation == .lenient { return true }
+        fail(stream, "the message is malformed: \(fault)", head: wire)
+        return false
+    }
+
+    private func fail(_ stream: HTTP2Stream, _ message: String, head: ByteBuffer = ByteBuffer()) {
+        reset(stream.id.unsigned, .protocolError)
+        emit(.failed(stream.id.unsigned, .protocolError, message: message, head: head))
+    }
+
+    // MARK: Content
+
+    func receivedData(_ id: Int32, _ data: UnsafeRawBufferPointer) {
+        unsafe nghttp2_session_consume_connection(session, data.count)
+        guard let stream = streams[id], !stream.isSilent, data.count > 0 else { return }
+        guard stream.hasHead else {
+            return fail(stream, "content came before the head of the message")
+        }
+        stream.received += UInt64(data.count)
+        if let announced = stream.announced, stream.received > announced, isStrictAboutLength(stream) {
+            return fail(stream, "the content is longer than its Content-Length")
+        }
+        guard let base = unsafe inputBase, let start = data.baseAddress else { return }
+        let offset = unsafe base.distance(to: start)
+        let content = input.getSlice(at: input.readerIndex + offset, length: data.count) ?? ByteBuffer()
+        emit(.message(id.unsigned, .body(content: content, wire: content)))
+    }
+
+    /// A request whose length is not what it says can be read in two ways by an HTTP/1 server behind us; a response is only odd.
+    private func isStrictAboutLength(_ stream: HTTP2Stream) -> Bool {
+        role == .server && validation == .strict && !stream.isTunnel
+    }
+
+    func inputEnded(_ stream: HTTP2Stream, trailers: FieldSection?) {
+        if stream.isSilent { stream.isInputEnded = true }
+        guard !stream.isInputEnded else { return }
+        guard stream.hasHead else { return fail(stream, "the stream ended before the head of the message") }
+        if let announced = stream.announced, stream.received != announced, isStrictAboutLength(stream) {
+            return fail(stream, "the content is not as long as its Content-Length")
+        }
+        stream.isInputEnded = true
+        emit(.message(stream.id.unsigned, .end(trailers: trailers, wire: ByteBuffer())))
+    }
+
+    /// DATA of one of our messages was put into the output.
+    func sentContent(_ stream: HTTP2Stream, _ bytes: Int) {
+        sentBytes.append((stream.id.unsigned, bytes))
+    }
+}

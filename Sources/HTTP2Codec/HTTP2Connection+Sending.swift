@@ -1,0 +1,181 @@
+// What a connection is asked to send: heads, content, ends, resets. Everything waits in nghttp2 and in the streams' queues until the peer's
+// windows and its limit of streams let it go.
+
+import CNghttp2
+import HTTPSemantics
+import NIOCore
+
+extension HTTP2Connection {
+    /// Begins a request.
+    /// - Parameters:
+    ///   - fields: pseudo-fields first (RFC 9113 §8.3).
+    ///   - isHead: the answer has no content.
+    ///   - isTunnel: CONNECT.
+    /// - Returns: its stream, or nil when the connection takes no more requests.
+    package func sendRequest(
+        _ fields: HTTP2Fields, endsStream: Bool, isHead: Bool = false, isTunnel: Bool = false, priority: HTTP2Priority? = nil
+    ) -> StreamID? {
+        precondition(role == .client)
+        guard takesRequests else { return nil }
+        var specification = nghttp2_priority_spec()
+        if let priority {
+            unsafe nghttp2_priority_spec_init(
+                &specification, Int32(bitPattern: priority.dependency.value), priority.weight, priority.isExclusive ? 1 : 0)
+        } else {
+            unsafe nghttp2_priority_spec_default_init(&specification)
+        }
+        var source = unsafe dataSource
+        let id = unsafe withFields(fields) { lines, count in
+            endsStream
+                ? unsafe nghttp2_submit_request(session, &specification, lines, count, nil, nil)
+                : unsafe nghttp2_submit_request(session, &specification, lines, count, &source, nil)
+        }
+        guard id > 0 else { return nil }
+        let stream = HTTP2Stream(id: id)
+        stream.window = limits.initialWindow
+        stream.answersHead = isHead
+        stream.isTunnel = isTunnel
+        stream.isOutputEnded = endsStream
+        stream.hasSource = !endsStream
+        streams[id] = stream
+        return StreamID(UInt32(id))
+    }
+
+    /// Sends the head of an interim response (RFC 9110 §15.2).
+    package func sendInterim(_ fields: HTTP2Fields, on id: StreamID) {
+        guard streams[id.signed] != nil else { return }
+        _ = unsafe withFields(fields) { lines, count in
+            unsafe nghttp2_submit_headers(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, nil, lines, count, nil)
+        }
+    }
+
+    /// Sends the head of the final response.
+    package func sendResponse(_ fields: HTTP2Fields, on id: StreamID, endsStream: Bool) {
+        guard let stream = streams[id.signed], !stream.isOutputEnded, !stream.hasSource else { return }
+        stream.isOutputEnded = endsStream
+        stream.hasSource = !endsStream
+        var source = unsafe dataSource
+        _ = unsafe withFields(fields) { lines, count in
+            endsStream
+                ? unsafe nghttp2_submit_response(session, id.signed, lines, count, nil)
+                : unsafe nghttp2_submit_response(session, id.signed, lines, count, &source)
+        }
+    }
+
+    /// Sends a piece of a message's content.
+    package func sendData(_ bytes: ByteBuffer, on id: StreamID) {
+        guard let stream = streams[id.signed], stream.hasSource, !stream.isOutputEnded, bytes.readableBytes > 0 else { return }
+        stream.enqueue(bytes)
+        resume(stream)
+    }
+
+    /// Ends a message, with trailers if it has any.
+    package func sendEnd(trailers: HTTP2Fields?, on id: StreamID) {
+        guard let stream = streams[id.signed], stream.hasSource, !stream.isOutputEnded else { return }
+        stream.isOutputEnded = true
+        if let trailers, !trailers.isEmpty { stream.trailers = trailers }
+        resume(stream)
+    }
+
+    private func resume(_ stream: HTTP2Stream) {
+        guard stream.isDeferred else { return }
+        stream.isDeferred = false
+        unsafe nghttp2_session_resume_data(session, stream.id)
+    }
+
+    /// Ends a stream at once (RFC 9113 §6.4); what was not sent is dropped, and nothing more is told of it.
+    package func reset(_ id: StreamID, _ code: HTTP2ErrorCode) {
+        guard let stream = streams[id.signed] else { return }
+        stream.isSilent = true
+        stream.dropQueue()
+        unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, code.rawValue)
+    }
+
+    /// Wants nothing more of a stream's incoming message. When our own has gone out whole, a stream whose peer still sends is reset with
+    /// NO_ERROR (RFC 9113 §8.1).
+    package func endInput(of id: StreamID) {
+        guard let stream = streams[id.signed], !stream.isInputEnded else { return }
+        stream.isSilent = true
+        stream.isInputUnwanted = true
+        if stream.isOutputDone { outputDone(stream) }
+    }
+
+    func outputDone(_ stream: HTTP2Stream) {
+        stream.isOutputDone = true
+        guard stream.isInputUnwanted, !stream.isInputEnded else { return }
+        unsafe nghttp2_submit_rst_stream(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, HTTP2ErrorCode.noError.rawValue)
+    }
+
+    /// Bytes of a message that wait to be sent.
+    package func queuedBytes(on id: StreamID) -> Int { streams[id.signed]?.queuedBytes ?? 0 }
+
+    /// Says that content which was received has gone on, so that its sender may send as much again (RFC 9113 §5.2). A window that was used
+    /// up and passed on whole is doubled.
+    package func consumed(_ bytes: Int, on id: StreamID) {
+        guard bytes > 0, let stream = streams[id.signed], !stream.isInputEnded else { return }
+        unsafe nghttp2_session_consume_stream(session, id.signed, bytes)
+        stream.consumedOfWindow += bytes
+        guard stream.consumedOfWindow >= Int(stream.window), stream.window < limits.maximumWindow else { return }
+        stream.consumedOfWindow = 0
+        stream.window = min(stream.window * 2, limits.maximumWindow)
+        unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, stream.window)
+    }
+
+    /// Asks the peer whether it is there (RFC 9113 §6.7).
+    package func sendPing() {
+        unsafe nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+    }
+
+    /// Passes a priority signal on.
+    package func sendPriority(_ priority: HTTP2Priority, on id: StreamID) {
+        var specification = nghttp2_priority_spec()
+        unsafe nghttp2_priority_spec_init(
+            &specification, Int32(bitPattern: priority.dependency.value), priority.weight, priority.isExclusive ? 1 : 0)
+        unsafe nghttp2_submit_priority(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, &specification)
+    }
+
+    /// Passes an update of RFC 9218 on; clients only.
+    package func sendPriorityUpdate(_ value: ByteBuffer, on id: StreamID) {
+        _ = unsafe value.withUnsafeReadableBytes { bytes in
+            unsafe nghttp2_submit_priority_update(
+                session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                bytes.count)
+        }
+    }
+
+    /// Takes no new streams; those that are open finish (RFC 9113 §6.8).
+    package func goAway(_ code: HTTP2ErrorCode) {
+        unsafe nghttp2_submit_goaway(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), role == .server ? lastPeerStream : 0, code.rawValue, nil, 0)
+    }
+
+    // MARK: Fields and data for nghttp2
+
+    private var dataSource: nghttp2_data_provider {
+        unsafe nghttp2_data_provider(source: nghttp2_data_source(ptr: nil), read_callback: HTTP2Callbacks.read)
+    }
+
+    /// Lends fields to nghttp2, which copies them.
+    func withFields<R>(_ fields: HTTP2Fields, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> R) -> R {
+        unsafe fields.bytes.withUnsafeReadableBytes { bytes in
+            unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, fields.lines.count)) { lines in
+                let base = unsafe UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                for (index, line) in fields.lines.enumerated() {
+                    let flags = line.isNeverIndexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE
+                    unsafe lines.initializeElement(
+                        at: index,
+                        to: nghttp2_nv(
+                            name: base.map { unsafe $0 + Int(line.name.start) }, value: base.map { unsafe $0 + Int(line.value.start) },
+                            namelen: line.name.count, valuelen: line.value.count, flags: UInt8(flags.rawValue)))
+                }
+                return unsafe body(UnsafePointer(lines.baseAddress), fields.lines.count)
+            }
+        }
+    }
+}
+
+extension StreamID {
+    /// As nghttp2 counts.
+    var signed: Int32 { Int32(bitPattern: value) }
+}

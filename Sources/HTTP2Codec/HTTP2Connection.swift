@@ -1,0 +1,250 @@
+// One HTTP/2 connection in either role (RFC 9113), without a socket: bytes are handed in, events are pulled out, what is to be sent is
+// taken as bytes. Frames, HPACK, stream states and flow control are libnghttp2's; messages and their rules are ours, since nghttp2's own
+// would refuse what browsers and servers tolerate. Receive windows open when the owner says that content has gone on, so a slow reader
+// slows its own stream and no other.
+
+import CNghttp2
+import HTTPSemantics
+import NIOCore
+
+/// One connection. Not Sendable: used on one thread at a time, and never from inside one of its own calls.
+@safe package final class HTTP2Connection {
+    package enum Role: Sendable {
+        /// The peer is a client.
+        case server
+        /// The peer is a server.
+        case client
+    }
+
+    package let role: Role
+    let limits: HTTP2Limits
+    let validation: HTTP2Validation
+    // SAFETY: non-null from init to deinit. Its callbacks find this object through an unretained pointer; they run inside our own calls only.
+    private(set) var session: OpaquePointer! = nil
+
+    var streams: [Int32: HTTP2Stream] = [:]
+    private var events = CircularBuffer<HTTP2Event>()
+    /// What is to be sent, as far as nghttp2 has said it.
+    var output = ByteBuffer()
+    /// The bytes that are being received, and where they stand in memory while nghttp2 looks at them: content is sliced out of them.
+    var input = ByteBuffer()
+    var inputBase: UnsafeRawPointer?
+    /// Content of ours that was put into the output since the owner asked last.
+    var sentBytes: [(stream: StreamID, count: Int)] = []
+    /// Frames that ask for work and carry nothing, since the last that carried something.
+    var idleFrames = 0
+    /// The peer's first SETTINGS frame has come.
+    package private(set) var hasPeerSettings = false
+    /// A rule was broken that ends the connection, by either side; nothing is read any more.
+    package private(set) var isTerminated = false
+    /// The peer takes no new streams.
+    package private(set) var isGoingAway = false
+    /// Why we ended the connection, as far as nghttp2 or we said it.
+    var terminationMessage: String?
+    /// The stream with the highest identifier that the peer has begun.
+    package private(set) var lastPeerStream: Int32 = 0
+
+    /// Begins a connection; the preface and our SETTINGS are in the first output.
+    /// - Parameter enablesConnectProtocol: a server that takes extended CONNECT (RFC 8441 §3).
+    package init(
+        _ role: Role, limits: HTTP2Limits = HTTP2Limits(), validation: HTTP2Validation = .strict,
+        enablesConnectProtocol: Bool = false
+    ) {
+        self.role = role
+        self.limits = limits
+        self.validation = validation
+        unsafe session = makeSession()
+        submitSettings(enablesConnectProtocol)
+        unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindow)
+    }
+
+    deinit { unsafe nghttp2_session_del(session) }
+
+    private func makeSession() -> OpaquePointer {
+        var callbacks: OpaquePointer?
+        var options: OpaquePointer?
+        precondition(unsafe nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0, "out of memory")
+        defer {
+            unsafe nghttp2_session_callbacks_del(callbacks)
+            unsafe nghttp2_option_del(options)
+        }
+        unsafe HTTP2Callbacks.install(callbacks)
+        unsafe nghttp2_option_set_no_http_messaging(options, 1)
+        unsafe nghttp2_option_set_no_auto_window_update(options, 1)
+        unsafe nghttp2_option_set_max_send_header_block_length(options, 4 * limits.maximumFieldSectionSize)
+        unsafe nghttp2_option_set_max_continuations(options, 64)
+        unsafe nghttp2_option_set_builtin_recv_extension_type(options, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
+        var session: OpaquePointer?
+        let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
+        let result =
+            switch role {
+            case .server: unsafe nghttp2_session_server_new2(&session, callbacks, owner, options)
+            case .client: unsafe nghttp2_session_client_new2(&session, callbacks, owner, options)
+            }
+        guard result == 0, let session = unsafe session else { preconditionFailure("out of memory") }
+        return unsafe session
+    }
+
+    private func submitSettings(_ enablesConnectProtocol: Bool) {
+        func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
+            nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(value))
+        }
+        var settings = [
+            entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, Int(limits.initialWindow)),
+            entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.maximumFieldSectionSize),
+        ]
+        switch role {
+        case .client:
+            settings.append(entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))
+        case .server:
+            settings.append(entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, Int(limits.maximumConcurrentStreams)))
+            if enablesConnectProtocol { settings.append(entry(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1)) }
+        }
+        unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
+    }
+
+    /// Tells the client that extended CONNECT is taken (RFC 8441 §3), once that is known of the server.
+    package func enableConnectProtocol() {
+        let settings = [
+            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL.rawValue), value: 1)
+        ]
+        unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
+    }
+
+    /// Goes on with a connection that was upgraded from HTTP/1 (RFC 7540 §3.2): stream 1 is half-closed from the client's side.
+    /// - Parameter settings: the HTTP2-Settings field, base64url undone.
+    /// - Returns: false when the settings are malformed.
+    package func upgrade(settings: ByteBuffer, isHeadRequest: Bool) -> Bool {
+        let result = unsafe settings.withUnsafeReadableBytes { bytes in
+            unsafe nghttp2_session_upgrade2(
+                session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count, isHeadRequest ? 1 : 0, nil)
+        }
+        guard result == 0 else { return false }
+        let stream = HTTP2Stream(id: 1)
+        stream.answersHead = isHeadRequest
+        if role == .server {
+            stream.isInputEnded = true
+            lastPeerStream = 1
+        } else {
+            stream.isOutputEnded = true
+            stream.isOutputDone = true
+        }
+        streams[1] = stream
+        return true
+    }
+
+    // MARK: Receiving
+
+    /// Takes bytes as they came. Never fails: what was wrong comes as an event.
+    package func receive(_ bytes: ByteBuffer) {
+        guard !isTerminated else { return }
+        input = bytes
+        let result = unsafe bytes.withUnsafeReadableBytes { bytes in
+            unsafe inputBase = bytes.baseAddress
+            defer { unsafe inputBase = nil }
+            return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+        }
+        input = ByteBuffer()
+        if result < 0 { receiveFailed(Int32(result)) }
+    }
+
+    /// What nghttp2 cannot go on from: garbage instead of the preface, a flood, an error of our own.
+    private func receiveFailed(_ result: Int32) {
+        switch result {
+        case Int32(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue):
+            terminate(.protocolError, "the connection does not begin with the preface of HTTP/2")
+        case Int32(NGHTTP2_ERR_FLOODED.rawValue):
+            terminate(.enhanceYourCalm, "the peer sends frames that must be answered faster than it takes the answers")
+        default:
+            terminate(.internalError, unsafe String(cString: nghttp2_strerror(result)))
+        }
+    }
+
+    /// Ends the connection for a broken rule: GOAWAY, then nothing.
+    package func terminate(_ code: HTTP2ErrorCode, _ message: String) {
+        guard !isTerminated else { return }
+        terminationMessage = message
+        unsafe nghttp2_session_terminate_session(session, code.rawValue)
+        ended(code, message)
+    }
+
+    func ended(_ code: HTTP2ErrorCode, _ message: String) {
+        guard !isTerminated else { return }
+        isTerminated = true
+        emit(.terminated(code, message: message))
+    }
+
+    /// The next event; nil when there is none.
+    package func next() -> HTTP2Event? { events.popFirst() }
+
+    package var hasEvents: Bool { !events.isEmpty }
+
+    func emit(_ event: HTTP2Event) { events.append(event) }
+
+    func receivedSettings() {
+        hasPeerSettings = true
+        emit(.settings)
+    }
+
+    func receivedGoAway(last: Int32, code: HTTP2ErrorCode, debug: String) {
+        isGoingAway = true
+        emit(.goAway(last: StreamID(UInt32(bitPattern: last)), code, debug: debug))
+    }
+
+    func peerBegan(_ stream: Int32) { lastPeerStream = max(lastPeerStream, stream) }
+
+    // MARK: The peer's settings
+
+    /// Streams that the peer lets us have open; large when it has not said.
+    package var peerMaximumConcurrentStreams: UInt32 {
+        unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+    }
+
+    /// The server takes extended CONNECT (RFC 8441 §3).
+    package var peerEnablesConnectProtocol: Bool {
+        unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1
+    }
+
+    /// A new request may be sent: the peer has not said GOAWAY and identifiers are left.
+    package var takesRequests: Bool {
+        unsafe !isTerminated && !isGoingAway && nghttp2_session_check_request_allowed(session) != 0
+    }
+
+    // MARK: Output
+
+    /// There is something to send.
+    package var wantsOutput: Bool { unsafe output.readableBytes > 0 || nghttp2_session_want_write(session) != 0 }
+
+    /// The bytes to send now, as far as the peer's windows allow; nil when there are none.
+    /// - Parameter maximum: about so many; the rest comes with the next call.
+    package func takeOutput(maximum: Int = 1 << 20) -> ByteBuffer? {
+        maximumOutput = maximum
+        while output.readableBytes < maximum {
+            var chunk: UnsafePointer<UInt8>?
+            let count = unsafe nghttp2_session_mem_send(session, &chunk)
+            if count < 0 { ended(.internalError, unsafe String(cString: nghttp2_strerror(Int32(count)))) }
+            guard count > 0, let chunk = unsafe chunk else { break }
+            // DATA frames were put into the output by their callback, behind what came before them.
+            unsafe output.writeBytes(UnsafeRawBufferPointer(start: chunk, count: count))
+        }
+        guard output.readableBytes > 0 else { return nil }
+        let bytes = output
+        output = ByteBuffer()
+        return bytes
+    }
+
+    /// What was put into the output of each stream's content since the last call: so much more may be read from where it comes.
+    package func takeSentContent() -> [(stream: StreamID, count: Int)] {
+        guard !sentBytes.isEmpty else { return [] }
+        defer { sentBytes.removeAll(keepingCapacity: true) }
+        return sentBytes
+    }
+
+    /// Above it no more DATA frames are put into the output for now.
+    private(set) var maximumOutput = 0
+
+    /// Nothing more will be said by either side.
+    package var isDone: Bool {
+        unsafe nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0 && output.readableBytes == 0
+    }
+}

@@ -1,0 +1,74 @@
+// What we keep of a stream: how far its message has come in, and what waits to go out.
+
+import HTTPSemantics
+import NIOCore
+
+/// One stream of a connection, from its first frame until nghttp2 closes it.
+final class HTTP2Stream {
+    let id: Int32
+
+    // In.
+    /// The section that is arriving.
+    var section: IncomingSection?
+    /// The request, or the final response, has come; a section behind it is the trailers.
+    var hasHead = false
+    var isInputEnded = false
+    /// What Content-Length announced, in bytes, and what has come.
+    var announced: UInt64?
+    var received: UInt64 = 0
+    /// The stream answers HEAD, so it has no content whatever it announces.
+    var answersHead = false
+    /// CONNECT: bytes of another protocol follow, which end anyhow.
+    var isTunnel = false
+    /// It failed or was reset, and the owner knows; nothing more is told.
+    var isSilent = false
+    /// The owner wants no more of the message.
+    var isInputUnwanted = false
+    /// Bytes that have come and not yet gone on, and those that have since the window was last enlarged.
+    var consumedOfWindow = 0
+    var window: Int32 = 0
+
+    // Out.
+    private var queue = CircularBuffer<ByteBuffer>()
+    private(set) var queuedBytes = 0
+    /// The owner has said everything.
+    var isOutputEnded = false
+    /// It is all sent.
+    var isOutputDone = false
+    var trailers: HTTP2Fields?
+    /// The head was submitted with a data source.
+    var hasSource = false
+    /// The source had nothing when it was asked.
+    var isDeferred = false
+
+    init(id: Int32) { self.id = id }
+
+    func enqueue(_ bytes: ByteBuffer) {
+        queue.append(bytes)
+        queuedBytes += bytes.readableBytes
+    }
+
+    /// Moves bytes from the queue's front to a buffer's end.
+    func dequeue(_ count: Int, into out: inout ByteBuffer) {
+        var rest = count
+        while rest > 0, let first = queue.first {
+            if first.readableBytes <= rest {
+                out.writeImmutableBuffer(first)
+                rest -= first.readableBytes
+                queue.removeFirst()
+            } else {
+                var part = first
+                let slice = part.readSlice(length: rest) ?? ByteBuffer()
+                out.writeImmutableBuffer(slice)
+                queue[queue.startIndex] = part
+                rest = 0
+            }
+        }
+        queuedBytes -= count
+    }
+
+    func dropQueue() {
+        queue.removeAll()
+        queuedBytes = 0
+    }
+}

@@ -1,0 +1,107 @@
+// A field section while its fields arrive one by one from HPACK: laid down as `name: value` lines, and held to the rules of RFC 9113 §8.2
+// and §8.3 at the same time. What is wrong is remembered as one sentence; the section is gathered all the same, so that it can be recorded.
+
+import HTTPSemantics
+import NIOCore
+
+/// The fields of one HEADERS frame and its CONTINUATIONs.
+struct IncomingSection {
+    private(set) var wire = ByteBuffer()
+    private(set) var lines: [FieldSection.Line] = []
+    private var neverIndexed: [Int] = []
+    /// Lines at the start whose names begin with a colon.
+    private(set) var pseudoCount = 0
+    /// Octets by the measure of RFC 9113 §6.5.2.
+    private(set) var size = 0
+    private(set) var isTooLarge = false
+    /// Why the section is malformed.
+    private(set) var fault: String?
+    /// A fault that stays one however tolerant we are: it could not be passed on, or would be read in two ways.
+    private(set) var isDangerous = false
+
+    mutating func fail(_ sentence: String, isDangerous: Bool = false) {
+        if fault == nil { fault = sentence }
+        self.isDangerous = self.isDangerous || isDangerous
+    }
+
+    /// Takes one field.
+    /// - Parameter limits: beyond them the field is dropped and ``isTooLarge`` is set.
+    mutating func append(
+        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool, limits: HTTP2Limits
+    ) {
+        size += name.count + value.count + 32
+        guard size <= limits.maximumFieldSectionSize, lines.count < limits.maximumFieldCount else {
+            isTooLarge = true
+            return
+        }
+        unsafe check(name, value)
+        let start = wire.writerIndex
+        unsafe wire.writeBytes(name)
+        let nameEnd = wire.writerIndex
+        wire.writeStaticString(": ")
+        let valueStart = wire.writerIndex
+        unsafe wire.writeBytes(value)
+        if isNeverIndexed { neverIndexed.append(lines.count) }
+        lines.append(FieldSection.Line(name: ByteRange(start, nameEnd), value: ByteRange(valueStart, wire.writerIndex)))
+        wire.writeStaticString("\r\n")
+    }
+
+    private mutating func check(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        guard let first = unsafe name.first else { return fail("a field has no name", isDangerous: true) }
+        if first == 0x3A {
+            if pseudoCount < lines.count { fail("a pseudo-field follows a regular field", isDangerous: true) }
+            pseudoCount += 1
+        }
+        for index in (first == 0x3A ? 1 : 0)..<name.count {
+            let byte = unsafe name[index]
+            // RFC 9113 §8.2.1: upper case, controls, space, DEL and beyond make a message malformed, and a colon does.
+            if byte <= 0x20 || byte >= 0x7F || byte == 0x3A { fail("a field name holds a character it may not hold", isDangerous: true) }
+            if byte &- 0x41 < 26 { fail("a field name is not in lower case") }
+        }
+        for index in 0..<value.count {
+            let byte = unsafe value[index]
+            if byte == 0 || byte == 0x0A || byte == 0x0D { fail("a field value holds NUL, CR or LF", isDangerous: true) }
+        }
+        if let first = unsafe value.first, let last = unsafe value.last, first.isBlank || last.isBlank {
+            fail("a field value begins or ends with white space")
+        }
+    }
+
+    /// The value of a pseudo-field; nil when it is not there. A second one is a fault, noted by ``check(pseudo:)``.
+    func pseudo(_ name: StaticString) -> ByteRange? {
+        lines.prefix(pseudoCount).first { wire.equals($0.name, name) }?.value
+    }
+
+    /// RFC 9113 §8.3: only those that are defined, each once.
+    mutating func check(pseudo known: [StaticString]) {
+        var seen = [Bool](repeating: false, count: known.count)
+        for line in lines.prefix(pseudoCount) {
+            guard let index = known.firstIndex(where: { wire.equals(line.name, $0) }) else {
+                fail("the pseudo-field \(String(buffer: wire.slice(line.name))) is not defined here", isDangerous: true)
+                continue
+            }
+            if seen[index] { fail("a pseudo-field stands twice", isDangerous: true) }
+            seen[index] = true
+        }
+    }
+
+    /// Ends the section. The empty line is added to ``wire``.
+    mutating func finish() -> FieldSection {
+        let end = wire.writerIndex
+        wire.writeStaticString("\r\n")
+        guard pseudoCount < lines.count else { return FieldSection() }
+        let start = lines[pseudoCount].name.start
+        let shifted = lines[pseudoCount...].map { line in
+            FieldSection.Line(
+                name: ByteRange(Int(line.name.start - start), Int(line.name.end - start)),
+                value: ByteRange(Int(line.value.start - start), Int(line.value.end - start)))
+        }
+        return FieldSection(
+            wire: wire.slice(ByteRange(Int(start), end)), lines: shifted, isCanonical: true,
+            neverIndexed: neverIndexed.compactMap { $0 >= pseudoCount ? $0 - pseudoCount : nil })
+    }
+}
+
+extension UInt8 {
+    fileprivate var isBlank: Bool { self == 0x20 || self == 0x09 }
+}

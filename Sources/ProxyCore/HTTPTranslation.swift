@@ -1,0 +1,237 @@
+// Heads from one version of HTTP to the other: which fields become pseudo-fields and back (RFC 9113 §8.3), which belong to one connection
+// and stay behind (RFC 9113 §8.2.2), and how the end of content is told (RFC 9112 §6.3).
+
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+
+extension HTTP2Fields {
+    /// A request for a server of HTTP/2.
+    /// - Parameters:
+    ///   - target: replaces the path; nil keeps it.
+    ///   - authority: replaces :authority or Host; nil keeps it.
+    ///   - isTLS: what :scheme says of a request that came by HTTP/1.
+    init(_ head: RequestHead, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool) {
+        self.init()
+        if head.version.major >= 2 {
+            let pseudo = FieldSection(parsing: head.wire).lines.prefix { head.wire.slice($0.name).readableBytesView.first == 0x3A }
+            for line in pseudo {
+                let isAuthority = head.wire.equals(line.name, ":authority")
+                append(head.wire.slice(line.name), isAuthority ? authority ?? head.wire.slice(line.value) : head.wire.slice(line.value))
+            }
+            // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
+            append(contentsOf: head.fields) { line in
+                !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isOfConnection(line)
+            }
+            return
+        }
+        append(":method", head.method)
+        append(":scheme", isTLS ? "https" : "http")
+        if let authority = authority ?? head.fields.first("host") { append(":authority", authority) }
+        let path = target ?? head.target
+        append(":path", path.readableBytes == 0 ? ByteBuffer(string: "/") : path)
+        let nominated = head.fields.nominated
+        appendUnfolded(head.fields) { line in
+            !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isOfConnection(line)
+                && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+        }
+    }
+
+    /// A response for a client of HTTP/2.
+    init(_ head: ResponseHead) {
+        self.init()
+        append(":status", "\(head.status)")
+        let nominated = head.version.major >= 2 ? [] : head.fields.nominated
+        appendUnfolded(head.fields) { line in
+            !head.fields.isOfConnection(line) && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+        }
+    }
+
+    /// Trailers for a peer of HTTP/2.
+    init(trailers: FieldSection) {
+        self.init()
+        appendUnfolded(trailers) { !trailers.isOfConnection($0) }
+    }
+
+    private mutating func appendUnfolded(_ section: FieldSection, where keep: (FieldSection.Line) -> Bool) {
+        for (index, line) in section.lines.enumerated() where keep(line) {
+            let value = section.slice(line.value)
+            append(
+                section.slice(line.name), section.isCanonical ? value : value.unfolded(),
+                isNeverIndexed: section.neverIndexed.contains(index))
+        }
+    }
+}
+
+/// Heads for a peer of HTTP/1, made from those of HTTP/2.
+enum HTTP1Translation {
+    struct Head {
+        var bytes: ByteBuffer
+        /// Content follows in chunks.
+        var isChunked = false
+        /// Content ends where the connection ends.
+        var endsWithConnection = false
+    }
+
+    /// The request goes to a server of HTTP/1.1.
+    static func request(_ exchange: Exchange) -> Head {
+        let head = exchange.request
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes + 64)
+        out.writeImmutableBuffer(head.method)
+        out.writeStaticString(" ")
+        out.writeImmutableBuffer(exchange.target ?? head.target)
+        out.writeStaticString(" HTTP/1.1\r\nHost: ")
+        let host = exchange.authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
+        out.writeImmutableBuffer(host ?? ByteBuffer())
+        out.writeStaticString("\r\n")
+        var hasLength = false
+        var cookie = ByteBuffer()
+        for line in head.fields.lines where !head.fields.isOfConnection(line) {
+            if head.fields.wire.equals(line.name, "host") { continue }
+            // RFC 9113 §8.2.3: crumbs are joined before they leave HTTP/2.
+            if head.fields.wire.equals(line.name, "cookie") {
+                if cookie.readableBytes > 0 { cookie.writeStaticString("; ") }
+                cookie.writeImmutableBuffer(head.fields.slice(line.value))
+                continue
+            }
+            if head.fields.wire.equals(line.name, "content-length") { hasLength = true }
+            write(head.fields, line, into: &out)
+        }
+        if cookie.readableBytes > 0 {
+            out.writeStaticString("Cookie: ")
+            out.writeImmutableBuffer(cookie)
+            out.writeStaticString("\r\n")
+        }
+        let isChunked = exchange.framing != .none && !hasLength
+        if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
+        // RFC 9110 §8.6: methods that mean something by content say that there is none.
+        let mayHaveContent = head.isMethod("POST") || head.isMethod("PUT") || head.isMethod("PATCH")
+        if exchange.framing == .none, !hasLength, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
+        out.writeStaticString("\r\n")
+        return Head(bytes: out, isChunked: isChunked)
+    }
+
+    /// The response goes to a client of HTTP/1.
+    /// - Parameters:
+    ///   - isLast: not an interim response.
+    ///   - hasContent: DATA may follow.
+    static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, hasContent: Bool = false) -> Head {
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes + 64)
+        out.writeString("HTTP/1.1 \(head.status) \(reasonPhrase(head.status))\r\n")
+        var hasLength = false
+        for line in head.fields.lines where !head.fields.isOfConnection(line) {
+            if head.fields.wire.equalsIgnoringCase(line.name, "content-length") { hasLength = true }
+            write(head.fields, line, into: &out)
+        }
+        var result = Head(bytes: ByteBuffer())
+        let isBodiless = exchange.isHead || head.status == 204 || head.status == 304 || !isLast
+        if !isBodiless, !hasLength {
+            if !hasContent {
+                out.writeStaticString("Content-Length: 0\r\n")
+            } else if exchange.request.version == .http1_0 {
+                out.writeStaticString("Connection: close\r\n")
+                result.endsWithConnection = true
+            } else {
+                out.writeStaticString("Transfer-Encoding: chunked\r\n")
+                result.isChunked = true
+            }
+        }
+        if isLast, !exchange.request.keepsClientConnection, !result.endsWithConnection { out.writeStaticString("Connection: close\r\n") }
+        if isLast, exchange.request.version == .http1_0, exchange.request.keepsClientConnection, !result.endsWithConnection {
+            out.writeStaticString("Connection: keep-alive\r\n")
+        }
+        out.writeStaticString("\r\n")
+        result.bytes = out
+        return result
+    }
+
+    private static func write(_ section: FieldSection, _ line: FieldSection.Line, into out: inout ByteBuffer) {
+        out.writeImmutableBuffer(section.slice(line.name))
+        out.writeStaticString(": ")
+        out.writeImmutableBuffer(section.slice(line.value))
+        out.writeStaticString("\r\n")
+    }
+
+    /// RFC 9110 §15; HTTP/2 has no reason phrases.
+    private static func reasonPhrase(_ status: Int) -> String {
+        let phrases = [
+            100: "Continue", 102: "Processing", 103: "Early Hints", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content",
+            206: "Partial Content", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
+            307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
+            404: "Not Found", 405: "Method Not Allowed", 409: "Conflict", 410: "Gone", 412: "Precondition Failed",
+            413: "Content Too Large", 415: "Unsupported Media Type", 416: "Range Not Satisfiable", 417: "Expectation Failed",
+            421: "Misdirected Request", 422: "Unprocessable Content", 425: "Too Early", 426: "Upgrade Required",
+            428: "Precondition Required", 429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented",
+            502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout", 507: "Insufficient Storage",
+        ]
+        return phrases[status] ?? ""
+    }
+}
+
+extension FieldSection {
+    /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
+    func isOfConnection(_ line: Line) -> Bool {
+        switch line.name.count {
+        case 2: wire.equalsIgnoringCase(line.name, "te") && !slice(line.value).equalsIgnoringCase("trailers")
+        case 7: wire.equalsIgnoringCase(line.name, "upgrade")
+        case 10: wire.equalsIgnoringCase(line.name, "connection") || wire.equalsIgnoringCase(line.name, "keep-alive")
+        case 14: wire.equalsIgnoringCase(line.name, "http2-settings")
+        case 16: wire.equalsIgnoringCase(line.name, "proxy-connection")
+        case 17: wire.equalsIgnoringCase(line.name, "transfer-encoding")
+        default: false
+        }
+    }
+
+    /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
+    var nominated: [ByteBuffer] {
+        all("connection").flatMap { $0.listElements() }.filter { option in
+            let endToEnd: [StaticString] = [
+                "close", "keep-alive", "upgrade", "te", "host", "content-length", "content-type", "content-encoding", "content-range",
+                "cache-control", "set-cookie", "cookie", "authorization", "location", "date", "trailer",
+            ]
+            return !endToEnd.contains { option.equalsIgnoringCase($0) }
+        }
+    }
+}
+
+extension ByteBuffer {
+    func equalsName(_ other: ByteBuffer) -> Bool {
+        readableBytes == other.readableBytes
+            && zip(readableBytesView, other.readableBytesView).allSatisfy { lowercase($0) == lowercase($1) }
+    }
+
+    private func lowercase(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+
+    /// RFC 9112 §5.2: a fold becomes a space.
+    func unfolded() -> ByteBuffer {
+        var out = ByteBuffer()
+        var isInFold = false
+        for byte in readableBytesView {
+            if byte == 0x0D || byte == 0x0A {
+                isInFold = true
+            } else if isInFold, byte == 0x20 || byte == 0x09 {
+                continue
+            } else {
+                if isInFold { out.writeInteger(UInt8(0x20)) }
+                isInFold = false
+                out.writeInteger(byte)
+            }
+        }
+        return out
+    }
+}
+
+/// The first bytes of a client of HTTP/2 (RFC 9113 §3.4).
+enum HTTP2Preface {
+    private static let bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+
+    /// Whether a stream begins with the preface; nil when it may still.
+    static func matches(_ start: ByteBuffer) -> Bool? {
+        let count = min(start.readableBytes, bytes.count)
+        guard start.readableBytesView.prefix(count).elementsEqual(bytes.prefix(count)) else { return false }
+        return count == bytes.count ? true : nil
+    }
+}

@@ -1,0 +1,181 @@
+// What goes on from one side to the other, whatever version each speaks. From HTTP/1 to HTTP/1 the bytes pass as they came; otherwise heads
+// are translated and content is framed anew (RFC 9113 §8, RFC 9112 §6).
+
+import FlowModel
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+
+extension ProxySession {
+    // MARK: To the server
+
+    /// Sends the head of a request, and what came behind it in the meantime.
+    func sendRequest(_ exchange: Exchange, on upstream: Upstream) {
+        exchange.isSent = true
+        exchange.upstream = upstream
+        upstream.requests += 1
+        record(exchange.flow, at: now, .server(upstream.shared))
+        if let http2 = upstream.http2 {
+            let fields = HTTP2Fields(exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil)
+            let stream = http2.sendRequest(
+                fields, endsStream: exchange.framing == .none, isHead: exchange.isHead, isTunnel: exchange.request.isMethod("CONNECT"))
+            guard let stream else { return sayAgain(exchange, "the server takes no more requests on its connection") }
+            exchange.upstreamStream = stream
+            upstream.exchanges[stream] = exchange
+        } else {
+            upstream.exchange = exchange
+            upstream.decoder.expectResponse(to: exchange.isHead ? .head : .other)
+            if exchange.request.version.major >= 2 {
+                let head = HTTP1Translation.request(exchange)
+                exchange.chunksRequest = head.isChunked
+                send(head.bytes, to: upstream)
+            } else {
+                send(HTTP1Encoder.request(exchange.request, target: exchange.target, host: exchange.authority), to: upstream)
+            }
+        }
+        let held = exchange.held
+        exchange.held = []
+        for event in held { forward(event, of: exchange) }
+        if exchange.request.version.major < 2 { advanceRequests() }
+    }
+
+    private func forward(_ event: HTTPEvent, of exchange: Exchange) {
+        switch event {
+        case .body(let content, let wire): sendContent(content, wire: wire, of: exchange)
+        case .end(let trailers, let wire): sendEnd(trailers, wire: wire, of: exchange)
+        case .request, .interim, .response: break
+        }
+    }
+
+    func sendContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        guard exchange.isSent, let upstream = exchange.upstream else {
+            return exchange.held.append(.body(content: content, wire: wire))
+        }
+        if let http2 = upstream.http2 {
+            // The client's window opens when nghttp2 has sent it: see exchangeFrames().
+            if let stream = exchange.upstreamStream { http2.sendData(content, on: stream) }
+        } else {
+            send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
+            if http2 != nil {
+                exchange.unconsumedRequest += content.readableBytes
+                if upstream.leg.isWritable { consumeRequest(exchange) }
+            }
+        }
+    }
+
+    func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        guard exchange.isSent, let upstream = exchange.upstream else { return exchange.held.append(.end(trailers: trailers, wire: wire)) }
+        if let http2 = upstream.http2 {
+            guard let stream = exchange.upstreamStream, exchange.framing != .none else { return }
+            http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
+        } else if exchange.request.version.major >= 2 {
+            if exchange.chunksRequest { send(HTTP1Encoder.lastChunk(trailers: trailers), to: upstream) }
+        } else {
+            send(wire, to: upstream)
+        }
+    }
+
+    /// The client may send as much of a request as has gone on.
+    private func consumeRequest(_ exchange: Exchange) {
+        http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
+        exchange.unconsumedRequest = 0
+    }
+
+    /// A connection of HTTP/1 to the server takes bytes again.
+    func takesMore(_ upstream: Upstream) {
+        if let exchange = upstream.exchange, exchange.unconsumedRequest > 0 { consumeRequest(exchange) }
+    }
+
+    // MARK: To the client
+
+    func sendInterim(_ head: ResponseHead, of exchange: Exchange) {
+        if let http2 {
+            http2.sendInterim(HTTP2Fields(head), on: exchange.stream)
+        } else if head.version.major >= 2 {
+            // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
+            if exchange.request.version != .http1_0 { sendToClient(HTTP1Translation.response(head, to: exchange, isLast: false).bytes) }
+        } else {
+            sendToClient(HTTP1Encoder.response(head))
+        }
+    }
+
+    func sendResponse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
+        if let http2 {
+            http2.sendResponse(HTTP2Fields(head), on: exchange.stream, endsStream: framing == .none)
+        } else if head.version.major >= 2 {
+            let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
+            exchange.chunksResponse = translated.isChunked
+            exchange.endsWithConnection = translated.endsWithConnection
+            sendToClient(translated.bytes)
+        } else {
+            sendToClient(HTTP1Encoder.response(head))
+        }
+    }
+
+    func sendResponseContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        // A response to HEAD has no content, whatever a server of HTTP/2 sends (RFC 9110 §9.3.2).
+        let isContent = !exchange.isHead || exchange.upstream?.http2 == nil
+        if let http2 {
+            if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
+        } else if exchange.upstream?.http2 != nil {
+            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : content) }
+            exchange.unconsumedResponse += content.readableBytes
+            if client.isWritable { clientTakesMore() }
+        } else {
+            sendToClient(wire)
+        }
+    }
+
+    func sendResponseEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        if let http2 {
+            http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: exchange.stream)
+        } else if exchange.upstream?.http2 != nil {
+            if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
+        } else {
+            sendToClient(wire)
+        }
+    }
+
+    /// The server may send as much of a response as has gone on.
+    private func consumeResponse(_ exchange: Exchange, _ bytes: Int) {
+        guard let stream = exchange.upstreamStream else { return }
+        exchange.upstream?.http2?.consumed(bytes, on: stream)
+    }
+
+    /// A client of HTTP/1 takes bytes again.
+    func clientTakesMore() {
+        guard http2 == nil, let exchange, exchange.unconsumedResponse > 0 else { return }
+        consumeResponse(exchange, exchange.unconsumedResponse)
+        exchange.unconsumedResponse = 0
+    }
+
+    // MARK: HTTP/2 frames
+
+    /// Moves frames out on both sides until neither has any left that its peer takes, and opens windows for what has gone on.
+    func exchangeFrames() {
+        guard http2 != nil || upstreams.contains(where: { $0.http2 != nil }) else { return }
+        var isMoving = true
+        while isMoving {
+            isMoving = false
+            if let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() {
+                isMoving = true
+                sendToClient(bytes)
+                for (stream, count) in http2.takeSentContent() {
+                    if let exchange = exchanges[stream] { consumeResponse(exchange, count) }
+                }
+            }
+            for upstream in upstreams {
+                guard let frames = upstream.http2, upstream.leg.isWritable, let bytes = frames.takeOutput() else { continue }
+                isMoving = true
+                send(bytes, to: upstream)
+                for (stream, count) in frames.takeSentContent() {
+                    guard let exchange = upstream.exchanges[stream] else { continue }
+                    http2?.consumed(count, on: exchange.stream)
+                }
+            }
+            if http2?.hasEvents == true { advanceFrames() }
+            for upstream in upstreams where upstream.http2?.hasEvents == true { advanceFrames(of: upstream) }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// HTTP/2 on either side: what the frames of a connection mean for its exchanges.
+
+import FlowModel
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+
+extension ProxySession {
+    // MARK: The client's side
+
+    /// The client speaks HTTP/2.
+    func startHTTP2(_ bytes: ByteBuffer) {
+        cancelHandshakeTimer()
+        mayBeHTTP2 = false
+        let http2 = HTTP2Connection(
+            .server, limits: configuration.http2Limits, validation: configuration.http2Validation,
+            enablesConnectProtocol: upstreams.contains { $0.http2?.peerEnablesConnectProtocol == true })
+        self.http2 = http2
+        if route?.isTunnel == true, client.tls == nil { route?.isCleartextHTTP2 = true }
+        if bytes.readableBytes > 0 { http2.receive(bytes) }
+        advanceFrames()
+        for upstream in upstreams { advanceFrames(of: upstream) }
+    }
+
+    func advanceFrames() {
+        guard let http2 else { return }
+        while case .http = phase, let event = http2.next() { receive(event) }
+    }
+
+    private func receive(_ event: HTTP2Event) {
+        switch event {
+        case .message(let stream, .request(let head, let framing)):
+            begin(head, framing, stream: stream)
+        case .message(let stream, let event):
+            if let exchange = exchanges[stream] {
+                receive(event, of: exchange)
+            } else if case .body(let content, _) = event {
+                http2?.consumed(content.readableBytes, on: stream)
+            }
+        case .reset(let stream, let code):
+            guard let exchange = exchanges[stream] else { return }
+            clientGaveUp(exchange, "the client reset the stream with \(code)", code)
+        case .failed(let stream, _, let message, let head):
+            let error = FlowError(side: .client, message: message, at: now)
+            guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
+            let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
+            record(exchange.flow, at: now, .ended(ending))
+            abandon(exchange)
+            forget(exchange)
+            serveQueued()
+        case .fieldsTooLarge(let stream, let head):
+            let message = "the field section is larger than \(configuration.http2Limits.maximumFieldSectionSize) bytes"
+            let error = FlowError(side: .client, message: message, at: now)
+            guard let exchange = exchanges[stream] else { return refuse(status: 431, error, head: head, stream: stream) }
+            fail(exchange, status: 431, error)
+        case .terminated(let code, let message):
+            clientTerminated(code, message)
+        case .priority(let stream, let priority):
+            forward(priority, of: stream)
+        case .priorityUpdate(let stream, let value):
+            guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else { return }
+            exchange.upstream?.http2?.sendPriorityUpdate(value, on: there)
+        case .goAway, .settings, .unprocessed:
+            break
+        }
+    }
+
+    /// The client wants no answer any more.
+    private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode) {
+        var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
+        ending.isReset = true
+        record(exchange.flow, at: now, .ended(ending))
+        abandon(exchange, code, isReset: true)
+        forget(exchange)
+        serveQueued()
+    }
+
+    /// The client broke a rule of the connection; GOAWAY says which.
+    private func clientTerminated(_ code: HTTP2ErrorCode, _ message: String) {
+        let error = FlowError(side: .client, message: "\(message) (\(code))", at: now)
+        if exchanges.isEmpty { recordRefused(ByteBuffer(), error: error, stream: StreamID(0)) }
+        for exchange in exchanges.values { abandon(exchange) }
+        endOpenFlow(FlowEnding(state: .incomplete, error: error, closedBy: .client))
+        closeUpstreams()
+        closeClient(.clean)
+    }
+
+    private func forward(_ priority: HTTP2Priority, of stream: StreamID) {
+        guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else { return }
+        var priority = priority
+        // A dependency is named by its number on each connection; one that is not there is the root.
+        let dependency = exchanges[priority.dependency]
+        priority.dependency = dependency?.upstream === exchange.upstream ? dependency?.upstreamStream ?? StreamID(0) : StreamID(0)
+        exchange.upstream?.http2?.sendPriority(priority, on: there)
+    }
+
+    // MARK: The server's side
+
+    func advanceFrames(of upstream: Upstream) {
+        guard let http2 = upstream.http2 else { return }
+        while case .http = phase, upstream.state != .closed, let event = http2.next() { receive(event, from: upstream) }
+    }
+
+    private func receive(_ event: HTTP2Event, from upstream: Upstream) {
+        switch event {
+        case .message(let stream, let event):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            receiveResponse(event, of: exchange, at: upstream.leg.lastRead)
+        case .reset(let stream, let code):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            serverReset(exchange, code)
+        case .failed(let stream, let code, let message, let head):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            if head.readableBytes > 0, exchange.response == nil {
+                record(exchange.flow, at: upstream.leg.lastRead, .response(ResponseHead(parsing: head, version: .http2)))
+            }
+            fail(exchange, status: 502, FlowError(side: .server, message: "\(message) (\(code))", at: now))
+        case .fieldsTooLarge(let stream, _):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            let message = "the response's field section is larger than \(configuration.http2Limits.maximumFieldSectionSize) bytes"
+            fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
+        case .unprocessed(let stream):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            serverDidNotProcess(exchange)
+        case .goAway(let last, let code, let debug):
+            log(
+                .info,
+                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")")
+            if upstream.isIdle { close(upstream) }
+        case .terminated(let code, let message):
+            serverClosed(upstream, "\(message) (\(code))", isReset: false)
+        case .settings:
+            if upstream.http2?.peerEnablesConnectProtocol == true { http2?.enableConnectProtocol() }
+        case .priority, .priorityUpdate:
+            break
+        }
+    }
+
+    /// RST_STREAM of the server: passed on as it is where the client speaks HTTP/2.
+    private func serverReset(_ exchange: Exchange, _ code: HTTP2ErrorCode) {
+        if exchange.responseIsComplete, code == .noError {
+            // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted.
+            return cutRequest(exchange)
+        }
+        let error = FlowError(side: .server, message: "the server reset the stream with \(code)", at: now)
+        var ending = FlowEnding(state: exchange.response == nil ? .failed : .incomplete, error: error, closedBy: .server)
+        ending.isReset = true
+        end(exchange, ending, status: http2 == nil ? 502 : nil, isReset: true, code: code)
+    }
+
+    /// RFC 9113 §8.7: the request may be sent again; where we no longer have it, the client may.
+    private func serverDidNotProcess(_ exchange: Exchange) {
+        if exchange.isAtHand { return sayAgain(exchange, "the server refused the stream") }
+        let error = FlowError(side: .server, message: "the server refused the stream unprocessed", at: now)
+        let ending = FlowEnding(state: .failed, error: error, closedBy: .server)
+        end(exchange, ending, status: http2 == nil ? 503 : nil, isReset: false, code: .refusedStream)
+    }
+}
+
+extension HTTP2Connection {
+    /// An answer of our own.
+    func answer(status: Int, _ message: String, on stream: StreamID) {
+        var fields = HTTP2Fields()
+        let body = ByteBuffer(string: "mitm: \(message)\n")
+        fields.append(":status", "\(status)")
+        fields.append("content-type", "text/plain; charset=utf-8")
+        fields.append("content-length", "\(body.readableBytes)")
+        sendResponse(fields, on: stream, endsStream: false)
+        sendData(body, on: stream)
+        sendEnd(trailers: nil, on: stream)
+        endInput(of: stream)
+    }
+}
