@@ -54,6 +54,7 @@ let package = Package(
         module("FlowModel", ["HTTPSemantics", nioCore]),
         // 2: one protocol each, bytes in, events out
         module("HTTP1Codec", ["HTTPSemantics", nioCore]),
+        module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
         // 3: sessions; the flow file and what is asked of it
@@ -88,6 +89,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine"]),
