@@ -13,7 +13,6 @@ import NIOCore
     /// Bytes of the message that were handed in and not inflated.
     private var input = ByteBuffer()
     private var hasWholeMessage = false
-    private var hasAddedTail = false
     /// The next bit of input is the first of a byte and of a block.
     private var isBetweenBlocks = true
     /// The last call left no room, so zlib may hold more content.
@@ -61,16 +60,10 @@ import NIOCore
                 // A message that conforms stops inside its last, empty block, and the tail finishes it. Where it stops between blocks the
                 // tail would be read as the beginning of one: so send those who leave the tail in, who compress nothing to no bytes, and
                 // who forget the byte behind a block with BFINAL (RFC 7692 §7.2.3.4).
+                if !isBetweenBlocks, !wasFull { try addTail(&out) }
                 if isBetweenBlocks {
                     finish()
                     return true
-                }
-                if !hasAddedTail {
-                    input = Self.tail
-                    hasAddedTail = true
-                } else if !wasFull {
-                    throw WebSocketError(
-                        .compressedData, closeCode: CloseCode.invalidPayload, "a compressed message ends in the middle of a block")
                 }
             }
             room -= try step(&out, room)
@@ -80,8 +73,20 @@ import NIOCore
 
     private static let tail = ByteBuffer(bytes: [0x00, 0x00, 0xFF, 0xFF])
 
+    /// Completes the message's last block with the bytes that are not sent. They make no content; where they do, the message ended too early.
+    private func addTail(_ out: inout ByteBuffer) throws(WebSocketError) {
+        let end = out.writerIndex
+        input = Self.tail
+        do throws(WebSocketError) { _ = try step(&out, 1) } catch { isBetweenBlocks = false }
+        guard isBetweenBlocks, out.writerIndex == end, input.readableBytes == 0 else {
+            out.moveWriterIndex(to: end)
+            throw WebSocketError(
+                .compressedData, closeCode: CloseCode.invalidPayload, "a compressed message ends in the middle of a block")
+        }
+    }
+
     private func finish() {
-        (hasWholeMessage, hasAddedTail) = (false, false)
+        hasWholeMessage = false
         guard !takesOverContext else { return }
         let result = unsafe inflateReset(stream)
         precondition(result == Z_OK, "an initialised inflater can be reset")
