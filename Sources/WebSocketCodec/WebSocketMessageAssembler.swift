@@ -18,8 +18,8 @@ package struct WebSocketLimits: Sendable, Equatable {
     package init() {}
 }
 
-/// An assembler for one direction of one connection. It trusts the order of the parts, which the decoder has checked. Copies share one
-/// inflater: keep one only.
+/// An assembler for one direction of one connection. It trusts the order of the parts and their reserved bits, which the decoder has
+/// checked. Copies share one inflater: keep one only.
 package struct WebSocketMessageAssembler {
     private let limits: WebSocketLimits
     private let inflater: MessageInflater?
