@@ -213,6 +213,24 @@ struct DeflationTests {
         }
     }
 
+    @Test("With a window of 256 bytes nothing refers further back, with one of 1024 something does")
+    func smallestWindow() throws {
+        let content = samples[10]
+        for (bits, isUnderstood) in [(8, true), (10, false)] {
+            let inflater = try MessageInflater(PerMessageDeflate.Direction(windowBits: 8))
+            inflater.receive(try MessageDeflater(PerMessageDeflate.Direction(windowBits: bits), level: 9).compress(content))
+            inflater.receivedEnd()
+            var out = ByteBuffer()
+            do throws(WebSocketError) {
+                // Byte by byte: within one call zlib looks back into what it has written, whatever the window.
+                while try !inflater.inflate(into: &out, maximum: 1) {}
+            } catch {
+                #expect(error.kind == .compressedData)
+            }
+            #expect((out == content) == isUnderstood)
+        }
+    }
+
     @Test("A receiver with a larger window than agreed on understands as well", arguments: [8, 9, 12])
     func largerWindow(_ bits: Int) throws {
         let deflater = try MessageDeflater(PerMessageDeflate.Direction(windowBits: bits))
