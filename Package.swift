@@ -56,6 +56,7 @@ let package = Package(
         // 2: one protocol each, bytes in, events out
         module("HTTP1Codec", ["HTTPSemantics", nioCore]),
         module("HTTP2Codec", ["HTTPSemantics", "CNghttp2", nioCore]),
+        module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
         // 3: sessions; the flow file and what is asked of it
@@ -76,7 +77,8 @@ let package = Package(
         tool(
             "mitm-record",
             [
-                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowRecording",
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter",
+                "FlowRecording",
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
@@ -90,6 +92,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine"]),

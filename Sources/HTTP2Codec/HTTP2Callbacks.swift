@@ -14,7 +14,8 @@ enum HTTP2Callbacks {
             unsafe connection(owner).beganSection(frame!.pointee)
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, frame, name, nameLength, value, valueLength, flags, owner in
+        unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
+            _, frame, name, nameLength, value, valueLength, flags, owner in
             unsafe connection(owner).receivedField(
                 frame!.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameLength),
                 UnsafeRawBufferPointer(start: value, count: valueLength),
@@ -45,7 +46,8 @@ enum HTTP2Callbacks {
             return 0
         }
         unsafe nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, _, owner in
-            unsafe connection(owner).send(frame!.pointee.hd.stream_id, header: UnsafeRawBufferPointer(start: header, count: 9), length)
+            unsafe connection(owner).send(
+                frame!.pointee.hd.stream_id, header: UnsafeRawBufferPointer(start: header, count: 9), length)
         }
     }
 
@@ -125,7 +127,9 @@ extension HTTP2Connection {
         guard let stream = streams[id], !stream.isSilent else { return }
         stream.isSilent = true
         stream.dropQueue()
-        emit(code == .refusedStream && role == .client && !stream.hasHead ? .unprocessed(stream.id.unsigned) : .reset(stream.id.unsigned, code))
+        emit(
+            code == .refusedStream && role == .client && !stream.hasHead
+                ? .unprocessed(stream.id.unsigned) : .reset(stream.id.unsigned, code))
     }
 
     /// nghttp2 found a frame that breaks a rule. On a stream it is told at once; of the connection when GOAWAY is sent.
@@ -141,7 +145,9 @@ extension HTTP2Connection {
             default: .protocolError
             }
         let reason = unsafe String(cString: nghttp2_strerror(error))
-        emit(.failed(stream.id.unsigned, code, message: "the peer broke a rule of HTTP/2 on the stream: \(reason)", head: ByteBuffer()))
+        emit(
+            .failed(
+                stream.id.unsigned, code, message: "the peer broke a rule of HTTP/2 on the stream: \(reason)", head: ByteBuffer()))
     }
 
     /// nghttp2 has done with a stream.
@@ -174,7 +180,9 @@ extension HTTP2Connection {
                 terminationMessage ?? "the peer broke a rule of HTTP/2: \(reason)")
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             idleFrames = 0
-            if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] { outputDone(stream) }
+            if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] {
+                outputDone(stream)
+            }
         default:
             break
         }
@@ -186,13 +194,16 @@ extension HTTP2Connection {
         else { return }
         stream.isSilent = true
         // The connection takes no new streams: it can be said on another one.
-        if role == .client, !stream.hasHead, error == Int32(NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
-            || error == Int32(NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue) || error == Int32(NGHTTP2_ERR_SESSION_CLOSING.rawValue)
+        if role == .client, !stream.hasHead,
+            error == Int32(NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
+                || error == Int32(NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue)
+                || error == Int32(NGHTTP2_ERR_SESSION_CLOSING.rawValue)
         {
             return emit(.unprocessed(stream.id.unsigned))
         }
         let reason = unsafe String(cString: nghttp2_strerror(error))
-        unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, HTTP2ErrorCode.internalError.rawValue)
+        unsafe nghttp2_submit_rst_stream(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, HTTP2ErrorCode.internalError.rawValue)
         emit(.failed(stream.id.unsigned, .internalError, message: "the head could not be sent: \(reason)", head: ByteBuffer()))
     }
 

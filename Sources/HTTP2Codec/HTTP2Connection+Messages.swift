@@ -95,7 +95,9 @@ extension HTTP2Connection {
             if isHTTP, bytes.first != 0x2F, !(isAsterisk && section.wire.equals(method, "OPTIONS")) {
                 section.fail("the :path does not begin with a slash")
             }
-            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F }) { section.fail("the :path holds white space", isDangerous: true) }
+            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F }) {
+                section.fail("the :path holds white space", isDangerous: true)
+            }
         }
         let isToken = section.wire.slice(method).readableBytesView.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2F && $0 != 0x3A }
         if !isToken { section.fail("the :method holds a character it may not hold", isDangerous: true) }

@@ -166,7 +166,8 @@ extension HTTP2Connection {
                     unsafe lines.initializeElement(
                         at: index,
                         to: nghttp2_nv(
-                            name: base.map { unsafe $0 + Int(line.name.start) }, value: base.map { unsafe $0 + Int(line.value.start) },
+                            name: base.map { unsafe $0 + Int(line.name.start) },
+                            value: base.map { unsafe $0 + Int(line.value.start) },
                             namelen: line.name.count, valuelen: line.value.count, flags: UInt8(flags.rawValue)))
                 }
                 return unsafe body(UnsafePointer(lines.baseAddress), fields.lines.count)

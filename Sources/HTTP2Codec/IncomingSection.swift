@@ -55,7 +55,9 @@ struct IncomingSection {
         for index in (first == 0x3A ? 1 : 0)..<name.count {
             let byte = unsafe name[index]
             // RFC 9113 §8.2.1: upper case, controls, space, DEL and beyond make a message malformed, and a colon does.
-            if byte <= 0x20 || byte >= 0x7F || byte == 0x3A { fail("a field name holds a character it may not hold", isDangerous: true) }
+            if byte <= 0x20 || byte >= 0x7F || byte == 0x3A {
+                fail("a field name holds a character it may not hold", isDangerous: true)
+            }
             if byte &- 0x41 < 26 { fail("a field name is not in lower case") }
         }
         for index in 0..<value.count {

@@ -18,7 +18,9 @@ extension HTTP2Fields {
             let pseudo = FieldSection(parsing: head.wire).lines.prefix { head.wire.slice($0.name).readableBytesView.first == 0x3A }
             for line in pseudo {
                 let isAuthority = head.wire.equals(line.name, ":authority")
-                append(head.wire.slice(line.name), isAuthority ? authority ?? head.wire.slice(line.value) : head.wire.slice(line.value))
+                append(
+                    head.wire.slice(line.name), isAuthority ? authority ?? head.wire.slice(line.value) : head.wire.slice(line.value)
+                )
             }
             // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
             append(contentsOf: head.fields) { line in
@@ -139,7 +141,9 @@ enum HTTP1Translation {
                 result.isChunked = true
             }
         }
-        if isLast, !exchange.request.keepsClientConnection, !result.endsWithConnection { out.writeStaticString("Connection: close\r\n") }
+        if isLast, !exchange.request.keepsClientConnection, !result.endsWithConnection {
+            out.writeStaticString("Connection: close\r\n")
+        }
         if isLast, exchange.request.version == .http1_0, exchange.request.keepsClientConnection, !result.endsWithConnection {
             out.writeStaticString("Connection: keep-alive\r\n")
         }
@@ -189,7 +193,8 @@ extension FieldSection {
     var nominated: [ByteBuffer] {
         all("connection").flatMap { $0.listElements() }.filter { option in
             let endToEnd: [StaticString] = [
-                "close", "keep-alive", "upgrade", "te", "host", "content-length", "content-type", "content-encoding", "content-range",
+                "close", "keep-alive", "upgrade", "te", "host", "content-length", "content-type", "content-encoding",
+                "content-range",
                 "cache-control", "set-cookie", "cookie", "authorization", "location", "date", "trailer",
             ]
             return !endToEnd.contains { option.equalsIgnoringCase($0) }

@@ -100,7 +100,8 @@ package final class ProxyConfiguration: Sendable {
         serverTLS: TLSServerContext, clientTLS: TLSClientContext, authority: CertificateAuthority,
         limits: HTTP1Limits = HTTP1Limits(),
         validation: HTTP1Validation = .strict, allowsHTTP2: Bool = true, http2Limits: HTTP2Limits = HTTP2Limits(),
-        http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, maximumBodySize: UInt64? = nil, timeouts: SessionTimeouts = SessionTimeouts(),
+        http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, maximumBodySize: UInt64? = nil,
+        timeouts: SessionTimeouts = SessionTimeouts(),
         ownAddresses: OwnAddresses
     ) {
         self.mode = mode

@@ -17,9 +17,11 @@ extension ProxySession {
         upstream.requests += 1
         record(exchange.flow, at: now, .server(upstream.shared))
         if let http2 = upstream.http2 {
-            let fields = HTTP2Fields(exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil)
+            let fields = HTTP2Fields(
+                exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil)
             let stream = http2.sendRequest(
-                fields, endsStream: exchange.framing == .none, isHead: exchange.isHead, isTunnel: exchange.request.isMethod("CONNECT"))
+                fields, endsStream: exchange.framing == .none, isHead: exchange.isHead,
+                isTunnel: exchange.request.isMethod("CONNECT"))
             guard let stream else { return sayAgain(exchange, "the server takes no more requests on its connection") }
             exchange.upstreamStream = stream
             upstream.exchanges[stream] = exchange
@@ -65,7 +67,9 @@ extension ProxySession {
     }
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
-        guard exchange.isSent, let upstream = exchange.upstream else { return exchange.held.append(.end(trailers: trailers, wire: wire)) }
+        guard exchange.isSent, let upstream = exchange.upstream else {
+            return exchange.held.append(.end(trailers: trailers, wire: wire))
+        }
         if let http2 = upstream.http2 {
             guard let stream = exchange.upstreamStream, exchange.framing != .none else { return }
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
@@ -94,7 +98,9 @@ extension ProxySession {
             http2.sendInterim(HTTP2Fields(head), on: exchange.stream)
         } else if head.version.major >= 2 {
             // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
-            if exchange.request.version != .http1_0 { sendToClient(HTTP1Translation.response(head, to: exchange, isLast: false).bytes) }
+            if exchange.request.version != .http1_0 {
+                sendToClient(HTTP1Translation.response(head, to: exchange, isLast: false).bytes)
+            }
         } else {
             sendToClient(HTTP1Encoder.response(head))
         }

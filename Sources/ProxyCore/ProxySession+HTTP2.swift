@@ -58,7 +58,9 @@ extension ProxySession {
         case .priority(let stream, let priority):
             forward(priority, of: stream)
         case .priorityUpdate(let stream, let value):
-            guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else { return }
+            guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else {
+                return
+            }
             exchange.upstream?.http2?.sendPriorityUpdate(value, on: there)
         case .goAway, .settings, .unprocessed:
             break
@@ -125,7 +127,8 @@ extension ProxySession {
         case .goAway(let last, let code, let debug):
             log(
                 .info,
-                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")")
+                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")"
+            )
             if upstream.isIdle { close(upstream) }
         case .terminated(let code, let message):
             serverClosed(upstream, "\(message) (\(code))", isReset: false)

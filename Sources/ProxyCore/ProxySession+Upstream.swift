@@ -40,7 +40,9 @@ extension ProxySession {
 
     /// Requests that waited for a connection get one.
     func serveQueued() {
-        while !queued.isEmpty, upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) }) {
+        while !queued.isEmpty,
+            upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) })
+        {
             reachServer(for: queued.removeFirst())
         }
     }
@@ -55,7 +57,8 @@ extension ProxySession {
         if let exchange { upstream.waiting = [exchange] }
         upstreams.append(upstream)
         if configuration.ownAddresses.contains(destination.endpoint) {
-            return upstreamGone(upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
+            return upstreamGone(
+                upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
         output.commands.append(.open(upstream.leg.handle, destination.endpoint))
     }
