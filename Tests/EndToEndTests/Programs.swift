@@ -3,6 +3,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 
 /// Where the tools are: beside the tests, or where MITM_TOOLS says (a release build, say).
 let toolDirectory: String = {
@@ -41,6 +42,7 @@ final class RunningProgram {
     private let stdin = Pipe()
     private let watchdog: any DispatchSourceTimer
     private(set) var errors = ""
+    private let collected = Collected()
 
     init(_ program: String, _ arguments: [String], in directory: String? = nil, takesInput: Bool = false) throws {
         if program.hasPrefix("mitm-") {
@@ -99,10 +101,14 @@ final class RunningProgram {
         }
     }
 
+    /// Reads stderr from now on, so that a program that says much does not stop at a full pipe.
+    func collectErrors() { collected.start(stderr.fileHandleForReading) }
+
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// - Returns: the exit status; 128 and the signal's number for one that ended it.
     func waitForEnd() -> Int32 {
+        errors += collected.text
         errors += String(decoding: stderr.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         watchdog.cancel()
@@ -114,5 +120,26 @@ final class RunningProgram {
         let status = (try? String(contentsOfFile: "/proc/\(processID)/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM") } ?? ""
         return (Int(line.filter(\.isNumber)) ?? 0) * 1024
+    }
+}
+
+/// What a thread has read from a pipe to its end.
+private final class Collected: Sendable {
+    private let data = Mutex(Data())
+    private let reading = DispatchGroup()
+
+    func start(_ handle: FileHandle) {
+        reading.enter()
+        Thread { [self] in
+            let all = handle.readDataToEndOfFile()
+            data.withLock { $0 = all }
+            reading.leave()
+        }.start()
+    }
+
+    /// Empty when nothing was started.
+    var text: String {
+        reading.wait()
+        return String(decoding: data.withLock { $0 }, as: UTF8.self)
     }
 }

@@ -7,7 +7,7 @@ import Synchronization
 /// MSG_NOSIGNAL of send(2): a peer that is gone is an error, not a signal.
 private let noSignal: Int32 = 0x4000
 
-/// A blocking connection whose reads give up after ten seconds.
+/// A blocking connection whose reads and writes give up after ten seconds.
 final class RawConnection: Sendable {
     let descriptor: Int32
 
@@ -15,6 +15,7 @@ final class RawConnection: Sendable {
         self.descriptor = descriptor
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var one: Int32 = 1
         unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
@@ -65,6 +66,24 @@ final class RawConnection: Sendable {
         var all = ""
         while let more = read() { all += more }
         return all
+    }
+
+    enum Arrival: Equatable {
+        case bytes([UInt8])
+        /// The peer has finished, or has reset the connection.
+        case end
+        case nothing
+    }
+
+    /// What comes before a moment.
+    func receive(before deadline: ContinuousClock.Instant) -> Arrival {
+        let remaining = max(.zero, ContinuousClock.now.duration(to: deadline))
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        let milliseconds = Int32(remaining / .milliseconds(1)) + (remaining > .zero ? 1 : 0)
+        guard unsafe poll(&entry, 1, milliseconds) > 0 else { return .nothing }
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+        return count > 0 ? .bytes(Array(buffer.prefix(count))) : .end
     }
 
     /// Sends FIN.

@@ -1,0 +1,56 @@
+// The recorder as an HTTP/2 server: what a client may not do is answered with the right error at the right scope, and nothing else
+// suffers from it.
+
+import TestSupport
+import Testing
+
+@Suite("HTTP/2 to the client")
+struct HTTP2ServerRulesTests {
+    @Test("Frames", arguments: HTTP2ServerRule.connections + HTTP2ServerRule.frames + HTTP2ServerRule.lifecycle)
+    func frames(_ rule: HTTP2ServerRule) throws { try check(rule) }
+
+    @Test("Field compression", arguments: HTTP2ServerRule.compression)
+    func compression(_ rule: HTTP2ServerRule) throws { try check(rule) }
+
+    @Test("Messages", arguments: HTTP2ServerRule.messages + HTTP2ServerRule.fields + HTTP2ServerRule.pseudoFields)
+    func messages(_ rule: HTTP2ServerRule) throws { try check(rule) }
+
+    @Test("Prefaces", arguments: HTTP2ServerRule.prefaces)
+    func prefaces(_ rule: HTTP2ServerRule) throws {
+        let origin = try HTTP2Origin()
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = HTTP2Endpoint(try RawConnection(port: recorder.port), .client)
+            try judge(client, by: rule)
+            try expectAnswer(on: recorder.port)
+        }
+    }
+
+    private func check(_ rule: HTTP2ServerRule) throws {
+        let origin = try HTTP2Origin()
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            try judge(client, by: rule)
+            try expectAnswer(on: recorder.port)
+        }
+    }
+
+    private func judge(_ client: HTTP2Endpoint, by rule: HTTP2ServerRule) throws {
+        for step in rule.steps { try client.perform(step) }
+        let verdict = client.verdict(on: rule.stream, mayIgnore: rule.allowed.contains(.ignored))
+        let allowed = rule.allowed.contains(verdict)
+        #expect(allowed, "\(verdict)")
+        switch verdict {
+        case .streamError where rule.stream < HTTP2Endpoint.probe, .answered where rule.stream < HTTP2Endpoint.probe:
+            let next = client.get(on: HTTP2Endpoint.probe + 2)
+            #expect(next == 200, "the connection goes on")
+        default: break
+        }
+        #expect(client.faults == [])
+    }
+
+    private func expectAnswer(on port: Int) throws {
+        let other = try HTTP2Endpoint.client(port: port)
+        let status = other.get(on: 1)
+        #expect(status == 200, "another connection")
+    }
+}
