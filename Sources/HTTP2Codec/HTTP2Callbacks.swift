@@ -70,6 +70,9 @@ extension HTTP2Connection {
             UInt32(header.type) == NGHTTP2_DATA.rawValue && header.length == 0
             && UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue == 0
         switch UInt32(header.type) {
+        case NGHTTP2_CONTINUATION.rawValue where header.length > Self.maximumFrameSize:
+            // nghttp2 looks at the size of the first frame only.
+            return terminate(.frameSizeError, "a CONTINUATION frame of \(header.length) bytes")
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue, NGHTTP2_GOAWAY.rawValue: return
         case NGHTTP2_DATA.rawValue where !isEmptyData:
             idleFrames = 0
@@ -155,6 +158,8 @@ extension HTTP2Connection {
         guard let stream = streams.removeValue(forKey: id) else { return }
         let isWhole = stream.isInputEnded && stream.isOutputDone
         guard !stream.isSilent, !isWhole else { return }
+        // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.
+        if code == .flowControlError { terminate(.flowControlError, "SETTINGS take the window of a stream beyond 2³¹-1") }
         // Closed without RST_STREAM from the peer: beyond the last stream of a GOAWAY, or by an error of nghttp2's own.
         if code == .refusedStream, role == .client {
             emit(.unprocessed(id.unsigned))

@@ -16,6 +16,9 @@ import NIOCore
         case client
     }
 
+    /// What we take, and do not announce otherwise (RFC 9113 §6.5.2).
+    static let maximumFrameSize = 16_384
+
     package let role: Role
     let limits: HTTP2Limits
     let validation: HTTP2Validation

@@ -183,5 +183,11 @@ extension ProxySession {
             if http2?.hasEvents == true { advanceFrames() }
             for upstream in upstreams where upstream.http2?.hasEvents == true { advanceFrames(of: upstream) }
         }
+        // Both have said that nothing more comes: GOAWAY, and the last stream ended.
+        if let http2, http2.isDone, exchanges.isEmpty, case .http = phase {
+            closeUpstreams()
+            closeClient(.clean)
+        }
+        for upstream in upstreams where upstream.isIdle && upstream.http2?.isDone == true { close(upstream) }
     }
 }

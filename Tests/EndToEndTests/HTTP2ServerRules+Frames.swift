@@ -123,7 +123,7 @@ extension HTTP2ServerRule {
             "§6.8: GOAWAY of seven octets", HTTP2Frame(type: Kind.goAway, payload: [UInt8](repeating: 0, count: 7)),
             allows: .connection(.frameSizeError)),
         HTTP2ServerRule(
-            "§6.8: What was asked for before GOAWAY is answered", on: 1, steps: [.send(.get(1), .goAway(last: 0, debug: "bye"))],
+            "§6.8: What was asked for before GOAWAY is answered", on: 2001, steps: [.send(.get(2001), .goAway(last: 0, debug: "bye"))],
             allows: .answered),
         HTTP2ServerRule(
             "§7: Unknown error codes have no effect beyond the frame", on: 5,
