@@ -158,19 +158,24 @@ extension HTTP2Connection {
 
     /// Lends fields to nghttp2, which copies them.
     func withFields<R>(_ fields: HTTP2Fields, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> R) -> R {
-        unsafe fields.bytes.withUnsafeReadableBytes { bytes in
-            unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, fields.lines.count)) { lines in
-                let base = unsafe UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
-                for (index, line) in fields.lines.enumerated() {
-                    let flags = line.isNeverIndexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE
-                    unsafe lines.initializeElement(
-                        at: index,
-                        to: nghttp2_nv(
-                            name: base.map { unsafe $0 + Int(line.name.start) },
-                            value: base.map { unsafe $0 + Int(line.value.start) },
-                            namelen: line.name.count, valuelen: line.value.count, flags: UInt8(flags.rawValue)))
+        unsafe fields.base.withUnsafeReadableBytes { base in
+            unsafe fields.own.withUnsafeReadableBytes { own in
+                unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, fields.lines.count)) { lines in
+                    let base = unsafe UnsafeMutablePointer(mutating: base.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                    let own = unsafe UnsafeMutablePointer(mutating: own.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                    for (index, line) in fields.lines.enumerated() {
+                        let flags = line.isNeverIndexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE
+                        let name = unsafe line.isOwnName ? own : base
+                        let value = unsafe line.isOwnValue ? own : base
+                        unsafe lines.initializeElement(
+                            at: index,
+                            to: nghttp2_nv(
+                                name: name.map { unsafe $0 + Int(line.name.start) },
+                                value: value.map { unsafe $0 + Int(line.value.start) }, namelen: line.name.count,
+                                valuelen: line.value.count, flags: UInt8(flags.rawValue)))
+                    }
+                    return unsafe body(UnsafePointer(lines.baseAddress), fields.lines.count)
                 }
-                return unsafe body(UnsafePointer(lines.baseAddress), fields.lines.count)
             }
         }
     }

@@ -221,7 +221,9 @@ import NIOCore
     /// The bytes to send now, as far as the peer's windows allow; nil when there are none.
     /// - Parameter maximum: about so many; the rest comes with the next call.
     package func takeOutput(maximum: Int = 1 << 20) -> ByteBuffer? {
+        guard wantsOutput else { return nil }
         maximumOutput = maximum
+        output.reserveCapacity(min(outputHint, maximum))
         while output.readableBytes < maximum {
             var chunk: UnsafePointer<UInt8>?
             let count = unsafe nghttp2_session_mem_send(session, &chunk)
@@ -233,8 +235,12 @@ import NIOCore
         guard output.readableBytes > 0 else { return nil }
         let bytes = output
         output = ByteBuffer()
+        outputHint = bytes.readableBytes + 512
         return bytes
     }
+
+    /// What the last output took: the next one is likely to be as large.
+    private var outputHint = 512
 
     /// What was put into the output of each stream's content since the last call: so much more may be read from where it comes.
     package func takeSentContent() -> [(stream: StreamID, count: Int)] {

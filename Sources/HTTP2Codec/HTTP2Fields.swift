@@ -1,4 +1,5 @@
-// A field section on its way out: names and values in one run of bytes, in the order in which they are to be sent (RFC 9113 §8.2).
+// A field section on its way out, in the order in which it is to be sent (RFC 9113 §8.2). What goes on as it came is a range in the bytes that
+// were received; only what is new or changed is laid down.
 
 import HTTPSemantics
 import NIOCore
@@ -8,20 +9,38 @@ package struct HTTP2Fields: Sendable {
     struct Line {
         var name: ByteRange
         var value: ByteRange
+        /// The name, the value are in ``HTTP2Fields/own``, not in ``HTTP2Fields/base``.
+        var isOwnName: Bool
+        var isOwnValue: Bool
         var isNeverIndexed: Bool
     }
 
-    private(set) var bytes = ByteBuffer()
+    /// Bytes that were received.
+    let base: ByteBuffer
+    /// Bytes that are new.
+    private(set) var own = ByteBuffer()
     private(set) var lines: [Line] = []
 
-    package init() { lines.reserveCapacity(16) }
+    /// - Parameter base: what ranges refer to.
+    package init(over base: ByteBuffer = ByteBuffer()) {
+        self.base = base
+        lines.reserveCapacity(16)
+    }
 
     package var isEmpty: Bool { lines.isEmpty }
 
-    package mutating func append(_ name: StaticString, _ value: ByteBuffer, isNeverIndexed: Bool = false) {
-        let start = bytes.writerIndex
-        bytes.writeStaticString(name)
-        appendValue(start, value, isNeverIndexed)
+    /// A field of which both parts are in the base. The name is in lower case there.
+    package mutating func append(_ name: ByteRange, _ value: ByteRange, isNeverIndexed: Bool = false) {
+        lines.append(Line(name: name, value: value, isOwnName: false, isOwnValue: false, isNeverIndexed: isNeverIndexed))
+    }
+
+    /// A field whose value is in the base.
+    package mutating func append(_ name: StaticString, _ value: ByteRange) {
+        lines.append(Line(name: write(name), value: value, isOwnName: true, isOwnValue: false, isNeverIndexed: false))
+    }
+
+    package mutating func append(_ name: StaticString, _ value: ByteBuffer) {
+        lines.append(Line(name: write(name), value: write(value), isOwnName: true, isOwnValue: true, isNeverIndexed: false))
     }
 
     package mutating func append(_ name: StaticString, _ value: String) {
@@ -30,24 +49,21 @@ package struct HTTP2Fields: Sendable {
 
     /// - Parameter name: upper-case letters become lower-case ones, which HTTP/2 demands.
     package mutating func append(_ name: ByteBuffer, _ value: ByteBuffer, isNeverIndexed: Bool = false) {
-        let start = bytes.writerIndex
-        for byte in name.readableBytesView { bytes.writeInteger(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
-        appendValue(start, value, isNeverIndexed)
+        let start = own.readableBytes
+        for byte in name.readableBytesView { own.writeInteger(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
+        let named = ByteRange(start, own.readableBytes)
+        lines.append(Line(name: named, value: write(value), isOwnName: true, isOwnValue: true, isNeverIndexed: isNeverIndexed))
     }
 
-    /// All lines of a section, as they are.
-    package mutating func append(contentsOf section: FieldSection, where keep: (FieldSection.Line) -> Bool = { _ in true }) {
-        for (index, line) in section.lines.enumerated() where keep(line) {
-            append(
-                section.slice(line.name), section.slice(line.value), isNeverIndexed: section.neverIndexed.contains(index))
-        }
+    private mutating func write(_ text: StaticString) -> ByteRange {
+        let start = own.readableBytes
+        own.writeStaticString(text)
+        return ByteRange(start, own.readableBytes)
     }
 
-    private mutating func appendValue(_ start: Int, _ value: ByteBuffer, _ isNeverIndexed: Bool) {
-        let middle = bytes.writerIndex
-        bytes.writeImmutableBuffer(value)
-        lines.append(
-            Line(
-                name: ByteRange(start, middle), value: ByteRange(middle, bytes.writerIndex), isNeverIndexed: isNeverIndexed))
+    private mutating func write(_ bytes: ByteBuffer) -> ByteRange {
+        let start = own.readableBytes
+        own.writeImmutableBuffer(bytes)
+        return ByteRange(start, own.readableBytes)
     }
 }

@@ -29,7 +29,9 @@ final class HTTP2Stream {
     var window: Int32 = 0
 
     // Out.
-    private var queue = CircularBuffer<ByteBuffer>()
+    private var front = ByteBuffer()
+    /// What follows `front`; most messages need no more than that.
+    private var behind = CircularBuffer<ByteBuffer>(initialCapacity: 0)
     private(set) var queuedBytes = 0
     /// The owner has said everything.
     var isOutputEnded = false
@@ -44,23 +46,20 @@ final class HTTP2Stream {
     init(id: Int32) { self.id = id }
 
     func enqueue(_ bytes: ByteBuffer) {
-        queue.append(bytes)
+        if queuedBytes == 0 { front = bytes } else { behind.append(bytes) }
         queuedBytes += bytes.readableBytes
     }
 
     /// Moves bytes from the queue's front to a buffer's end.
     func dequeue(_ count: Int, into out: inout ByteBuffer) {
         var rest = count
-        while rest > 0, let first = queue.first {
-            if first.readableBytes <= rest {
-                out.writeImmutableBuffer(first)
-                rest -= first.readableBytes
-                queue.removeFirst()
+        while rest > 0 {
+            if front.readableBytes <= rest {
+                out.writeImmutableBuffer(front)
+                rest -= front.readableBytes
+                front = behind.popFirst() ?? ByteBuffer()
             } else {
-                var part = first
-                let slice = part.readSlice(length: rest) ?? ByteBuffer()
-                out.writeImmutableBuffer(slice)
-                queue[queue.startIndex] = part
+                out.writeImmutableBuffer(front.readSlice(length: rest) ?? ByteBuffer())
                 rest = 0
             }
         }
@@ -68,7 +67,8 @@ final class HTTP2Stream {
     }
 
     func dropQueue() {
-        queue.removeAll()
+        front = ByteBuffer()
+        behind.removeAll()
         queuedBytes = 0
     }
 }

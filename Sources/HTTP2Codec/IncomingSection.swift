@@ -6,7 +6,7 @@ import NIOCore
 
 /// The fields of one HEADERS frame and its CONTINUATIONs.
 struct IncomingSection {
-    private(set) var wire = ByteBuffer()
+    private(set) var wire = ByteBufferAllocator().buffer(capacity: 512)
     private(set) var lines: [FieldSection.Line] = []
     private var neverIndexed: [Int] = []
     /// Lines at the start whose names begin with a colon.
@@ -18,6 +18,8 @@ struct IncomingSection {
     private(set) var fault: String?
     /// A fault that stays one however tolerant we are: it could not be passed on, or would be read in two ways.
     private(set) var isDangerous = false
+
+    init() { lines.reserveCapacity(16) }
 
     mutating func fail(_ sentence: String, isDangerous: Bool = false) {
         if fault == nil { fault = sentence }
@@ -35,15 +37,22 @@ struct IncomingSection {
             return
         }
         unsafe check(name, value)
+        guard name.count > 0 else { return }
         let start = wire.writerIndex
-        unsafe wire.writeBytes(name)
-        let nameEnd = wire.writerIndex
-        wire.writeStaticString(": ")
-        let valueStart = wire.writerIndex
-        unsafe wire.writeBytes(value)
+        let valueStart = start + name.count + 2
+        unsafe wire.writeWithUnsafeMutableBytes(minimumWritableBytes: name.count + value.count + 4) { line in
+            unsafe line.baseAddress!.copyMemory(from: name.baseAddress!, byteCount: name.count)
+            unsafe line.storeBytes(of: UInt16(littleEndian: 0x203A), toByteOffset: name.count, as: UInt16.self)
+            if let source = value.baseAddress {
+                unsafe (line.baseAddress! + name.count + 2).copyMemory(from: source, byteCount: value.count)
+            }
+            unsafe line.storeBytes(of: UInt16(littleEndian: 0x0A0D), toByteOffset: name.count + value.count + 2, as: UInt16.self)
+            return name.count + value.count + 4
+        }
         if isNeverIndexed { neverIndexed.append(lines.count) }
-        lines.append(FieldSection.Line(name: ByteRange(start, nameEnd), value: ByteRange(valueStart, wire.writerIndex)))
-        wire.writeStaticString("\r\n")
+        lines.append(
+            FieldSection.Line(
+                name: ByteRange(start, start + name.count), value: ByteRange(valueStart, valueStart + value.count)))
     }
 
     private mutating func check(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {

@@ -13,21 +13,12 @@ extension HTTP2Fields {
     ///   - authority: replaces :authority or Host; nil keeps it.
     ///   - isTLS: what :scheme says of a request that came by HTTP/1.
     init(_ head: RequestHead, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool) {
-        self.init()
         if head.version.major >= 2 {
-            let pseudo = FieldSection(parsing: head.wire).lines.prefix { head.wire.slice($0.name).readableBytesView.first == 0x3A }
-            for line in pseudo {
-                let isAuthority = head.wire.equals(line.name, ":authority")
-                append(
-                    head.wire.slice(line.name), isAuthority ? authority ?? head.wire.slice(line.value) : head.wire.slice(line.value)
-                )
-            }
-            // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
-            append(contentsOf: head.fields) { line in
-                !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isOfConnection(line)
-            }
+            self.init(over: head.wire)
+            appendSecond(head, authority: authority)
             return
         }
+        self.init()
         append(":method", head.method)
         append(":scheme", isTLS ? "https" : "http")
         if let authority = authority ?? head.fields.first("host") { append(":authority", authority) }
@@ -40,11 +31,44 @@ extension HTTP2Fields {
         }
     }
 
+    /// A request that came by HTTP/2: pseudo-fields and fields in their order, as they came but for the authority.
+    private mutating func appendSecond(_ head: RequestHead, authority: ByteBuffer?) {
+        let start = head.fields.isEmpty ? head.wire.readableBytes : head.wire.readableBytes - 2 - head.fields.wire.readableBytes
+        FieldSection.forEachLine(in: head.wire.slice(ByteRange(0, start))) { name, value in
+            if let authority, head.wire.equals(name, ":authority") {
+                append(":authority", authority)
+            } else {
+                append(name, value)
+            }
+        }
+        // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
+        appendSame(head.fields, at: start) { line in
+            !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isOfConnection(line)
+        }
+    }
+
+    /// Lines of a section that stands in the base.
+    /// - Parameter start: where.
+    private mutating func appendSame(_ section: FieldSection, at start: Int, where keep: (FieldSection.Line) -> Bool) {
+        for (index, line) in section.lines.enumerated() where keep(line) {
+            append(
+                ByteRange(start + Int(line.name.start), start + Int(line.name.end)),
+                ByteRange(start + Int(line.value.start), start + Int(line.value.end)),
+                isNeverIndexed: section.neverIndexed.contains(index))
+        }
+    }
+
     /// A response for a client of HTTP/2.
     init(_ head: ResponseHead) {
+        if head.version.major >= 2, head.fields.hasLowerCaseNames {
+            self.init(over: head.fields.wire)
+            append(":status", "\(head.status)")
+            appendSame(head.fields, at: 0) { !head.fields.isOfConnection($0) }
+            return
+        }
         self.init()
         append(":status", "\(head.status)")
-        let nominated = head.version.major >= 2 ? [] : head.fields.nominated
+        let nominated = head.fields.nominated
         appendUnfolded(head.fields) { line in
             !head.fields.isOfConnection(line) && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
         }
@@ -176,6 +200,29 @@ enum HTTP1Translation {
 }
 
 extension FieldSection {
+    /// No name has a capital letter; some servers send such by HTTP/2, where they may not stand.
+    var hasLowerCaseNames: Bool {
+        let bytes = wire.readableBytesUInt8Span
+        for line in lines {
+            for i in Int(line.name.start)..<Int(line.name.end) where bytes[i] &- 0x41 < 26 { return false }
+        }
+        return true
+    }
+
+    /// Goes through the lines of a head of HTTP/2, pseudo-fields included.
+    static func forEachLine(in wire: ByteBuffer, _ visit: (_ name: ByteRange, _ value: ByteRange) -> Void) {
+        let bytes = wire.readableBytesUInt8Span
+        var start = 0
+        while start < bytes.count {
+            var end = start
+            while end < bytes.count, bytes[end] != 0x0A { end += 1 }
+            var colon = start + 1
+            while colon < end, bytes[colon] != 0x3A { colon += 1 }
+            if colon + 2 <= end - 1 { visit(ByteRange(start, colon), ByteRange(colon + 2, end - 1)) }
+            start = end + 1
+        }
+    }
+
     /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
     func isOfConnection(_ line: Line) -> Bool {
         switch line.name.count {
