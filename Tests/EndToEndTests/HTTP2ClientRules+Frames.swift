@@ -88,7 +88,10 @@ extension HTTP2ClientRule {
         connectionError("§6.2: HEADERS on stream 0", .headers(0, [":status": "200"]), codes: .protocolError),
         connectionError(
             "§6.2: HEADERS with more padding than there is", .headers(1, block: [9, 0x88]).with(flags: 0x0D), codes: .protocolError),
-        connectionError("§6.3: PRIORITY on stream 0", .priority(0), codes: .protocolError),
+        // RFC 9113 §5.3.2 dropped the scheme: a client may not look at it at all.
+        HTTP2ClientRule(
+            "§6.3: PRIORITY on stream 0", frames: [.priority(0)] + whole, server: .connection(.protocolError) | .ignored,
+            client: .ok | failed),
         connectionError("§6.4: RST_STREAM on stream 0", .reset(0), codes: .protocolError),
         connectionError("§6.4: RST_STREAM of five octets", .reset(1).with(payload: [0, 0, 0, 8, 0]), codes: .frameSizeError),
         connectionError("§6.5: An acknowledgement with content", .settings([3: 1]).with(flags: 1), codes: .frameSizeError),

@@ -82,7 +82,7 @@ final class RuledOrigin: Sendable {
             guard let answer = rule.answer else {
                 // Resetting the connection could take away what was said before.
                 if rule.closes { endpoint.connection.finish() }
-                verdicts.put(endpoint.verdictOfClient(on: Self.stream))
+                verdicts.put(endpoint.verdictOfClient(on: Self.stream, asked: false))
                 return
             }
             HTTP2Origin.serve(endpoint) { endpoint, stream in
@@ -116,8 +116,9 @@ final class Awaited<Value: Sendable>: Sendable {
 
 extension HTTP2Endpoint {
     /// What a client makes of what it was sent: nothing, when it asks for something else on the same connection.
-    func verdictOfClient(on stream: UInt32) -> HTTP2Verdict {
-        let before = opened.count
+    /// - Parameter asked: whether the request is there already, so that another one is a sign of good will.
+    func verdictOfClient(on stream: UInt32, asked: Bool = true) -> HTTP2Verdict {
+        let before = asked ? opened.count : .max
         let decided = wait {
             goAway.map { $0.code != .noError } == true || streams[stream]?.reset != nil || opened.count > before
         }

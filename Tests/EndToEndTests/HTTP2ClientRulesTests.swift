@@ -28,7 +28,7 @@ struct HTTP2ClientRulesTests {
             client.send(rule.request)
             let answer = client.answer(on: 1)
             #expect(rule.toClient.contains(answer), "\(answer)")
-            if rule.answer != nil {
+            if rule.opening == HTTP2Frame.settings().bytes, rule.answer != nil {
                 // On the same connection upstream, or on a new one after an error of the connection.
                 let next = client.get(on: 3)
                 #expect(next == 200, "the client goes on")
@@ -71,8 +71,9 @@ struct HTTP2ClientRulesTests {
     func concurrency() throws {
         let most = Awaited<Int>()
         let origin = try HTTP2Origin(settings: [HTTP2Setting.maximumConcurrentStreams: 2]) { endpoint, stream in
-            // Answers come only when the limit is reached, or when no more requests are to come.
-            let all = endpoint.opened.filter { endpoint.streams[$0]?.ended == true }
+            if endpoint.streams[stream]?.path == "/first" { return HTTP2Origin.ok(endpoint, stream) }
+            // Answers come two by two, when the limit is reached.
+            let all = endpoint.opened.filter { endpoint.streams[$0]?.path == "/" }
             guard all.count % 2 == 0 else { return }
             most.put(all.count)
             for stream in all.suffix(2) {
@@ -81,7 +82,10 @@ struct HTTP2ClientRulesTests {
         }
         try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
             let client = try HTTP2Endpoint.client(port: recorder.port)
-            let streams = (0..<10).map { UInt32($0 * 2 + 1) }
+            // The limit is known once there has been an answer.
+            let first = client.get("/first", on: 1)
+            #expect(first == 200)
+            let streams = (1...10).map { UInt32($0 * 2 + 1) }
             client.send(streams.map { .get($0) })
             let all = client.wait(.seconds(5)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
             #expect(all)
