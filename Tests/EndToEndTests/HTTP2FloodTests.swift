@@ -83,7 +83,7 @@ struct HTTP2Flood: CustomTestStringConvertible, Sendable {
         HTTP2Flood(name: "Unknown frames", rounds: 200, round: repeated(HTTP2Frame(type: 0x77), 1000), allowed: ends | .ignored),
         HTTP2Flood(
             name: "Windows of one octet", settings: [HTTP2Setting.initialWindowSize: 1],
-            start: (0..<50).map { .get(UInt32($0 * 2 + 1), "/size/100000") }, rounds: 200,
+            start: (0..<50).map { .get(UInt32($0 * 2 + 1), "/size/1000") }, rounds: 200,
             round: { _ in (0..<50).flatMap { HTTP2Frame.windowUpdate(UInt32($0 * 2 + 1), 1).bytes } }, allowed: ends | .ignored),
     ]
 }
