@@ -130,9 +130,7 @@ extension HTTP2Connection {
         guard let stream = streams[id], !stream.isSilent else { return }
         stream.isSilent = true
         stream.dropQueue()
-        emit(
-            code == .refusedStream && role == .client && !stream.hasHead
-                ? .unprocessed(stream.id.unsigned) : .reset(stream.id.unsigned, code))
+        emit(.reset(stream.id.unsigned, code))
     }
 
     /// nghttp2 found a frame that breaks a rule. On a stream it is told at once; of the connection when GOAWAY is sent.

@@ -120,8 +120,9 @@ extension ProxySession {
     }
 
     func sendResponseContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
-        // A response to HEAD has no content, whatever a server of HTTP/2 sends (RFC 9110 §9.3.2).
-        let isContent = !exchange.isHead || exchange.upstream?.http2 == nil
+        // RFC 9110 §6.4.1: some responses have no content, whatever a server of HTTP/2 sends.
+        let status = exchange.response?.status
+        let isContent = exchange.upstream?.http2 == nil || !(exchange.isHead || status == 204 || status == 304)
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
         } else if exchange.upstream?.http2 != nil {
@@ -158,19 +159,24 @@ extension ProxySession {
 
     // MARK: HTTP/2 frames
 
+    /// Moves frames out to the client.
+    /// - Returns: whether there were any.
+    @discardableResult
+    func sendFrames() -> Bool {
+        guard let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() else { return false }
+        sendToClient(bytes)
+        for (stream, count) in http2.takeSentContent() {
+            if let exchange = exchanges[stream] { consumeResponse(exchange, count) }
+        }
+        return true
+    }
+
     /// Moves frames out on both sides until neither has any left that its peer takes, and opens windows for what has gone on.
     func exchangeFrames() {
         guard http2 != nil || upstreams.contains(where: { $0.http2 != nil }) else { return }
         var isMoving = true
         while isMoving {
-            isMoving = false
-            if let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() {
-                isMoving = true
-                sendToClient(bytes)
-                for (stream, count) in http2.takeSentContent() {
-                    if let exchange = exchanges[stream] { consumeResponse(exchange, count) }
-                }
-            }
+            isMoving = sendFrames()
             for upstream in upstreams {
                 guard let frames = upstream.http2, upstream.leg.isWritable, let bytes = frames.takeOutput() else { continue }
                 isMoving = true

@@ -145,13 +145,15 @@ extension ProxySession {
             // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted.
             return cutRequest(exchange)
         }
+        // A client of HTTP/2 decides itself; one of HTTP/1 cannot be told that the request was not looked at.
+        if code == .refusedStream, http2 == nil, exchange.isAtHand { return sayAgain(exchange, "the server refused the stream") }
         let error = FlowError(side: .server, message: "the server reset the stream with \(code)", at: now)
         var ending = FlowEnding(state: exchange.response == nil ? .failed : .incomplete, error: error, closedBy: .server)
         ending.isReset = true
         end(exchange, ending, status: http2 == nil ? 502 : nil, isReset: true, code: code)
     }
 
-    /// RFC 9113 §8.7: the request may be sent again; where we no longer have it, the client may.
+    /// Beyond the last stream of a GOAWAY (RFC 9113 §8.7): the request may be sent again, and where we no longer have it, by the client.
     private func serverDidNotProcess(_ exchange: Exchange) {
         if exchange.isAtHand { return sayAgain(exchange, "the server refused the stream") }
         let error = FlowError(side: .server, message: "the server refused the stream unprocessed", at: now)

@@ -241,6 +241,8 @@ extension ProxySession {
             if let status, exchange.response == nil {
                 http2.answer(status: status, message, on: exchange.stream)
             } else {
+                // nghttp2 lets a reset overtake what is queued; the client is to see what came before it.
+                sendFrames()
                 http2.reset(exchange.stream, code)
             }
             serveQueued()

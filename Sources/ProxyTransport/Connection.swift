@@ -169,6 +169,8 @@ final class Connection: ChannelInboundHandler {
         let received = loop.receiveBuffer.settle(Self.unwrapInboundIn(data))
         guard let driver, !isCloseAsked else { return }
         driver.deliver(.received(handle, received), at: loop.services.clock.now())
+        // A connection that was closed by then reads no more, so no end of its reading comes that would flush the others.
+        if isCloseAsked { driver.flush() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) { driver?.flush() }

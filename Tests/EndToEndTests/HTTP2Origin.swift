@@ -43,13 +43,20 @@ final class HTTP2Origin: Sendable {
     }
 
     static func serve(_ endpoint: HTTP2Endpoint, atHead: Answer = { _, _ in }, atEnd: Answer) {
-        var begun: Set<UInt32> = []
-        var done: Set<UInt32> = []
+        var begun = 0
+        var unfinished: [UInt32] = []
         while !endpoint.isClosed, endpoint.read(before: .now + patience) {
-            for stream in endpoint.opened {
-                if begun.insert(stream).inserted { atHead(endpoint, stream) }
-                if endpoint.streams[stream]?.ended == true, done.insert(stream).inserted { atEnd(endpoint, stream) }
+            // An answer that waits for windows takes in more streams, which no further read would bring up.
+            while begun < endpoint.opened.count || unfinished.contains(where: { endpoint.streams[$0]?.ended == true }) {
+                if begun < endpoint.opened.count {
+                    unfinished.append(endpoint.opened[begun])
+                    begun += 1
+                    atHead(endpoint, endpoint.opened[begun - 1])
+                } else if let index = unfinished.firstIndex(where: { endpoint.streams[$0]?.ended == true }) {
+                    atEnd(endpoint, unfinished.remove(at: index))
+                }
             }
+            unfinished.removeAll { endpoint.streams[$0]?.reset != nil }
         }
     }
 

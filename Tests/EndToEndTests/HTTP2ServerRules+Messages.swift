@@ -70,12 +70,14 @@ extension HTTP2ServerRule {
             "§8.1: A request that its client resets says nothing more", on: 1, .post(1), .data(1, text), .reset(1), allows: .ignored
         ),
         HTTP2ServerRule(
-            "§6.10: A section in many pieces, some of them empty", on: 1,
-            steps: [
-                .send(
-                    [.headers(1, block: [], endHeaders: false), .continuation(1, block: [], endHeaders: false)]
-                        + HPACK.request().map { .continuation(1, block: [$0], endHeaders: false) } + [.continuation(1, block: [])])
-            ], allows: .answered),
+            "§6.10: A section in eight pieces, some of them empty", on: 1,
+            .headers(1, block: [], endHeaders: false), .continuation(1, block: [], endHeaders: false),
+            .continuation(1, block: Array(HPACK.request().prefix(1)), endHeaders: false),
+            .continuation(1, block: Array(HPACK.request()[1..<20]), endHeaders: false),
+            .continuation(1, block: Array(HPACK.request()[20..<21]), endHeaders: false),
+            .continuation(1, block: [], endHeaders: false),
+            .continuation(1, block: Array(HPACK.request()[21...]), endHeaders: false), .continuation(1, block: []),
+            allows: .answered),
     ]
 
     /// §8.2: fields.

@@ -37,7 +37,7 @@ enum HTTP2Verdict: Hashable, Sendable, CustomStringConvertible {
 extension Set<HTTP2Verdict> {
     static func connection(_ codes: HTTP2Code...) -> Self { Set(codes.map { .connectionError($0) }) }
     static func stream(_ codes: HTTP2Code...) -> Self { Set(codes.map { .streamError($0) }) }
-    /// RFC 9113 §5.4.2: a stream error may be treated as a connection error.
+    /// RFC 9113 §5.4.1: a stream error may be treated as a connection error.
     static func either(_ codes: HTTP2Code...) -> Self { Set(codes.flatMap { [.streamError($0), .connectionError($0)] }) }
     static let answered: Self = [.answered(200)]
     static let ignored: Self = [.ignored]
@@ -64,6 +64,8 @@ struct HTTP2ServerRule: CustomTestStringConvertible, Sendable {
     var stream: UInt32
     var steps: [Step]
     var allowed: Set<HTTP2Verdict>
+    /// Whether the connection takes another request when there was no connection error.
+    var goesOn: Bool
     var testDescription: String { name }
 
     /// Frames after preface and settings.
@@ -71,8 +73,8 @@ struct HTTP2ServerRule: CustomTestStringConvertible, Sendable {
         self.init(name, on: stream, steps: [.send(frames)], allows: allowed)
     }
 
-    init(_ name: String, on stream: UInt32 = 0, steps: [Step], allows allowed: Set<HTTP2Verdict>) {
-        (self.name, self.stream, self.steps, self.allowed) = (name, stream, steps, allowed)
+    init(_ name: String, on stream: UInt32 = 0, steps: [Step], goesOn: Bool = true, allows allowed: Set<HTTP2Verdict>) {
+        (self.name, self.stream, self.steps, self.goesOn, self.allowed) = (name, stream, steps, goesOn, allowed)
     }
 }
 

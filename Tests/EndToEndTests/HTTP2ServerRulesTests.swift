@@ -40,7 +40,7 @@ struct HTTP2ServerRulesTests {
         let allowed = rule.allowed.contains(verdict)
         #expect(allowed, "\(verdict)")
         switch verdict {
-        case .streamError where rule.stream < HTTP2Endpoint.probe, .answered where rule.stream < HTTP2Endpoint.probe:
+        case .streamError where rule.goesOn, .answered where rule.goesOn:
             let next = client.get(on: HTTP2Endpoint.probe + 2)
             #expect(next == 200, "the connection goes on")
         default: break

@@ -63,8 +63,9 @@ final class RunningProgram {
         watchdog = DispatchSource.makeTimerSource()
         watchdog.schedule(deadline: .now() + Self.deadline)
         watchdog.setEventHandler { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-        try process.run()
+        // A timer that was never activated must not be released, which a program that cannot be started would do.
         watchdog.activate()
+        try process.run()
     }
 
     deinit {

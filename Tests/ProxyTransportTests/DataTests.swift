@@ -46,6 +46,29 @@ struct DataTests {
         try await server.stop()
     }
 
+    @Test("What is sent to the client behind the close of the server that was just read leaves at once")
+    func sentBehindClose() async throws {
+        let server = try await Server.start()
+        let script: @Sendable (ProxyEvent, Timestamp, inout ProxyOutput) -> Void = { event, _, output in
+            switch event {
+            case .started: output.commands.append(.open(upstream, server.endpoint))
+            case .received(upstream, _):
+                output.commands.append(.close(upstream))
+                output.commands.append(.send(.client, ByteBuffer(string: "gone")))
+            case .received(.client, _), .shutdown: output.commands.append(.close(.client))
+            default: break
+            }
+        }
+        try await withProxy(script: { script }) { proxy in
+            let client = try await proxy.connect()
+            let far = await server.connection()
+            far.send("bad")
+            #expect(await client.received("gone") == "gone")
+            client.finish()
+        }
+        try await server.stop()
+    }
+
     @Test("A server that half-closes first still receives")
     func serverHalfCloses() async throws {
         let server = try await Server.start()

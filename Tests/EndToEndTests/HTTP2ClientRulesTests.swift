@@ -1,0 +1,111 @@
+// The recorder as an HTTP/2 client: a server that does what it may not is told so at the right scope, the client gets an answer or an
+// end within a second, and what is merely odd passes.
+
+import TestSupport
+import Testing
+
+@Suite("HTTP/2 to the server")
+struct HTTP2ClientRulesTests {
+    @Test("Beginnings", arguments: HTTP2ClientRule.openings)
+    func openings(_ rule: HTTP2ClientRule) throws { try check(rule) }
+
+    @Test("Connection errors", arguments: HTTP2ClientRule.connectionFrames)
+    func connections(_ rule: HTTP2ClientRule) throws { try check(rule) }
+
+    @Test("Malformed responses", arguments: HTTP2ClientRule.malformedResponses)
+    func malformed(_ rule: HTTP2ClientRule) throws { try check(rule) }
+
+    @Test("Ends", arguments: HTTP2ClientRule.ends)
+    func ends(_ rule: HTTP2ClientRule) throws { try check(rule) }
+
+    @Test("Odd responses pass", arguments: HTTP2ClientRule.oddResponses)
+    func odd(_ rule: HTTP2ClientRule) throws { try check(rule) }
+
+    private func check(_ rule: HTTP2ClientRule) throws {
+        let origin = try RuledOrigin(rule)
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            client.send(rule.request)
+            let answer = client.answer(on: 1)
+            #expect(rule.toClient.contains(answer), "\(answer)")
+            if rule.answer != nil, rule.toServer.contains(.ignored) || rule.opening == HTTP2Frame.settings().bytes {
+                // On the same connection upstream, or on a new one after an error of the connection.
+                let next = client.get(on: 3)
+                #expect(next == 200, "the client goes on")
+            }
+            if !rule.toServer.isEmpty {
+                let verdict = try #require(origin.verdict())
+                #expect(rule.toServer.contains(verdict), "\(verdict)")
+            }
+            #expect(client.faults == [])
+        }
+    }
+
+    @Test("DATA beyond the window are a flow-control error")
+    func windowExceeded() throws {
+        let verdicts = Awaited<HTTP2Verdict>()
+        let origin = try HTTP2Origin { endpoint, stream in
+            endpoint.wait { endpoint.settings != nil }
+            let window = Int(endpoint.settings?[HTTP2Setting.initialWindowSize] ?? 65535)
+            let connection = 65535 + Int(endpoint.streams[0]?.windowUpdates.reduce(0, +) ?? 0)
+            endpoint.send(.headers(stream, [":status": "200"], end: false))
+            var left = min(window, connection) + 1 << 20
+            while left > 0, !endpoint.isClosed, endpoint.goAway == nil, endpoint.streams[stream]?.reset == nil {
+                // Nothing is read between two of these, so that no window can be given back in between.
+                endpoint.connection.send(
+                    bytes: (0..<64).flatMap { _ in HTTP2Frame.data(stream, [UInt8](repeating: 0, count: 16384)).bytes })
+                left -= 64 * 16384
+            }
+            verdicts.put(endpoint.verdictOfClient(on: stream))
+        }
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            // The client takes nothing, so that the recorder cannot give windows back.
+            let client = try HTTP2Endpoint.client(port: recorder.port, settings: [HTTP2Setting.initialWindowSize: 0])
+            client.send(.get(1))
+            let verdict = try #require(verdicts.take(.seconds(5)))
+            #expect(Set<HTTP2Verdict>.either(.flowControlError).contains(verdict), "\(verdict)")
+        }
+    }
+
+    @Test("A server's limit of streams is kept to; requests beyond it wait")
+    func concurrency() throws {
+        let most = Awaited<Int>()
+        let origin = try HTTP2Origin(settings: [HTTP2Setting.maximumConcurrentStreams: 2]) { endpoint, stream in
+            if endpoint.streams[stream]?.path == "/first" { return HTTP2Origin.ok(endpoint, stream) }
+            // Answers come two by two, when the limit is reached.
+            let all = endpoint.opened.filter { endpoint.streams[$0]?.path == "/" }
+            guard let position = all.firstIndex(of: stream), position % 2 == 1 else { return }
+            most.put(all.count)
+            for stream in all[position - 1...position] {
+                endpoint.send(.headers(stream, [":status": "200"], end: false), .data(stream, "ok", end: true))
+            }
+        }
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            // The limit is known once there has been an answer.
+            let first = client.get("/first", on: 1)
+            #expect(first == 200)
+            let streams = (1...10).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0) })
+            let all = client.wait(.seconds(5)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
+            #expect(all)
+            #expect((0..<5).map { _ in most.take(.seconds(1)) } == [2, 4, 6, 8, 10])
+        }
+    }
+
+    @Test("A closed window of one stream holds up no other")
+    func noHeadOfLineBlocking() throws {
+        let origin = try HTTP2Origin()
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port, settings: [HTTP2Setting.initialWindowSize: 100])
+            client.returnsWindows = false
+            client.send(.get(1, "/size/30000"))
+            let hundred = client.wait { client.streams[1]?.body.size == 100 }
+            #expect(hundred)
+            for stream: UInt32 in [3, 5, 7] {
+                let status = client.get(on: stream)
+                #expect(status == 200)
+            }
+        }
+    }
+}
