@@ -11,7 +11,7 @@ private let anyEnd: Set<HTTP2Verdict> = .connection(.protocolError, .frameSizeEr
 
 extension HTTP2ClientRule {
     /// Content that was under way when the error came, perhaps the head as well, may be lost with it.
-    private static let failed: Set<Answer> = [.badGateway, .cut]
+    private static let failed: Set<Answer> = .badGateway | .cut
 
     /// §3.4 and §6.5.
     static let openings: [HTTP2ClientRule] = [

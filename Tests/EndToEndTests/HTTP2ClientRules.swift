@@ -9,7 +9,7 @@ struct HTTP2ClientRule: CustomTestStringConvertible, Sendable {
     enum Answer: Hashable, Sendable {
         /// 502 of the recorder's own.
         case badGateway
-        /// The head came, and then the stream was reset or the connection ended.
+        /// Something came, and then the stream was reset or the connection ended.
         case cut
         /// The stream was reset with this code before anything came.
         case reset(HTTP2Code)
@@ -57,7 +57,8 @@ struct HTTP2ClientRule: CustomTestStringConvertible, Sendable {
 
 extension Set<HTTP2ClientRule.Answer> {
     static let badGateway: Self = [.badGateway]
-    static let cut: Self = [.cut]
+    /// The head came, and then an end. A reset overtakes a head that came in one piece with its cause, which is no loss.
+    static let cut: Self = [.cut, .reset(.internalError), .reset(.protocolError), .reset(.cancel)]
     /// 200 and `ok` without further fields.
     static let ok: Self = [.whole("200 <ok>")]
     static func whole(_ text: String) -> Self { [.whole(text)] }

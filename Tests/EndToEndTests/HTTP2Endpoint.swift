@@ -147,11 +147,13 @@ extension HTTP2Endpoint {
             block = (frame.stream, frame.has(HTTP2Frame.Flag.endStream), [])
             takeInFragment(frame, frame.content ?? [])
         case HTTP2Frame.Kind.continuation: takeInFragment(frame, frame.payload)
-        case HTTP2Frame.Kind.reset: streams[frame.stream, default: Stream()].reset = code(frame.payload[...])
+        case HTTP2Frame.Kind.reset:
+            streams[frame.stream, default: Stream()].reset = HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[...]))
         case HTTP2Frame.Kind.settings: takeInSettings(frame)
         case HTTP2Frame.Kind.ping where frame.has(HTTP2Frame.Flag.acknowledgement): pongs.append(frame.payload)
         case HTTP2Frame.Kind.ping: if acknowledges { send(.ping(frame.payload, acknowledges: true)) }
-        case HTTP2Frame.Kind.goAway: goAway = (UInt32(bigEndian: frame.payload[0..<4]), code(frame.payload[4..<8]))
+        case HTTP2Frame.Kind.goAway:
+            goAway = (UInt32(bigEndian: frame.payload[0..<4]), HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[4..<8])))
         case HTTP2Frame.Kind.windowUpdate:
             let increment = UInt32(bigEndian: frame.payload[...])
             streams[frame.stream, default: Stream()].windowUpdates.append(increment)
@@ -163,15 +165,6 @@ extension HTTP2Endpoint {
         case HTTP2Frame.Kind.pushPromise: faults.append("a push")
         default: break
         }
-    }
-
-    private func code(_ bytes: ArraySlice<UInt8>) -> HTTP2Code {
-        let value = UInt32(bigEndian: bytes)
-        guard let code = HTTP2Code(rawValue: value) else {
-            faults.append("error code \(value)")
-            return .internalError
-        }
-        return code
     }
 
     private func takeInData(_ frame: HTTP2Frame) {

@@ -1,10 +1,28 @@
 // HTTP/2 frames for tests (RFC 9113 §4 and §6): what is allowed, and whatever is not. Nothing is checked when a frame is made: any
 // length, flag, reserved bit and stream can be said.
 
-/// The error codes of RFC 9113 §7.
-enum HTTP2Code: UInt32, Sendable {
-    case noError, protocolError, internalError, flowControlError, settingsTimeout, streamClosed, frameSizeError, refusedStream
-    case cancel, compressionError, connectError, enhanceYourCalm, inadequateSecurity, http11Required
+/// The error codes of RFC 9113 §7, and any other.
+struct HTTP2Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    var rawValue: UInt32
+
+    static let noError = HTTP2Code(rawValue: 0)
+    static let protocolError = HTTP2Code(rawValue: 1)
+    static let internalError = HTTP2Code(rawValue: 2)
+    static let flowControlError = HTTP2Code(rawValue: 3)
+    static let streamClosed = HTTP2Code(rawValue: 5)
+    static let frameSizeError = HTTP2Code(rawValue: 6)
+    static let refusedStream = HTTP2Code(rawValue: 7)
+    static let cancel = HTTP2Code(rawValue: 8)
+    static let compressionError = HTTP2Code(rawValue: 9)
+    static let enhanceYourCalm = HTTP2Code(rawValue: 11)
+
+    private static let names = [
+        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ]
+    var description: String { rawValue < Self.names.count ? Self.names[Int(rawValue)] : "\(rawValue)" }
 }
 
 /// The settings of RFC 9113 §6.5.2, RFC 8441 and RFC 9218.
