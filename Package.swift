@@ -93,6 +93,7 @@ let package = Package(
             swiftSettings: settings),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
+        tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine"]),

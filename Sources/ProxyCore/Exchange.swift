@@ -8,8 +8,8 @@ import NIOCore
 /// HTTP/2 each stream has its own.
 final class Exchange {
     let flow: FlowID
-    /// On the client's connection: the HTTP/2 stream, or the number of the request.
-    let stream: StreamID
+    /// On the client's connection: the HTTP/2 stream, or the number of the request. An upgrade makes it 1.
+    var stream: StreamID
     let request: RequestHead
     let framing: BodyFraming
     let destination: Destination

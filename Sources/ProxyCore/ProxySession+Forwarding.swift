@@ -27,6 +27,10 @@ extension ProxySession {
             upstream.exchanges[stream] = exchange
         } else {
             upstream.exchange = exchange
+            if exchange.isExtendedConnect {
+                let message = "the server speaks HTTP/1, where extended CONNECT cannot be said"
+                return fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
+            }
             upstream.decoder.expectResponse(to: exchange.isHead ? .head : .other)
             if exchange.request.version.major >= 2 {
                 let head = HTTP1Translation.request(exchange)

@@ -1,6 +1,7 @@
 // HTTP/2 on either side: what the frames of a connection mean for its exchanges.
 
 import FlowModel
+import HTTP1Codec
 import HTTP2Codec
 import HTTPSemantics
 import NIOCore
@@ -20,6 +21,39 @@ extension ProxySession {
         if bytes.readableBytes > 0 { http2.receive(bytes) }
         advanceFrames()
         for upstream in upstreams { advanceFrames(of: upstream) }
+    }
+
+    /// The server accepts the upgrade to HTTP/2 without TLS that the client asked for (RFC 7540 §3.2).
+    func isUpgradeToHTTP2(_ head: ResponseHead, _ exchange: Exchange) -> Bool {
+        head.status == 101 && head.version.major == 1 && exchange.requestIsComplete && configuration.allowsHTTP2
+            && head.fields.list("upgrade", contains: "h2c") && exchange.request.fields.contains("http2-settings")
+    }
+
+    /// Both connections go on in HTTP/2. The request is stream 1 on each, and its response follows there.
+    func upgradeToHTTP2(_ head: ResponseHead, _ exchange: Exchange, _ upstream: Upstream, _ at: Timestamp) {
+        sendToClient(HTTP1Encoder.response(head))
+        let encoded = exchange.request.fields.first("http2-settings") ?? ByteBuffer()
+        let toClient = HTTP2Connection(.server, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        let toServer = HTTP2Connection(.client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        guard let settings = encoded.base64URLDecoded, toClient.upgrade(settings: settings, isHeadRequest: exchange.isHead),
+            toServer.upgrade(settings: settings, isHeadRequest: exchange.isHead)
+        else {
+            return fail(exchange, status: 502, FlowError(side: .client, message: "the HTTP2-Settings are malformed", at: now))
+        }
+        upstream.exchange = nil
+        self.exchange = nil
+        exchange.stream = StreamID(1)
+        exchange.upstreamStream = StreamID(1)
+        exchanges[exchange.stream] = exchange
+        upstream.exchanges[StreamID(1)] = exchange
+        http2 = toClient
+        upstream.http2 = toServer
+        let fromServer = upstream.decoder.takeRest()
+        if fromServer.readableBytes > 0 { toServer.receive(fromServer) }
+        let fromClient = decoder.takeRest()
+        if fromClient.readableBytes > 0 { toClient.receive(fromClient) }
+        advanceFrames()
+        advanceFrames(of: upstream)
     }
 
     func advanceFrames() {
@@ -174,5 +208,33 @@ extension HTTP2Connection {
         sendData(body, on: stream)
         sendEnd(trailers: nil, on: stream)
         endInput(of: stream)
+    }
+}
+
+extension ByteBuffer {
+    /// base64url without padding (RFC 4648 §5); nil when it is none.
+    fileprivate var base64URLDecoded: ByteBuffer? {
+        var out = ByteBuffer()
+        var word: UInt32 = 0
+        var bits = 0
+        for byte in readableBytesView {
+            let value: UInt8
+            switch byte {
+            case 0x41...0x5A: value = byte - 0x41
+            case 0x61...0x7A: value = byte - 0x61 + 26
+            case 0x30...0x39: value = byte - 0x30 + 52
+            case 0x2D: value = 62
+            case 0x5F: value = 63
+            case 0x3D: continue
+            default: return nil
+            }
+            word = word << 6 | UInt32(value)
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                out.writeInteger(UInt8(truncatingIfNeeded: word >> UInt32(bits)))
+            }
+        }
+        return out
     }
 }

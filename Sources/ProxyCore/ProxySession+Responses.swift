@@ -58,7 +58,7 @@ extension ProxySession {
 
     private func receiveHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange, _ at: Timestamp) {
         exchange.hasResponseBegun = true
-        record(exchange.flow, at: at, .response(head))
+        record(exchange.flow, at: at, isUpgradeToHTTP2(head, exchange) ? .interim(head) : .response(head))
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
             let message = "the response's content is larger than \(maximum) bytes"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
@@ -66,6 +66,9 @@ extension ProxySession {
         if framing == .tunnel, http2 != nil {
             let message = "the server changed the protocol, which it was not asked to"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
+        }
+        if framing == .tunnel, let upstream = exchange.upstream, isUpgradeToHTTP2(head, exchange) {
+            return upgradeToHTTP2(head, exchange, upstream, at)
         }
         exchange.response = head
         exchange.endsWithConnection = framing == .untilClose

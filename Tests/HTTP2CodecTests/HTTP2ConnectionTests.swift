@@ -1,0 +1,240 @@
+// Two connections that talk to each other: what one is asked to send is what the other tells.
+
+import HTTPSemantics
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import HTTP2Codec
+
+/// A client and a server with nothing in between.
+struct Pair {
+    let client: HTTP2Connection
+    let server: HTTP2Connection
+    /// Bytes that are handed over at a time; nil is all there are.
+    var portion: Int?
+
+    init(limits: HTTP2Limits = HTTP2Limits(), portion: Int? = nil) {
+        client = HTTP2Connection(.client, limits: limits)
+        server = HTTP2Connection(.server, limits: limits)
+        self.portion = portion
+    }
+
+    /// Carries bytes to and fro until neither side has any, and returns what each was told. Content that came has gone on.
+    func exchange(consumes: Bool = true) -> (client: [HTTP2Event], server: [HTTP2Event]) {
+        var told: (client: [HTTP2Event], server: [HTTP2Event]) = ([], [])
+        var isMoving = true
+        while isMoving {
+            isMoving = hand(client, to: server) || hand(server, to: client)
+            drain(client, consumes, &told.client)
+            drain(server, consumes, &told.server)
+        }
+        return told
+    }
+
+    private func hand(_ from: HTTP2Connection, to: HTTP2Connection) -> Bool {
+        guard var bytes = from.takeOutput() else { return false }
+        while bytes.readableBytes > 0 {
+            to.receive(bytes.readSlice(length: min(portion ?? bytes.readableBytes, bytes.readableBytes))!)
+        }
+        return true
+    }
+
+    private func drain(_ connection: HTTP2Connection, _ consumes: Bool, _ events: inout [HTTP2Event]) {
+        while let event = connection.next() {
+            if case .message(let stream, .body(let content, _)) = event, consumes {
+                connection.consumed(content.readableBytes, on: stream)
+            }
+            if event != .settings { events.append(event) }
+        }
+    }
+}
+
+func fields(_ pairs: [(StaticString, String)]) -> HTTP2Fields {
+    var fields = HTTP2Fields()
+    for (name, value) in pairs { fields.append(name, value) }
+    return fields
+}
+
+let get = fields([
+    (":method", "GET"), (":scheme", "https"), (":authority", "a.example"), (":path", "/x"), ("x-a", "1"), ("x-a", "2"),
+])
+let post = fields([(":method", "POST"), (":scheme", "https"), (":authority", "a.example"), (":path", "/x")])
+let ok = fields([(":status", "200"), ("server", "s")])
+
+/// The lines of a head as text, and what followed it.
+func summary(_ events: [HTTP2Event]) -> [String] {
+    events.map { event in
+        switch event {
+        case .message(let stream, .request(let head, let framing)): "\(stream) request \(lines(head.wire)) \(framing)"
+        case .message(let stream, .interim(let head)): "\(stream) interim \(lines(head.wire))"
+        case .message(let stream, .response(let head, let framing)): "\(stream) response \(lines(head.wire)) \(framing)"
+        case .message(let stream, .body(let content, _)): "\(stream) body \(String(buffer: content))"
+        case .message(let stream, .end(let trailers, _)): "\(stream) end \(lines(trailers?.wire ?? ByteBuffer()))"
+        default: "\(event)"
+        }
+    }
+}
+
+private func lines(_ wire: ByteBuffer) -> String { String(buffer: wire).split(separator: "\r\n").joined(separator: "|") }
+
+@Suite("One HTTP/2 connection")
+struct HTTP2ConnectionTests {
+    @Test(
+        "Heads, content, interim responses and trailers arrive as they were said, however the bytes are cut",
+        arguments: [nil, 1, 7, 100])
+    func wholeExchange(portion: Int?) throws {
+        let pair = Pair(portion: portion)
+        let stream = try #require(pair.client.sendRequest(post, endsStream: false))
+        pair.client.sendData(ByteBuffer(string: "question"), on: stream)
+        pair.client.sendEnd(trailers: fields([("x-sum", "8")]), on: stream)
+        let server = pair.exchange().server
+        let joined = summary(server).joined(separator: "\n").replacing("\n1 body ", with: "")
+        #expect(joined.hasPrefix("1 request :method: POST|:scheme: https|:authority: a.example|:path: /x stream"))
+        #expect(joined.hasSuffix("question\n1 end x-sum: 8"))
+        pair.server.sendInterim(fields([(":status", "103"), ("link", "</a>")]), on: stream)
+        pair.server.sendResponse(ok, on: stream, endsStream: false)
+        pair.server.sendEnd(trailers: fields([("grpc-status", "0")]), on: stream)
+        #expect(
+            summary(pair.exchange().client) == [
+                "1 interim :status: 103|link: </a>", "1 response :status: 200|server: s stream", "1 end grpc-status: 0",
+            ])
+    }
+
+    @Test("A request without content ends with its head; fields keep their order and their repetitions")
+    func bodiless() throws {
+        let pair = Pair()
+        _ = try #require(pair.client.sendRequest(get, endsStream: true))
+        #expect(
+            summary(pair.exchange().server) == [
+                "1 request :method: GET|:scheme: https|:authority: a.example|:path: /x|x-a: 1|x-a: 2 none", "1 end ",
+            ])
+    }
+
+    @Test("Content beyond the window waits until what came has gone on, and the window grows with it")
+    func windows() throws {
+        let pair = Pair()
+        let stream = try #require(pair.client.sendRequest(post, endsStream: false))
+        pair.client.sendData(ByteBuffer(repeating: 0x61, count: 1_000_000), on: stream)
+        let size = { (events: [HTTP2Event]) in
+            events.reduce(0) { sum, event in
+                if case .message(_, .body(let content, _)) = event { sum + content.readableBytes } else { sum }
+            }
+        }
+        let held = size(pair.exchange(consumes: false).server)
+        #expect(held == 65_535)
+        #expect(pair.client.queuedBytes(on: stream) == 1_000_000 - 65_535)
+        pair.server.consumed(held, on: stream)
+        let rest = size(pair.exchange().server)
+        #expect(rest == 1_000_000 - 65_535)
+    }
+
+    @Test("A stream that nobody reads holds up no other")
+    func independentStreams() throws {
+        let pair = Pair()
+        let stalled = try #require(pair.client.sendRequest(post, endsStream: false))
+        pair.client.sendData(ByteBuffer(repeating: 0x61, count: 1_000_000), on: stalled)
+        _ = pair.exchange(consumes: false)
+        let other = try #require(pair.client.sendRequest(get, endsStream: true))
+        let told = summary(pair.exchange(consumes: false).server)
+        #expect(told.last == "\(other) end ")
+    }
+
+    @Test("Fields that may not be indexed stay so on the next connection")
+    func neverIndexed() throws {
+        let pair = Pair()
+        var secret = HTTP2Fields()
+        for (name, value) in [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/")] {
+            secret.append(ByteBuffer(string: name), ByteBuffer(string: value))
+        }
+        secret.append(ByteBuffer(string: "authorization"), ByteBuffer(string: "secret"), isNeverIndexed: true)
+        _ = pair.client.sendRequest(secret, endsStream: true)
+        guard case .message(_, .request(let head, _))? = pair.exchange().server.first else {
+            Issue.record("no request")
+            return
+        }
+        #expect(head.fields.neverIndexed == [0])
+    }
+
+    @Test("A reset reaches the other side with its code, and nothing follows it")
+    func reset() throws {
+        let pair = Pair()
+        let stream = try #require(pair.client.sendRequest(post, endsStream: false))
+        _ = pair.exchange()
+        pair.client.reset(stream, .cancel)
+        #expect(pair.exchange().server == [.reset(stream, .cancel)])
+        pair.server.sendResponse(ok, on: stream, endsStream: true)
+        #expect(pair.exchange().client == [])
+    }
+
+    @Test(
+        "What is malformed fails its stream alone",
+        arguments: [
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("connection", "close")],
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("te", "gzip")],
+            [(":method", "GET"), (":path", "/")],
+            [(":method", "GET"), (":scheme", "https"), (":path", "")],
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":status", "200")],
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("a b", "x")],
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("a", "x\r\ny")],
+            [("a", "x"), (":method", "GET"), (":scheme", "https"), (":path", "/")],
+        ])
+    func malformed(_ pairs: [(String, String)]) throws {
+        let pair = Pair()
+        var bad = HTTP2Fields()
+        for (name, value) in pairs { bad.append(ByteBuffer(string: name), ByteBuffer(string: value)) }
+        let first = try #require(pair.client.sendRequest(bad, endsStream: true))
+        let told = pair.exchange()
+        guard case .failed(first, .protocolError, _, _)? = told.server.first else {
+            Issue.record("\(told.server)")
+            return
+        }
+        #expect(told.client == [.reset(first, .protocolError)])
+        let second = try #require(pair.client.sendRequest(get, endsStream: true))
+        #expect(pair.exchange().server.count == 2)
+        pair.server.sendResponse(ok, on: second, endsStream: true)
+        #expect(summary(pair.exchange().client) == ["3 response :status: 200|server: s none", "3 end "])
+    }
+
+    @Test("A field section beyond the limit can still be answered")
+    func fieldsTooLarge() throws {
+        var limits = HTTP2Limits()
+        limits.maximumFieldSectionSize = 1000
+        let pair = Pair(limits: limits)
+        var large = get
+        large.append("x-large", String(repeating: "x", count: 2000))
+        let stream = try #require(pair.client.sendRequest(large, endsStream: true))
+        guard case .fieldsTooLarge(stream, _)? = pair.exchange().server.first else {
+            Issue.record("the limit was not kept")
+            return
+        }
+        pair.server.sendResponse(fields([(":status", "431")]), on: stream, endsStream: true)
+        #expect(summary(pair.exchange().client) == ["1 response :status: 431 none", "1 end "])
+    }
+
+    @Test("Behind GOAWAY nothing new is sent, and what is open finishes")
+    func goAway() throws {
+        let pair = Pair()
+        let stream = try #require(pair.client.sendRequest(get, endsStream: true))
+        _ = pair.exchange()
+        pair.server.goAway(.noError)
+        #expect(pair.exchange().client == [.goAway(last: stream, .noError, debug: "")])
+        #expect(pair.client.sendRequest(get, endsStream: true) == nil)
+        pair.server.sendResponse(ok, on: stream, endsStream: true)
+        #expect(summary(pair.exchange().client) == ["1 response :status: 200|server: s none", "1 end "])
+        #expect(pair.client.isDone)
+    }
+
+    @Test("Bytes that are no HTTP/2 end the connection with an error, and never trap", arguments: 0..<64)
+    func garbage(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        let server = HTTP2Connection(.server)
+        if seed % 2 == 0 { server.receive(ByteBuffer(string: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")) }
+        for _ in 0..<64 where !server.isTerminated {
+            let bytes = (0..<Int.random(in: 1...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            server.receive(ByteBuffer(bytes: bytes))
+            _ = server.takeOutput()
+        }
+        #expect(server.isTerminated)
+    }
+}
