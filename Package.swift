@@ -60,7 +60,7 @@ let package = Package(
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
         // 3: sessions; the flow file and what is asked of it
-        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "HTTP2Codec", "TLSEngine", nioCore]),
+        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
@@ -96,7 +96,7 @@ let package = Package(
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
-        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine"]),
+        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),
         tests("EndToEndTests", []),

@@ -56,7 +56,7 @@ package struct FlowAssembler: Sendable {
     private mutating func receive(_ piece: FlowPiece, at: Timestamp) {
         let size = UInt64(piece.content.readableBytes)
         count(piece.kind, from: piece.from, size: size, stored: size, at: at)
-        kept?.pieces.append((at, piece))
+        if kept == nil { partial.pieces = CountedPieces(count: partial.pieces.count + 1) } else { kept?.pieces.append((at, piece)) }
     }
 
     /// Takes the size and the time of a piece without its content.
@@ -91,4 +91,11 @@ extension Flow {
         comment = ending.comment
         tags = ending.tags
     }
+}
+
+/// Pieces of which only the number was kept.
+private struct CountedPieces: FlowPieces {
+    var count: Int
+
+    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {}
 }

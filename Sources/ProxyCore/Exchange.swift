@@ -29,6 +29,9 @@ final class Exchange {
     var chunksRequest = false
     var chunksResponse = false
 
+    /// A WebSocket conversation on streams of HTTP/2.
+    var webSocket: WebSocketRelay?
+
     /// The head is on its way to the server.
     var isSent = false
     var requestIsComplete = false

@@ -11,11 +11,18 @@ package struct IdentityGenerator: Sendable {
     package init(seed: UInt64) { state = seed }
 
     package mutating func next(at time: Timestamp) -> FlowID {
+        let fraction = UInt64(max(0, time.nanoseconds) % 1_000_000)
+        return FlowID(time: time, sequence: UInt16(fraction * 4096 / 1_000_000), random: word())
+    }
+
+    /// 32 bits that nobody can tell beforehand.
+    mutating func random() -> UInt32 { UInt32(truncatingIfNeeded: word() >> 16) }
+
+    private mutating func word() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15  // SplitMix64: its outputs over one period are all different
         var random = state
         random = (random ^ (random >> 30)) &* 0xBF58_476D_1CE4_E5B9
         random = (random ^ (random >> 27)) &* 0x94D0_49BB_1331_11EB
-        let fraction = UInt64(max(0, time.nanoseconds) % 1_000_000)
-        return FlowID(time: time, sequence: UInt16(fraction * 4096 / 1_000_000), random: random ^ (random >> 31))
+        return random ^ (random >> 31)
     }
 }

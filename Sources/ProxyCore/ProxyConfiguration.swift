@@ -86,6 +86,7 @@ package final class ProxyConfiguration: Sendable {
     package let http2Validation: HTTP2Validation
     /// PRIORITY and PRIORITY_UPDATE frames go on to the server.
     package let forwardsPriority: Bool
+    package let webSocketPings: WebSocketPings
     /// The authority's certificate, handed out at http://mitm.it.
     package let authority: CertificateAuthority
     package let limits: HTTP1Limits
@@ -100,7 +101,8 @@ package final class ProxyConfiguration: Sendable {
         serverTLS: TLSServerContext, clientTLS: TLSClientContext, authority: CertificateAuthority,
         limits: HTTP1Limits = HTTP1Limits(),
         validation: HTTP1Validation = .strict, allowsHTTP2: Bool = true, http2Limits: HTTP2Limits = HTTP2Limits(),
-        http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, maximumBodySize: UInt64? = nil,
+        http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, webSocketPings: WebSocketPings = .answer,
+        maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
         ownAddresses: OwnAddresses
     ) {
@@ -117,6 +119,7 @@ package final class ProxyConfiguration: Sendable {
         self.http2Limits = http2Limits
         self.http2Validation = http2Validation
         self.forwardsPriority = forwardsPriority
+        self.webSocketPings = webSocketPings
         self.maximumBodySize = maximumBodySize
         self.timeouts = timeouts
         self.ownAddresses = ownAddresses

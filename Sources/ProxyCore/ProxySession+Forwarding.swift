@@ -170,7 +170,8 @@ extension ProxySession {
         guard let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() else { return false }
         sendToClient(bytes)
         for (stream, count) in http2.takeSentContent() {
-            if let exchange = exchanges[stream] { consumeResponse(exchange, count) }
+            guard let exchange = exchanges[stream] else { continue }
+            if exchange.webSocket == nil { consumeResponse(exchange, count) } else { openWindows(of: exchange) }
         }
         return true
     }
@@ -187,7 +188,7 @@ extension ProxySession {
                 send(bytes, to: upstream)
                 for (stream, count) in frames.takeSentContent() {
                     guard let exchange = upstream.exchanges[stream] else { continue }
-                    http2?.consumed(count, on: exchange.stream)
+                    if exchange.webSocket == nil { http2?.consumed(count, on: exchange.stream) } else { openWindows(of: exchange) }
                 }
             }
             if http2?.hasEvents == true { advanceFrames() }

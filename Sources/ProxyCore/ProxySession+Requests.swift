@@ -75,6 +75,8 @@ extension ProxySession {
     /// What follows a request's head.
     func receive(_ event: HTTPEvent, of exchange: Exchange) {
         switch event {
+        case .body(let content, _) where exchange.webSocket != nil:
+            relayFrames(content, from: .client, of: exchange, at: client.lastRead)
         case .body(let content, let wire):
             exchange.requestSize += UInt64(content.readableBytes)
             if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {

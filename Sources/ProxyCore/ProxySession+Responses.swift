@@ -35,6 +35,8 @@ extension ProxySession {
             sendInterim(head, of: exchange)
         case .response(let head, let framing):
             receiveHead(head, framing, of: exchange, at)
+        case .body(let content, _) where exchange.webSocket != nil:
+            relayFrames(content, from: .server, of: exchange, at: at)
         case .body(let content, let wire):
             exchange.responseSize += UInt64(content.readableBytes)
             if let maximum = configuration.maximumBodySize, exchange.responseSize > maximum {
@@ -70,12 +72,13 @@ extension ProxySession {
         if framing == .tunnel, let upstream = exchange.upstream, isUpgradeToHTTP2(head, exchange) {
             return upgradeToHTTP2(head, exchange, upstream, at)
         }
+        if exchange.isExtendedConnect { exchange.webSocket = webSocket(of: exchange, head) }
         exchange.response = head
         exchange.endsWithConnection = framing == .untilClose
         sendResponse(head, framing, of: exchange)
         if framing == .tunnel {
             record(exchange.flow, at: at, .finished(.server))
-            startTunnel(after: exchange)
+            startTunnel(after: exchange, webSocket: webSocket(of: exchange, head))
         }
     }
 
@@ -115,7 +118,14 @@ extension ProxySession {
 
     /// Request and response are complete: the next one, or the end of the connections.
     func endExchange(_ exchange: Exchange) {
-        record(exchange.flow, at: now, .ended(FlowEnding(state: .complete)))
+        if let webSocket = exchange.webSocket, !webSocket.isClosed {
+            let message = "the streams ended without the close frames of both sides (1006)"
+            record(
+                exchange.flow, at: now,
+                .ended(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: message, at: now))))
+        } else {
+            record(exchange.flow, at: now, .ended(FlowEnding(state: .complete)))
+        }
         let upstream = exchange.upstream
         let serverPersists = upstream.map { self.serverPersists(exchange, $0) } ?? false
         forget(exchange)

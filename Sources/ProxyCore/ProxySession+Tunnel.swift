@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import WebSocketCodec
 
 /// A stream of bytes in both directions.
 struct Tunnel {
@@ -10,6 +11,8 @@ struct Tunnel {
     var clientEnded = false
     var serverEnded = false
     var closedBy: Side?
+    /// The bytes are the frames of a WebSocket conversation.
+    var webSocket: WebSocketRelay?
 
     var isEnded: Bool { clientEnded && serverEnded }
 }
@@ -40,8 +43,8 @@ extension ProxySession {
     }
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
-    func startTunnel(after exchange: Exchange) {
-        phase = .tunnel(Tunnel(flow: exchange.flow))
+    func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
+        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket))
         forget(exchange)
         backlog.writeImmutableBuffer(decoder.takeRest())
         let early = exchange.upstream?.decoder.takeRest() ?? upstream?.decoder.takeRest() ?? ByteBuffer()
@@ -65,12 +68,43 @@ extension ProxySession {
             backlog.writeImmutableBuffer(bytes)
             return
         }
+        if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel) }
         record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
-        if side == .server {
+        sendThrough(bytes, to: side.opposite)
+    }
+
+    private func sendThrough(_ bytes: ByteBuffer, to side: Side) {
+        if side == .client {
             sendToClient(bytes)
         } else if let upstream {
             send(bytes, to: upstream)
         }
+    }
+
+    private func relayFrames(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
+        var tunnel = tunnel
+        // The relay has one owner while it works, so that nothing in it is copied.
+        phase = .tunnel(Tunnel(flow: tunnel.flow, clientEnded: tunnel.clientEnded, serverEnded: tunnel.serverEnded))
+        var actions: [WebSocketRelay.Action] = []
+        var failure: WebSocketError?
+        do throws(WebSocketError) {
+            try tunnel.webSocket?.receive(bytes, from: side, into: &actions)
+        } catch {
+            failure = error
+        }
+        phase = .tunnel(tunnel)
+        for action in actions {
+            switch action {
+            case .send(let bytes, let side): sendThrough(bytes, to: side)
+            case .record(let piece): record(tunnel.flow, at: now, .piece(piece))
+            }
+        }
+        guard let failure else { return }
+        let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
+        record(tunnel.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: side)))
+        phase = .lingering
+        closeUpstreams()
+        closeClient(.clean)
     }
 
     /// One side has said everything; the other goes on.
@@ -93,7 +127,14 @@ extension ProxySession {
             finish(upstream)
         }
         guard tunnel.isEnded else { return }
-        record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy)))
+        if let webSocket = tunnel.webSocket, !webSocket.isClosed {
+            // RFC 6455 §7.1.5: known to both sides as 1006.
+            let message = "the connection was closed without the close frames of both sides (1006)"
+            let error = FlowError(side: tunnel.closedBy, message: message, at: now)
+            record(tunnel.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy)))
+        } else {
+            record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy)))
+        }
         closeUpstreams()
         phase = .lingering
         output.commands.append(.close(.client))
@@ -103,6 +144,13 @@ extension ProxySession {
     func tunnelClosed(_ side: Side, isReset: Bool) {
         guard case .tunnel(let tunnel) = phase else { return }
         let who = side == .client ? "client" : "server"
+        if let webSocket = tunnel.webSocket, webSocket.isClosed {
+            // Both have said goodbye; how the connection went does not matter.
+            record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy ?? side)))
+            phase = .lingering
+            closeUpstreams()
+            return closeClient(.clean)
+        }
         let error = FlowError(side: side, message: "the \(who) \(isReset ? "reset" : "dropped") the connection", at: now)
         record(
             tunnel.flow, at: now,

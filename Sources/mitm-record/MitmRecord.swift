@@ -26,8 +26,8 @@ struct MitmRecord: Tool {
               mitm-record -w 'capture-%Y%m%d-%H.mflow' --mode reverse:https://api.example@8443
               mitm-record -w - '~d api.example' | mitm-dump
 
-            HTTP/1 and HTTP/2 are spoken on both sides, as client and server agree, and translated where they differ. WebSocket \
-            conversations are recorded as the bytes they are.
+            HTTP/1 and HTTP/2 are spoken on both sides, as client and server agree, and translated where they differ. \
+            WebSocket conversations are recorded message by message.
 
             Options may stand in config.yaml in the configuration directory, under their long names.
             """,
@@ -69,6 +69,9 @@ struct MitmRecord: Tool {
     @Flag(name: .customLong("http2-priority"), help: "Pass PRIORITY and PRIORITY_UPDATE frames on to the server.")
     var http2Priority = false
 
+    @Option(help: "WebSocket pings: answer (at once, and ping the other side), relay (from end to end).")
+    var websocketPing = Pings.answer
+
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
 
@@ -108,6 +111,11 @@ struct MitmRecord: Tool {
         case none
         case interval
         case always
+    }
+
+    enum Pings: String, ExpressibleByArgument, CaseIterable {
+        case answer
+        case relay
     }
 
     enum WhenFull: String, ExpressibleByArgument, CaseIterable {

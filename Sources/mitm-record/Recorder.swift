@@ -240,7 +240,7 @@ private struct SessionSettings {
             limits: limits,
             validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.noHTTP2,
             http2Limits: http2Limits, http2Validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
-            forwardsPriority: arguments.http2Priority,
+            forwardsPriority: arguments.http2Priority, webSocketPings: arguments.websocketPing == .relay ? .relay : .answer,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }

@@ -1,0 +1,140 @@
+// A WebSocket conversation on its way through (RFC 6455): frames go on as they came, while a tee makes messages of them for the recording.
+// A ping is answered at once, and the other side gets one of its own, without payload, that keeps its connection alive; pongs end here.
+// What we say ourselves waits until the frame that is passing in that direction is whole.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import WebSocketCodec
+
+/// What becomes of pings and pongs.
+package enum WebSocketPings: String, Sendable, CaseIterable {
+    /// We answer pings ourselves.
+    case answer
+    /// They go from end to end.
+    case relay
+}
+
+/// Both directions of one conversation.
+struct WebSocketRelay {
+    enum Action {
+        case send(ByteBuffer, to: Side)
+        case record(FlowPiece)
+    }
+
+    /// What one side says.
+    private struct Direction {
+        var decoder: WebSocketFrameDecoder
+        var assembler: WebSocketMessageAssembler
+        /// A frame has begun to pass and has not ended.
+        var isInFrame = false
+        /// Frames of ours that wait for its end.
+        var waiting: [ByteBuffer] = []
+        /// A close frame has passed in this direction, of the sender's or of ours.
+        var hasClosed = false
+    }
+
+    private var fromClient: Direction
+    private var fromServer: Direction
+    private let pings: WebSocketPings
+    private var keys: IdentityGenerator
+
+    /// - Parameters:
+    ///   - keys: where masking keys come from.
+    init(_ agreement: WebSocketAgreement, pings: WebSocketPings, keys: IdentityGenerator) throws(WebSocketError) {
+        var limits = WebSocketLimits()
+        limits.maximumPieceSize = 16 << 20
+        let compression = agreement.compression
+        let allowed: ReservedBits = compression == nil ? [] : .rsv1
+        fromClient = Direction(
+            decoder: WebSocketFrameDecoder(from: .client, allowing: allowed),
+            assembler: try WebSocketMessageAssembler(compression: compression?.client, limits: limits))
+        fromServer = Direction(
+            decoder: WebSocketFrameDecoder(from: .server, allowing: allowed),
+            assembler: try WebSocketMessageAssembler(compression: compression?.server, limits: limits))
+        self.pings = pings
+        self.keys = keys
+    }
+
+    private subscript(_ sender: Side) -> Direction {
+        get { sender == .client ? fromClient : fromServer }
+        _modify { if sender == .client { yield &fromClient } else { yield &fromServer } }
+    }
+
+    /// Both sides have said that they close, so that the connection may end (RFC 6455 §7.1.4).
+    var isClosed: Bool { fromClient.hasClosed && fromServer.hasClosed }
+
+    /// Takes bytes of one side.
+    /// - Throws: what the side did wrong; what came before it is in `actions`, and so are the close frames that tell both sides.
+    mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
+        self[side].decoder.receive(bytes)
+        do throws(WebSocketError) {
+            while let part = try self[side].decoder.next() { try receive(part, from: side, &actions) }
+        } catch {
+            while let message = self[side].assembler.takeIncomplete() { actions.append(.record(piece(message, from: side))) }
+            let close = WebSocketClose(code: error.closeCode, reason: error.message)
+            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)
+            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side.opposite)), to: side.opposite, isClose: true, &actions)
+            throw error
+        }
+    }
+
+    private mutating func receive(
+        _ part: WebSocketFramePart, from side: Side, _ actions: inout [Action]
+    ) throws(WebSocketError) {
+        switch part.header.opcode {
+        case .ping:
+            actions.append(.record(FlowPiece(kind: .ping, from: side, content: part.payload)))
+            if pings == .relay { return pass(part, from: side, &actions) }
+            say(frame(.pong, part.payload, to: side), to: side, &actions)
+            say(frame(.ping, ByteBuffer(), to: side.opposite), to: side.opposite, &actions)
+        case .pong:
+            actions.append(.record(FlowPiece(kind: .pong, from: side, content: part.payload)))
+            if pings == .relay { pass(part, from: side, &actions) }
+        case .close:
+            actions.append(.record(FlowPiece(kind: .close, from: side, content: part.payload)))
+            _ = try WebSocketClose(parsing: part.payload)
+            pass(part, from: side, &actions)
+            self[side].hasClosed = true
+        case .text, .binary, .continuation:
+            pass(part, from: side, &actions)
+            self[side].assembler.receive(part)
+            while let event = try self[side].assembler.next() {
+                if case .message(let message) = event { actions.append(.record(piece(message, from: side))) }
+            }
+        }
+    }
+
+    private func piece(_ message: WebSocketMessage, from side: Side) -> FlowPiece {
+        FlowPiece(
+            kind: message.kind == .text ? .text : .binary, from: side, content: message.content, wireSize: message.wireSize,
+            frames: message.frames)
+    }
+
+    /// Passes a part of a frame on as it came, and behind a whole frame what waited for its end.
+    private mutating func pass(_ part: WebSocketFramePart, from side: Side, _ actions: inout [Action]) {
+        actions.append(.send(part.wire, to: side.opposite))
+        self[side].isInFrame = !part.isLast
+        guard part.isLast else { return }
+        for frame in self[side].waiting { actions.append(.send(frame, to: side.opposite)) }
+        self[side].waiting = []
+    }
+
+    /// Sends a frame of our own, as if the other side had said it.
+    private mutating func say(_ frame: ByteBuffer, to side: Side, isClose: Bool = false, _ actions: inout [Action]) {
+        guard !self[side.opposite].hasClosed else { return }
+        self[side.opposite].hasClosed = isClose
+        if self[side.opposite].isInFrame {
+            self[side.opposite].waiting.append(frame)
+        } else {
+            actions.append(.send(frame, to: side))
+        }
+    }
+
+    private mutating func frame(_ opcode: WebSocketOpcode, _ payload: ByteBuffer, to side: Side) -> ByteBuffer {
+        WebSocketFrameEncoder.frame(opcode, payload, maskingKey: key(to: side))
+    }
+
+    /// What a client sends is masked (RFC 6455 §5.3), and to a server we are one.
+    private mutating func key(to side: Side) -> MaskingKey? { side == .server ? MaskingKey(keys.random()) : nil }
+}

@@ -1,0 +1,159 @@
+// What becomes of the frames of a WebSocket conversation, one side at a time.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import Testing
+import WebSocketCodec
+
+@testable import ProxyCore
+
+private let key = MaskingKey(0x0102_0304)
+
+/// A frame as one side sends it.
+private func frame(
+    _ opcode: WebSocketOpcode, _ text: String, from side: Side, isFinal: Bool = true
+) -> ByteBuffer {
+    WebSocketFrameEncoder.frame(
+        opcode, ByteBuffer(string: text), isFinal: isFinal, maskingKey: side == .client ? key : nil)
+}
+
+/// A relay, and what it was told so far to send and to record.
+private struct Conversation {
+    var relay: WebSocketRelay
+    var toClient = ByteBuffer()
+    var toServer = ByteBuffer()
+    var pieces: [FlowPiece] = []
+    var failure: WebSocketError?
+
+    init(_ pings: WebSocketPings = .answer) throws {
+        relay = try WebSocketRelay(WebSocketAgreement(), pings: pings, keys: IdentityGenerator(seed: 1))
+    }
+
+    mutating func receive(_ bytes: ByteBuffer, from side: Side) {
+        var actions: [WebSocketRelay.Action] = []
+        do throws(WebSocketError) {
+            try relay.receive(bytes, from: side, into: &actions)
+        } catch {
+            failure = error
+        }
+        for action in actions {
+            switch action {
+            case .send(let bytes, .client): toClient.writeImmutableBuffer(bytes)
+            case .send(let bytes, .server): toServer.writeImmutableBuffer(bytes)
+            case .record(let piece): pieces.append(piece)
+            }
+        }
+    }
+
+    /// The frames that a side was sent: opcode and payload.
+    static func frames(_ bytes: ByteBuffer, from side: Side) throws -> [String] {
+        var decoder = WebSocketFrameDecoder(from: side)
+        decoder.receive(bytes)
+        var frames: [String] = []
+        while let part = try decoder.next() { frames.append("\(part.header.opcode) \(String(buffer: part.payload))") }
+        return frames
+    }
+}
+
+@Suite("A WebSocket conversation")
+struct WebSocketRelayTests {
+    @Test("Messages pass as the bytes they came in, and are recorded whole")
+    func messages() throws {
+        var talk = try Conversation()
+        let parts = [
+            frame(.text, "fr", from: .client, isFinal: false), frame(.continuation, "ag", from: .client),
+            frame(.binary, "b", from: .client),
+        ]
+        var sent = ByteBuffer()
+        for part in parts {
+            sent.writeImmutableBuffer(part)
+            for byte in part.readableBytesView { talk.receive(ByteBuffer(bytes: [byte]), from: .client) }
+        }
+        #expect(talk.toServer == sent)
+        #expect(talk.toClient == ByteBuffer())
+        #expect(
+            talk.pieces == [
+                FlowPiece(kind: .text, from: .client, content: ByteBuffer(string: "frag"), frames: 2),
+                FlowPiece(kind: .binary, from: .client, content: ByteBuffer(string: "b")),
+            ])
+    }
+
+    @Test("A ping is answered at once with its payload; the other side gets one without", arguments: [Side.client, .server])
+    func pingAnswered(side: Side) throws {
+        var talk = try Conversation()
+        talk.receive(frame(.ping, "here?", from: side), from: side)
+        let toSender = side == .client ? talk.toClient : talk.toServer
+        let toOther = side == .client ? talk.toServer : talk.toClient
+        #expect(try Conversation.frames(toSender, from: side.opposite) == ["pong here?"])
+        #expect(try Conversation.frames(toOther, from: side) == ["ping "])
+        #expect(talk.pieces == [FlowPiece(kind: .ping, from: side, content: ByteBuffer(string: "here?"))])
+    }
+
+    @Test("A pong goes no further, and is recorded")
+    func pongAbsorbed() throws {
+        var talk = try Conversation()
+        talk.receive(frame(.pong, "unasked", from: .server), from: .server)
+        #expect(talk.toClient == ByteBuffer())
+        #expect(talk.pieces == [FlowPiece(kind: .pong, from: .server, content: ByteBuffer(string: "unasked"))])
+    }
+
+    @Test("Relayed pings and pongs pass from end to end")
+    func pingsRelayed() throws {
+        var talk = try Conversation(.relay)
+        let ping = frame(.ping, "p", from: .client)
+        let pong = frame(.pong, "p", from: .server)
+        talk.receive(ping, from: .client)
+        talk.receive(pong, from: .server)
+        #expect(talk.toServer == ping)
+        #expect(talk.toClient == pong)
+    }
+
+    @Test("A frame of ours waits for the end of the one that is passing")
+    func ownFramesWait() throws {
+        var talk = try Conversation()
+        var long = frame(.text, "0123456789", from: .server)
+        let rest = long.getSlice(at: 5, length: long.readableBytes - 5)!
+        long = long.readSlice(length: 5)!
+        talk.receive(long, from: .server)
+        talk.receive(frame(.ping, "", from: .client), from: .client)
+        #expect(talk.toClient == long)
+        talk.receive(rest, from: .server)
+        #expect(
+            try Conversation.frames(talk.toClient, from: .server) == ["text 0123456789", "pong "])
+    }
+
+    @Test("Close frames pass with code and reason, and end the conversation when both have")
+    func closing() throws {
+        var talk = try Conversation()
+        let bye = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: "bye"), maskingKey: key)
+        talk.receive(bye, from: .client)
+        #expect(!talk.relay.isClosed)
+        #expect(talk.toServer == bye)
+        let answer = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: "bye"))
+        talk.receive(answer, from: .server)
+        #expect(talk.relay.isClosed)
+        #expect(talk.toClient == answer)
+        #expect(talk.pieces.map(\.kind) == [.close, .close])
+    }
+
+    @Test(
+        "What breaks the protocol is answered with its code on both sides",
+        arguments: [
+            (WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "not masked")), UInt16(1002)),
+            (WebSocketFrameEncoder.frame(.text, ByteBuffer(bytes: [0xFF]), maskingKey: key), 1007),
+            (WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: key), 1002),
+            (WebSocketFrameEncoder.frame(.close, ByteBuffer(bytes: [3]), maskingKey: key), 1002),
+        ] as [(ByteBuffer, UInt16)])
+    func failures(bytes: ByteBuffer, code: UInt16) throws {
+        var talk = try Conversation()
+        talk.receive(bytes, from: .client)
+        #expect(talk.failure?.closeCode == code)
+        var decoder = WebSocketFrameDecoder(from: .server)
+        decoder.receive(talk.toClient)
+        let close = try #require(try decoder.next())
+        #expect(close.header.opcode == .close)
+        #expect(close.payload.getInteger(at: close.payload.readerIndex, as: UInt16.self) == code)
+        #expect(talk.relay.isClosed)
+    }
+}
