@@ -49,6 +49,7 @@ let package = Package(
         system("CBrotli", pkgConfig: "libbrotlidec", debian: "libbrotli-dev"),
         system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
         system("CNghttp2", pkgConfig: "libnghttp2", debian: "libnghttp2-dev"),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("HTTPSemantics", [nioCore]),
@@ -72,7 +73,7 @@ let package = Package(
                 "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", nioCore, arguments, yams]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "CCrypt", nioCore, arguments, yams]),
         // 5: the tools
         tool(
             "mitm-record",

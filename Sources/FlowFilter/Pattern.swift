@@ -83,3 +83,25 @@ package struct FilterEvaluationError: Error, Sendable, CustomStringConvertible {
     package var message: String
     package var description: String { message }
 }
+
+/// A regular expression for hosts, on `host:port`.
+package struct HostExpression: Sendable {
+    private let pattern: Pattern
+
+    /// - Throws: ``HostExpressionError`` in one sentence.
+    package init(_ text: String) throws(HostExpressionError) {
+        do {
+            pattern = try Pattern(text, Pattern.Options())
+        } catch {
+            throw HostExpressionError(
+                description: "'\(text)' is no regular expression: \(error.message) at character \(error.offset + 1)")
+        }
+    }
+
+    /// An expression that takes too many steps does not match.
+    package func matches(_ host: String) -> Bool { (try? pattern.matches(ByteBuffer(string: host))) ?? false }
+}
+
+package struct HostExpressionError: Error, CustomStringConvertible {
+    package var description: String
+}

@@ -6,13 +6,29 @@ import HTTPSemantics
 import NIOCore
 
 package enum HTTP1Encoder {
+    package enum ProxyAuthorization: Equatable, Sendable {
+        /// It goes on as it came.
+        case keep
+        /// It was for us.
+        case remove
+        /// The next proxy gets ours.
+        case replace(String)
+
+        package var sent: String? {
+            if case .replace(let value) = self { value } else { nil }
+        }
+    }
+
     /// The head of a request as it is to be sent on.
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
     ///   - host: becomes the value of Host, which is added when there is none; nil keeps it.
-    package static func request(_ head: RequestHead, target: ByteBuffer?, host: ByteBuffer?) -> ByteBuffer {
-        let changes = HopByHop(head.fields, isRequest: true)
-        if target == nil, host == nil, head.fields.isCanonical, changes.isEmpty { return head.wire }
+    ///   - proxyAuthorization: what becomes of the credentials for a proxy (RFC 9110 §11.7.2).
+    package static func request(
+        _ head: RequestHead, target: ByteBuffer?, host: ByteBuffer?, proxyAuthorization: ProxyAuthorization = .keep
+    ) -> ByteBuffer {
+        let changes = HopByHop(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
+        if target == nil, host == nil, proxyAuthorization.sent == nil, head.fields.isCanonical, changes.isEmpty { return head.wire }
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
         out.writeImmutableBuffer(head.method)
@@ -29,6 +45,7 @@ package enum HTTP1Encoder {
             }
         }
         if let host, !hasHost { writeField(ByteBuffer(string: "Host"), host, into: &out) }
+        if let sent = proxyAuthorization.sent { out.writeString("Proxy-Authorization: \(sent)\r\n") }
         out.writeStaticString("\r\n")
         return out
     }
@@ -76,7 +93,7 @@ private struct HopByHop {
 
     var isEmpty: Bool { removed.isEmpty && rewritten.isEmpty }
 
-    init(_ fields: FieldSection, isRequest: Bool) {
+    init(_ fields: FieldSection, isRequest: Bool, keepsProxyAuthorization: Bool = true) {
         var nominated: [ByteBuffer] = []
         for (index, line) in fields.lines.enumerated() {
             switch line.name.count {
@@ -87,6 +104,8 @@ private struct HopByHop {
                 nominated += options.filter { !Self.isSpokenHere($0) }
                 if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
             case 16 where isRequest && fields.wire.equalsIgnoringCase(line.name, "proxy-connection"):
+                removed.append(index)
+            case 19 where !keepsProxyAuthorization && fields.wire.equalsIgnoringCase(line.name, "proxy-authorization"):
                 removed.append(index)
             default:
                 continue

@@ -70,6 +70,16 @@ final class Exchange {
 
     var isHead: Bool { request.isMethod("HEAD") }
 
+    /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).
+    var absoluteTarget: ByteBuffer {
+        let named = authority ?? (request.authorityRange.isEmpty ? request.fields.first("host") : request.authority)
+        var out = ByteBuffer(string: "http://")
+        out.writeImmutableBuffer(named ?? ByteBuffer(string: destination.endpoint.description))
+        let path = target ?? request.target
+        if !path.readableBytesView.elementsEqual([0x2A]) { out.writeImmutableBuffer(path) }
+        return out
+    }
+
     /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
     var isExtendedConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && !request.schemeRange.isEmpty }
 }

@@ -101,13 +101,16 @@ enum HTTP1Translation {
     }
 
     /// The request goes to a server of HTTP/1.1.
-    static func request(_ exchange: Exchange) -> Head {
+    /// - Parameters:
+    ///   - target: replaces the request-target; nil keeps it.
+    ///   - proxyAuthorization: for an upstream proxy.
+    static func request(_ exchange: Exchange, target: ByteBuffer?, proxyAuthorization: String?) -> Head {
         let head = exchange.request
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
         out.writeImmutableBuffer(head.method)
         out.writeStaticString(" ")
-        out.writeImmutableBuffer(exchange.target ?? head.target)
+        out.writeImmutableBuffer(target ?? exchange.target ?? head.target)
         out.writeStaticString(" HTTP/1.1\r\nHost: ")
         let host = exchange.authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         out.writeImmutableBuffer(host ?? ByteBuffer())
@@ -130,6 +133,7 @@ enum HTTP1Translation {
             out.writeImmutableBuffer(cookie)
             out.writeStaticString("\r\n")
         }
+        if let proxyAuthorization { out.writeString("Proxy-Authorization: \(proxyAuthorization)\r\n") }
         let isChunked = exchange.framing != .none && !hasLength
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         // RFC 9110 §8.6: methods that mean something by content say that there is none.

@@ -11,6 +11,9 @@ import TLSEngine
 struct Leg {
     let handle: ConnectionHandle
     var tls: TLSConnection?
+    /// TLS with an upstream proxy, in which everything else is.
+    var outer: TLSConnection?
+    var isOuterEstablished = false
     var isTLSEstablished = false
     /// What we sent is taken by the peer; otherwise the other leg is not read.
     var isWritable = true
@@ -31,6 +34,8 @@ struct Leg {
 final class Upstream {
     enum State: Equatable {
         case connecting
+        /// The upstream proxy is asked to let us through.
+        case negotiating
         /// TCP stands; whether TLS follows is not decided (behind CONNECT, before the client's first bytes).
         case connected
         case handshaking
@@ -55,6 +60,10 @@ final class Upstream {
     var waiting: [Exchange] = []
     /// Requests sent on it.
     var requests = 0
+    /// What is said to an upstream proxy.
+    var handshake: ProxyHandshake?
+    /// Requests go to an upstream proxy in absolute form.
+    var isForwardProxy = false
 
     init(leg: Leg, destination: Destination, facts: ServerConnection, decoder: HTTP1Decoder) {
         self.leg = leg
@@ -105,6 +114,8 @@ struct Route {
     var failure: FlowError?
     /// The server is spoken to in HTTP/2 without TLS, with prior knowledge (RFC 9113 §3.3).
     var isCleartextHTTP2 = false
+    /// What is inside is bytes, whatever it looks like.
+    var isTCP = false
     /// The failure stands in a flow.
     var isFailureRecorded = false
 }

@@ -13,6 +13,12 @@ package enum ProxyMode: Sendable, Hashable {
     case regular
     /// In front of one server. Clients may speak TLS or not, HTTP/1 or HTTP/2, whatever the server does.
     case reverse(ReverseProtocol, Endpoint)
+    /// A SOCKS 5 server (RFC 1928).
+    case socks5
+    /// Connections that the system redirected to us (iptables REDIRECT): they know where they were going.
+    case transparent
+    /// A forward proxy that reaches servers through another one.
+    case upstream(UpstreamProxy)
 }
 
 /// What the server behind a reverse proxy speaks.
@@ -22,8 +28,13 @@ package enum ReverseProtocol: String, Sendable, CaseIterable {
     case https
     /// HTTP/2 without TLS, with prior knowledge (RFC 9113 §3.3).
     case h2c
+    /// Bytes.
+    case tcp
+    /// Bytes in TLS.
+    case tls
 
-    package var isTLS: Bool { self == .https }
+    package var isTLS: Bool { self == .https || self == .tls }
+    var isTCP: Bool { self == .tcp || self == .tls }
 }
 
 /// When the upstream connection is made.
@@ -87,6 +98,11 @@ package final class ProxyConfiguration: Sendable {
     /// PRIORITY and PRIORITY_UPDATE frames go on to the server.
     package let forwardsPriority: Bool
     package let webSocketPings: WebSocketPings
+    package let hosts: HostPolicy
+    /// Forward proxy and SOCKS: who may use it; nil is everybody.
+    package let credentials: CredentialCheck?
+    /// Clients with addresses of the open internet are turned away.
+    package let blocksGlobal: Bool
     /// The authority's certificate, handed out at http://mitm.it.
     package let authority: CertificateAuthority
     package let limits: HTTP1Limits
@@ -96,12 +112,18 @@ package final class ProxyConfiguration: Sendable {
     package let timeouts: SessionTimeouts
     package let ownAddresses: OwnAddresses
 
+    /// The proxy that servers are reached through.
+    var upstreamProxy: UpstreamProxy? {
+        if case .upstream(let proxy) = mode { proxy } else { nil }
+    }
+
     package init(
         mode: ProxyMode, modeText: String, strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         serverTLS: TLSServerContext, clientTLS: TLSClientContext, authority: CertificateAuthority,
         limits: HTTP1Limits = HTTP1Limits(),
         validation: HTTP1Validation = .strict, allowsHTTP2: Bool = true, http2Limits: HTTP2Limits = HTTP2Limits(),
         http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, webSocketPings: WebSocketPings = .answer,
+        hosts: HostPolicy = HostPolicy(), credentials: CredentialCheck? = nil, blocksGlobal: Bool = true,
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
         ownAddresses: OwnAddresses
@@ -120,6 +142,9 @@ package final class ProxyConfiguration: Sendable {
         self.http2Validation = http2Validation
         self.forwardsPriority = forwardsPriority
         self.webSocketPings = webSocketPings
+        self.hosts = hosts
+        self.credentials = credentials
+        self.blocksGlobal = blocksGlobal
         self.maximumBodySize = maximumBodySize
         self.timeouts = timeouts
         self.ownAddresses = ownAddresses

@@ -20,7 +20,7 @@ extension ModeSpecification {
     /// - Parameter text: `regular` or `reverse:http[s]|h2c://host[:port]`, then optionally `@port`, `@host:port` or `@[ipv6]:port`.
     package init(_ text: String) throws(ModeError) {
         var mode = text[...]
-        if let at = text.lastIndex(of: "@") {
+        if let at = text.lastIndex(of: "@"), !Self.isUserInformation(text, at) {
             mode = text[..<at]
             let address = text[text.index(after: at)...]
             if let port = UInt16(address) {
@@ -35,24 +35,66 @@ extension ModeSpecification {
         self.text = String(mode)
         if mode == "regular" {
             self.mode = .regular
+        } else if mode == "socks5" {
+            self.mode = .socks5
+        } else if mode == "transparent" {
+            self.mode = .transparent
+        } else if mode.hasPrefix("upstream:") {
+            self.mode = .upstream(try Self.upstream(mode.dropFirst("upstream:".count), in: text))
         } else if mode.hasPrefix("reverse:") {
             self.mode = try Self.reverse(mode.dropFirst("reverse:".count), in: text)
         } else {
-            throw ModeError(description: "mode '\(text)' is not known; there are regular and reverse:http[s]|h2c://host[:port]")
+            throw ModeError(
+                description:
+                    "mode '\(text)' is not known; there are regular, reverse:PROTOCOL://host[:port], socks5, transparent and upstream:http[s]|socks5://[user:password@]host:port"
+            )
         }
+    }
+
+    /// In `upstream:http://user:password@host:port` the last @ belongs to the proxy's URL when it is the only one behind the slashes and
+    /// what follows it is no mere port.
+    private static func isUserInformation(_ text: String, _ at: String.Index) -> Bool {
+        guard text.hasPrefix("upstream:"), UInt16(text[text.index(after: at)...]) == nil else { return false }
+        return !text[..<at].contains("@") && text[..<at].split(separator: "/").last?.contains(":") == true
+            && Endpoint(parsing: text[..<at].split(separator: "/").last ?? "", defaultPort: nil) == nil
     }
 
     private static func reverse(_ target: Substring, in text: String) throws(ModeError) -> ProxyMode {
         let known = ReverseProtocol.allCases.first { target.hasPrefix($0.rawValue + "://") }
         guard let server = known else {
-            throw ModeError(description: "mode '\(text)': the server is written http://, https:// or h2c://host[:port]")
+            throw ModeError(
+                description: "mode '\(text)': the server is written http://, https://, h2c://, tcp:// or tls://host[:port]")
         }
         var authority = target.dropFirst(server.rawValue.count + 3)
         if authority.hasSuffix("/") { authority = authority.dropLast() }
-        guard let endpoint = Endpoint(parsing: authority, defaultPort: server.isTLS ? 443 : 80) else {
+        let defaultPort: UInt16? = server.isTCP ? nil : server.isTLS ? 443 : 80
+        guard let endpoint = Endpoint(parsing: authority, defaultPort: defaultPort) else {
             throw ModeError(description: "mode '\(text)': '\(authority)' is no host[:port]")
         }
         return .reverse(server, endpoint)
+    }
+
+    private static func upstream(_ target: Substring, in text: String) throws(ModeError) -> UpstreamProxy {
+        let known = UpstreamProxy.Kind.allCases.first { target.hasPrefix($0.rawValue + "://") }
+        guard let kind = known else {
+            throw ModeError(
+                description: "mode '\(text)': the proxy is written http://, https:// or socks5://[user:password@]host:port")
+        }
+        var authority = target.dropFirst(kind.rawValue.count + 3)
+        if authority.hasSuffix("/") { authority = authority.dropLast() }
+        var user: String?
+        var password: String?
+        if let at = authority.lastIndex(of: "@") {
+            let pair = authority[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            user = pair[0]
+            password = pair.count > 1 ? pair[1] : ""
+            authority = authority[authority.index(after: at)...]
+        }
+        let defaultPort: UInt16? = kind == .socks5 ? 1080 : kind == .https ? 443 : 8080
+        guard let endpoint = Endpoint(parsing: authority, defaultPort: defaultPort) else {
+            throw ModeError(description: "mode '\(text)': '\(authority)' is no host[:port]")
+        }
+        return UpstreamProxy(kind: kind, endpoint: endpoint, user: user, password: password)
     }
 }
 

@@ -71,7 +71,10 @@ package enum ProxyTimer: UInt8, Sendable, CaseIterable {
 /// A line for the event log.
 package struct LogLine: Sendable, Equatable {
     package enum Level: UInt8, Sendable, Comparable {
-        case debug, info, warning, error
+        case debug, info
+        /// What people want to see without asking: the data of TCP hosts.
+        case notice
+        case warning, error
         package static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
     }
     package var level: Level

@@ -33,17 +33,31 @@ extension ProxySession {
             }
             upstream.decoder.expectResponse(to: exchange.isHead ? .head : .other)
             if exchange.request.version.major >= 2 {
-                let head = HTTP1Translation.request(exchange)
+                let head = HTTP1Translation.request(
+                    exchange, target: upstream.isForwardProxy ? exchange.absoluteTarget : nil,
+                    proxyAuthorization: proxyAuthorization(for: upstream).sent)
                 exchange.chunksRequest = head.isChunked
                 send(head.bytes, to: upstream)
             } else {
-                send(HTTP1Encoder.request(exchange.request, target: exchange.target, host: exchange.authority), to: upstream)
+                let target = upstream.isForwardProxy ? exchange.absoluteTarget : exchange.target
+                send(
+                    HTTP1Encoder.request(
+                        exchange.request, target: target, host: exchange.authority,
+                        proxyAuthorization: proxyAuthorization(for: upstream)), to: upstream)
             }
         }
         let held = exchange.held
         exchange.held = []
         for event in held { forward(event, of: exchange) }
         if exchange.request.version.major < 2 { advanceRequests() }
+    }
+
+    /// Ours goes to an upstream proxy; the client's was for us when we asked for it.
+    private func proxyAuthorization(for upstream: Upstream) -> HTTP1Encoder.ProxyAuthorization {
+        if upstream.isForwardProxy, let authorization = configuration.upstreamProxy?.authorization {
+            return .replace(authorization)
+        }
+        return configuration.credentials != nil ? .remove : .keep
     }
 
     private func forward(_ event: HTTPEvent, of exchange: Exchange) {

@@ -198,10 +198,11 @@ extension ProxySession {
 
 extension HTTP2Connection {
     /// An answer of our own.
-    func answer(status: Int, _ message: String, on stream: StreamID) {
+    func answer(status: Int, _ message: String, fields more: [(String, String)] = [], on stream: StreamID) {
         var fields = HTTP2Fields()
         let body = ByteBuffer(string: "mitm: \(message)\n")
         fields.append(":status", "\(status)")
+        for (name, value) in more { fields.append(ByteBuffer(string: name), ByteBuffer(string: value)) }
         fields.append("content-type", "text/plain; charset=utf-8")
         fields.append("content-length", "\(body.readableBytes)")
         sendResponse(fields, on: stream, endsStream: false)

@@ -18,11 +18,17 @@ extension ProxySession {
             startHandshakeTimer()
         case .tls where client.tls == nil:
             intercept()
-        case .http:
+        case .http where !isTCP:
             startHTTP()
         default:
-            route?.isTunnel == true ? startTunnel() : startHTTP()
+            route?.isTunnel == true || isTCP ? startTunnel() : startHTTP()
         }
+    }
+
+    /// What is not TLS is bytes, whatever it looks like.
+    private var isTCP: Bool {
+        guard let route else { return false }
+        return route.isTCP || configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .tcp
     }
 
     func startHTTP() {
@@ -46,9 +52,17 @@ extension ProxySession {
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
             return closeClient(.clean)
         }
-        phase = .intercepting(hello)
         route?.serverName = hello.serverName
+        if let route, suspendedTunnel == nil {
+            switch configuration.hosts.treatment(of: route.destination.endpoint, serverName: hello.serverName) {
+            case .passThrough: return startPassthrough(hello)
+            case .tcp: self.route?.isTCP = true
+            case .intercept: break
+            }
+        }
+        phase = .intercepting(hello)
         if route?.isTunnel == true { route?.destination.isTLS = true }
+        if suspendedTunnel != nil, let upstream { return startUpstreamTLS(upstream) }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
         if let upstream, upstream.state == .connected {
             startUpstreamTLS(upstream)
@@ -112,6 +126,8 @@ extension ProxySession {
         details.certificates = facts.peerCertificates
         details.handshakeEnded = now
         updateClientTLS(details)
+        if let tunnel = suspendedTunnel { return resume(tunnel) }
+        if route?.isTCP == true { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
         } else {
@@ -127,11 +143,28 @@ extension ProxySession {
             endOpenFlow(ending)
             closeUpstreams()
         } else {
+            if case .peerAlert = error.kind { noteRejection() }
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
         }
         client.hasUnsentRecords = true
         closeUpstreams()
         closeClient(.truncated)
+    }
+
+    /// The client does not accept our certificate.
+    func noteRejection() {
+        guard let route else { return }
+        configuration.hosts.noteRejection(of: route.destination.endpoint, serverName: route.serverName)
+    }
+
+    /// What the hello says, for a connection whose TLS is not ours.
+    func takeFacts(of hello: ClientHello) {
+        var details = TLSDetails()
+        details.serverName = hello.serverName
+        details.alpnOffers = hello.alpn
+        details.ja3 = hello.ja3
+        details.ja4 = hello.ja4
+        updateClientTLS(details)
     }
 
     private func updateClientTLS(_ details: TLSDetails) {
@@ -144,6 +177,10 @@ extension ProxySession {
     func recordFailedTLS(_ error: FlowError) {
         guard route?.isFailureRecorded != true else { return }
         route?.isFailureRecorded = true
+        if let tunnel = suspendedTunnel {
+            suspendedTunnel = nil
+            return end(tunnel, FlowEnding(state: .incomplete, error: error))
+        }
         let flow = identities.next(at: now)
         let destination = route?.destination.endpoint ?? clientFacts.value.local
         let target = FlowTarget(scheme: "tls", host: destination.host, port: destination.port)

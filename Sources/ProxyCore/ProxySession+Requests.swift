@@ -101,6 +101,7 @@ extension ProxySession {
     /// A request's head: finds out where it goes.
     func begin(_ head: RequestHead, _ framing: BodyFraming, stream: StreamID) {
         let isHTTP2 = head.version.major >= 2
+        guard isAllowed(head) else { return refuseCredentials(head, stream: stream) }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
         guard let destination = destination(of: head, absolute) else {
@@ -188,8 +189,35 @@ extension ProxySession {
 
     func answerConnect() {
         sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
+        routeIsOpen()
+    }
+
+    /// What the client says from now on is for the server that it named.
+    func routeIsOpen() {
         phase = .detecting
+        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
+            return startPassthrough()
+        }
         detect()
+    }
+
+    // MARK: Who may use the proxy
+
+    /// RFC 9110 §11.7: asked of a forward proxy's clients, request by request.
+    private func isAllowed(_ head: RequestHead) -> Bool {
+        guard let check = configuration.credentials, route == nil else { return true }
+        guard let (user, password) = ClientAccess.basicCredentials(head.fields) else { return false }
+        return check(user, password)
+    }
+
+    private func refuseCredentials(_ head: RequestHead, stream: StreamID) {
+        let message = "the proxy wants a user name and a password"
+        recordRefused(head.wire, error: FlowError(side: .client, message: message, at: now), stream: stream)
+        let challenge = ("Proxy-Authenticate", "Basic realm=\"mitm\"")
+        if let http2 { return http2.answer(status: 407, message, fields: [challenge], on: stream) }
+        sendToClient(Self.answer(status: 407, message, fields: [challenge]))
+        closeUpstreams()
+        closeClient(.clean)
     }
 
     // MARK: Refusals
@@ -235,16 +263,17 @@ extension ProxySession {
     }
 
     /// An answer of our own; the connection closes behind it.
-    static func answer(status: Int, _ message: String) -> ByteBuffer {
+    static func answer(status: Int, _ message: String, fields: [(String, String)] = []) -> ByteBuffer {
         HTTP1Encoder.response(
             status: status, reason: reason(status),
-            fields: [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")],
+            fields: fields + [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")],
             body: ByteBuffer(string: "mitm: \(message)\n"))
     }
 
     private static func reason(_ status: Int) -> String {
         switch status {
         case 400: "Bad Request"
+        case 407: "Proxy Authentication Required"
         case 408: "Request Timeout"
         case 413: "Content Too Large"
         case 414: "URI Too Long"

@@ -36,6 +36,7 @@ extension ProxySession {
                 clientTLSEstablished(tls)
             }
             while client.tls === tls, let plain = try tls.read() {
+                hasClientSpoken = true
                 clientPlain(plain)
             }
             if client.tls === tls, tls.isPeerClosed { clientEnded() }
@@ -54,6 +55,9 @@ extension ProxySession {
             backlog.writeImmutableBuffer(bytes)
         case .http:
             httpReceived(bytes)
+        case .socks(let step):
+            backlog.writeImmutableBuffer(bytes)
+            advanceSOCKS(step)
         case .tunnel:
             tunnelReceived(bytes, from: .client)
         case .lingering:
@@ -62,6 +66,12 @@ extension ProxySession {
     }
 
     func upstreamReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
+        if let outer = upstream.leg.outer { return outerReceived(bytes, upstream, outer) }
+        upstreamInnerReceived(bytes, upstream)
+    }
+
+    func upstreamInnerReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
+        if upstream.state == .negotiating { return negotiate(bytes, upstream) }
         guard let tls = upstream.leg.tls else { return upstreamPlain(bytes, upstream) }
         tls.receive(bytes)
         readUpstreamTLS(upstream, tls)
@@ -99,6 +109,8 @@ extension ProxySession {
             }
         case .tunnel:
             tunnelReceived(bytes, from: .server)
+        case .socks:
+            break
         case .detecting, .connecting:
             // The server speaks first, so it is not HTTP.
             if case .detecting = phase, route?.isTunnel == true {
@@ -135,6 +147,11 @@ extension ProxySession {
         case .detecting:
             detect()
         case .http:
+            if client.isTLSEstablished, !hasClientSpoken, configuration.hosts.passesThroughOnReject {
+                noteRejection()
+                let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
+                recordFailedTLS(FlowError(side: .client, message: message, at: now))
+            }
             if http2 == nil {
                 decoder.receivedEnd()
                 startDecoding()
@@ -145,7 +162,7 @@ extension ProxySession {
             }
         case .tunnel:
             tunnelEnded(.client)
-        case .connecting, .intercepting, .handshaking:
+        case .connecting, .intercepting, .handshaking, .socks:
             // A peer that goes away while it waits for us has given up.
             clientClosed(error: nil, isReset: false)
             output.commands.append(.close(.client))
@@ -170,6 +187,9 @@ extension ProxySession {
     }
 
     func upstreamHalfClosed(_ upstream: Upstream) {
+        if upstream.state == .negotiating {
+            return upstreamGone(upstream, "the upstream proxy closed the connection before it let us through")
+        }
         if let tls = upstream.leg.tls {
             tls.receivedEnd()
             if upstream.leg.isTLSEstablished {
@@ -193,7 +213,7 @@ extension ProxySession {
             tunnelEnded(.server)
         case .http:
             serverEnded(upstream, isClean: isClean)
-        case .detecting, .intercepting, .handshaking, .connecting, .lingering:
+        case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, "the server closed the connection")
         }
     }
@@ -215,7 +235,7 @@ extension ProxySession {
             serverClosed(
                 upstream, error ?? (isReset ? "the server reset the connection" : "the server closed the connection"),
                 isReset: isReset)
-        case .detecting, .intercepting, .handshaking, .connecting, .lingering:
+        case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, error ?? "the server closed the connection")
         }
     }
@@ -236,13 +256,21 @@ extension ProxySession {
 
     func send(_ bytes: ByteBuffer, to upstream: Upstream) {
         guard bytes.readableBytes > 0, !upstream.leg.isFinished else { return }
-        guard let tls = upstream.leg.tls else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
+        guard let tls = upstream.leg.tls else { return transmit(bytes, upstream) }
         do throws(TLSError) {
             try tls.write(bytes)
             upstream.leg.hasUnsentRecords = true
         } catch {
             upstreamTLSFailed(upstream, error)
         }
+    }
+
+    /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
+    func transmit(_ bytes: ByteBuffer, _ upstream: Upstream) {
+        guard let outer = upstream.leg.outer else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
+        // A failure shows when the next bytes are read.
+        try? outer.write(bytes)
+        if let records = outer.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
     }
 
     /// Sends the records that TLS has ready.
@@ -255,7 +283,7 @@ extension ProxySession {
     func flush(_ upstream: Upstream) {
         guard upstream.leg.hasUnsentRecords, let tls = upstream.leg.tls else { return }
         upstream.leg.hasUnsentRecords = false
-        if let records = tls.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+        if let records = tls.takeCiphertext() { transmit(records, upstream) }
     }
 
     /// Sends FIN behind what was sent, with close_notify before it where TLS is spoken.

@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import TLSEngine
 import WebSocketCodec
 
 /// A stream of bytes in both directions.
@@ -13,6 +14,10 @@ struct Tunnel {
     var closedBy: Side?
     /// The bytes are the frames of a WebSocket conversation.
     var webSocket: WebSocketRelay?
+    /// The bytes are not read; these are their numbers.
+    var passthrough: PassthroughSizes?
+    /// Data is told in the event log.
+    var isTold = false
 
     var isEnded: Bool { clientEnded && serverEnded }
 }
@@ -28,7 +33,7 @@ extension ProxySession {
         exchangeCount += 1
         record(
             flow, at: now, .opened(FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
-        phase = .tunnel(Tunnel(flow: flow))
+        phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
             endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))
@@ -38,8 +43,70 @@ extension ProxySession {
             if upstream.state == .connected { upstream.state = .ready }
             if upstream.state == .ready { tunnelIsOpen() }
         } else {
-            openUpstream(Destination(endpoint: endpoint, isTLS: client.tls != nil))
+            openUpstream(Destination(endpoint: endpoint, isTLS: route.destination.isTLS ?? (client.tls != nil)))
         }
+    }
+
+    /// Nothing of the connection is read.
+    /// - Parameter hello: when it was seen already.
+    func startPassthrough(_ hello: ClientHello? = nil) {
+        guard let route else { return }
+        cancelHandshakeTimer()
+        if let hello { takeFacts(of: hello) }
+        let flow = identities.next(at: now)
+        let endpoint = route.destination.endpoint
+        let target = FlowTarget(scheme: hello == nil ? "tcp" : "tls", host: endpoint.host, port: endpoint.port)
+        exchangeCount += 1
+        let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
+        record(flow, at: now, .opened(opening))
+        phase = .tunnel(Tunnel(flow: flow, passthrough: PassthroughSizes(fromClient: 0, fromServer: 0)))
+        if upstream?.state == .connected { upstream?.state = .ready }
+        if upstream?.state == .ready {
+            tunnelIsOpen()
+        } else if upstream == nil {
+            openUpstream(Destination(endpoint: endpoint, isTLS: false))
+        }
+    }
+
+    /// Records the end of a tunnel.
+    func end(_ tunnel: Tunnel, _ ending: FlowEnding) {
+        var ending = ending
+        ending.passthrough = tunnel.passthrough
+        record(tunnel.flow, at: now, .ended(ending))
+    }
+
+    /// TLS stands on both sides of a tunnel that began without.
+    func resume(_ tunnel: Tunnel) {
+        suspendedTunnel = nil
+        phase = .tunnel(tunnel)
+        record(tunnel.flow, at: now, .client(clientFacts))
+        if let failure = route?.failure {
+            route?.isFailureRecorded = true
+            endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))
+            return closeClient(.reset)
+        }
+        if let upstream { record(tunnel.flow, at: now, .server(upstream.shared)) }
+        let bytes = backlog
+        backlog = ByteBuffer()
+        if bytes.readableBytes > 0 { tunnelReceived(bytes, from: .client) }
+    }
+
+    /// Where TLS begins in what a client says in the middle of a conversation (STARTTLS of SMTP, IMAP, POP3, XMPP, LDAP, PostgreSQL, …): it
+    /// waits for the server's consent, so its hello stands at the beginning of what is read. MySQL's client waits for nothing: its hello
+    /// may stand behind the packet of 32 bytes that asks for TLS.
+    private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
+        guard client.tls == nil, upstream?.leg.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
+            upstream?.state == .ready, exchange == nil
+        else { return nil }
+        func isHello(at offset: Int) -> Bool {
+            let start = bytes.slice(ByteRange(offset, bytes.readableBytes)).readableBytesView.prefix(6)
+            guard start.count == 6 else { return false }
+            let head = Array(start)
+            return head[0] == 0x16 && head[1] == 3 && head[2] <= 3 && head[5] == 1
+        }
+        if isHello(at: 0) { return 0 }
+        let isMySQL = bytes.readableBytesView.prefix(4).elementsEqual([0x20, 0, 0, 1])
+        return isMySQL && isHello(at: 36) ? 36 : nil
     }
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
@@ -69,8 +136,42 @@ extension ProxySession {
             return
         }
         if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel) }
-        record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
+        if tunnel.passthrough != nil {
+            count(bytes.readableBytes, from: side)
+        } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {
+            if start > 0 { relay(bytes.slice(ByteRange(0, start)), from: .client, in: tunnel) }
+            suspendedTunnel = tunnel
+            backlog = bytes.slice(ByteRange(start, bytes.readableBytes))
+            phase = .detecting
+            return detect()
+        } else {
+            return relay(bytes, from: side, in: tunnel)
+        }
         sendThrough(bytes, to: side.opposite)
+    }
+
+    private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
+        record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
+        if tunnel.isTold { log(.notice, told(bytes, from: side)) }
+        sendThrough(bytes, to: side.opposite)
+    }
+
+    private func count(_ bytes: Int, from side: Side) {
+        guard case .tunnel(var tunnel) = phase else { return }
+        if side == .client {
+            tunnel.passthrough?.fromClient += UInt64(bytes)
+        } else {
+            tunnel.passthrough?.fromServer += UInt64(bytes)
+        }
+        phase = .tunnel(tunnel)
+    }
+
+    /// A line for the event log: who said how much, and how it begins, with what no terminal should see as dots.
+    private func told(_ bytes: ByteBuffer, from side: Side) -> String {
+        let start = bytes.readableBytesView.prefix(64).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x2E }
+        let target = route?.destination.endpoint.description ?? ""
+        let arrow = side == .client ? "\(clientFacts.value.peer) -> \(target)" : "\(clientFacts.value.peer) <- \(target)"
+        return "tcp \(arrow) \(bytes.readableBytes) B: \(String(decoding: start, as: UTF8.self))"
     }
 
     private func sendThrough(_ bytes: ByteBuffer, to side: Side) {
@@ -101,7 +202,7 @@ extension ProxySession {
         }
         guard let failure else { return }
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
-        record(tunnel.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: side)))
+        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: side))
         phase = .lingering
         closeUpstreams()
         closeClient(.clean)
@@ -131,9 +232,9 @@ extension ProxySession {
             // RFC 6455 §7.1.5: known to both sides as 1006.
             let message = "the connection was closed without the close frames of both sides (1006)"
             let error = FlowError(side: tunnel.closedBy, message: message, at: now)
-            record(tunnel.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy)))
+            end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy))
         } else {
-            record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy)))
+            end(tunnel, FlowEnding(state: .complete, closedBy: tunnel.closedBy))
         }
         closeUpstreams()
         phase = .lingering
@@ -146,15 +247,13 @@ extension ProxySession {
         let who = side == .client ? "client" : "server"
         if let webSocket = tunnel.webSocket, webSocket.isClosed {
             // Both have said goodbye; how the connection went does not matter.
-            record(tunnel.flow, at: now, .ended(FlowEnding(state: .complete, closedBy: tunnel.closedBy ?? side)))
+            end(tunnel, FlowEnding(state: .complete, closedBy: tunnel.closedBy ?? side))
             phase = .lingering
             closeUpstreams()
             return closeClient(.clean)
         }
         let error = FlowError(side: side, message: "the \(who) \(isReset ? "reset" : "dropped") the connection", at: now)
-        record(
-            tunnel.flow, at: now,
-            .ended(FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy ?? side, isReset: isReset)))
+        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy ?? side, isReset: isReset))
         phase = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
         closeClient(isReset ? .reset : .truncated)

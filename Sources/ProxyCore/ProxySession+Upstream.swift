@@ -60,7 +60,7 @@ extension ProxySession {
             return upstreamGone(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
-        output.commands.append(.open(upstream.leg.handle, destination.endpoint))
+        output.commands.append(.open(upstream.leg.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 
     func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
@@ -71,8 +71,18 @@ extension ProxySession {
         upstream.facts.peer = peer
         upstream.facts.local = local
         upstream.facts.connected = now
-        upstream.state = .connected
         upstream.shared = Shared(upstream.facts)
+        if let proxy = configuration.upstreamProxy { return reached(proxy, upstream) }
+        isConnected(upstream)
+    }
+
+    /// The connection leads to the server.
+    func isConnected(_ upstream: Upstream) {
+        upstream.state = .connected
+        if isPassingThrough {
+            becomeReady(upstream)
+            return upstreamIsReady(upstream)
+        }
         if upstream.destination.isTLS == true {
             startUpstreamTLS(upstream)
         } else {
@@ -85,11 +95,15 @@ extension ProxySession {
     private func becomeReady(_ upstream: Upstream) {
         upstream.state = .ready
         let speaksHTTP2 =
-            upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true && !isTunnelling
-        if speaksHTTP2 {
+            upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
+        if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
             upstream.http2 = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
         }
+    }
+
+    private var isPassingThrough: Bool {
+        if case .tunnel(let tunnel) = phase { tunnel.passthrough != nil } else { false }
     }
 
     private var isTunnelling: Bool {
@@ -184,7 +198,9 @@ extension ProxySession {
             for exchange in waiting { reachServer(for: exchange) }
         case .tunnel:
             tunnelIsOpen()
-        case .detecting, .handshaking, .lingering:
+        case .socks(.connecting):
+            answerSOCKS()
+        case .detecting, .handshaking, .lingering, .socks:
             break
         }
     }
@@ -214,7 +230,15 @@ extension ProxySession {
             endOpenFlow(FlowEnding(state: .failed, error: error, closedBy: .server))
             close(upstream)
             closeClient(.reset)
-        case .detecting, .handshaking, .lingering:
+        case .socks(.connecting):
+            refuseSOCKS(SOCKS5.Reply(failure: message), message)
+            close(upstream)
+        case .detecting where route?.isTunnel == true:
+            // Opened before the client said anything: what it says next is answered with the reason.
+            route?.failure = error
+            close(upstream)
+            if upstream.destination.isTLS == nil, route?.isTCP == true { startTunnel() }
+        case .detecting, .handshaking, .lingering, .socks:
             close(upstream)
         }
     }

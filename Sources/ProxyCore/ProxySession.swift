@@ -29,6 +29,8 @@ package final class ProxySession: ProxySessionProtocol {
         /// CONNECT waits for the server.
         case connecting(RequestHead)
         case tunnel(Tunnel)
+        /// The client says by SOCKS where it wants to go.
+        case socks(SOCKSStep)
         /// We closed; what the client still says is dropped.
         case lingering
     }
@@ -59,19 +61,35 @@ package final class ProxySession: ProxySessionProtocol {
     var upstreamCount: UInt32 = 0
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     var queued: [Exchange] = []
+    /// The tunnel in which TLS is beginning (STARTTLS).
+    var suspendedTunnel: Tunnel?
+    /// The client said something behind its TLS handshake.
+    var hasClientSpoken = false
     var isHandshakeTimerRunning = false
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
     var lastActivity = Timestamp(nanoseconds: 0)
 
-    /// - Parameter seed: random, for identities.
-    package init(configuration: ProxyConfiguration, seed: UInt64) {
+    /// - Parameters:
+    ///   - seed: random, for identities.
+    ///   - originalDestination: mode transparent: where the client was going.
+    package init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
         self.configuration = configuration
         self.identities = IdentityGenerator(seed: seed)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
-        if case .reverse(let server, let endpoint) = configuration.mode {
-            route = Route(destination: Destination(endpoint: endpoint, isTLS: server.isTLS), isTunnel: false)
+        switch configuration.mode {
+        case .regular, .upstream:
+            break
+        case .reverse(let server, let endpoint):
+            // Whether bytes for a TCP server are in TLS is the client's business.
+            let isTLS = server == .tcp ? nil : server.isTLS
+            route = Route(destination: Destination(endpoint: endpoint, isTLS: isTLS), isTunnel: server == .tcp)
             route?.isCleartextHTTP2 = server == .h2c
+            route?.isTCP = server.isTCP
+        case .socks5:
+            phase = .socks(.greeting)
+        case .transparent:
+            route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
         }
         mayBeHTTP2 = configuration.allowsHTTP2
     }
@@ -143,8 +161,26 @@ package final class ProxySession: ProxySessionProtocol {
             ClientConnection(
                 id: identities.next(at: now), peer: peer, local: local, opened: now, mode: configuration.modeText))
         output.commands.append(.startTimer(.idle, nanoseconds: configuration.timeouts.idle))
-        // A forward proxy is spoken to in HTTP from the first byte.
-        if route == nil { phase = .http }
+        if configuration.blocksGlobal, ClientAccess.isGlobal(peer.host) {
+            log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
+            return closeClient(.clean)
+        }
+        if case .socks = phase { return startHandshakeTimer() }
+        guard let route else {
+            if case .transparent = configuration.mode {
+                log(.warning, "\(peer): refused: the system does not tell where the connection was going")
+                return closeClient(.clean)
+            }
+            // A forward proxy is spoken to in HTTP from the first byte.
+            phase = .http
+            return
+        }
+        let destination = route.destination
+        if configuration.hosts.treatment(of: destination.endpoint, serverName: nil) == .passThrough {
+            startPassthrough()
+        } else if route.isTunnel, configuration.strategy == .eager {
+            openUpstream(destination)
+        }
     }
 
     private func timerFired(_ timer: ProxyTimer) {
@@ -169,6 +205,9 @@ package final class ProxySession: ProxySessionProtocol {
         case .detecting:
             // The client waits for the server to speak first.
             route?.isTunnel == true ? startTunnel() : closeClient(.clean)
+        case .socks:
+            log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
+            closeClient(.clean)
         case .intercepting, .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
@@ -202,8 +241,11 @@ package final class ProxySession: ProxySessionProtocol {
             record(exchange.flow, at: now, .ended(ending))
             forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
-            record(tunnel.flow, at: now, .ended(ending))
+            end(tunnel, ending)
             phase = .lingering
+        } else if let tunnel = suspendedTunnel {
+            suspendedTunnel = nil
+            end(tunnel, ending)
         } else if case .connecting(let head) = phase, let error = ending.error {
             recordRefused(head.wire, error: error)
         }

@@ -153,5 +153,6 @@ private let allToolOptions: Set<String> = [
     "follow",
     "maximum-body-size", "no-validate-inbound-headers", "idle-timeout", "handshake-timeout", "maximum-connections",
     "maximum-connections-per-client", "loops", "color", "no-color", "json", "count", "invert", "max-count", "output",
-    "on-disk-full", "no-http2", "websocket-ping", "http2-priority", "maximum-streams",
+    "on-disk-full", "no-http2", "tcp", "tcp-hosts", "ignore-hosts", "allow-hosts", "passthrough-on-reject", "proxyauth",
+    "no-block-global", "websocket-ping", "http2-priority", "maximum-streams",
 ]

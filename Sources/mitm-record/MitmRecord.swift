@@ -40,7 +40,11 @@ struct MitmRecord: Tool {
     @Flag(help: "Begin the file anew instead of going on behind what it holds.")
     var truncate = false
 
-    @Option(help: "regular, or reverse:http[s]|h2c://host[:port]; @[host:]port behind it says where to listen. Repeatable.")
+    @Option(
+        help: """
+            regular, socks5, transparent, reverse:http[s]|h2c|tcp|tls://host[:port], or upstream:http[s]|socks5://[user:pass@]host:port; \
+            @[host:]port behind it says where to listen. Repeatable.
+            """)
     var mode: [String] = []
 
     @Option(help: "Address to listen on.")
@@ -71,6 +75,9 @@ struct MitmRecord: Tool {
 
     @Option(help: "WebSocket pings: answer (at once, and ping the other side), relay (from end to end).")
     var websocketPing = Pings.answer
+
+    @OptionGroup(title: "Hosts and clients")
+    var hosts: HostArguments
 
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
@@ -154,6 +161,31 @@ struct TLSArguments: ParsableArguments {
 
     @Option(help: "Highest version of TLS on both sides.")
     var tlsMaximum = "1.3"
+}
+
+/// Options that say which hosts are treated otherwise, and who may use the recorder.
+struct HostArguments: ParsableArguments {
+    @Option(
+        name: [.customLong("tcp"), .customLong("tcp-hosts")],
+        help:
+            "Regular expression on host:port: TLS is intercepted, what is inside is recorded as TCP and told in the event log. Repeatable."
+    )
+    var tcp: [String] = []
+
+    @Option(help: "Regular expression on host:port: bytes pass unread, TLS included. Repeatable.")
+    var ignoreHosts: [String] = []
+
+    @Option(help: "Regular expression on host:port: all other hosts pass unread. Repeatable.")
+    var allowHosts: [String] = []
+
+    @Flag(help: "Pass a host unread from the next attempt on when a client does not accept our certificate for it.")
+    var passthroughOnReject = false
+
+    @Option(help: "Who may use the modes regular, upstream and socks5: user:password, or @file as htpasswd -B writes it.")
+    var proxyauth: String?
+
+    @Flag(help: "Let clients in that have addresses of the open internet.")
+    var noBlockGlobal = false
 }
 
 /// Options that limit what peers may do.

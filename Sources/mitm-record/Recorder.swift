@@ -120,7 +120,7 @@ struct Recorder {
     }
 
     private var log: @Sendable (LogLine) -> Void {
-        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .warning
+        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .notice
         return { line in
             if line.level >= lowest { complain(line.text, as: Self.name) }
         }
@@ -136,13 +136,16 @@ struct Recorder {
             let seed = Mutex(UInt64.random(in: .min ... .max))
             let port = mode.listenPort ?? nextPort
             if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
-            let spec = ListenerSpec(host: mode.listenHost ?? arguments.listenHost, port: port) { _ in
+            let isTransparent = mode.mode == .transparent
+            let spec = ListenerSpec(
+                host: mode.listenHost ?? arguments.listenHost, port: port, readsOriginalDestination: isTransparent
+            ) { accepted in
                 ProxySession(
                     configuration: configuration,
                     seed: seed.withLock { seed in
                         seed = UInt64.random(in: .min ... .max)
                         return seed
-                    })
+                    }, originalDestination: accepted.originalDestination)
             }
             let result = wait { () async -> Result<Endpoint, TransportError> in
                 do throws(TransportError) { return .success(try await server.listen(spec)) } catch { return .failure(error) }
@@ -189,9 +192,14 @@ private struct SessionSettings {
     private let arguments: MitmRecord
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
+    private let credentials: Credentials?
+    /// In force for all modes; it may change.
+    let hosts: HostPolicy
 
     init(_ arguments: MitmRecord, _ keyLog: KeyLog?) throws {
         self.arguments = arguments
+        credentials = try arguments.hosts.proxyauth.map { try Credentials($0) }
+        hosts = HostPolicy(try arguments.hosts.rules)
         var log: (@Sendable (String) -> Void)?
         if let keyLog { log = { keyLog.append($0) } }
         guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum),
@@ -231,6 +239,8 @@ private struct SessionSettings {
         http2Limits.maximumFieldSectionSize = limits.maximumFieldSectionSize
         http2Limits.maximumFieldCount = limits.maximumFieldCount
         http2Limits.maximumConcurrentStreams = arguments.limits.maximumStreams
+        var check: CredentialCheck?
+        if let credentials { check = { user, password in credentials.accept(user, password) } }
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.limits.idleTimeout.nanoseconds
         timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds
@@ -241,6 +251,8 @@ private struct SessionSettings {
             validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.noHTTP2,
             http2Limits: http2Limits, http2Validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
             forwardsPriority: arguments.http2Priority, webSocketPings: arguments.websocketPing == .relay ? .relay : .answer,
+            hosts: hosts, credentials: check,
+            blocksGlobal: !arguments.hosts.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }
@@ -262,4 +274,29 @@ private func wait<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
 private final class Promise<R: Sendable>: Sendable {
     let result = Mutex<R?>(nil)
     let done = DispatchSemaphore(value: 0)
+}
+
+extension HostArguments {
+    /// - Throws: ``ToolError`` when an expression is none.
+    var rules: HostRules {
+        get throws {
+            var rules = HostRules()
+            rules.tcp = try Self.patterns(tcp, of: "--tcp")
+            rules.ignored = try Self.patterns(ignoreHosts, of: "--ignore-hosts")
+            rules.allowed = try Self.patterns(allowHosts, of: "--allow-hosts")
+            rules.passesThroughOnReject = passthroughOnReject
+            return rules
+        }
+    }
+
+    static func patterns(_ texts: [String], of option: String) throws -> [HostPattern] {
+        try texts.map { text in
+            do throws(HostExpressionError) {
+                let expression = try HostExpression(text)
+                return { expression.matches($0) }
+            } catch {
+                throw ToolError("\(option): \(error.description)")
+            }
+        }
+    }
 }

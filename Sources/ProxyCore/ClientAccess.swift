@@ -1,0 +1,38 @@
+// Who may use the recorder: a user name and a password where they are asked for, and no addresses of the open internet unless that is wanted.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Checks a user name and a password.
+package typealias CredentialCheck = @Sendable (_ user: String, _ password: String) -> Bool
+
+enum ClientAccess {
+    /// The name and password of `Proxy-Authorization: Basic …` (RFC 7617); nil when there is none that can be read.
+    static func basicCredentials(_ fields: FieldSection) -> (user: String, password: String)? {
+        guard let value = fields.first("proxy-authorization").map({ String(buffer: $0) }) else { return nil }
+        let parts = value.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(String(parts[1])) else { return nil }
+        let pair = String(decoding: bytes, as: UTF8.self).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard pair.count == 2 else { return nil }
+        return (String(pair[0]), String(pair[1]))
+    }
+
+    /// An address that is reached from the open internet: not loopback, not private, not local to a link (RFC 6890, RFC 4193).
+    static func isGlobal(_ host: String) -> Bool {
+        let octets = host.split(separator: ".").compactMap { UInt8($0) }
+        if octets.count == 4, !host.contains(":") {
+            switch (octets[0], octets[1]) {
+            case (10, _), (127, _), (0, _), (192, 168), (169, 254): return false
+            case (172, let second): return !(16...31).contains(second)
+            case (100, let second): return !(64...127).contains(second)
+            default: return true
+            }
+        }
+        guard host.contains(":") else { return false }
+        let lower = host.lowercased()
+        if lower == "::1" || lower == "::" { return false }
+        let first = UInt16(lower.split(separator: ":", omittingEmptySubsequences: false).first ?? "", radix: 16) ?? 0
+        return !(first & 0xFE00 == 0xFC00 || first & 0xFFC0 == 0xFE80)
+    }
+}

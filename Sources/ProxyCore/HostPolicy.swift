@@ -1,0 +1,76 @@
+// Which hosts are treated otherwise than as HTTP in TLS that is intercepted. Patterns are tried on `host:port`, with the name of the
+// ClientHello and with the destination. They may change while the recorder runs; a change holds for new connections.
+
+import FlowModel
+import Synchronization
+
+/// What happens to the bytes of a connection.
+package enum HostTreatment: Sendable, Equatable {
+    /// TLS is intercepted, HTTP is parsed where it is spoken.
+    case intercept
+    /// TLS is intercepted, what is inside is bytes.
+    case tcp
+    /// Nothing is read; the connection is a fact without content.
+    case passThrough
+}
+
+/// A test of `host:port`.
+package typealias HostPattern = @Sendable (String) -> Bool
+
+package struct HostRules: Sendable {
+    package var tcp: [HostPattern] = []
+    /// Passed through.
+    package var ignored: [HostPattern] = []
+    /// When there are any, everything else is passed through.
+    package var allowed: [HostPattern] = []
+    /// A host whose client does not accept our certificate is passed through from then on.
+    package var passesThroughOnReject = false
+
+    package init() {}
+}
+
+/// The rules in force, and what was learned. One for all sessions.
+package final class HostPolicy: Sendable {
+    private struct State {
+        var rules: HostRules
+        var rejected: Set<String> = []
+    }
+
+    private let state: Mutex<State>
+
+    package init(_ rules: HostRules = HostRules()) { state = Mutex(State(rules: rules)) }
+
+    package func change(_ rules: HostRules) { state.withLock { $0.rules = rules } }
+
+    /// Adds a pattern of hosts that are TCP.
+    package func addTCP(_ pattern: @escaping HostPattern) { state.withLock { $0.rules.tcp.append(pattern) } }
+
+    package var passesThroughOnReject: Bool { state.withLock { $0.rules.passesThroughOnReject } }
+
+    /// - Parameter serverName: of the ClientHello, when it is known.
+    package func treatment(of destination: Endpoint, serverName: String?) -> HostTreatment {
+        let (rules, isRejected) = state.withLock { ($0.rules, $0.rejected.contains(Self.name(destination, serverName))) }
+        if isRejected { return .passThrough }
+        if rules.tcp.isEmpty, rules.ignored.isEmpty, rules.allowed.isEmpty { return .intercept }
+        var names = [destination.description]
+        if let serverName { names.append(Endpoint(host: serverName, port: destination.port).description) }
+        func isIn(_ patterns: [HostPattern]) -> Bool { patterns.contains { pattern in names.contains { pattern($0) } } }
+        if isIn(rules.ignored) { return .passThrough }
+        if !rules.allowed.isEmpty, !isIn(rules.allowed) { return .passThrough }
+        return isIn(rules.tcp) ? .tcp : .intercept
+    }
+
+    /// A client did not accept our certificate for a host.
+    package func noteRejection(of destination: Endpoint, serverName: String?) {
+        state.withLock { state in
+            // Names come from clients, so there is a limit to what is kept of them.
+            if state.rules.passesThroughOnReject, state.rejected.count < 10_000 {
+                state.rejected.insert(Self.name(destination, serverName))
+            }
+        }
+    }
+
+    private static func name(_ destination: Endpoint, _ serverName: String?) -> String {
+        Endpoint(host: serverName ?? destination.host, port: destination.port).description
+    }
+}

@@ -1,0 +1,153 @@
+// Proxies on both sides of us: a client that says by SOCKS where it wants to go, and an upstream proxy that servers are reached through.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+/// How far a SOCKS client has come.
+enum SOCKSStep {
+    case greeting
+    case credentials
+    case request
+    /// The server is being connected to.
+    case connecting
+}
+
+extension ProxySession {
+    // MARK: SOCKS clients
+
+    func advanceSOCKS(_ step: SOCKSStep) {
+        do throws(SOCKS5.Failure) {
+            var step = step
+            while case .socks = phase, let next = try advance(from: step) {
+                step = next
+                phase = .socks(next)
+                if case .connecting = next { return reachForSOCKS() }
+            }
+        } catch {
+            let blame = FlowError(side: .client, message: error.message, at: now)
+            recordRefused(ByteBuffer(), error: blame)
+            if let reply = error.reply { sendToClient(SOCKS5.answer(reply)) }
+            closeUpstreams()
+            closeClient(.clean)
+        }
+    }
+
+    /// - Returns: the next step; nil when more bytes are needed.
+    private func advance(from step: SOCKSStep) throws(SOCKS5.Failure) -> SOCKSStep? {
+        switch step {
+        case .greeting:
+            guard let methods = try SOCKS5.greeting(&backlog) else { return nil }
+            let wanted: SOCKS5.Method = configuration.credentials == nil ? .none : .password
+            guard methods.contains(wanted.rawValue) else {
+                sendToClient(SOCKS5.answer(.noAcceptable))
+                throw SOCKS5.Failure(
+                    message: wanted == .password
+                        ? "the client offers no user name and password" : "the client insists on authentication")
+            }
+            sendToClient(SOCKS5.answer(wanted))
+            return wanted == .password ? .credentials : .request
+        case .credentials:
+            guard let (user, password) = try SOCKS5.credentials(&backlog) else { return nil }
+            let isRight = configuration.credentials?(user, password) ?? true
+            sendToClient(ByteBuffer(bytes: [1, isRight ? 0 : 1]))
+            guard isRight else { throw SOCKS5.Failure(message: "the user name or the password is wrong") }
+            return .request
+        case .request:
+            guard let endpoint = try SOCKS5.request(&backlog) else { return nil }
+            route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
+            return .connecting
+        case .connecting:
+            return nil
+        }
+    }
+
+    private func reachForSOCKS() {
+        cancelHandshakeTimer()
+        guard let route else { return }
+        if configuration.strategy == .eager { openUpstream(route.destination) } else { answerSOCKS() }
+    }
+
+    func answerSOCKS() {
+        sendToClient(SOCKS5.answer(.succeeded))
+        routeIsOpen()
+    }
+
+    func refuseSOCKS(_ reply: SOCKS5.Reply, _ message: String) {
+        recordRefused(ByteBuffer(), error: FlowError(side: .server, message: message, at: now))
+        sendToClient(SOCKS5.answer(reply))
+        closeClient(.clean)
+    }
+
+    // MARK: An upstream proxy
+
+    /// TCP with the upstream proxy stands.
+    func reached(_ proxy: UpstreamProxy, _ upstream: Upstream) {
+        upstream.state = .negotiating
+        guard proxy.kind == .https else { return beginHandshake(proxy, upstream) }
+        do throws(TLSError) {
+            let name = proxy.endpoint.host
+            let outer = try TLSConnection(
+                client: configuration.clientTLS, serverName: name, alpnOffers: ["http/1.1"], sessionKey: "proxy \(proxy.endpoint)")
+            upstream.leg.outer = outer
+            startHandshakeTimer()
+            readOuter(upstream, outer)
+        } catch {
+            upstreamGone(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
+        }
+    }
+
+    private func beginHandshake(_ proxy: UpstreamProxy, _ upstream: Upstream) {
+        // Plain HTTP is asked of a proxy itself; everything else goes through a tunnel.
+        if proxy.kind != .socks5, upstream.destination.isTLS == false, route == nil {
+            upstream.isForwardProxy = true
+            return isConnected(upstream)
+        }
+        let (handshake, first) = ProxyHandshake.begin(proxy, to: upstream.destination.endpoint)
+        upstream.handshake = handshake
+        transmit(first, upstream)
+    }
+
+    /// Bytes of the upstream proxy before it lets us through.
+    func negotiate(_ bytes: ByteBuffer, _ upstream: Upstream) {
+        do throws(SOCKS5.Failure) {
+            var bytes = bytes
+            while let outcome = try upstream.handshake?.receive(bytes) {
+                switch outcome {
+                case .send(let answer):
+                    transmit(answer, upstream)
+                    bytes = ByteBuffer()
+                case .open(let rest):
+                    upstream.handshake = nil
+                    isConnected(upstream)
+                    if rest.readableBytes > 0, upstream.state != .closed { upstreamInnerReceived(rest, upstream) }
+                    return
+                }
+            }
+        } catch {
+            upstreamGone(upstream, error.message)
+        }
+    }
+
+    func outerReceived(_ bytes: ByteBuffer, _ upstream: Upstream, _ outer: TLSConnection) {
+        outer.receive(bytes)
+        readOuter(upstream, outer)
+    }
+
+    private func readOuter(_ upstream: Upstream, _ outer: TLSConnection) {
+        do throws(TLSError) {
+            if !upstream.leg.isOuterEstablished {
+                let isEstablished = try outer.handshake()
+                if let records = outer.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+                guard isEstablished, let proxy = configuration.upstreamProxy else { return }
+                cancelHandshakeTimer()
+                upstream.leg.isOuterEstablished = true
+                beginHandshake(proxy, upstream)
+            }
+            while upstream.state != .closed, let plain = try outer.read() { upstreamInnerReceived(plain, upstream) }
+        } catch {
+            upstreamGone(upstream, "TLS with the upstream proxy failed: \(error.message)")
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// The proxy behind which the servers are, in mode upstream: how a connection through it is begun.
+
+import FlowModel
+import HTTP1Codec
+import HTTPSemantics
+import NIOCore
+
+/// Where it is, what it speaks, and who we are to it.
+package struct UpstreamProxy: Sendable, Hashable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case http
+        /// HTTP in TLS.
+        case https
+        case socks5
+    }
+
+    package var kind: Kind
+    package var endpoint: Endpoint
+    package var user: String?
+    package var password: String?
+
+    package init(kind: Kind, endpoint: Endpoint, user: String? = nil, password: String? = nil) {
+        self.kind = kind
+        self.endpoint = endpoint
+        self.user = user
+        self.password = password
+    }
+
+    /// The value of Proxy-Authorization (RFC 7617), when we have a name.
+    var authorization: String? {
+        user.map { "Basic " + Base64.encode(Array("\($0):\(password ?? "")".utf8)) }
+    }
+}
+
+/// What is said to an upstream proxy before the connection leads to the server.
+struct ProxyHandshake {
+    private enum Step {
+        case connect
+        case socksMethod
+        case socksPassword
+        case socksRequest
+    }
+
+    private let proxy: UpstreamProxy
+    private let target: Endpoint
+    private var step: Step
+    private var received = ByteBuffer()
+
+    /// - Returns: the handshake and the first bytes to send.
+    static func begin(_ proxy: UpstreamProxy, to target: Endpoint) -> (ProxyHandshake, ByteBuffer) {
+        if proxy.kind == .socks5 {
+            return (
+                ProxyHandshake(proxy: proxy, target: target, step: .socksMethod),
+                SOCKS5.greeting(withPassword: proxy.user != nil)
+            )
+        }
+        var head = "CONNECT \(target) HTTP/1.1\r\nHost: \(target)\r\n"
+        if let authorization = proxy.authorization { head += "Proxy-Authorization: \(authorization)\r\n" }
+        return (ProxyHandshake(proxy: proxy, target: target, step: .connect), ByteBuffer(string: head + "\r\n"))
+    }
+
+    private init(proxy: UpstreamProxy, target: Endpoint, step: Step) {
+        self.proxy = proxy
+        self.target = target
+        self.step = step
+    }
+
+    enum Outcome {
+        case send(ByteBuffer)
+        /// The connection leads to the server; what came behind is the server's.
+        case open(ByteBuffer)
+    }
+
+    /// Takes bytes of the proxy.
+    /// - Returns: nil when more are needed.
+    /// - Throws: why the proxy does not let us through.
+    mutating func receive(_ bytes: ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
+        received.writeImmutableBuffer(bytes)
+        switch step {
+        case .connect: return try connectAnswer()
+        case .socksMethod:
+            guard let version: UInt8 = received.getInteger(at: received.readerIndex),
+                let method: UInt8 = received.getInteger(at: received.readerIndex + 1)
+            else { return nil }
+            received.moveReaderIndex(forwardBy: 2)
+            guard version == SOCKS5.version else { throw SOCKS5.Failure(message: "the upstream proxy does not speak SOCKS 5") }
+            if method == SOCKS5.Method.password.rawValue, let user = proxy.user {
+                step = .socksPassword
+                return .send(SOCKS5.credentials(user: user, password: proxy.password ?? ""))
+            }
+            guard method == SOCKS5.Method.none.rawValue else {
+                throw SOCKS5.Failure(message: "the upstream proxy wants a user name and a password")
+            }
+            step = .socksRequest
+            return .send(SOCKS5.request(target))
+        case .socksPassword:
+            guard received.readableBytes >= 2 else { return nil }
+            let status: UInt8? = received.getInteger(at: received.readerIndex + 1)
+            received.moveReaderIndex(forwardBy: 2)
+            guard status == 0 else {
+                throw SOCKS5.Failure(message: "the upstream proxy does not accept the user name and the password")
+            }
+            step = .socksRequest
+            return .send(SOCKS5.request(target))
+        case .socksRequest:
+            guard let reply = try SOCKS5.reply(&received) else { return nil }
+            guard reply == .succeeded else { throw SOCKS5.Failure(message: "the upstream proxy answered: \(reply.words)") }
+            return .open(received)
+        }
+    }
+
+    private mutating func connectAnswer() throws(SOCKS5.Failure) -> Outcome? {
+        var decoder = HTTP1Decoder(.responses)
+        decoder.expectResponse(to: .connect)
+        decoder.receive(received)
+        do throws(HTTP1Error) {
+            while let event = try decoder.next() {
+                guard case .response(let head, let framing) = event else { continue }
+                guard framing == .tunnel else {
+                    let reason = String(buffer: head.reason)
+                    throw HTTP1Error(.startLine, "the upstream proxy answered CONNECT with \(head.status) \(reason)")
+                }
+                return .open(decoder.takeRest())
+            }
+        } catch {
+            throw SOCKS5.Failure(message: error.message)
+        }
+        return nil
+    }
+}
+
+enum Base64 {
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    /// RFC 4648 §4.
+    static func encode(_ bytes: [UInt8]) -> String {
+        var out: [UInt8] = []
+        var i = 0
+        while i < bytes.count {
+            let left = bytes.count - i
+            let word = UInt32(bytes[i]) << 16 | (left > 1 ? UInt32(bytes[i + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[i + 2]) : 0)
+            out.append(alphabet[Int(word >> 18)])
+            out.append(alphabet[Int(word >> 12 & 63)])
+            out.append(left > 1 ? alphabet[Int(word >> 6 & 63)] : 0x3D)
+            out.append(left > 2 ? alphabet[Int(word & 63)] : 0x3D)
+            i += 3
+        }
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// nil when the text is none.
+    static func decode(_ text: String) -> [UInt8]? {
+        var out: [UInt8] = []
+        var word: UInt32 = 0
+        var bits = 0
+        for byte in text.utf8 where byte != 0x3D {
+            guard let value = alphabet.firstIndex(of: byte) else { return nil }
+            word = word << 6 | UInt32(value)
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                out.append(UInt8(truncatingIfNeeded: word >> UInt32(bits)))
+            }
+        }
+        return out
+    }
+}
