@@ -73,7 +73,7 @@ extension Translation {
         let pseudo = [(":method", method), (":scheme", "http"), (":authority", "a.example"), (":path", "/")].map {
             Self.field($0, $1)
         }
-        let hasMore = !content.octets.isEmpty || !trailers.isEmpty
+        let hasMore = content.size > 0 || !trailers.isEmpty
         client.send(HTTP2Frame.section(1, HPACK.block(pseudo + fields + Self.length(of: content)), end: !hasMore))
         if hasMore { send(content, trailers, ends: cut != .client, on: 1, of: client) }
         if cut == .client {
@@ -82,7 +82,7 @@ extension Translation {
             return response
         }
         if cut == .origin {
-            client.wait(Self.patience) { client.streams[1]?.body.size == responseContent.octets.count }
+            client.wait(Self.patience) { client.streams[1]?.body.size == responseContent.size }
             notes.arrived.put(true)
         }
         client.wait(Self.patience) { client.streams[1]?.isOver == true }
@@ -91,7 +91,7 @@ extension Translation {
     }
 
     private func notesArrival(of body: HTTP2Body, _ notes: TranslationNotes) {
-        if cut == .origin, body.size == responseContent.octets.count { notes.arrived.put(true) }
+        if cut == .origin, body.size == responseContent.size { notes.arrived.put(true) }
     }
 
     // MARK: Origin
@@ -101,7 +101,7 @@ extension Translation {
             let origin = HTTP1Endpoint(connection)
             guard let head = origin.readHead(Self.patience) else { return }
             let message = origin.readRest(of: head) {
-                if cut == .client, $0.size == content.octets.count { notes.arrived.put(true) }
+                if cut == .client, $0.size == content.size { notes.arrived.put(true) }
             }
             notes.request.put(message)
             notes.requestFraming.put(origin.framing)
@@ -126,7 +126,7 @@ extension Translation {
             guard endpoint.wait(Self.patience, until: { !endpoint.opened.isEmpty }) else { return }
             let stream = endpoint.opened[0]
             if cut == .client {
-                endpoint.wait(Self.patience) { endpoint.streams[stream]?.body.size == content.octets.count }
+                endpoint.wait(Self.patience) { endpoint.streams[stream]?.body.size == content.size }
                 notes.arrived.put(true)
             }
             endpoint.wait(Self.patience) { endpoint.streams[stream]?.isOver == true }
@@ -146,7 +146,7 @@ extension Translation {
             let block = HPACK.block([Self.field(":status", "\(interim.status)")] + interim.fields)
             endpoint.send(HTTP2Frame.section(stream, block, end: false))
         }
-        let hasMore = !responseContent.octets.isEmpty || !responseTrailers.isEmpty
+        let hasMore = responseContent.size > 0 || !responseTrailers.isEmpty
         let head = [Self.field(":status", "\(status)")] + responseFields + Self.length(of: responseContent)
         endpoint.send(HTTP2Frame.section(stream, HPACK.block(head), end: !hasMore))
         if hasMore { send(responseContent, responseTrailers, ends: cut != .origin, on: stream, of: endpoint) }

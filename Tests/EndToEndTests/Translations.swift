@@ -22,7 +22,15 @@ struct Translation: CustomTestStringConvertible, Sendable {
             switch self {
             case .none: []
             case .known(let octets): octets
-            case .pieces(let pieces): pieces.flatMap { $0 }
+            case .pieces(let pieces): pieces.reduce([], +)
+            }
+        }
+
+        var size: Int {
+            switch self {
+            case .none: 0
+            case .known(let octets): octets.count
+            case .pieces(let pieces): pieces.reduce(0) { $0 + $1.count }
             }
         }
     }
@@ -71,9 +79,11 @@ struct Translation: CustomTestStringConvertible, Sendable {
 
     private static let pieces: [[UInt8]] = ["first ", "second ", "third"].map { Array($0.utf8) }
     private static let many = (0..<40).map { field("x-large-\($0)", String(repeating: "\($0 % 10)", count: 1024)) }
-    private static let large = (0..<64 << 20 / 1024).flatMap { number in
-        [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 1024)
-    }
+    private static let large: [UInt8] = {
+        var octets: [UInt8] = []
+        for number in 0..<64 << 10 { octets += [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 1024) }
+        return octets
+    }()
 
     static let all: [Translation] = [
         Translation(name: "No content"),
