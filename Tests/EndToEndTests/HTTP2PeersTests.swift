@@ -101,6 +101,28 @@ struct HTTP2PeersTests {
         }
     }
 
+    @Test("A client that offers HTTP/2 over TLS gets what the server chose")
+    func mirrored() throws {
+        try withTemporaryDirectory { directory in
+            let nginx = try Nginx(in: directory, http2: false)
+            try "mine".write(toFile: directory + "/www/a.txt", atomically: true, encoding: .utf8)
+            let recorder = try Recorder(["--ca-file", nginx.authority], in: directory)
+            let result = try recorder.curl(["--http2", "-w", " %{http_version}", "https://localhost:\(nginx.https)/a.txt"])
+            #expect(result.output == "mine 1.1")
+        }
+    }
+
+    @Test("A client that would like to upgrade to HTTP/2 without TLS is answered, in either version")
+    func upgrade() throws {
+        try withNginx(.cleartext) { directory, _, through, recorder in
+            let result = try run(
+                "curl", ["-sS", "--http2", "--max-time", "20", through + "/a.json", through + "/empty"], in: directory)
+            #expect(result.output == "{\"hello\":\"world\"}\n")
+            #expect(result.errors == "")
+            #expect(recorder.stop() == 0)
+        }
+    }
+
     @Test("nghttp gets what it gets directly, with many requests at once", arguments: Transport.allCases)
     func nghttp(_ transport: Transport) throws {
         try withNginx(transport) { directory, direct, through, recorder in
