@@ -18,18 +18,17 @@ final class HTTP2Origin: Sendable {
     ///   - settings: what it announces.
     ///   - atHead: called once for each stream when its head has come.
     ///   - atEnd: called once for each stream that has ended. By default it answers 200 and `ok`.
-    init(
-        settings: KeyValuePairs<UInt16, UInt32> = [:], atHead: @escaping Answer = { _, _ in },
-        atEnd: @escaping Answer = HTTP2Origin.ok
+    convenience init(
+        settings: KeyValuePairs<UInt16, UInt32> = [:], atHead: @escaping Answer, atEnd: @escaping Answer = HTTP2Origin.ok
     ) throws {
-        let count = Counter()
-        self.count = count
-        origin = try RawOrigin { connection, _ in
-            count.increment()
-            let endpoint = HTTP2Endpoint(connection, .server)
+        try self.init { endpoint in
             endpoint.send(.settings(settings))
             Self.serve(endpoint, atHead: atHead, atEnd: atEnd)
         }
+    }
+
+    convenience init(settings: KeyValuePairs<UInt16, UInt32> = [:], atEnd: @escaping Answer = HTTP2Origin.ok) throws {
+        try self.init(settings: settings, atHead: { _, _ in }, atEnd: atEnd)
     }
 
     /// - Parameter serve: what is done with each connection from its beginning.

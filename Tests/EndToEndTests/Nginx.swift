@@ -6,14 +6,17 @@ import Glibc
 final class Nginx {
     let http: Int
     let https: Int
+    /// HTTP/2 without TLS, with prior knowledge.
+    let h2c: Int
     let authority: String
     private let program: RunningProgram
 
     /// Serves the directory's `www`.
-    /// - Parameter ports: free ports, found by binding them.
-    init(in directory: String, certificateName: String = "localhost") throws {
+    /// - Parameter http2: whether HTTP/2 is offered over TLS, and spoken without on a port of its own.
+    init(in directory: String, certificateName: String = "localhost", http2: Bool = false) throws {
         http = try Self.freePort()
         https = try Self.freePort()
+        h2c = try Self.freePort()
         authority = directory + "/origin-ca.pem"
         try FileManager.default.createDirectory(atPath: directory + "/www", withIntermediateDirectories: true)
         try FileManager.default.createDirectory(atPath: directory + "/nginx", withIntermediateDirectories: true)
@@ -34,11 +37,14 @@ final class Nginx {
               client_body_temp_path \(directory)/nginx; proxy_temp_path \(directory)/nginx; fastcgi_temp_path \(directory)/nginx;
               uwsgi_temp_path \(directory)/nginx; scgi_temp_path \(directory)/nginx;
               server {
-                listen 127.0.0.1:\(http); listen 127.0.0.1:\(https) ssl;
+                listen 127.0.0.1:\(http); listen 127.0.0.1:\(https) ssl\(http2 ? " http2" : ""); \(http2 ? "listen 127.0.0.1:\(h2c) http2;" : "")
                 ssl_certificate \(directory)/server.pem; ssl_certificate_key \(directory)/server.key;
                 root \(directory)/www;
                 location /redirect { return 301 /a.json; }
                 location /empty { return 204; }
+                # It reads the whole request before it asks itself.
+                location /length { proxy_pass http://127.0.0.1:\(http)/asked; client_max_body_size 0; }
+                location /asked { return 200 "$request_method $http_content_length"; client_max_body_size 0; }
               }
             }
             """
