@@ -182,6 +182,9 @@ extension ProxySession {
     }
 
     func upstreamFailed(_ upstream: Upstream, _ reason: String) {
+        if let proxy = configuration.upstreamProxy {
+            return upstreamGone(upstream, "cannot connect to the upstream proxy \(proxy.endpoint): \(reason)")
+        }
         upstreamGone(upstream, "cannot connect to \(upstream.destination.endpoint): \(reason)")
     }
 
