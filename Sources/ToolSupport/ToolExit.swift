@@ -42,6 +42,12 @@ extension Tool {
         }
     }
 
+    /// The command line once more, with what the configuration file says now.
+    /// - Throws: ``ToolError``, and what parsing throws.
+    package static func parseAgain() throws -> Self {
+        try parse(try configuredArguments(Array(CommandLine.arguments.dropFirst())))
+    }
+
     /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
     package static func launch() -> Never {
         // A reader that goes away is seen where we write to it.

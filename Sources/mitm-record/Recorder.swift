@@ -56,7 +56,11 @@ struct Recorder {
             recorder.finish()
             throw error
         }
-        waitForEnd(ending, recorder)
+        let keys =
+            arguments.quiet ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
+        keys?.start()
+        waitForEnd(ending, recorder, sessions)
+        keys?.end()
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
         if !arguments.quiet { say(recorder.totals.summary) }
@@ -156,12 +160,26 @@ struct Recorder {
         }
     }
 
-    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to.
-    private func waitForEnd(_ signals: [Int32], _ recorder: FlowRecorder) {
+    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to. SIGHUP reads the configuration anew.
+    private func waitForEnd(_ signals: [Int32], _ recorder: FlowRecorder, _ sessions: SessionSettings) {
         let interval = arguments.stats?.seconds ?? 1
         while recorder.failure == nil {
-            if Signals.wait(for: signals, seconds: max(interval, 0.1)) != nil { return }
+            if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
+                guard signal == SIGHUP else { return }
+                reload(sessions)
+                continue
+            }
             if arguments.stats != nil { say(recorder.totals.summary) }
+        }
+    }
+
+    /// The hosts that are treated otherwise may change while the recorder runs; a change holds for new connections.
+    private func reload(_ sessions: SessionSettings) {
+        do {
+            sessions.hosts.change(try MitmRecord.parseAgain().hosts.rules)
+            if !arguments.quiet { say("the configuration was read again; its hosts hold for new connections") }
+        } catch {
+            say("the configuration was not read again: \(error)")
         }
     }
 
