@@ -3,6 +3,7 @@
 Every figure is a ratio of medians over interleaved rounds (ours, peer, ours, peer, ...). CPU is user + system time of the process from
 /proc/PID/stat. A row in which a request failed, or whose recording does not hold what was sent, is invalid.
 """
+import json
 import os
 import re
 import shutil
@@ -96,14 +97,15 @@ class Bench:
         """
         subprocess.run(["bash", "-e", "-c", script], cwd=self.work, check=True, stderr=subprocess.DEVNULL)
         self.http, self.https, self.hap_plain, self.hap_tls = (free_port() for _ in range(4))
+        self.h2, self.sink, self.hap_h2, self.hap_pair, self.hap_tcp, self.hap_ws = (free_port() for _ in range(6))
         user = "user root;" if os.getuid() == 0 else ""
         temporary = "".join("%s_temp_path %s/tmp;" % (kind, self.work) for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
         with open(self.path("nginx.conf"), "w") as out:
             out.write(
                 "%s daemon off; pid %s/pid; error_log stderr crit; worker_processes 1; events { worker_connections 4096; } http { access_log off; %s"
-                "keepalive_requests 1000000000; server { listen 127.0.0.1:%d; listen 127.0.0.1:%d ssl; root %s/www; ssl_protocols TLSv1.2 TLSv1.3;"
+                "keepalive_requests 1000000000; server { listen 127.0.0.1:%d; listen 127.0.0.1:%d ssl; listen 127.0.0.1:%d ssl http2; root %s/www; ssl_protocols TLSv1.2 TLSv1.3;"
                 "ssl_certificate %s/server.pem; ssl_certificate_key %s/server.key; ssl_session_cache shared:s:4m; } }"
-                % (user, self.work, temporary, self.http, self.https, self.work, self.work, self.work)
+                % (user, self.work, temporary, self.http, self.https, self.h2, self.work, self.work, self.work)
             )
         with open(self.path("haproxy.cfg"), "w") as out:
             out.write(
@@ -112,6 +114,16 @@ class Bench:
                 "frontend tls\n bind 127.0.0.1:%d ssl crt %s/both.pem\n default_backend tls\nbackend tls\n http-reuse always\n"
                 " server s 127.0.0.1:%d ssl verify none\n" % (self.hap_plain, self.http, self.hap_tls, self.work, self.https)
             )
+            # The same with a server connection for each client connection, as a recorder has; HTTP/2; and streams of bytes.
+            out.write(
+                "frontend pair\n bind 127.0.0.1:%d ssl crt %s/both.pem\n default_backend pair\nbackend pair\n http-reuse never\n server s 127.0.0.1:%d ssl verify none\n"
+                "frontend h2\n bind 127.0.0.1:%d ssl crt %s/both.pem alpn h2\n default_backend h2\nbackend h2\n http-reuse always\n"
+                " server s 127.0.0.1:%d ssl verify none alpn h2\n"
+                "listen tcp\n mode tcp\n bind 127.0.0.1:%d\n server s 127.0.0.1:%d\nlisten ws\n timeout tunnel 60s\n bind 127.0.0.1:%d\n server s 127.0.0.1:%d\n"
+                % (self.hap_pair, self.work, self.https, self.hap_h2, self.work, self.h2, self.hap_tcp, self.sink, self.hap_ws, self.sink)
+            )
+        self.start([sys.executable, os.path.join(ROOT, "Benchmarks", "sink.py"), str(self.sink)])
+        wait_for(self.sink)
         self.start(["nginx", "-e", "stderr", "-c", self.path("nginx.conf")])
         self.haproxy = self.start(["haproxy", "-db", "-f", self.path("haproxy.cfg")])
         self.recorder, self.rec_plain, self.rec_tls = self.record(self.path("capture.mflow"))
@@ -174,6 +186,96 @@ class Bench:
         self.serve()
         self.versus("h1-tls-1m", "1 MiB incompressible, TLS, recorded, against HAProxy", self.recorder, "https://127.0.0.1:%d/1m" % self.rec_tls,
                     self.haproxy, "https://127.0.0.1:%d/1m" % self.hap_tls, "1.2", connections=8)
+
+    def h2load(self, url, streams):
+        out = subprocess.check_output(["h2load", "-D", str(self.seconds), "-c", "8", "-m", str(streams), url], text=True, stderr=subprocess.STDOUT)
+        done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
+        if not done or any(int(done.group(i)) for i in (2, 3, 4)):
+            raise SystemExit("bench: requests failed, so the row is invalid:\n" + out)
+        return int(done.group(1))
+
+    def h2_row(self, name, what, path, streams, goal):
+        """h2load's own figure of time passed counts from its start, so only the requests it reports are used."""
+        self.serve()
+        recorder, port = self.record_modes("h2.mflow", "reverse:https://localhost:%d" % self.h2)
+        mine, theirs = [], []
+        for _ in range(self.rounds):
+            for process, at, figures in [(recorder, port, mine), (self.haproxy, self.hap_h2, theirs)]:
+                before = cpu_seconds(process.pid)
+                requests = self.h2load("https://127.0.0.1:%d/%s" % (at, path), streams)
+                figures.append((cpu_seconds(process.pid) - before) * 1e6 / requests)
+        self.add(name, what, statistics.median(mine), statistics.median(theirs), "us CPU/req", list(zip(mine, theirs)), goal)
+        self.stop(recorder)
+
+    def h2_tls(self):
+        self.h2_row("h2-tls", "HTTP/2 TLS to TLS, 1 KiB, 8 x 16 streams, recorded, against HAProxy", "1k", 16, "1.0")
+
+    def h2_tls_1m(self):
+        self.h2_row("h2-tls-1m", "1 MiB incompressible, HTTP/2 TLS, recorded, against HAProxy", "1m", 4, "1.2")
+
+    def record_modes(self, target, mode):
+        port = free_port()
+        process = self.start(
+            [self.tool("mitm-record"), "-q", "-w", self.path(target), "--truncate", "--confdir", self.path("conf"), "--ca-file", self.path("ca.pem"),
+             "--mode", "%s@%d" % (mode, port)]
+        )
+        wait_for(port)
+        return process, port
+
+    def stop(self, process):
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+    @staticmethod
+    def pour(port, opening, block, times):
+        """Sends a block of bytes many times over one connection and waits until the far end has taken all."""
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            if opening:
+                connection.sendall(opening)
+                connection.recv(4096)
+            for _ in range(times):
+                connection.sendall(block)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+
+    def stream_row(self, name, what, mode, hap_port, opening, block, times, units, unit):
+        self.serve()
+        recorder, port = self.record_modes("stream.mflow", mode)
+        mine, theirs = [], []
+        for _ in range(self.rounds):
+            for process, at, figures in [(recorder, port, mine), (self.haproxy, hap_port, theirs)]:
+                before, began = cpu_seconds(process.pid), time.monotonic()
+                self.pour(at, opening, block, times)
+                figures.append((cpu_seconds(process.pid) - before, time.monotonic() - began))
+        note = "%.3g %s/s, peer %.3g" % (units / statistics.median(w for _, w in mine), unit, units / statistics.median(w for _, w in theirs))
+        self.add(name, what, statistics.median(c for c, _ in mine) * 1e6 / units, statistics.median(c for c, _ in theirs) * 1e6 / units,
+                 "us CPU/" + unit, [(a[0], b[0]) for a, b in zip(mine, theirs)], "1.3", note + ", peak memory %.0f MiB" % (peak_memory(recorder.pid) / 2**20))
+        self.stop(recorder)
+        os.unlink(self.path("stream.mflow"))
+
+    def tcp(self):
+        self.stream_row("tcp", "2 GiB through a TCP tunnel, incompressible, recorded, against HAProxy in mode tcp", "reverse:tcp://127.0.0.1:%d" % self.sink_port(),
+                        self.hap_tcp, b"", os.urandom(1 << 20), 2048, 2048, "MiB")
+
+    def websocket(self):
+        key = b"\x01\x02\x03\x04"
+        payload = bytes(b ^ key[i % 4] for i, b in enumerate(b"{\"price\": 101.25, \"symbol\": \"ABC\", \"sequence\": 123456789012345}"))
+        frame = bytes([0x81, 0x80 | len(payload)]) + key + payload
+        opening = (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                   b"Sec-WebSocket-Version: 13\r\n\r\n")
+        self.stream_row("websocket", "a million WebSocket messages of 64 bytes, recorded, against HAProxy", "reverse:http://127.0.0.1:%d" % self.sink_port(),
+                        self.hap_ws, opening, frame * 10_000, 100, 1_000_000, "messages")
+
+    def sink_port(self):
+        self.serve()
+        return self.sink
+
+    def new_tls_pair(self):
+        self.serve()
+        self.versus("new-tls-pair", "the same, with a server connection for each client connection in HAProxy too", self.recorder,
+                    "https://127.0.0.1:%d/1k" % self.rec_tls, self.haproxy, "https://127.0.0.1:%d/1k" % self.hap_pair, "1.0", connections=8,
+                    extra=["-H", "Connection: close"])
 
     def new_tls(self):
         self.serve()
@@ -267,6 +369,28 @@ class Bench:
             process.wait()
         self.add("start-up", "mitm-dump to its first byte, against 15 ms", statistics.median(times), 15, "ms", [(one, 15) for one in times], "1.0")
 
+    def pages(self):
+        """Three hundred different texts for the server, and a script that asks for them in turn."""
+        folder = os.path.join(self.work, "www", "p")
+        os.makedirs(folder, exist_ok=True)
+        lines = subprocess.Popen([self.tool("mitm-dump"), "--format", "json", self.flows(10_000)], stdout=subprocess.PIPE, text=True)
+        texts = set()
+        for line in lines.stdout:
+            text = json.loads(line).get("response", {}).get("body", {}).get("text", "")
+            if 1000 < len(text) < 60_000:
+                texts.add(text)
+            if len(texts) == 300:
+                break
+        lines.kill()
+        lines.wait()
+        for number, text in enumerate(sorted(texts)):
+            with open(os.path.join(folder, "%d.json" % number), "w") as out:
+                out.write(text)
+        script = self.path("pages.lua")
+        with open(script, "w") as out:
+            out.write("n = 0\nrequest = function() n = n + 1 return wrk.format(nil, '/p/' .. (n %% %d) .. '.json') end\n" % len(texts))
+        return script
+
     def file_size(self):
         """The same requests through mitmdump -w and mitm-record -w."""
         self.serve()
@@ -276,19 +400,19 @@ class Bench:
         theirs = self.start([self.mitmdump, "-q", "-w", self.path("peer.mitm"), "-p", str(port), "--mode", "reverse:http://127.0.0.1:%d" % self.http])
         wait_for(port)
         process, plain, _ = self.record(self.path("ours.mflow"))
-        page = os.path.join(self.work, "www", "page.json")
-        subprocess.run("%s --format json %s | head -c 4000 > %s" % (self.tool("mitm-dump"), self.flows(10_000), page), shell=True, check=False)
+        script = self.pages()
         sizes = []
         for process, port, target in [(process, plain, "ours.mflow"), (theirs, port, "peer.mitm")]:
-            requests, _ = self.wrk("http://127.0.0.1:%d/page.json" % port, 4)
+            requests, _ = self.wrk("http://127.0.0.1:%d/" % port, 4, ["-s", script])
             process.send_signal(signal.SIGTERM)
             process.wait(20)
             sizes.append(os.path.getsize(self.path(target)) / requests)
-        self.add("file-size", "bytes a flow of the same page, against mitmproxy's file", sizes[0], sizes[1], "B/flow", [tuple(sizes)], "0.2")
+        self.add("file-size", "bytes a flow of the same 300 pages, against mitmproxy's file", sizes[0], sizes[1], "B/flow", [tuple(sizes)], "0.2")
 
 
 ROWS = {
     "h1-tls": Bench.h1_tls, "h1-plain": Bench.h1_plain, "h1-tls-1m": Bench.h1_tls_1m, "new-tls": Bench.new_tls, "latency": Bench.latency,
+    "new-tls-pair": Bench.new_tls_pair, "h2-tls": Bench.h2_tls, "h2-tls-1m": Bench.h2_tls_1m, "tcp": Bench.tcp, "websocket": Bench.websocket,
     "recording-cost": Bench.recording, "exactness": Bench.exactness, "query-metadata": Bench.query_metadata, "query-body": Bench.query_body,
     "print-json": Bench.print_json, "start-up": Bench.start_up, "file-size": Bench.file_size,
 }
