@@ -1,0 +1,128 @@
+// WebSocket conversations and streams of bytes between real peers: what they get through the recorder is what they get directly, and the
+// recording tells it.
+
+import Foundation
+import TestSupport
+import Testing
+
+private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+private let python = root + "/.build-test-venv/bin/python"
+
+private func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
+
+/// A peer of Python's, and the port that it says it listens on.
+private func peer(_ arguments: [String], in directory: String) throws -> (program: RunningProgram, port: Int) {
+    let program = try RunningProgram(python, arguments, in: directory)
+    let line = try #require(program.errorLine(containing: "listening on "))
+    program.collectErrors()
+    return (program, try #require(line.split(separator: " ").compactMap { Int($0) }.first))
+}
+
+private func makeCertificate(in directory: String) throws {
+    let made = try run(
+        "openssl",
+        [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out",
+            "cert.pem",
+            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ], in: directory)
+    guard made.status == 0 else { throw TestFailure("no certificate: \(made.errors)") }
+}
+
+@Suite("Conversations")
+struct ConversationTests {
+    @Test(
+        "Python's websockets gets what it gets directly; messages, pings and closes are recorded", arguments: ["answer", "relay"])
+    func webSocket(pings: String) throws {
+        try withTemporaryDirectory { directory in
+            let server = try peer([script("websocket_peer.py"), "server"], in: directory)
+            let recorder = try Recorder(
+                ["--mode", "reverse:http://127.0.0.1:\(server.port)", "--websocket-ping", pings], in: directory)
+            recorder.program.collectErrors()
+            func talk(_ port: Int) throws -> String {
+                let result = try run(python, [script("websocket_peer.py"), "client", "ws://127.0.0.1:\(port)/"], in: directory)
+                #expect(result.errors == "")
+                return result.output
+            }
+            let expected = try talk(server.port)
+            let actual = try talk(recorder.port)
+            #expect(actual == expected)
+            #expect(expected.contains("deflate 1000 bye"))
+            #expect(recorder.stop() == 0)
+            server.program.send(SIGTERM)
+            _ = server.program.waitForEnd()
+            try expectRecorded(recorder.flows(), pings)
+        }
+    }
+
+    private func expectRecorded(_ flows: [JSONObject], _ pings: String) throws {
+        #expect(flows.map { $0["state"] } == ["complete", "complete", "incomplete"])
+        for flow in flows.prefix(2) {
+            #expect(flow["response.status"] == "101")
+            #expect(flow["websocket.messages.0.text"] == "héllo")
+            #expect(flow["websocket.messages.1.from"] == "server")
+            #expect(flow["websocket.messages.2.size"] == "300000")
+            #expect(flow["websocket.messages.4.opcode"] == "binary")
+            #expect(flow["websocket.messages.8.text"] == "fragmented")
+            #expect(flow["websocket.close.code"] == "1000")
+            #expect(flow["websocket.close.reason"] == "bye")
+            let said = (0..<16).compactMap { number -> String? in
+                guard let opcode = flow["websocket.messages.\(number).opcode"] else { return nil }
+                return "\(flow["websocket.messages.\(number).from"] ?? "") \(opcode)"
+            }
+            // Ours answers the client and asks the server, whose answer it keeps to itself.
+            #expect(said.filter { $0.hasSuffix("ping") } == ["client ping"])
+            #expect(said.contains("server pong"))
+        }
+    }
+
+    @Test("A conversation can be read while it is still open")
+    func webSocketWhileOpen() throws {
+        try withTemporaryDirectory { directory in
+            let origin = try RawOrigin { connection, _ in
+                _ = connection.read(until: "\r\n\r\n")
+                connection.send(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+                connection.send(bytes: [0x81, 0x05] + Array("hello".utf8))
+                _ = connection.readToEnd()
+            }
+            let recorder = try Recorder(
+                ["--mode", "reverse:http://127.0.0.1:\(origin.port)", "--flush-interval", "50ms"], in: directory)
+            recorder.program.collectErrors()
+            let client = try RawConnection(port: recorder.port)
+            client.send(
+                "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            // The recorder is killed with the conversation open: what was said is in the file.
+            let deadline = Date(timeIntervalSinceNow: 10)
+            var flows: [JSONObject] = []
+            while flows.first?["websocket.messages.0.text"] == nil, Date() < deadline { flows = try recorder.flows() }
+            recorder.program.send(SIGKILL)
+            _ = recorder.program.waitForEnd()
+            #expect(try recorder.flows().map { $0["websocket.messages.0.text"] } == ["hello"])
+        }
+    }
+
+    @Test("TLS that begins in the middle of a conversation is intercepted from there")
+    func startTLS() throws {
+        try withTemporaryDirectory { directory in
+            try makeCertificate(in: directory)
+            let server = try peer([script("smtp_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
+            let recorder = try Recorder(
+                ["--mode", "reverse:tcp://localhost:\(server.port)", "--ca-file", "cert.pem"], in: directory)
+            recorder.program.collectErrors()
+            let result = try run(
+                python, [script("smtp_peer.py"), "client", "\(recorder.port)", recorder.authority], in: directory)
+            #expect(result == ProgramResult(status: 0, output: "sent\n", errors: ""))
+            _ = server.program.waitForEnd()
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect(flow["kind"] == "tcp")
+            #expect(flow["client.tls.version"] == "TLSv1.3")
+            #expect(flow["server.tls.version"] == "TLSv1.3")
+            let text = try run("mitm-dump", ["--detail", "3", "capture.mflow"], in: directory).output
+            #expect(text.contains("STARTTLS") && text.contains("a secret in TLS"))
+        }
+    }
+}
