@@ -42,6 +42,7 @@ import NIOCore
     package private(set) var isTerminated = false
     /// The peer takes no new streams.
     package private(set) var isGoingAway = false
+    private var hasEnabledConnect: Bool
     /// Why we ended the connection, as far as nghttp2 or we said it.
     var terminationMessage: String?
     /// The stream with the highest identifier that the peer has begun.
@@ -56,6 +57,7 @@ import NIOCore
         self.role = role
         self.limits = limits
         self.validation = validation
+        hasEnabledConnect = enablesConnectProtocol
         unsafe session = makeSession()
         submitSettings(enablesConnectProtocol)
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindow)
@@ -108,6 +110,8 @@ import NIOCore
 
     /// Tells the client that extended CONNECT is taken (RFC 8441 §3), once that is known of the server.
     package func enableConnectProtocol() {
+        guard !hasEnabledConnect else { return }
+        hasEnabledConnect = true
         let settings = [
             nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL.rawValue), value: 1)
         ]
