@@ -208,15 +208,29 @@ package final class ProxySession: ProxySessionProtocol {
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
+        case .intercepting where isServerSlow:
+            failSlowServers()
         case .intercepting, .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
+        case .http where isServerSlow:
+            failSlowServers()
         case .http where exchange == nil && http2 == nil:
             refuse(
                 status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
                 head: decoder.takeRest())
         default:
             break
+        }
+    }
+
+    /// A server, or an upstream proxy, is in the middle of a handshake.
+    private var isServerSlow: Bool { upstreams.contains { $0.state == .handshaking || $0.state == .negotiating } }
+
+    private func failSlowServers() {
+        for upstream in upstreams where upstream.state == .handshaking || upstream.state == .negotiating {
+            let target = configuration.upstreamProxy?.endpoint ?? upstream.destination.endpoint
+            upstreamGone(upstream, "\(target) did not complete the handshake in time")
         }
     }
 
