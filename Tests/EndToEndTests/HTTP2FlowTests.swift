@@ -1,5 +1,6 @@
 // Windows, settings and the number of streams, as the recorder keeps to them and makes its clients keep to them (RFC 9113 §5 and §6).
 
+import Synchronization
 import TestSupport
 import Testing
 
@@ -187,6 +188,29 @@ struct HTTP2FlowTests {
             #expect(client.streams[1]?.reset != nil || [431, 400].contains(client.streams[1]?.status))
             let next = client.get(on: 3)
             #expect(next == 200)
+        }
+    }
+
+    @Test("GOAWAY in the middle of fifty streams: those beyond its last are asked for again on a new connection, the others finish")
+    func goAwayInTheMiddle() throws {
+        let seen = Mutex<Set<String>>([])
+        let origin = try HTTP2Origin { endpoint, stream in
+            let path = endpoint.streams[stream]?.path ?? ""
+            let (isNew, count) = seen.withLock { ($0.insert(path).inserted, $0.count) }
+            guard isNew else { return HTTP2Origin.ok(endpoint, stream) }
+            guard count == 50 else { return }
+            let all = endpoint.opened
+            endpoint.send(.goAway(last: all[24]))
+            for stream in all.prefix(25) { HTTP2Origin.ok(endpoint, stream) }
+        }
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            let streams = (0..<50).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0, "/\($0)") })
+            let all = client.wait(.seconds(5)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
+            #expect(all)
+            #expect(streams.map { client.streams[$0]?.status } == [Int?](repeating: 200, count: 50))
+            #expect(origin.connections == 2)
         }
     }
 }
