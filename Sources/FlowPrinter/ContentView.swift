@@ -71,19 +71,9 @@ struct ContentView {
     }
 
     private func dump(into out: inout ByteBuffer, _ maximum: Int) {
-        let span = content.readableBytesUInt8Span
-        let rows = (span.count + 15) / 16
-        for row in 0..<min(rows, maximum) {
-            var hex = ""
-            var text = ""
-            for i in row * 16..<min(row * 16 + 16, span.count) {
-                hex += hexadecimal(UInt64(span[i]), digits: 2) + (i % 16 == 7 ? "  " : " ")
-                text += span[i] >= 0x20 && span[i] < 0x7F ? String(UnicodeScalar(span[i])) : "."
-            }
-            hex += String(repeating: " ", count: max(0, 49 - hex.utf8.count))
-            out.writeString("    \(hexadecimal(UInt64(row * 16), digits: 8))  \(hex) \(text)\n")
-        }
-        tellCut(rows, maximum, into: &out)
+        let dump = HexDump(content)
+        for row in 0..<min(dump.rowCount, maximum) { out.writeString("    \(dump.row(row))\n") }
+        tellCut(dump.rowCount, maximum, into: &out)
     }
 
     private func tellCut(_ count: Int, _ maximum: Int, into out: inout ByteBuffer) {
