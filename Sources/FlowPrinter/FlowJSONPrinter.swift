@@ -209,7 +209,13 @@ package struct FlowJSONPrinter: Sendable {
             json.key("remark")
             json.string(remark)
         }
-        if fields.first("content-type")?.isEventStream == true { try chunks(flow, side, &json) }
+        if let type = fields.first("content-type") {
+            if !rawBody, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
+                var protobuf = ProtobufJSON()
+                protobuf.write(body.decoded.content, media: media, coding: fields.first("grpc-encoding"), into: &json)
+            }
+            if type.isEventStream { try chunks(flow, side, &json) }
+        }
         json.endObject()
     }
 

@@ -143,8 +143,8 @@ package struct FlowTextPrinter: Sendable {
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
-            ContentView(body.decoded.content, type: fields.first("content-type")).write(
-                into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            ContentView(body.decoded.content, type: fields.first("content-type"), messageCoding: fields.first("grpc-encoding"))
+                .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
         }
         if !isComplete, side == .client || flow.response?.head.status != 101 {
