@@ -89,6 +89,12 @@ package struct FlowTextPrinter: Sendable {
         out.writeString(" ")
         out.writeVisible(response.head.reason)
         out.writeString(response.head.reason.readableBytes > 0 ? " " : "")
+        if let grpc = GRPCStatus(response) {
+            var text = ByteBuffer()
+            text.writeVisible("grpc \(grpc.name)")
+            out.writeString(coloured(String(buffer: text), grpc.isOK ? 32 : 31))
+            out.writeString(" ")
+        }
         if flow.isWebSocket { out.writeString("WebSocket \(flow.pieces.count) messages ") }
         out.writeString(readableSize(response.size))
         if !response.isComplete, status != 101 { out.writeString(" (incomplete)") }

@@ -335,4 +335,29 @@ struct GRPCTests {
                 == #""messages":[{"size":487503,"compressed":true,"fields":[],"unparsed":67108864,"remark":"only the first 64.0 MiB are shown"},"#
                 + #"{"size":487503,"compressed":true,"fields":[],"remark":"only the first 64.0 MiB are shown"}]"#)
     }
+
+    @Test(
+        "The line of a call tells its status by name, from the trailers or from a head without content",
+        arguments: [
+            ("0", true, "200 OK grpc OK 0 B"), ("5", true, "200 OK grpc NOT_FOUND 0 B"),
+            ("16", false, "200 OK grpc UNAUTHENTICATED 0 B"),
+            ("17", false, "200 OK grpc 17 0 B"), ("-1", true, "200 OK grpc -1 0 B"),
+            ("\u{1b}[2J", true, "200 OK grpc \\x1b[2J 0 B"),
+        ])
+    func status(code: String, isTrailer: Bool, expected: String) throws {
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: application/grpc+proto\r\n" + (isTrailer ? "" : "grpc-status: \(code)\r\n") + "\r\n"
+        let trailers = FieldSection([(name: "grpc-status", value: code)])
+        let events: [(Int64, FlowEvent.What)] =
+            [(0, request("POST /S/M HTTP/1.1\r\nHost: a\r\n\r\n")), (0, .finished(.client)), (1, response(head))]
+            + (isTrailer ? [(1, .trailers(from: .server, trailers))] : [])
+            + [(2, .finished(.server)), (2, .ended(FlowEnding(state: .complete)))]
+        #expect(try text(flow(.http, events), detail: 1) == "10.0.0.1:5000: POST https://a.example/S/M << \(expected) 2.0 ms\n")
+    }
+
+    @Test("Other calls have no such status")
+    func noStatus() throws {
+        let line = try text(answer([8, 1], "application/protobuf"), detail: 1)
+        #expect(line == "10.0.0.1:5000: POST https://a.example/S/M << 200 OK 2 B 2.0 ms\n")
+    }
 }
