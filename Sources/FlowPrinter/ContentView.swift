@@ -1,4 +1,5 @@
-// Content for people: JSON laid out, forms as pairs, text as it is, images by their facts, everything else as a hexadecimal dump.
+// Content for people: JSON laid out, forms as pairs, text as it is, images by their facts, protobuf and gRPC by their fields, everything else
+// as a hexadecimal dump.
 
 import HTTPSemantics
 import NIOCore
@@ -10,6 +11,8 @@ struct ContentView {
         case form
         case text
         case image(String)
+        case protobuf
+        case grpc(ProtobufMedia, coding: ByteBuffer?)
         case binary
     }
 
@@ -17,12 +20,17 @@ struct ContentView {
     private let kind: Kind
     private let isLatin1: Bool
 
-    init(_ content: ByteBuffer, type: ByteBuffer?) {
+    /// - Parameters:
+    ///   - type: the value of Content-Type.
+    ///   - messageCoding: the value of grpc-encoding.
+    init(_ content: ByteBuffer, type: ByteBuffer?, messageCoding: ByteBuffer? = nil) {
         self.content = content
         let parts = (type.map { String(buffer: $0) } ?? "").lowercased().split(separator: ";").map { $0.trimmingSpaces }
         let media = parts.first ?? ""
         isLatin1 = parts.dropFirst().contains { $0.hasPrefix("charset=") && ($0.contains("8859-1") || $0.contains("1252")) }
-        if let image = Self.imageFacts(content) {
+        if let protobuf = type.flatMap({ ProtobufMedia(contentType: $0, of: content) }) {
+            kind = protobuf == .message ? .protobuf : .grpc(protobuf, coding: messageCoding)
+        } else if let image = Self.imageFacts(content) {
             kind = .image(image)
         } else if !isLatin1, !Self.isText(content) {
             kind = .binary
@@ -40,6 +48,11 @@ struct ContentView {
     func write(into out: inout ByteBuffer, maximumLines: Int) {
         switch kind {
         case .image(let facts): out.writeString("    \(facts), \(readableSize(UInt64(content.readableBytes)))\n")
+        case .protobuf: protobuf(into: &out, maximumLines) { $0.write(message: content) }
+        case .grpc(let media, let coding):
+            protobuf(into: &out, maximumLines) {
+                $0.write(messagesOf: GRPCMessageReader(content, media: media, coding: coding), media: media)
+            }
         case .binary: dump(into: &out, maximumLines)
         case .json: lines(jsonLaidOut(content) ?? content, into: &out, maximumLines)
         case .form: form(into: &out, maximumLines)
@@ -71,19 +84,19 @@ struct ContentView {
     }
 
     private func dump(into out: inout ByteBuffer, _ maximum: Int) {
-        let span = content.readableBytesUInt8Span
-        let rows = (span.count + 15) / 16
-        for row in 0..<min(rows, maximum) {
-            var hex = ""
-            var text = ""
-            for i in row * 16..<min(row * 16 + 16, span.count) {
-                hex += hexadecimal(UInt64(span[i]), digits: 2) + (i % 16 == 7 ? "  " : " ")
-                text += span[i] >= 0x20 && span[i] < 0x7F ? String(UnicodeScalar(span[i])) : "."
-            }
-            hex += String(repeating: " ", count: max(0, 49 - hex.utf8.count))
-            out.writeString("    \(hexadecimal(UInt64(row * 16), digits: 8))  \(hex) \(text)\n")
-        }
-        tellCut(rows, maximum, into: &out)
+        let dump = HexDump(content)
+        for row in 0..<min(dump.rowCount, maximum) { out.writeString("    \(dump.row(row))\n") }
+        tellCut(dump.rowCount, maximum, into: &out)
+    }
+
+    private func protobuf(into out: inout ByteBuffer, _ maximum: Int, _ write: (inout ProtobufText) -> Void) {
+        var text = ProtobufText(CountedLines(out, maximum: maximum))
+        // One owner at a time, so that nothing is copied.
+        out = ByteBuffer()
+        write(&text)
+        let count = text.lines.count
+        out = text.lines.text
+        tellCut(count, maximum, into: &out)
     }
 
     private func tellCut(_ count: Int, _ maximum: Int, into out: inout ByteBuffer) {
@@ -93,7 +106,7 @@ struct ContentView {
     // MARK: Telling what it is
 
     /// UTF-8 without control characters that text does not have, judged by its first 8 KiB.
-    private static func isText(_ bytes: ByteBuffer) -> Bool {
+    static func isText(_ bytes: ByteBuffer) -> Bool {
         let head = bytes.slice(ByteRange(0, min(8192, bytes.readableBytes)))
         let span = head.readableBytesUInt8Span
         for i in 0..<span.count

@@ -28,10 +28,17 @@ struct FlowBody {
 
     /// What keeps the decoded content from being the whole of it, in words.
     var remark: String? {
-        switch decoded.outcome {
-        case .complete: isCut ? "only the first \(readableSize(UInt64(Self.maximum))) are shown" : nil
+        decoded.outcome.remark ?? (isCut ? DecodedContent.Outcome.limited.remark : nil)
+    }
+}
+
+extension DecodedContent.Outcome {
+    /// What keeps decoded content from being the whole of it, in words.
+    var remark: String? {
+        switch self {
+        case .complete: nil
         case .truncated: "the encoded content is truncated"
-        case .limited: "only the first \(readableSize(UInt64(Self.maximum))) are shown"
+        case .limited: "only the first \(readableSize(UInt64(FlowBody.maximum))) are shown"
         case .failed(let reason): "it cannot be decoded: \(reason)"
         case .unknownCoding(let name): "its content coding \(name) is not known"
         }

@@ -135,8 +135,8 @@ package struct FlowJSONPrinter: Sendable {
         json.string(request.head.version.description)
         json.key("stream_id")
         json.number(flow.stream.value)
-        fields("headers", request.head.fields, &json)
-        if let trailers = request.trailers { fields("trailers", trailers, &json) }
+        json.fields("headers", request.head.fields)
+        if let trailers = request.trailers { json.fields("trailers", trailers) }
         // What follows 101 is not the request's content.
         if request.size > 0 || request.ended == nil, flow.response?.head.status != 101 {
             try body(flow, .client, request, request.head.fields, &json)
@@ -159,7 +159,7 @@ package struct FlowJSONPrinter: Sendable {
             json.time(head.at)
             json.key("status")
             json.number(head.value.status)
-            fields("headers", head.value.fields, &json)
+            json.fields("headers", head.value.fields)
             json.endObject()
         }
         json.endArray()
@@ -174,8 +174,8 @@ package struct FlowJSONPrinter: Sendable {
         json.string(response.head.reason)
         json.key("version")
         json.string(response.head.version.description)
-        fields("headers", response.head.fields, &json)
-        if let trailers = response.trailers { fields("trailers", trailers, &json) }
+        json.fields("headers", response.head.fields)
+        if let trailers = response.trailers { json.fields("trailers", trailers) }
         if response.size > 0 || response.ended == nil, response.head.status != 101 {
             try body(flow, .server, response, response.head.fields, &json)
         }
@@ -192,18 +192,6 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
-    private func fields(_ name: StaticString, _ section: FieldSection, _ json: inout JSONWriter) {
-        json.key(name)
-        json.beginArray()
-        for line in section.lines {
-            json.beginArray()
-            json.string(section.slice(line.name))
-            json.string(section.slice(line.value))
-            json.endArray()
-        }
-        json.endArray()
-    }
-
     private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
         throws
     {
@@ -216,12 +204,18 @@ package struct FlowJSONPrinter: Sendable {
         json.number(message.storedSize)
         json.key("complete")
         json.bool(message.isComplete)
-        content(rawBody ? body.wire : body.decoded.content, isText: !rawBody, &json)
+        json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody)
         if !rawBody, let remark = body.remark {
             json.key("remark")
             json.string(remark)
         }
-        if fields.first("content-type")?.isEventStream == true { try chunks(flow, side, &json) }
+        if let type = fields.first("content-type") {
+            if !rawBody, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
+                var protobuf = ProtobufJSON()
+                protobuf.write(body.decoded.content, media: media, coding: fields.first("grpc-encoding"), into: &json)
+            }
+            if type.isEventStream { try chunks(flow, side, &json) }
+        }
         json.endObject()
     }
 
@@ -240,17 +234,6 @@ package struct FlowJSONPrinter: Sendable {
             return true
         }
         json.endArray()
-    }
-
-    /// Content as text where it is text and may be, otherwise in base64.
-    private func content(_ bytes: ByteBuffer, isText: Bool, _ json: inout JSONWriter) {
-        if isText, bytes.isUTF8 {
-            json.key("text")
-            json.string(bytes)
-        } else {
-            json.key("base64")
-            json.base64(bytes)
-        }
     }
 
     // MARK: Messages
@@ -277,7 +260,7 @@ package struct FlowJSONPrinter: Sendable {
                 json.key("compressed_size")
                 json.number(piece.wireSize)
             }
-            content(piece.content, isText: !rawBody && piece.kind != .binary, &json)
+            json.content(piece.content, isText: !rawBody && piece.kind != .binary)
             json.endObject()
             return true
         }
@@ -309,7 +292,7 @@ package struct FlowJSONPrinter: Sendable {
             json.string("\(piece.from)")
             json.key("size")
             json.number(piece.content.readableBytes)
-            content(piece.content, isText: !rawBody, &json)
+            json.content(piece.content, isText: !rawBody)
             json.endObject()
             return true
         }
@@ -342,6 +325,31 @@ package struct FlowJSONPrinter: Sendable {
         if let comment = flow.comment {
             json.key("comment")
             json.string(comment)
+        }
+    }
+}
+
+extension JSONWriter {
+    mutating func fields(_ name: StaticString, _ section: FieldSection) {
+        key(name)
+        beginArray()
+        for line in section.lines {
+            beginArray()
+            string(section.slice(line.name))
+            string(section.slice(line.value))
+            endArray()
+        }
+        endArray()
+    }
+
+    /// Content as text where it is text and may be, otherwise in base64.
+    mutating func content(_ bytes: ByteBuffer, isText: Bool) {
+        if isText, bytes.isUTF8 {
+            key("text")
+            string(bytes)
+        } else {
+            key("base64")
+            base64(bytes)
         }
     }
 }

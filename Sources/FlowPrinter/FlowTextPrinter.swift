@@ -89,6 +89,12 @@ package struct FlowTextPrinter: Sendable {
         out.writeString(" ")
         out.writeVisible(response.head.reason)
         out.writeString(response.head.reason.readableBytes > 0 ? " " : "")
+        if let grpc = GRPCStatus(response) {
+            var text = ByteBuffer()
+            text.writeVisible("grpc \(grpc.name)")
+            out.writeString(coloured(String(buffer: text), grpc.isOK ? 32 : 31))
+            out.writeString(" ")
+        }
         if flow.isWebSocket { out.writeString("WebSocket \(flow.pieces.count) messages ") }
         out.writeString(readableSize(response.size))
         if !response.isComplete, status != 101 { out.writeString(" (incomplete)") }
@@ -143,8 +149,8 @@ package struct FlowTextPrinter: Sendable {
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
-            ContentView(body.decoded.content, type: fields.first("content-type")).write(
-                into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            ContentView(body.decoded.content, type: fields.first("content-type"), messageCoding: fields.first("grpc-encoding"))
+                .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
         }
         if !isComplete, side == .client || flow.response?.head.status != 101 {

@@ -97,6 +97,16 @@ struct JSONWriter {
         needsComma = true
     }
 
+    /// A key and a number; nothing when the number is none of JSON's.
+    mutating func finiteNumber(_ name: StaticString, _ value: some BinaryFloatingPoint & LosslessStringConvertible) {
+        guard value.isFinite else { return }
+        key(name)
+        separate()
+        var text = value.description
+        text.withUTF8 { unsafe out.append(UnsafeRawBufferPointer($0)) }
+        needsComma = true
+    }
+
     mutating func newLine() {
         out.append(UInt8(0x0A))
         needsComma = false

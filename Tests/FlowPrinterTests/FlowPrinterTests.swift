@@ -5,31 +5,6 @@ import HTTPSemantics
 import NIOCore
 import Testing
 
-private let start = Timestamp(nanoseconds: 1_700_000_000_123_456_789)
-
-private func flow(_ kind: FlowKind = .http, _ events: [(Int64, FlowEvent.What)]) -> Flow {
-    let client = ClientConnection(
-        id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "10.0.0.2", port: 8080),
-        opened: start,
-        mode: "regular")
-    let target = FlowTarget(scheme: kind == .http ? "https" : kind.description, host: "a.example", port: 443)
-    var assembler = FlowAssembler(
-        id: FlowID(high: 0x018B_CFE5_687B_7001, low: 0x8000_0000_0000_0001), at: start,
-        opening: FlowOpening(kind: kind, client: Shared(client), target: target, stream: StreamID(3)), keepsPieces: true)
-    for (milliseconds, what) in events { assembler.receive(what, at: start.advanced(byNanoseconds: milliseconds * 1_000_000)) }
-    return assembler.flow
-}
-
-private func request(_ text: String) -> FlowEvent.What {
-    .request(RequestHead(parsing: ByteBuffer(string: text), version: .http1_1))
-}
-private func response(_ text: String) -> FlowEvent.What {
-    .response(ResponseHead(parsing: ByteBuffer(string: text), version: .http1_1))
-}
-private func piece(_ text: String, from side: Side) -> FlowEvent.What {
-    .piece(FlowPiece(from: side, content: ByteBuffer(string: text)))
-}
-
 private let exchange = flow(
     .http,
     [
@@ -39,18 +14,6 @@ private let exchange = flow(
         (6, piece("{\"a\":[1,{}],\"b\":\"\\u001b\"}", from: .server)),
         (7, .finished(.server)), (7, .ended(FlowEnding(state: .complete))),
     ])
-
-private func text(_ flow: Flow, detail: Int) throws -> String {
-    var out = ByteBuffer()
-    try FlowTextPrinter(detail: detail, isColoured: false).print(flow, into: &out)
-    return String(buffer: out)
-}
-
-private func json(_ flow: Flow, rawBody: Bool = false) throws -> String {
-    var out = ByteBuffer()
-    try FlowJSONPrinter(rawBody: rawBody).print(flow, into: &out)
-    return String(buffer: out)
-}
 
 @Suite("A flow as text")
 struct TextTests {
