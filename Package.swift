@@ -65,6 +65,7 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
+        module("FlowReplay", ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -106,6 +107,7 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]
 )
