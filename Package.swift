@@ -65,7 +65,9 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
-        module("FlowReplay", ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore]),
+        .target(
+            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore],
+            resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -75,16 +77,25 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
         module("ToolSupport", ["FlowModel", "FlowArchive", "CCrypt", nioCore, arguments, yams]),
+        module(
+            "ProxyToolSupport",
+            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", nioCore]),
         // 5: the tools
         tool(
             "mitm-record",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter",
-                "FlowRecording",
+                "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool(
+            "mitm-serve",
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
+                "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+            ]),
         // made traffic for the benchmarks
         .executableTarget(
             name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],

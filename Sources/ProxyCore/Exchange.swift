@@ -12,10 +12,10 @@ final class Exchange {
     var stream: StreamID
     let request: RequestHead
     let framing: BodyFraming
-    let destination: Destination
+    private(set) var destination: Destination
     /// What the request-target and the Host field, or the :authority, become; nil leaves them.
     let target: ByteBuffer?
-    let authority: ByteBuffer?
+    private(set) var authority: ByteBuffer?
 
     /// Where the request went, and its stream there when that is HTTP/2, until the exchange ends: see ``Upstream/forget(_:)``.
     var upstream: Upstream?
@@ -28,6 +28,11 @@ final class Exchange {
     /// The message goes to HTTP/1 and its length is not known: it is chunked, or ends with the connection.
     var chunksRequest = false
     var chunksResponse = false
+
+    /// Its server is played from a recording.
+    var played: PlayedExchange?
+    /// It goes to a server although there is a responder.
+    private(set) var isForwarded = false
 
     /// A WebSocket conversation on streams of HTTP/2.
     var webSocket: WebSocketRelay?
@@ -57,6 +62,18 @@ final class Exchange {
         self.target = target
         self.authority = authority
     }
+
+    /// The responder sends it on.
+    func forward(to destination: Destination) {
+        isForwarded = true
+        self.destination = destination
+        let endpoint = destination.endpoint
+        let isDefault = endpoint.port == (destination.isTLS == true ? 443 : 80)
+        authority = ByteBuffer(string: isDefault ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+    }
+
+    /// Content for a client of HTTP/1 is not sent on as it came on the wire.
+    var isFramedAnew: Bool { upstream?.http2 != nil || played != nil }
 
     /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
     var isAtHand: Bool { framing == .none && !hasResponseBegun && repetitions < 3 }

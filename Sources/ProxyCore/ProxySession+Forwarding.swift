@@ -69,6 +69,7 @@ extension ProxySession {
     }
 
     func sendContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        if gathers(content, of: exchange) { return }
         guard exchange.isSent, let upstream = exchange.upstream else {
             return exchange.held.append(.body(content: content, wire: wire))
         }
@@ -85,6 +86,10 @@ extension ProxySession {
     }
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        if exchange.played != nil {
+            ask(exchange)
+            if !exchange.isForwarded { return }
+        }
         guard exchange.isSent, let upstream = exchange.upstream else {
             return exchange.held.append(.end(trailers: trailers, wire: wire))
         }
@@ -127,7 +132,8 @@ extension ProxySession {
     func sendResponse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
         if let http2 {
             http2.sendResponse(HTTP2Fields(head), on: exchange.stream, endsStream: framing == .none)
-        } else if head.version.major >= 2 {
+        } else if head.version.major >= 2 || (framing == .chunked && exchange.request.version == .http1_0 && exchange.played != nil)
+        {
             let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
@@ -140,10 +146,10 @@ extension ProxySession {
     func sendResponseContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
         // RFC 9110 §6.4.1: some responses have no content, whatever a server of HTTP/2 sends.
         let status = exchange.response?.status
-        let isContent = exchange.upstream?.http2 == nil || !(exchange.isHead || status == 204 || status == 304)
+        let isContent = !exchange.isFramedAnew || !(exchange.isHead || status == 204 || status == 304)
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
-        } else if exchange.upstream?.http2 != nil {
+        } else if exchange.isFramedAnew {
             if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : content) }
             exchange.unconsumedResponse += content.readableBytes
             if client.isWritable { clientTakesMore() }
@@ -155,7 +161,7 @@ extension ProxySession {
     func sendResponseEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: exchange.stream)
-        } else if exchange.upstream?.http2 != nil {
+        } else if exchange.isFramedAnew {
             if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
         } else {
             sendToClient(wire)

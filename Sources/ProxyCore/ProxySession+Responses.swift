@@ -109,9 +109,10 @@ extension ProxySession {
         }
     }
 
-    private func serverPersists(_ exchange: Exchange, _ upstream: Upstream) -> Bool {
+    /// - Parameter upstream: nil when the server is played.
+    private func serverPersists(_ exchange: Exchange, _ upstream: Upstream?) -> Bool {
         guard let response = exchange.response else { return false }
-        if upstream.http2 != nil { return true }
+        if upstream?.http2 != nil || response.version.major >= 2 { return !exchange.endsWithConnection }
         let asked = exchange.request.version.major >= 2 || exchange.request.keepsConnection
         return response.keepsConnection && asked && !exchange.endsWithConnection
     }
@@ -127,7 +128,7 @@ extension ProxySession {
             record(exchange.flow, at: now, .ended(FlowEnding(state: .complete)))
         }
         let upstream = exchange.upstream
-        let serverPersists = upstream.map { self.serverPersists(exchange, $0) } ?? false
+        let serverPersists = upstream != nil || exchange.played != nil ? self.serverPersists(exchange, upstream) : false
         forget(exchange)
         if http2 != nil {
             if let upstream, upstream.http2 == nil {
@@ -149,6 +150,7 @@ extension ProxySession {
     /// The exchange is over: nobody knows it any more.
     func forget(_ exchange: Exchange) {
         exchange.upstream?.forget(exchange)
+        exchange.played?.server = nil
         if self.exchange === exchange { self.exchange = nil }
         if http2 != nil { exchanges[exchange.stream] = nil }
         queued.removeAll { $0 === exchange }

@@ -48,7 +48,9 @@ extension ProxySession {
             switch action {
             case .send(let bytes, .server): sendContent(bytes, wire: bytes, of: exchange)
             case .send(let bytes, .client): sendResponseContent(bytes, wire: bytes, of: exchange)
-            case .record(let piece): record(exchange.flow, at: at, .piece(piece))
+            case .record(let piece):
+                record(exchange.flow, at: at, .piece(piece))
+                if piece.from == .client { exchange.played?.server?.receive(piece, at: now) }
             }
         }
         takeBack(bytes.readableBytes, from: side, of: exchange)
@@ -62,6 +64,10 @@ extension ProxySession {
 
     /// What came and what goes on differ by our own frames, so windows open by what came, as long as the other side keeps up.
     private func takeBack(_ bytes: Int, from side: Side, of exchange: Exchange) {
+        if exchange.played != nil {
+            if side == .client { http2?.consumed(bytes, on: exchange.stream) }
+            return
+        }
         switch side {
         case .client: exchange.unconsumedRequest += bytes
         case .server: exchange.unconsumedResponse += bytes
