@@ -68,6 +68,9 @@ package struct RecordingIndex {
     private struct Position {
         var entry: Entry
         var served = 0
+        /// Complete recordings come before truncated ones; it is the last of them that repeats.
+        var lastComplete: Entry?
+        var isOver = false
     }
 
     package init(rules: MatchRules, order: ReplayOrder = .sequence, isOnce: Bool = false) {
@@ -135,8 +138,7 @@ package struct RecordingIndex {
         // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
         guard !isConnect || flow.isWebSocket else { return nil }
         return RequestKey(
-            method: isConnect ? ByteBuffer(string: "GET") : method, host: flow.displayHost, scheme: flow.targetScheme,
-            port: flow.targetPort, target: target, rules)
+            method: isConnect ? ByteBuffer(string: "GET") : method, host: flow.displayHost, target: target, rules)
     }
 
     // MARK: Finding
@@ -199,37 +201,83 @@ package struct RecordingIndex {
             guard let first = try best(from: chain.first, next) else { return .none }
             position = Position(entry: first)
         }
-        let isComplete = has(position.entry, Flags.isComplete)
+        /// The next in turn: the complete ones, then the truncated ones.
         func successor(of entry: Entry, _ index: inout RecordingIndex) throws -> Entry? {
+            let isComplete = index.has(entry, Flags.isComplete)
             var candidate = try next(index.following[Int(entry)], &index)
-            // Complete recordings come before truncated ones.
-            while let found = candidate, isComplete, !index.has(found, Flags.isComplete) {
+            while let found = candidate, index.has(found, Flags.isComplete) != isComplete {
+                candidate = try next(index.following[Int(found)], &index)
+            }
+            guard candidate == nil, isComplete else { return candidate }
+            candidate = try next(chain.first, &index)
+            while let found = candidate, index.has(found, Flags.isComplete) {
                 candidate = try next(index.following[Int(found)], &index)
             }
             return candidate
         }
+        func advance(to entry: Entry, _ index: RecordingIndex) {
+            if index.has(position.entry, Flags.isComplete) { position.lastComplete = position.entry }
+            position.entry = entry
+        }
         switch order {
         case .sequence, .cycle:
-            if position.served > 0 {
+            if position.served > 0, !position.isOver {
                 if let found = try successor(of: position.entry, &self) {
-                    position.entry = found
+                    advance(to: found, self)
                 } else if isOnce {
                     return .exhausted(position.entry)
                 } else if order == .cycle, let first = try best(from: chain.first, next) {
                     position.entry = first
+                } else {
+                    advance(to: position.lastComplete ?? position.entry, self)
+                    position.isOver = true
                 }
             }
         case .last:
             if isOnce, position.served > 0 { return .exhausted(position.entry) }
-            while let found = try successor(of: position.entry, &self) { position.entry = found }
+            while let found = try successor(of: position.entry, &self),
+                has(found, Flags.isComplete) || !has(position.entry, Flags.isComplete)
+            {
+                position.entry = found
+            }
         case .time:
             let limit = (starts.first ?? 0) + elapsed
-            while let found = try successor(of: position.entry, &self), starts[Int(found)] <= limit { position.entry = found }
+            while let found = try next(following[Int(position.entry)], &self), starts[Int(found)] <= limit {
+                position.entry = found
+            }
             if isOnce, position.served > 0, positions[group]?.entry == position.entry { return .exhausted(position.entry) }
         }
         position.served += 1
         positions[group] = position
         return .flow(try flow(position.entry), position.entry)
+    }
+
+    /// Finds a recording in which the response began before the request was complete. Its content is not known yet, so it is not compared:
+    /// they answer one after the other.
+    /// - Returns: nil when no recording with the key is one.
+    /// - Throws: when the recording cannot be read.
+    package mutating func duplexAnswer(_ key: RequestKey) throws -> Flow? {
+        guard let chain = chains[key.combined], keys[Int(chain.first)] == key else { return nil }
+        let group = Group(key: key.combined, content: 0, fields: .max)
+        var entry = positions[group].map { following[Int($0.entry)] } ?? chain.first
+        var last: Flow?
+        var steps = 0
+        while steps < 2 {
+            while entry != Self.none {
+                if has(entry, Flags.hasContent), case let flow = try flow(entry), flow.isDuplex {
+                    positions[group] = Position(entry: entry)
+                    return flow
+                }
+                entry = following[Int(entry)]
+            }
+            // None is left: the last one repeats, or, with --once, none does.
+            guard let known = positions[group], !isOnce else { break }
+            last = order == .cycle ? nil : try flow(known.entry)
+            if last != nil { break }
+            entry = chain.first
+            steps += 1
+        }
+        return last
     }
 
     /// The first match that is complete, otherwise the first match.

@@ -86,7 +86,7 @@ package struct RequestKey: Sendable, Hashable {
     /// - Parameters:
     ///   - host: without port.
     ///   - target: the request-target as written, in origin or absolute form.
-    package init(method: ByteBuffer, host: ByteBuffer, scheme: ByteBuffer, port: UInt16, target: ByteBuffer, _ rules: MatchRules) {
+    package init(method: ByteBuffer, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
         self.method = ByteHash.of(method)
         var place = ByteHash()
         if !rules.ignore.host { place.addLowercased(host) }

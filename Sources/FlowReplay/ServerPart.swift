@@ -19,6 +19,13 @@ package enum DialogueMatching: String, Sendable, CaseIterable {
 
 /// Plays one flow. Used by one session.
 package final class ServerPart {
+    private enum Dialogue {
+        case none
+        case messages
+        /// TCP, and an exchange in which the response began before the request was complete.
+        case bytes
+    }
+
     private let timing: ReplayTiming
     private let matching: DialogueMatching
     private var events: FlowEventCursor
@@ -27,8 +34,8 @@ package final class ServerPart {
     private var edited: EditedResponse?
     /// Bytes of the response's content that were gone through.
     private var offset: UInt64 = 0
-    private let isDialogue: Bool
-    private let isStream: Bool
+    /// What the client says after the beginning decides when the server goes on: messages, or bytes of a stream.
+    private let dialogue: Dialogue
     /// The recorded moment from which pauses are counted, and the one now that stands for it.
     private var recordedAnchor: Timestamp
     private var anchor: Timestamp
@@ -37,6 +44,9 @@ package final class ServerPart {
     private var saidBytes = ByteBuffer()
     private var hasClientFinished: Bool
     private let hasSaid100: Bool
+
+    /// Content or trailers follow the response's head.
+    package let hasContent: Bool
 
     /// What the client said that is not in the recording, one sentence each; taken by whoever logs.
     package private(set) var complaints: [String] = []
@@ -53,17 +63,23 @@ package final class ServerPart {
         self.matching = matching
         events = FlowEventCursor(flow)
         edited = response
-        isStream = flow.kind == .tcp
-        isDialogue = flow.kind == .tcp || flow.isWebSocket
+        dialogue = flow.isWebSocket ? .messages : flow.kind == .tcp || flow.isDuplex ? .bytes : .none
         anchor = now
-        recordedAnchor = flow.kind == .tcp ? flow.started : flow.request?.ended ?? flow.request?.started ?? flow.started
+        recordedAnchor =
+            flow.kind == .tcp
+            ? flow.started : (flow.isDuplex ? nil : flow.request?.ended) ?? flow.request?.started ?? flow.started
         hasClientFinished = false
+        hasContent = flow.response.map { $0.storedSize > 0 || $0.ended == nil || $0.trailers != nil } ?? true
         self.hasSaid100 = hasSaid100
     }
 
     /// The client said something in a dialogue.
     package func receive(_ piece: FlowPiece, at now: Timestamp) {
-        if isStream { saidBytes.writeImmutableBuffer(piece.content) } else { said.append(piece) }
+        if dialogue == .bytes {
+            saidBytes.writeImmutableBuffer(piece.content)
+        } else if piece.kind != .ping, piece.kind != .pong {
+            said.append(piece)
+        }
     }
 
     /// The client ended its side.
@@ -88,13 +104,19 @@ package final class ServerPart {
         case .opened, .server, .client, .request, .trailers(from: .client, _):
             return nil
         case .piece(let piece) where piece.from == .client:
-            return isDialogue && (isStream || piece.kind != .data) ? awaitClient(piece, event.at, now) : nil
+            return dialogue == .bytes || (dialogue == .messages && piece.kind != .data) ? awaitClient(piece, event.at, now) : nil
         case .finished(.client):
-            // The end of a request is known already; a FIN is waited for.
-            guard isStream else { return nil }
+            // The end of a request is known already; that of a stream is waited for.
+            guard dialogue == .bytes else { return nil }
             if !hasClientFinished, matching != .time { return .waitForClient }
             move(to: event.at, now)
             return nil
+        case .finished(.server) where dialogue == .messages:
+            // The end of the handshake, or of the conversation, which comes with the flow's.
+            return nil
+        case .ended(let ending) where ending.isOfClient:
+            // The client of that time gave up; the server would have gone on.
+            return .waitForClient
         case .interim(let head) where head.status == 101 || (head.status == 100 && hasSaid100):
             return nil
         case .interim, .response, .piece, .trailers(from: .server, _), .finished(.server), .ended:
@@ -128,6 +150,7 @@ package final class ServerPart {
 
     /// The part of a piece that is sent.
     private func cut(_ piece: FlowPiece) -> FlowPiece? {
+        if piece.kind == .pong { return nil }
         guard piece.kind == .data, let edited else { return piece }
         guard edited.hasContent else { return nil }
         guard let range = edited.range else { return piece }
@@ -143,9 +166,9 @@ package final class ServerPart {
 
     /// - Returns: nil when the client has said it, or need not.
     private func awaitClient(_ piece: FlowPiece, _ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
-        if piece.kind == .pong { return nil }
-        if matching == .time { return nil }
-        if isStream {
+        // Pings are answered as they come, and may come at other times.
+        if matching == .time || piece.kind == .pong || piece.kind == .ping { return nil }
+        if dialogue == .bytes {
             guard saidBytes.readableBytes >= piece.content.readableBytes else { return .waitForClient }
             let bytes = saidBytes.readSlice(length: piece.content.readableBytes) ?? ByteBuffer()
             if matching == .content, bytes != piece.content {
@@ -154,7 +177,6 @@ package final class ServerPart {
                 )
             }
         } else {
-            said.removeAll { $0.kind == .pong || ($0.kind == .ping && piece.kind != .ping) }
             guard let first = said.first else { return .waitForClient }
             if matching == .content, first.kind != piece.kind || first.content != piece.content {
                 guard let found = said.firstIndex(where: { $0.kind == piece.kind && $0.content == piece.content }) else {
@@ -179,4 +201,17 @@ package final class ServerPart {
         defer { complaints.removeAll() }
         return complaints
     }
+}
+
+extension Flow {
+    /// The response began before the request was complete, so each may depend on the other.
+    package var isDuplex: Bool {
+        guard kind == .http, !isWebSocket, let request, let response, request.size > 0 else { return false }
+        return request.ended.map { response.started < $0 } ?? true
+    }
+}
+
+extension FlowEnding {
+    /// It was the client that cut the flow.
+    fileprivate var isOfClient: Bool { state != .complete && (error?.side == .client || (error == nil && closedBy == .client)) }
 }

@@ -40,6 +40,8 @@ package final class StreamPart {
         part?.clientFinished(at: now)
     }
 
+    package var hasContent: Bool { true }
+
     package func takeComplaints() -> [String] { part?.takeComplaints() ?? [] }
 
     /// - Throws: what fetching content throws.

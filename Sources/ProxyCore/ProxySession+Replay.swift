@@ -19,12 +19,19 @@ extension ProxySession {
     /// The request will be answered by the responder, when it is complete.
     func gather(_ exchange: Exchange) {
         exchange.played = PlayedExchange()
-        guard exchange.framing != .none, exchange.request.fields.list("expect", contains: "100-continue"),
-            exchange.request.version != .http1_0
-        else { return advanceIfFirst(exchange) }
-        exchange.played?.hasSaid100 = true
-        sendInterim(
-            ResponseHead(parsing: ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), version: .http1_1), of: exchange)
+        if exchange.framing != .none, exchange.request.version != .http1_0,
+            exchange.request.fields.list("expect", contains: "100-continue")
+        {
+            exchange.played?.hasSaid100 = true
+            let head = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+            sendInterim(ResponseHead(parsing: head, version: .http1_1), of: exchange)
+        }
+        if exchange.framing == .chunked || exchange.framing == .stream, !exchange.isExtendedConnect,
+            let server = configuration.responder?.answerDuplex(asked(exchange), at: now)
+        {
+            exchange.played?.server = server
+            exchange.played?.isDuplex = true
+        }
         advanceIfFirst(exchange)
     }
 
@@ -38,6 +45,10 @@ extension ProxySession {
         guard exchange.played != nil else { return false }
         if exchange.webSocket != nil { return true }
         http2?.consumed(content.readableBytes, on: exchange.stream)
+        if exchange.played?.isDuplex == true {
+            exchange.played?.server?.receive(FlowPiece(from: .client, content: content), at: now)
+            return true
+        }
         exchange.played?.content.writeImmutableBuffer(content)
         if exchange.played?.content.readableBytes ?? 0 > Self.maximumAskedContent {
             let message = "the request's content is larger than the \(Self.maximumAskedContent) bytes that are looked up"
@@ -48,16 +59,10 @@ extension ProxySession {
 
     /// The request is complete.
     func ask(_ exchange: Exchange) {
-        guard let responder = configuration.responder, let played = exchange.played, played.server == nil else { return }
-        var accept: String?
-        if let offer = try? WebSocketHandshake.offer(in: exchange.request) { accept = WebSocketHandshake.accept(for: offer.key) }
-        let endpoint = exchange.destination.endpoint
-        let target = FlowTarget(
-            scheme: exchange.destination.isTLS == true ? "https" : "http", host: endpoint.host, port: endpoint.port)
-        let request = AskedRequest(
-            head: exchange.request, target: target, content: played.content, hasSaid100: played.hasSaid100,
-            isExtendedConnect: exchange.isExtendedConnect, accept: accept)
-        switch responder.answer(request, at: now) {
+        guard let responder = configuration.responder, let played = exchange.played else { return }
+        if played.isDuplex, let server = played.server { return server.clientFinished(at: now) }
+        guard played.server == nil else { return }
+        switch responder.answer(asked(exchange), at: now) {
         case .play(let server):
             exchange.played?.server = server
             exchange.played?.content = ByteBuffer()
@@ -77,6 +82,15 @@ extension ProxySession {
             }
             reachServer(for: exchange)
         }
+    }
+
+    private func asked(_ exchange: Exchange) -> AskedRequest {
+        let offer = try? WebSocketHandshake.offer(in: exchange.request)
+        let scheme = exchange.destination.isTLS == true ? "https" : "http"
+        return AskedRequest(
+            head: exchange.request, target: FlowTarget(scheme: scheme, exchange.destination.endpoint),
+            content: exchange.played?.content ?? ByteBuffer(), hasSaid100: exchange.played?.hasSaid100 ?? false,
+            isExtendedConnect: exchange.isExtendedConnect, accept: offer.map { WebSocketHandshake.accept(for: $0.key) })
     }
 
     // MARK: Playing
@@ -158,7 +172,7 @@ extension ProxySession {
         if exchange.isExtendedConnect { return .stream }
         if head.status == 101 { return .tunnel }
         if exchange.isHead || head.status == 204 || head.status == 304 { return .none }
-        if http2 != nil || head.version.major >= 2 { return .stream }
+        if http2 != nil || head.version.major >= 2 { return exchange.played?.server?.hasContent == false ? .none : .stream }
         if head.fields.list("transfer-encoding", contains: "chunked") { return .chunked }
         guard let length = head.fields.first("content-length").flatMap({ UInt64(String(buffer: $0)) }) else { return .untilClose }
         return length == 0 ? .none : .length(length)
@@ -175,6 +189,15 @@ extension ProxySession {
             case .close: .close
             }
         return WebSocketFrameEncoder.frame(opcode, piece.content, maskingKey: nil)
+    }
+
+    /// A message of the client in a conversation on a stream of HTTP/2.
+    func hear(_ piece: FlowPiece, of exchange: Exchange) {
+        guard let server = exchange.played?.server else { return }
+        server.receive(piece, at: now)
+        guard piece.kind == .ping else { return }
+        let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
+        relayFrames(pong, from: .server, of: exchange, at: now)
     }
 
     /// The recording ends before the exchange is complete: the client sees the same cut.
@@ -245,6 +268,7 @@ extension ProxySession {
     func hear(_ piece: FlowPiece) {
         guard piece.from == .client, case .tunnel(let tunnel) = phase else { return }
         tunnel.server?.receive(piece, at: now)
+        if piece.kind == .ping { tunnelReceived(WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil), from: .server) }
         if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
     }
 

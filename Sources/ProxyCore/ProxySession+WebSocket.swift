@@ -50,7 +50,7 @@ extension ProxySession {
             case .send(let bytes, .client): sendResponseContent(bytes, wire: bytes, of: exchange)
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
-                if piece.from == .client { exchange.played?.server?.receive(piece, at: now) }
+                if piece.from == .client { hear(piece, of: exchange) }
             }
         }
         takeBack(bytes.readableBytes, from: side, of: exchange)

@@ -4,7 +4,7 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A request that is complete.
+/// A request, without its content when it is not complete.
 package struct AskedRequest: Sendable {
     package var head: RequestHead
     /// Where it was going.
@@ -31,6 +31,8 @@ package enum ResponderAnswer {
 
 /// Answers requests, and plays the servers of streams. Called from every event loop.
 package protocol Responder: Sendable {
+    /// Asked when a request with content of unknown length begins: who answers while it goes on. nil waits for all of it.
+    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)?
     func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer
     /// Whether the server of a stream to this target says something before its client does.
     func speaksFirst(on target: FlowTarget) -> Bool
@@ -40,10 +42,12 @@ package protocol Responder: Sendable {
 
 /// A server that is played, for one exchange or stream. Used by one session.
 package protocol PlayedServer: AnyObject {
+    /// Content or trailers follow the head of its response.
+    var hasContent: Bool { get }
     /// What it does at a moment; asked again after each thing that it said.
     /// - Throws: when the recording cannot be read.
     func next(at now: Timestamp) throws -> ServerStep
-    /// The client said something in a dialogue.
+    /// The client said something in a dialogue: a message, or bytes of a stream or of a request.
     func receive(_ piece: FlowPiece, at now: Timestamp)
     /// The client ended its side of a stream.
     func clientFinished(at now: Timestamp)
@@ -56,6 +60,8 @@ struct PlayedExchange {
     /// Content that came while the request was not complete.
     var content = ByteBuffer()
     var hasSaid100 = false
+    /// The server answers while the request goes on.
+    var isDuplex = false
     /// nil until the request is complete.
     var server: (any PlayedServer)?
     /// When it goes on by itself; nil while it waits for its client, for the recording or for room.

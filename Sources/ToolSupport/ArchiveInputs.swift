@@ -3,6 +3,7 @@
 import FlowArchive
 import FlowModel
 import Foundation
+import Glibc
 import NIOCore
 
 /// One thing to read.
@@ -35,7 +36,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     for argument in arguments {
         if argument == "-" {
             sources.append(.standardInput)
-        } else if (try? URL(fileURLWithPath: argument).resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true {
+        } else if isDirectory(argument) {
             let names = FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []
             let files = names.filter { $0.hasSuffix(".mflow") }.sorted()
             guard !files.isEmpty else { throw ToolError("there is no .mflow file in the directory \(argument)") }
@@ -45,6 +46,11 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
         }
     }
     return sources
+}
+
+private func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// Reads sources one after the other.

@@ -113,55 +113,74 @@ struct RecordedServers: Responder {
 
     func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer {
         if let fault = fault() { return fault }
-        let named = request.target.hostBytes.named(by: request.head.namedAuthority)
-        let line = "\(String(buffer: request.head.method)) \(request.url(named))"
         return recordings.state.withLock { state in
-            let rules = state.index.rules
-            var key = RequestKey(
-                method: request.isExtendedConnect ? ByteBuffer(string: "GET") : request.head.method, host: named,
-                scheme: request.target.schemeBytes, port: request.target.port, target: request.head.target, rules)
-            let isUnnamed = settings.isOrigin && (named.isAddress || named.equalsIgnoringCase("localhost"))
-            if isUnnamed { key = state.index.withRecordedHost(key) }
-            var question = RecordingIndex.Question(key: key, head: request.head, content: request.content)
+            let host = host(of: request)
+            var question = RecordingIndex.Question(
+                key: key(of: request, host, &state), head: request.head, content: request.content)
             do {
                 var answer = try state.index.answer(question, elapsed: now - started)
                 if case .none = answer, request.head.isMethod("HEAD") {
-                    question.key = RequestKey(
-                        method: ByteBuffer(string: "GET"), host: named, scheme: request.target.schemeBytes,
-                        port: request.target.port,
-                        target: request.head.target, rules)
-                    if isUnnamed { question.key = state.index.withRecordedHost(question.key) }
+                    question.key = key(of: request, host, &state, method: "GET")
                     answer = try state.index.answer(question, elapsed: now - started)
                 }
                 switch answer {
                 case .flow(let flow, _):
                     state.counts.answered += 1
-                    return play(flow, for: request, line, now)
+                    return .play(play(flow, for: request, now))
                 case .exhausted:
-                    return miss(line, "its recordings were served, each once (--once)", &state)
+                    return miss(request, "its recordings were served, each once (--once)", &state)
                 case .none:
-                    return miss(line, state.index.explain(question, host: String(buffer: named)), &state)
+                    return miss(request, state.index.explain(question, host: String(buffer: host)), &state)
                 }
             } catch {
-                return miss(line, "the recording cannot be read: \(error)", &state)
+                return miss(request, "the recording cannot be read: \(error)", &state)
             }
         }
     }
 
-    private func play(_ flow: Flow, for request: AskedRequest, _ line: String, _ now: Timestamp) -> ResponderAnswer {
+    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
+        recordings.state.withLock { state in
+            let key = key(of: request, host(of: request), &state)
+            guard let flow = try? state.index.duplexAnswer(key) else { return nil }
+            state.counts.answered += 1
+            return play(flow, for: request, now)
+        }
+    }
+
+    /// The host that a client names: where that is an address, what it calls the server says more.
+    private func host(of request: AskedRequest) -> ByteBuffer {
+        ByteBuffer(string: request.target.host).named(by: request.head.namedAuthority)
+    }
+
+    private func key(
+        of request: AskedRequest, _ host: ByteBuffer, _ state: inout Recordings.State, method: String? = nil
+    ) -> RequestKey {
+        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
+        let method = method ?? (request.isExtendedConnect ? "GET" : nil)
+        let key = RequestKey(
+            method: method.map { ByteBuffer(string: $0) } ?? request.head.method, host: host, target: request.head.target,
+            state.index.rules)
+        let isUnnamed = settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
+        return isUnnamed ? state.index.withRecordedHost(key) : key
+    }
+
+    private func line(_ request: AskedRequest) -> String {
+        "\(String(buffer: request.head.method)) \(request.url(host(of: request)))"
+    }
+
+    private func play(_ flow: Flow, for request: AskedRequest, _ now: Timestamp) -> ServerPart {
         let occasion = ResponseOccasion(
             request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
         let response = flow.response(for: occasion)
-        settings.log?("\(line) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
-        return .play(
-            ServerPart(
-                flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-                hasSaid100: request.hasSaid100))
+        settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
+        return ServerPart(
+            flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
+            hasSaid100: request.hasSaid100)
     }
 
-    private func miss(_ line: String, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
+    private func miss(_ request: AskedRequest, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
         state.counts.missed += 1
-        let message = "no recording answers \(line): \(reason)"
+        let message = "no recording answers \(line(request)): \(reason)"
         settings.log?(message)
         switch settings.onMiss {
         case .answer(let status): return .refuse(status: status, message)
@@ -213,11 +232,6 @@ struct RecordedServers: Responder {
             return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)
         }
     }
-}
-
-extension FlowTarget {
-    fileprivate var hostBytes: ByteBuffer { ByteBuffer(string: host) }
-    fileprivate var schemeBytes: ByteBuffer { ByteBuffer(string: scheme) }
 }
 
 extension AskedRequest {
