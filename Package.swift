@@ -86,7 +86,7 @@ let package = Package(
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
         // made traffic for the benchmarks
         .executableTarget(
-            name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],
+            name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", "CBrotli", "CZlib", nioCore],
             path: "Benchmarks/FlowGenerator", swiftSettings: settings),
         // tests
         .target(
