@@ -2,8 +2,8 @@
 //
 // usage: flow-generator [--uncoded] FLOWS FILE [SEED]
 
+import BenchmarkTraffic
 import FlowArchive
-import FlowModel
 import Foundation
 
 @main

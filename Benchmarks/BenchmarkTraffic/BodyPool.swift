@@ -17,8 +17,6 @@ struct BodyPool {
         var brotli: ByteBuffer
     }
 
-    /// What query-body looks for; it stands in few bodies.
-    static let literal = "zebra crossing"
     /// Servers leave shorter bodies as they are.
     private static let minimumCoded = 200
     private static let counts: [DocumentKind: Int] = [
@@ -35,7 +33,7 @@ struct BodyPool {
         for kind in DocumentKind.allCases {
             prepared.append(
                 (0..<Self.counts[kind]!).map { index in
-                    let plain = maker.make(kind, literal: index == 10 ? Self.literal : nil, &random)
+                    let plain = maker.make(kind, literal: index == 10 ? Traffic.literal : nil, &random)
                     return kind.isText
                         ? Prepared(plain: plain, gzip: gzip(plain), brotli: brotli(plain))
                         : Prepared(plain: plain, gzip: plain, brotli: plain)

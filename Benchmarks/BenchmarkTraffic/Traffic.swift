@@ -4,8 +4,13 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-struct Traffic {
-    static let start = Timestamp(nanoseconds: 1_760_000_000_000_000_000)
+/// Made traffic without an end. The same seed gives the same.
+package struct Traffic {
+    /// When it begins.
+    package static let start = Timestamp(nanoseconds: 1_760_000_000_000_000_000)
+
+    /// Stands in few bodies, so that something can be looked for.
+    package static let literal = "zebra crossing"
 
     private var random: SplitMix64
     private var now = Traffic.start
@@ -17,7 +22,8 @@ struct Traffic {
     private let resources = Role.allCases.map { $0.resources }
     private let ranks = Role.allCases.map { Zipf($0.resources.count) }
 
-    init(seed: UInt64, isUncoded: Bool) {
+    /// - Parameter isUncoded: no body has a content coding.
+    package init(seed: UInt64, isUncoded: Bool = false) {
         var random = SplitMix64(seed: seed)
         pool = BodyPool(isUncoded: isUncoded, &random)
         let issuers = (0..<3).map { _ in random.bytes(1100) }
@@ -43,7 +49,7 @@ struct Traffic {
     }
 
     /// The events of the next exchange.
-    mutating func next() -> [FlowEvent] {
+    package mutating func next() -> [FlowEvent] {
         now = now.advanced(byNanoseconds: Int64(random.number(10_000..<900_000)))
         let (exchange, stream) = nextExchange()
         let id = FlowID(time: now, sequence: UInt16(random.next() & 0xFFF), random: random.next())
