@@ -96,10 +96,21 @@ let package = Package(
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
                 "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
-        // made traffic for the benchmarks
+        // benchmarks: made traffic, as a file and in memory
+        .target(
+            name: "BenchmarkTraffic", dependencies: ["FlowModel", "HTTPSemantics", "CBrotli", "CZlib", nioCore],
+            path: "Benchmarks/BenchmarkTraffic", swiftSettings: settings),
         .executableTarget(
-            name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],
-            path: "Benchmarks/FlowGenerator", swiftSettings: settings),
+            name: "flow-generator", dependencies: ["BenchmarkTraffic", "FlowArchive"], path: "Benchmarks/FlowGenerator",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "micro-benchmarks",
+            dependencies: [
+                "BenchmarkTraffic", "HTTPSemantics", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", "FlowModel",
+                "FlowArchive",
+                "FlowFilter", "FlowPrinter", nioCore,
+            ],
+            path: "Benchmarks/MicroBenchmarks", swiftSettings: settings),
         // tests
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
