@@ -13,6 +13,7 @@ extension ProxySession {
             http2.receive(bytes)
             return advanceFrames()
         }
+        if let exchange, exchange.hasSwitched { return receive(.body(content: bytes, wire: bytes), of: exchange) }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
             return advanceRequests()
@@ -47,7 +48,9 @@ extension ProxySession {
         isAdvancing = true
         defer { isAdvancing = false }
         while case .http = phase {
-            if let exchange, exchange.requestIsComplete || !(exchange.isSent || exchange.played != nil) { return }
+            if let exchange, exchange.requestIsComplete || exchange.hasSwitched || !(exchange.isSent || exchange.played != nil) {
+                return
+            }
             do throws(HTTP1Error) {
                 guard let event = try decoder.next() else { break }
                 if case .request(let head, let framing) = event {
@@ -74,9 +77,12 @@ extension ProxySession {
 
     /// What follows a request's head.
     func receive(_ event: HTTPEvent, of exchange: Exchange) {
+        if exchange.awaitsAnswer { return exchange.held.append(event) }
         switch event {
         case .body(let content, _) where exchange.webSocket != nil:
             relayFrames(content, from: .client, of: exchange, at: client.lastRead)
+        case .body(let content, _) where exchange.crossing == .refused:
+            http2?.consumed(content.readableBytes, on: exchange.stream)
         case .body(let content, let wire):
             exchange.requestSize += UInt64(content.readableBytes)
             if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
@@ -91,11 +97,17 @@ extension ProxySession {
             if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
             record(exchange.flow, at: client.lastRead, .finished(.client))
             sendEnd(trailers, wire: wire, of: exchange)
-            exchange.requestIsComplete = true
-            if exchange.responseIsComplete { endExchange(exchange) }
+            requestEnded(exchange)
         case .request, .interim, .response:
             preconditionFailure("content and an end follow a request")
         }
+    }
+
+    /// The client has said everything.
+    func requestEnded(_ exchange: Exchange) {
+        exchange.requestIsComplete = true
+        if exchange.endedFirst == nil { exchange.endedFirst = .client }
+        if exchange.responseIsComplete { endExchange(exchange) }
     }
 
     /// A request's head: finds out where it goes.

@@ -100,6 +100,8 @@ extension ProxySession {
         if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
             upstream.http2 = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        } else if case .http = phase {
+            http2?.enableConnectProtocol()
         }
     }
 

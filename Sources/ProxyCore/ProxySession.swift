@@ -256,11 +256,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            record(exchange.flow, at: now, .ended(ending))
+            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
             forget(exchange)
         }
         if let exchange {
-            record(exchange.flow, at: now, .ended(ending))
+            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
             forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
