@@ -241,12 +241,6 @@ extension ProxySession {
         }
     }
 
-    private func updateTunnel(_ change: (inout Tunnel) -> Void) {
-        guard case .tunnel(var tunnel) = phase else { return }
-        change(&tunnel)
-        phase = .tunnel(tunnel)
-    }
-
     /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
     private func answerGoodbye() {
         guard case .tunnel(let tunnel) = phase, let goodbye = tunnel.goodbye, tunnel.webSocket?.isClosed == false else { return }

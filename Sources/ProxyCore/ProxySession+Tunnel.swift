@@ -20,6 +20,8 @@ struct Tunnel {
     var server: (any PlayedServer)?
     var due: Timestamp?
     var goodbye: ByteBuffer?
+    /// What broke the protocol of a WebSocket conversation that is being ended.
+    var failure: FlowError?
     /// Data is told in the event log.
     var isTold = false
 
@@ -210,17 +212,39 @@ extension ProxySession {
                 hear(piece)
             }
         }
-        guard let failure else { return }
-        let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
-        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: side))
+        if let failure {
+            let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
+            updateTunnel { $0.failure = error }
+            // What the other side has on its way is still let through (RFC 6455 §7.1.7 sets no time for closing).
+            output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
+        }
+        if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
+    }
+
+    /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
+    /// - Returns: false when there is none.
+    @discardableResult
+    func endFailedConversation() -> Bool {
+        guard case .tunnel(var tunnel) = phase, let error = tunnel.failure else { return false }
+        var actions: [WebSocketRelay.Action] = []
+        tunnel.webSocket?.giveUp(into: &actions)
+        for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
+        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: error.side))
         phase = .lingering
         closeUpstreams()
         closeClient(.clean)
+        return true
+    }
+
+    func updateTunnel(_ change: (inout Tunnel) -> Void) {
+        guard case .tunnel(var tunnel) = phase else { return }
+        change(&tunnel)
+        phase = .tunnel(tunnel)
     }
 
     /// One side has said everything; the other goes on.
     func tunnelEnded(_ side: Side) {
-        guard case .tunnel(var tunnel) = phase else { return }
+        guard !endFailedConversation(), case .tunnel(var tunnel) = phase else { return }
         if side == .client, upstream?.state != .ready, tunnel.server == nil { return }
         switch side {
         case .client:
@@ -254,7 +278,7 @@ extension ProxySession {
 
     /// One side is gone altogether.
     func tunnelClosed(_ side: Side, isReset: Bool) {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard !endFailedConversation(), case .tunnel(let tunnel) = phase else { return }
         let who = side == .client ? "client" : "server"
         if let webSocket = tunnel.webSocket, webSocket.isClosed {
             // Both have said goodbye; how the connection went does not matter.

@@ -45,6 +45,7 @@ extension ProxySession {
             try exchange.webSocket?.receive(bytes, from: side, into: &actions)
         } catch {
             failure = error
+            exchange.webSocket?.giveUp(into: &actions)
         }
         for action in actions {
             switch action {
