@@ -65,6 +65,7 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
+        module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "FlowPrinter", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -73,7 +74,7 @@ let package = Package(
                 "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "CCrypt", nioCore, arguments, yams]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -82,8 +83,8 @@ let package = Package(
                 "FlowRecording",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
         // made traffic for the benchmarks
         .executableTarget(
             name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],
@@ -104,6 +105,7 @@ let package = Package(
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),

@@ -1,7 +1,8 @@
-// The inputs of a tool: files, directories of flow files, stdin.
+// The inputs of a tool: files, directories of flow files, stdin. What is in them is told by how they begin.
 
 import FlowArchive
 import FlowModel
+import ForeignArchives
 import Foundation
 import NIOCore
 
@@ -17,10 +18,13 @@ package enum ArchiveSource: Sendable, Equatable {
         }
     }
 
-    package func open() throws(ArchiveError) -> ArchiveReader {
+    /// Opens it as a flow file.
+    package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
+
+    func input() throws(ArchiveError) -> ArchiveInput {
         switch self {
-        case .file(let path): try ArchiveReader(path: path)
-        case .standardInput: ArchiveReader(descriptor: 0, name: "standard input")
+        case .file(let path): try ArchiveInput(path: path)
+        case .standardInput: ArchiveInput(descriptor: 0, name: name)
         }
     }
 }
@@ -47,12 +51,12 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     return sources
 }
 
-/// Reads sources one after the other.
+/// Reads sources one after the other: flow files, and mitmproxy's flow files and HAR files in their place.
 package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
-    private let predicate: Predicate
+    let predicate: Predicate
     /// A source was damaged, or its end torn.
-    package private(set) var isDamaged = false
+    package internal(set) var isDamaged = false
 
     package init(_ sources: [ArchiveSource], where predicate: Predicate) {
         self.sources = sources
@@ -61,35 +65,49 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
-    ///   - damage: told each damage, in one sentence with the source's name.
+    ///   - damage: told each damage, and what of another program's file was left out, in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: what opening and reading throws; what the closures throw.
     package mutating func forEach(damage: (String) -> Void, flow: (Flow) throws -> Bool) throws {
         for source in sources {
-            let reader = try source.open()
-            while let item = try reader.next(where: predicate) {
-                guard try take(item, source, damage, flow) else { return }
-            }
-            for item in try reader.finish(where: predicate) {
-                guard try take(item, source, damage, flow) else { return }
-            }
+            let input = try source.input()
+            let format = try input.peekUpTo(ForeignFormat.sniffedBytes).flatMap { ForeignFormat(sniffing: $0) }
+            let goesOn =
+                switch format {
+                case nil: try readArchive(ArchiveReader(input), source.name, damage, flow)
+                case .mitmproxy?: try readMitmproxy(input, source.name, damage, flow)
+                case .har?: try readHAR(input, source.name, damage, flow)
+                }
+            guard goesOn else { return }
         }
     }
 
+    private mutating func readArchive(
+        _ reader: ArchiveReader, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        while let item = try reader.next(where: predicate) {
+            guard try take(item, name, damage, flow) else { return false }
+        }
+        for item in try reader.finish(where: predicate) {
+            guard try take(item, name, damage, flow) else { return false }
+        }
+        return true
+    }
+
     private mutating func take(
-        _ item: ArchiveItem, _ source: ArchiveSource, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ item: ArchiveItem, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch item {
         case .damage(let found):
             isDamaged = true
-            damage("\(source.name): \(found)")
+            damage("\(name): \(found)")
             return true
         case .flow(let found):
             do {
                 return try flow(found)
             } catch let error as ArchiveError where error.kind == .damagedContent {
                 isDamaged = true
-                damage("\(source.name): \(error)")
+                damage("\(name): \(error)")
                 return true
             }
         }
