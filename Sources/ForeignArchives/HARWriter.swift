@@ -218,8 +218,9 @@ private struct Steps {
         // A server may answer before it has everything.
         let sent = max(request.started, min(request.ended ?? request.started, response ?? .init(nanoseconds: .max)))
         send = sent - request.started
-        if let response { wait = max(0, response - sent) }
-        if let response, let end = flow.response?.ended { receive = max(0, end - response) }
+        // Without a response it waited to its end.
+        if let answered = response ?? flow.ended { wait = max(0, answered - sent) }
+        if let response, let end = flow.response?.ended ?? flow.ended { receive = max(0, end - response) }
     }
 
     func write(_ json: inout JSONWriter) {

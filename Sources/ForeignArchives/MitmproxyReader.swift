@@ -67,6 +67,8 @@ package struct MitmproxyReader {
             let at = try response["timestamp_start"]?.time() ?? requestEnd ?? started
             flow.receive(.response(try Self.responseHead(response)), at: at)
             responseEnd = try Self.content(of: response, from: .server, into: &flow, started: at)
+            // Content that was not stored came to an end nevertheless.
+            if responseEnd == nil { responseEnd = try response["timestamp_end"]?.time() }
         }
         if let conversation = try entries["websocket"]?.entries() {
             try Self.receive(conversation, flow: entries, fallback: nil, into: &flow)

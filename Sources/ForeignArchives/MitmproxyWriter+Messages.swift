@@ -44,18 +44,17 @@ extension MitmproxyWriter {
         out.text("headers")
         self.fields(fields, &out)
         out.text("content")
-        let isStored = message.storedSize == message.size && message.size <= UInt64(Self.maximumBody)
-        if message.size == 0 ? message.ended == nil && !flow.isWebSocket && flow.status != 101 : !isStored {
-            out.null()
-        } else {
-            out.bytes(try flow.pieces.content(from: side))
-        }
+        let isEmpty = message.size == 0 && (message.ended != nil || flow.isWebSocket || flow.status == 101)
+        let isMissing = message.storedSize == 0 && !isEmpty || message.storedSize > UInt64(Self.maximumBody)
+        if isMissing { out.null() } else { out.bytes(try flow.pieces.content(from: side)) }
         out.text("trailers")
         if let trailers = message.trailers { self.fields(trailers, &out) } else { out.null() }
         out.text("timestamp_start")
         out.time(message.started)
         out.text("timestamp_end")
-        out.optional(message.ended) { $0.time($1) }
+        // Content that came in part has no end; by that a reader tells it from whole content.
+        let end = isMissing ? message.ended ?? flow.ended : message.isComplete ? message.ended : nil
+        out.optional(end) { $0.time($1) }
     }
 
     private func fields(_ fields: FieldSection, _ out: inout TnetstringWriter) {
