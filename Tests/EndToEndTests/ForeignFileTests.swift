@@ -72,6 +72,19 @@ struct ForeignFileTests {
         }
     }
 
+    @Test("A length of gigabytes takes no memory before its bytes come")
+    func announced() throws {
+        let data = Data("2000000000:4:type;".utf8)
+        let result = try run("bash", ["-c", "ulimit -v 1500000; exec \(toolDirectory)/mitm-dump"], input: data)
+        #expect(
+            result
+                == ProgramResult(
+                    status: 3, output: "",
+                    errors:
+                        "mitm-dump: standard input: the file ends in the middle of a record at offset 0; the bytes from there on are not used\n"
+                ))
+    }
+
     @Test(
         "What cannot be read is refused in one sentence",
         arguments: [

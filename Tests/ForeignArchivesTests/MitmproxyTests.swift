@@ -204,3 +204,44 @@ struct MitmproxyTests {
         #expect((1..<400).contains(readable))
     }
 }
+
+@Suite("Messages that came in part")
+struct PartialMessageTests {
+    private static func flow(stored: String, isWhole: Bool) -> Flow {
+        let at = Timestamp(nanoseconds: 1_700_000_000_000_000_001)
+        let opening = FlowOpening(
+            kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a.example", port: 80),
+            stream: StreamID(1))
+        var flow = FlowAssembler(id: FlowID(high: 1, low: 2), at: at, opening: opening, keepsPieces: true)
+        flow.receive(.request(RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n"), version: .http1_1)), at: at)
+        flow.receive(.finished(.client), at: at)
+        flow.receive(.response(ResponseHead(parsing: ByteBuffer(string: "HTTP/1.1 200 OK\r\n\r\n"), version: .http1_1)), at: at)
+        if !stored.isEmpty { flow.receive(.piece(FlowPiece(from: .server, content: ByteBuffer(string: stored))), at: at) }
+        if isWhole { flow.receive(.finished(.server), at: at) }
+        let error = isWhole ? nil : FlowError(side: nil, message: "cut", at: at)
+        flow.receive(.ended(FlowEnding(state: isWhole ? .complete : .incomplete, error: error)), at: at)
+        return flow.flow
+    }
+
+    @Test(
+        "What came, and whether it was all, survives both formats",
+        arguments: [("", true), ("", false), ("par", false), ("whole", true)] as [(String, Bool)])
+    func parts(stored: String, isWhole: Bool) throws {
+        let flow = Self.flow(stored: stored, isWhole: isWhole)
+        var mitmproxy = ByteBuffer()
+        _ = try MitmproxyWriter().write(flow, into: &mitmproxy)
+        var har = ByteBuffer()
+        var writer = HARWriter(version: "1")
+        _ = try writer.write(flow, into: &har)
+        writer.finish(into: &har)
+        for back in [try mitmproxyFlows(mitmproxy), try harFlows(har).flows] {
+            let found = try #require(back.first)
+            let content = try found.pieces.content(from: .server)
+            #expect(String(buffer: content) == stored)
+            #expect(found.response?.isComplete == isWhole)
+            #expect(found.state == flow.state)
+            #expect(found.error?.message == flow.error?.message)
+            #expect(found.request?.started == flow.request?.started)
+        }
+    }
+}
