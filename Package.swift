@@ -66,6 +66,9 @@ let package = Package(
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "FlowPrinter", nioCore]),
+        .target(
+            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore],
+            resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -75,20 +78,40 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
+        module(
+            "ProxyToolSupport",
+            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", nioCore]),
         // 5: the tools
         tool(
             "mitm-record",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter",
-                "FlowRecording",
+                "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
-        // made traffic for the benchmarks
+        tool(
+            "mitm-serve",
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
+                "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+            ]),
+        // benchmarks: made traffic, as a file and in memory
+        .target(
+            name: "BenchmarkTraffic", dependencies: ["FlowModel", "HTTPSemantics", "CBrotli", "CZlib", nioCore],
+            path: "Benchmarks/BenchmarkTraffic", swiftSettings: settings),
         .executableTarget(
-            name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],
-            path: "Benchmarks/FlowGenerator", swiftSettings: settings),
+            name: "flow-generator", dependencies: ["BenchmarkTraffic", "FlowArchive"], path: "Benchmarks/FlowGenerator",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "micro-benchmarks",
+            dependencies: [
+                "BenchmarkTraffic", "HTTPSemantics", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", "FlowModel",
+                "FlowArchive",
+                "FlowFilter", "FlowPrinter", nioCore,
+            ],
+            path: "Benchmarks/MicroBenchmarks", swiftSettings: settings),
         // tests
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
@@ -98,7 +121,7 @@ let package = Package(
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
-        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec"]),
+        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),
         tests("EndToEndTests", []),
@@ -108,6 +131,7 @@ let package = Package(
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]
 )

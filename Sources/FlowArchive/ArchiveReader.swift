@@ -90,6 +90,9 @@ package final class ArchiveReader {
 
     package func finish() throws -> [ArchiveItem] { try finish(where: AnyFlow()) }
 
+    /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
+    package var unfinished: [Flow] { open.values.sorted { $0.order < $1.order }.map(\.flow) }
+
     // MARK: Frames
 
     private func skipByIndex(_ predicate: some FlowPredicate) throws(ArchiveError) {

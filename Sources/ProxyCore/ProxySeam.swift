@@ -66,6 +66,8 @@ package enum ProxyTimer: UInt8, Sendable, CaseIterable {
     case handshake
     /// A connection that is to close waits for its peer.
     case linger
+    /// A replay has something to say at a time.
+    case replay
 }
 
 /// A line for the event log.

@@ -16,6 +16,10 @@ struct Tunnel {
     var webSocket: WebSocketRelay?
     /// The bytes are not read; these are their numbers.
     var passthrough: PassthroughSizes?
+    /// Its server is played from a recording; when it goes on by itself; and what a client of WebSocket said goodbye with.
+    var server: (any PlayedServer)?
+    var due: Timestamp?
+    var goodbye: ByteBuffer?
     /// Data is told in the event log.
     var isTold = false
 
@@ -34,6 +38,7 @@ extension ProxySession {
         record(
             flow, at: now, .opened(FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
         phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
+        if configuration.responder != nil { return startPlayedStream(target) }
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
             endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))
@@ -111,7 +116,7 @@ extension ProxySession {
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
-        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket))
+        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.played?.server))
         forget(exchange)
         backlog.writeImmutableBuffer(decoder.takeRest())
         let early = exchange.upstream?.decoder.takeRest() ?? upstream?.decoder.takeRest() ?? ByteBuffer()
@@ -131,7 +136,7 @@ extension ProxySession {
 
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side) {
         guard case .tunnel(let tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready {
+        if side == .client, upstream?.state != .ready, tunnel.server == nil {
             backlog.writeImmutableBuffer(bytes)
             return
         }
@@ -151,7 +156,9 @@ extension ProxySession {
     }
 
     private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
-        record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
+        let piece = FlowPiece(from: side, content: bytes)
+        record(tunnel.flow, at: now, .piece(piece))
+        hear(piece)
         if tunnel.isTold { log(.notice, told(bytes, from: side)) }
         sendThrough(bytes, to: side.opposite)
     }
@@ -185,7 +192,8 @@ extension ProxySession {
     private func relayFrames(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
         var tunnel = tunnel
         // The relay has one owner while it works, so that nothing in it is copied.
-        phase = .tunnel(Tunnel(flow: tunnel.flow, clientEnded: tunnel.clientEnded, serverEnded: tunnel.serverEnded))
+        phase = .tunnel(
+            Tunnel(flow: tunnel.flow, clientEnded: tunnel.clientEnded, serverEnded: tunnel.serverEnded, server: tunnel.server))
         var actions: [WebSocketRelay.Action] = []
         var failure: WebSocketError?
         do throws(WebSocketError) {
@@ -197,7 +205,9 @@ extension ProxySession {
         for action in actions {
             switch action {
             case .send(let bytes, let side): sendThrough(bytes, to: side)
-            case .record(let piece): record(tunnel.flow, at: now, .piece(piece))
+            case .record(let piece):
+                record(tunnel.flow, at: now, .piece(piece))
+                hear(piece)
             }
         }
         guard let failure else { return }
@@ -211,11 +221,12 @@ extension ProxySession {
     /// One side has said everything; the other goes on.
     func tunnelEnded(_ side: Side) {
         guard case .tunnel(var tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready { return }
+        if side == .client, upstream?.state != .ready, tunnel.server == nil { return }
         switch side {
         case .client:
             guard !tunnel.clientEnded else { return }
             tunnel.clientEnded = true
+            tunnel.server?.clientFinished(at: now)
         case .server:
             guard !tunnel.serverEnded else { return }
             tunnel.serverEnded = true

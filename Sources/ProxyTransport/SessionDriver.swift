@@ -192,8 +192,9 @@ private struct TimerDeadlines {
     private var idle = Timestamp.never
     private var handshake = Timestamp.never
     private var linger = Timestamp.never
+    private var replay = Timestamp.never
 
-    var earliest: Timestamp { min(idle, handshake, linger) }
+    var earliest: Timestamp { min(idle, handshake, linger, replay) }
 
     subscript(timer: ProxyTimer) -> Timestamp {
         get {
@@ -201,6 +202,7 @@ private struct TimerDeadlines {
             case .idle: idle
             case .handshake: handshake
             case .linger: linger
+            case .replay: replay
             }
         }
         set {
@@ -208,6 +210,7 @@ private struct TimerDeadlines {
             case .idle: idle = newValue
             case .handshake: handshake = newValue
             case .linger: linger = newValue
+            case .replay: replay = newValue
             }
         }
     }

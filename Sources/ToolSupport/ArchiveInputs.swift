@@ -4,6 +4,7 @@ import FlowArchive
 import FlowModel
 import ForeignArchives
 import Foundation
+import Glibc
 import NIOCore
 
 /// One thing to read.
@@ -21,12 +22,27 @@ package enum ArchiveSource: Sendable, Equatable {
     /// Opens it as a flow file.
     package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
 
-    func input() throws(ArchiveError) -> ArchiveInput {
+    /// Opens it as what it begins as.
+    package func openAny() throws(ArchiveError) -> OpenedSource {
+        let input = try input()
+        guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
+            return .archive(ArchiveReader(input))
+        }
+        return .foreign(ForeignSource(input: input, name: name, format: format))
+    }
+
+    private func input() throws(ArchiveError) -> ArchiveInput {
         switch self {
         case .file(let path): try ArchiveInput(path: path)
         case .standardInput: ArchiveInput(descriptor: 0, name: name)
         }
     }
+}
+
+/// A source that is ready to be read.
+package enum OpenedSource {
+    case archive(ArchiveReader)
+    case foreign(ForeignSource)
 }
 
 /// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
@@ -39,7 +55,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     for argument in arguments {
         if argument == "-" {
             sources.append(.standardInput)
-        } else if (try? URL(fileURLWithPath: argument).resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true {
+        } else if isDirectory(argument) {
             let names = FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []
             let files = names.filter { $0.hasSuffix(".mflow") }.sorted()
             guard !files.isEmpty else { throw ToolError("there is no .mflow file in the directory \(argument)") }
@@ -51,12 +67,17 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     return sources
 }
 
+private func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
 /// Reads sources one after the other: flow files, and mitmproxy's flow files and HAR files in their place.
 package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
-    let predicate: Predicate
+    private let predicate: Predicate
     /// A source was damaged, or its end torn.
-    package internal(set) var isDamaged = false
+    package private(set) var isDamaged = false
 
     package init(_ sources: [ArchiveSource], where predicate: Predicate) {
         self.sources = sources
@@ -70,14 +91,14 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     /// - Throws: what opening and reading throws; what the closures throw.
     package mutating func forEach(damage: (String) -> Void, flow: (Flow) throws -> Bool) throws {
         for source in sources {
-            let input = try source.input()
-            let format = try input.peekUpTo(ForeignFormat.sniffedBytes).flatMap { ForeignFormat(sniffing: $0) }
-            let goesOn =
-                switch format {
-                case nil: try readArchive(ArchiveReader(input), source.name, damage, flow)
-                case .mitmproxy?: try readMitmproxy(input, source.name, damage, flow)
-                case .har?: try readHAR(input, source.name, damage, flow)
-                }
+            let goesOn: Bool
+            switch try source.openAny() {
+            case .archive(let reader):
+                goesOn = try readArchive(reader, source.name, damage, flow)
+            case .foreign(var foreign):
+                defer { isDamaged = isDamaged || foreign.isDamaged }
+                goesOn = try foreign.forEach(where: predicate, damage: damage, flow: flow)
+            }
             guard goesOn else { return }
         }
     }

@@ -48,6 +48,14 @@ struct ForeignFileTests {
         #expect(json.output.contains("\"GET\""))
     }
 
+    @Test("mitm-serve would serve what is in them", arguments: [("newest.mitm", 6), ("chromium.har", 5)])
+    func served(file: String, count: Int) throws {
+        let listed = try run("mitm-serve", ["--list", foreign + "/" + file])
+        let printed = try run("mitm-dump", ["--detail", "1", foreign + "/" + file])
+        #expect(listed.output == printed.output)
+        #expect(listed.output.split(separator: "\n").count == count)
+    }
+
     @Test("A torn file gives the flows before the tear, its offset, and status 3")
     func torn() throws {
         try withTemporaryDirectory { directory in

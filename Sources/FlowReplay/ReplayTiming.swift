@@ -1,0 +1,42 @@
+// How much of the recorded time between two things is kept when they are played again.
+
+/// The rhythm of a replay.
+package enum ReplayTiming: Sendable, Equatable {
+    /// Everything at once.
+    case none
+    /// As recorded, so many times as fast.
+    case scaled(Double)
+    /// The same pause, in nanoseconds, before each.
+    case fixed(Int64)
+
+    package static let recorded = ReplayTiming.scaled(1)
+
+    /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`; a pause as `50ms`, `1s`, `200us`.
+    package init?(_ text: String) {
+        switch text {
+        case "none", "max":
+            self = .none
+        case "recorded":
+            self = .recorded
+        default:
+            if text.hasSuffix("x"), let speed = Double(text.dropLast()), speed > 0, speed.isFinite {
+                self = .scaled(speed)
+                return
+            }
+            let units: [(String, Double)] = [("us", 1e3), ("ms", 1e6), ("s", 1e9)]
+            guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }), let value = Double(text.dropLast(unit.count)),
+                value >= 0, value * factor < 1e18
+            else { return nil }
+            self = .fixed(Int64(value * factor))
+        }
+    }
+
+    /// What becomes of a recorded pause; both in nanoseconds, never negative.
+    package func pause(_ recorded: Int64) -> Int64 {
+        switch self {
+        case .none: 0
+        case .scaled(let speed): max(0, Int64(Double(recorded) / speed))
+        case .fixed(let pause): pause
+        }
+    }
+}
