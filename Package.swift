@@ -65,6 +65,7 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
+        module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
@@ -76,7 +77,7 @@ let package = Package(
                 "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "CCrypt", nioCore, arguments, yams]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
             ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", nioCore]),
@@ -88,8 +89,8 @@ let package = Package(
                 "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -127,6 +128,7 @@ let package = Package(
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics"]),

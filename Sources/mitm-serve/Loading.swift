@@ -13,7 +13,9 @@ import ToolSupport
 final class RecordingLoader {
     private let source: ArchiveSource
     private let recordings: Recordings
-    private let reader: ArchiveReader
+    /// nil for a file of another program: it is read once, and what it holds stays in memory.
+    private let reader: ArchiveReader?
+    private var foreign: ForeignSource?
     private let collector: Collector
     /// Open flows that were added as they were when the file was first read.
     private var isFirstRound = true
@@ -22,9 +24,12 @@ final class RecordingLoader {
     init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?) throws {
         self.source = source
         self.recordings = recordings
-        reader = try source.open()
+        switch try source.openAny() {
+        case .archive(let opened): (reader, foreign) = (opened, nil)
+        case .foreign(let opened): (reader, foreign) = (nil, opened)
+        }
         var file: UInt16?
-        if case .file(let path) = source, reader.size != nil {
+        if case .file(let path) = source, reader?.size != nil {
             let lookup = try ArchiveLookup(path: path)
             file = recordings.state.withLock { $0.index.addFile(lookup) }
         }
@@ -34,6 +39,7 @@ final class RecordingLoader {
     /// Reads what is there.
     /// - Parameter warn: told each damage, in one sentence.
     func load(warn: (String) -> Void) throws {
+        guard let reader else { return try loadForeign(warn) }
         while let item = try reader.next(where: collector) { add(item, warn) }
         guard isFirstRound else { return }
         isFirstRound = false
@@ -41,6 +47,15 @@ final class RecordingLoader {
             for item in try reader.finish(where: collector) { add(item, warn) }
         } else {
             for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { add(.flow(flow), warn) }
+        }
+    }
+
+    private func loadForeign(_ warn: (String) -> Void) throws {
+        guard var foreign else { return }
+        self.foreign = nil
+        _ = try foreign.forEach(where: collector, damage: warn) { flow in
+            recordings.state.withLock { $0.index.add(flow) }
+            return true
         }
     }
 
