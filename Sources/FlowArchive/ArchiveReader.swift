@@ -12,23 +12,25 @@ package enum ArchiveItem: Sendable {
 
 /// Reads one input. Used by one thread; the flows it gives may go elsewhere.
 package final class ArchiveReader {
-    private let input: ArchiveInput
-    private var frames: FrameWalker
-    private var index: ArchiveIndex?
+    /// Blocks that are looked through ahead of their turn, for each thread.
+    private static let blocksAhead = 4
+
+    private var fetcher: BlockFetcher
+    private let jobs: Int
+    /// What comes next, with the searches that have begun.
+    private var ahead: [(item: FetchedItem, scan: BlockScan?)] = []
     private var block: DecodedBlock?
     private var view: RecordView?
-    private var hasBegun = false
-    private var segment: Timestamp?
-    private var nextSequence: UInt64 = 0
+    /// Of the block at hand: where the records stand that were let through; nil when they are still to be asked.
+    private var found: ArraySlice<Int>?
     private var certificates = CertificateTable()
     private var open: [FlowID: OpenFlow] = [:]
-    private var spool: Spool?
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks of which it was told that something in them is damaged.
     private var told: Set<UInt64> = []
     /// Blocks that were decompressed, and those that were passed over because they cannot hold what was asked for.
-    package private(set) var blocksRead: UInt64 = 0
-    package private(set) var blocksSkipped: UInt64 = 0
+    package var blocksRead: UInt64 { fetcher.blocksRead }
+    package var blocksSkipped: UInt64 { fetcher.blocksSkipped }
 
     /// - Throws: why the file cannot be opened.
     package convenience init(path: String) throws(ArchiveError) { self.init(try ArchiveInput(path: path)) }
@@ -38,10 +40,14 @@ package final class ArchiveReader {
     package convenience init(descriptor: Int32, name: String) { self.init(ArchiveInput(descriptor: descriptor, name: name)) }
 
     /// Reads an input of which nothing was skipped yet.
-    package init(_ input: ArchiveInput) {
-        self.input = input
-        frames = FrameWalker(input: input)
+    /// - Parameter jobs: threads that look through blocks; with 1 it is the calling one. Every call of ``next(where:)`` then has to have
+    ///   the same predicate.
+    package init(_ input: ArchiveInput, jobs: Int = 1) {
+        fetcher = BlockFetcher(input)
+        self.jobs = jobs
     }
+
+    private var input: ArchiveInput { fetcher.input }
 
     /// Bytes that were gone through so far, and those that are there; nil for a pipe.
     package var offset: UInt64 { input.offset }
@@ -57,11 +63,6 @@ package final class ArchiveReader {
     /// - Throws: an ``ArchiveError`` when reading cannot go on; what the predicate throws, unless it is that content is damaged: that is
     ///   told as damage, and reading can go on.
     package func next(where predicate: some FlowPredicate) throws -> ArchiveItem? {
-        if !hasBegun {
-            try frames.checkBeginning(isStrict: false)
-            index = try ArchiveIndex(of: input)
-            hasBegun = true
-        }
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
             if let block {
@@ -69,9 +70,12 @@ package final class ArchiveReader {
                 endBlock(block)
                 continue
             }
-            try skipByIndex(predicate)
-            guard let frame = try frames.next() else { return nil }
-            try read(frame, predicate)
+            guard let (item, scan) = try nextItem(predicate) else { return nil }
+            switch item {
+            case .segment: try beginSegment(predicate)
+            case .block(let fetched): try begin(fetched, scan)
+            case .damage(let damage): waiting.append(.damage(damage))
+            }
         }
     }
 
@@ -79,10 +83,10 @@ package final class ArchiveReader {
     package func finish(where predicate: some FlowPredicate) throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
         while let item = try next(where: predicate) { items.append(item) }
-        while try frames.giveUpIncomplete() {
+        while try fetcher.giveUpIncomplete() {
             while let item = try next(where: predicate) { items.append(item) }
         }
-        if let damage = frames.endDamage() { items.append(.damage(damage)) }
+        if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
         try endOpenFlows(predicate)
         defer { waiting.removeAll() }
         return items + waiting
@@ -93,70 +97,41 @@ package final class ArchiveReader {
     /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
     package var unfinished: [Flow] { open.values.sorted { $0.order < $1.order }.map(\.flow) }
 
-    // MARK: Frames
+    // MARK: Blocks
 
-    private func skipByIndex(_ predicate: some FlowPredicate) throws(ArchiveError) {
-        while let header = try index?.header(at: input.offset), header.standsAlone, !predicate.mayMatch(header),
-            header.sequence == nextSequence
-        {
-            let length = header.frameLength + header.bodyLength
-            guard try input.has(length) else { return }
-            input.skip(length)
-            pass(header)
+    private func nextItem(_ predicate: some FlowPredicate) throws(ArchiveError) -> (item: FetchedItem, scan: BlockScan?)? {
+        guard jobs > 1 else { return try fetcher.next(where: predicate).map { ($0, nil) } }
+        while ahead.count < jobs * Self.blocksAhead, let item = try fetcher.next(where: predicate) {
+            var scan: BlockScan?
+            // Flows with parts elsewhere are put together in order first, and asked then.
+            if case .block(let fetched) = item, fetched.header.flags & BlockHeader.holdsParts == 0 {
+                scan = BlockScan(fetched, where: predicate)
+            }
+            ahead.append((item, scan))
         }
+        return ahead.isEmpty ? nil : ahead.removeFirst()
     }
 
-    private func pass(_ header: BlockHeader) {
-        blocksSkipped += 1
-        nextSequence = header.sequence + 1
-    }
-
-    private func read(_ frame: ArchiveFrame, _ predicate: some FlowPredicate) throws {
-        switch frame {
-        case .segment(let header):
-            try beginSegment(header.created, predicate)
-        case .block(let header, let offset):
-            // The header of its segment may be lost.
-            if header.segment != segment { try beginSegment(header.segment, predicate) }
-            try read(header, offset, predicate)
-        case .other:
-            break
-        case .damage(let damage):
-            waiting.append(.damage(damage))
+    private func begin(_ fetched: FetchedBlock, _ scan: BlockScan?) throws {
+        var records: ByteBuffer?
+        found = nil
+        switch scan?.wait() {
+        case nil: records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize))
+        case .found(let decoded, let starts):
+            records = decoded
+            found = starts[...]
+        case .damaged: break
+        case .failed(let error): throw error
         }
-    }
-
-    private func read(_ header: BlockHeader, _ offset: UInt64, _ predicate: some FlowPredicate) throws(ArchiveError) {
-        defer { frames.skipFrames(of: header) }
-        if header.sequence > nextSequence {
-            waiting.append(.damage(ArchiveDamage(.missing(blocks: header.sequence - nextSequence), offset: offset, length: 0)))
-        }
-        nextSequence = header.sequence &+ 1
-        if header.standsAlone, !predicate.mayMatch(header) { return pass(header) }
-        blocksRead += 1
-        guard let frame = try input.peek(Int(header.recordsFrame)),
-            let records = decodeLZ4Frame(frame, size: Int(header.recordsSize))
-        else {
-            waiting.append(.damage(ArchiveDamage(block: header, offset: offset)))
+        guard let records else {
+            waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset)))
             return
         }
-        let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset)
-        let block = DecodedBlock(header: header, offset: offset, records: records, source: source) { [weak self] in
-            self?.certificates[$0]
+        let block = DecodedBlock(header: fetched.header, offset: fetched.offset, records: records, source: fetched.source) {
+            [weak self] in self?.certificates[$0]
         }
         self.block = block
         view = RecordView(block)
-    }
-
-    /// Where the details and the content of the block at hand will be found later.
-    private func place(of header: BlockHeader) throws(ArchiveError) -> BlockSource.Place {
-        if let file = input.file { return .file(file, input.offset + UInt64(header.recordsFrame)) }
-        let length = Int(header.detailsFrame) + header.contentFrames
-        let frames = try input.bytes(at: Int(header.recordsFrame), count: length) ?? ByteBuffer()
-        guard header.flags & BlockHeader.holdsParts != 0 else { return .memory(frames.detached) }
-        if spool == nil { spool = try Spool() }
-        let offset = try spool!.append(frames)
-        return .file(spool!.file, offset)
     }
 
     private func endBlock(_ block: DecodedBlock) {
@@ -179,6 +154,11 @@ package final class ArchiveReader {
                 guard var view else { return nil }
                 guard view.move(to: start, length: length) else { throw MalformedRecord() }
                 do {
+                    if found != nil {
+                        guard found?.first == start else { continue }
+                        found?.removeFirst()
+                        return try whole(view, block)
+                    }
                     if let flow = try read(view, block, predicate) { return flow }
                 } catch let error as ArchiveError where error.kind == .damagedContent {
                     tell(error.damage)
@@ -207,12 +187,15 @@ package final class ArchiveReader {
         }
     }
 
+    private func whole(_ view: RecordView, _ block: DecodedBlock) throws -> Flow {
+        var flow = OpenFlow(view, block)
+        try flow.receive(view, block, isWhole: true)
+        return flow.flow
+    }
+
     private func read(_ view: RecordView, _ block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
         if view.isWhole {
-            guard try predicate.matches(view) else { return nil }
-            var flow = OpenFlow(view, block)
-            try flow.receive(view, block, isWhole: true)
-            return flow.flow
+            return try predicate.matches(view) ? try whole(view, block) : nil
         }
         let id = view.id
         var flow: OpenFlow
@@ -235,10 +218,8 @@ package final class ArchiveReader {
     // MARK: Flows that do not end
 
     /// No flow goes on from one segment to another.
-    private func beginSegment(_ name: Timestamp, _ predicate: some FlowPredicate) throws {
+    private func beginSegment(_ predicate: some FlowPredicate) throws {
         try endOpenFlows(predicate)
-        segment = name
-        nextSequence = 0
         certificates = CertificateTable()
     }
 

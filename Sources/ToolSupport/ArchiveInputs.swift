@@ -23,10 +23,11 @@ package enum ArchiveSource: Sendable, Equatable {
     package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
 
     /// Opens it as what it begins as.
-    package func openAny() throws(ArchiveError) -> OpenedSource {
+    /// - Parameter jobs: threads that look through a flow file.
+    package func openAny(jobs: Int = 1) throws(ArchiveError) -> OpenedSource {
         let input = try input()
         guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
-            return .archive(ArchiveReader(input))
+            return .archive(ArchiveReader(input, jobs: jobs))
         }
         return .foreign(ForeignSource(input: input, name: name, format: format))
     }
@@ -76,11 +77,14 @@ private func isDirectory(_ path: String) -> Bool {
 package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
     private let predicate: Predicate
+    private let jobs: Int
     /// A source was damaged, or its end torn.
     package private(set) var isDamaged = false
 
-    package init(_ sources: [ArchiveSource], where predicate: Predicate) {
+    /// - Parameter jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
+    package init(_ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1) {
         self.sources = sources
+        self.jobs = jobs
         self.predicate = predicate
     }
 
@@ -92,7 +96,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package mutating func forEach(damage: (String) -> Void, flow: (Flow) throws -> Bool) throws {
         for source in sources {
             let goesOn: Bool
-            switch try source.openAny() {
+            switch try source.openAny(jobs: jobs) {
             case .archive(let reader):
                 goesOn = try readArchive(reader, source.name, damage, flow)
             case .foreign(var foreign):

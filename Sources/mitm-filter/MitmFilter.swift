@@ -33,12 +33,17 @@ struct MitmFilter: Tool {
         case mflow
         case mitmproxy
         case har
+        case text
+        case json
+
+        /// It may be shown on a terminal.
+        var isText: Bool { self != .mflow && self != .mitmproxy }
     }
 
     @Option(name: .shortAndLong, help: "Write a flow file; - is stdout.")
     var output: String?
 
-    @Option(help: "What is written: mflow, mitmproxy (its flow format 21), or har. (default: mflow)")
+    @Option(help: "What is written: mflow, mitmproxy (its flow format 21), har, or for people text, json. (default: mflow)")
     var format: Format?
 
     @Flag(name: [.customShort("v"), .long], help: "The flows that the expression does not let through.")
@@ -46,6 +51,9 @@ struct MitmFilter: Tool {
 
     @Option(name: .shortAndLong, help: "Stop after so many flows.")
     var maxCount: Int?
+
+    @Option(name: .shortAndLong, help: "Threads that look through flow files. (default: one for each core)")
+    var jobs: Int?
 
     @Flag(help: "Print how many flows there are.")
     var count = false
@@ -66,13 +74,9 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' is every flow") }
+        if let jobs, jobs < 1 { throw ValidationError("--jobs is a number from 1") }
         if let maxCount, maxCount < 1 { throw ValidationError("--max-count is a number from 1") }
-        if [count, json, output != nil].filter({ $0 }).count > 1 {
-            throw ValidationError("--count, --json and --output exclude each other")
-        }
-        if format != nil, count || json {
-            throw ValidationError("--format is of what is written; --count and --json write no file")
-        }
+        if count, json || output != nil { throw ValidationError("--count stands alone: nothing else is printed or written") }
     }
 
     func work() throws -> ToolStatus {
@@ -83,10 +87,11 @@ struct MitmFilter: Tool {
         let filter = try FlowFilter(expression ?? "")
         let sources = try archiveSources(files)
         if let output, output != "-" { try refuseInput(as: output, sources) }
-        guard count || json || output != nil || format == .har || !isTerminal(1) else {
+        let format = json ? .json : format ?? .mflow
+        guard count || format.isText || output != nil || !isTerminal(1) else {
             throw ToolError("a flow file is not for a terminal; name one with -o, pipe to mitm-dump, or take --json or --count")
         }
-        var result = try Output(count: count, json: json, format: format ?? .mflow, path: output)
+        var result = try Output(count: count, format: format, path: output)
         do {
             return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: &result)
         } catch is ReaderGone {
@@ -97,7 +102,7 @@ struct MitmFilter: Tool {
     }
 
     private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: inout Output) throws -> ToolStatus {
-        var sequence = ArchiveSequence(sources, where: choice)
+        var sequence = ArchiveSequence(sources, where: choice, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount)
         var matched = 0
         try sequence.forEach(damage: { complain($0, as: "mitm-filter") }) { flow in
             matched += 1

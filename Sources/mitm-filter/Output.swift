@@ -13,6 +13,7 @@ struct Output {
     private enum Target {
         case count
         case json(FlowJSONPrinter)
+        case text(FlowTextPrinter)
         case archive(ArchiveWriter)
         case mitmproxy(MitmproxyWriter)
         case har
@@ -22,7 +23,7 @@ struct Output {
 
     private let target: Target
     private var sink = OutputSink()
-    /// Of other programs' files: where their bytes go, and those that have not gone yet.
+    /// Of everything but flow files: where the bytes go, and those that have not gone yet.
     private var storage: POSIXStorage?
     private var buffer = ByteBuffer()
     private var har = HARWriter(version: toolVersion)
@@ -30,14 +31,10 @@ struct Output {
     private let format: MitmFilter.Format
 
     /// - Parameter path: nil and `-` are stdout.
-    init(count: Bool, json: Bool, format: MitmFilter.Format, path: String?) throws {
+    init(count: Bool, format: MitmFilter.Format, path: String?) throws {
         self.format = format
         if count {
             target = .count
-            return
-        }
-        if json {
-            target = .json(FlowJSONPrinter(rawBody: false))
             return
         }
         let storage = try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
@@ -48,6 +45,8 @@ struct Output {
             return
         case .mitmproxy: target = .mitmproxy(MitmproxyWriter())
         case .har: target = .har
+        case .json: target = .json(FlowJSONPrinter(rawBody: false))
+        case .text: target = .text(FlowTextPrinter(detail: 1, isColoured: false))
         }
         self.storage = storage
     }
@@ -55,7 +54,12 @@ struct Output {
     mutating func take(_ flow: Flow) throws {
         switch target {
         case .count: break
-        case .json(let printer): try sink.write { try printer.print(flow, into: &$0) }
+        case .json(let printer):
+            try printer.print(flow, into: &buffer)
+            try flushBuffer(above: Self.bufferSize)
+        case .text(let printer):
+            try printer.print(flow, into: &buffer)
+            try flushBuffer(above: Self.bufferSize)
         case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
         case .mitmproxy(let writer):
             if try !writer.write(flow, into: &buffer) { leftOut += 1 }
@@ -69,7 +73,7 @@ struct Output {
     mutating func finish(_ matched: Int) throws {
         switch target {
         case .count: try sink.write { $0.writeString("\(matched)\n") }
-        case .json: break
+        case .json, .text: break
         case .archive(let writer): try writer.close()
         case .mitmproxy: break
         case .har: har.finish(into: &buffer)

@@ -6,6 +6,7 @@ import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
+import Testing
 
 /// Writes events to a file in memory.
 /// - Parameters:
@@ -49,7 +50,13 @@ func readAll(_ reader: ArchiveReader, where predicate: some FlowPredicate = Ever
     return reading
 }
 
-func readAll(path: String) throws -> Reading { try readAll(try ArchiveReader(path: path)) }
+/// Reads a file with one thread and with several, which must come to the same.
+func readAll(path: String, where predicate: some FlowPredicate = Everything()) throws -> Reading {
+    let reading = try readAll(try ArchiveReader(path: path), where: predicate)
+    let again = try readAll(ArchiveReader(try ArchiveInput(path: path), jobs: 3), where: predicate)
+    if reading != again { Issue.record("one thread reads \(reading), three read \(again)") }
+    return reading
+}
 
 func readAll(_ bytes: ByteBuffer, in directory: String) throws -> Reading {
     let path = directory + "/read.mflow"

@@ -113,6 +113,8 @@ struct QueryTests {
                 #expect(reader.blocksSkipped > 0 || !skips)
                 let inPipe = try readFromPipe(bytes, where: predicate)
                 #expect(inPipe == expected)
+                let byThreads = try readAll(path: path, where: predicate)
+                #expect(byThreads == expected)
             }
             for status in [0, 200, 301, 404, 500] { try check(StatusIs(status: status), skips: true) }
             for host in 0..<4 { try check(HostIs(host: ByteBuffer(string: "host\(host).example")), skips: true) }
@@ -157,7 +159,7 @@ struct QueryTests {
             let offset = Int(block.offset + block.length) - 40
             bytes.setInteger(bytes.getInteger(at: offset, as: UInt8.self)! ^ 1, at: offset)
             try write(bytes, to: path)
-            let reading = try readAll(try ArchiveReader(path: path), where: AsksForContent())
+            let reading = try readAll(path: path, where: AsksForContent())
             #expect(reading.damage.map(\.block) == [block.sequence])
             #expect(!reading.flows.isEmpty)
         }

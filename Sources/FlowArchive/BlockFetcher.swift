@@ -1,0 +1,117 @@
+// The first half of reading: walks through the input and takes out the blocks that may hold what is asked for, with the bytes of their
+// records. What is in them is for others to find out, here or on other threads.
+
+import FlowModel
+import NIOCore
+
+/// What a reader comes to, in the order of the file.
+enum FetchedItem {
+    /// A segment begins: no flow goes on from before it, and certificates are counted anew.
+    case segment(Timestamp)
+    case block(FetchedBlock)
+    case damage(ArchiveDamage)
+}
+
+/// A block as it stands in the file.
+struct FetchedBlock: Sendable {
+    let header: BlockHeader
+    let offset: UInt64
+    /// The frame of the records, compressed.
+    let records: ByteBuffer
+    let source: BlockSource
+}
+
+/// Goes through one input, front to back. Used by one thread.
+struct BlockFetcher {
+    let input: ArchiveInput
+    private var frames: FrameWalker
+    private var index: ArchiveIndex?
+    private var hasBegun = false
+    private var segment: Timestamp?
+    private var nextSequence: UInt64 = 0
+    private var spool: Spool?
+    /// What comes before a block that was found already.
+    private var waiting: [FetchedItem] = []
+    private(set) var blocksRead: UInt64 = 0
+    private(set) var blocksSkipped: UInt64 = 0
+
+    init(_ input: ArchiveInput) {
+        self.input = input
+        frames = FrameWalker(input: input)
+    }
+
+    /// - Returns: nil at the end; an input that grows may be asked again later.
+    mutating func next(where predicate: some FlowPredicate) throws(ArchiveError) -> FetchedItem? {
+        if !hasBegun {
+            try frames.checkBeginning(isStrict: false)
+            index = try ArchiveIndex(of: input)
+            hasBegun = true
+        }
+        while true {
+            if !waiting.isEmpty { return waiting.removeFirst() }
+            try skipByIndex(predicate)
+            guard let frame = try frames.next() else { return nil }
+            switch frame {
+            case .segment(let header): begin(header.created)
+            case .block(let header, let offset): try fetch(header, offset, predicate)
+            case .other: break
+            case .damage(let damage): return .damage(damage)
+            }
+        }
+    }
+
+    /// The input has ended in the middle of a frame: goes on behind it where it can.
+    /// - Returns: false when nothing was left.
+    mutating func giveUpIncomplete() throws(ArchiveError) -> Bool { try frames.giveUpIncomplete() }
+
+    /// Ends a stretch of damage at the end of the input.
+    mutating func endDamage() -> ArchiveDamage? { frames.endDamage() }
+
+    private mutating func begin(_ name: Timestamp) {
+        segment = name
+        nextSequence = 0
+        waiting.append(.segment(name))
+    }
+
+    private mutating func skipByIndex(_ predicate: some FlowPredicate) throws(ArchiveError) {
+        while let header = try index?.header(at: input.offset), header.standsAlone, !predicate.mayMatch(header),
+            header.sequence == nextSequence
+        {
+            let length = header.frameLength + header.bodyLength
+            guard try input.has(length) else { return }
+            input.skip(length)
+            pass(header)
+        }
+    }
+
+    private mutating func pass(_ header: BlockHeader) {
+        blocksSkipped += 1
+        nextSequence = header.sequence + 1
+    }
+
+    private mutating func fetch(_ header: BlockHeader, _ offset: UInt64, _ predicate: some FlowPredicate) throws(ArchiveError) {
+        defer { frames.skipFrames(of: header) }
+        // The header of its segment may be lost.
+        if header.segment != segment { begin(header.segment) }
+        if header.sequence > nextSequence {
+            waiting.append(.damage(ArchiveDamage(.missing(blocks: header.sequence - nextSequence), offset: offset, length: 0)))
+        }
+        nextSequence = header.sequence &+ 1
+        if header.standsAlone, !predicate.mayMatch(header) { return pass(header) }
+        blocksRead += 1
+        let records = try input.peek(Int(header.recordsFrame)) ?? ByteBuffer()
+        let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset)
+        waiting.append(.block(FetchedBlock(header: header, offset: offset, records: records, source: source)))
+    }
+
+    /// Where the details and the content of the block at hand will be found later.
+    private mutating func place(of header: BlockHeader) throws(ArchiveError) -> BlockSource.Place {
+        if let file = input.file { return .file(file, input.offset + UInt64(header.recordsFrame)) }
+        let length = Int(header.detailsFrame) + header.contentFrames
+        let frames = try input.bytes(at: Int(header.recordsFrame), count: length) ?? ByteBuffer()
+        guard header.flags & BlockHeader.holdsParts != 0 else { return .memory(frames.detached) }
+        if spool == nil { spool = try Spool() }
+        let offset = try spool!.append(frames)
+        return .file(spool!.file, offset)
+    }
+}
