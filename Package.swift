@@ -85,6 +85,12 @@ let package = Package(
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool(
+            "mitm-replay",
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
+                "FlowFilter", "FlowRecording", "FlowReplay", nioCore,
+            ]),
         // made traffic for the benchmarks
         .executableTarget(
             name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],

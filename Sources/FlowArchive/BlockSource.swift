@@ -136,7 +136,10 @@ struct ArchivePieces: FlowPieces {
     var parts: [Part] = []
     var count = 0
 
-    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
+    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws { try forEach(behind: 0, visit) }
+
+    func forEach(behind passed: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
+        var index = 0
         var begun: FlowPiece?
         for part in parts {
             let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
@@ -146,8 +149,13 @@ struct ArchivePieces: FlowPieces {
                 guard item.tag == ItemTag.piece else { continue }
                 let place = try PiecePlace(item.content)
                 guard place.size <= UInt64(part.contentLength) - offset else { throw MalformedRecord() }
-                let content = try part.source.content(at: UInt64(part.contentAt) + offset, count: place.size)
+                let start = UInt64(part.contentAt) + offset
                 offset += place.size
+                if index < passed {
+                    if !place.continues { index += 1 }
+                    continue
+                }
+                let content = try part.source.content(at: start, count: place.size)
                 var piece = FlowPiece(
                     kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames)
                 if var whole = begun {

@@ -88,9 +88,21 @@ package protocol FlowPieces: Sendable {
     /// - Parameter visit: returns false to stop.
     /// - Throws: what fetching a piece throws; what `visit` throws.
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws
+
+    /// The same for the pieces behind the first so many, so that a long flow can be gone through in portions. What is passed over is not
+    /// fetched where that can be avoided.
+    func forEach(behind count: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws
 }
 
 extension FlowPieces {
+    package func forEach(behind count: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
+        var index = 0
+        try forEach { at, piece in
+            index += 1
+            return index <= count ? true : try visit(at, piece)
+        }
+    }
+
     /// The content of one side's data pieces, joined: a message body as sent.
     /// - Parameter maximum: no more than so many bytes are fetched and returned.
     package func content(from side: Side, maximum: Int = .max) throws -> ByteBuffer {

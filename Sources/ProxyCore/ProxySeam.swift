@@ -45,7 +45,8 @@ package enum ProxyCommand: Sendable {
     case send(ConnectionHandle, ByteBuffer)
     /// Send FIN behind what was sent.
     case finish(ConnectionHandle)
-    /// Close both directions behind what was sent. Answered by `closed`.
+    /// Close both directions behind what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
+    /// is over.
     case close(ConnectionHandle)
     /// Close at once with a reset, dropping what was not sent. Answered by `closed`.
     case abort(ConnectionHandle)
@@ -66,6 +67,8 @@ package enum ProxyTimer: UInt8, Sendable, CaseIterable {
     case handshake
     /// A connection that is to close waits for its peer.
     case linger
+    /// A replay has something to say at a time.
+    case replay
 }
 
 /// A line for the event log.
