@@ -52,7 +52,8 @@ package struct ReplayPlan: Sendable {
 
     package init(_ recorded: [Flow], options: Options) {
         flows = []
-        for flow in recorded.sorted(by: { ($0.started, $0.id) < ($1.started, $1.id) }) {
+        // Requests that were read at once have one time.
+        for flow in recorded.sorted(by: { ($0.started, $0.stream.value, $0.id) < ($1.started, $1.stream.value, $1.id) }) {
             if let reason = Self.obstacle(flow, options) { leftOut[reason, default: 0] += 1 } else { flows.append(flow) }
         }
         var places: [Key: Int] = [:]

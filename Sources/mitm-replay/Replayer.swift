@@ -157,9 +157,7 @@ struct Targets {
 
     /// What a connection is sent to instead; nil when that is the recorded server.
     func mode(for connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint)? {
-        guard var target = connection.speech == .bytes ? bytes : http else { return nil }
-        if target.protocol == .http, connection.speech == .http2, connection.isHTTP2Server { target.protocol = .h2c }
-        return target
+        connection.speech == .bytes ? bytes : http
     }
 }
 
