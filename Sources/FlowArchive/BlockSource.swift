@@ -90,6 +90,9 @@ final class BlockSource: Sendable {
         return bytes
     }
 
+    /// Lets go of the content part that was decompressed last.
+    func forgetPart() { kept.withLock { $0.part = nil } }
+
     /// Checks everything.
     /// - Returns: what is damaged, for people.
     func faults() throws(ArchiveError) -> [String] {
@@ -141,7 +144,9 @@ struct ArchivePieces: FlowPieces {
     func forEach(behind passed: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
         var index = 0
         var begun: FlowPiece?
-        for part in parts {
+        for (number, part) in parts.enumerated() {
+            // A flow that goes through many blocks would leave something of each in memory.
+            if number > 0 { parts[number - 1].source.forgetPart() }
             let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
             var items = ItemReader(details, from: part.started)
             var offset: UInt64 = 0

@@ -74,7 +74,7 @@ extension ReplaySession {
         listen(step)
         do {
             while !isClosing(step), let message = try nextMessage(of: step) {
-                guard isDue(message.at, step), isAnswered(step) else { return }
+                guard isDue(message.at, step), isAnswered(step), isRoom else { return }
                 step.conversation?.sent()
                 step.conversation?.lastProgress = now
                 say(message.piece, in: step)

@@ -35,6 +35,8 @@ package final class ReplaySession: ProxySessionProtocol {
     /// The earliest moment at which something may go on, as far as it was found in this turn.
     private var wakeAt: Timestamp?
 
+    /// Bytes that may still be said in this turn. Whether the server's connection takes more is told between turns.
+    private var room = 0
     /// The inner session wants more of the client's bytes.
     private var isRead = true
     /// The inner session has said everything to its client.
@@ -64,6 +66,7 @@ package final class ReplaySession: ProxySessionProtocol {
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         swap(&self.output, &output)
         self.now = now
+        room = ProxySession.maximumBacklog
         switch event {
         case .timerFired(.replay):
             timerAt = nil
@@ -120,6 +123,7 @@ package final class ReplaySession: ProxySessionProtocol {
     /// The next bytes of the client.
     func say(_ bytes: ByteBuffer) {
         guard !hasClientEnded else { return }
+        room -= bytes.readableBytes
         pending.append(.received(.client, bytes))
     }
 
@@ -261,9 +265,16 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func isRoom(for step: OpenStep) -> Bool {
-        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.maximumBacklog }
+        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.maximumBacklog && isRoom }
         // What was said is looked at before more is said.
-        return isRead && pending.isEmpty
+        return pending.isEmpty && isRoom
+    }
+
+    /// More may be said now; otherwise there is a turn when it may.
+    var isRoom: Bool {
+        guard isRead || http2 != nil else { return false }
+        if room <= 0 { wake(at: now) }
+        return room > 0
     }
 
     private func finish(_ step: OpenStep) {
@@ -302,7 +313,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func setTimer() {
-        guard let wakeAt, wakeAt != timerAt else { return }
+        guard let wakeAt, wakeAt != timerAt || wakeAt <= now else { return }
         timerAt = wakeAt
         output.commands.append(.startTimer(.replay, nanoseconds: max(1, wakeAt - now)))
     }
