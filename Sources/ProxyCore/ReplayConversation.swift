@@ -26,8 +26,8 @@ struct ReplayConversation {
     /// Close frames.
     var hasClosed = false
     var isServerClosed = false
-    /// The recorded client's close frame, for a server that closes first.
-    var close: ByteBuffer?
+    /// HTTP/2: the client's side of the stream was ended.
+    var hasEndedStream = false
 
     init(_ flow: Flow, begins start: Timestamp, isWebSocket: Bool) {
         self.isWebSocket = isWebSocket
@@ -72,6 +72,7 @@ extension ReplaySession {
     /// Says what can be said now.
     func converse(_ step: OpenStep) {
         listen(step)
+        if step.conversation?.hasEndedStream == true { return endStream(of: step) }
         do {
             while !isClosing(step), let message = try nextMessage(of: step) {
                 guard isDue(message.at, step), isAnswered(step), isRoom else { return }
@@ -170,6 +171,13 @@ extension ReplaySession {
     }
 
     private func endStream(of step: OpenStep) {
-        if let http2 { http2.sendEnd(trailers: nil, on: step.stream) } else { endClient() }
+        guard let http2 else { return endClient() }
+        guard let conversation = step.conversation, conversation.hasEndedStream else {
+            step.conversation?.hasEndedStream = true
+            step.conversation?.lastProgress = now
+            http2.sendEnd(trailers: nil, on: step.stream)
+            return
+        }
+        if isPatienceOver(conversation) { http2.reset(step.stream, .cancel) }
     }
 }

@@ -83,7 +83,10 @@ final class Conductor: Sendable {
         var next = 0
         while true {
             let (rest, isStopped, isIdle) = state.withLock { state in
-                (state.rests.popLast(), state.isStopped, state.active.isEmpty && state.rests.isEmpty)
+                (
+                    state.rests.isEmpty ? nil : state.rests.removeFirst(), state.isStopped,
+                    state.active.isEmpty && state.rests.isEmpty
+                )
             }
             if isStopped {
                 let left = plan.connections[next...].reduce(0) { $0 + $1.flows.count }

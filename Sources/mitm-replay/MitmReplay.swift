@@ -80,7 +80,7 @@ struct MitmReplay: Tool {
     var connectTimeout = TimeSpan(seconds: 30)
 
     @Option(help: "Connections on which nothing is received for so long are closed.")
-    var idleTimeout = TimeSpan(seconds: 60)
+    var idleTimeout = TimeSpan(seconds: 600)
 
     @Option(help: "How long a message waits for a server that says less than it did in the recording.")
     var patience = TimeSpan(seconds: 10)

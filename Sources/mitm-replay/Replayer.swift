@@ -102,6 +102,10 @@ struct Replayer {
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
+        let isInput = arguments.files.contains {
+            URL(fileURLWithPath: $0).standardizedFileURL == URL(fileURLWithPath: path).standardizedFileURL
+        }
+        if isInput { throw ToolError("\(path) is what is sent; name another file with -w") }
         if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
         var options = RecordingFiles.Options(pattern: (path as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
         options.truncates = arguments.truncate

@@ -1,6 +1,7 @@
 // A recorded client's side, said again to a server that a test plays.
 
 import FlowModel
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 import TLSEngine
@@ -255,6 +256,67 @@ struct ReplaySessionTests {
         let end = Playbook.joined(server(WebSocketFrameEncoder.frame(.close, ByteBuffer(string: "\u{C}\u{20}"))))
         #expect(end == ["finish upstream 1"])
         #expect(stage.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
+    }
+
+    @Test("A WebSocket conversation on a stream of HTTP/2 is held on one again")
+    func webSocketOnStream() throws {
+        func piece(_ kind: FlowPiece.Kind, _ side: Side, _ text: String) -> FlowPiece {
+            FlowPiece(kind: kind, from: side, content: ByteBuffer(string: text))
+        }
+        let flow = recorded(
+            ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: https\r\n:authority: recorded\r\n:path: /chat\r\nsec-websocket-version: 13\r\n\r\n",
+            version: .http2,
+            pieces: [
+                (1, piece(.text, .client, "one")), (2, piece(.text, .server, "1")), (3, piece(.text, .client, "two")),
+                (4, piece(.close, .client, "\u{C}\u{20}")), (5, piece(.close, .server, "")),
+            ])
+        let stage = try Stage([flow], .http2, mode: "reverse:h2c://origin:80")
+        let server = HTTP2Connection(.server, enablesConnectProtocol: true)
+        var decoder = WebSocketFrameDecoder(from: .client)
+        var heads: [String] = []
+        var ended = false
+        /// What the server got of what was said, as lines.
+        func frames(_ commands: [ProxyCommand]) throws -> [String] {
+            for command in commands {
+                if case .send(ConnectionHandle(1), let bytes) = command { server.receive(bytes) }
+            }
+            while let event = server.next() {
+                switch event {
+                case .message(_, .request(let head, _)): heads.append(String(buffer: head.wire))
+                case .message(_, .body(let content, _)): decoder.receive(content)
+                case .message(_, .end): ended = true
+                default: break
+                }
+            }
+            var found: [String] = []
+            while let part = try decoder.next() { found.append("\(part.header.opcode) \(String(buffer: part.payload))") }
+            return found
+        }
+        func answer() -> [ProxyCommand] {
+            server.takeOutput().map { stage.commands(.received(ConnectionHandle(1), $0)) } ?? []
+        }
+        _ = stage.start()
+        let opened = ProxyEvent.opened(
+            ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))
+        _ = try frames(stage.commands(opened))
+        #expect(
+            heads == [
+                ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n:authority: recorded\r\n:path: /chat\r\nsec-websocket-version: 13\r\n\r\n"
+            ])
+        var fields = HTTP2Fields()
+        fields.append(":status", "200")
+        server.sendResponse(fields, on: StreamID(1), endsStream: false)
+        let first = try frames(answer())
+        #expect(first == ["text one"])
+        server.sendData(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "1")), on: StreamID(1))
+        let second = try frames(answer())
+        #expect(second == ["text two", "close \u{C}\u{20}"])
+        server.sendData(WebSocketFrameEncoder.frame(.close, ByteBuffer(string: "\u{C}\u{20}")), on: StreamID(1))
+        _ = try frames(answer())
+        #expect(ended)
+        server.sendEnd(trailers: nil, on: StreamID(1))
+        _ = try frames(answer())
+        #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
     }
 
     @Test("A stream of bytes lets the server speak first, and is patient only so long")
