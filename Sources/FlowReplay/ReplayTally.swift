@@ -8,6 +8,10 @@ package struct ReplayTally: Sendable, Equatable {
     package private(set) var ended = 0
     /// There was no answer, or the request could not be said.
     package var failed = 0
+    /// It was under way when the replay was stopped.
+    package var cut = 0
+    /// The recorded answer could not be read.
+    package var notCompared = 0
     package private(set) var same = 0
     package private(set) var different = 0
     /// Nanoseconds behind the schedule.
@@ -48,9 +52,11 @@ package struct ReplayTally: Sendable, Equatable {
         let omitted = leftOut.values.reduce(0, +)
         var parts = ["\(sent) sent"]
         if compares { parts += ["\(same) the same", "\(different) different"] }
+        if notCompared > 0 { parts.append("\(notCompared) not compared") }
         if failed > 0 || compares { parts.append("\(failed) failed") }
         if omitted > 0 || compares { parts.append("\(omitted) left out") }
         if unsent > 0 { parts.append("\(unsent) not sent because the replay was stopped") }
+        if cut > 0 { parts.append("\(cut) cut by it") }
         var lines = [parts.joined(separator: ", ")]
         for (reason, count) in leftOut.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("\(count) left out: \(reason)")

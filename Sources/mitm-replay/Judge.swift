@@ -16,8 +16,11 @@ final class Judge: FlowSink {
         /// Which recorded flow a new one stands for.
         var numbers: [FlowID: Int] = [:]
         var tally = ReplayTally()
-        var status = ToolStatus.done
         var error: (any Error)?
+        /// Content of the recording was found damaged.
+        var isDamaged = false
+        /// A signal came: what is cut now says nothing of the server.
+        var isStopped = false
     }
 
     private let plan: ReplayPlan
@@ -60,6 +63,9 @@ final class Judge: FlowSink {
         complain("\(requestLine(plan.flows[number])) → not sent: \(message)", as: "mitm-replay")
     }
 
+    /// The replay is about to be stopped.
+    func stop() { state.withLock { $0.isStopped = true } }
+
     // MARK: Its own thread
 
     private func run() {
@@ -91,12 +97,19 @@ final class Judge: FlowSink {
 
     private func judge(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
         if !isQuiet { writeToStandardError(resultLine(new) + "\n") }
+        let isCut = state.withLock { $0.isStopped } && new.error.map { $0.side == nil } ?? false
+        guard !isCut else { return state.withLock { $0.tally.cut += 1 } }
         var differences: [String] = []
         if let comparison {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                differences = ["the recorded flow cannot be read: \(error)"]
+                complain("\(requestLine(new)): not compared: \(error)", as: "mitm-replay")
+                return state.withLock { state in
+                    state.isDamaged = true
+                    state.tally.notCompared += 1
+                    state.tally.count(new, recorded: recorded, isDifferent: nil)
+                }
             }
         }
         state.withLock { $0.tally.count(new, recorded: recorded, isDifferent: comparison.map { _ in !differences.isEmpty }) }
@@ -131,10 +144,10 @@ final class Judge: FlowSink {
     func finish() throws -> ToolStatus {
         queue.close()
         ended.wait()
-        let (tally, error) = state.withLock { ($0.tally, $0.error) }
+        let (tally, error, isDamaged) = state.withLock { ($0.tally, $0.error, $0.isDamaged) }
         if let error, !(error is ReaderGone) { throw error }
-        if comparison != nil { return tally.different + tally.failed > 0 ? .noMatch : .done }
-        return tally.failed > 0 ? .failed : .done
+        if tally.different + tally.failed == 0 { return isDamaged ? .damaged : .done }
+        return comparison != nil ? .noMatch : .failed
     }
 
     func summary(leftOut: [String: Int], unsent: Int) -> [String] {

@@ -130,6 +130,7 @@ struct Replayer {
         defer { if showsProgress { writeToStandardError("\r\u{1B}[K") } }
         while !conductor.isDone {
             if Signals.wait(for: signals, seconds: 0.05) != nil {
+                judge.stop()
                 conductor.stop()
                 return true
             }
