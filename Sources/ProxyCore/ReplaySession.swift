@@ -184,6 +184,9 @@ package final class ReplaySession: ProxySessionProtocol {
         switch event.what {
         case .response(let head) where step.opensWebSocket && (head.status == 101 || http2 != nil && head.status / 100 == 2):
             step.beginConversation(at: now, isWebSocket: true)
+        case .response where step.opensWebSocket:
+            // Refused: there is nothing more to say on the stream.
+            http2?.sendEnd(trailers: nil, on: step.stream)
         case .piece(let piece) where piece.from == .server && step.isConversation:
             step.conversation?.heard.append(piece)
         case .ended:

@@ -319,6 +319,31 @@ struct ReplaySessionTests {
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
     }
 
+    @Test("A WebSocket conversation that is refused on a stream of HTTP/2 ends it")
+    func webSocketRefused() throws {
+        let flow = recorded(
+            ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n:authority: a\r\n:path: /\r\nsec-websocket-version: 13\r\n\r\n",
+            version: .http2)
+        let stage = try Stage([flow], .http2, mode: "reverse:h2c://origin:80")
+        let server = HTTP2Connection(.server, enablesConnectProtocol: true)
+        func serverGets(_ commands: [ProxyCommand]) {
+            for command in commands {
+                if case .send(ConnectionHandle(1), let bytes) = command { server.receive(bytes) }
+            }
+            while server.next() != nil {}
+        }
+        _ = stage.start()
+        serverGets(
+            stage.commands(
+                .opened(
+                    ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))))
+        var fields = HTTP2Fields()
+        fields.append(":status", "403")
+        server.sendResponse(fields, on: StreamID(1), endsStream: true)
+        while let bytes = server.takeOutput() { serverGets(stage.commands(.received(ConnectionHandle(1), bytes))) }
+        #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
+    }
+
     @Test("A stream of bytes lets the server speak first, and is patient only so long")
     func bytes() throws {
         func piece(_ side: Side, _ text: String) -> FlowPiece { FlowPiece(from: side, content: ByteBuffer(string: text)) }
