@@ -65,7 +65,10 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
-        module("FlowReplay", ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore]),
+        module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "FlowPrinter", nioCore]),
+        .target(
+            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", nioCore],
+            resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -74,27 +77,47 @@ let package = Package(
                 "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "CCrypt", nioCore, arguments, yams]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
+        module(
+            "ProxyToolSupport",
+            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", nioCore]),
         // 5: the tools
         tool(
             "mitm-record",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter",
-                "FlowRecording",
+                "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool(
+            "mitm-serve",
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
+                "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+            ]),
         tool(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowRecording", "FlowReplay", nioCore,
+                "FlowFilter", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
-        // made traffic for the benchmarks
+        // benchmarks: made traffic, as a file and in memory
+        .target(
+            name: "BenchmarkTraffic", dependencies: ["FlowModel", "HTTPSemantics", "CBrotli", "CZlib", nioCore],
+            path: "Benchmarks/BenchmarkTraffic", swiftSettings: settings),
         .executableTarget(
-            name: "flow-generator", dependencies: ["FlowArchive", "FlowModel", "HTTPSemantics", nioCore],
-            path: "Benchmarks/FlowGenerator", swiftSettings: settings),
+            name: "flow-generator", dependencies: ["BenchmarkTraffic", "FlowArchive"], path: "Benchmarks/FlowGenerator",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "micro-benchmarks",
+            dependencies: [
+                "BenchmarkTraffic", "HTTPSemantics", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", "FlowModel",
+                "FlowArchive",
+                "FlowFilter", "FlowPrinter", nioCore,
+            ],
+            path: "Benchmarks/MicroBenchmarks", swiftSettings: settings),
         // tests
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
@@ -104,13 +127,14 @@ let package = Package(
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding"]),
-        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "HTTP2Codec", "WebSocketCodec"]),
+        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics"]),

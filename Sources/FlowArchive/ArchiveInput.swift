@@ -39,19 +39,21 @@ final class ArchiveFile: Sendable {
 }
 
 /// A window that moves over the input from front to back.
-final class ArchiveInput {
+package final class ArchiveInput {
     private static let readSize = 128 * 1024
+    private static let maximumStep = 1 << 20
 
-    let path: String
+    package let path: String
     /// nil for a pipe.
     let file: ArchiveFile?
     private let descriptor: Int32
     private var window = ByteBuffer()
-    private(set) var offset: UInt64 = 0
+    /// Bytes that were gone through.
+    package private(set) var offset: UInt64 = 0
     private var isAtEnd = false
 
     /// - Throws: why the file cannot be opened.
-    init(path: String) throws(ArchiveError) {
+    package init(path: String) throws(ArchiveError) {
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot open", path) }
         self.path = path
@@ -68,7 +70,7 @@ final class ArchiveInput {
     }
 
     /// - Parameter descriptor: stays open; it is read from where it stands, once, front to back.
-    init(descriptor: Int32, name: String) {
+    package init(descriptor: Int32, name: String) {
         self.descriptor = descriptor
         path = name
         file = nil
@@ -80,7 +82,7 @@ final class ArchiveInput {
     private let owned: ArchiveFile?
 
     /// The next bytes, without going on; nil when the input ends before (for now).
-    func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
+    package func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
         while window.readableBytes < count {
             guard try fill(count - window.readableBytes) else { return nil }
         }
@@ -88,7 +90,7 @@ final class ArchiveInput {
     }
 
     /// As many of the next bytes as there are, up to a number; nil when there are none.
-    func peekUpTo(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
+    package func peekUpTo(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
         if let bytes = try peek(count) { return bytes }
         return window.readableBytes > 0 ? window.slice() : nil
     }
@@ -107,7 +109,7 @@ final class ArchiveInput {
     var available: Int { window.readableBytes }
 
     /// Whether so many bytes are there. A pipe is read until they are.
-    func has(_ count: Int) throws(ArchiveError) -> Bool {
+    package func has(_ count: Int) throws(ArchiveError) -> Bool {
         guard file != nil else { return try peek(count) != nil }
         return try UInt64(count) <= remaining()
     }
@@ -121,6 +123,13 @@ final class ArchiveInput {
         return try peek(distance + count)?.slice(distance, count)
     }
 
+    /// All that follows; nil when that is more than so many bytes.
+    package func rest(maximum: Int) throws(ArchiveError) -> ByteBuffer? {
+        let count = file == nil ? UInt64(maximum) + 1 : try remaining()
+        let rest = count <= UInt64(maximum) + 1 ? try peekUpTo(Int(count)) ?? ByteBuffer() : nil
+        return rest.flatMap { $0.readableBytes <= maximum ? $0 : nil }
+    }
+
     /// Bytes behind the current offset that are there now.
     func remaining() throws(ArchiveError) -> UInt64 {
         guard file != nil else { return UInt64(window.readableBytes) }
@@ -130,7 +139,7 @@ final class ArchiveInput {
     }
 
     /// Goes on behind bytes that are there.
-    func skip(_ count: Int) {
+    package func skip(_ count: Int) {
         let inWindow = min(count, window.readableBytes)
         window.moveReaderIndex(forwardBy: inWindow)
         if count > inWindow {
@@ -150,10 +159,12 @@ final class ArchiveInput {
             return true
         }
         guard !isAtEnd else { return false }
+        // What a length in the input announces is made room for when it comes, not before.
+        let step = min(count, Self.maximumStep)
         var failed: Int32 = 0
-        let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+        let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: step) { target in
             while true {
-                let result = unsafe Glibc.read(descriptor, target.baseAddress!, count)
+                let result = unsafe Glibc.read(descriptor, target.baseAddress!, step)
                 if result >= 0 { return result }
                 if errno != EINTR {
                     failed = errno

@@ -31,15 +31,15 @@ package final class ArchiveReader {
     package private(set) var blocksSkipped: UInt64 = 0
 
     /// - Throws: why the file cannot be opened.
-    package init(path: String) throws(ArchiveError) {
-        input = try ArchiveInput(path: path)
-        frames = FrameWalker(input: input)
-    }
+    package convenience init(path: String) throws(ArchiveError) { self.init(try ArchiveInput(path: path)) }
 
     /// Reads from a descriptor once, front to back; it stays open. What is needed of flows that go on over several blocks is kept in a
     /// temporary file without a name.
-    package init(descriptor: Int32, name: String) {
-        input = ArchiveInput(descriptor: descriptor, name: name)
+    package convenience init(descriptor: Int32, name: String) { self.init(ArchiveInput(descriptor: descriptor, name: name)) }
+
+    /// Reads an input of which nothing was skipped yet.
+    package init(_ input: ArchiveInput) {
+        self.input = input
         frames = FrameWalker(input: input)
     }
 
@@ -89,6 +89,9 @@ package final class ArchiveReader {
     }
 
     package func finish() throws -> [ArchiveItem] { try finish(where: AnyFlow()) }
+
+    /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
+    package var unfinished: [Flow] { open.values.sorted { $0.order < $1.order }.map(\.flow) }
 
     // MARK: Frames
 

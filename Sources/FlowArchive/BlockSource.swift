@@ -124,60 +124,6 @@ final class BlockSource: Sendable {
     }
 }
 
-/// The pieces of a flow in a file: where each of its parts keeps them. Items and content are fetched when they are gone through.
-struct ArchivePieces: FlowPieces {
-    /// One record's part of the flow.
-    struct Part {
-        var source: BlockSource
-        var started: Timestamp
-        var detailsAt: UInt32
-        var detailsLength: UInt32
-        var contentAt: UInt32
-        var contentLength: UInt32
-    }
-
-    var parts: [Part] = []
-    var count = 0
-
-    func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws { try forEach(behind: 0, visit) }
-
-    func forEach(behind passed: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
-        var index = 0
-        var begun: FlowPiece?
-        for (number, part) in parts.enumerated() {
-            // A flow that goes through many blocks would leave something of each in memory.
-            if number > 0 { parts[number - 1].source.forgetPart() }
-            let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
-            var items = ItemReader(details, from: part.started)
-            var offset: UInt64 = 0
-            while let item = try items.next() {
-                guard item.tag == ItemTag.piece else { continue }
-                let place = try PiecePlace(item.content)
-                guard place.size <= UInt64(part.contentLength) - offset else { throw MalformedRecord() }
-                let start = UInt64(part.contentAt) + offset
-                offset += place.size
-                if index < passed {
-                    if !place.continues { index += 1 }
-                    continue
-                }
-                let content = try part.source.content(at: start, count: place.size)
-                var piece = FlowPiece(
-                    kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames)
-                if var whole = begun {
-                    guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else {
-                        throw MalformedRecord()
-                    }
-                    whole.content.writeImmutableBuffer(content)
-                    piece = whole
-                }
-                begun = place.continues ? piece : nil
-                guard !place.continues else { continue }
-                guard try visit(item.at, piece) else { return }
-            }
-        }
-    }
-}
-
 /// What a piece is; its content stands behind that of the piece before it.
 struct PiecePlace {
     var kind: FlowPiece.Kind

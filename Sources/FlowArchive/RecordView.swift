@@ -90,6 +90,10 @@ package struct RecordView: FlowQuestions {
         return FieldSection(parsing: items.slice(at, Int(number(lengthOffset, UInt32.self))))
     }
 
+    /// Bytes of content that the client sent and that are in the record.
+    package var requestContentSize: UInt64 { number(FlowPrefix.requestSize) }
+    var blockOffset: UInt64 { block.offset }
+
     // MARK: What the reader asks
 
     private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }

@@ -84,25 +84,23 @@ package protocol FlowPieces: Sendable {
     /// How many there are.
     var count: Int { get }
 
+    /// Stands before the first piece.
+    func cursor() -> any FlowPieceCursor
+
     /// Goes through the pieces in order, fetching each when its turn comes.
     /// - Parameter visit: returns false to stop.
     /// - Throws: what fetching a piece throws; what `visit` throws.
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws
+}
 
-    /// The same for the pieces behind the first so many, so that a long flow can be gone through in portions. What is passed over is not
-    /// fetched where that can be avoided.
-    func forEach(behind count: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws
+/// Goes through pieces one at a time, when whoever asks has time for the next.
+package protocol FlowPieceCursor: Sendable {
+    /// - Returns: nil behind the last piece.
+    /// - Throws: what fetching a piece throws.
+    mutating func next() throws -> (at: Timestamp, piece: FlowPiece)?
 }
 
 extension FlowPieces {
-    package func forEach(behind count: Int, _ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
-        var index = 0
-        try forEach { at, piece in
-            index += 1
-            return index <= count ? true : try visit(at, piece)
-        }
-    }
-
     /// The content of one side's data pieces, joined: a message body as sent.
     /// - Parameter maximum: no more than so many bytes are fetched and returned.
     package func content(from side: Side, maximum: Int = .max) throws -> ByteBuffer {
@@ -133,56 +131,21 @@ package struct PiecesInMemory: FlowPieces {
     package func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
         for (at, piece) in pieces where try !visit(at, piece) { return }
     }
+
+    package func cursor() -> any FlowPieceCursor { Cursor(rest: pieces[...]) }
+
+    private struct Cursor: FlowPieceCursor {
+        var rest: ArraySlice<(at: Timestamp, piece: FlowPiece)>
+
+        mutating func next() -> (at: Timestamp, piece: FlowPiece)? { rest.popFirst() }
+    }
 }
 
 extension Flow {
     /// Says the flow again as events, in an order that a recorder could have seen. Content is fetched piece by piece.
     /// - Throws: what fetching a piece throws; what `visit` throws.
     package func forEachEvent(_ visit: (FlowEvent) throws -> Void) throws {
-        func say(_ at: Timestamp, _ what: FlowEvent.What) throws { try visit(FlowEvent(flow: id, at: at, what: what)) }
-        let client = client ?? Shared(.unknown)
-        try say(started, .opened(FlowOpening(kind: kind, client: client, target: target, stream: stream)))
-        if let server { try say(started, .server(server)) }
-        if let request { try say(request.started, .request(request.head)) }
-        // Everything that has a time of its own behind the request's head, in the order of the times.
-        var later: [(at: Timestamp, what: FlowEvent.What)] = interims.map { ($0.at, .interim($0.value)) }
-        if let response { later.append((response.started, .response(response.head))) }
-        if let request, let end = request.ended {
-            if let trailers = request.trailers { later.append((end, .trailers(from: .client, trailers))) }
-            later.append((end, .finished(.client)))
-        }
-        if let response, let end = response.ended {
-            if let trailers = response.trailers { later.append((end, .trailers(from: .server, trailers))) }
-            later.append((end, .finished(.server)))
-        }
-        later.sort { $0.at < $1.at }
-        var next = later.startIndex
-        try pieces.forEach { at, piece in
-            // A message's end has the time of its last piece at the least, and stands behind it.
-            while next < later.endIndex, later[next].at < at || (later[next].at == at && later[next].what.isHead) {
-                try say(later[next].at, later[next].what)
-                next += 1
-            }
-            try say(at, .piece(piece))
-            return true
-        }
-        for (at, what) in later[next...] { try say(at, what) }
-        if let ended {
-            var ending = FlowEnding(state: state, error: error, closedBy: closedBy, isReset: isReset)
-            ending.passthrough = passthrough
-            ending.comment = comment
-            ending.tags = tags
-            try say(ended, .ended(ending))
-        }
-    }
-}
-
-extension FlowEvent.What {
-    /// A head stands before content of the same time, an end behind it.
-    fileprivate var isHead: Bool {
-        switch self {
-        case .interim, .response: true
-        default: false
-        }
+        var events = FlowEventCursor(self)
+        while let event = try events.next() { try visit(event) }
     }
 }

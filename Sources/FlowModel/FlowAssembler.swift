@@ -98,4 +98,5 @@ private struct CountedPieces: FlowPieces {
     var count: Int
 
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {}
+    func cursor() -> any FlowPieceCursor { PiecesInMemory().cursor() }
 }

@@ -67,6 +67,10 @@ package struct FlowTarget: Sendable, Hashable {
         self.host = host
         self.port = port
     }
+
+    package init(scheme: String, _ endpoint: Endpoint) {
+        self.init(scheme: scheme, host: endpoint.host, port: endpoint.port)
+    }
 }
 
 package enum FlowKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {

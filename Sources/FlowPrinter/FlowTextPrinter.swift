@@ -133,7 +133,7 @@ package struct FlowTextPrinter: Sendable {
             }
             out.writeString("\n")
         }
-        if let client = flow.client?.value { tls("client", client.peer.description, client.tls) }
+        if let client = flow.client?.value, !client.peer.host.isEmpty { tls("client", client.peer.description, client.tls) }
         if let server = flow.server?.value {
             tls("server", server.target.description + (server.peer.map { " (\($0))" } ?? ""), server.tls)
         }

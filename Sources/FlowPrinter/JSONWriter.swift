@@ -5,16 +5,21 @@ import HTTPSemantics
 import NIOCore
 
 /// An object or array under construction. Absent values are left out by their writers.
-struct JSONWriter {
+package struct JSONWriter {
     let out = TextBytes(capacity: 4096)
     private var needsComma = false
 
-    mutating func beginObject() { open(0x7B) }
-    mutating func endObject() { close(0x7D) }
-    mutating func beginArray() { open(0x5B) }
-    mutating func endArray() { close(0x5D) }
+    package init() {}
 
-    mutating func key(_ name: StaticString) {
+    /// Appends what was written.
+    package func write(into bytes: inout ByteBuffer) { _ = unsafe bytes.writeBytes(out.bytes) }
+
+    package mutating func beginObject() { open(0x7B) }
+    package mutating func endObject() { close(0x7D) }
+    package mutating func beginArray() { open(0x5B) }
+    package mutating func endArray() { close(0x5D) }
+
+    package mutating func key(_ name: StaticString) {
         separate()
         out.append(UInt8(0x22))
         out.append(name)
@@ -22,7 +27,7 @@ struct JSONWriter {
         needsComma = false
     }
 
-    mutating func string(_ text: String) {
+    package mutating func string(_ text: String) {
         separate()
         var text = text
         text.withUTF8 { unsafe quote(UnsafeRawBufferPointer($0)) }
@@ -30,14 +35,14 @@ struct JSONWriter {
     }
 
     /// Bytes as a string: what is no UTF-8 becomes U+FFFD.
-    mutating func string(_ bytes: ByteBuffer) {
+    package mutating func string(_ bytes: ByteBuffer) {
         guard bytes.isUTF8 else { return string(String(buffer: bytes)) }
         separate()
         unsafe bytes.withUnsafeReadableBytes { unsafe quote($0) }
         needsComma = true
     }
 
-    mutating func time(_ time: Timestamp) {
+    package mutating func time(_ time: Timestamp) {
         separate()
         out.append(UInt8(0x22))
         out.append(rfc3339: time)
@@ -45,7 +50,7 @@ struct JSONWriter {
         needsComma = true
     }
 
-    mutating func number(_ value: some BinaryInteger) {
+    package mutating func number(_ value: some BinaryInteger) {
         separate()
         if value < 0 { out.append(UInt8(0x2D)) }
         out.append(decimal: UInt64(value.magnitude))
@@ -53,7 +58,7 @@ struct JSONWriter {
     }
 
     /// Nanoseconds as milliseconds with a fraction.
-    mutating func milliseconds(_ nanoseconds: Int64) {
+    package mutating func milliseconds(_ nanoseconds: Int64) {
         separate()
         if nanoseconds < 0 { out.append(UInt8(0x2D)) }
         out.append(decimal: nanoseconds.magnitude / 1_000_000)
@@ -70,14 +75,14 @@ struct JSONWriter {
         needsComma = true
     }
 
-    mutating func bool(_ value: Bool) {
+    package mutating func bool(_ value: Bool) {
         separate()
         out.append(value ? "true" : "false")
         needsComma = true
     }
 
     /// RFC 4648 §4.
-    mutating func base64(_ bytes: ByteBuffer) {
+    package mutating func base64(_ bytes: ByteBuffer) {
         separate()
         out.append(UInt8(0x22))
         let span = bytes.readableBytesUInt8Span
@@ -104,6 +109,14 @@ struct JSONWriter {
         separate()
         var text = value.description
         text.withUTF8 { unsafe out.append(UnsafeRawBufferPointer($0)) }
+        needsComma = true
+    }
+
+    /// A number that is there in its digits: at least one of them, with a fraction perhaps.
+    package mutating func decimal(_ digits: String) {
+        separate()
+        var digits = digits
+        digits.withUTF8 { unsafe out.append(UnsafeRawBufferPointer($0)) }
         needsComma = true
     }
 
@@ -154,7 +167,7 @@ struct JSONWriter {
 
 extension ByteBuffer {
     /// Whether all readable bytes are UTF-8.
-    var isUTF8: Bool {
+    package var isUTF8: Bool {
         let isASCII = unsafe withUnsafeReadableBytes { bytes in
             var i = 0
             while i + 8 <= bytes.count {

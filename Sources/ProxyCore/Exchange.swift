@@ -12,15 +12,15 @@ final class Exchange {
     var stream: StreamID
     let request: RequestHead
     let framing: BodyFraming
-    let destination: Destination
+    private(set) var destination: Destination
     /// What the request-target and the Host field, or the :authority, become; nil leaves them.
     let target: ByteBuffer?
-    let authority: ByteBuffer?
+    private(set) var authority: ByteBuffer?
 
     /// Where the request went, and its stream there when that is HTTP/2, until the exchange ends: see ``Upstream/forget(_:)``.
     var upstream: Upstream?
     var upstreamStream: StreamID?
-    /// Content from an HTTP/2 client that came before its request could be sent.
+    /// Content from an HTTP/2 client that came before its request could be sent, or before the answer to its wish for WebSocket.
     var held: [HTTPEvent] = []
     /// Content that was passed on to a socket which does not take it: the windows of its sender open when it does.
     var unconsumedRequest = 0
@@ -29,8 +29,17 @@ final class Exchange {
     var chunksRequest = false
     var chunksResponse = false
 
-    /// A WebSocket conversation on streams of HTTP/2.
+    /// Its server is played from a recording.
+    var played: PlayedExchange?
+    /// It goes to a server although there is a responder.
+    private(set) var isForwarded = false
+
+    /// A WebSocket conversation of which one side at least is a stream of HTTP/2.
     var webSocket: WebSocketRelay?
+    /// How far WebSocket from one version of HTTP to the other has come.
+    var crossing: WebSocketCrossing?
+    /// Who said first that nothing more comes.
+    var endedFirst: Side?
 
     /// The head is on its way to the server.
     var isSent = false
@@ -58,14 +67,26 @@ final class Exchange {
         self.authority = authority
     }
 
+    /// The responder sends it on.
+    func forward(to destination: Destination) {
+        isForwarded = true
+        self.destination = destination
+        let endpoint = destination.endpoint
+        let isDefault = endpoint.port == (destination.isTLS == true ? 443 : 80)
+        authority = ByteBuffer(string: isDefault ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+    }
+
+    /// Content for a client of HTTP/1 is not sent on as it came on the wire.
+    var isFramedAnew: Bool { upstream?.http2 != nil || played != nil }
+
     /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
-    var isAtHand: Bool { framing == .none && !hasResponseBegun && repetitions < 3 }
+    var isAtHand: Bool { (framing == .none || awaitsAnswer) && !hasResponseBegun && repetitions < 3 }
 
     /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
     var isRepeatable: Bool {
         isAtHand && repetitions == 0
             && (request.isMethod("GET") || request.isMethod("HEAD") || request.isMethod("OPTIONS") || request.isMethod("PUT")
-                || request.isMethod("DELETE") || request.isMethod("TRACE"))
+                || request.isMethod("DELETE") || request.isMethod("TRACE") || awaitsAnswer)
     }
 
     var isHead: Bool { request.isMethod("HEAD") }

@@ -12,14 +12,16 @@ extension HTTP2Fields {
     ///   - target: replaces the path; nil keeps it.
     ///   - authority: replaces :authority or Host; nil keeps it.
     ///   - isTLS: what :scheme says of a request that came by HTTP/1.
-    init(_ head: RequestHead, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool) {
+    ///   - opensWebSocket: the GET of HTTP/1 becomes extended CONNECT (RFC 8441 §5), which has no key.
+    init(_ head: RequestHead, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool, opensWebSocket: Bool = false) {
         if head.version.major >= 2 {
             self.init(over: head.wire)
             appendSecond(head, authority: authority)
             return
         }
         self.init()
-        append(":method", head.method)
+        append(":method", opensWebSocket ? ByteBuffer(string: "CONNECT") : head.method)
+        if opensWebSocket { append(":protocol", "websocket") }
         append(":scheme", isTLS ? "https" : "http")
         if let authority = authority ?? head.fields.first("host") { append(":authority", authority) }
         let path = target ?? head.target
@@ -27,6 +29,7 @@ extension HTTP2Fields {
         let nominated = head.fields.nominated
         appendUnfolded(head.fields) { line in
             !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isOfConnection(line)
+                && !(opensWebSocket && head.fields.wire.equalsIgnoringCase(line.name, "sec-websocket-key"))
                 && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
         }
     }
@@ -74,6 +77,17 @@ extension HTTP2Fields {
         }
     }
 
+    /// The 101 of a server of HTTP/1 that accepts WebSocket, for a client of HTTP/2 (RFC 8441 §5).
+    init(accepting head: ResponseHead) {
+        self.init()
+        append(":status", "200")
+        let nominated = head.fields.nominated
+        appendUnfolded(head.fields) { line in
+            !head.fields.isOfConnection(line) && !head.fields.isOfHandshake(line)
+                && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+        }
+    }
+
     /// Trailers for a peer of HTTP/2.
     init(trailers: FieldSection) {
         self.init()
@@ -100,7 +114,7 @@ enum HTTP1Translation {
         var endsWithConnection = false
     }
 
-    /// The request goes to a server of HTTP/1.1.
+    /// The request goes to a server of HTTP/1.1. Extended CONNECT for WebSocket becomes the GET of RFC 6455 §4.1.
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
     ///   - proxyAuthorization: for an upstream proxy.
@@ -108,7 +122,8 @@ enum HTTP1Translation {
         let head = exchange.request
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        out.writeImmutableBuffer(head.method)
+        let opensWebSocket = exchange.crossing != nil
+        out.writeImmutableBuffer(opensWebSocket ? ByteBuffer(string: "GET") : head.method)
         out.writeStaticString(" ")
         out.writeImmutableBuffer(target ?? exchange.target ?? head.target)
         out.writeStaticString(" HTTP/1.1\r\nHost: ")
@@ -119,6 +134,7 @@ enum HTTP1Translation {
         var cookie = ByteBuffer()
         for line in head.fields.lines where !head.fields.isOfConnection(line) {
             if head.fields.wire.equals(line.name, "host") { continue }
+            if opensWebSocket, head.fields.isOfHandshake(line) { continue }
             // RFC 9113 §8.2.3: crumbs are joined before they leave HTTP/2.
             if head.fields.wire.equals(line.name, "cookie") {
                 if cookie.readableBytes > 0 { cookie.writeStaticString("; ") }
@@ -134,6 +150,12 @@ enum HTTP1Translation {
             out.writeStaticString("\r\n")
         }
         if let proxyAuthorization { out.writeString("Proxy-Authorization: \(proxyAuthorization)\r\n") }
+        if case .asked(let key) = exchange.crossing {
+            out.writeStaticString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
+            if !head.fields.contains("sec-websocket-version") { out.writeStaticString("Sec-WebSocket-Version: 13\r\n") }
+            out.writeString("Sec-WebSocket-Key: \(key)\r\n\r\n")
+            return Head(bytes: out)
+        }
         let isChunked = exchange.framing != .none && !hasLength
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         // RFC 9110 §8.6: methods that mean something by content say that there is none.
@@ -178,6 +200,19 @@ enum HTTP1Translation {
         out.writeStaticString("\r\n")
         result.bytes = out
         return result
+    }
+
+    /// The 200 of a server of HTTP/2 that accepts WebSocket, for a client of HTTP/1 (RFC 6455 §4.2.2).
+    static func switching(_ head: ResponseHead, accept: String) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes + 128)
+        out.writeStaticString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        out.writeString("Sec-WebSocket-Accept: \(accept)\r\n")
+        for line in head.fields.lines where !head.fields.isOfConnection(line) && !head.fields.isOfHandshake(line) {
+            write(head.fields, line, into: &out)
+        }
+        out.writeStaticString("\r\n")
+        return out
     }
 
     private static func write(_ section: FieldSection, _ line: FieldSection.Line, into out: inout ByteBuffer) {
@@ -238,6 +273,12 @@ extension FieldSection {
         case 17: wire.equalsIgnoringCase(line.name, "transfer-encoding")
         default: false
         }
+    }
+
+    /// A field of the handshake of WebSocket that HTTP/2 does not have, or a length, which no conversation has.
+    func isOfHandshake(_ line: Line) -> Bool {
+        wire.equalsIgnoringCase(line.name, "sec-websocket-key") || wire.equalsIgnoringCase(line.name, "sec-websocket-accept")
+            || wire.equalsIgnoringCase(line.name, "content-length")
     }
 
     /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.

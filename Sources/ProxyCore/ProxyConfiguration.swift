@@ -17,6 +17,10 @@ package enum ProxyMode: Sendable, Hashable {
     case socks5
     /// Connections that the system redirected to us (iptables REDIRECT): they know where they were going.
     case transparent
+    /// As if it were the servers themselves: clients connect to it directly, with TLS or without, and name the host in the request.
+    case origin
+    /// Streams of bytes, in TLS or not.
+    case stream
     /// A forward proxy that reaches servers through another one.
     case upstream(UpstreamProxy)
 }
@@ -111,6 +115,10 @@ package final class ProxyConfiguration: Sendable {
     package let maximumBodySize: UInt64?
     package let timeouts: SessionTimeouts
     package let ownAddresses: OwnAddresses
+    /// Answers in place of servers; nil contacts them.
+    package let responder: (any Responder)?
+    /// What happens is said in flow events.
+    package let isRecording: Bool
 
     /// The proxy that servers are reached through.
     var upstreamProxy: UpstreamProxy? {
@@ -126,7 +134,7 @@ package final class ProxyConfiguration: Sendable {
         hosts: HostPolicy = HostPolicy(), credentials: CredentialCheck? = nil, blocksGlobal: Bool = true,
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
-        ownAddresses: OwnAddresses
+        ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true
     ) {
         self.mode = mode
         self.modeText = modeText
@@ -148,5 +156,7 @@ package final class ProxyConfiguration: Sendable {
         self.maximumBodySize = maximumBodySize
         self.timeouts = timeouts
         self.ownAddresses = ownAddresses
+        self.responder = responder
+        self.isRecording = isRecording
     }
 }

@@ -18,7 +18,8 @@ package struct ModeError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension ModeSpecification {
     /// - Parameter text: `regular` or `reverse:http[s]|h2c://host[:port]`, then optionally `@port`, `@host:port` or `@[ipv6]:port`.
-    package init(_ text: String) throws(ModeError) {
+    ///   `origin` and `tcp` are modes of a server only.
+    package init(_ text: String, isServing: Bool = false) throws(ModeError) {
         var mode = text[...]
         if let at = text.lastIndex(of: "@"), !Self.isUserInformation(text, at) {
             mode = text[..<at]
@@ -39,6 +40,10 @@ extension ModeSpecification {
             self.mode = .socks5
         } else if mode == "transparent" {
             self.mode = .transparent
+        } else if mode == "origin", isServing {
+            self.mode = .origin
+        } else if mode == "tcp", isServing {
+            self.mode = .stream
         } else if mode.hasPrefix("upstream:") {
             self.mode = .upstream(try Self.upstream(mode.dropFirst("upstream:".count), in: text))
         } else if mode.hasPrefix("reverse:") {

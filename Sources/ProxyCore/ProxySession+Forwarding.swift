@@ -12,44 +12,53 @@ extension ProxySession {
 
     /// Sends the head of a request, and what came behind it in the meantime.
     func sendRequest(_ exchange: Exchange, on upstream: Upstream) {
+        if mustWaitForSettings(exchange, upstream) { return upstream.waiting.append(exchange) }
         exchange.isSent = true
         exchange.upstream = upstream
         upstream.requests += 1
         record(exchange.flow, at: now, .server(upstream.shared))
+        if upstream.http2 == nil { upstream.exchange = exchange }
+        if let refusal = crossVersions(exchange, upstream) {
+            return fail(exchange, status: refusal.status, FlowError(side: refusal.side, message: refusal.message, at: now))
+        }
         if let http2 = upstream.http2 {
+            let opensWebSocket = exchange.crossing != nil
             let fields = HTTP2Fields(
-                exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil)
+                exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil,
+                opensWebSocket: opensWebSocket)
             let stream = http2.sendRequest(
-                fields, endsStream: exchange.framing == .none, isHead: exchange.isHead,
-                isTunnel: exchange.request.isMethod("CONNECT"))
+                fields, endsStream: exchange.framing == .none && !opensWebSocket, isHead: exchange.isHead,
+                isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket)
             guard let stream else { return sayAgain(exchange, "the server takes no more requests on its connection") }
             exchange.upstreamStream = stream
             upstream.exchanges[stream] = exchange
         } else {
-            upstream.exchange = exchange
-            if exchange.isExtendedConnect {
-                let message = "the server speaks HTTP/1, where extended CONNECT cannot be said"
-                return fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
-            }
-            upstream.decoder.expectResponse(to: exchange.isHead ? .head : .other)
-            if exchange.request.version.major >= 2 {
-                let head = HTTP1Translation.request(
-                    exchange, target: upstream.isForwardProxy ? exchange.absoluteTarget : nil,
-                    proxyAuthorization: proxyAuthorization(for: upstream).sent)
-                exchange.chunksRequest = head.isChunked
-                send(head.bytes, to: upstream)
-            } else {
-                let target = upstream.isForwardProxy ? exchange.absoluteTarget : exchange.target
-                send(
-                    HTTP1Encoder.request(
-                        exchange.request, target: target, host: exchange.authority,
-                        proxyAuthorization: proxyAuthorization(for: upstream)), to: upstream)
-            }
+            sendHead(of: exchange, on: upstream)
         }
+        if exchange.awaitsAnswer { return }
         let held = exchange.held
         exchange.held = []
         for event in held { forward(event, of: exchange) }
         if exchange.request.version.major < 2 { advanceRequests() }
+    }
+
+    /// Sends the head of a request to a server of HTTP/1.
+    private func sendHead(of exchange: Exchange, on upstream: Upstream) {
+        upstream.decoder.expectResponse(to: exchange.isHead ? .head : .other)
+        if exchange.request.version.major >= 2 {
+            let head = HTTP1Translation.request(
+                exchange, target: upstream.isForwardProxy ? exchange.absoluteTarget : nil,
+                proxyAuthorization: proxyAuthorization(for: upstream).sent)
+            exchange.chunksRequest = head.isChunked
+            send(head.bytes, to: upstream)
+        } else {
+            let target = upstream.isForwardProxy ? exchange.absoluteTarget : exchange.target
+            send(
+                HTTP1Encoder.request(
+                    exchange.request, target: target, host: exchange.authority,
+                    proxyAuthorization: proxyAuthorization(for: upstream)
+                ), to: upstream)
+        }
     }
 
     /// Ours goes to an upstream proxy; the client's was for us when we asked for it.
@@ -69,6 +78,7 @@ extension ProxySession {
     }
 
     func sendContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        if gathers(content, of: exchange) { return }
         guard exchange.isSent, let upstream = exchange.upstream else {
             return exchange.held.append(.body(content: content, wire: wire))
         }
@@ -77,7 +87,7 @@ extension ProxySession {
             if let stream = exchange.upstreamStream { http2.sendData(content, on: stream) }
         } else {
             send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
-            if http2 != nil {
+            if http2 != nil, exchange.webSocket == nil {
                 exchange.unconsumedRequest += content.readableBytes
                 if upstream.leg.isWritable { consumeRequest(exchange) }
             }
@@ -85,12 +95,18 @@ extension ProxySession {
     }
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        if exchange.played != nil {
+            ask(exchange)
+            if !exchange.isForwarded { return }
+        }
         guard exchange.isSent, let upstream = exchange.upstream else {
             return exchange.held.append(.end(trailers: trailers, wire: wire))
         }
         if let http2 = upstream.http2 {
-            guard let stream = exchange.upstreamStream, exchange.framing != .none else { return }
+            guard let stream = exchange.upstreamStream, exchange.framing != .none || exchange.hasSwitched else { return }
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
+        } else if exchange.hasSwitched {
+            finish(upstream)
         } else if exchange.request.version.major >= 2 {
             if exchange.chunksRequest { send(HTTP1Encoder.lastChunk(trailers: trailers), to: upstream) }
         } else {
@@ -127,7 +143,8 @@ extension ProxySession {
     func sendResponse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
         if let http2 {
             http2.sendResponse(HTTP2Fields(head), on: exchange.stream, endsStream: framing == .none)
-        } else if head.version.major >= 2 {
+        } else if head.version.major >= 2 || (framing == .chunked && exchange.request.version == .http1_0 && exchange.played != nil)
+        {
             let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
@@ -140,11 +157,12 @@ extension ProxySession {
     func sendResponseContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
         // RFC 9110 §6.4.1: some responses have no content, whatever a server of HTTP/2 sends.
         let status = exchange.response?.status
-        let isContent = exchange.upstream?.http2 == nil || !(exchange.isHead || status == 204 || status == 304)
+        let isContent = !exchange.isFramedAnew || !(exchange.isHead || status == 204 || status == 304)
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
-        } else if exchange.upstream?.http2 != nil {
+        } else if exchange.isFramedAnew {
             if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : content) }
+            if exchange.webSocket != nil { return }
             exchange.unconsumedResponse += content.readableBytes
             if client.isWritable { clientTakesMore() }
         } else {
@@ -155,7 +173,9 @@ extension ProxySession {
     func sendResponseEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: exchange.stream)
-        } else if exchange.upstream?.http2 != nil {
+        } else if exchange.hasSwitched {
+            finishClient()
+        } else if exchange.isFramedAnew {
             if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
         } else {
             sendToClient(wire)

@@ -13,11 +13,11 @@ extension ProxySession {
     func startHTTP2(_ bytes: ByteBuffer) {
         cancelHandshakeTimer()
         mayBeHTTP2 = false
+        if route?.isTunnel == true, client.tls == nil { route?.isCleartextHTTP2 = true }
         let http2 = HTTP2Connection(
             .server, limits: configuration.http2Limits, validation: configuration.http2Validation,
-            enablesConnectProtocol: upstreams.contains { $0.http2?.peerEnablesConnectProtocol == true })
+            enablesConnectProtocol: takesExtendedConnect)
         self.http2 = http2
-        if route?.isTunnel == true, client.tls == nil { route?.isCleartextHTTP2 = true }
         if bytes.readableBytes > 0 { http2.receive(bytes) }
         advanceFrames()
         for upstream in upstreams { advanceFrames(of: upstream) }
@@ -101,12 +101,20 @@ extension ProxySession {
         }
     }
 
+    /// The client says no more. Requests that are not complete will never be.
+    func framesEnded() {
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
+            clientGaveUp(exchange, "the client closed the connection", .cancel, isReset: false)
+        }
+        closeIfDone()
+    }
+
     /// The client wants no answer any more.
-    private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode) {
+    private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
         var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
-        ending.isReset = true
-        record(exchange.flow, at: now, .ended(ending))
-        abandon(exchange, code, isReset: true)
+        ending.isReset = isReset
+        record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+        abandon(exchange, code, isReset: isReset && !exchange.isConversationOver)
         forget(exchange)
         serveQueued()
     }
@@ -168,6 +176,10 @@ extension ProxySession {
             serverClosed(upstream, "\(message) (\(code))", isReset: false)
         case .settings:
             if upstream.http2?.peerEnablesConnectProtocol == true { http2?.enableConnectProtocol() }
+            // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
+            let waiting = upstream.waiting
+            upstream.waiting = []
+            for exchange in waiting { reachServer(for: exchange) }
         case .priority, .priorityUpdate:
             break
         }

@@ -73,11 +73,12 @@ extension ProxySession {
 
     /// Asks for the certificate that the client will see.
     func forge() {
-        guard case .intercepting(let hello) = phase, let route else { return }
+        guard case .intercepting(let hello) = phase else { return }
+        let host = route?.destination.endpoint.host ?? ""
         output.commands.append(
             .forge(
                 LeafRequest(
-                    serverName: hello.serverName ?? route.destination.endpoint.host,
+                    serverName: hello.serverName ?? (host.isEmpty ? clientFacts.value.local.host : host),
                     upstream: upstream?.facts.tls?.certificates.first)))
     }
 

@@ -13,6 +13,7 @@ extension ProxySession {
             http2.receive(bytes)
             return advanceFrames()
         }
+        if let exchange, exchange.hasSwitched { return receive(.body(content: bytes, wire: bytes), of: exchange) }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
             return advanceRequests()
@@ -47,7 +48,9 @@ extension ProxySession {
         isAdvancing = true
         defer { isAdvancing = false }
         while case .http = phase {
-            if let exchange, !exchange.isSent || exchange.requestIsComplete { return }
+            if let exchange, exchange.requestIsComplete || exchange.hasSwitched || !(exchange.isSent || exchange.played != nil) {
+                return
+            }
             do throws(HTTP1Error) {
                 guard let event = try decoder.next() else { break }
                 if case .request(let head, let framing) = event {
@@ -74,9 +77,12 @@ extension ProxySession {
 
     /// What follows a request's head.
     func receive(_ event: HTTPEvent, of exchange: Exchange) {
+        if exchange.awaitsAnswer { return exchange.held.append(event) }
         switch event {
         case .body(let content, _) where exchange.webSocket != nil:
             relayFrames(content, from: .client, of: exchange, at: client.lastRead)
+        case .body(let content, _) where exchange.crossing == .refused:
+            http2?.consumed(content.readableBytes, on: exchange.stream)
         case .body(let content, let wire):
             exchange.requestSize += UInt64(content.readableBytes)
             if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
@@ -91,11 +97,17 @@ extension ProxySession {
             if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
             record(exchange.flow, at: client.lastRead, .finished(.client))
             sendEnd(trailers, wire: wire, of: exchange)
-            exchange.requestIsComplete = true
-            if exchange.responseIsComplete { endExchange(exchange) }
+            requestEnded(exchange)
         case .request, .interim, .response:
             preconditionFailure("content and an end follow a request")
         }
+    }
+
+    /// The client has said everything.
+    func requestEnded(_ exchange: Exchange) {
+        exchange.requestIsComplete = true
+        if exchange.endedFirst == nil { exchange.endedFirst = .client }
+        if exchange.responseIsComplete { endExchange(exchange) }
     }
 
     /// A request's head: finds out where it goes.
@@ -108,7 +120,7 @@ extension ProxySession {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        if route == nil, destination.endpoint.host == Onboarding.host, !isHTTP2 {
+        if route == nil, destination.endpoint.host == Onboarding.host, !isHTTP2, configuration.mode != .origin {
             return answerOnboarding(absolute?.origin ?? head.target)
         }
         let exchange = Exchange(
@@ -138,8 +150,10 @@ extension ProxySession {
     private func destination(of head: RequestHead, _ absolute: AbsoluteTarget?) -> Destination? {
         if let route { return route.destination }
         if let absolute { return Destination(endpoint: absolute.endpoint, isTLS: absolute.isTLS) }
-        let isTLS = head.wire.equals(head.schemeRange, "https")
+        let isOrigin = configuration.mode == .origin
+        let isTLS = isOrigin ? client.tls != nil : head.wire.equals(head.schemeRange, "https")
         let named = head.authorityRange.isEmpty ? head.fields.first("host") : head.authority
+        if named == nil, isOrigin { return Destination(endpoint: clientFacts.value.local, isTLS: isTLS) }
         guard let named, let endpoint = Endpoint(parsing: String(buffer: named)[...], defaultPort: isTLS ? 443 : 80) else {
             return nil
         }
@@ -166,7 +180,7 @@ extension ProxySession {
 
     /// A tunnel is asked for (RFC 9110 §9.3.6).
     private func connect(_ head: RequestHead) {
-        guard route == nil else {
+        guard route == nil, configuration.mode != .origin else {
             let message = "CONNECT is answered in regular mode only, and not within a tunnel"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
@@ -273,6 +287,7 @@ extension ProxySession {
     private static func reason(_ status: Int) -> String {
         switch status {
         case 400: "Bad Request"
+        case 404: "Not Found"
         case 407: "Proxy Authentication Required"
         case 408: "Request Timeout"
         case 413: "Content Too Large"

@@ -52,6 +52,7 @@ extension ProxySession {
             record(exchange.flow, at: at, .finished(.server))
             sendResponseEnd(trailers, wire: wire, of: exchange)
             exchange.responseIsComplete = true
+            if exchange.endedFirst == nil { exchange.endedFirst = .server }
             responseIsComplete(exchange)
         case .request:
             preconditionFailure("a decoder of responses gives no requests")
@@ -65,6 +66,7 @@ extension ProxySession {
             let message = "the response's content is larger than \(maximum) bytes"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
         }
+        if case .asked(let key) = exchange.crossing { return receiveAnswer(head, framing, to: exchange, key: key, at) }
         if framing == .tunnel, http2 != nil {
             let message = "the server changed the protocol, which it was not asked to"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
@@ -79,13 +81,21 @@ extension ProxySession {
         if framing == .tunnel {
             record(exchange.flow, at: at, .finished(.server))
             startTunnel(after: exchange, webSocket: webSocket(of: exchange, head))
+        } else if !exchange.held.isEmpty {
+            releaseHeld(exchange)
         }
     }
 
     private func responseIsComplete(_ exchange: Exchange) {
+        if exchange.crossing == .refused, !exchange.requestIsComplete {
+            // Nothing is said in a conversation that was refused: the request was its head.
+            record(exchange.flow, at: now, .finished(.client))
+            http2?.endInput(of: exchange.stream)
+            exchange.requestIsComplete = true
+        }
         if exchange.requestIsComplete {
             endExchange(exchange)
-        } else if let upstream = exchange.upstream, upstream.http2 == nil,
+        } else if !exchange.hasSwitched, let upstream = exchange.upstream, upstream.http2 == nil,
             !serverPersists(exchange, upstream) || upstream.leg.hasEnded
         {
             // The server has answered and will not read the rest of the request (RFC 9112 §9.6).
@@ -109,25 +119,20 @@ extension ProxySession {
         }
     }
 
-    private func serverPersists(_ exchange: Exchange, _ upstream: Upstream) -> Bool {
-        guard let response = exchange.response else { return false }
-        if upstream.http2 != nil { return true }
+    /// - Parameter upstream: nil when the server is played.
+    private func serverPersists(_ exchange: Exchange, _ upstream: Upstream?) -> Bool {
+        guard let response = exchange.response, !exchange.hasSwitched else { return false }
+        if upstream?.http2 != nil { return true }
+        if upstream == nil, response.version.major >= 2 { return !exchange.endsWithConnection }
         let asked = exchange.request.version.major >= 2 || exchange.request.keepsConnection
         return response.keepsConnection && asked && !exchange.endsWithConnection
     }
 
     /// Request and response are complete: the next one, or the end of the connections.
     func endExchange(_ exchange: Exchange) {
-        if let webSocket = exchange.webSocket, !webSocket.isClosed {
-            let message = "the streams ended without the close frames of both sides (1006)"
-            record(
-                exchange.flow, at: now,
-                .ended(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: message, at: now))))
-        } else {
-            record(exchange.flow, at: now, .ended(FlowEnding(state: .complete)))
-        }
+        record(exchange.flow, at: now, .ended(ending(of: exchange)))
         let upstream = exchange.upstream
-        let serverPersists = upstream.map { self.serverPersists(exchange, $0) } ?? false
+        let serverPersists = upstream != nil || exchange.played != nil ? self.serverPersists(exchange, upstream) : false
         forget(exchange)
         if http2 != nil {
             if let upstream, upstream.http2 == nil {
@@ -138,7 +143,12 @@ extension ProxySession {
         }
         let clientPersists = exchange.request.keepsClientConnection && !exchange.endsWithConnection && serverPersists
         if let upstream, !serverPersists || upstream.leg.hasEnded { close(upstream) }
-        if clientPersists {
+        if exchange.hasSwitched {
+            // Each side's end was passed on as it came.
+            closeUpstreams()
+            phase = .lingering
+            output.commands.append(.close(.client))
+        } else if clientPersists {
             advanceRequests()
         } else {
             closeUpstreams()
@@ -149,6 +159,7 @@ extension ProxySession {
     /// The exchange is over: nobody knows it any more.
     func forget(_ exchange: Exchange) {
         exchange.upstream?.forget(exchange)
+        exchange.played?.server = nil
         if self.exchange === exchange { self.exchange = nil }
         if http2 != nil { exchanges[exchange.stream] = nil }
         queued.removeAll { $0 === exchange }
@@ -156,7 +167,7 @@ extension ProxySession {
     }
 
     /// A client of HTTP/2 that says no more is closed when its last stream has ended.
-    private func closeIfDone() {
+    func closeIfDone() {
         guard client.hasEnded, exchanges.isEmpty, case .http = phase else { return }
         closeUpstreams()
         closeClient(.clean)
@@ -168,6 +179,7 @@ extension ProxySession {
     func serverEnded(_ upstream: Upstream, isClean: Bool) {
         guard upstream.http2 == nil else { return serverClosed(upstream, "the server closed the connection", isReset: false) }
         guard let exchange = upstream.exchange else { return upstreamGone(upstream, "the server closed the connection") }
+        if exchange.hasSwitched { return receiveResponse(.end(trailers: nil, wire: ByteBuffer()), of: exchange, at: now) }
         if exchange.endsWithConnection, !isClean {
             // RFC 9112 §9.8: without close_notify it may have been cut.
             return serverClosed(
@@ -204,13 +216,16 @@ extension ProxySession {
 
     /// The server went away in the middle of an exchange.
     private func exchangeLost(_ exchange: Exchange, _ message: String, isReset: Bool) {
-        let place = exchange.response == nil ? "before it answered" : "in the middle of the response"
+        let place =
+            exchange.response == nil
+            ? "before it answered" : exchange.hasSwitched ? "in the middle of the conversation" : "in the middle of the response"
         var ending = FlowEnding(
             state: exchange.response == nil ? .failed : .incomplete,
             error: FlowError(side: .server, message: "\(message) \(place)", at: now))
         ending.closedBy = .server
         ending.isReset = isReset
-        end(exchange, ending, status: 502, isReset: isReset, code: .internalError)
+        // RFC 8441 §5: a connection that was reset is a stream reset with CANCEL.
+        end(exchange, ending, status: 502, isReset: isReset, code: exchange.hasSwitched ? .cancel : .internalError)
     }
 
     /// Sends a request once more, to a new connection.
@@ -245,6 +260,7 @@ extension ProxySession {
     ///   - status: of the answer, when there was no response yet.
     ///   - code: what a stream of HTTP/2 is reset with, when there was.
     func end(_ exchange: Exchange, _ ending: FlowEnding, status: Int?, isReset: Bool, code: HTTP2ErrorCode) {
+        if exchange.isConversationOver { return endConversation(exchange, ending) }
         record(exchange.flow, at: now, .ended(ending))
         log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
         let message = ending.error?.message ?? ""

@@ -103,6 +103,8 @@ extension ProxySession {
             if let http2 = upstream.http2 {
                 http2.receive(bytes)
                 advanceFrames(of: upstream)
+            } else if let exchange = upstream.exchange, exchange.hasSwitched {
+                receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: upstream.leg.lastRead)
             } else {
                 upstream.decoder.receive(bytes)
                 advanceResponses(of: upstream)
@@ -152,13 +154,14 @@ extension ProxySession {
                 let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
                 recordFailedTLS(FlowError(side: .client, message: message, at: now))
             }
-            if http2 == nil {
+            if http2 != nil {
+                framesEnded()
+            } else if let exchange, exchange.hasSwitched {
+                conversationEnded(exchange)
+            } else {
                 decoder.receivedEnd()
                 startDecoding()
                 advanceRequests()
-            } else if exchanges.isEmpty {
-                closeUpstreams()
-                closeClient(.clean)
             }
         case .tunnel:
             tunnelEnded(.client)
@@ -180,7 +183,11 @@ extension ProxySession {
             var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now))
             ending.closedBy = .client
             ending.isReset = isReset
+            let switched = exchange.flatMap { $0.hasSwitched ? $0 : nil }
+            // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
+            if let switched { abandon(switched) }
             endOpenFlow(ending)
+            if switched != nil { closeUpstreams() }
         }
         phase = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
@@ -345,6 +352,8 @@ extension ProxySession {
     func close(_ upstream: Upstream) {
         guard upstream.state != .closed else { return }
         if let http2 = upstream.http2, !upstream.leg.hasEnded {
+            // What was said stands before it.
+            if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
             http2.goAway(.noError)
             if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
         }

@@ -16,6 +16,12 @@ struct Tunnel {
     var webSocket: WebSocketRelay?
     /// The bytes are not read; these are their numbers.
     var passthrough: PassthroughSizes?
+    /// Its server is played from a recording; when it goes on by itself; and what a client of WebSocket said goodbye with.
+    var server: (any PlayedServer)?
+    var due: Timestamp?
+    var goodbye: ByteBuffer?
+    /// What broke the protocol of a WebSocket conversation that is being ended.
+    var failure: FlowError?
     /// Data is told in the event log.
     var isTold = false
 
@@ -34,6 +40,7 @@ extension ProxySession {
         record(
             flow, at: now, .opened(FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
         phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
+        if configuration.responder != nil { return startPlayedStream(target) }
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
             endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))
@@ -111,7 +118,7 @@ extension ProxySession {
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
-        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket))
+        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.played?.server))
         forget(exchange)
         backlog.writeImmutableBuffer(decoder.takeRest())
         let early = exchange.upstream?.decoder.takeRest() ?? upstream?.decoder.takeRest() ?? ByteBuffer()
@@ -131,7 +138,7 @@ extension ProxySession {
 
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side) {
         guard case .tunnel(let tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready {
+        if side == .client, upstream?.state != .ready, tunnel.server == nil {
             backlog.writeImmutableBuffer(bytes)
             return
         }
@@ -151,7 +158,9 @@ extension ProxySession {
     }
 
     private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
-        record(tunnel.flow, at: now, .piece(FlowPiece(from: side, content: bytes)))
+        let piece = FlowPiece(from: side, content: bytes)
+        record(tunnel.flow, at: now, .piece(piece))
+        hear(piece)
         if tunnel.isTold { log(.notice, told(bytes, from: side)) }
         sendThrough(bytes, to: side.opposite)
     }
@@ -185,7 +194,8 @@ extension ProxySession {
     private func relayFrames(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
         var tunnel = tunnel
         // The relay has one owner while it works, so that nothing in it is copied.
-        phase = .tunnel(Tunnel(flow: tunnel.flow, clientEnded: tunnel.clientEnded, serverEnded: tunnel.serverEnded))
+        phase = .tunnel(
+            Tunnel(flow: tunnel.flow, clientEnded: tunnel.clientEnded, serverEnded: tunnel.serverEnded, server: tunnel.server))
         var actions: [WebSocketRelay.Action] = []
         var failure: WebSocketError?
         do throws(WebSocketError) {
@@ -197,25 +207,50 @@ extension ProxySession {
         for action in actions {
             switch action {
             case .send(let bytes, let side): sendThrough(bytes, to: side)
-            case .record(let piece): record(tunnel.flow, at: now, .piece(piece))
+            case .record(let piece):
+                record(tunnel.flow, at: now, .piece(piece))
+                hear(piece)
             }
         }
-        guard let failure else { return }
-        let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
-        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: side))
+        if let failure {
+            let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
+            updateTunnel { $0.failure = error }
+            // What the other side has on its way is still let through (RFC 6455 §7.1.7 sets no time for closing).
+            output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
+        }
+        if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
+    }
+
+    /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
+    /// - Returns: false when there is none.
+    @discardableResult
+    func endFailedConversation() -> Bool {
+        guard case .tunnel(var tunnel) = phase, let error = tunnel.failure else { return false }
+        var actions: [WebSocketRelay.Action] = []
+        tunnel.webSocket?.giveUp(into: &actions)
+        for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
+        end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: error.side))
         phase = .lingering
         closeUpstreams()
         closeClient(.clean)
+        return true
+    }
+
+    func updateTunnel(_ change: (inout Tunnel) -> Void) {
+        guard case .tunnel(var tunnel) = phase else { return }
+        change(&tunnel)
+        phase = .tunnel(tunnel)
     }
 
     /// One side has said everything; the other goes on.
     func tunnelEnded(_ side: Side) {
-        guard case .tunnel(var tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready { return }
+        guard !endFailedConversation(), case .tunnel(var tunnel) = phase else { return }
+        if side == .client, upstream?.state != .ready, tunnel.server == nil { return }
         switch side {
         case .client:
             guard !tunnel.clientEnded else { return }
             tunnel.clientEnded = true
+            tunnel.server?.clientFinished(at: now)
         case .server:
             guard !tunnel.serverEnded else { return }
             tunnel.serverEnded = true
@@ -243,7 +278,7 @@ extension ProxySession {
 
     /// One side is gone altogether.
     func tunnelClosed(_ side: Side, isReset: Bool) {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard !endFailedConversation(), case .tunnel(let tunnel) = phase else { return }
         let who = side == .client ? "client" : "server"
         if let webSocket = tunnel.webSocket, webSocket.isClosed {
             // Both have said goodbye; how the connection went does not matter.

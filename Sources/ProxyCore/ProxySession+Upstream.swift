@@ -13,6 +13,7 @@ extension ProxySession {
 
     /// Sends the request when a server connection is there, or sees to it that one will be.
     func reachServer(for exchange: Exchange) {
+        if configuration.responder != nil, !exchange.isForwarded { return gather(exchange) }
         let destination = exchange.destination
         if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.
@@ -99,6 +100,8 @@ extension ProxySession {
         if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
             upstream.http2 = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        } else if case .http = phase {
+            http2?.enableConnectProtocol()
         }
     }
 

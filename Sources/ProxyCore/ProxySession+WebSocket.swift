@@ -27,15 +27,17 @@ extension ProxySession {
     }
 
     private func agreement(of exchange: Exchange, _ head: ResponseHead) throws(WebSocketError) -> WebSocketAgreement? {
-        if exchange.isExtendedConnect {
-            guard exchange.asksForWebSocket, head.status / 100 == 2 else { return nil }
+        guard exchange.asksForWebSocket else { return nil }
+        let isHTTP2 = head.version.major >= 2
+        guard isHTTP2 ? head.status / 100 == 2 : head.status == 101 else { return nil }
+        if isHTTP2 || exchange.crossing != nil {
             return try WebSocketHandshake.agreement(in: head.fields, to: try WebSocketHandshake.offer(in: exchange.request.fields))
         }
         guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return nil }
         return try WebSocketHandshake.agreement(in: head, to: offer)
     }
 
-    /// Frames that came on a stream of HTTP/2.
+    /// Bytes of a conversation of which one side at least is a stream of HTTP/2.
     func relayFrames(_ bytes: ByteBuffer, from side: Side, of exchange: Exchange, at: Timestamp) {
         var actions: [WebSocketRelay.Action] = []
         var failure: WebSocketError?
@@ -43,25 +45,30 @@ extension ProxySession {
             try exchange.webSocket?.receive(bytes, from: side, into: &actions)
         } catch {
             failure = error
+            exchange.webSocket?.giveUp(into: &actions)
         }
         for action in actions {
             switch action {
             case .send(let bytes, .server): sendContent(bytes, wire: bytes, of: exchange)
             case .send(let bytes, .client): sendResponseContent(bytes, wire: bytes, of: exchange)
-            case .record(let piece): record(exchange.flow, at: at, .piece(piece))
+            case .record(let piece):
+                record(exchange.flow, at: at, .piece(piece))
+                if piece.from == .client { hear(piece, of: exchange) }
             }
         }
         takeBack(bytes.readableBytes, from: side, of: exchange)
         guard let failure else { return }
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
         record(exchange.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: side)))
-        sendEnd(nil, wire: ByteBuffer(), of: exchange)
-        sendResponseEnd(nil, wire: ByteBuffer(), of: exchange)
-        forget(exchange)
+        finishConversation(exchange)
     }
 
     /// What came and what goes on differ by our own frames, so windows open by what came, as long as the other side keeps up.
     private func takeBack(_ bytes: Int, from side: Side, of exchange: Exchange) {
+        if exchange.played != nil {
+            if side == .client { http2?.consumed(bytes, on: exchange.stream) }
+            return
+        }
         switch side {
         case .client: exchange.unconsumedRequest += bytes
         case .server: exchange.unconsumedResponse += bytes
@@ -71,23 +78,23 @@ extension ProxySession {
 
     /// Opens the windows of a conversation whose other side has taken most of what came.
     func openWindows(of exchange: Exchange) {
-        guard let upstream = exchange.upstream, let there = exchange.upstreamStream, let frames = upstream.http2, let http2 else {
-            return
-        }
-        if frames.queuedBytes(on: there) < Self.maximumBacklog {
-            http2.consumed(exchange.unconsumedRequest, on: exchange.stream)
+        guard let upstream = exchange.upstream else { return }
+        let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
+        if queuedForServer.map({ $0 < Self.maximumBacklog }) ?? upstream.leg.isWritable {
+            http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
             exchange.unconsumedRequest = 0
         }
-        if http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog {
-            frames.consumed(exchange.unconsumedResponse, on: there)
+        if http2.map({ $0.queuedBytes(on: exchange.stream) < Self.maximumBacklog }) ?? client.isWritable {
+            if let there = exchange.upstreamStream { upstream.http2?.consumed(exchange.unconsumedResponse, on: there) }
             exchange.unconsumedResponse = 0
         }
     }
 }
 
 extension Exchange {
-    /// RFC 8441 §5.
+    /// The client asks for WebSocket: by extended CONNECT (RFC 8441 §5), or by Upgrade.
     var asksForWebSocket: Bool {
+        guard isExtendedConnect else { return WebSocketHandshake.isAsked(by: request) }
         var isWebSocket = false
         FieldSection.forEachLine(in: request.wire) { name, value in
             if request.wire.equals(name, ":protocol") { isWebSocket = request.wire.equals(value, "websocket") }

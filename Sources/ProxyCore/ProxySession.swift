@@ -78,8 +78,10 @@ package final class ProxySession: ProxySessionProtocol {
         self.identities = IdentityGenerator(seed: seed)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         switch configuration.mode {
-        case .regular, .upstream:
+        case .regular, .upstream, .origin:
             break
+        case .stream:
+            route = Route(destination: Destination(endpoint: Endpoint(host: "", port: 0), isTLS: nil), isTunnel: true, isTCP: true)
         case .reverse(let server, let endpoint):
             // Whether bytes for a TCP server are in TLS is the client's business.
             let isTLS = server == .tcp ? nil : server.isTLS
@@ -102,6 +104,7 @@ package final class ProxySession: ProxySessionProtocol {
         swap(&self.output, &output)
         self.now = now
         handle(event)
+        if configuration.responder != nil { playServers() }
         exchangeFrames()
         regulateReading()
         flushClient()
@@ -172,12 +175,14 @@ package final class ProxySession: ProxySessionProtocol {
                 return closeClient(.clean)
             }
             // A forward proxy is spoken to in HTTP from the first byte.
-            phase = .http
+            if configuration.mode != .origin { phase = .http }
             return
         }
         let destination = route.destination
         if configuration.hosts.treatment(of: destination.endpoint, serverName: nil) == .passThrough {
             startPassthrough()
+        } else if configuration.responder?.speaksFirst(on: FlowTarget(scheme: "tcp", destination.endpoint)) == true {
+            startTunnel()
         } else if route.isTunnel, configuration.strategy == .eager {
             openUpstream(destination)
         }
@@ -196,8 +201,9 @@ package final class ProxySession: ProxySessionProtocol {
             isHandshakeTimerRunning = false
             handshakeTimedOut()
         case .linger:
-            output.commands.append(.close(.client))
+            if !endFailedConversation() { output.commands.append(.close(.client)) }
         case .replay:
+            // Whoever waited for it goes on behind every event.
             break
         }
     }
@@ -250,11 +256,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            record(exchange.flow, at: now, .ended(ending))
+            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
             forget(exchange)
         }
         if let exchange {
-            record(exchange.flow, at: now, .ended(ending))
+            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
             forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
@@ -270,6 +276,7 @@ package final class ProxySession: ProxySessionProtocol {
 
     /// Says one thing of a flow.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
+        guard configuration.isRecording else { return }
         output.records.append(FlowEvent(flow: flow, at: at, what: what))
     }
 

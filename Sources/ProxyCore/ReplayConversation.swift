@@ -9,7 +9,7 @@ import WebSocketCodec
 /// The client's side of a conversation.
 struct ReplayConversation {
     let isWebSocket: Bool
-    private var reader: PieceReader
+    private var reader: any FlowPieceCursor
     /// When it began, in the recording and now.
     let recordedStart: Timestamp
     let start: Timestamp
@@ -32,7 +32,7 @@ struct ReplayConversation {
     init(_ flow: Flow, begins start: Timestamp, isWebSocket: Bool) {
         self.isWebSocket = isWebSocket
         self.start = start
-        reader = PieceReader(flow.pieces)
+        reader = flow.pieces.cursor()
         recordedStart = isWebSocket ? flow.response?.started ?? flow.started : flow.started
         lastProgress = start
     }

@@ -60,29 +60,3 @@ package enum ReplayReport: Sendable {
     /// The connection is over. These steps were not said: the server closed before, and another connection may take them.
     case ended(rest: [ReplayStep])
 }
-
-/// Goes through a flow's pieces in portions, so that a long body is never in memory whole.
-struct PieceReader {
-    private static let portionBytes = 2 * 1024 * 1024
-    private let pieces: any FlowPieces
-    private var passed = 0
-    private var portion = CircularBuffer<(at: Timestamp, piece: FlowPiece)>()
-
-    init(_ pieces: any FlowPieces) { self.pieces = pieces }
-
-    /// - Throws: what fetching a piece throws.
-    mutating func next() throws -> (at: Timestamp, piece: FlowPiece)? {
-        if portion.isEmpty, passed < pieces.count {
-            var fetched = CircularBuffer<(at: Timestamp, piece: FlowPiece)>()
-            var bytes = 0
-            try pieces.forEach(behind: passed) { at, piece in
-                fetched.append((at, piece))
-                bytes += piece.content.readableBytes
-                return bytes < Self.portionBytes
-            }
-            passed = fetched.isEmpty ? pieces.count : passed + fetched.count
-            portion = fetched
-        }
-        return portion.popFirst()
-    }
-}

@@ -351,13 +351,13 @@ final class OpenStep {
 
 /// The content of a recorded request, piece by piece.
 struct RequestBody {
-    private var reader: PieceReader
+    private var reader: any FlowPieceCursor
     private var rest: UInt64
     /// HTTP/1: it is sent in chunks, as it was.
     let isChunked: Bool
 
     init(_ request: Message<RequestHead>, of flow: Flow) {
-        reader = PieceReader(flow.pieces)
+        reader = flow.pieces.cursor()
         rest = request.size
         isChunked = request.head.fields.list("transfer-encoding", contains: "chunked")
     }

@@ -32,6 +32,8 @@ struct WebSocketRelay {
         var waiting: [ByteBuffer] = []
         /// A close frame has passed in this direction, of the sender's or of ours.
         var hasClosed = false
+        /// The sender broke the protocol; what else it says is dropped.
+        var failure: WebSocketClose?
     }
 
     private var fromClient: Direction
@@ -64,18 +66,33 @@ struct WebSocketRelay {
     /// Both sides have said that they close, so that the connection may end (RFC 6455 §7.1.4).
     var isClosed: Bool { fromClient.hasClosed && fromServer.hasClosed }
 
+    /// A side broke the protocol in the middle of a frame, behind which the other side cannot be told.
+    var isCutInFrame: Bool {
+        (fromClient.failure != nil && fromClient.isInFrame) || (fromServer.failure != nil && fromServer.isInFrame)
+    }
+
     /// Takes bytes of one side.
-    /// - Throws: what the side did wrong; what came before it is in `actions`, and so are the close frames that tell both sides.
+    /// - Throws: what the side did wrong; what came before it is in `actions`, and so is the close frame that tells the other side. What
+    ///   that one still says, its close frame at the last, goes to the side that failed; ``giveUp(into:)`` does not wait for it.
     mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
+        guard self[side].failure == nil else { return }
         self[side].decoder.receive(bytes)
         do throws(WebSocketError) {
             while let part = try self[side].decoder.next() { try receive(part, from: side, &actions) }
         } catch {
             while let message = self[side].assembler.takeIncomplete() { actions.append(.record(piece(message, from: side))) }
             let close = WebSocketClose(code: error.closeCode, reason: error.message)
-            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)
+            self[side].failure = close
             say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side.opposite)), to: side.opposite, isClose: true, &actions)
             throw error
+        }
+    }
+
+    /// Tells the side that broke the protocol, when the other one has not.
+    mutating func giveUp(into actions: inout [Action]) {
+        for side in [Side.client, .server] {
+            guard let close = self[side].failure else { continue }
+            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)
         }
     }
 

@@ -1,8 +1,10 @@
-// The inputs of a tool: files, directories of flow files, stdin.
+// The inputs of a tool: files, directories of flow files, stdin. What is in them is told by how they begin.
 
 import FlowArchive
 import FlowModel
+import ForeignArchives
 import Foundation
+import Glibc
 import NIOCore
 
 /// One thing to read.
@@ -17,12 +19,30 @@ package enum ArchiveSource: Sendable, Equatable {
         }
     }
 
-    package func open() throws(ArchiveError) -> ArchiveReader {
+    /// Opens it as a flow file.
+    package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
+
+    /// Opens it as what it begins as.
+    package func openAny() throws(ArchiveError) -> OpenedSource {
+        let input = try input()
+        guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
+            return .archive(ArchiveReader(input))
+        }
+        return .foreign(ForeignSource(input: input, name: name, format: format))
+    }
+
+    private func input() throws(ArchiveError) -> ArchiveInput {
         switch self {
-        case .file(let path): try ArchiveReader(path: path)
-        case .standardInput: ArchiveReader(descriptor: 0, name: "standard input")
+        case .file(let path): try ArchiveInput(path: path)
+        case .standardInput: ArchiveInput(descriptor: 0, name: name)
         }
     }
+}
+
+/// A source that is ready to be read.
+package enum OpenedSource {
+    case archive(ArchiveReader)
+    case foreign(ForeignSource)
 }
 
 /// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
@@ -35,7 +55,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     for argument in arguments {
         if argument == "-" {
             sources.append(.standardInput)
-        } else if (try? URL(fileURLWithPath: argument).resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true {
+        } else if isDirectory(argument) {
             let names = FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []
             let files = names.filter { $0.hasSuffix(".mflow") }.sorted()
             guard !files.isEmpty else { throw ToolError("there is no .mflow file in the directory \(argument)") }
@@ -47,7 +67,12 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     return sources
 }
 
-/// Reads sources one after the other.
+private func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Reads sources one after the other: flow files, and mitmproxy's flow files and HAR files in their place.
 package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
     private let predicate: Predicate
@@ -61,35 +86,49 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
-    ///   - damage: told each damage, in one sentence with the source's name.
+    ///   - damage: told each damage, and what of another program's file was left out, in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: what opening and reading throws; what the closures throw.
     package mutating func forEach(damage: (String) -> Void, flow: (Flow) throws -> Bool) throws {
         for source in sources {
-            let reader = try source.open()
-            while let item = try reader.next(where: predicate) {
-                guard try take(item, source, damage, flow) else { return }
+            let goesOn: Bool
+            switch try source.openAny() {
+            case .archive(let reader):
+                goesOn = try readArchive(reader, source.name, damage, flow)
+            case .foreign(var foreign):
+                defer { isDamaged = isDamaged || foreign.isDamaged }
+                goesOn = try foreign.forEach(where: predicate, damage: damage, flow: flow)
             }
-            for item in try reader.finish(where: predicate) {
-                guard try take(item, source, damage, flow) else { return }
-            }
+            guard goesOn else { return }
         }
     }
 
+    private mutating func readArchive(
+        _ reader: ArchiveReader, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        while let item = try reader.next(where: predicate) {
+            guard try take(item, name, damage, flow) else { return false }
+        }
+        for item in try reader.finish(where: predicate) {
+            guard try take(item, name, damage, flow) else { return false }
+        }
+        return true
+    }
+
     private mutating func take(
-        _ item: ArchiveItem, _ source: ArchiveSource, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ item: ArchiveItem, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch item {
         case .damage(let found):
             isDamaged = true
-            damage("\(source.name): \(found)")
+            damage("\(name): \(found)")
             return true
         case .flow(let found):
             do {
                 return try flow(found)
             } catch let error as ArchiveError where error.kind == .damagedContent {
                 isDamaged = true
-                damage("\(source.name): \(error)")
+                damage("\(name): \(error)")
                 return true
             }
         }

@@ -55,7 +55,7 @@ package enum WebSocketHandshake {
     /// - Throws: when it asks for WebSocket and a server must refuse it: the version, the key, or the grammar of its fields.
     package static func offer(in request: RequestHead) throws(WebSocketError) -> WebSocketOffer? {
         let fields = request.fields
-        guard request.isMethod("GET"), request.version == .http1_1, isUpgrade(fields) else { return nil }
+        guard isAsked(by: request) else { return nil }
         let versions = fields.all("sec-websocket-version")
         guard versions.count == 1, String(buffer: versions[0]) == version else {
             throw WebSocketError(.handshake, "the request does not ask for version \(version) of WebSocket")
@@ -70,6 +70,11 @@ package enum WebSocketHandshake {
         return offer
     }
 
+    /// Whether a request of HTTP/1 asks for WebSocket, well-formed or not.
+    package static func isAsked(by request: RequestHead) -> Bool {
+        request.version == .http1_1 && request.isMethod("GET") && isUpgrade(request.fields)
+    }
+
     /// Reads subprotocols and extensions of a request, whatever version of HTTP it came in.
     package static func offer(in fields: FieldSection) throws(WebSocketError) -> WebSocketOffer {
         WebSocketOffer(key: "", protocols: subprotocols(fields), extensions: try WebSocketExtension.all(in: fields))
@@ -82,14 +87,20 @@ package enum WebSocketHandshake {
     package static func agreement(in response: ResponseHead, to offer: WebSocketOffer) throws(WebSocketError) -> WebSocketAgreement?
     {
         guard response.status == 101 else { return nil }
+        try confirm(response, key: offer.key)
+        return try agreement(in: response.fields, to: offer)
+    }
+
+    /// Checks that a 101 opens a conversation, and the one that was asked for (RFC 6455 §4.1).
+    /// - Throws: when it switches to another protocol, or with another Sec-WebSocket-Accept.
+    package static func confirm(_ response: ResponseHead, key: String) throws(WebSocketError) {
         guard isUpgrade(response.fields) else {
             throw WebSocketError(.handshake, "the server switches protocols, but not to WebSocket")
         }
         let accepts = response.fields.all("sec-websocket-accept")
-        guard accepts.count == 1, String(buffer: accepts[0]) == accept(for: offer.key) else {
+        guard accepts.count == 1, String(buffer: accepts[0]) == accept(for: key) else {
             throw WebSocketError(.handshake, "Sec-WebSocket-Accept in the response does not belong to the key of the request")
         }
-        return try agreement(in: response.fields, to: offer)
     }
 
     /// Reads subprotocol and extensions of a response, whatever version of HTTP it came in.

@@ -15,7 +15,8 @@ struct MitmDump: Tool {
         commandName: "mitm-dump",
         abstract: "Prints recorded flows.",
         discussion: """
-            Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object.
+            Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object. \
+            mitmproxy's flow files and HAR files are read too.
 
             Examples:
               mitm-dump capture.mflow
@@ -31,6 +32,7 @@ struct MitmDump: Tool {
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case text
         case json
+        case har
     }
 
     @Option(name: .shortAndLong, help: "Print only flows that this filter lets through (see --help-filter).")
@@ -42,7 +44,7 @@ struct MitmDump: Tool {
     )
     var detail: Int?
 
-    @Option(help: "text, or json: one JSON object a line for each flow.")
+    @Option(help: "text; json: one JSON object a line for each flow; har: one HAR 1.2 archive.")
     var format = Format.text
 
     @Flag(help: "With json: bodies as they were sent, in base64, instead of decoded.")
@@ -71,6 +73,7 @@ struct MitmDump: Tool {
     func validate() throws {
         if let detail, !(0...4).contains(detail) { throw ValidationError("--detail is a number from 0 to 4") }
         if follow, files.count != 1 || files == ["-"] { throw ValidationError("--follow needs one file") }
+        if follow, format == .har { throw ValidationError("a HAR archive has an end, which --follow has not") }
     }
 
     func work() throws -> ToolStatus {

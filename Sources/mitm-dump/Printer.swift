@@ -3,6 +3,7 @@
 import FlowArchive
 import FlowModel
 import FlowPrinter
+import ForeignArchives
 import NIOCore
 import ToolSupport
 
@@ -10,6 +11,8 @@ struct Printer {
     private let detail: Int?
     private let format: MitmDump.Format
     private let json: FlowJSONPrinter
+    private var har = HARWriter(version: toolVersion)
+    private var leftOut = 0
     private let isColoured: Bool
     private let warn: (String) -> Void
     private var sink = OutputSink()
@@ -46,7 +49,9 @@ struct Printer {
     mutating func finish() throws {
         if let first { try write(first, 3) }
         first = nil
+        if format == .har { try sink.write { har.finish(into: &$0) } }
         try sink.flush()
+        if leftOut > 0 { warn("\(leftOut) flows were left out, since a HAR archive has no place for their kind") }
     }
 
     mutating func flush() throws { try sink.flush() }
@@ -69,6 +74,7 @@ struct Printer {
         switch format {
         case .text: try FlowTextPrinter(detail: detail, isColoured: isColoured).print(flow, into: &out)
         case .json: try json.print(flow, into: &out)
+        case .har: if try !har.write(flow, into: &out) { leftOut += 1 }
         }
         try sink.write { $0.writeBuffer(&out) }
     }

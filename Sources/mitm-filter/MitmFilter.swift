@@ -16,20 +16,30 @@ struct MitmFilter: Tool {
         abstract: "Chooses flows from recordings.",
         discussion: """
             Reads flow files, directories of them, or stdin, and writes the flows that the expression lets through: as a flow file to stdout \
-            when that is no terminal, or to a file with -o.
+            when that is no terminal, or to a file with -o. mitmproxy's flow files and HAR files are read too, and written with --format.
 
             Examples:
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
               mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
               mitm-filter --count '~c >=500' capture.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
+              mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
             Exit status: 0 something matched, 1 nothing did, 2 an error, 3 the input was damaged or torn and what could be read was searched.
             """,
         version: toolVersion)
 
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case mflow
+        case mitmproxy
+        case har
+    }
+
     @Option(name: .shortAndLong, help: "Write a flow file; - is stdout.")
     var output: String?
+
+    @Option(help: "What is written: mflow, mitmproxy (its flow format 21), or har. (default: mflow)")
+    var format: Format?
 
     @Flag(name: [.customShort("v"), .long], help: "The flows that the expression does not let through.")
     var invert = false
@@ -60,6 +70,9 @@ struct MitmFilter: Tool {
         if [count, json, output != nil].filter({ $0 }).count > 1 {
             throw ValidationError("--count, --json and --output exclude each other")
         }
+        if format != nil, count || json {
+            throw ValidationError("--format is of what is written; --count and --json write no file")
+        }
     }
 
     func work() throws -> ToolStatus {
@@ -70,10 +83,10 @@ struct MitmFilter: Tool {
         let filter = try FlowFilter(expression ?? "")
         let sources = try archiveSources(files)
         if let output, output != "-" { try refuseInput(as: output, sources) }
-        guard count || json || output != nil || !isTerminal(1) else {
+        guard count || json || output != nil || format == .har || !isTerminal(1) else {
             throw ToolError("a flow file is not for a terminal; name one with -o, pipe to mitm-dump, or take --json or --count")
         }
-        var result = try Output(count: count, json: json, path: output)
+        var result = try Output(count: count, json: json, format: format ?? .mflow, path: output)
         do {
             return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: &result)
         } catch is ReaderGone {
@@ -111,46 +124,4 @@ private struct Choice: FlowPredicate {
 
     func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) != isInverted }
     func mayMatch(_ group: some FlowGroupQuestions) -> Bool { isInverted || filter.mayMatch(group) }
-}
-
-/// Where chosen flows go.
-private struct Output {
-    private enum Target {
-        case count
-        case json(FlowJSONPrinter)
-        case archive(ArchiveWriter)
-    }
-
-    private let target: Target
-    private var sink = OutputSink()
-
-    init(count: Bool, json: Bool, path: String?) throws {
-        if count {
-            target = .count
-        } else if json {
-            target = .json(FlowJSONPrinter(rawBody: false))
-        } else {
-            let storage =
-                try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
-            let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
-            target = .archive(try ArchiveWriter(storage: storage, now: now))
-        }
-    }
-
-    mutating func take(_ flow: Flow) throws {
-        switch target {
-        case .count: break
-        case .json(let printer): try sink.write { try printer.print(flow, into: &$0) }
-        case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
-        }
-    }
-
-    mutating func finish(_ matched: Int) throws {
-        switch target {
-        case .count: try sink.write { $0.writeString("\(matched)\n") }
-        case .json: break
-        case .archive(let writer): try writer.close()
-        }
-        try sink.flush()
-    }
 }

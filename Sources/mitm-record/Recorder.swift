@@ -10,6 +10,7 @@ import HTTP1Codec
 import HTTP2Codec
 import NIOCore
 import ProxyCore
+import ProxyToolSupport
 import ProxyTransport
 import Synchronization
 import TLSEngine
@@ -43,13 +44,7 @@ struct Recorder {
         let server = ProxyServer(
             loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: transportLimits,
             sink: RecordingSink(queue: recorder.queue), clock: clock,
-            certificates: { request in
-                do throws(CertificateError) {
-                    return .success(try certificates.certificate(for: request, now: clock.now().nanoseconds / 1_000_000_000))
-                } catch {
-                    return .failure(error)
-                }
-            }, log: log)
+            certificates: certificates.maker(clock), log: log)
         do {
             try listen(server, modes, sessions, authority)
         } catch {
@@ -100,18 +95,7 @@ struct Recorder {
 
     private func certificateCache(_ authority: CertificateAuthority) throws -> LeafCertificateCache {
         let cache = LeafCertificateCache(authority: authority)
-        for argument in arguments.tls.certificate {
-            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let path = parts.count == 2 ? parts[1] : argument
-            do {
-                let certificate = try LeafCertificate(pem: try String(contentsOfFile: path, encoding: .utf8))
-                try cache.register(certificate, for: parts.count == 2 ? parts[0] : nil)
-            } catch let error as CertificateError {
-                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
-            } catch {
-                throw ToolError("cannot read the certificate \(path): \(error.localizedDescription)")
-            }
-        }
+        try cache.register(files: arguments.tls.certificate)
         return cache
     }
 
@@ -151,10 +135,7 @@ struct Recorder {
                         return seed
                     }, originalDestination: accepted.originalDestination)
             }
-            let result = wait { () async -> Result<Endpoint, TransportError> in
-                do throws(TransportError) { return .success(try await server.listen(spec)) } catch { return .failure(error) }
-            }
-            let bound = try result.get()
+            let bound = try server.listenAndWait(spec)
             own.add(bound)
             if !arguments.quiet { say("listening on \(bound) (\(mode.text))") }
         }
@@ -182,27 +163,6 @@ struct Recorder {
             say("the configuration was not read again: \(error)")
         }
     }
-
-    /// 10,000 connections need two descriptors each.
-    private func raiseDescriptorLimit() {
-        var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
-            return
-        }
-        limit.rlim_cur = limit.rlim_max
-        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    }
-}
-
-/// Hands the loops' records to the recording's queue.
-private final class RecordingSink: FlowSink {
-    private let queue: EventQueue
-
-    init(queue: EventQueue) { self.queue = queue }
-
-    func submit(_ events: [FlowEvent]) { queue.submit(events) }
-    var isFull: Bool { queue.isFull }
-    func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 }
 
 /// What the sessions of all modes have in common.
@@ -274,24 +234,6 @@ private struct SessionSettings {
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }
-}
-
-/// Runs asynchronous work from the main thread, which has nothing else to do, and waits for it.
-private func wait<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
-    let box = Promise<R>()
-    Task {
-        let value = await body()
-        box.result.withLock { $0 = value }
-        box.done.signal()
-    }
-    box.done.wait()
-    return box.result.withLock { $0! }
-}
-
-/// A value that another thread will set.
-private final class Promise<R: Sendable>: Sendable {
-    let result = Mutex<R?>(nil)
-    let done = DispatchSemaphore(value: 0)
 }
 
 extension HostArguments {

@@ -9,6 +9,7 @@ import Foundation
 import Glibc
 import NIOCore
 import ProxyCore
+import ProxyToolSupport
 import ProxyTransport
 import Synchronization
 import TLSEngine
@@ -220,14 +221,4 @@ struct ServerSettings: Sendable {
         }
         return (server, Endpoint(host: target.host, port: target.port))
     }
-}
-
-/// Runs asynchronous work from the main thread, which has nothing else to do, and waits for it.
-private func wait(_ body: @escaping @Sendable () async -> Void) {
-    let done = DispatchSemaphore(value: 0)
-    Task {
-        await body()
-        done.signal()
-    }
-    done.wait()
 }

@@ -56,10 +56,47 @@ struct ConversationTests {
         }
     }
 
-    private func expectRecorded(_ flows: [JSONObject], _ pings: String) throws {
+    /// Where HTTP/1 is on one side and HTTP/2 on the other.
+    enum Crossing: String, CaseIterable, CustomTestStringConvertible, Sendable {
+        case fromHTTP2 = "a client of HTTP/2 and a server of HTTP/1"
+        case toHTTP2 = "a client of HTTP/1 and a server of HTTP/2"
+        var testDescription: String { rawValue }
+    }
+
+    @Test("WebSocket between the versions of HTTP is what it is within one", arguments: Crossing.allCases)
+    func webSocketAcrossVersions(_ crossing: Crossing) throws {
+        try withTemporaryDirectory { directory in
+            let one = script("websocket_peer.py")
+            let two = script("websocket_h2_peer.py")
+            let server = try peer([crossing == .fromHTTP2 ? one : two, "server"], in: directory)
+            let scheme = crossing == .fromHTTP2 ? "http" : "h2c"
+            let recorder = try Recorder(["--mode", "reverse:\(scheme)://127.0.0.1:\(server.port)"], in: directory)
+            recorder.program.collectErrors()
+            func talk(_ port: Int, overHTTP2: Bool) throws -> String {
+                let arguments = overHTTP2 ? [two, "client", "\(port)"] : [one, "client", "ws://127.0.0.1:\(port)/"]
+                let result = try run(python, arguments, in: directory)
+                #expect(result.errors == "")
+                return result.output
+            }
+            let expected = try talk(server.port, overHTTP2: crossing == .toHTTP2)
+            let actual = try talk(recorder.port, overHTTP2: crossing == .fromHTTP2)
+            #expect(actual == expected)
+            #expect(actual.contains("deflate 1000 bye"))
+            #expect(recorder.stop() == 0)
+            server.program.send(SIGKILL)
+            _ = server.program.waitForEnd()
+            let flows = try recorder.flows()
+            let (method, version) = crossing == .fromHTTP2 ? ("CONNECT", "HTTP/2") : ("GET", "HTTP/1.1")
+            #expect(Set(flows.map { $0["request.method"] }) == [method])
+            #expect(Set(flows.map { $0["request.version"] }) == [version])
+            try expectRecorded(flows, "answer", status: crossing == .fromHTTP2 ? "101" : "200")
+        }
+    }
+
+    private func expectRecorded(_ flows: [JSONObject], _ pings: String, status: String = "101") throws {
         #expect(flows.map { $0["state"] } == ["complete", "complete", "incomplete"])
         for flow in flows.prefix(2) {
-            #expect(flow["response.status"] == "101")
+            #expect(flow["response.status"] == status)
             #expect(flow["websocket.messages.0.text"] == "héllo")
             #expect(flow["websocket.messages.1.from"] == "server")
             #expect(flow["websocket.messages.2.size"] == "300000")

@@ -77,10 +77,15 @@ final class RunningProgram {
 
     func write(_ data: Data) {
         let handle = stdin.fileHandleForWriting
-        DispatchQueue.global().async {
+        Thread {
+            // A program that ends before it has read everything is an error here, not the end of all tests.
+            var pipe = sigset_t()
+            unsafe sigemptyset(&pipe)
+            unsafe sigaddset(&pipe, SIGPIPE)
+            unsafe pthread_sigmask(SIG_BLOCK, &pipe, nil)
             try? handle.write(contentsOf: data)
             try? handle.close()
-        }
+        }.start()
     }
 
     func readOutput() -> String { String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }

@@ -12,6 +12,8 @@ final class Playbook {
     let ownAddresses = OwnAddresses()
     private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
     private(set) var records: [FlowEvent] = []
+    /// What was sent to each connection and not taken yet.
+    private var sent: [ConnectionHandle: ByteBuffer] = [:]
 
     static let authority = try! CertificateAuthority.generate(now: 1_700_000_000)
 
@@ -36,6 +38,7 @@ final class Playbook {
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
         records += output.records
+        for case .send(let handle, var bytes) in output.commands { sent[handle, default: ByteBuffer()].writeBuffer(&bytes) }
         return Self.joined(output.commands)
     }
 
@@ -44,6 +47,9 @@ final class Playbook {
     func server(_ number: UInt32 = 1, says text: String) -> [String] {
         tell(.received(ConnectionHandle(number), ByteBuffer(string: text)))
     }
+
+    /// The bytes that were sent to a connection since this was asked last.
+    func takeSent(_ handle: ConnectionHandle) -> ByteBuffer { sent.removeValue(forKey: handle) ?? ByteBuffer() }
 
     func serverOpens(_ number: UInt32 = 1) -> [String] {
         tell(
@@ -79,14 +85,21 @@ final class Playbook {
             if let body = try? flow.pieces.content(from: .server), body.readableBytes > 0 { line += " <\(String(buffer: body))>" }
             if let trailers = response.trailers { line += " trailers \(trailers.pairs.map(\.name))" }
         }
-        if flow.kind == .tcp {
+        if flow.kind == .tcp || flow.isWebSocket {
             try? flow.pieces.forEach { _, piece in
-                line += " \(piece.from == .client ? ">" : "<")\(String(buffer: piece.content))"
+                let kind = piece.kind == .data ? "" : "\(piece.kind) "
+                line += " \(piece.from == .client ? ">" : "<")\(kind)\(text(of: piece))"
                 return true
             }
         }
         if let error = flow.error { line += " ! \(error.side.map { "\($0)" } ?? "recorder"): \(error.message)" }
         return line
+    }
+
+    /// A close frame by its code, everything else as it is.
+    private static func text(of piece: FlowPiece) -> String {
+        guard piece.kind == .close else { return String(buffer: piece.content) }
+        return piece.content.getInteger(at: piece.content.readerIndex, as: UInt16.self).map { "\($0)" } ?? ""
     }
 
     /// Commands as lines; sends to one connection that follow each other are one.

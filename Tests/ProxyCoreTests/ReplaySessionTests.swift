@@ -292,13 +292,18 @@ struct ReplaySessionTests {
             while let part = try decoder.next() { found.append("\(part.header.opcode) \(String(buffer: part.payload))") }
             return found
         }
-        func answer() -> [ProxyCommand] {
-            server.takeOutput().map { stage.commands(.received(ConnectionHandle(1), $0)) } ?? []
+        /// Lets both go on until neither has anything to say.
+        func exchange(_ commands: [ProxyCommand] = []) throws -> [String] {
+            var found = try frames(commands)
+            while let bytes = server.takeOutput() {
+                found += try frames(stage.commands(.received(ConnectionHandle(1), bytes)))
+            }
+            return found
         }
         _ = stage.start()
         let opened = ProxyEvent.opened(
             ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))
-        _ = try frames(stage.commands(opened))
+        _ = try exchange(stage.commands(opened))
         #expect(
             heads == [
                 ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n:authority: recorded\r\n:path: /chat\r\nsec-websocket-version: 13\r\n\r\n"
@@ -306,16 +311,16 @@ struct ReplaySessionTests {
         var fields = HTTP2Fields()
         fields.append(":status", "200")
         server.sendResponse(fields, on: StreamID(1), endsStream: false)
-        let first = try frames(answer())
+        let first = try exchange()
         #expect(first == ["text one"])
         server.sendData(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "1")), on: StreamID(1))
-        let second = try frames(answer())
+        let second = try exchange()
         #expect(second == ["text two", "close \u{C}\u{20}"])
         server.sendData(WebSocketFrameEncoder.frame(.close, ByteBuffer(string: "\u{C}\u{20}")), on: StreamID(1))
-        _ = try frames(answer())
+        _ = try exchange()
         #expect(ended)
         server.sendEnd(trailers: nil, on: StreamID(1))
-        _ = try frames(answer())
+        _ = try exchange()
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
     }
 
@@ -337,6 +342,7 @@ struct ReplaySessionTests {
             stage.commands(
                 .opened(
                     ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))))
+        while let bytes = server.takeOutput() { serverGets(stage.commands(.received(ConnectionHandle(1), bytes))) }
         var fields = HTTP2Fields()
         fields.append(":status", "403")
         server.sendResponse(fields, on: StreamID(1), endsStream: true)

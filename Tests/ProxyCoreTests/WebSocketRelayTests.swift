@@ -46,6 +46,14 @@ private struct Conversation {
         }
     }
 
+    mutating func giveUp() {
+        var actions: [WebSocketRelay.Action] = []
+        relay.giveUp(into: &actions)
+        for case .send(let bytes, let side) in actions {
+            if side == .client { toClient.writeImmutableBuffer(bytes) } else { toServer.writeImmutableBuffer(bytes) }
+        }
+    }
+
     /// The frames that a side was sent: opcode and payload.
     static func frames(_ bytes: ByteBuffer, from side: Side) throws -> [String] {
         var decoder = WebSocketFrameDecoder(from: side)
@@ -149,11 +157,31 @@ struct WebSocketRelayTests {
         var talk = try Conversation()
         talk.receive(bytes, from: .client)
         #expect(talk.failure?.closeCode == code)
-        var decoder = WebSocketFrameDecoder(from: .server)
-        decoder.receive(talk.toClient)
-        let close = try #require(try decoder.next())
-        #expect(close.header.opcode == .close)
-        #expect(close.payload.getInteger(at: close.payload.readerIndex, as: UInt16.self) == code)
+        #expect(try closeCode(talk.toServer, from: .client) == code)
+        talk.giveUp()
+        #expect(try closeCode(talk.toClient, from: .server) == code)
         #expect(talk.relay.isClosed)
+    }
+
+    @Test("A side that breaks the protocol still gets what the other one has on its way, and then its goodbye")
+    func lateAnswers() throws {
+        var talk = try Conversation()
+        talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "not masked")), from: .client)
+        talk.receive(frame(.text, "an answer", from: .server), from: .server)
+        let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1002, reason: ""))
+        talk.receive(goodbye, from: .server)
+        talk.giveUp()
+        #expect(try Conversation.frames(talk.toClient, from: .server) == ["text an answer", "close \u{3}\u{FFFD}"])
+        #expect(talk.relay.isClosed)
+    }
+
+    private func closeCode(_ bytes: ByteBuffer, from side: Side) throws -> UInt16? {
+        var decoder = WebSocketFrameDecoder(from: side)
+        decoder.receive(bytes)
+        var last: WebSocketFramePart?
+        while let part = try decoder.next() { last = part }
+        let close = try #require(last)
+        #expect(close.header.opcode == .close)
+        return close.payload.getInteger(at: close.payload.readerIndex, as: UInt16.self)
     }
 }

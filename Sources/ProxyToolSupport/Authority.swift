@@ -5,9 +5,9 @@ import Glibc
 import TLSEngine
 import ToolSupport
 
-enum Authority {
+package enum Authority {
     /// Reads `mitm-ca.pem` (certificate and key, mode 0600) of the directory, or makes it, with `mitm-ca-cert.pem` to give to clients.
-    static func load(from directory: String, now: Int64) throws -> CertificateAuthority {
+    package static func load(from directory: String, now: Int64) throws -> CertificateAuthority {
         let path = directory + "/mitm-ca.pem"
         if FileManager.default.fileExists(atPath: path) {
             do {
@@ -59,10 +59,10 @@ enum Authority {
 }
 
 /// Appends lines of the key log format to the file that SSLKEYLOGFILE names.
-final class KeyLog: Sendable {
+package final class KeyLog: Sendable {
     private let handle: FileHandle
 
-    init(path: String) throws {
+    package init(path: String) throws {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw ToolError(unsafe "cannot write the key log \(path): \(String(cString: strerror(errno)).lowercased())")
@@ -71,5 +71,5 @@ final class KeyLog: Sendable {
     }
 
     /// One write for each line, so that lines of several threads do not mix.
-    func append(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
+    package func append(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
 }

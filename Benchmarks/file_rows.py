@@ -1,0 +1,132 @@
+"""Rows on the flow file: asked, printed, and its size. Files of made traffic are kept in .build-bench."""
+import glob
+import hashlib
+import json
+import os
+import subprocess
+import time
+
+from running import CACHE, Invalid, LeftOut, ROOT, Result, Row, at_least, at_most, at_most_times, free_port
+from traffic import Traffic
+
+LITERAL = "zebra crossing"
+MITMDUMP = os.path.join(CACHE, "venv", "bin", "mitmdump")
+# Flows a second of mitmdump -nr on flows like these, taken once.
+MITMPROXY_READS = 0.0038
+
+
+def flows(bench, count, *options):
+    """A file of made traffic. It is made anew when the generator has changed."""
+    sources = sorted(glob.glob(os.path.join(ROOT, "Benchmarks", "BenchmarkTraffic", "*.swift")))
+    state = hashlib.sha256(b"".join(open(source, "rb").read() for source in sources)).hexdigest()[:12]
+    target = os.path.join(CACHE, "flows-%d%s-%s.mflow" % (count, "".join(options), state))
+    if not os.path.exists(target):
+        os.makedirs(CACHE, exist_ok=True)
+        for old in glob.glob(os.path.join(CACHE, "flows-%d%s-*.mflow" % (count, "".join(options)))):
+            os.unlink(old)
+        bench.output([bench.tool("flow-generator"), *options, str(count), target + ".new"])
+        os.rename(target + ".new", target)
+    return target
+
+
+def query_metadata(bench):
+    results = []
+    for count in [10_000, 100_000, 1_000_000]:
+        command = [bench.tool("mitm-filter"), "--count", "~c 500", flows(bench, count)]
+        found = int(bench.output(command))
+        if not count / 100 < found < count / 25:
+            raise Invalid("%d flows of %d have the status 500" % (found, count))
+        # The first takes less than the clock's grain and a process's start: it is done several times.
+        times = max(1, 100_000 // count)
+        rates = [times * count / sum(bench.cost(command) for _ in range(times)) / 1e6 for _ in range(bench.rounds)]
+        results.append(Result("query-metadata-1e%d" % (len(str(count)) - 1), [(rate, MITMPROXY_READS) for rate in rates], "M flows/s"))
+    return results
+
+
+def query_body(bench):
+    plain, coded = flows(bench, 100_000, "--uncoded"), flows(bench, 100_000)
+    ours = [bench.tool("mitm-filter"), "--count", "~b '%s'" % LITERAL]
+    peer = "lz4 -dc %s | rg -c -a -i '%s'" % (plain, LITERAL)
+    found, lines = int(bench.output(ours + [plain])), int(bench.output(["bash", "-c", peer]))
+    # Two bodies may stand in what rg takes for one line.
+    if not 0 < lines <= found or int(bench.output(ours + [coded])) != found:
+        raise Invalid("the literal is in %d flows, and in %d lines" % (found, lines))
+    pairs = [(bench.cost(ours + [plain]), bench.cost(peer)) for _ in range(bench.rounds)]
+    return [Result("query-body", pairs, "s CPU", "%.2f s where half of the texts are gzip or br" % bench.cost(ours + [coded]))]
+
+
+def print_json(bench):
+    command = [bench.tool("mitm-dump"), "--format", "json", flows(bench, 10_000)]
+    lines = bench.path("flows.json")
+    with open(lines, "w") as out:
+        if subprocess.run(command, stdout=out).returncode != 0:
+            raise Invalid("mitm-dump failed")
+    with open(lines) as printed:
+        if sum(1 for _ in printed) != 10_000:
+            raise Invalid("not each flow is a line")
+    pairs = [(bench.cost(command), bench.cost(["jq", "-c", ".", lines])) for _ in range(bench.rounds)]
+    return [Result("print-json", pairs, "s CPU")]
+
+
+def start_up(bench):
+    target, times = flows(bench, 10_000), []
+    for _ in range(max(5, bench.rounds)):
+        before = time.monotonic()
+        process = subprocess.Popen([bench.tool("mitm-dump"), target], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        first = process.stdout.read(1)
+        times.append((time.monotonic() - before) * 1e3)
+        process.kill()
+        process.wait()
+        if not first:
+            raise Invalid("mitm-dump printed nothing")
+    return [Result("start-up", [(one, 15) for one in times], "ms")]
+
+
+def pages(bench):
+    """Different texts for the server, and a script for wrk that asks for them in turn."""
+    folder = bench.path("www/p")
+    os.makedirs(folder, exist_ok=True)
+    texts = set()
+    for line in bench.output([bench.tool("mitm-dump"), "--format", "json", flows(bench, 10_000)]).splitlines():
+        text = json.loads(line).get("response", {}).get("body", {}).get("text", "")
+        if 1000 < len(text) < 60_000:
+            texts.add(text)
+    if len(texts) < 200:
+        raise Invalid("there are only %d different texts" % len(texts))
+    texts = sorted(texts)[:300]
+    for number, text in enumerate(texts):
+        with open(os.path.join(folder, "%d.json" % number), "w") as out:
+            out.write(text)
+    script = bench.path("pages.lua")
+    with open(script, "w") as out:
+        out.write("n = 0\nrequest = function() n = n + 1 return wrk.format(nil, '/p/' .. (n %% %d) .. '.json') end\n" % len(texts))
+    return script
+
+
+def file_size(bench):
+    if not os.path.exists(MITMDUMP):
+        raise LeftOut("mitmproxy could not be installed")
+    traffic = Traffic.of(bench)
+    script, sizes = pages(bench), []
+    with traffic.recorder("plain") as recorder:
+        requests, _ = traffic.wrk(recorder.url("plain", ""), 4, ["-s", script])
+        traffic.check_recording(recorder, requests, 4)
+        sizes.append(os.path.getsize(recorder.target) / requests)
+    port, target = free_port(), bench.path("peer.mitm")
+    peer = bench.start([MITMDUMP, "-q", "-w", target, "-p", str(port), "--mode", "reverse:http://127.0.0.1:%d" % traffic.ports["http"]], port)
+    requests, _ = traffic.wrk("http://127.0.0.1:%d/" % port, 4, ["-s", script])
+    bench.stop(peer)
+    sizes.append(os.path.getsize(target) / requests)
+    os.unlink(target)
+    return [Result("file-size", [tuple(sizes)], "B/flow")]
+
+
+ROWS = [
+    Row("query-metadata", "flows that mitm-filter --count '~c 500' goes through in a second of CPU, of 10,000, 100,000 and a million",
+        "mitmdump -nr (3,800, taken once)", at_least(5, "M flows/s"), query_metadata),
+    Row("query-body", "CPU of mitm-filter --count '~b …' on 100,000 flows without content codings", "lz4 -dc | rg on the same file",
+        at_most_times(1.0), query_body),
+    Row("print-json", "CPU of mitm-dump --format json on 10,000 flows", "jq -c on the same JSON", at_most_times(0.2), print_json),
+    Row("start-up", "time from the start of mitm-dump to its first byte", "15 ms", at_most(15, "ms"), start_up),
+    Row("file-size", "bytes of the flow file for each of the same 300 texts, served again and again", "mitmproxy's flow file", at_most_times(0.2), file_size),
+]

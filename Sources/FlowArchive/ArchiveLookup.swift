@@ -1,0 +1,68 @@
+// Fetches single flows from a file of which the places are known: what an index of recordings does.
+
+import FlowModel
+import Glibc
+import NIOCore
+
+/// Where a flow that is whole in its block stands in its file.
+package struct FlowPlace: Sendable, Hashable {
+    /// Offset of the block's header in the file.
+    package var block: UInt64
+    /// Offset of the flow's record in the block's records.
+    package var record: UInt32
+
+    package init(block: UInt64, record: UInt32) {
+        self.block = block
+        self.record = record
+    }
+}
+
+extension RecordView {
+    /// Where the flow stands; nil when it has parts in several blocks.
+    package var flowPlace: FlowPlace? { isWhole ? FlowPlace(block: blockOffset, record: UInt32(start)) : nil }
+}
+
+/// Reads flows of one file in any order. Threads may share it. Facts of TLS certificates are not looked up.
+package final class ArchiveLookup: Sendable {
+    private let file: ArchiveFile
+
+    /// - Throws: why the file cannot be opened.
+    package init(path: String) throws(ArchiveError) {
+        let input = try ArchiveInput(path: path)
+        guard let file = input.file else {
+            throw ArchiveError(.system(ESPIPE), "\(path) can only be read front to back; copy it to a file first")
+        }
+        self.file = file
+    }
+
+    /// - Throws: when the block is damaged, or is no longer there.
+    package func flow(at place: FlowPlace) throws -> Flow {
+        let head = try file.read(at: place.block, count: ArchiveFormat.frameHeader)
+        guard
+            let (magic, size) = head.getMultipleIntegers(at: head.readerIndex, endianness: .little, as: (UInt32, UInt32).self),
+            magic == ArchiveFormat.blockMagic,
+            let header = BlockHeader(
+                payload: try file.read(
+                    at: place.block + UInt64(ArchiveFormat.frameHeader),
+                    count: Int(min(size, UInt32(ArchiveFormat.maximumHeaderPayload)))))
+        else { throw damaged(place) }
+        let start = place.block + UInt64(header.frameLength)
+        let frame = try file.read(at: start, count: Int(header.recordsFrame))
+        guard let records = decodeLZ4Frame(frame, size: Int(header.recordsSize)) else { throw damaged(place) }
+        let source = BlockSource(
+            place: .file(file, start + UInt64(header.recordsFrame)), header: header, blockOffset: place.block)
+        let block = DecodedBlock(header: header, offset: place.block, records: records, source: source) { _ in nil }
+        var view = RecordView(block)
+        guard
+            let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
+            Int(length) <= records.readableBytes - Int(place.record), view.move(to: Int(place.record), length: Int(length))
+        else { throw damaged(place) }
+        var flow = OpenFlow(view, block)
+        try flow.receive(view, block, isWhole: true)
+        return flow.flow
+    }
+
+    private func damaged(_ place: FlowPlace) -> ArchiveError {
+        ArchiveError(.damagedContent, "\(file.path): the block at offset \(place.block) cannot be read")
+    }
+}

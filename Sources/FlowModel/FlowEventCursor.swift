@@ -1,0 +1,84 @@
+// A recorded flow as the events that a recorder could have seen, one at a time.
+
+import HTTPSemantics
+import NIOCore
+
+/// Says a flow again. Content is fetched piece by piece, when its turn comes.
+package struct FlowEventCursor: Sendable {
+    private let flow: FlowID
+    /// What is not a piece, in the order of the times; `isFirst` stands before everything else.
+    private var rest: [(at: Timestamp, what: FlowEvent.What, isFirst: Bool)] = []
+    private var index = 0
+    private var pieces: any FlowPieceCursor
+    private var piece: (at: Timestamp, piece: FlowPiece)?
+    private var hasBegun = false
+    private let end: (at: Timestamp, ending: FlowEnding)?
+    private var isOver = false
+
+    package init(_ flow: Flow) {
+        self.flow = flow.id
+        pieces = flow.pieces.cursor()
+        end = flow.ended.map { ($0, FlowEnding(flow)) }
+        let opening = FlowOpening(
+            kind: flow.kind, client: flow.client ?? Shared(.unknown), target: flow.target, stream: flow.stream)
+        rest.append((flow.started, .opened(opening), true))
+        if let server = flow.server { rest.append((flow.started, .server(server), true)) }
+        if let request = flow.request { rest.append((request.started, .request(request.head), true)) }
+        // Everything that has a time of its own behind the request's head.
+        var later: [(at: Timestamp, what: FlowEvent.What)] = flow.interims.map { ($0.at, .interim($0.value)) }
+        if let response = flow.response { later.append((response.started, .response(response.head))) }
+        if let request = flow.request, let end = request.ended {
+            if let trailers = request.trailers { later.append((end, .trailers(from: .client, trailers))) }
+            later.append((end, .finished(.client)))
+        }
+        if let response = flow.response, let end = response.ended {
+            if let trailers = response.trailers { later.append((end, .trailers(from: .server, trailers))) }
+            later.append((end, .finished(.server)))
+        }
+        later.sort { $0.at < $1.at }
+        rest += later.map { ($0.at, $0.what, false) }
+    }
+
+    /// - Returns: nil behind the last event.
+    /// - Throws: what fetching a piece throws.
+    package mutating func next() throws -> FlowEvent? {
+        if !hasBegun {
+            hasBegun = true
+            piece = try pieces.next()
+        }
+        if index < rest.count, piece.map({ stands(rest[index], before: $0.at) }) ?? true {
+            defer { index += 1 }
+            return FlowEvent(flow: flow, at: rest[index].at, what: rest[index].what)
+        }
+        if let (at, found) = piece {
+            piece = try pieces.next()
+            return FlowEvent(flow: flow, at: at, what: .piece(found))
+        }
+        guard let end, !isOver else { return nil }
+        isOver = true
+        return FlowEvent(flow: flow, at: end.at, what: .ended(end.ending))
+    }
+
+    /// A head stands before content of the same time. A message's end has the time of its last piece at the least, and stands behind it.
+    private func stands(_ event: (at: Timestamp, what: FlowEvent.What, isFirst: Bool), before piece: Timestamp) -> Bool {
+        event.isFirst || event.at < piece || (event.at == piece && event.what.isHead)
+    }
+}
+
+extension FlowEnding {
+    fileprivate init(_ flow: Flow) {
+        self.init(state: flow.state, error: flow.error, closedBy: flow.closedBy, isReset: flow.isReset)
+        passthrough = flow.passthrough
+        comment = flow.comment
+        tags = flow.tags
+    }
+}
+
+extension FlowEvent.What {
+    fileprivate var isHead: Bool {
+        switch self {
+        case .interim, .response: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// What a request is matched by: method, host, path, the query without regard to its order, and content. The first four make a key that is
+// hashed once for each recording; content is only looked at among requests with the same key.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Names that differ each time and mean nothing: cache busters, trace ids, signatures.
+package struct VolatileNames: Sendable, Equatable {
+    /// Names of query parameters in lower case; one that ends in `*` stands for all that begin so.
+    package var query: Set<String> = []
+    package var queryPrefixes: [String] = []
+
+    package init() {}
+
+    /// Those that are known everywhere.
+    package static let usual = VolatileNames(parsing: String(decoding: PackageResources.volatile_query_txt, as: UTF8.self))
+
+    /// - Parameter text: a name a line; `#` begins a comment.
+    package init(parsing text: String) {
+        for line in text.split(whereSeparator: \.isNewline) {
+            let name = line.prefix { $0 != "#" }.trimmed.lowercased()
+            if name.isEmpty { continue }
+            if name.hasSuffix("*") { queryPrefixes.append(String(name.dropLast())) } else { query.insert(name) }
+        }
+    }
+
+    func contains(_ name: String) -> Bool {
+        guard !query.isEmpty || !queryPrefixes.isEmpty else { return false }
+        let lower = name.lowercased()
+        return query.contains(lower) || queryPrefixes.contains { lower.hasPrefix($0) }
+    }
+}
+
+extension Substring {
+    fileprivate var trimmed: Substring {
+        var text = self
+        while text.first?.isWhitespace == true { text.removeFirst() }
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}
+
+/// How content is compared.
+package enum BodyMatching: String, Sendable, CaseIterable {
+    /// JSON and forms by what they mean when the request says that it is one, everything else byte by byte.
+    case auto
+    case exact
+    case json
+    case form
+    case none
+}
+
+/// What counts when a request is matched with recorded ones.
+package struct MatchRules: Sendable, Equatable {
+    package var ignore = IgnoreRules()
+    package var volatile = VolatileNames()
+    package var body = BodyMatching.auto
+    /// Fields that must be equal, names in lower case.
+    package var headers: [String] = []
+
+    package init() {}
+}
+
+/// The parts of a request that its key is made of, each hashed.
+package struct RequestKey: Sendable, Hashable {
+    var method: UInt32
+    var host: UInt32
+    var path: UInt32
+    var query: UInt32
+
+    /// One number for the dictionary. Two requests with the same number are told apart by the parts, and those that agree in all four
+    /// are taken for the same: 128 bits.
+    var combined: UInt64 {
+        var hash = ByteHash()
+        for part in [method, host, path, query] { hash.add(part) }
+        return hash.value
+    }
+
+    var combinedWithoutHost: UInt64 {
+        var hash = ByteHash()
+        for part in [method, path, query] { hash.add(part) }
+        return hash.value
+    }
+
+    /// - Parameters:
+    ///   - host: without port.
+    ///   - target: the request-target as written, in origin or absolute form.
+    package init(method: ByteBuffer, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
+        self.method = ByteHash.of(method)
+        var place = ByteHash()
+        if !rules.ignore.host { place.addLowercased(host) }
+        self.host = place.folded
+        let (path, query) = target.pathAndQuery
+        self.path = ByteHash.of(path)
+        self.query = rules.ignore.query ? 0 : Self.hash(query: query, rules)
+    }
+
+    /// A sum over the parameters, so that their order does not count.
+    private static func hash(query: ByteBuffer, _ rules: MatchRules) -> UInt32 {
+        guard query.readableBytes > 0 else { return 0 }
+        var sum: UInt32 = 0
+        query.forEachParameter { name, whole in
+            if !rules.ignore.queryNames.isEmpty || !rules.volatile.query.isEmpty || !rules.volatile.queryPrefixes.isEmpty {
+                let text = String(buffer: name).removingPercentEncodingOfNames
+                if rules.ignore.queryNames.contains(text) || rules.volatile.contains(text) { return }
+            }
+            if whole.readableBytes > 0 { sum &+= ByteHash.of(whole) }
+        }
+        return sum
+    }
+}
+
+/// FNV-1a over bytes.
+struct ByteHash {
+    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+
+    mutating func add(_ number: UInt32) {
+        for shift in [UInt32(0), 8, 16, 24] { add(UInt8(truncatingIfNeeded: number >> shift)) }
+    }
+
+    mutating func add(_ bytes: ByteBuffer) {
+        let span = bytes.readableBytesUInt8Span
+        for index in 0..<span.count { add(span[index]) }
+    }
+
+    mutating func addLowercased(_ bytes: ByteBuffer) {
+        let span = bytes.readableBytesUInt8Span
+        for index in 0..<span.count { add(span[index] &- 0x41 < 26 ? span[index] | 0x20 : span[index]) }
+    }
+
+    var folded: UInt32 {
+        // A last mixing, since the low bits of FNV alone depend on little.
+        var mixed = value
+        mixed ^= mixed >> 32
+        mixed = mixed &* 0xD6E8_FEB8_6659_FD93
+        return UInt32(truncatingIfNeeded: mixed ^ mixed >> 32)
+    }
+
+    static func of(_ bytes: ByteBuffer) -> UInt32 {
+        var hash = ByteHash()
+        hash.add(bytes)
+        return hash.folded
+    }
+}
+
+extension ByteBuffer {
+    /// Path and query of a request-target; an absolute form loses its scheme and authority, a fragment is not part of it.
+    package var pathAndQuery: (path: ByteBuffer, query: ByteBuffer) {
+        let bytes = readableBytesUInt8Span
+        var start = 0
+        if bytes.count > 0, bytes[0] != 0x2F, bytes[0] != 0x2A {
+            // scheme "://" authority
+            var index = 0
+            while index + 2 < bytes.count, !(bytes[index] == 0x3A && bytes[index + 1] == 0x2F && bytes[index + 2] == 0x2F) {
+                index += 1
+            }
+            if index + 2 < bytes.count {
+                start = index + 3
+                while start < bytes.count, bytes[start] != 0x2F, bytes[start] != 0x3F { start += 1 }
+            }
+        }
+        var mark = start
+        while mark < bytes.count, bytes[mark] != 0x3F { mark += 1 }
+        let path = start == mark ? ByteBuffer(string: "/") : slice(ByteRange(start, mark))
+        return (path, mark < bytes.count ? slice(ByteRange(mark + 1, bytes.count)) : ByteBuffer())
+    }
+
+    /// The parameters of a query or of a form: the name, and name and value together as they are written.
+    func forEachParameter(_ body: (_ name: ByteBuffer, _ whole: ByteBuffer) -> Void) {
+        let bytes = readableBytesUInt8Span
+        var start = 0
+        var equals: Int?
+        for index in 0...bytes.count {
+            let byte: UInt8 = index < bytes.count ? bytes[index] : 0x26
+            if byte == 0x3D, equals == nil { equals = index }
+            guard byte == 0x26 else { continue }
+            if index > start { body(slice(ByteRange(start, equals ?? index)), slice(ByteRange(start, index))) }
+            start = index + 1
+            equals = nil
+        }
+    }
+}
+
+extension String {
+    /// Percent-encoding undone, `+` is a space (the URL standard's application/x-www-form-urlencoded). What is not UTF-8 is repaired.
+    var removingPercentEncodingOfNames: String {
+        guard utf8.contains(where: { $0 == 0x25 || $0 == 0x2B }) else { return self }
+        var out: [UInt8] = []
+        let bytes = Array(utf8)
+        var index = 0
+        while index < bytes.count {
+            if bytes[index] == 0x25, index + 2 < bytes.count,
+                let byte = UInt8(String(decoding: bytes[index + 1...index + 2], as: UTF8.self), radix: 16)
+            {
+                out.append(byte)
+                index += 3
+            } else {
+                out.append(bytes[index] == 0x2B ? 0x20 : bytes[index])
+                index += 1
+            }
+        }
+        return String(decoding: out, as: UTF8.self)
+    }
+}

@@ -1,0 +1,180 @@
+// What changes in a recorded response when it is given again: dates move to now, HEAD gets the head of what GET got, a range is cut from
+// a whole body, a WebSocket handshake answers the key of today.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// The response to give, made from a recorded one.
+package struct EditedResponse: Sendable {
+    package var head: ResponseHead
+    /// The part of the content that is sent.
+    package var range: Range<UInt64>?
+    package var hasContent: Bool
+}
+
+/// A request, as far as it decides how a recorded response is given.
+package struct ResponseOccasion: Sendable {
+    package var request: RequestHead
+    package var now: Timestamp
+    /// Dates are left as they were recorded.
+    package var keepsDates: Bool
+    /// Sec-WebSocket-Accept for the key of the request; nil when it has none.
+    package var accept: String?
+
+    package init(request: RequestHead, now: Timestamp, keepsDates: Bool, accept: String?) {
+        self.request = request
+        self.now = now
+        self.keepsDates = keepsDates
+        self.accept = accept
+    }
+}
+
+extension Flow {
+    /// The recorded response as it answers a request; nil when there is none.
+    package func response(for occasion: ResponseOccasion) -> EditedResponse? {
+        guard let response else { return nil }
+        var edits = HeadEdits(response.head)
+        if !occasion.keepsDates { edits.shiftDates(bySeconds: (occasion.now - response.started) / 1_000_000_000) }
+        if isWebSocket { edits.renewHandshake(occasion.accept) }
+        let isHead = occasion.request.isMethod("HEAD")
+        var range: Range<UInt64>?
+        if !isHead, let asked = occasion.request.fields.first("range"), let part = part(asked, of: response, occasion) {
+            switch part {
+            case .some(let part):
+                range = part
+                edits.becomePartial(part, of: response.size)
+            case nil:
+                edits.becomeUnsatisfiable(response.size)
+                return EditedResponse(head: edits.head, range: 0..<0, hasContent: false)
+            }
+        }
+        return EditedResponse(head: edits.head, range: range, hasContent: !isHead)
+    }
+
+    /// The range that a request asks for (RFC 9110 §14.2), of a body that is there as a whole.
+    /// - Returns: nil when the whole is sent; a range that is nil when there is none such.
+    private func part(
+        _ asked: ByteBuffer, of response: Message<ResponseHead>, _ occasion: ResponseOccasion
+    ) -> Range<UInt64>?? {
+        guard response.head.status == 200, response.isComplete, occasion.request.isMethod("GET") else { return nil }
+        if let condition = occasion.request.fields.first("if-range") {
+            let validator = response.head.fields.first("etag") ?? response.head.fields.first("last-modified")
+            guard condition == validator else { return nil }
+        }
+        let text = String(buffer: asked)
+        guard text.hasPrefix("bytes="), !text.contains(",") else { return nil }
+        let bounds = text.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard bounds.count == 2 else { return nil }
+        let size = response.size
+        if bounds[0].isEmpty {
+            guard let suffix = UInt64(bounds[1]) else { return nil }
+            return .some(suffix == 0 || size == 0 ? nil : (size - min(suffix, size))..<size)
+        }
+        guard let first = UInt64(bounds[0]) else { return nil }
+        let last = bounds[1].isEmpty ? UInt64.max : UInt64(bounds[1])
+        guard let last, last >= first else { return nil }
+        return .some(first >= size ? nil : first..<min(last == .max ? size : last + 1, size))
+    }
+}
+
+/// Changes to the lines of a response's head.
+private struct HeadEdits {
+    private let original: ResponseHead
+    private var status: Int
+    private var lines: [(name: String, value: ByteBuffer)]
+    private var isChanged = false
+
+    init(_ head: ResponseHead) {
+        original = head
+        status = head.status
+        lines = head.fields.lines.map { (String(buffer: head.fields.slice($0.name)), head.fields.slice($0.value)) }
+    }
+
+    private mutating func replace(_ name: String, _ change: (String) -> String?) {
+        for index in lines.indices where lines[index].name.lowercased() == name {
+            if let value = change(String(buffer: lines[index].value)) {
+                lines[index].value = ByteBuffer(string: value)
+                isChanged = true
+            }
+        }
+    }
+
+    private mutating func set(_ name: String, _ value: String) {
+        lines.removeAll { $0.name.lowercased() == name.lowercased() }
+        lines.append((original.version.major >= 2 ? name.lowercased() : name, ByteBuffer(string: value)))
+        isChanged = true
+    }
+
+    private mutating func remove(_ name: String) {
+        let before = lines.count
+        lines.removeAll { $0.name.lowercased() == name }
+        if lines.count != before { isChanged = true }
+    }
+
+    mutating func shiftDates(bySeconds shift: Int64) {
+        guard shift != 0 else { return }
+        func shifted(_ text: String) -> String? {
+            HTTPDate(text).map { HTTPDate(seconds: $0.seconds + shift).description }
+        }
+        for name in ["date", "expires", "last-modified"] { replace(name, shifted) }
+        replace("set-cookie") { cookie in
+            let parts = cookie.split(separator: ";", omittingEmptySubsequences: false)
+            var isShifted = false
+            let moved = parts.map { part -> String in
+                let trimmed = part.drop { $0 == " " }
+                guard trimmed.lowercased().hasPrefix("expires="), let date = shifted(String(trimmed.dropFirst(8))) else {
+                    return String(part)
+                }
+                isShifted = true
+                return part.prefix(part.count - trimmed.count) + trimmed.prefix(8) + date
+            }
+            return isShifted ? moved.joined(separator: ";") : nil
+        }
+    }
+
+    /// The extensions are left out: messages go uncompressed, which every peer understands.
+    mutating func renewHandshake(_ accept: String?) {
+        remove("sec-websocket-extensions")
+        if let accept {
+            set("Sec-WebSocket-Accept", accept)
+        } else {
+            remove("sec-websocket-accept")
+        }
+    }
+
+    mutating func becomePartial(_ range: Range<UInt64>, of size: UInt64) {
+        status = 206
+        remove("transfer-encoding")
+        set("Content-Length", "\(range.count)")
+        set("Content-Range", "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)")
+    }
+
+    mutating func becomeUnsatisfiable(_ size: UInt64) {
+        status = 416
+        remove("transfer-encoding")
+        set("Content-Length", "0")
+        set("Content-Range", "bytes */\(size)")
+    }
+
+    /// The head with the changes; the recorded bytes when there are none.
+    var head: ResponseHead {
+        guard isChanged || status != original.status else { return original }
+        var wire = ByteBuffer()
+        if original.version.major >= 2 {
+            wire.writeString(":status: \(status)\r\n")
+        } else {
+            let reason =
+                status == original.status
+                ? String(buffer: original.reason) : status == 206 ? "Partial Content" : "Range Not Satisfiable"
+            wire.writeString("\(original.version) \(status) \(reason)\r\n")
+        }
+        for (name, value) in lines {
+            wire.writeString("\(name): ")
+            wire.writeImmutableBuffer(value)
+            wire.writeString("\r\n")
+        }
+        wire.writeString("\r\n")
+        return ResponseHead(parsing: wire, version: original.version)
+    }
+}

@@ -1,0 +1,206 @@
+// Writes HAR 1.2: one JSON object of which each HTTP flow is an entry. Content stands there decoded, as browsers have it; what HAR has no
+// place for stands in fields that begin with an underscore, as it asks for, and our reader and others take them from there.
+
+import ContentCoding
+import FlowModel
+import FlowPrinter
+import HTTPSemantics
+import NIOCore
+
+/// Lays flows down as the entries of one archive.
+package struct HARWriter: Sendable {
+    /// Bodies beyond this are left out: an entry is made in memory.
+    private static let maximumBody = 256 << 20
+
+    private let version: String
+    private var hasEntries = false
+    private var isBegun = false
+
+    /// - Parameter version: of the program, for `creator`.
+    package init(version: String) { self.version = version }
+
+    /// Appends a flow's entry.
+    /// - Returns: false, and nothing is appended, for a flow that is no HTTP exchange.
+    /// - Throws: what fetching content throws; nothing is appended then.
+    package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
+        guard flow.kind == .http, let request = flow.request else { return false }
+        var json = JSONWriter()
+        json.beginObject()
+        try facts(flow, request, &json)
+        json.endObject()
+        begin(&out)
+        out.writeStaticString(hasEntries ? ",\n" : "\n")
+        hasEntries = true
+        json.write(into: &out)
+        return true
+    }
+
+    /// No flow follows.
+    package mutating func finish(into out: inout ByteBuffer) {
+        begin(&out)
+        out.writeStaticString("\n]}}\n")
+    }
+
+    private mutating func begin(_ out: inout ByteBuffer) {
+        guard !isBegun else { return }
+        isBegun = true
+        out.writeString("{\"log\":{\"version\":\"1.2\",\"creator\":{\"name\":\"mitm\",\"version\":\"\(version)\"},\"entries\":[")
+    }
+
+    private func facts(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+        json.key("startedDateTime")
+        json.time(flow.started)
+        let steps = HARSteps(flow, request)
+        json.key("time")
+        json.milliseconds(steps.blocked + steps.send + steps.wait + steps.receive)
+        json.key("request")
+        try self.request(flow, request, &json)
+        json.key("response")
+        try response(flow, &json)
+        json.key("cache")
+        json.beginObject()
+        json.endObject()
+        json.key("timings")
+        steps.write(&json)
+        if let peer = flow.server?.value.peer {
+            json.key("serverIPAddress")
+            json.string(peer.host)
+        }
+        if let server = flow.server?.value {
+            json.key("connection")
+            json.string(server.id.description)
+        }
+        if let comment = flow.comment {
+            json.key("comment")
+            json.string(comment)
+        }
+        json.key("_id")
+        json.string(flow.id.description)
+        if let error = flow.error {
+            json.key("_error")
+            json.string(error.message)
+        }
+        if flow.isWebSocket { try conversation(flow, &json) }
+    }
+
+    // MARK: Messages
+
+    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+        let head = request.head
+        json.beginObject()
+        json.key("method")
+        json.string(head.method)
+        json.key("url")
+        let url = url(flow, head)
+        json.string(url)
+        json.key("httpVersion")
+        json.string(head.version.description)
+        json.key("cookies")
+        json.beginArray()
+        for line in head.fields.all("cookie") { for part in line.parts(at: 0x3B) { json.pair(part.trimmed()) } }
+        json.endArray()
+        fields(head.fields, &json)
+        json.key("queryString")
+        json.beginArray()
+        if let query = url.parts(at: 0x3F, maximum: 2).dropFirst().first {
+            for part in query.parts(at: 0x26) where part.readableBytes > 0 { json.pair(part) }
+        }
+        json.endArray()
+        if request.size > 0, flow.status != 101 {
+            json.key("postData")
+            json.beginObject()
+            json.key("mimeType")
+            json.string(head.fields.first("content-type") ?? ByteBuffer())
+            if request.size <= UInt64(Self.maximumBody) { json.content(try flow.pieces.content(from: .client)) }
+            json.endObject()
+        }
+        sizes(head.wire, head.version, request.size, isComplete: request.isComplete, &json)
+        json.endObject()
+    }
+
+    private func response(_ flow: Flow, _ json: inout JSONWriter) throws {
+        json.beginObject()
+        defer { json.endObject() }
+        json.key("status")
+        json.number(flow.status)
+        json.key("statusText")
+        json.string(flow.response?.head.reason ?? ByteBuffer())
+        json.key("httpVersion")
+        json.string(flow.response?.head.version.description ?? "")
+        json.key("cookies")
+        json.beginArray()
+        for line in flow.responseFields?.all("set-cookie") ?? [] { json.pair(line.parts(at: 0x3B)[0].trimmed()) }
+        json.endArray()
+        fields(flow.responseFields ?? FieldSection(), &json)
+        json.key("redirectURL")
+        json.string(flow.responseFields?.first("location") ?? ByteBuffer())
+        json.key("content")
+        json.beginObject()
+        let size = flow.status == 101 ? 0 : flow.response?.size ?? 0
+        var content = ByteBuffer()
+        if size > 0, size <= UInt64(Self.maximumBody) {
+            let codings = flow.responseFields?.all("content-encoding").flatMap { $0.listElements() } ?? []
+            content = decodeContent(try flow.pieces.content(from: .server), codings: codings, maximum: Self.maximumBody).content
+        }
+        json.key("size")
+        json.number(content.readableBytes > 0 ? UInt64(content.readableBytes) : size)
+        json.key("mimeType")
+        json.string(flow.responseFields?.first("content-type") ?? ByteBuffer())
+        if size == 0 || content.readableBytes > 0 { json.content(content) }
+        json.endObject()
+        if let response = flow.response {
+            sizes(
+                response.head.wire, response.head.version, size, isComplete: response.isComplete || flow.status == 101, &json)
+        } else {
+            sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
+        }
+    }
+
+    private func sizes(_ head: ByteBuffer, _ version: HTTPVersion, _ body: UInt64, isComplete: Bool, _ json: inout JSONWriter) {
+        // HTTP/2 compresses its heads, and -1 is "not known".
+        json.key("headersSize")
+        json.number(version.major >= 2 ? -1 : head.readableBytes)
+        json.key("bodySize")
+        json.number(body)
+        guard !isComplete else { return }
+        json.key("_incomplete")
+        json.bool(true)
+    }
+
+    private func fields(_ fields: FieldSection, _ json: inout JSONWriter) {
+        json.key("headers")
+        json.beginArray()
+        for line in fields.lines { json.pair(fields.slice(line.name), fields.slice(line.value)) }
+        json.endArray()
+    }
+
+    private func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer {
+        guard head.isMethod("CONNECT") else { return flow.displayURL ?? ByteBuffer() }
+        var url = ByteBuffer(string: "https://")
+        url.writeImmutableBuffer(RequestTarget(head).authority)
+        return url
+    }
+
+    private func conversation(_ flow: Flow, _ json: inout JSONWriter) throws {
+        json.key("_resourceType")
+        json.string("websocket")
+        json.key("_webSocketMessages")
+        json.beginArray()
+        try flow.pieces.forEach { at, piece in
+            let opcodes: [FlowPiece.Kind: Int] = [.text: 1, .binary: 2, .close: 8, .ping: 9, .pong: 10]
+            guard let opcode = opcodes[piece.kind] else { return true }
+            json.beginObject()
+            json.key("type")
+            json.string(piece.from == .client ? "send" : "receive")
+            json.key("time")
+            json.decimal(at.decimalSeconds)
+            json.key("opcode")
+            json.number(opcode)
+            json.key("data")
+            if opcode == 1 { json.string(piece.content) } else { json.base64(piece.content) }
+            json.endObject()
+            return true
+        }
+        json.endArray()
+    }
+}

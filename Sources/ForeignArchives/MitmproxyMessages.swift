@@ -1,0 +1,134 @@
+// The parts of a flow in mitmproxy's files: heads, content, WebSocket conversations, endings.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+extension MitmproxyReader {
+    static func requestHead(_ request: TnetstringEntries, _ target: FlowTarget) throws(TnetstringError) -> RequestHead {
+        let version = HTTPVersion(foreign: try request.httpVersionText()) ?? .http1_1
+        var authority = try request["authority"]?.bytes() ?? ByteBuffer()
+        // Up to version 8 there is no authority, but the form that the request-target had.
+        if request["authority"] == nil, let form = try request.targetForm?.text(), form != "relative" {
+            authority = ByteBuffer(string: Endpoint(host: target.host, port: target.port).description)
+        }
+        return try head(request, "headers").request(
+            version: version, method: try request["method"]?.bytes() ?? ByteBuffer(), scheme: ByteBuffer(string: target.scheme),
+            authority: authority, path: try request["path"]?.bytes() ?? ByteBuffer())
+    }
+
+    static func responseHead(_ response: TnetstringEntries) throws(TnetstringError) -> ResponseHead {
+        try head(response, "headers").response(
+            version: HTTPVersion(foreign: try response.httpVersionText()) ?? .http1_1, status: try response.status?.integer() ?? 0,
+            reason: try response.reason?.bytes() ?? ByteBuffer())
+    }
+
+    private static func head(_ message: TnetstringEntries, _ key: StaticString) throws(TnetstringError) -> HeadBytes {
+        var head = HeadBytes()
+        for element in try message[key]?.elements() ?? [] {
+            let pair = try element.elements()
+            guard pair.count == 2 else { throw element.error("header") }
+            head.fields.append((try pair[0].bytes(), try pair[1].bytes()))
+        }
+        return head
+    }
+
+    /// The content and the end of a message.
+    /// - Returns: when it ended; nil when it did not, or its content was not stored, which is the same to a reader of the recording.
+    static func content(
+        of message: TnetstringEntries, from side: Side, into flow: inout FlowAssembler, started: Timestamp
+    ) throws(TnetstringError) -> Timestamp? {
+        // Versions before 1 have neither time for some messages that are whole.
+        let hasTimes = message["timestamp_start"] != nil
+        let end = try message["timestamp_end"]?.time() ?? (hasTimes ? nil : started)
+        guard let content = try message["content"]?.bytes() else { return nil }
+        let at = max(end ?? started, started)
+        if content.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: side, content: content)), at: at) }
+        guard end != nil else { return nil }
+        if message["trailers"] != nil {
+            flow.receive(.trailers(from: side, try head(message, "trailers").section), at: at)
+        }
+        flow.receive(.finished(side), at: at)
+        return at
+    }
+
+    /// - Parameters:
+    ///   - conversation: messages and the close.
+    ///   - flow: what has the error, the marks and the comment.
+    ///   - fallback: when it ended, where the conversation does not say so.
+    static func receive(
+        _ conversation: TnetstringEntries, flow entries: TnetstringEntries, fallback: Timestamp?, into flow: inout FlowAssembler
+    ) throws(TnetstringError) {
+        var last = flow.flow.response?.started ?? flow.flow.started
+        // A conversation without messages is one too.
+        var hasPieces = false
+        try conversation["messages"]?.forEachElement { element throws(TnetstringError) in
+            let parts = try element.elements()
+            guard parts.count >= 4 else { throw element.error("message") }
+            let kind: FlowPiece.Kind =
+                switch try parts[0].integer() {
+                case 1: .text
+                case 2: .binary
+                case 8: .close
+                case 9: .ping
+                case 10: .pong
+                default: throw parts[0].error("kind of a message")
+                }
+            last = try parts[3].time()
+            hasPieces = true
+            flow.receive(
+                .piece(FlowPiece(kind: kind, from: try parts[1].bool() ? .client : .server, content: try parts[2].bytes())),
+                at: last)
+        }
+        let ended = try conversation["timestamp_end"]?.time() ?? fallback
+        var closedBy: Side?
+        if let by = conversation["closed_by_client"] { closedBy = try by.bool() ? .client : .server }
+        if let by = conversation["close_sender"] { closedBy = try by.text() == "client" ? .client : .server }
+        let code = try conversation["close_code"]?.integer()
+        let end = max(ended ?? last, last)
+        // RFC 6455 §7.4.1: 1005 stands for a close without a code, 1006 for none at all.
+        if let code, code != 1006 {
+            var content = ByteBuffer()
+            if code != 1005 {
+                content.writeInteger(UInt16(clamping: code))
+                content.writeImmutableBuffer(try conversation["close_reason"]?.bytes() ?? ByteBuffer())
+            }
+            hasPieces = true
+            flow.receive(.piece(FlowPiece(kind: .close, from: closedBy ?? .server, content: content)), at: end)
+        }
+        if !hasPieces { flow.count(.text, from: .client, size: 0, stored: 0, at: end) }
+        let isOver = ended != nil || code != nil
+        try Self.end(
+            entries, at: isOver ? end : nil, closedBy: closedBy, isConversation: true, isCut: code == 1006, into: &flow)
+    }
+
+    /// The end of a flow, with its error, comment and marks.
+    /// - Parameters:
+    ///   - at: when it ended, when that is known.
+    ///   - isConversation: what is said behind the heads decides whether it is complete.
+    ///   - isCut: it ended in another way than it should.
+    static func end(
+        _ entries: TnetstringEntries, at: Timestamp?, closedBy: Side? = nil, isConversation: Bool = false, isCut: Bool = false,
+        into flow: inout FlowAssembler
+    ) throws(TnetstringError) {
+        let so = flow.flow
+        var error: FlowError?
+        if let found = try entries["error"]?.entries() {
+            let time = try found["timestamp"]?.time() ?? at ?? so.started
+            error = FlowError(side: nil, message: try found["msg"]?.text() ?? "", at: time)
+        }
+        let isComplete = !isCut && (isConversation || so.request?.isComplete == true && so.response?.isComplete == true)
+        let state: FlowState =
+            error == nil ? (isComplete ? .complete : .incomplete) : so.response == nil && so.kind == .http ? .failed : .incomplete
+        var ending = FlowEnding(state: state, error: error, closedBy: closedBy)
+        ending.comment = try entries["comment"]?.text()
+        if ending.comment?.isEmpty == true { ending.comment = nil }
+        ending.tags = try entries.marker().map { [$0] } ?? []
+        // A flow that has no end was still open; one that has marks must end to have them.
+        if let at = [at, error?.at].compactMap({ $0 }).max() {
+            flow.receive(.ended(ending), at: at)
+        } else if ending.comment != nil || !ending.tags.isEmpty {
+            flow.receive(.ended(ending), at: so.request?.ended ?? so.started)
+        }
+    }
+}

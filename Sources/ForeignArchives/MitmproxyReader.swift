@@ -1,0 +1,149 @@
+// Reads the flows of mitmproxy's files, written by its versions 0.11 to 12 (flow format up to 21), one record at a time. What a record
+// is made of stands in MitmproxyVersions.swift and in docs/foreign-formats.md.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// Turns records into flows. It does no input: the caller cuts the input into records by ``Tnetstring/length(at:offset:)``.
+package struct MitmproxyReader {
+    /// A record is in memory as a whole while it is read.
+    package static let maximumRecord = 2 << 30 - 1 << 20
+
+    /// Flows of kinds that have no place in a recording, by mitmproxy's name of the kind.
+    package private(set) var leftOut: [String: Int] = [:]
+    private var connections = ForeignConnections()
+    /// Up to version 11 a WebSocket conversation was a record of its own behind that of its handshake, which waits here.
+    private var handshakes: [FlowID: FlowAssembler] = [:]
+    private var order: [FlowID] = []
+
+    package init() {}
+
+    /// Reads one record.
+    /// - Parameter offset: where it stands in the input.
+    /// - Returns: nil for a flow that is left out, or still waits for its conversation.
+    /// - Throws: `TnetstringError` when the record is no flow; the next one may be. ``ForeignError`` for a version that cannot be read.
+    package mutating func read(_ record: ByteBuffer, at offset: UInt64) throws -> Flow? {
+        var bytes = record
+        var at = offset
+        let flow = try Tnetstring(takingFrom: &bytes, offset: &at).entries()
+        try MitmproxyVersion.check(flow)
+        switch try flow["type"]?.text() ?? "http" {
+        case "http": return try http(flow)
+        case "tcp": return try tcp(flow)
+        case "websocket": return try conversation(flow)
+        case let other:
+            leftOut[other, default: 0] += 1
+            return nil
+        }
+    }
+
+    /// No record follows: the handshakes whose conversations did not come.
+    package mutating func finish() -> [Flow] {
+        defer { (handshakes, order) = ([:], []) }
+        return order.compactMap { handshakes[$0]?.flow }
+    }
+
+    // MARK: Kinds
+
+    private mutating func http(_ entries: TnetstringEntries) throws -> Flow? {
+        guard let request = try entries["request"]?.entries() else {
+            throw TnetstringError(kind: .expected("request"), offset: entries.offset)
+        }
+        let id = try Self.id(entries)
+        let started = try request["timestamp_start"]?.time() ?? entries["timestamp_created"]?.time() ?? Timestamp(nanoseconds: 0)
+        let (client, server) = try connections.both(of: entries, id: id, started: started)
+        let target = FlowTarget(
+            scheme: try request["scheme"]?.text() ?? "", host: try request["host"]?.text() ?? "",
+            port: UInt16(clamping: try request["port"]?.integer() ?? 0))
+        var flow = FlowAssembler(
+            id: id, at: started,
+            opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)), keepsPieces: true)
+        if let server { flow.receive(.server(server), at: started) }
+        flow.receive(.request(try Self.requestHead(request, target)), at: started)
+        let requestEnd = try Self.content(of: request, from: .client, into: &flow, started: started)
+        var responseEnd: Timestamp?
+        if let response = try entries["response"]?.entries() {
+            let at = try response["timestamp_start"]?.time() ?? requestEnd ?? started
+            flow.receive(.response(try Self.responseHead(response)), at: at)
+            responseEnd = try Self.content(of: response, from: .server, into: &flow, started: at)
+            // Content that was not stored came to an end nevertheless.
+            if responseEnd == nil { responseEnd = try response["timestamp_end"]?.time() }
+        }
+        if let conversation = try entries["websocket"]?.entries() {
+            try Self.receive(conversation, flow: entries, fallback: nil, into: &flow)
+            return flow.flow
+        }
+        try Self.end(entries, at: responseEnd, into: &flow)
+        if try entries["metadata"]?.entries()["websocket"]?.bool() == true, flow.flow.response?.head.status == 101 {
+            if handshakes.updateValue(flow, forKey: id) == nil { order.append(id) }
+            return nil
+        }
+        return flow.flow
+    }
+
+    private mutating func tcp(_ entries: TnetstringEntries) throws -> Flow {
+        let id = try Self.id(entries)
+        guard let messages = entries["messages"] else { throw TnetstringError(kind: .expected("messages"), offset: entries.offset) }
+        let clientEntries = try entries["client_conn"]?.entries()
+        let serverEntries = try entries["server_conn"]?.entries()
+        let started =
+            try entries["timestamp_created"]?.time() ?? serverEntries?["timestamp_start"]?.time()
+            ?? clientEntries?["timestamp_start"]?.time() ?? Timestamp(nanoseconds: 0)
+        let (client, server) = try connections.both(of: entries, id: id, started: started)
+        let peer = server?.value.target ?? Endpoint(host: "", port: 0)
+        let isTLS = server?.value.tls != nil || client.value.tls != nil
+        var flow = FlowAssembler(
+            id: id, at: started,
+            opening: FlowOpening(
+                kind: .tcp, client: client, target: FlowTarget(scheme: isTLS ? "tls" : "tcp", host: peer.host, port: peer.port),
+                stream: StreamID(1)), keepsPieces: true)
+        if let server { flow.receive(.server(server), at: started) }
+        var last = started
+        try messages.forEachElement { element throws(TnetstringError) in
+            let parts = try element.elements()
+            guard parts.count >= 3 else { throw element.error("message") }
+            last = try parts[2].time()
+            let side: Side = try parts[0].bool() ? .client : .server
+            flow.receive(.piece(FlowPiece(from: side, content: try parts[1].bytes())), at: last)
+        }
+        let closed = try serverEntries?["timestamp_end"]?.time() ?? clientEntries?["timestamp_end"]?.time()
+        try Self.end(entries, at: closed.map { max($0, last) } ?? last, isConversation: true, into: &flow)
+        return flow.flow
+    }
+
+    /// A conversation of a version before 12, joined with its handshake.
+    private mutating func conversation(_ entries: TnetstringEntries) throws -> Flow {
+        let handshake = try entries["metadata"]?.entries()["websocket_handshake"]?.text()
+        let id = handshake.flatMap { FlowID($0) }
+        let fallback = try entries["server_conn"]?.entries()["timestamp_end"]?.time()
+        if let id, var flow = handshakes.removeValue(forKey: id) {
+            order.removeAll { $0 == id }
+            try Self.receive(entries, flow: entries, fallback: fallback, into: &flow)
+            return flow.flow
+        }
+        // Its handshake is in no record before it.
+        let own = try Self.id(entries)
+        var started: Timestamp?
+        try entries["messages"]?.forEachElement { element throws(TnetstringError) in
+            if started == nil, let time = try element.elements().dropFirst(3).first { started = try time.time() }
+        }
+        let at = started ?? fallback ?? Timestamp(nanoseconds: 0)
+        let (client, server) = try connections.both(of: entries, id: own, started: at)
+        let peer = server?.value.target ?? Endpoint(host: "", port: 0)
+        let target = FlowTarget(scheme: server?.value.tls == nil ? "http" : "https", host: peer.host, port: peer.port)
+        var flow = FlowAssembler(
+            id: own, at: at, opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)),
+            keepsPieces: true)
+        if let server { flow.receive(.server(server), at: at) }
+        try Self.receive(entries, flow: entries, fallback: fallback, into: &flow)
+        return flow.flow
+    }
+
+    private static func id(_ entries: TnetstringEntries) throws(TnetstringError) -> FlowID {
+        guard let value = entries["id"], let id = FlowID(try value.text()) else {
+            throw TnetstringError(kind: .expected("id"), offset: entries.offset)
+        }
+        return id
+    }
+}

@@ -1,0 +1,292 @@
+// Exchanges and streams whose server is played from a recording: the request is gathered, the responder asked, and what its server says goes
+// the way of what a real one says.
+
+import FlowModel
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import WebSocketCodec
+
+extension ProxySession {
+    /// Requests with more content are not looked up.
+    private static let maximumAskedContent = 64 * 1024 * 1024
+    /// Content that is played in one go; then others have their turn.
+    private static let maximumPlayedAtOnce = 256 * 1024
+
+    // MARK: Asking
+
+    /// The request will be answered by the responder, when it is complete.
+    func gather(_ exchange: Exchange) {
+        exchange.played = PlayedExchange()
+        if exchange.framing != .none, exchange.request.version != .http1_0,
+            exchange.request.fields.list("expect", contains: "100-continue")
+        {
+            exchange.played?.hasSaid100 = true
+            let head = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+            sendInterim(ResponseHead(parsing: head, version: .http1_1), of: exchange)
+        }
+        if exchange.framing == .chunked || exchange.framing == .stream, !exchange.isExtendedConnect,
+            let server = configuration.responder?.answerDuplex(asked(exchange), at: now)
+        {
+            exchange.played?.server = server
+            exchange.played?.isDuplex = true
+        }
+        advanceIfFirst(exchange)
+    }
+
+    private func advanceIfFirst(_ exchange: Exchange) {
+        if exchange.request.version.major < 2 { advanceRequests() } else if exchange.isExtendedConnect { ask(exchange) }
+    }
+
+    /// Content of a request that is being gathered.
+    /// - Returns: false when the exchange is none of ours.
+    func gathers(_ content: ByteBuffer, of exchange: Exchange) -> Bool {
+        guard exchange.played != nil else { return false }
+        if exchange.webSocket != nil { return true }
+        http2?.consumed(content.readableBytes, on: exchange.stream)
+        if exchange.played?.isDuplex == true {
+            exchange.played?.server?.receive(FlowPiece(from: .client, content: content), at: now)
+            return true
+        }
+        exchange.played?.content.writeImmutableBuffer(content)
+        if exchange.played?.content.readableBytes ?? 0 > Self.maximumAskedContent {
+            let message = "the request's content is larger than the \(Self.maximumAskedContent) bytes that are looked up"
+            fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
+        }
+        return true
+    }
+
+    /// The request is complete.
+    func ask(_ exchange: Exchange) {
+        guard let responder = configuration.responder, let played = exchange.played else { return }
+        if played.isDuplex, let server = played.server { return server.clientFinished(at: now) }
+        guard played.server == nil else { return }
+        switch responder.answer(asked(exchange), at: now) {
+        case .play(let server):
+            exchange.played?.server = server
+            exchange.played?.content = ByteBuffer()
+            play(exchange)
+        case .refuse(let status, let message):
+            fail(exchange, status: status, FlowError(side: nil, message: message, at: now))
+        case .close(let message, let isReset):
+            let ending = FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now))
+            end(exchange, ending, status: nil, isReset: isReset, code: .internalError)
+        case .forward(let endpoint, let isTLS):
+            exchange.played = nil
+            exchange.forward(to: Destination(endpoint: endpoint, isTLS: isTLS))
+            if played.content.readableBytes > 0 {
+                let isChunked = exchange.framing == .chunked
+                let wire = isChunked ? HTTP1Encoder.chunk(played.content) : played.content
+                sendContent(played.content, wire: wire, of: exchange)
+            }
+            reachServer(for: exchange)
+        }
+    }
+
+    private func asked(_ exchange: Exchange) -> AskedRequest {
+        let offer = try? WebSocketHandshake.offer(in: exchange.request)
+        let scheme = exchange.destination.isTLS == true ? "https" : "http"
+        return AskedRequest(
+            head: exchange.request, target: FlowTarget(scheme: scheme, exchange.destination.endpoint),
+            content: exchange.played?.content ?? ByteBuffer(), hasSaid100: exchange.played?.hasSaid100 ?? false,
+            isExtendedConnect: exchange.isExtendedConnect, accept: offer.map { WebSocketHandshake.accept(for: $0.key) })
+    }
+
+    // MARK: Playing
+
+    /// Lets the played servers go on: those whose time has come, and those whose client has said or taken something.
+    func playServers() {
+        if case .tunnel(let tunnel) = phase, tunnel.server != nil { playTunnel() }
+        if let exchange, exchange.played?.server != nil { play(exchange) }
+        for exchange in exchanges.values where exchange.played?.server != nil { play(exchange) }
+        var due: Timestamp?
+        if case .tunnel(let tunnel) = phase { due = tunnel.due }
+        for moment in [exchange?.played?.due] + exchanges.values.map({ $0.played?.due }) {
+            if let moment, moment < due ?? moment.advanced(byNanoseconds: 1) { due = moment }
+        }
+        if let due { output.commands.append(.startTimer(.replay, nanoseconds: max(0, due - now))) }
+    }
+
+    /// Whether the client takes more of a response.
+    private func takesMore(_ exchange: Exchange) -> Bool {
+        guard let http2 else { return client.isWritable }
+        return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
+    }
+
+    private func play(_ exchange: Exchange) {
+        exchange.played?.due = nil
+        var budget = Self.maximumPlayedAtOnce
+        while let server = exchange.played?.server, takesMore(exchange) {
+            guard budget > 0 else {
+                exchange.played?.due = now
+                return
+            }
+            switch step(of: server) {
+            case .say(let what):
+                if case .piece(let piece) = what { budget -= piece.content.readableBytes }
+                say(what, of: exchange)
+            case .wait(let moment):
+                exchange.played?.due = moment
+                return
+            case .waitForClient:
+                return
+            case .end(let ending):
+                return endPlayed(exchange, ending)
+            }
+        }
+    }
+
+    /// What a server does next. A recording that cannot be read ends there.
+    private func step(of server: any PlayedServer) -> ServerStep {
+        defer { for complaint in server.takeComplaints() { log(.warning, "\(clientFacts.value.peer): \(complaint)") } }
+        do {
+            return try server.next(at: now)
+        } catch {
+            return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
+        }
+    }
+
+    private func say(_ what: FlowEvent.What, of exchange: Exchange) {
+        switch what {
+        case .interim(let head):
+            receiveResponse(.interim(head), of: exchange, at: now)
+        case .response(let head):
+            let framing = framing(of: head, exchange)
+            exchange.chunksResponse = framing == .chunked && exchange.request.version == .http1_1
+            receiveResponse(.response(head, framing), of: exchange, at: now)
+        case .piece(let piece):
+            let bytes = piece.kind == .data ? piece.content : frame(piece)
+            receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: now)
+        case .trailers(_, let fields):
+            exchange.played?.trailers = fields
+        case .finished:
+            receiveResponse(.end(trailers: exchange.played?.trailers, wire: ByteBuffer()), of: exchange, at: now)
+        case .opened, .server, .client, .request, .ended:
+            break
+        }
+    }
+
+    /// RFC 9112 §6.3.
+    private func framing(of head: ResponseHead, _ exchange: Exchange) -> BodyFraming {
+        if exchange.isExtendedConnect { return .stream }
+        if head.status == 101 { return .tunnel }
+        if exchange.isHead || head.status == 204 || head.status == 304 { return .none }
+        if http2 != nil || head.version.major >= 2 { return exchange.played?.server?.hasContent == false ? .none : .stream }
+        if head.fields.list("transfer-encoding", contains: "chunked") { return .chunked }
+        guard let length = head.fields.first("content-length").flatMap({ UInt64(String(buffer: $0)) }) else { return .untilClose }
+        return length == 0 ? .none : .length(length)
+    }
+
+    /// A recorded message as a frame of a server.
+    private func frame(_ piece: FlowPiece) -> ByteBuffer {
+        let opcode: WebSocketOpcode =
+            switch piece.kind {
+            case .data, .binary: .binary
+            case .text: .text
+            case .ping: .ping
+            case .pong: .pong
+            case .close: .close
+            }
+        return WebSocketFrameEncoder.frame(opcode, piece.content, maskingKey: nil)
+    }
+
+    /// A message of the client in a conversation on a stream of HTTP/2.
+    func hear(_ piece: FlowPiece, of exchange: Exchange) {
+        guard let server = exchange.played?.server else { return }
+        server.receive(piece, at: now)
+        guard piece.kind == .ping else { return }
+        let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
+        relayFrames(pong, from: .server, of: exchange, at: now)
+    }
+
+    /// The recording ends before the exchange is complete: the client sees the same cut.
+    private func endPlayed(_ exchange: Exchange, _ ending: FlowEnding) {
+        var ending = ending
+        if ending.error == nil {
+            ending.error = FlowError(side: .server, message: "the recording of the response ends here", at: now)
+        }
+        let code = HTTP2ErrorCode(namedIn: ending.error?.message ?? "") ?? .internalError
+        if exchange.webSocket?.isClosed == true {
+            receiveResponse(.end(trailers: nil, wire: ByteBuffer()), of: exchange, at: now)
+            return
+        }
+        ending.state = exchange.response == nil ? .failed : .incomplete
+        end(exchange, ending, status: nil, isReset: ending.isReset, code: code)
+    }
+
+    // MARK: Streams
+
+    /// A stream is played: data of TCP, or the messages behind an upgrade.
+    func playTunnel() {
+        updateTunnel { $0.due = nil }
+        var budget = Self.maximumPlayedAtOnce
+        while case .tunnel(let tunnel) = phase, let server = tunnel.server, client.isWritable {
+            guard budget > 0 else { return updateTunnel { $0.due = now } }
+            switch step(of: server) {
+            case .say(.piece(let piece)):
+                budget -= piece.content.readableBytes
+                tunnelReceived(tunnel.webSocket == nil ? piece.content : frame(piece), from: .server)
+            case .say(.finished):
+                tunnelEnded(.server)
+            case .say:
+                break
+            case .wait(let moment):
+                return updateTunnel { $0.due = moment }
+            case .waitForClient:
+                return answerGoodbye()
+            case .end(let ending):
+                return endPlayedTunnel(ending)
+            }
+        }
+    }
+
+    /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
+    private func answerGoodbye() {
+        guard case .tunnel(let tunnel) = phase, let goodbye = tunnel.goodbye, tunnel.webSocket?.isClosed == false else { return }
+        tunnelReceived(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server)
+        endPlayedTunnel(FlowEnding(state: .complete))
+    }
+
+    private func endPlayedTunnel(_ ending: FlowEnding) {
+        guard case .tunnel(let tunnel) = phase else { return }
+        let isComplete = tunnel.isEnded || tunnel.webSocket?.isClosed == true || ending.state == .complete
+        var said = isComplete ? FlowEnding(state: .complete) : ending
+        said.closedBy = tunnel.closedBy ?? .server
+        end(tunnel, said)
+        phase = .lingering
+        closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
+    }
+
+    /// Something of the client in a stream that is played.
+    func hear(_ piece: FlowPiece) {
+        guard piece.from == .client, case .tunnel(let tunnel) = phase else { return }
+        tunnel.server?.receive(piece, at: now)
+        if piece.kind == .ping { tunnelReceived(WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil), from: .server) }
+        if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
+    }
+
+    /// Finds out who plays the server of a TCP stream.
+    func startPlayedStream(_ target: FlowTarget) {
+        guard case .tunnel(let tunnel) = phase else { return }
+        guard let server = configuration.responder?.stream(to: target, at: now) else {
+            let message = "no recording holds a TCP stream"
+            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
+            end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
+            phase = .lingering
+            return closeClient(.reset)
+        }
+        updateTunnel { $0.server = server }
+        tunnelIsOpen()
+    }
+}
+
+extension HTTP2ErrorCode {
+    /// The code that a sentence of the recording ends with, or has in parentheses.
+    fileprivate init?(namedIn message: String) {
+        let words = message.split { !$0.isUppercase && $0 != "_" && $0 != "1" }
+        let known = (0...13).map { HTTP2ErrorCode(rawValue: $0) }
+        guard let found = known.first(where: { code in words.contains { $0 == "\(code)" } }) else { return nil }
+        self = found
+    }
+}

@@ -1,0 +1,70 @@
+// The seam to whoever answers in place of servers: a session that has a responder asks it before it contacts anybody.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// A request, without its content when it is not complete.
+package struct AskedRequest: Sendable {
+    package var head: RequestHead
+    /// Where it was going.
+    package var target: FlowTarget
+    package var content: ByteBuffer
+    /// 100 Continue was said already (RFC 9110 §10.1.1).
+    package var hasSaid100: Bool
+    /// It asks for WebSocket by extended CONNECT (RFC 8441 §5).
+    package var isExtendedConnect: Bool
+    /// Sec-WebSocket-Accept for its key, when it asks for WebSocket by Upgrade.
+    package var accept: String?
+}
+
+/// What becomes of a request.
+package enum ResponderAnswer {
+    case play(any PlayedServer)
+    /// An answer of our own, with a reason for people.
+    case refuse(status: Int, String)
+    /// The connection is closed, the stream reset, without an answer.
+    case close(String, isReset: Bool)
+    /// It goes to this server after all.
+    case forward(Endpoint, isTLS: Bool)
+}
+
+/// Answers requests, and plays the servers of streams. Called from every event loop.
+package protocol Responder: Sendable {
+    /// Asked when a request with content of unknown length begins: who answers while it goes on. nil waits for all of it.
+    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)?
+    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer
+    /// Whether the server of a stream to this target says something before its client does.
+    func speaksFirst(on target: FlowTarget) -> Bool
+    /// nil: nobody plays this stream.
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)?
+}
+
+/// A server that is played, for one exchange or stream. Used by one session.
+package protocol PlayedServer: AnyObject {
+    /// Content or trailers follow the head of its response.
+    var hasContent: Bool { get }
+    /// What it does at a moment; asked again after each thing that it said.
+    /// - Throws: when the recording cannot be read.
+    func next(at now: Timestamp) throws -> ServerStep
+    /// The client said something in a dialogue: a message, or bytes of a stream or of a request.
+    func receive(_ piece: FlowPiece, at now: Timestamp)
+    /// The client ended its side of a stream.
+    func clientFinished(at now: Timestamp)
+    /// What the client said that was not expected.
+    func takeComplaints() -> [String]
+}
+
+/// What a session knows of an exchange that is not sent to a server.
+struct PlayedExchange {
+    /// Content that came while the request was not complete.
+    var content = ByteBuffer()
+    var hasSaid100 = false
+    /// The server answers while the request goes on.
+    var isDuplex = false
+    /// nil until the request is complete.
+    var server: (any PlayedServer)?
+    /// When it goes on by itself; nil while it waits for its client, for the recording or for room.
+    var due: Timestamp?
+    var trailers: FieldSection?
+}

@@ -1,0 +1,90 @@
+// Recordings into the index: flow files by place, everything else as it is.
+
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowReplay
+import HTTPSemantics
+import NIOCore
+import Synchronization
+import ToolSupport
+
+/// Reads one source, and reads on when it grows. Used by one thread.
+final class RecordingLoader {
+    private let source: ArchiveSource
+    private let recordings: Recordings
+    /// nil for a file of another program: it is read once, and what it holds stays in memory.
+    private let reader: ArchiveReader?
+    private var foreign: ForeignSource?
+    private let collector: Collector
+    /// Open flows that were added as they were when the file was first read.
+    private var isFirstRound = true
+
+    /// - Throws: why it cannot be read.
+    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?) throws {
+        self.source = source
+        self.recordings = recordings
+        switch try source.openAny() {
+        case .archive(let opened): (reader, foreign) = (opened, nil)
+        case .foreign(let opened): (reader, foreign) = (nil, opened)
+        }
+        var file: UInt16?
+        if case .file(let path) = source, reader?.size != nil {
+            let lookup = try ArchiveLookup(path: path)
+            file = recordings.state.withLock { $0.index.addFile(lookup) }
+        }
+        collector = Collector(recordings: recordings, file: file, filter: filter)
+    }
+
+    /// Reads what is there.
+    /// - Parameter warn: told each damage, in one sentence.
+    func load(warn: (String) -> Void) throws {
+        guard let reader else { return try loadForeign(warn) }
+        while let item = try reader.next(where: collector) { add(item, warn) }
+        guard isFirstRound else { return }
+        isFirstRound = false
+        if reader.size == nil {
+            for item in try reader.finish(where: collector) { add(item, warn) }
+        } else {
+            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { add(.flow(flow), warn) }
+        }
+    }
+
+    private func loadForeign(_ warn: (String) -> Void) throws {
+        guard var foreign else { return }
+        self.foreign = nil
+        _ = try foreign.forEach(where: collector, damage: warn) { flow in
+            recordings.state.withLock { $0.index.add(flow) }
+            return true
+        }
+    }
+
+    private func add(_ item: ArchiveItem, _ warn: (String) -> Void) {
+        switch item {
+        case .damage(let damage): warn("\(source.name): \(damage)")
+        case .flow(let flow): recordings.state.withLock { $0.index.add(flow) }
+        }
+    }
+}
+
+/// Takes the places of flows while the reader passes over them; lets through what has to be kept.
+private final class Collector: FlowPredicate {
+    let recordings: Recordings
+    let file: UInt16?
+    let filter: FlowFilter?
+
+    init(recordings: Recordings, file: UInt16?, filter: FlowFilter?) {
+        self.recordings = recordings
+        self.file = file
+        self.filter = filter
+    }
+
+    func matches(_ flow: some FlowQuestions) throws -> Bool {
+        if let filter, try !filter.matches(flow) { return false }
+        guard let file, flow.kind == .http, let view = flow as? RecordView else { return true }
+        recordings.state.withLock { $0.index.add(view, from: file) }
+        return false
+    }
+
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+}

@@ -1,0 +1,248 @@
+// The responder of mitm-serve: finds the recording that answers, plays it, and explains what it does not find.
+
+import FlowModel
+import FlowReplay
+import HTTPSemantics
+import NIOCore
+import ProxyCore
+import Synchronization
+import ToolSupport
+
+extension ServerPart: PlayedServer {}
+extension StreamPart: PlayedServer {}
+
+/// What happens to a request that no recording answers.
+enum MissPolicy: Equatable {
+    case answer(Int)
+    case close
+    case forward(Endpoint, isTLS: Bool)
+
+    /// - Throws: ``ToolError`` for what is none.
+    init(_ text: String) throws {
+        if let status = Int(text), (200...599).contains(status) {
+            self = .answer(status)
+        } else if text == "close" {
+            self = .close
+        } else if let colon = text.firstIndex(of: ":"), ["forward", "record"].contains(text[..<colon]) {
+            let url = text[text.index(after: colon)...]
+            let isTLS = url.hasPrefix("https://")
+            guard isTLS || url.hasPrefix("http://") else {
+                throw ToolError("--on-miss \(text): the server is written http://host[:port] or https://host[:port]")
+            }
+            let authority = url.dropFirst(isTLS ? 8 : 7).prefix { $0 != "/" }
+            guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
+                throw ToolError("--on-miss \(text): '\(authority)' is no host[:port]")
+            }
+            self = .forward(endpoint, isTLS: isTLS)
+        } else {
+            throw ToolError("--on-miss \(text) is not known; it is a status, close, forward:URL or record:URL")
+        }
+    }
+}
+
+/// A fault that a part of the requests gets.
+struct Fault: Sendable {
+    enum Kind: Equatable {
+        case status(Int)
+        case close
+        case reset
+    }
+
+    var percent: Double
+    var kind: Kind
+
+    /// - Throws: ``ToolError`` for what is none.
+    init(_ text: String) throws {
+        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+        guard parts.count == 2, parts[0].hasSuffix("%"), let percent = Double(parts[0].dropLast()), (0...100).contains(percent)
+        else {
+            throw ToolError("--fault \(text) is not known; write 2%:503, 1%:reset or 1%:close")
+        }
+        self.percent = percent
+        switch parts[1] {
+        case "close": kind = .close
+        case "reset": kind = .reset
+        default:
+            guard let status = Int(parts[1]), (200...599).contains(status) else {
+                throw ToolError("--fault \(text): '\(parts[1])' is neither a status nor close nor reset")
+            }
+            kind = .status(status)
+        }
+    }
+}
+
+/// How requests are answered.
+struct AnswerSettings: Sendable {
+    var timing: ReplayTiming
+    var dialogues: DialogueMatching
+    var onMiss: MissPolicy
+    var keepsDates: Bool
+    var faults: [Fault]
+    var isOrigin = false
+    var isOnce: Bool
+    /// Takes lines of the event log; nil says nothing.
+    var log: (@Sendable (String) -> Void)?
+}
+
+/// The recordings, shared by all sessions.
+final class Recordings: Sendable {
+    struct State {
+        var index: RecordingIndex
+        /// How often each TCP stream was played.
+        var played: [Int: Int] = [:]
+        var counts = Counts()
+    }
+
+    struct Counts {
+        var answered = 0
+        var missed = 0
+        var faults = 0
+        var streams = 0
+    }
+
+    let state: Mutex<State>
+
+    init(_ index: RecordingIndex) { state = Mutex(State(index: index)) }
+}
+
+/// Answers from recordings, for the sessions of one listener.
+struct RecordedServers: Responder {
+    let recordings: Recordings
+    let settings: AnswerSettings
+    let started: Timestamp
+
+    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer {
+        if let fault = fault() { return fault }
+        return recordings.state.withLock { state in
+            let host = host(of: request)
+            var question = RecordingIndex.Question(
+                key: key(of: request, host, &state), head: request.head, content: request.content)
+            do {
+                var answer = try state.index.answer(question, elapsed: now - started)
+                if case .none = answer, request.head.isMethod("HEAD") {
+                    question.key = key(of: request, host, &state, method: "GET")
+                    answer = try state.index.answer(question, elapsed: now - started)
+                }
+                switch answer {
+                case .flow(let flow, _):
+                    state.counts.answered += 1
+                    return .play(play(flow, for: request, now))
+                case .exhausted:
+                    return miss(request, "its recordings were served, each once (--once)", &state)
+                case .none:
+                    return miss(request, state.index.explain(question, host: String(buffer: host)), &state)
+                }
+            } catch {
+                return miss(request, "the recording cannot be read: \(error)", &state)
+            }
+        }
+    }
+
+    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
+        recordings.state.withLock { state in
+            let key = key(of: request, host(of: request), &state)
+            guard let flow = try? state.index.duplexAnswer(key) else { return nil }
+            state.counts.answered += 1
+            return play(flow, for: request, now)
+        }
+    }
+
+    /// The host that a client names: where that is an address, what it calls the server says more.
+    private func host(of request: AskedRequest) -> ByteBuffer {
+        ByteBuffer(string: request.target.host).named(by: request.head.namedAuthority)
+    }
+
+    private func key(
+        of request: AskedRequest, _ host: ByteBuffer, _ state: inout Recordings.State, method: String? = nil
+    ) -> RequestKey {
+        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
+        let method = method ?? (request.isExtendedConnect ? "GET" : nil)
+        let key = RequestKey(
+            method: method.map { ByteBuffer(string: $0) } ?? request.head.method, host: host, target: request.head.target,
+            state.index.rules)
+        let isUnnamed = settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
+        return isUnnamed ? state.index.withRecordedHost(key) : key
+    }
+
+    private func line(_ request: AskedRequest) -> String {
+        "\(String(buffer: request.head.method)) \(request.url(host(of: request)))"
+    }
+
+    private func play(_ flow: Flow, for request: AskedRequest, _ now: Timestamp) -> ServerPart {
+        let occasion = ResponseOccasion(
+            request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
+        let response = flow.response(for: occasion)
+        settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
+        return ServerPart(
+            flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
+            hasSaid100: request.hasSaid100)
+    }
+
+    private func miss(_ request: AskedRequest, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
+        state.counts.missed += 1
+        let message = "no recording answers \(line(request)): \(reason)"
+        settings.log?(message)
+        switch settings.onMiss {
+        case .answer(let status): return .refuse(status: status, message)
+        case .close: return .close(message, isReset: false)
+        case .forward(let endpoint, let isTLS): return .forward(endpoint, isTLS: isTLS)
+        }
+    }
+
+    private func fault() -> ResponderAnswer? {
+        guard !settings.faults.isEmpty else { return nil }
+        var dice = Double.random(in: 0..<100)
+        for fault in settings.faults {
+            dice -= fault.percent
+            guard dice < 0 else { continue }
+            recordings.state.withLock { $0.counts.faults += 1 }
+            switch fault.kind {
+            case .status(let status): return .refuse(status: status, "a fault, as --fault asks for")
+            case .close: return .close("a fault, as --fault asks for", isReset: false)
+            case .reset: return .close("a fault, as --fault asks for", isReset: true)
+            }
+        }
+        return nil
+    }
+
+    // MARK: Streams
+
+    func speaksFirst(on target: FlowTarget) -> Bool {
+        candidates(for: target).first?.flow.serverSpeaksFirst == true
+    }
+
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
+        let candidates = candidates(for: target)
+        guard !candidates.isEmpty else { return nil }
+        return StreamPart(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+            recordings.state.withLock { state in
+                state.played[number, default: 0] += 1
+                state.counts.streams += 1
+            }
+            settings.log?("tcp stream -> recording \(number + 1)")
+        }
+    }
+
+    /// The streams to a target, or all where none is to it; those that were played least stand first.
+    private func candidates(for target: FlowTarget) -> [(number: Int, flow: Flow)] {
+        recordings.state.withLock { state in
+            let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
+            let same = all.filter { $0.flow.target.port == target.port && $0.flow.target.host == target.host }
+            let left = (same.isEmpty ? all : same).map { ($0, state.played[$0.number] ?? 0) }
+            return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)
+        }
+    }
+}
+
+extension AskedRequest {
+    /// What was asked for, for people.
+    fileprivate func url(_ host: ByteBuffer) -> String {
+        let written = String(buffer: head.target)
+        return written.hasPrefix("/") || written == "*" ? "\(target.scheme)://\(String(buffer: host.bracketed))\(written)" : written
+    }
+}
+
+extension RequestHead {
+    /// What the client calls the server: `:authority`, or Host.
+    fileprivate var namedAuthority: ByteBuffer? { authorityRange.isEmpty ? fields.first("host") : authority }
+}

@@ -1,0 +1,223 @@
+// Builds what the arguments ask for, runs it, and ends it in order.
+
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowPrinter
+import FlowRecording
+import FlowReplay
+import Foundation
+import HTTP2Codec
+import NIOCore
+import ProxyCore
+import ProxyToolSupport
+import ProxyTransport
+import Synchronization
+import TLSEngine
+import ToolSupport
+
+/// One run of mitm-serve.
+struct RecordingServer {
+    private static let name = "mitm-serve"
+    private let arguments: MitmServe
+    private let clock = RecorderClock()
+
+    init(_ arguments: MitmServe) { self.arguments = arguments }
+
+    private func say(_ text: String) {
+        if !arguments.quiet { complain(text, as: Self.name) }
+    }
+
+    func run() throws -> ToolStatus {
+        let ending = [SIGINT, SIGTERM, SIGHUP]
+        let filter = try arguments.matching.filter.map { try FlowFilter($0) }
+        let recordings = Recordings(
+            RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))
+        let sources = try archiveSources(arguments.files)
+        if arguments.list { return try list(sources, filter) }
+        let settings = try answerSettings()
+        let modes = try self.modes()
+        Signals.block(ending)
+        raiseDescriptorLimit()
+        let loaders = try sources.map { try RecordingLoader($0, into: recordings, filter: filter) }
+        for loader in loaders { try loader.load { complain($0, as: Self.name) } }
+        let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
+        guard requests + streams > 0 else {
+            throw ToolError("there is nothing to serve: the recordings hold no request and no stream")
+        }
+        say("serving \(requests) recorded requests and \(streams) TCP streams")
+        let recorder = try recorder()
+        let server = try start(modes, recordings, settings, recorder)
+        follow(loaders, recorder, ending)
+        wait { await server.shutDown(grace: .seconds(2)) }
+        recorder.finish()
+        let counts = recordings.state.withLock { $0.counts }
+        say("\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
+        if let failure = recorder.failure { throw ToolError(failure) }
+        return .done
+    }
+
+    // MARK: Parts
+
+    private func rules() throws -> MatchRules {
+        var rules = MatchRules()
+        do throws(ReplayRuleError) {
+            rules.ignore = try IgnoreRules(arguments.matching.ignore)
+        } catch {
+            throw ToolError("--ignore: \(error)")
+        }
+        rules.body = arguments.matching.matchBody
+        rules.headers = arguments.matching.matchHeader.map { $0.lowercased() }
+        switch arguments.matching.volatile {
+        case "on": rules.volatile = .usual
+        case "off": break
+        case let path:
+            do {
+                rules.volatile = VolatileNames(parsing: try String(contentsOfFile: path, encoding: .utf8))
+            } catch {
+                throw ToolError("cannot read the names of --volatile, \(path): \(error.localizedDescription)")
+            }
+        }
+        return rules
+    }
+
+    private func answerSettings() throws -> AnswerSettings {
+        let answering = arguments.answering
+        guard let timing = ReplayTiming(answering.timing) else {
+            throw ToolError("--timing \(answering.timing) is not known; it is none, recorded, a speed as 2x, or a pause as 50ms")
+        }
+        let isRecording = answering.onMiss.hasPrefix("record:")
+        if isRecording != (answering.write != nil) {
+            throw ToolError("--write and --on-miss record:URL belong together")
+        }
+        let faults = try answering.fault.map { try Fault($0) }
+        guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults come to more than 100 %") }
+        let line: @Sendable (String) -> Void = { complain($0, as: Self.name) }
+        let policy = try MissPolicy(answering.onMiss)
+        return AnswerSettings(
+            timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
+            faults: faults, isOnce: arguments.matching.once, log: arguments.quiet ? nil : line)
+    }
+
+    private func modes() throws -> [ModeSpecification] {
+        try (arguments.mode.isEmpty ? ["origin"] : arguments.mode).map { mode in
+            do throws(ModeError) { return try ModeSpecification(mode, isServing: true) } catch {
+                throw ToolError(error.description)
+            }
+        }
+    }
+
+    /// Writes what --on-miss record:URL brings; what was answered from recordings has no server.
+    private func recorder() throws -> FlowRecorder {
+        var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
+        guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
+        options.filter = try FlowFilter("~dst .")
+        let files = RecordingFiles.Options(pattern: (path as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
+        return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
+    }
+
+    private func start(
+        _ modes: [ModeSpecification], _ recordings: Recordings, _ settings: AnswerSettings, _ recorder: FlowRecorder
+    ) throws -> ProxyServer {
+        let now = clock.now()
+        let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
+        let certificates = LeafCertificateCache(authority: authority)
+        try certificates.register(files: arguments.certificate)
+        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .error
+        let server = ProxyServer(
+            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), sink: RecordingSink(queue: recorder.queue), clock: clock,
+            certificates: certificates.maker(clock)
+        ) { line in
+            if line.level >= lowest { complain(line.text, as: Self.name) }
+        }
+        let own = OwnAddresses()
+        var nextPort = arguments.listenPort
+        for mode in modes {
+            var settings = settings
+            settings.isOrigin = mode.mode == .origin
+            let responder = RecordedServers(recordings: recordings, settings: settings, started: now)
+            let configuration = try configuration(mode, authority, own, responder)
+            let port = mode.listenPort ?? nextPort
+            if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
+            let bound = try server.listenAndWait(
+                ListenerSpec(
+                    host: mode.listenHost ?? arguments.listenHost, port: port, readsOriginalDestination: mode.mode == .transparent
+                ) { accepted in
+                    ProxySession(
+                        configuration: configuration, seed: .random(in: .min ... .max),
+                        originalDestination: accepted.originalDestination)
+                })
+            own.add(bound)
+            say("listening on \(bound) (\(mode.text))")
+        }
+        return server
+    }
+
+    private func configuration(
+        _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordedServers
+    ) throws -> ProxyConfiguration {
+        var client = TLSClientOptions()
+        client.verifies = !arguments.insecure
+        if let path = arguments.caFile {
+            do {
+                client.trustedPEM = try String(contentsOfFile: path, encoding: .utf8)
+            } catch {
+                throw ToolError("cannot read the file of --ca-file, \(path): \(error.localizedDescription)")
+            }
+        }
+        do throws(CertificateError) {
+            return ProxyConfiguration(
+                mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: try TLSServerContext(TLSServerOptions()),
+                clientTLS: try TLSClientContext(client), authority: authority, allowsHTTP2: !arguments.noHTTP2,
+                webSocketPings: .relay, blocksGlobal: !arguments.noBlockGlobal, ownAddresses: own, responder: responder,
+                isRecording: arguments.answering.write != nil)
+        } catch {
+            throw ToolError("the settings of TLS cannot be used: \(error.message)")
+        }
+    }
+
+    /// Until a signal comes or the recording fails. Files that grow are read on.
+    private func follow(_ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32]) {
+        var broken: Set<Int> = []
+        while recorder.failure == nil {
+            if Signals.wait(for: signals, seconds: 0.5) != nil { return }
+            for (number, loader) in loaders.enumerated() where !broken.contains(number) {
+                do {
+                    try loader.load { complain($0, as: Self.name) }
+                } catch {
+                    broken.insert(number)
+                    complain("\(error); what was read of it is served", as: Self.name)
+                }
+            }
+        }
+    }
+
+    /// Prints what would be served.
+    private func list(_ sources: [ArchiveSource], _ filter: FlowFilter?) throws -> ToolStatus {
+        let printer = FlowTextPrinter(detail: 1, isColoured: false)
+        var sink = OutputSink()
+        var count = 0
+        var sequence = ArchiveSequence(sources, where: Servable(filter: filter))
+        do {
+            try sequence.forEach(damage: { complain($0, as: Self.name) }) { flow in
+                count += 1
+                try sink.write { try printer.print(flow, into: &$0) }
+                return true
+            }
+            try sink.flush()
+        } catch is ReaderGone {
+            return .done
+        }
+        return sequence.isDamaged ? .damaged : count > 0 ? .done : .noMatch
+    }
+}
+
+/// Flows that answer something.
+private struct Servable: FlowPredicate {
+    let filter: FlowFilter?
+
+    func matches(_ flow: some FlowQuestions) throws -> Bool {
+        guard flow.kind == .tcp || (flow.kind == .http && flow.method != nil) else { return false }
+        return try filter?.matches(flow) ?? true
+    }
+}

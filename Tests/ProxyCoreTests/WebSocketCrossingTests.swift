@@ -1,0 +1,533 @@
+// WebSocket between a client of one version of HTTP and a server of the other: the handshake in both directions, frames, ends, resets.
+
+import FlowModel
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import Testing
+import WebSocketCodec
+
+@testable import ProxyCore
+
+private let mask = MaskingKey(0x0102_0304)
+private let hello = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hello"), maskingKey: mask)
+private let answer = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hi"))
+private let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""), maskingKey: mask)
+private let farewell = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""))
+private let server = ConnectionHandle(1)
+
+/// A peer of the recorder that speaks HTTP/2, on one of the connections of a playbook.
+private final class FramePeer {
+    let frames: HTTP2Connection
+    private let play: Playbook
+    private let handle: ConnectionHandle
+    /// What it was told, a line each.
+    private(set) var heard: [String] = []
+
+    /// - Parameter announces: a server takes extended CONNECT.
+    init(_ role: HTTP2Connection.Role, on handle: ConnectionHandle, of play: Playbook, announces: Bool = true) {
+        frames = HTTP2Connection(role, enablesConnectProtocol: role == .server && announces)
+        self.play = play
+        self.handle = handle
+    }
+
+    /// Sends what it has to say, and hears what comes back until nothing does.
+    /// - Returns: what the session asked for beside sending here.
+    @discardableResult
+    func exchange() -> [String] {
+        var lines: [String] = []
+        hear()
+        while let bytes = frames.takeOutput() {
+            lines += play.tell(.received(handle, bytes)).filter { !$0.hasPrefix("send \(handle)") }
+            hear()
+        }
+        return lines
+    }
+
+    /// Hears what was sent to it.
+    func hear() {
+        let bytes = play.takeSent(handle)
+        if bytes.readableBytes > 0 { frames.receive(bytes) }
+        while let event = frames.next() {
+            switch event {
+            case .message(_, .request(let head, _)):
+                var pseudo: [String] = []
+                FieldSection.forEachLine(in: head.wire) { name, value in
+                    pseudo.append(String(buffer: head.wire.slice(name)) + "=" + String(buffer: head.wire.slice(value)))
+                }
+                heard.append(pseudo.joined(separator: " "))
+            case .message(_, .response(let head, _)), .message(_, .interim(let head)):
+                heard.append((["\(head.status)"] + head.fields.pairs.map { "\($0.name)=\($0.value)" }).joined(separator: " "))
+            case .message(_, .body(let content, _)):
+                heard.append(frameNames(content, from: frames.role == .client ? .server : .client))
+            case .message(_, .end): heard.append("end")
+            case .reset(_, let code): heard.append("reset \(code)")
+            case .failed(_, let code, let message, _): heard.append("failed \(code) \(message)")
+            case .terminated(let code, let message): heard.append("terminated \(code) \(message)")
+            case .goAway: heard.append("goaway")
+            default: break
+            }
+        }
+    }
+
+    func takeHeard() -> [String] {
+        hear()
+        defer { heard = [] }
+        return heard
+    }
+}
+
+/// Frames by opcode and payload; bytes that are none as text.
+private func frameNames(_ bytes: ByteBuffer, from side: Side) -> String {
+    var decoder = WebSocketFrameDecoder(from: side)
+    decoder.receive(bytes)
+    var names: [String] = []
+    do throws(WebSocketError) {
+        while let part = try decoder.next() {
+            let isClose = part.header.opcode == .close
+            names.append("\(part.header.opcode)" + (isClose ? "" : " " + String(buffer: part.payload)))
+        }
+    } catch {
+        return String(buffer: bytes)
+    }
+    return names.joined(separator: ", ")
+}
+
+extension HTTP2Fields {
+    fileprivate init(_ fields: [(String, String)]) {
+        self.init()
+        for (name, value) in fields { append(ByteBuffer(string: name), ByteBuffer(string: value)) }
+    }
+}
+
+@Suite("WebSocket from HTTP/2 to HTTP/1")
+struct WebSocketToHTTP1Tests {
+    private static let connect: [(String, String)] = [
+        (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/chat"), (":authority", "example.org"),
+        ("sec-websocket-version", "13"), ("sec-websocket-protocol", "a, b"), ("origin", "https://example.org"), ("cookie", "x=1"),
+        ("cookie", "y=2"),
+    ]
+    private static func key(in request: String) -> String {
+        let line = request.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Key: ") }
+        return String(line?.dropFirst(19) ?? "")
+    }
+
+    /// A client whose request has reached the server.
+    private func begin(
+        _ fields: [(String, String)] = connect
+    ) throws -> (play: Playbook, client: FramePeer, stream: StreamID, request: String) {
+        let play = try Playbook("reverse:http://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        #expect(client.frames.peerEnablesConnectProtocol)
+        let stream = try #require(client.frames.sendRequest(HTTP2Fields(fields), endsStream: false, isTunnel: true))
+        #expect(client.exchange() == ["open upstream 1: example.org:81"])
+        _ = play.serverOpens()
+        return (play, client, stream, String(buffer: play.takeSent(server)))
+    }
+
+    /// A conversation that stands.
+    private func open() throws -> (play: Playbook, client: FramePeer, stream: StreamID) {
+        let (play, client, stream, request) = try begin()
+        _ = play.server(says: Self.accepting(request))
+        #expect(client.takeHeard() == ["200 sec-websocket-protocol=a server=s"])
+        return (play, client, stream)
+    }
+
+    private static func accepting(_ request: String, extra: String = "") -> String {
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+            + WebSocketHandshake.accept(for: key(in: request)) + "\r\nSec-WebSocket-Protocol: a\r\nServer: s\r\n\(extra)\r\n"
+    }
+
+    private func flow(_ rest: String) -> [String] { ["http " + rest] }
+
+    @Test("Extended CONNECT becomes a GET with Upgrade and a key of its own, with the client's fields")
+    func handshake() throws {
+        let (_, _, _, request) = try begin()
+        let key = Self.key(in: request)
+        #expect(
+            request == "GET /chat HTTP/1.1\r\nHost: example.org\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: a, b\r\n"
+                + "origin: https://example.org\r\nCookie: x=1; y=2\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                + "Sec-WebSocket-Key: \(key)\r\n\r\n")
+        #expect(key.count == 24)
+        #expect(key.hasSuffix("=="))
+        let play = try begin()
+        _ = play.play.server(says: "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        _ = try #require(
+            play.client.frames.sendRequest(
+                HTTP2Fields(Self.connect.filter { $0.0 != "sec-websocket-version" }), endsStream: false, isTunnel: true))
+        play.client.exchange()
+        let second = String(buffer: play.play.takeSent(server))
+        #expect(second.contains("\r\nSec-WebSocket-Version: 13\r\n"))
+        #expect(Self.key(in: second) != key)
+    }
+
+    @Test("Frames pass as they came in DATA, and the conversation is recorded")
+    func conversation() throws {
+        let (play, client, stream) = try open()
+        client.frames.sendData(hello, on: stream)
+        client.exchange()
+        #expect(play.takeSent(server) == hello)
+        _ = play.tell(.received(server, answer))
+        #expect(client.takeHeard() == ["text hi"])
+        client.frames.sendData(goodbye, on: stream)
+        client.frames.sendEnd(trailers: nil, on: stream)
+        #expect(client.exchange() == ["send upstream 1: \(String(buffer: goodbye))", "finish upstream 1"])
+        _ = play.tell(.received(server, farewell))
+        #expect(play.tell(.halfClosed(server)).filter { !$0.hasPrefix("send") } == ["close upstream 1"])
+        #expect(client.takeHeard() == ["close", "end"])
+        #expect(
+            play.flows
+                == flow("complete CONNECT http://example.org:81 /chat | 101 >text hello <text hi >close 1000 <close 1000"))
+    }
+
+    @Test("What the client says before the server has accepted waits, and what the server says behind its head follows")
+    func early() throws {
+        let (play, client, stream, request) = try begin()
+        client.frames.sendData(hello, on: stream)
+        client.exchange()
+        #expect(play.takeSent(server).readableBytes == 0)
+        var bytes = ByteBuffer(string: Self.accepting(request))
+        bytes.writeImmutableBuffer(answer)
+        _ = play.tell(.received(server, bytes))
+        #expect(play.takeSent(server) == hello)
+        #expect(client.takeHeard() == ["200 sec-websocket-protocol=a server=s", "text hi"])
+    }
+
+    @Test("A refusal is an ordinary response, and ends the stream")
+    func refused() throws {
+        let (play, client, stream, _) = try begin()
+        client.frames.sendData(hello, on: stream)
+        client.exchange()
+        _ = play.server(says: "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+        #expect(client.takeHeard() == ["403 content-length=2", "no", "end", "reset NO_ERROR"])
+        #expect(play.takeSent(server).readableBytes == 0)
+        #expect(play.flows == flow("complete CONNECT http://example.org:81 /chat | 403 <no>"))
+    }
+
+    @Test(
+        "An answer that would open what the server did not open is a 502",
+        arguments: [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "200",
+                "the server answered the WebSocket handshake with 200, and did not switch protocols"
+            ),
+            (
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+                "101",
+                "Sec-WebSocket-Accept in the response does not belong to the key of the request"
+            ),
+        ] as [(String, String, String)])
+    func notOpened(response: String, status: String, message: String) throws {
+        let (play, client, _, _) = try begin()
+        #expect(play.server(says: response).first == "close upstream 1")
+        #expect(client.takeHeard().first?.hasPrefix("502 ") == true)
+        #expect(play.flows == flow("failed CONNECT http://example.org:81 /chat | \(status) ! server: \(message)"))
+    }
+
+    @Test("A server that closes without a close frame ends the stream; the end of the client's side then ends both")
+    func closedByServer() throws {
+        let (play, client, stream) = try open()
+        _ = play.tell(.halfClosed(server))
+        #expect(client.takeHeard() == ["end"])
+        client.frames.sendEnd(trailers: nil, on: stream)
+        #expect(client.exchange() == ["finish upstream 1", "close upstream 1"])
+        #expect(
+            play.flows
+                == flow(
+                    "incomplete CONNECT http://example.org:81 /chat | 101 ! server: the streams ended without the close frames of both sides (1006)"
+                ))
+    }
+
+    @Test("A reset of either side is a reset on the other")
+    func resets() throws {
+        let (play, client, stream) = try open()
+        client.frames.reset(stream, .cancel)
+        #expect(client.exchange() == ["abort upstream 1"])
+        #expect(
+            play.flows
+                == flow("incomplete CONNECT http://example.org:81 /chat | 101 ! client: the client reset the stream with CANCEL"))
+        let (other, peer, _) = try open()
+        #expect(other.tell(.closed(server, error: nil, isReset: true)).first == "close upstream 1")
+        #expect(peer.takeHeard() == ["reset CANCEL"])
+        #expect(
+            other.flows
+                == flow(
+                    "incomplete CONNECT http://example.org:81 /chat | 101 ! server: the server reset the connection in the middle of the conversation"
+                ))
+    }
+
+    @Test("Behind the close frames of both sides it does not matter how the connections go", arguments: [true, false])
+    func goneAfterClose(clientGoes: Bool) throws {
+        let (play, client, stream) = try open()
+        client.frames.sendData(goodbye, on: stream)
+        client.exchange()
+        _ = play.tell(.received(server, farewell))
+        if clientGoes {
+            client.frames.reset(stream, .cancel)
+            #expect(client.exchange() == ["close upstream 1"])
+        } else {
+            #expect(play.tell(.closed(server, error: nil, isReset: true)).first == "close upstream 1")
+            #expect(client.takeHeard().prefix(2) == ["close", "end"])
+        }
+        #expect(play.flows == flow("complete CONNECT http://example.org:81 /chat | 101 >close 1000 <close 1000"))
+    }
+
+    @Test("A client that closes its connection ends its conversations")
+    func clientCloses() throws {
+        let (play, _, _) = try open()
+        #expect(play.tell(.halfClosed(.client)).contains("close upstream 1"))
+        #expect(
+            play.flows
+                == flow("incomplete CONNECT http://example.org:81 /chat | 101 ! client: the client closed the connection"))
+    }
+
+    @Test("What breaks the protocol is answered on both sides with the same code")
+    func violation() throws {
+        let (play, client, stream) = try open()
+        client.frames.sendData(answer, on: stream)
+        #expect(client.exchange().suffix(2) == ["finish upstream 1", "close upstream 1"])
+        #expect(frameNames(play.takeSent(server), from: .client) == "close")
+        #expect(client.takeHeard().prefix(2) == ["close", "end"])
+    }
+
+    @Test("An extension that is not known lets the bytes pass")
+    func unknownExtension() throws {
+        let (play, client, stream, request) = try begin(Self.connect + [("sec-websocket-extensions", "x-odd")])
+        _ = play.server(says: Self.accepting(request, extra: "Sec-WebSocket-Extensions: x-odd\r\n"))
+        client.frames.sendData(ByteBuffer(string: "bytes"), on: stream)
+        client.exchange()
+        #expect(String(buffer: play.takeSent(server)) == "bytes")
+        _ = play.server(says: "more")
+        #expect(play.flows == flow("incomplete CONNECT http://example.org:81 /chat <bytes> | 101 <more>"))
+    }
+
+    @Test("Extended CONNECT for anything else is not passed on to HTTP/1")
+    func otherProtocol() throws {
+        let fields = Self.connect.map { $0.0 == ":protocol" ? (":protocol", "connect-udp") : $0 }
+        let (play, client, _, request) = try begin(fields)
+        #expect(request == "")
+        #expect(client.takeHeard().first?.hasPrefix("501 ") == true)
+        #expect(
+            play.flows
+                == flow(
+                    "failed CONNECT http://example.org:81 /chat ! client: the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
+                ))
+    }
+
+    @Test("A server that does not read stops the client by its window, and no sooner opens it than it reads")
+    func backPressure() throws {
+        let (play, client, stream) = try open()
+        _ = play.tell(.writable(server, false))
+        let large = WebSocketFrameEncoder.frame(.binary, ByteBuffer(repeating: 1, count: 200_000), maskingKey: mask)
+        client.frames.sendData(large, on: stream)
+        client.exchange()
+        #expect(play.takeSent(server).readableBytes == 65_535)
+        _ = play.tell(.writable(server, true))
+        client.exchange()
+        #expect(play.takeSent(server).readableBytes == large.readableBytes - 65_535)
+    }
+}
+
+@Suite("WebSocket from HTTP/1 to HTTP/2")
+struct WebSocketToHTTP2Tests {
+    private static let upgrade =
+        "GET /chat HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, b\r\nOrigin: http://example.org\r\n\r\n"
+    private static let switching =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: a\r\n\r\n"
+    private static let stream = StreamID(1)
+
+    /// A client whose request has reached the server.
+    private func begin(_ request: String = upgrade, announces: Bool = true) throws -> (play: Playbook, server: FramePeer) {
+        let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
+        #expect(play.client(says: request) == ["open upstream 1: example.org:81"])
+        _ = play.serverOpens()
+        let peer = FramePeer(.server, on: server, of: play, announces: announces)
+        peer.hear()
+        #expect(peer.takeHeard() == [])
+        peer.exchange()
+        return (play, peer)
+    }
+
+    private func open() throws -> (play: Playbook, server: FramePeer) {
+        let (play, peer) = try begin()
+        _ = peer.takeHeard()
+        peer.frames.sendResponse(
+            HTTP2Fields([(":status", "200"), ("sec-websocket-protocol", "a")]), on: Self.stream, endsStream: false)
+        #expect(peer.exchange() == ["send client: \(Self.switching)"])
+        _ = play.takeSent(.client)
+        return (play, peer)
+    }
+
+    private func flow(_ state: String, _ rest: String) -> [String] {
+        ["http \(state) GET http://example.org:81 /chat | 200\(rest)"]
+    }
+
+    @Test("Upgrade becomes extended CONNECT once the server has announced it, and its 200 a 101 with the client's key answered")
+    func handshake() throws {
+        let (_, peer) = try begin()
+        #expect(
+            peer.takeHeard() == [
+                ":method=CONNECT :protocol=websocket :scheme=http :authority=example.org :path=/chat sec-websocket-version=13 "
+                    + "sec-websocket-protocol=a, b origin=http://example.org"
+            ])
+        _ = try open()
+    }
+
+    @Test("Frames pass as they came, and the conversation is recorded; END_STREAM and FIN end it")
+    func conversation() throws {
+        let (play, peer) = try open()
+        _ = play.tell(.received(.client, hello))
+        #expect(peer.takeHeard() == ["text hello"])
+        peer.frames.sendData(answer, on: Self.stream)
+        peer.exchange()
+        #expect(play.takeSent(.client) == answer)
+        _ = play.tell(.received(.client, goodbye))
+        peer.frames.sendData(farewell, on: Self.stream)
+        peer.frames.sendEnd(trailers: nil, on: Self.stream)
+        #expect(peer.exchange() == ["send client: \(String(buffer: farewell))", "finish client"])
+        let last = play.tell(.halfClosed(.client)).filter { !$0.hasPrefix("send") }
+        #expect(last == ["close upstream 1", "close client"])
+        #expect(peer.takeHeard().prefix(2) == ["close", "end"])
+        #expect(play.flows == flow("complete", " >text hello <text hi >close 1000 <close 1000"))
+    }
+
+    @Test("What the client says behind its request waits for the server's consent")
+    func early() throws {
+        let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
+        var bytes = ByteBuffer(string: Self.upgrade)
+        bytes.writeImmutableBuffer(hello)
+        _ = play.tell(.received(.client, bytes))
+        _ = play.serverOpens()
+        let peer = FramePeer(.server, on: server, of: play)
+        peer.exchange()
+        #expect(peer.takeHeard().count == 1)
+        peer.frames.sendResponse(HTTP2Fields([(":status", "200")]), on: Self.stream, endsStream: false)
+        peer.exchange()
+        #expect(peer.takeHeard() == ["text hello"])
+    }
+
+    @Test("A refusal is an ordinary response, and the connection goes on")
+    func refused() throws {
+        let (play, peer) = try begin()
+        _ = peer.takeHeard()
+        peer.frames.sendResponse(HTTP2Fields([(":status", "403"), ("content-length", "2")]), on: Self.stream, endsStream: false)
+        peer.frames.sendData(ByteBuffer(string: "no"), on: Self.stream)
+        peer.frames.sendEnd(trailers: nil, on: Self.stream)
+        #expect(peer.exchange() == ["send client: HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"])
+        #expect(peer.takeHeard() == ["end"])
+        #expect(play.flows == ["http complete GET http://example.org:81 /chat | 403 <no>"])
+        _ = play.client(says: "GET /next HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        #expect(peer.takeHeard() == [":method=GET :scheme=http :authority=example.org :path=/next", "end"])
+    }
+
+    @Test("A server that does not announce extended CONNECT is not asked: 501, with the reason")
+    func notAnnounced() throws {
+        let (play, peer) = try begin(announces: false)
+        #expect(peer.takeHeard() == ["goaway"])
+        let reason = "the server speaks HTTP/2 and does not take extended CONNECT, without which there is no WebSocket (RFC 8441)"
+        #expect(play.flows == ["http failed GET http://example.org:81 /chat ! server: \(reason)"])
+        #expect(String(buffer: play.takeSent(.client)).hasPrefix("HTTP/1.1 501 Not Implemented\r\n"))
+    }
+
+    @Test("A handshake without a proper key cannot be answered: 400")
+    func noKey() throws {
+        let (play, _) = try begin(Self.upgrade.replacing("dGhlIHNhbXBsZSBub25jZQ==", with: "short"))
+        #expect(String(buffer: play.takeSent(.client)).hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+    }
+
+    @Test("A client that ends without a close frame is an END_STREAM, and the server's end then ends both")
+    func closedByClient() throws {
+        let (play, peer) = try open()
+        #expect(play.tell(.halfClosed(.client)).filter { !$0.hasPrefix("send") } == [])
+        #expect(peer.takeHeard() == ["end"])
+        peer.frames.sendEnd(trailers: nil, on: Self.stream)
+        #expect(peer.exchange() == ["finish client", "close upstream 1", "close client"])
+        #expect(
+            play.flows
+                == flow("incomplete", " ! client: the streams ended without the close frames of both sides (1006)"))
+    }
+
+    @Test("A reset of either side is a reset on the other")
+    func resets() throws {
+        let (play, peer) = try open()
+        peer.frames.reset(Self.stream, .cancel)
+        #expect(peer.exchange().suffix(1) == ["abort client"])
+        #expect(play.flows == flow("incomplete", " ! server: the server reset the stream with CANCEL"))
+        let (other, otherPeer) = try open()
+        #expect(other.tell(.closed(.client, error: nil, isReset: true)).suffix(1) == ["close upstream 1"])
+        #expect(otherPeer.takeHeard().prefix(1) == ["reset CANCEL"])
+        #expect(other.flows == flow("incomplete", " ! client: the client reset the connection"))
+    }
+
+    @Test("A connection of the server that goes in the middle is a cut for the client")
+    func serverGone() throws {
+        let (play, _) = try open()
+        #expect(play.tell(.closed(server, error: nil, isReset: true)).suffix(2) == ["close upstream 1", "abort client"])
+        #expect(play.flows == flow("incomplete", " ! server: the server reset the connection in the middle of the conversation"))
+    }
+
+    @Test("What breaks the protocol is answered on both sides with the same code")
+    func violation() throws {
+        let (play, peer) = try open()
+        _ = play.tell(.received(.client, answer))
+        #expect(frameNames(play.takeSent(.client), from: .server) == "close")
+        #expect(peer.takeHeard().prefix(2) == ["close", "end"])
+    }
+
+    @Test("A client that does not read stops the server by its window")
+    func backPressure() throws {
+        let (play, peer) = try open()
+        _ = play.tell(.writable(.client, false))
+        let large = WebSocketFrameEncoder.frame(.binary, ByteBuffer(repeating: 1, count: 200_000))
+        peer.frames.sendData(large, on: Self.stream)
+        peer.exchange()
+        #expect(play.takeSent(.client).readableBytes == 65_535)
+        _ = play.tell(.writable(.client, true))
+        peer.exchange()
+        #expect(play.takeSent(.client).readableBytes == large.readableBytes - 65_535)
+    }
+}
+
+@Suite("WebSocket from HTTP/2 to HTTP/2")
+struct WebSocketOverHTTP2Tests {
+    @Test("What the client says before the server has accepted waits; frames and ends pass", arguments: [true, false])
+    func conversation(announces: Bool) throws {
+        let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        let fields = HTTP2Fields([
+            (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat"),
+            (":authority", "example.org"),
+        ])
+        let stream = try #require(client.frames.sendRequest(fields, endsStream: false, isTunnel: true))
+        client.frames.sendData(hello, on: stream)
+        client.exchange()
+        _ = play.serverOpens()
+        let peer = FramePeer(.server, on: server, of: play, announces: announces)
+        peer.exchange()
+        guard announces else {
+            #expect(client.takeHeard().first?.hasPrefix("501 ") == true)
+            return #expect(peer.takeHeard() == [])
+        }
+        client.hear()
+        #expect(client.frames.peerEnablesConnectProtocol)
+        #expect(
+            peer.takeHeard() == [":method=CONNECT :protocol=websocket :scheme=http :path=/chat :authority=example.org"])
+        peer.frames.sendResponse(HTTP2Fields([(":status", "200")]), on: StreamID(1), endsStream: false)
+        peer.exchange()
+        #expect(peer.takeHeard() == ["text hello"])
+        client.frames.sendData(goodbye, on: stream)
+        client.frames.sendEnd(trailers: nil, on: stream)
+        client.exchange()
+        peer.frames.sendData(farewell, on: StreamID(1))
+        peer.frames.sendEnd(trailers: nil, on: StreamID(1))
+        peer.exchange()
+        #expect(peer.takeHeard() == ["close", "end"])
+        #expect(client.takeHeard() == ["200", "close", "end"])
+        #expect(
+            play.flows == ["http complete CONNECT http://example.org:81 /chat | 200 >text hello >close 1000 <close 1000"])
+    }
+}
