@@ -56,23 +56,40 @@ package struct FlowComparison: Sendable {
         }
         if was.head.status != now.head.status { found.append("status: \(was.head.status) → \(now.head.status)") }
         let hasContent = !(recorded.request?.head.isMethod("HEAD") ?? false) && was.head.status != 304
-        compareFields(
-            fields(was.head.fields, of: recorded, hasContent: hasContent), fields(now.head.fields, of: new, hasContent: hasContent),
-            "header", &found)
+        let moved = Self.movedDates(was.head.fields, now.head.fields)
+        func fields(_ message: Message<ResponseHead>, _ flow: Flow) -> [(name: String, value: String)] {
+            self.fields(message.head.fields, of: flow, hasContent: hasContent).filter { !moved.contains($0.name) }
+        }
+        compareFields(fields(was, recorded), fields(now, new), "header", &found)
         if recorded.asksForWebSocket, was.head.status == now.head.status, recorded.isWebSocket || new.isWebSocket {
             try compareMessages(recorded, new, &found)
         } else if !ignored.body, let difference = try differenceOfContent(recorded, was, new, now) {
             found.append("body: \(difference)")
         }
         compareFields(
-            fields(was.trailers ?? FieldSection(), of: recorded, hasContent: true),
-            fields(now.trailers ?? FieldSection(), of: new, hasContent: true), "trailer", &found)
+            self.fields(was.trailers ?? FieldSection(), of: recorded, hasContent: true),
+            self.fields(now.trailers ?? FieldSection(), of: new, hasContent: true), "trailer", &found)
+    }
+
+    /// Fields whose moment is as far from the response's Date as it was, to a second: it is counted from now, or a replayed recording was moved.
+    private static func movedDates(_ was: FieldSection, _ now: FieldSection) -> Set<String> {
+        func age(_ section: FieldSection, _ name: StaticString) -> Int64? {
+            guard let value = section.first(name).flatMap({ HTTPDate(String(buffer: $0)) }),
+                let date = section.first("date").flatMap({ HTTPDate(String(buffer: $0)) })
+            else { return nil }
+            return value.seconds - date.seconds
+        }
+        let names: [StaticString] = ["expires", "last-modified"]
+        let moved = names.filter { name in
+            guard let a = age(was, name), let b = age(now, name) else { return false }
+            return abs(a - b) <= 1
+        }
+        return Set(moved.map { "\($0)" })
     }
 
     /// Fields that count, values of one name together in their order, in the order of the names.
     private func fields(_ section: FieldSection, of flow: Flow, hasContent: Bool) -> [(name: String, value: String)] {
         var values: [String: [String]] = [:]
-        let hasDate = section.contains("date")
         for (name, value) in section.pairs {
             let name = name.lowercased()
             if Self.volatileFields.contains(name) || Self.connectionFields.contains(name) || ignored.headers.contains(name) {
@@ -80,8 +97,6 @@ package struct FlowComparison: Sendable {
             }
             // Where there is content, it is compared itself.
             if name == "content-length", hasContent { continue }
-            // RFC 9111 §5.3: a moment counted from the response's date.
-            if name == "expires", hasDate, value.hasSuffix("GMT") { continue }
             var value = value
             if name == "set-cookie" { value = Self.withoutExpiry(value) }
             if name == "location" || name == "content-location" { value = withoutOwnHost(value, flow) }

@@ -94,6 +94,27 @@ struct ReplayTests {
         }
     }
 
+    @Test("mitm-serve answers as recorded: the recorded client, sent to the recorded server, finds no difference")
+    func served() throws {
+        try withRecording { directory, _ in
+            let server = try RunningProgram(
+                "mitm-serve", ["--mode", "origin@127.0.0.1:0", "--confdir", directory + "/conf", "capture.mflow"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0.split(separator: ":").last ?? "") }.first)
+            let result = try replay(
+                [
+                    "--target", "https://localhost:\(port)", "--ca-file", directory + "/conf/mitm-ca-cert.pem", "--diff",
+                    "--timing",
+                    "max", "capture.mflow",
+                ], in: directory)
+            #expect(result.output == "")
+            #expect(counts(result) == "mitm-replay: 9 sent, 9 the same, 0 different, 0 failed, 0 left out")
+            server.send(SIGTERM)
+            #expect(server.waitForEnd() == 0)
+        }
+    }
+
     @Test("WebSocket and TCP conversations are held again")
     func conversations() throws {
         try withTemporaryDirectory { directory in

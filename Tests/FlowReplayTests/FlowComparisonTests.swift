@@ -22,7 +22,15 @@ struct FlowComparisonTests {
             ("Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", []),
             ("Set-Cookie: a=1; Expires=Mon; Path=/\r\n", "Set-Cookie: a=1; Expires=Tue; Path=/\r\n", []),
             ("Set-Cookie: a=1\r\n", "Set-Cookie: a=2\r\n", ["header set-cookie: a=1 → a=2"]),
-            ("Date: x\r\nExpires: 1 GMT\r\n", "Date: y\r\nExpires: 2 GMT\r\n", []),
+            (
+                "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 22:14:20 GMT\r\n",
+                "Date: Tue, 14 Nov 2023 23:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 23:14:21 GMT\r\n", []
+            ),
+            (
+                "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nLast-Modified: Tue, 14 Nov 2023 22:00:00 GMT\r\n",
+                "Date: Tue, 14 Nov 2023 23:13:20 GMT\r\nLast-Modified: Tue, 14 Nov 2023 22:00:05 GMT\r\n",
+                ["header last-modified: Tue, 14 Nov 2023 22:00:00 GMT → Tue, 14 Nov 2023 22:00:05 GMT"]
+            ),
             ("Expires: 0\r\n", "Expires: -1\r\n", ["header expires: 0 → -1"]),
             ("Last-Modified: a\r\n", "ETag: \"b\"\r\n", ["header etag: none → \"b\"", "header last-modified: a → none"]),
             ("Location: http://a/x\r\n", "Location: http://a/y\r\n", ["header location: /x → /y"]),
