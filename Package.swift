@@ -97,6 +97,12 @@ let package = Package(
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
                 "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
+        tool(
+            "mitm-replay",
+            [
+                "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
+                "FlowFilter", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+            ]),
         // benchmarks: made traffic, as a file and in memory
         .target(
             name: "BenchmarkTraffic", dependencies: ["FlowModel", "HTTPSemantics", "CBrotli", "CZlib", nioCore],

@@ -57,6 +57,8 @@ struct ArchivePieceCursor: FlowPieceCursor {
             }
             items = nil
             index += 1
+            // A flow that goes through many blocks would leave something of each in memory.
+            if index < parts.count { part.source.forgetPart() }
         }
         return nil
     }

@@ -90,6 +90,9 @@ final class BlockSource: Sendable {
         return bytes
     }
 
+    /// Lets go of the content part that was decompressed last.
+    func forgetPart() { kept.withLock { $0.part = nil } }
+
     /// Checks everything.
     /// - Returns: what is damaged, for people.
     func faults() throws(ArchiveError) -> [String] {

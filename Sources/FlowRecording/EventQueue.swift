@@ -64,7 +64,7 @@ package final class EventQueue: Sendable {
     /// Waits for events.
     /// - Parameter seconds: no longer than so; nil waits for the first event.
     /// - Returns: what is there, in order, perhaps nothing; nil when the queue is closed and empty.
-    func take(within seconds: Double?) -> [[FlowEvent]]? {
+    package func take(within seconds: Double?) -> [[FlowEvent]]? {
         if let seconds {
             if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
         } else {
@@ -84,7 +84,7 @@ package final class EventQueue: Sendable {
     }
 
     /// Tells the queue that batches are done with, so that waiting producers go on.
-    func finished(_ batches: [[FlowEvent]]) {
+    package func finished(_ batches: [[FlowEvent]]) {
         let size = batches.reduce(0) { $0 + $1.reduce(0) { $0 + $1.approximateSize } }
         condition.lock()
         unsafe state.bytes -= size

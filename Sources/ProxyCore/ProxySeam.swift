@@ -45,7 +45,8 @@ package enum ProxyCommand: Sendable {
     case send(ConnectionHandle, ByteBuffer)
     /// Send FIN behind what was sent.
     case finish(ConnectionHandle)
-    /// Close both directions behind what was sent. Answered by `closed`.
+    /// Close both directions behind what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
+    /// is over.
     case close(ConnectionHandle)
     /// Close at once with a reset, dropping what was not sent. Answered by `closed`.
     case abort(ConnectionHandle)

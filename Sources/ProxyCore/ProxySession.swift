@@ -212,7 +212,7 @@ package final class ProxySession: ProxySessionProtocol {
         switch phase {
         case .detecting:
             // The client waits for the server to speak first.
-            route?.isTunnel == true ? startTunnel() : closeClient(.clean)
+            route?.isTunnel == true || route?.isTCP == true ? startTunnel() : closeClient(.clean)
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)

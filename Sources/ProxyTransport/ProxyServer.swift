@@ -14,6 +14,8 @@ package final class ProxyServer: Sendable {
     private struct State {
         var listeners: [any Channel] = []
         var isShutDown = false
+        /// Where the next session without a listener lives.
+        var nextLoop = 0
     }
 
     private let group: MultiThreadedEventLoopGroup
@@ -83,6 +85,26 @@ package final class ProxyServer: Sendable {
             return endpoint
         } catch {
             throw TransportError("cannot listen on \(wanted): \(words(for: error))")
+        }
+    }
+
+    /// Starts a session that no client connection causes; the event loops take turns. It is over when it closes its client and its
+    /// connections are gone. Does nothing once the proxy is shutting down.
+    /// - Parameters:
+    ///   - peer: what the session is told of its client, and `local` of itself.
+    ///   - makeSession: called on the event loop that the session will live on, and it never leaves that.
+    package func start(
+        peer: Endpoint, local: Endpoint, makeSession: @escaping @Sendable (_ loop: Int) -> any ProxySessionProtocol
+    ) {
+        let loop = state.withLock { state -> LoopContext? in
+            guard !state.isShutDown else { return nil }
+            state.nextLoop = (state.nextLoop + 1) % loops.count
+            return loops[state.nextLoop]
+        }
+        guard let loop else { return }
+        loop.eventLoop.execute {
+            guard !loop.isShuttingDown else { return }
+            SessionDriver(session: makeSession(loop.index), loop: loop).startHeadless(peer: peer, local: local)
         }
     }
 

@@ -16,6 +16,8 @@ final class SessionDriver: DeadlineHolder {
     private var isBusy = false
     private var waiting: [(event: ProxyEvent, at: Timestamp)] = []
     private var isOver = false
+    /// The session has no client connection and says itself when it is over, by closing it.
+    private var isHeadless = false
     private var timers = TimerDeadlines()
 
     /// Its place among the sessions of the loop.
@@ -31,6 +33,13 @@ final class SessionDriver: DeadlineHolder {
     /// Begins with an accepted client connection.
     func start(client: Connection, peer: Endpoint, local: Endpoint) {
         connections.append(client)
+        loop.add(self)
+        deliver(.started(peer: peer, local: local))
+    }
+
+    /// Begins with a session that needs no client connection.
+    func startHeadless(peer: Endpoint, local: Endpoint) {
+        isHeadless = true
         loop.add(self)
         deliver(.started(peer: peer, local: local))
     }
@@ -55,7 +64,7 @@ final class SessionDriver: DeadlineHolder {
         handle(event, at: now)
         if !waiting.isEmpty { handleWaiting() }
         isBusy = false
-        if connections.isEmpty, dials.isEmpty { end() }
+        if connections.isEmpty, dials.isEmpty, !isHeadless { end() }
     }
 
     private func handleWaiting() {
@@ -113,6 +122,7 @@ final class SessionDriver: DeadlineHolder {
         case .finish(let handle):
             connection(handle)?.finish()
         case .close(let handle):
+            if handle == .client { isHeadless = false }
             if let connection = connection(handle) { connection.close() } else { cancelDial(handle, at: now) }
         case .abort(let handle):
             if let connection = connection(handle) { connection.abort() } else { cancelDial(handle, at: now) }
@@ -184,6 +194,10 @@ final class SessionDriver: DeadlineHolder {
     func abortAll() {
         for dial in dials { cancelDial(dial.handle, at: loop.services.clock.now()) }
         for connection in connections { connection.abort() }
+        if isHeadless {
+            isHeadless = false
+            deliver(.closed(.client, error: nil, isReset: true), at: loop.services.clock.now())
+        }
     }
 }
 

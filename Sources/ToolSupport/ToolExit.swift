@@ -7,7 +7,7 @@ import Glibc
 package enum ToolStatus: Int32, Sendable {
     /// The tool did what it was asked to.
     case done = 0
-    /// A query matched nothing.
+    /// A query matched nothing; a comparison found differences.
     case noMatch = 1
     /// A bad option, a file that cannot be read or written.
     case failed = 2

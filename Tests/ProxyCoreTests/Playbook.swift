@@ -72,7 +72,7 @@ final class Playbook {
         return order.map { Self.render(assemblers[$0]!.flow) }
     }
 
-    private static func render(_ flow: Flow) -> String {
+    static func render(_ flow: Flow) -> String {
         var line = "\(flow.kind) \(flow.state)"
         if let request = flow.request {
             line += " \(String(buffer: request.head.method)) \(flow.target.scheme)://\(flow.target.host):\(flow.target.port)"
@@ -103,7 +103,7 @@ final class Playbook {
     }
 
     /// Commands as lines; sends to one connection that follow each other are one.
-    private static func joined(_ commands: [ProxyCommand]) -> [String] {
+    static func joined(_ commands: [ProxyCommand]) -> [String] {
         var lines: [String] = []
         for command in commands {
             switch command {

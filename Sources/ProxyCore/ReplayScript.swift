@@ -1,0 +1,62 @@
+// What a replay says on one connection: recorded flows in their order, when each is due, and what is told of them to whoever asked for it.
+
+import FlowModel
+import NIOCore
+
+/// A recorded flow that is to be said again.
+package struct ReplayStep: Sendable {
+    /// What its owner knows it by.
+    package let number: Int
+    package let flow: Flow
+    /// When it is to begin; nil: as soon as those have ended that had ended before it in the recording.
+    package var due: Timestamp?
+
+    package init(number: Int, flow: Flow, due: Timestamp?) {
+        self.number = number
+        self.flow = flow
+        self.due = due
+    }
+}
+
+/// The client's side of one connection.
+package struct ReplayScript: Sendable {
+    package enum Speech: Sendable, Hashable {
+        /// One request after the other.
+        case http1
+        /// Requests on streams, overlapping as recorded.
+        case http2
+        /// Bytes. There is one step.
+        case bytes
+    }
+
+    package var speech: Speech
+    /// In the order in which they begin.
+    package var steps: [ReplayStep]
+    /// Messages and data keep the recorded rhythm, so many times as fast; nil keeps none.
+    package var speed: Double?
+    /// A message waits until as many have come from the server as stood before it in the recording.
+    package var waitsForServer: Bool
+    /// The wait for messages of a server that says less than it did, in nanoseconds.
+    package var patience: Int64 = 10_000_000_000
+    /// HTTP/2: what :scheme says.
+    package var scheme: String
+
+    package init(speech: Speech, steps: [ReplayStep], speed: Double?, waitsForServer: Bool, scheme: String) {
+        self.speech = speech
+        self.steps = steps
+        self.speed = speed
+        self.waitsForServer = waitsForServer
+        self.scheme = scheme
+    }
+}
+
+/// What a replay tells while it goes on. Told before the flow's first event is recorded.
+package enum ReplayReport: Sendable {
+    /// A step is being said, as a new flow.
+    /// - slip: nanoseconds behind the time at which it was due.
+    case began(number: Int, flow: FlowID, slip: Int64)
+    /// The recording of a step cannot be read; it was cut there.
+    case unreadable(number: Int, message: String)
+    /// The connection is over. These steps were not said: the server closed before, and another connection may take them.
+    case ended(rest: [ReplayStep])
+}

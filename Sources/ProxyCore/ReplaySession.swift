@@ -1,0 +1,382 @@
+// Says the client's side of a recorded connection again. What a server gets, and what is recorded of it, is the work of a ProxySession in
+// mode reverse; here its client is no socket but this machine: it makes the client's bytes, takes what is meant for the client, and sees
+// from the recorded events how far each flow has come, in the same words for every version of HTTP.
+//
+//     driver ──ProxyEvent──▶ ReplaySession ──ProxyEvent──▶ ProxySession ──ProxyCommand──▶ driver
+//                                 ▲ └──bytes of the client──▶ │
+//                                 └──bytes for the client, FlowEvents
+
+import FlowModel
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import WebSocketCodec
+
+/// A session without a client connection. Closes its client, for the driver to see, when it is over. Used on one thread.
+package final class ReplaySession: ProxySessionProtocol {
+    let script: ReplayScript
+    private let inner: ProxySession
+    private let report: (ReplayReport) -> Void
+    var now = Timestamp(nanoseconds: 0)
+    private var output = ProxyOutput()
+    /// What the inner session is told next.
+    private var pending = CircularBuffer<ProxyEvent>()
+
+    /// What begins the inner session, with the first step.
+    private var startEvent: ProxyEvent?
+    /// Steps from here on have not been begun.
+    private var next = 0
+    /// Steps that were begun and have not ended, in their order.
+    private(set) var open: [OpenStep] = []
+    var http2: HTTP2Connection?
+    var keys: IdentityGenerator
+    private var timerAt: Timestamp?
+    /// The earliest moment at which something may go on, as far as it was found in this turn.
+    private var wakeAt: Timestamp?
+
+    /// Bytes that may still be said in this turn. Whether the server's connection takes more is told between turns.
+    private var room = 0
+    /// The inner session wants more of the client's bytes.
+    private var isRead = true
+    /// The inner session has said everything to its client.
+    private(set) var hasServerEnded = false
+    private var hasClientEnded = false
+    /// No step begins any more.
+    private var isEnding = false
+    private var isOver = false
+    /// When a client that has ended gives up waiting for the server's end.
+    private var patienceEnds: Timestamp?
+
+    /// - Parameters:
+    ///   - configuration: of mode reverse: the server that is spoken to, and none other. HTTP/1 is replayed with HTTP/2 not allowed.
+    ///   - seed: random, for identities, masks and keys.
+    ///   - report: called on the session's thread.
+    package init(
+        script: ReplayScript, configuration: ProxyConfiguration, seed: UInt64, report: @escaping (ReplayReport) -> Void
+    ) {
+        guard case .reverse = configuration.mode else { preconditionFailure("a replay goes to one server") }
+        self.script = script
+        self.report = report
+        keys = IdentityGenerator(seed: ~seed)
+        inner = ProxySession(configuration: configuration, seed: seed)
+        if script.speech == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
+    }
+
+    package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
+        swap(&self.output, &output)
+        self.now = now
+        room = ProxySession.maximumBacklog
+        switch event {
+        case .timerFired(.replay):
+            timerAt = nil
+        case .closed(.client, _, _):
+            // The driver cuts everything off.
+            end(.closed(.client, error: nil, isReset: true))
+        case .started:
+            startEvent = event
+        case .shutdown:
+            isEnding = true
+            pending.append(event)
+        default:
+            pending.append(event)
+        }
+        advance()
+        if !isOver { setTimer() }
+        swap(&self.output, &output)
+    }
+
+    /// Goes on until nothing more can be said now.
+    private func advance() {
+        repeat {
+            while let event = pending.popFirst() { tell(event) }
+            guard !isOver else { return }
+            wakeAt = patienceEnds
+            beginSteps()
+            for step in open { step.isConversation ? converse(step) : feed(step) }
+            exchangeFrames()
+            if pending.isEmpty { endIfDone() }
+        } while !pending.isEmpty
+    }
+
+    // MARK: The inner session
+
+    /// Tells the inner session something, and takes what it has for its client.
+    private func tell(_ event: ProxyEvent) {
+        var said = ProxyOutput()
+        inner.receive(event, at: now, into: &said)
+        for record in said.records {
+            observe(record)
+            output.records.append(record)
+        }
+        for command in said.commands {
+            switch command {
+            case .send(.client, let bytes): http2?.receive(bytes)
+            case .read(.client, let isRead): self.isRead = isRead
+            case .finish(.client): serverEnded()
+            case .close(.client), .abort(.client): end(.closed(.client, error: nil, isReset: false))
+            default: output.commands.append(command)
+            }
+        }
+    }
+
+    /// The next bytes of the client.
+    func say(_ bytes: ByteBuffer) {
+        guard !hasClientEnded else { return }
+        room -= bytes.readableBytes
+        pending.append(.received(.client, bytes))
+    }
+
+    /// The client says no more.
+    func endClient() {
+        guard !hasClientEnded else { return }
+        hasClientEnded = true
+        beginPatience()
+        pending.append(.halfClosed(.client))
+    }
+
+    /// A client that has ended goes on waiting while the server says something.
+    func beginPatience() {
+        if hasClientEnded { patienceEnds = now.advanced(byNanoseconds: script.patience) }
+    }
+
+    /// The client resets its connection.
+    func resetClient() { end(.closed(.client, error: nil, isReset: true)) }
+
+    private func serverEnded() {
+        hasServerEnded = true
+        isEnding = true
+        // A stream of bytes may go on in the other direction.
+        if !open.contains(where: \.isConversation) { endClient() }
+    }
+
+    /// The client is gone, and the session with it. Connections to the server that are still closing close by themselves.
+    private func end(_ event: ProxyEvent) {
+        guard !isOver else { return }
+        isOver = true
+        tell(event)
+        output.commands.append(.cancelTimer(.replay))
+        output.commands.append(.close(.client))
+        report(.ended(rest: open.filter { $0.flow == nil }.map(\.step) + script.steps[next...]))
+        open = []
+    }
+
+    private func endIfDone() {
+        if let patienceEnds, patienceEnds <= now, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        guard open.isEmpty, isEnding || next == script.steps.count else { return }
+        // Nobody spoke, so there is nothing to be ended.
+        if next == 0 { return end(.closed(.client, error: nil, isReset: false)) }
+        endClient()
+    }
+
+    // MARK: What is seen of the flows
+
+    private func observe(_ event: FlowEvent) {
+        if case .opened(let opening) = event.what {
+            guard let step = open.first(where: { $0.flow == nil && (http2 == nil || $0.stream == opening.stream) }) else { return }
+            step.flow = event.flow
+            report(.began(number: step.step.number, flow: event.flow, slip: step.slip))
+            if opening.kind == .tcp { step.beginConversation(at: now, isWebSocket: false) }
+            return
+        }
+        guard let index = open.firstIndex(where: { $0.flow == event.flow }) else { return }
+        let step = open[index]
+        switch event.what {
+        case .response(let head) where step.opensWebSocket && (head.status == 101 || http2 != nil && head.status / 100 == 2):
+            step.beginConversation(at: now, isWebSocket: true)
+        case .response where step.opensWebSocket:
+            // Refused: there is nothing more to say on the stream.
+            http2?.sendEnd(trailers: nil, on: step.stream)
+        case .piece(let piece) where piece.from == .server && step.isConversation:
+            step.conversation?.heard.append(piece)
+        case .ended:
+            open.remove(at: index)
+        default:
+            break
+        }
+    }
+
+    // MARK: Steps
+
+    private func beginSteps() {
+        while !isEnding, next < script.steps.count {
+            let step = script.steps[next]
+            if script.speech != .http2, !open.isEmpty { return }
+            if let due = step.due {
+                guard due <= now else { return wake(at: due) }
+            } else if open.contains(where: { $0.step.flow.hadEnded(before: step.flow) }) {
+                return
+            }
+            next += 1
+            begin(step)
+        }
+    }
+
+    private func begin(_ step: ReplayStep) {
+        let slip = step.due.map { max(0, now - $0) } ?? 0
+        let begun = OpenStep(step, slip: slip)
+        open.append(begun)
+        if let startEvent { pending.append(startEvent) }
+        startEvent = nil
+        switch script.speech {
+        case .http1:
+            guard let request = step.flow.request else { return }
+            if begun.opensWebSocket {
+                say(webSocketRequest(request.head))
+            } else {
+                say(Self.requestHead(request.head))
+                begun.body = RequestBody(request, of: step.flow)
+            }
+        case .http2:
+            guard let request = step.flow.request else { return }
+            let hasBody = request.size > 0 || request.trailers != nil || begun.opensWebSocket
+            let isTunnel = request.head.isMethod("CONNECT")
+            let stream = http2?.sendRequest(
+                fields(request.head), endsStream: !hasBody, isHead: request.head.isMethod("HEAD"), isTunnel: isTunnel)
+            guard let stream else {
+                // The connection takes no more: the rest goes to another one.
+                open.removeLast()
+                next -= 1
+                isEnding = true
+                return
+            }
+            begun.stream = stream
+            if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: step.flow) }
+        case .bytes:
+            // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
+            pending.append(.timerFired(.handshake))
+        }
+    }
+
+    /// Hands on as much of a request's content as is taken now.
+    private func feed(_ step: OpenStep) {
+        guard step.body != nil, !hasClientEnded else { return }
+        do {
+            while isRoom(for: step) {
+                guard let content = try step.body?.next() else {
+                    finish(step)
+                    return
+                }
+                switch http2 {
+                case let http2?: http2.sendData(content, on: step.stream)
+                case nil: say(step.body?.isChunked == true ? HTTP1Encoder.chunk(content) : content)
+                }
+            }
+        } catch {
+            unreadable(step, "\(error)")
+        }
+    }
+
+    private func isRoom(for step: OpenStep) -> Bool {
+        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.maximumBacklog && isRoom }
+        // What was said is looked at before more is said.
+        return pending.isEmpty && isRoom
+    }
+
+    /// More may be said now; otherwise there is a turn when it may.
+    var isRoom: Bool {
+        guard isRead || http2 != nil else { return false }
+        if room <= 0 { wake(at: now) }
+        return room > 0
+    }
+
+    private func finish(_ step: OpenStep) {
+        let trailers = step.step.flow.request?.trailers
+        if let http2 {
+            http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
+        } else if step.body?.isChunked == true {
+            say(HTTP1Encoder.lastChunk(trailers: trailers))
+        }
+        step.body = nil
+    }
+
+    func unreadable(_ step: OpenStep, _ message: String) {
+        report(.unreadable(number: step.step.number, message: message))
+        step.body = nil
+        if let http2 { http2.reset(step.stream, .cancel) } else { resetClient() }
+    }
+
+    // MARK: HTTP/2 and time
+
+    private func exchangeFrames() {
+        guard let http2 else { return }
+        while let event = http2.next() {
+            // Content is in the events already.
+            if case .message(let stream, .body(let content, _)) = event { http2.consumed(content.readableBytes, on: stream) }
+            if case .goAway = event { isEnding = true }
+            if case .terminated = event { isEnding = true }
+        }
+        while let bytes = http2.takeOutput() { say(bytes) }
+        _ = http2.takeSentContent()
+    }
+
+    /// Asks to be looked at again.
+    func wake(at time: Timestamp) {
+        if wakeAt.map({ time < $0 }) ?? true { wakeAt = time }
+    }
+
+    private func setTimer() {
+        guard let wakeAt, wakeAt != timerAt || wakeAt <= now else { return }
+        timerAt = wakeAt
+        output.commands.append(.startTimer(.replay, nanoseconds: max(1, wakeAt - now)))
+    }
+}
+
+/// A step that was begun.
+final class OpenStep {
+    let step: ReplayStep
+    let slip: Int64
+    /// HTTP/2: on the connection to the inner session.
+    var stream = StreamID(0)
+    /// What it is recorded as, once that is known.
+    var flow: FlowID?
+    /// Content of the request that was not said yet.
+    var body: RequestBody?
+    var conversation: ReplayConversation?
+    let opensWebSocket: Bool
+
+    var isConversation: Bool { conversation != nil }
+
+    init(_ step: ReplayStep, slip: Int64) {
+        self.step = step
+        self.slip = slip
+        opensWebSocket = step.flow.asksForWebSocket
+    }
+
+    func beginConversation(at now: Timestamp, isWebSocket: Bool) {
+        guard conversation == nil else { return }
+        conversation = ReplayConversation(step.flow, begins: now, isWebSocket: isWebSocket)
+    }
+}
+
+/// The content of a recorded request, piece by piece.
+struct RequestBody {
+    private var reader: any FlowPieceCursor
+    private var rest: UInt64
+    /// HTTP/1: it is sent in chunks, as it was.
+    let isChunked: Bool
+
+    init(_ request: Message<RequestHead>, of flow: Flow) {
+        reader = flow.pieces.cursor()
+        rest = request.size
+        isChunked = request.head.fields.list("transfer-encoding", contains: "chunked")
+    }
+
+    mutating func next() throws -> ByteBuffer? {
+        // What stands behind the last of it is the server's, and is not fetched.
+        while rest > 0, let (_, piece) = try reader.next() {
+            guard piece.kind == .data, piece.from == .client, piece.content.readableBytes > 0 else { continue }
+            rest -= min(rest, UInt64(piece.content.readableBytes))
+            return piece.content
+        }
+        return nil
+    }
+}
+
+extension Flow {
+    /// In the recording, it was over when another one began.
+    fileprivate func hadEnded(before other: Flow) -> Bool {
+        guard let ended else { return false }
+        return ended <= other.started
+    }
+}

@@ -1,0 +1,182 @@
+// Begins connections when their time has come and there is room, on a thread of its own. A connection whose server closed early is followed by
+// another one that says the rest.
+
+import FlowModel
+import FlowReplay
+import Foundation
+import ProxyCore
+import ProxyTransport
+import Synchronization
+
+/// Plays a plan, once or several times.
+final class Conductor: Sendable {
+    struct Score: Sendable {
+        var schedule = ReplaySchedule.recorded(.recorded)
+        /// Of messages within a conversation; nil is as fast as possible.
+        var speed: Double?
+        var waitsForServer = false
+        var concurrency = Int.max
+        var rounds = 1
+        var patience: Int64 = 10_000_000_000
+    }
+
+    private struct State {
+        /// Connections that are being played, by index.
+        var active: Set<Int> = []
+        /// What is to be said on another connection.
+        var rests: [(connection: Int, steps: [ReplayStep])] = []
+        var isStopped = false
+        var isDone = false
+        var unsent = 0
+    }
+
+    private let plan: ReplayPlan
+    private let score: Score
+    private let server: ProxyServer
+    private let judge: Judge
+    private let clock: RecorderClock
+    private let configurations: [ProxyConfiguration]
+    private let state = Mutex(State())
+    private let changed = DispatchSemaphore(value: 0)
+
+    init(
+        _ plan: ReplayPlan, score: Score, server: ProxyServer, judge: Judge, clock: RecorderClock,
+        configuration: (ReplayPlan.Connection) -> ProxyConfiguration
+    ) {
+        self.plan = plan
+        self.score = score
+        self.server = server
+        self.judge = judge
+        self.clock = clock
+        configurations = plan.connections.map(configuration)
+    }
+
+    var isDone: Bool { state.withLock { $0.isDone } }
+
+    /// Flows that were not sent when it was stopped.
+    var unsent: Int { state.withLock { $0.unsent } }
+
+    func start() {
+        let thread = Thread { self.run() }
+        thread.name = "conductor"
+        thread.start()
+    }
+
+    /// Begins no more connections.
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        changed.signal()
+    }
+
+    private func run() {
+        for round in 0..<score.rounds where !playRound() {
+            let left = plan.flows.count * (score.rounds - round - 1)
+            state.withLock { $0.unsent += left }
+            break
+        }
+        state.withLock { $0.isDone = true }
+    }
+
+    /// - Returns: false when it was stopped.
+    private func playRound() -> Bool {
+        let start = clock.now()
+        var next = 0
+        while true {
+            let (rest, isStopped, isIdle) = state.withLock { state in
+                (
+                    state.rests.isEmpty ? nil : state.rests.removeFirst(), state.isStopped,
+                    state.active.isEmpty && state.rests.isEmpty
+                )
+            }
+            if isStopped {
+                let left = plan.connections[next...].reduce(0) { $0 + $1.flows.count }
+                state.withLock { $0.unsent += left + (rest?.steps.count ?? 0) }
+                return false
+            }
+            if let rest {
+                play(rest.connection, rest.steps)
+            } else if next < plan.connections.count {
+                let steps = self.steps(of: next, from: start)
+                let pause = (steps[0].due ?? start) - clock.now()
+                if pause > 0 {
+                    _ = changed.wait(timeout: .now() + .nanoseconds(Int(pause)))
+                } else if mayBegin(next) {
+                    state.withLock { _ = $0.active.insert(next) }
+                    play(next, steps)
+                    next += 1
+                } else {
+                    changed.wait()
+                }
+            } else if isIdle {
+                return true
+            } else {
+                changed.wait()
+            }
+        }
+    }
+
+    private func steps(of connection: Int, from start: Timestamp) -> [ReplayStep] {
+        plan.connections[connection].flows.map { index in
+            let offset = score.schedule.offset(of: index, in: plan.flows)
+            return ReplayStep(number: index, flow: plan.flows[index], due: offset.map { start.advanced(byNanoseconds: $0) })
+        }
+    }
+
+    /// There is room, and, when the clock does not count, those are over that were over before it began in the recording.
+    private func mayBegin(_ connection: Int) -> Bool {
+        let started = plan.connections[connection].started
+        return state.withLock { state in
+            guard state.active.count < score.concurrency else { return false }
+            guard score.schedule == .recorded(.none) else { return true }
+            return !state.active.contains { plan.connections[$0].ended.map { $0 <= started } ?? false }
+        }
+    }
+
+    private func play(_ connection: Int, _ steps: [ReplayStep]) {
+        let facts = plan.connections[connection]
+        let configuration = configurations[connection]
+        let speech: ReplayScript.Speech =
+            switch facts.speech {
+            case .http1: .http1
+            case .http2: .http2
+            case .bytes: .bytes
+            }
+        var isTLS = false
+        if case .reverse(let server, _) = configuration.mode { isTLS = server.isTLS }
+        var script = ReplayScript(
+            speech: speech, steps: steps, speed: score.speed, waitsForServer: score.waitsForServer, scheme: isTLS ? "https" : "http"
+        )
+        script.patience = score.patience
+        let client = steps[0].flow.client?.value ?? .unknown
+        server.start(peer: client.peer, local: client.local) { [self, script] _ in
+            ReplaySession(script: script, configuration: configuration, seed: UInt64.random(in: .min ... .max)) { report in
+                self.receive(report, of: connection, steps: steps.count)
+            }
+        }
+    }
+
+    private func receive(_ report: ReplayReport, of connection: Int, steps: Int) {
+        switch report {
+        case .began(let number, let flow, let slip):
+            judge.began(number, as: flow, slip: slip)
+        case .unreadable(let number, let message):
+            judge.failed(number, message)
+        case .ended(var rest):
+            // One that could not even be begun is not tried for ever.
+            if rest.count == steps, !state.withLock({ $0.isStopped }) {
+                judge.failed(rest.removeFirst().number, "the connection ended before the request was said")
+            }
+            state.withLock { state in
+                if rest.isEmpty {
+                    state.active.remove(connection)
+                } else if state.isStopped {
+                    state.active.remove(connection)
+                    state.unsent += rest.count
+                } else {
+                    state.rests.append((connection, rest))
+                }
+            }
+            changed.signal()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+// mitm-replay: sends the client side of a recording to a server again and compares the answers.
+
+import ArgumentParser
+import FlowFilter
+import FlowReplay
+import ToolSupport
+
+@main
+struct MitmReplay: Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "mitm-replay",
+        abstract: "Sends the client side of a recording to a server again and compares the answers.",
+        discussion: """
+            Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are held again too. \
+            Only hosts named by --target or --allow-target are contacted; when a recording goes elsewhere, nothing is sent. A line \
+            for each request and the summary go to stderr, differences to stdout.
+
+            Examples:
+              mitm-replay --target http://127.0.0.1:8000 --diff capture.mflow
+              mitm-replay --allow-target '*.staging.example' --safe-methods --timing max capture.mflow
+              mitm-replay --target https://api.test --rate 100/s --repeat 10 -q capture.mflow
+              mitm-replay --target http://127.0.0.1:8000 --diff --ignore 'json:$..timestamp' --ignore header:etag capture.mflow
+              mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
+
+            Exit status: 0 all was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed; 2 an error, \
+            or a request failed; 3 the recording was damaged, and what could be read was sent.
+            """,
+        version: toolVersion)
+
+    @Option(
+        help: """
+            Where everything is sent instead of the recorded servers: http://, https://, h2c://, and for streams of bytes tcp:// or \
+            tls://host[:port]. Given twice, one is for HTTP and one for streams.
+            """)
+    var target: [String] = []
+
+    @Option(help: "A recorded server that may be contacted, host or host:port; * stands for anything. Repeatable.")
+    var allowTarget: [String] = []
+
+    @Flag(help: "Send GET, HEAD and OPTIONS only.")
+    var safeMethods = false
+
+    @Option(help: "recorded, 2x (any speed), or max: as soon as those have ended that had ended before in the recording.")
+    var timing = Timing.recorded
+
+    @Option(help: "Requests a second over all connections, as 50/s, instead of the recorded times.")
+    var rate: Rate?
+
+    @Option(help: "Connections at a time; more have to wait. (default: as recorded)")
+    var concurrency: Int?
+
+    @Option(name: .customLong("repeat"), help: "How many times everything is sent, one time after the other.")
+    var rounds = 1
+
+    @Option(help: "Send only flows that this filter lets through (see --help-filter).")
+    var filter: String?
+
+    @Flag(help: "Compare each answer with the recorded one and print what differs.")
+    var diff = false
+
+    @Option(help: "With --diff: does not count: body, host, header:NAME, json:PATH. Repeatable.")
+    var ignore: [String] = []
+
+    @Option(name: .shortAndLong, help: "Flow file to record what is sent and answered; an existing one is appended to.")
+    var write: String?
+
+    @Flag(help: "Begin that file anew instead of going on behind what it holds.")
+    var truncate = false
+
+    @Flag(help: "Do not verify the certificates of servers; what verification says is recorded.")
+    var insecure = false
+
+    @Option(help: "Verify servers against the certificates of this PEM file instead of the system's.")
+    var caFile: String?
+
+    @Option(help: "PEM file with a certificate and key to show to servers that ask for one.")
+    var clientCertificate: String?
+
+    @Option(help: "Time for connecting to a server.")
+    var connectTimeout = TimeSpan(seconds: 30)
+
+    @Option(help: "Connections on which nothing is received for so long are closed.")
+    var idleTimeout = TimeSpan(seconds: 600)
+
+    @Option(help: "How long a message waits for a server that says less than it did in the recording.")
+    var patience = TimeSpan(seconds: 10)
+
+    @Flag(name: .shortAndLong, help: "No line for each request.")
+    var quiet = false
+
+    @Flag(name: .shortAndLong, help: "The event log of connections too.")
+    var verbose = false
+
+    @Flag(help: "List the operators of the filter language.")
+    var helpFilter = false
+
+    @Argument(help: "Flow files, directories of them, - for stdin.")
+    var files: [String] = []
+
+    static func main() { launch() }
+
+    func validate() throws {
+        if let concurrency, concurrency < 1 { throw ValidationError("--concurrency is a number of connections, 1 or more") }
+        if rounds < 1 { throw ValidationError("--repeat is a number of times, 1 or more") }
+    }
+
+    func work() throws -> ToolStatus {
+        if helpFilter {
+            print(filterHelp(), terminator: "")
+            return .done
+        }
+        return try Replayer(self).run()
+    }
+
+    /// A rhythm: `recorded`, `2x`, `max`.
+    struct Timing: ExpressibleByArgument, CustomStringConvertible {
+        static let recorded = Timing(value: .recorded, description: "recorded")
+        let value: ReplayTiming
+        let description: String
+
+        private init(value: ReplayTiming, description: String) {
+            self.value = value
+            self.description = description
+        }
+
+        init?(argument: String) {
+            guard let value = ReplayTiming(argument) else { return nil }
+            if case .fixed = value { return nil }
+            self.init(value: value, description: argument)
+        }
+    }
+
+    /// So many a second: `50/s` or `50`.
+    struct Rate: ExpressibleByArgument {
+        let perSecond: Double
+
+        init?(argument: String) {
+            let digits = argument.hasSuffix("/s") ? argument.dropLast(2) : argument[...]
+            guard let value = Double(digits), value > 0, value.isFinite else { return nil }
+            perSecond = value
+        }
+    }
+}
+
+extension TimeSpan: CustomStringConvertible {
+    package var description: String {
+        nanoseconds % 1_000_000_000 == 0 ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms"
+    }
+}

@@ -1,0 +1,151 @@
+// What was recorded is sent again by mitm-replay, to the same server and to one that answers otherwise.
+
+import Foundation
+import TestSupport
+import Testing
+
+private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+@Suite("Replays")
+struct ReplayTests {
+    /// nginx with pages, and a recording of curl's way through them by HTTP/1 and HTTP/2.
+    private func withRecording(_ body: (String, Nginx) throws -> Void) throws {
+        try withTemporaryDirectory { directory in
+            let nginx = try Nginx(in: directory, http2: true)
+            for (name, text) in [("a.json", #"{"items":[{"price":12}],"at":1}"#), ("b", "one\ntwo\n")] {
+                try text.write(toFile: directory + "/www/" + name, atomically: true, encoding: .utf8)
+            }
+            let recorder = try Recorder(["--ca-file", nginx.authority], in: directory)
+            recorder.program.collectErrors()
+            let plain = "http://127.0.0.1:\(nginx.http)"
+            let secure = "https://localhost:\(nginx.https)"
+            _ = try recorder.curl(["\(plain)/a.json", "\(plain)/b", "\(plain)/empty"])
+            _ = try recorder.curl(["-I", "\(plain)/a.json"])
+            _ = try recorder.curl(["--data-binary", "hello", "\(plain)/length"])
+            _ = try recorder.curl([
+                "--http2", "--parallel", "\(secure)/a.json", "\(secure)/b", "\(secure)/missing", "\(secure)/redirect",
+            ])
+            #expect(recorder.stop() == 0)
+            try body(directory, nginx)
+        }
+    }
+
+    private func replay(_ arguments: [String], in directory: String) throws -> ProgramResult {
+        try run("mitm-replay", arguments + ["--confdir", directory + "/conf"], in: directory)
+    }
+
+    /// The line of the counts on stderr.
+    private func counts(_ result: ProgramResult) -> String? {
+        result.errors.split(separator: "\n").first { $0.contains(" sent") }.map(String.init)
+    }
+
+    @Test(
+        "The same server answers the same, by HTTP/1 and HTTP/2; one that changed is told where, with status 1")
+    func diff() throws {
+        try withRecording { directory, nginx in
+            let arguments = [
+                "--allow-target", "localhost", "--allow-target", "127.0.0.1:\(nginx.http)", "--ca-file", nginx.authority, "--diff",
+                "capture.mflow",
+            ]
+            let same = try replay(arguments + ["-w", "again.mflow"], in: directory)
+            #expect(same.output == "")
+            #expect(same.status == 0)
+            #expect(counts(same) == "mitm-replay: 9 sent, 9 the same, 0 different, 0 failed, 0 left out")
+            let again = try JSONObject.lines(try run("mitm-dump", ["--format", "json", "again.mflow"], in: directory).output)
+            let versions = Set(again.map { "\($0["request.version"] ?? "") \($0["server.tls.alpn"] ?? "-") \($0["state"] ?? "")" })
+            #expect(again.count == 9 && versions == ["HTTP/1.1 - complete", "HTTP/2 h2 complete"])
+
+            // As long as it was, and as old, so that only the content tells.
+            try #"{"items":[{"price":13}],"at":2}"#.write(toFile: directory + "/www/a.json", atomically: false, encoding: .utf8)
+            let ignored = ["--ignore", "header:last-modified", "--ignore", "header:etag"]
+            let changed = try replay(arguments + ignored + ["-q", "--timing", "max"], in: directory)
+            #expect(changed.status == 1)
+            let secure = "GET https://localhost:\(nginx.https)/a.json"
+            let plain = "GET http://127.0.0.1:\(nginx.http)/a.json"
+            let lines = changed.output.split(separator: "\n").map(String.init)
+            #expect(Set(lines) == [secure, plain, "  body: $.at: 1 → 2"])
+            let narrowed = try replay(arguments + ignored + ["-q", "--ignore", "json:$.at", "--timing", "max"], in: directory)
+            #expect(
+                Set(narrowed.output.split(separator: "\n").dropFirst().map(String.init)).contains(
+                    "  body: $.items[0].price: 12 → 13"))
+        }
+    }
+
+    @Test(
+        "Another target gets everything; without leave nothing is sent; a server that is not there is status 2")
+    func targets() throws {
+        try withRecording { directory, nginx in
+            let other = try replay(
+                ["--target", "h2c://127.0.0.1:\(nginx.h2c)", "--diff", "--filter", "~u b$", "--timing", "max", "capture.mflow"],
+                in: directory)
+            #expect(other.status == 0)
+            #expect(counts(other) == "mitm-replay: 2 sent, 2 the same, 0 different, 0 failed, 0 left out")
+            let refused = try replay(["--allow-target", "localhost", "capture.mflow"], in: directory)
+            #expect(refused.status == 2)
+            #expect(
+                refused.errors
+                    == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; say where to send it with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
+            )
+            let careful = try replay(
+                ["--target", "http://127.0.0.1:1", "--safe-methods", "--timing", "max", "capture.mflow"], in: directory)
+            #expect(careful.status == 2)
+            #expect(counts(careful) == "mitm-replay: 8 sent, 8 failed, 1 left out")
+            #expect(careful.errors.contains("1 left out: the method is not safe (--safe-methods)"))
+        }
+    }
+
+    @Test("mitm-serve answers as recorded: the recorded client, sent to the recorded server, finds no difference")
+    func served() throws {
+        try withRecording { directory, _ in
+            let server = try RunningProgram(
+                "mitm-serve", ["--mode", "origin@127.0.0.1:0", "--confdir", directory + "/conf", "capture.mflow"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0.split(separator: ":").last ?? "") }.first)
+            let result = try replay(
+                [
+                    "--target", "https://localhost:\(port)", "--ca-file", directory + "/conf/mitm-ca-cert.pem", "--diff",
+                    "--timing",
+                    "max", "capture.mflow",
+                ], in: directory)
+            #expect(result.output == "")
+            #expect(counts(result) == "mitm-replay: 9 sent, 9 the same, 0 different, 0 failed, 0 left out")
+            server.send(SIGTERM)
+            #expect(server.waitForEnd() == 0)
+        }
+    }
+
+    @Test("WebSocket and TCP conversations are held again")
+    func conversations() throws {
+        try withTemporaryDirectory { directory in
+            let python = root + "/.build-test-venv/bin/python"
+            let script = root + "/Tests/Peers/websocket_peer.py"
+            let server = try RunningProgram(python, [script, "server"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0) }.first)
+            for mode in ["http", "tcp"] {
+                let recorder = try Recorder(
+                    ["--mode", "reverse:\(mode)://127.0.0.1:\(port)", "--websocket-ping", "relay"], in: directory,
+                    file: mode + ".mflow")
+                recorder.program.collectErrors()
+                _ = try run(python, [script, "client", "ws://127.0.0.1:\(recorder.port)/"], in: directory)
+                #expect(recorder.stop() == 0)
+            }
+            let messages = try replay(
+                ["--target", "http://127.0.0.1:\(port)", "--diff", "--timing", "max", "http.mflow"], in: directory)
+            #expect(messages.output == "")
+            #expect(counts(messages) == "mitm-replay: 3 sent, 3 the same, 0 different, 0 failed, 0 left out")
+            // The bytes of a conversation are the same when its key is, but for the time of the answer, which does not change their number.
+            let bytes = try replay(
+                ["--target", "tcp://127.0.0.1:\(port)", "--diff", "--timing", "max", "tcp.mflow"], in: directory)
+            let differences = bytes.output.split(separator: "\n").filter {
+                $0.hasPrefix("  ") && !$0.contains("Date: ") && !$0.contains(" (of ")
+            }
+            #expect(differences == [])
+            #expect(bytes.errors.contains("3 sent"))
+            server.send(SIGKILL)
+            _ = server.waitForEnd()
+        }
+    }
+}

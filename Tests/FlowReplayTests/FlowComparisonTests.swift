@@ -1,0 +1,137 @@
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import Testing
+
+@testable import FlowReplay
+
+@Suite("Answers compared with recorded ones")
+struct FlowComparisonTests {
+    private func found(_ was: Flow, _ now: Flow, ignoring rules: [String] = []) throws -> [String] {
+        try FlowComparison(ignoring: IgnoreRules(rules)).differences(recorded: was, new: now)
+    }
+
+    private static func answer(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n" }
+
+    @Test(
+        "Fields that differ are named; those that say when or how do not count",
+        arguments: [
+            ("A: 1\r\nB: 2\r\n", "b: 2\r\na: 1\r\n", []),
+            ("A: 1\r\nA: 2\r\n", "A: 2\r\nA: 1\r\n", ["header a: 1, 2 → 2, 1"]),
+            ("Date: x\r\nAge: 1\r\nX-Request-Id: 1\r\nCF-Ray: 7\r\n", "Date: y\r\n", []),
+            ("Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", []),
+            ("Set-Cookie: a=1; Expires=Mon; Path=/\r\n", "Set-Cookie: a=1; Expires=Tue; Path=/\r\n", []),
+            ("Set-Cookie: a=1\r\n", "Set-Cookie: a=2\r\n", ["header set-cookie: a=1 → a=2"]),
+            (
+                "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 22:14:20 GMT\r\n",
+                "Date: Tue, 14 Nov 2023 23:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 23:14:21 GMT\r\n", []
+            ),
+            (
+                "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nLast-Modified: Tue, 14 Nov 2023 22:00:00 GMT\r\n",
+                "Date: Tue, 14 Nov 2023 23:13:20 GMT\r\nLast-Modified: Tue, 14 Nov 2023 22:00:05 GMT\r\n",
+                ["header last-modified: Tue, 14 Nov 2023 22:00:00 GMT → Tue, 14 Nov 2023 22:00:05 GMT"]
+            ),
+            ("Expires: 0\r\n", "Expires: -1\r\n", ["header expires: 0 → -1"]),
+            ("Last-Modified: a\r\n", "ETag: \"b\"\r\n", ["header etag: none → \"b\"", "header last-modified: a → none"]),
+            ("Location: http://a/x\r\n", "Location: http://a/y\r\n", ["header location: /x → /y"]),
+        ] as [(String, String, [String])])
+    func fields(was: String, now: String, differences: [String]) throws {
+        let result = try found(flow("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Self.answer(was)), flow(Self.request, Self.answer(now)))
+        #expect(result == differences)
+    }
+
+    private static let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    @Test("A server that names itself says the same under another name")
+    func ownHost() throws {
+        let was = flow("GET / HTTP/1.1\r\nHost: api.example\r\n\r\n", Self.answer("Location: https://api.example/x\r\n"))
+        let now = flow("GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n", Self.answer("Location: http://127.0.0.1:8000/x\r\n"))
+        let result = try found(was, now)
+        #expect(result == [])
+    }
+
+    @Test(
+        "The first difference of content is named by its place",
+        arguments: [
+            (#"{"b":1,"a":[{"p":12}]}"#, #"{"a":[{"p":13}], "b":1}"#, ["body: $.a[0].p: 12 → 13"]),
+            (#"{"a":1}"#, #"{ "a": 1 }"#, []),
+            (#"{"a":1}"#, #"{"a":1,"b c":2}"#, ["body: $['b c']: none → 2"]),
+            (#"{"a":1,"z":0}"#, #"{"a":1}"#, ["body: $.z: 0 → none"]),
+            (#"[1,2]"#, #"[1,2,3]"#, ["body: $: 2 elements → 3 elements"]),
+            (#"{"a":1}"#, "oops", [#"body: {"a":1} → oops"#]),
+            ("one\ntwo\nthree", "one\n2\nthree", ["body: line 2: two → 2"]),
+            ("one", "one\ntwo", ["body: line 2: none → two"]),
+            ("", "x", ["body: empty → 1 bytes"]), ("xy", "", ["body: 2 bytes → empty"]),
+            ("a\u{1B}[31m", "b", ["body: a\\u{1b}[31m → b"]),
+            ("\0abc", "\0abd", ["body: byte 3: 0x63 → 0x64 (of 4)"]),
+            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, the same up to there"]),
+        ] as [(String, String, [String])])
+    func content(was: String, now: String, differences: [String]) throws {
+        let result = try found(flow(content: ByteBuffer(string: was)), flow(content: ByteBuffer(string: now)))
+        #expect(result == differences)
+    }
+
+    @Test("What is ignored does not count")
+    func ignored() throws {
+        let was = flow(content: ByteBuffer(string: #"{"a":1,"t":5}"#))
+        let now = flow(content: ByteBuffer(string: #"{"a":1,"t":6}"#))
+        let results = try [["json:$.t"], ["json:$..t"], ["body"], ["json:$.a"]].map { try found(was, now, ignoring: $0) }
+        #expect(results == [[], [], [], ["body: $.t: 5 → 6"]])
+        let header = try found(flow(Self.request, Self.answer("X: 1\r\n")), flow(), ignoring: ["header:x"])
+        #expect(header == [])
+    }
+
+    @Test("The same content in another coding is the same, but for the field")
+    func coding() throws {
+        // "ok" by gzip -n
+        let coded = ByteBuffer(bytes: [
+            0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0xCB, 0xCF, 6, 0, 0x47, 0xDD, 0xDC, 0x79, 2, 0, 0, 0,
+        ])
+        let was = flow(Self.request, Self.answer("Content-Encoding: gzip\r\nContent-Length: 22\r\n"), content: coded)
+        let now = flow(Self.request, Self.answer("Content-Length: 2\r\n"), content: ByteBuffer(string: "ok"))
+        let result = try found(was, now)
+        #expect(result == ["header content-encoding: gzip → none"])
+    }
+
+    @Test("Status, missing answers, trailers and cuts are told")
+    func outcomes() throws {
+        let error = FlowError(side: .server, message: "connection refused", at: Timestamp(nanoseconds: 0))
+        let gone = flow(Self.request, nil, ending: FlowEnding(state: .failed, error: error))
+        let cut = flow(isAnswerWhole: false, ending: FlowEnding(state: .incomplete, error: error))
+        let results = try [
+            found(flow(), flow(Self.request, "HTTP/1.1 500 Oops\r\n\r\n")), found(flow(), gone), found(gone, flow()),
+            found(gone, gone),
+            found(flow(trailers: [("Sum", "1")]), flow(trailers: [("Sum", "2")])), found(flow(), cut), found(cut, flow()),
+        ]
+        #expect(
+            results == [
+                ["status: 200 → 500"], ["response: 200 → none: connection refused"], ["response: none → 200"], [],
+                ["trailer sum: 1 → 2"], ["end: complete → cut: connection refused"], ["end: cut → complete"],
+            ])
+    }
+
+    @Test("Messages are compared one by one, pings and pongs not at all")
+    func messages() throws {
+        func piece(_ kind: FlowPiece.Kind, _ text: String) -> FlowPiece {
+            FlowPiece(kind: kind, from: .server, content: ByteBuffer(string: text))
+        }
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
+        let answer = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+        let was = flow(
+            request, answer, pieces: [piece(.text, #"{"n":1}"#), piece(.ping, ""), piece(.text, "b"), piece(.text, "c")])
+        let now = flow(request, answer, pieces: [piece(.text, #"{"n":2}"#), piece(.binary, "b")])
+        let result = try found(was, now)
+        #expect(
+            result == [
+                "message 1 of the server: $.n: 1 → 2", "message 2 of the server: text → binary", "messages of the server: 3 → 2",
+            ])
+    }
+
+    @Test("What the server says on a stream is joined before it is compared")
+    func streams() throws {
+        func pieces(_ texts: [String]) -> [FlowPiece] { texts.map { FlowPiece(from: .server, content: ByteBuffer(string: $0)) } }
+        let was = flow(pieces: pieces(["hel", "lo"]), kind: .tcp)
+        let results = try [["hello"], ["he", "lp"]].map { try found(was, flow(pieces: pieces($0), kind: .tcp)) }
+        #expect(results == [[], ["data of the server: hello → help"]])
+    }
+}

@@ -1,0 +1,93 @@
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import Testing
+
+@testable import FlowReplay
+
+@Suite("What is sent again, and on which connections")
+struct ReplayPlanTests {
+    @Test("Flows of one client connection stay together, in the order of time; servers have connections of their own")
+    func grouping() {
+        let other = FlowTarget(scheme: "http", host: "b", port: 80)
+        let flows = [
+            flow(client: 2, at: 30), flow(client: 1, at: 0), flow(client: 1, at: 20), flow(client: 1, at: 10, target: other),
+            flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40, version: .http2),
+        ]
+        let plan = ReplayPlan(flows, options: ReplayPlan.Options())
+        let lines = plan.connections.map { "\($0.speech) \($0.target.host) \($0.flows)" }
+        #expect(lines == ["http1 a [0, 2]", "http1 b [1]", "http1 a [3]", "http2 a [4]"])
+        var options = ReplayPlan.Options()
+        options.hasHTTPTarget = true
+        let merged = ReplayPlan(flows, options: options).connections.map(\.flows)
+        #expect(merged == [[0, 1, 2], [3], [4]])
+    }
+
+    @Test("What cannot be sent again is left out, with the reason")
+    func leftOut() {
+        var options = ReplayPlan.Options()
+        options.onlySafeMethods = true
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+        var passthrough = FlowEnding(state: .complete)
+        passthrough.passthrough = PassthroughSizes(fromClient: 1, fromServer: 1)
+        let flows = [
+            flow(), flow("CONNECT a:1 HTTP/1.1\r\n\r\n"), flow(kind: .tls), flow(kind: .tcp, ending: passthrough),
+            flow(post, body: "abc"), flow("PUT / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ]
+        let careful = ReplayPlan(flows, options: options)
+        #expect(careful.flows.count == 1)
+        #expect(
+            careful.leftOut == [
+                "CONNECT is not sent again": 1, "the TLS handshake failed": 1, "it was passed through unread": 1,
+                "the method is not safe (--safe-methods)": 2,
+            ])
+        let cut = [
+            flow(post, body: "a"), flow(post, body: "abc", isRequestWhole: false), flow(isRequestWhole: false),
+            flow(post, body: "abc"),
+        ]
+        let plan = ReplayPlan(cut, options: ReplayPlan.Options())
+        #expect(plan.flows.count == 2)
+        #expect(
+            plan.leftOut == [
+                "the request's content is not as long as its Content-Length says": 1, "the request is incomplete": 1,
+            ])
+    }
+
+    @Test("Flows are due by the clock, by a rate, or by what was before them")
+    func schedule() {
+        let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
+        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50)]
+        let dues = schedules.map { schedule in flows.indices.map { schedule.offset(of: $0, in: flows).map { $0 / 1_000_000 } } }
+        #expect(dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40]])
+    }
+
+    @Test(
+        "A pattern names whole hosts",
+        arguments: [
+            ("api.example", "api.example", true), ("API.example", "api.Example", true), ("api.example:443", "api.example", true),
+            ("api.example:80", "api.example", false), ("example", "api.example", false), ("*.example", "api.example", true),
+            ("*.example", "api.example.org", false), ("*", "anything", true), ("*:443", "anything", true),
+            ("a*i.ex*e", "api.example", true),
+            ("[::1]:443", "::1", true), ("::1", "::1", true), ("", "a", false), ("api?example", "api.example", false),
+        ] as [(String, String, Bool)])
+    func patterns(pattern: String, host: String, expected: Bool) {
+        let matches = TargetPattern(pattern).matches(host: host, port: 443)
+        #expect(matches == expected)
+    }
+
+    @Test("The summary counts, names reasons, and sets new times beside recorded ones")
+    func summary() {
+        var tally = ReplayTally()
+        tally.sent(slip: 0)
+        tally.sent(slip: 12_000_000)
+        tally.count(flow(), recorded: flow(), isDifferent: false)
+        tally.count(flow(), recorded: flow(), isDifferent: true)
+        let lines = tally.summary(compares: true, leftOut: ["CONNECT is not sent again": 3], unsent: 0)
+        #expect(
+            lines == [
+                "2 sent, 1 the same, 1 different, 0 failed, 3 left out", "3 left out: CONNECT is not sent again",
+                "behind the schedule: 12 ms at the most, 12 ms in total",
+                "time to the last byte: p50 0.0 ms p90 0.0 ms p99 0.0 ms; recorded: p50 0.0 ms p90 0.0 ms p99 0.0 ms",
+            ])
+    }
+}
