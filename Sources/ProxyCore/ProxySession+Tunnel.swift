@@ -22,6 +22,7 @@ struct Tunnel {
     var goodbye: ByteBuffer?
     /// What broke the protocol of a WebSocket conversation that is being ended.
     var failure: FlowError?
+    var isFailureTold = false
     /// Data is told in the event log.
     var isTold = false
 
@@ -215,10 +216,26 @@ extension ProxySession {
         if let failure {
             let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
             updateTunnel { $0.failure = error }
-            // What the other side has on its way is still let through (RFC 6455 §7.1.7 sets no time for closing).
-            output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
+            output.commands.append(.startTimer(.linger, nanoseconds: Self.timeToAnswer))
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
+    }
+
+    /// So long the other side may go on answering what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
+    private static let timeToAnswer: Int64 = 100_000_000
+
+    /// The other side is told that a conversation broke the protocol, and has some time to close.
+    /// - Returns: false when there is no such conversation.
+    func lingerInFailedConversation() -> Bool {
+        guard case .tunnel(var tunnel) = phase, tunnel.failure != nil else { return false }
+        guard !tunnel.isFailureTold else { return endFailedConversation() }
+        var actions: [WebSocketRelay.Action] = []
+        tunnel.webSocket?.tell(into: &actions)
+        tunnel.isFailureTold = true
+        phase = .tunnel(tunnel)
+        for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
+        output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
+        return true
     }
 
     /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.

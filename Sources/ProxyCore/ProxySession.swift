@@ -201,7 +201,7 @@ package final class ProxySession: ProxySessionProtocol {
             isHandshakeTimerRunning = false
             handshakeTimedOut()
         case .linger:
-            if !endFailedConversation() { output.commands.append(.close(.client)) }
+            if !lingerInFailedConversation() { output.commands.append(.close(.client)) }
         case .replay:
             // Whoever waited for it goes on behind every event.
             break

@@ -72,8 +72,8 @@ struct WebSocketRelay {
     }
 
     /// Takes bytes of one side.
-    /// - Throws: what the side did wrong; what came before it is in `actions`, and so is the close frame that tells the other side. What
-    ///   that one still says, its close frame at the last, goes to the side that failed; ``giveUp(into:)`` does not wait for it.
+    /// - Throws: what the side did wrong; what came before it is in `actions`. The other side, which may still be answering that, is told by
+    ///   ``tell(into:)``; what it says, its close frame at the last, goes to the side that failed. ``giveUp(into:)`` does not wait for it.
     mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
         guard self[side].failure == nil else { return }
         self[side].decoder.receive(bytes)
@@ -83,13 +83,22 @@ struct WebSocketRelay {
             while let message = self[side].assembler.takeIncomplete() { actions.append(.record(piece(message, from: side))) }
             let close = WebSocketClose(code: error.closeCode, reason: error.message)
             self[side].failure = close
-            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side.opposite)), to: side.opposite, isClose: true, &actions)
             throw error
         }
     }
 
-    /// Tells the side that broke the protocol, when the other one has not.
+    /// Tells the other side that one broke the protocol.
+    mutating func tell(into actions: inout [Action]) {
+        for side in [Side.client, .server] {
+            guard let close = self[side].failure else { continue }
+            let frame = WebSocketFrameEncoder.close(close, maskingKey: key(to: side.opposite))
+            say(frame, to: side.opposite, isClose: true, &actions)
+        }
+    }
+
+    /// Tells both sides, where they were not told.
     mutating func giveUp(into actions: inout [Action]) {
+        tell(into: &actions)
         for side in [Side.client, .server] {
             guard let close = self[side].failure else { continue }
             say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)

@@ -46,9 +46,19 @@ private struct Conversation {
         }
     }
 
+    mutating func tell() {
+        var actions: [WebSocketRelay.Action] = []
+        relay.tell(into: &actions)
+        send(actions)
+    }
+
     mutating func giveUp() {
         var actions: [WebSocketRelay.Action] = []
         relay.giveUp(into: &actions)
+        send(actions)
+    }
+
+    private mutating func send(_ actions: [WebSocketRelay.Action]) {
         for case .send(let bytes, let side) in actions {
             if side == .client { toClient.writeImmutableBuffer(bytes) } else { toServer.writeImmutableBuffer(bytes) }
         }
@@ -157,8 +167,9 @@ struct WebSocketRelayTests {
         var talk = try Conversation()
         talk.receive(bytes, from: .client)
         #expect(talk.failure?.closeCode == code)
-        #expect(try closeCode(talk.toServer, from: .client) == code)
+        #expect(talk.toServer.readableBytes == 0 && talk.toClient.readableBytes == 0)
         talk.giveUp()
+        #expect(try closeCode(talk.toServer, from: .client) == code)
         #expect(try closeCode(talk.toClient, from: .server) == code)
         #expect(talk.relay.isClosed)
     }
@@ -168,6 +179,7 @@ struct WebSocketRelayTests {
         var talk = try Conversation()
         talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "not masked")), from: .client)
         talk.receive(frame(.text, "an answer", from: .server), from: .server)
+        talk.tell()
         let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1002, reason: ""))
         talk.receive(goodbye, from: .server)
         talk.giveUp()
