@@ -326,6 +326,18 @@ package struct RecordingIndex {
         return flow
     }
 
+    /// The response of a flow as it answers a request. Within a second the plain case is the same each time, and is kept.
+    package mutating func response(of entry: Entry, _ flow: Flow, for occasion: ResponseOccasion) -> EditedResponse? {
+        let isPlain =
+            !flow.isWebSocket && !occasion.request.isMethod("HEAD") && !occasion.request.fields.contains("range")
+        guard isPlain, let recorded = flow.response?.started else { return flow.response(for: occasion) }
+        let shift = occasion.keepsDates ? 0 : (occasion.now - recorded) / 1_000_000_000
+        if let known = recent.response(of: entry, shiftedBy: shift) { return known }
+        let response = flow.response(for: occasion)
+        if let response { recent.remember(response, for: entry, shiftedBy: shift) }
+        return response
+    }
+
     /// Goes through the keys of all entries.
     func forEachKey(_ body: (Entry, RequestKey) -> Void) {
         for index in keys.indices { body(Entry(index), keys[index]) }
@@ -347,7 +359,14 @@ private struct RecentFlows {
     /// A flow holds its block's details and one part of its content, at most some hundreds of KiB.
     private static let capacity = 64
 
-    private var flows: [RecordingIndex.Entry: (flow: Flow, used: UInt64)] = [:]
+    private struct Recent {
+        var flow: Flow
+        var used: UInt64
+        /// The plain response, and by how many seconds its dates are moved.
+        var response: (shift: Int64, given: EditedResponse)?
+    }
+
+    private var flows: [RecordingIndex.Entry: Recent] = [:]
     private var clock: UInt64 = 0
 
     subscript(entry: RecordingIndex.Entry) -> Flow? {
@@ -359,9 +378,18 @@ private struct RecentFlows {
         }
     }
 
+    func response(of entry: RecordingIndex.Entry, shiftedBy shift: Int64) -> EditedResponse? {
+        guard let known = flows[entry]?.response, known.shift == shift else { return nil }
+        return known.given
+    }
+
+    mutating func remember(_ response: EditedResponse, for entry: RecordingIndex.Entry, shiftedBy shift: Int64) {
+        flows[entry]?.response = (shift, response)
+    }
+
     mutating func remember(_ flow: Flow, for entry: RecordingIndex.Entry) {
         if flows.count >= Self.capacity, let oldest = flows.min(by: { $0.value.used < $1.value.used })?.key { flows[oldest] = nil }
         clock += 1
-        flows[entry] = (flow, clock)
+        flows[entry] = Recent(flow: flow, used: clock)
     }
 }

@@ -117,7 +117,7 @@ extension ProxySession {
     private func play(_ exchange: Exchange) {
         exchange.played?.due = nil
         var budget = Self.maximumPlayedAtOnce
-        while let server = exchange.played?.server, takesMore(exchange) {
+        while !exchange.responseIsComplete, let server = exchange.played?.server, takesMore(exchange) {
             guard budget > 0 else {
                 exchange.played?.due = now
                 return

@@ -124,9 +124,9 @@ struct RecordedServers: Responder {
                     answer = try state.index.answer(question, elapsed: now - started)
                 }
                 switch answer {
-                case .flow(let flow, _):
+                case .flow(let flow, let entry):
                     state.counts.answered += 1
-                    return .play(play(flow, for: request, now))
+                    return .play(play(flow, state.index.response(of: entry, flow, for: occasion(request, now)), for: request, now))
                 case .exhausted:
                     return miss(request, "its recordings were served, each once (--once)", &state)
                 case .none:
@@ -143,8 +143,12 @@ struct RecordedServers: Responder {
             let key = key(of: request, host(of: request), &state)
             guard let flow = try? state.index.duplexAnswer(key) else { return nil }
             state.counts.answered += 1
-            return play(flow, for: request, now)
+            return play(flow, flow.response(for: occasion(request, now)), for: request, now)
         }
+    }
+
+    private func occasion(_ request: AskedRequest, _ now: Timestamp) -> ResponseOccasion {
+        ResponseOccasion(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
     }
 
     /// The host that a client names: where that is an address, what it calls the server says more.
@@ -168,10 +172,9 @@ struct RecordedServers: Responder {
         "\(String(buffer: request.head.method)) \(request.url(host(of: request)))"
     }
 
-    private func play(_ flow: Flow, for request: AskedRequest, _ now: Timestamp) -> ServerPart {
-        let occasion = ResponseOccasion(
-            request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
-        let response = flow.response(for: occasion)
+    private func play(
+        _ flow: Flow, _ response: EditedResponse?, for request: AskedRequest, _ now: Timestamp
+    ) -> ServerPart {
         settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
         return ServerPart(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
