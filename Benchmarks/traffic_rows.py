@@ -3,9 +3,10 @@ import os
 import socket
 import ssl
 import time
+from types import SimpleNamespace
 
-from running import Goal, Invalid, Result, Row, at_most, at_most_times, cpu_seconds, memory
-from traffic import Traffic
+from running import Goal, Invalid, Result, Row, at_most, at_most_times, cpu_seconds, free_port, memory
+from traffic import Proxy, Traffic
 
 
 def versus(name, kind, path="1k", connections=32, extra=(), peer=lambda traffic: (traffic.haproxy, None)):
@@ -204,6 +205,30 @@ def download(bench):
     return [Result("download-1g", [(peak(1 << 30), peak(1 << 26))], "MiB")]
 
 
+# -- serving -------------------------------------------------------------------------------------------------------------------------
+
+
+def serve(bench):
+    """A recording of one file answers, and nginx itself."""
+    traffic = Traffic.of(bench)
+    target = bench.path("served.mflow")
+    recorder = traffic.start_recorder(target, **traffic.modes("plain"))
+    bench.output(["curl", "-sS", "--fail", "-o", os.devnull, recorder.url("plain", "1k")])
+    traffic.stop_recorder(recorder)
+    port = free_port()
+    command = [bench.tool("mitm-serve"), "-q", "--confdir", bench.path("conf"), "-p", str(port), target]
+    server = Proxy(bench.start(command, port), {"plain": port})
+    # The work is done by nginx's one child.
+    children = open("/proc/%d/task/%d/children" % (traffic.nginx.pid, traffic.nginx.pid)).read().split()
+    origin = Proxy(SimpleNamespace(pid=int(children[0])), {"plain": traffic.ports["http"]})
+    pairs = []
+    for _ in range(bench.rounds):
+        pairs.append(tuple(traffic.cost(proxy, lambda: traffic.wrk(proxy.url("plain", "1k"))[0])[0] for proxy in (server, origin)))
+    peak = memory(server.process, "VmHWM")
+    bench.stop(server.process)
+    return [Result("serve", pairs, "us CPU/request", "peak memory %.0f MiB" % (peak / 2**20))]
+
+
 ONE = at_most_times(1.0)
 HAPROXY = "HAProxy, which records nothing"
 
@@ -230,4 +255,6 @@ ROWS = [
         "HAProxy with as many server connections", at_most(64, "KiB/session"), idle_tls),
     Row("download-1g", "peak memory of the recorder in a download of 1 GiB that cannot be compressed, TLS", "a download of 64 MiB",
         at_most_times(1.25), download),
+    Row("serve", "CPU for a request that mitm-serve answers from a recording, HTTP/1.1, plain, 1 KiB, 32 connections", "nginx, which serves the file",
+        at_most_times(1.5), serve),
 ]
