@@ -29,7 +29,7 @@ struct Replayer {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
         let targets = try Targets(arguments.target)
-        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore))
+        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .answers))
         let (flows, isDamaged) = try readFlows()
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods

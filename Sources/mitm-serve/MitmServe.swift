@@ -95,7 +95,7 @@ struct MitmServe: Tool {
 struct MatchingArguments: ParsableArguments {
     @Option(
         help: """
-            What does not count: host, scheme, port, body, query, query:NAME, form:NAME, json:PATH, as in json:$.timestamp. Repeatable.
+            What does not count: host, body, query, query:NAME, form:NAME, json:PATH, as in json:$.timestamp; scheme and port never do. Repeatable.
             """)
     var ignore: [String] = []
 

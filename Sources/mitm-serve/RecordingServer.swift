@@ -62,7 +62,7 @@ struct RecordingServer {
     private func rules() throws -> MatchRules {
         var rules = MatchRules()
         do throws(ReplayRuleError) {
-            rules.ignore = try IgnoreRules(arguments.matching.ignore)
+            rules.ignore = try IgnoreRules(arguments.matching.ignore, for: .matching)
         } catch {
             throw ToolError("--ignore: \(error)")
         }

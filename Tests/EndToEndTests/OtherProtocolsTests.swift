@@ -187,7 +187,9 @@ private final class PostgreSQL {
 
     /// A program of the server, which Debian keeps from the PATH, as somebody other than root.
     private static func asUser(_ name: String) -> String {
-        let user = getuid() == 0 ? "setpriv --reuid postgres --regid postgres --init-groups " : ""
+        // That user may not be let into the directories above; root's right to pass goes with it.
+        let passes = "--inh-caps +dac_override --ambient-caps +dac_override"
+        let user = getuid() == 0 ? "setpriv --reuid postgres --regid postgres --init-groups \(passes) " : ""
         return user + "\"$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/\(name)\""
     }
 

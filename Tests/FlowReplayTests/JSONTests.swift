@@ -57,11 +57,14 @@ struct JSONTests {
 
     @Test("Rules are read, and what is none is named")
     func rules() throws {
-        let rules = try IgnoreRules(["host", "query:_", "json:$.t", "header:Date", "form:token"])
-        #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.headers == ["date"] && rules.formNames == ["token"])
-        for bad in ["hosts", "host:x", "json:", "json:$.", "query:"] {
-            #expect(throws: ReplayRuleError.self) { try IgnoreRules([bad]) }
+        let rules = try IgnoreRules(["host", "query:_", "json:$.t", "form:token"], for: .matching)
+        #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.formNames == ["token"])
+        let answers = try IgnoreRules(["header:Date", "body"], for: .answers)
+        #expect(answers.headers == ["date"] && answers.body)
+        for bad in ["hosts", "host:x", "json:", "json:$.", "query:", "header:Date"] {
+            #expect(throws: ReplayRuleError.self) { try IgnoreRules([bad], for: .matching) }
         }
+        #expect(throws: ReplayRuleError.self) { try IgnoreRules(["query:_"], for: .answers) }
     }
 
     @Test("Timing is read from its words")
