@@ -129,7 +129,7 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport"]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]
 )
