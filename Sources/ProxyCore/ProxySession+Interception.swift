@@ -128,7 +128,7 @@ extension ProxySession {
         details.handshakeEnded = now
         updateClientTLS(details)
         if let tunnel = suspendedTunnel { return resume(tunnel) }
-        if route?.isTCP == true { return startTunnel() }
+        if route?.isTCP == true || (facts.alpn == nil && playsFirst(isTLS: true)) { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
         } else {

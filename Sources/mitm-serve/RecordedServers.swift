@@ -211,7 +211,10 @@ struct RecordedServers: Responder {
     // MARK: Streams
 
     func speaksFirst(on target: FlowTarget) -> Bool {
-        candidates(for: target).first?.flow.serverSpeaksFirst == true
+        // What is to another target says nothing of this one, unless the listener has none.
+        let candidates = candidates(for: target).filter { target.host.isEmpty || $0.flow.target.isOf(target) }
+        guard let first = candidates.first?.flow, first.target.scheme == target.scheme else { return false }
+        return first.serverSpeaksFirst
     }
 
     func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
@@ -230,11 +233,16 @@ struct RecordedServers: Responder {
     private func candidates(for target: FlowTarget) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
-            let same = all.filter { $0.flow.target.port == target.port && $0.flow.target.host == target.host }
+            let same = all.filter { $0.flow.target.isOf(target) }
             let left = (same.isEmpty ? all : same).map { ($0, state.played[$0.number] ?? 0) }
             return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)
         }
     }
+}
+
+extension FlowTarget {
+    /// They are one server.
+    fileprivate func isOf(_ other: FlowTarget) -> Bool { host == other.host && port == other.port }
 }
 
 extension AskedRequest {
