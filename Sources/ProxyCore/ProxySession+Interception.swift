@@ -14,7 +14,7 @@ extension ProxySession {
             // The client went away without a word.
             closeUpstreams()
             closeClient(.clean)
-        case .undecided where !client.hasEnded:
+        case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog)):
             startHandshakeTimer()
         case .tls where client.tls == nil:
             intercept()
