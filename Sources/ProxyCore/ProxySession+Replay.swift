@@ -152,10 +152,12 @@ extension ProxySession {
 
     /// What a server does next. A recording that cannot be read ends there.
     private func step(of server: any PlayedServer) -> ServerStep {
-        defer { for complaint in server.takeComplaints() { log(.warning, "\(clientFacts.value.peer): \(complaint)") } }
+        // Nothing but a line in the log tells of it.
+        defer { for complaint in server.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
         do {
             return try server.next(at: now)
         } catch {
+            log(.error, "\(clientFacts.value.peer): \(error); the client sees a cut")
             return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
         }
     }
