@@ -58,7 +58,11 @@ package final class ArchiveLookup: Sendable {
             Int(length) <= records.readableBytes - Int(place.record), view.move(to: Int(place.record), length: Int(length))
         else { throw damaged(place) }
         var flow = OpenFlow(view, block)
-        try flow.receive(view, block, isWhole: true)
+        do {
+            try flow.receive(view, block, isWhole: true)
+        } catch let error as ArchiveError {
+            throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
+        }
         return flow.flow
     }
 

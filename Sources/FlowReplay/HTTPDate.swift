@@ -31,7 +31,8 @@ struct HTTPDate: Equatable {
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 
-    var description: String {
+    /// As HTTP writes it; nil for years that are not of four digits.
+    var text: String? {
         let day = (seconds >= 0 ? seconds : seconds - 86399) / 86400
         let time = seconds - day * 86400
         let shifted = day + 719_468
@@ -43,6 +44,7 @@ struct HTTPDate: Equatable {
         let dayOfMonth = dayOfYear - (153 * month + 2) / 5 + 1
         let name = Self.months[Int(month < 10 ? month + 2 : month - 10)]
         let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
+        guard (1000...9999).contains(year) else { return nil }
         let weekday = Self.days[Int((day % 7 + 7) % 7)]
         func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
         return

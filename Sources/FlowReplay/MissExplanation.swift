@@ -34,7 +34,7 @@ extension RecordingIndex {
         guard let flow = nearest?.flow, let head = flow.request?.head else { return "the nearest recording cannot be read" }
         let differences = differences(question, host, flow, head)
         let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
-        return "the nearest recording is \(name), which differs in \(differences.joined(separator: "; "))"
+        return "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))"
     }
 
     private func differences(_ question: Question, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
@@ -42,7 +42,14 @@ extension RecordingIndex {
         func compare(_ what: String, _ asked: String, _ recorded: String) {
             if asked != recorded { found.append("the \(what): asked for '\(asked.short)', recorded '\(recorded.short)'") }
         }
-        compare("method", String(buffer: question.head.method), String(buffer: head.method))
+        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
+        func method(_ head: RequestHead) -> String { head.isMethod("CONNECT") ? "GET" : String(buffer: head.method) }
+        compare("method", method(question.head), method(head))
+        let asks = question.key.method == 0
+        if asks != flow.hasSwitched {
+            found.append(
+                "the protocol: " + (asks ? "asked for another one, recorded without" : "asked for no other one, recorded with one"))
+        }
         if !rules.ignore.host { compare("host", host.lowercased(), String(buffer: flow.displayHost).lowercased()) }
         let (askedPath, askedQuery) = question.head.target.pathAndQuery
         let (path, query) = head.target.pathAndQuery
@@ -83,8 +90,7 @@ extension RecordingIndex {
         let at = one.commonPrefix(with: other)
         func near(_ bytes: ByteBuffer) -> String {
             let start = max(0, at - 16)
-            let text = String(buffer: bytes.slice(ByteRange(start, min(bytes.readableBytes, at + 32))))
-            return String(text.map { $0.isNewline ? " " : $0 })
+            return String(buffer: bytes.slice(ByteRange(start, min(bytes.readableBytes, at + 32)))).short
         }
         return
             "the body, from byte \(at) on: asked with '\(near(one))' (\(question.content.readableBytes) bytes), recorded '\(near(other))' (\(recorded.readableBytes) bytes)"
@@ -93,9 +99,9 @@ extension RecordingIndex {
 
 extension String {
     /// Enough of it to know it again; nothing that a terminal would obey.
-    fileprivate var short: String {
-        let text = String(prefix(120).map { $0.isASCII && !$0.isNewline && $0 >= " " ? $0 : "?" })
-        return count > 120 ? text + "…" : text
+    package var short: String {
+        let text = String(decoding: utf8.prefix(120).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x3F }, as: UTF8.self)
+        return utf8.count > 120 ? text + "…" : text
     }
 }
 

@@ -26,7 +26,6 @@ package struct RecordingIndex {
     private struct Flags {
         static let isComplete: UInt8 = 1
         static let hasContent: UInt8 = 2
-        static let isWebSocket: UInt8 = 4
     }
 
     package let rules: MatchRules
@@ -47,6 +46,9 @@ package struct RecordingIndex {
     /// Flows that are kept as they are: `places` holds their index here.
     private var kept: [Flow] = []
     private static let keptOrigin = UInt16.max
+    /// Flows that had not ended when they were read: the file may tell of them once more.
+    private var openEntries: [FlowID: Entry] = [:]
+    private var openStreams: [FlowID: Int] = [:]
 
     /// TCP flows, in the order of the recording.
     package private(set) var streams: [Flow] = []
@@ -54,6 +56,8 @@ package struct RecordingIndex {
     private var digests: [Entry: UInt64] = [:]
     /// How far each group of equal requests has come.
     private var positions: [Group: Position] = [:]
+    /// Those that answered, when each may only once.
+    private var served: Set<Entry> = []
     private var recent = RecentFlows()
     /// The first host of each method, path and query; filled when it is asked for.
     private var anyHost: [UInt64: UInt32]?
@@ -65,12 +69,22 @@ package struct RecordingIndex {
         var fields: UInt64
     }
 
+    /// Complete recordings come before truncated ones.
     private struct Position {
-        var entry: Entry
-        var served = 0
-        /// Complete recordings come before truncated ones; it is the last of them that repeats.
-        var lastComplete: Entry?
-        var isOver = false
+        /// The last of each that answered.
+        var complete: Entry?
+        var truncated: Entry?
+        /// Among so many entries nothing stands behind them.
+        var searched = 0
+
+        /// What repeats when nothing is left.
+        var last: Entry? { complete ?? truncated }
+    }
+
+    /// What a request must have beside its key.
+    private struct Wanted {
+        var content: UInt64
+        var fields: [ByteBuffer?]
     }
 
     package init(rules: MatchRules, order: ReplayOrder = .sequence, isOnce: Bool = false) {
@@ -80,7 +94,8 @@ package struct RecordingIndex {
     }
 
     package var count: Int { keys.count }
-    package var firstStart: Int64? { starts.first }
+    /// When the first of them began, in nanoseconds since 1970.
+    package private(set) var firstStart: Int64?
 
     // MARK: Filling
 
@@ -93,34 +108,55 @@ package struct RecordingIndex {
 
     /// Adds an HTTP flow that stands whole in its block.
     package mutating func add(_ view: RecordView, from file: UInt16) {
-        guard let place = view.flowPlace, let key = Self.key(view, rules) else { return }
-        append(
-            key, place, file, isComplete: view.state == .complete, hasContent: view.requestContentSize > 0,
-            isWebSocket: view.isWebSocket, start: view.started)
+        guard let place = view.flowPlace, let (key, isSwitch) = Self.key(view, rules) else { return }
+        let flags = Self.flags(isComplete: view.state == .complete, hasContent: view.requestContentSize > 0 && !isSwitch)
+        insert(view.id, key, place, file, flags, view.started)
     }
 
-    /// Adds a flow that stays in memory, its pieces where they are. TCP flows too.
+    /// Adds a flow that stays in memory, its pieces where they are. TCP flows too. One that was added before it had ended is replaced.
     package mutating func add(_ flow: Flow) {
-        if flow.kind == .tcp, flow.passthrough == nil { return streams.append(flow) }
-        guard let key = Self.key(flow, rules) else { return }
+        if flow.kind == .tcp, flow.passthrough == nil { return addStream(flow) }
+        guard let (key, isSwitch) = Self.key(flow, rules) else { return }
         kept.append(flow)
-        append(
-            key, FlowPlace(block: UInt64(kept.count - 1), record: 0), Self.keptOrigin, isComplete: flow.state == .complete,
-            hasContent: (flow.request?.size ?? 0) > 0, isWebSocket: flow.isWebSocket, start: flow.started)
+        let place = FlowPlace(block: UInt64(kept.count - 1), record: 0)
+        let flags = Self.flags(isComplete: flow.state == .complete, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
+        let entry = insert(flow.id, key, place, Self.keptOrigin, flags, flow.started)
+        if flow.ended == nil { openEntries[flow.id] = entry }
     }
 
-    private mutating func append(
-        _ key: RequestKey, _ place: FlowPlace, _ origin: UInt16, isComplete: Bool, hasContent: Bool, isWebSocket: Bool,
-        start: Timestamp
-    ) {
+    private mutating func addStream(_ flow: Flow) {
+        if let known = openStreams.removeValue(forKey: flow.id) {
+            streams[known] = flow
+        } else {
+            streams.append(flow)
+        }
+        if flow.ended == nil { openStreams[flow.id] = streams.firstIndex { $0.id == flow.id } }
+    }
+
+    private static func flags(isComplete: Bool, hasContent: Bool) -> UInt8 {
+        (isComplete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
+    }
+
+    @discardableResult
+    private mutating func insert(
+        _ id: FlowID, _ key: RequestKey, _ place: FlowPlace, _ origin: UInt16, _ flags: UInt8, _ start: Timestamp
+    ) -> Entry {
+        if let known = openEntries.removeValue(forKey: id), keys[Int(known)] == key {
+            places[Int(known)] = place
+            origins[Int(known)] = origin
+            self.flags[Int(known)] = flags
+            digests[known] = nil
+            for group in positions.keys where group.key == key.combined { positions[group]?.searched = 0 }
+            return known
+        }
         let entry = Entry(keys.count)
         keys.append(key)
         following.append(Self.none)
         places.append(place)
         origins.append(origin)
         starts.append(start.nanoseconds)
-        flags.append(
-            (isComplete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0) | (isWebSocket ? Flags.isWebSocket : 0))
+        firstStart = min(firstStart ?? start.nanoseconds, start.nanoseconds)
+        self.flags.append(flags)
         if anyHost?[key.combinedWithoutHost] == nil { anyHost?[key.combinedWithoutHost] = key.host }
         let combined = key.combined
         if let chain = chains[combined] {
@@ -129,16 +165,22 @@ package struct RecordingIndex {
         } else {
             chains[combined] = (entry, entry)
         }
+        return entry
     }
 
-    /// The key of a recorded request; nil for a flow that answers none: no HTTP, no request, CONNECT.
-    private static func key(_ flow: some FlowQuestions, _ rules: MatchRules) -> RequestKey? {
+    /// The key of a recorded request, and whether its connection, or stream, went over to another protocol; nil for a flow that answers
+    /// none: no HTTP, no request, a tunnel.
+    private static func key(_ flow: some FlowQuestions, _ rules: MatchRules) -> (RequestKey, isSwitch: Bool)? {
         guard flow.kind == .http, let method = flow.method, let target = flow.requestTarget else { return nil }
-        let isConnect = method.equals(ByteRange(0, method.readableBytes), "CONNECT")
-        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
-        guard !isConnect || flow.isWebSocket else { return nil }
-        return RequestKey(
-            method: isConnect ? ByteBuffer(string: "GET") : method, host: flow.displayHost, target: target, rules)
+        let isSwitch: Bool
+        if method.equals(ByteRange(0, method.readableBytes), "CONNECT") {
+            // An extended CONNECT (RFC 8441) has a path.
+            guard target.readableBytesView.first == 0x2F, flow.isWebSocket || flow.status / 100 == 2 else { return nil }
+            isSwitch = true
+        } else {
+            isSwitch = flow.isWebSocket || flow.status == 101
+        }
+        return (RequestKey(method: isSwitch ? nil : method, host: flow.displayHost, target: target, rules), isSwitch)
     }
 
     // MARK: Finding
@@ -182,74 +224,73 @@ package struct RecordingIndex {
     package mutating func answer(_ question: Question, elapsed: Int64) throws -> Answer {
         guard let chain = chains[question.key.combined], keys[Int(chain.first)] == question.key else { return .none }
         let content = RequestContent.digest(question.content, question.head.fields, rules)
-        let fields = rules.headers.map { question.head.value(of: $0) }
+        let wanted = Wanted(content: content, fields: rules.headers.map { question.head.value(of: $0) })
         var values = ByteHash()
-        for field in fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
+        for field in wanted.fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
         let group = Group(key: question.key.combined, content: content, fields: values.value)
-        func next(_ entry: Entry, _ index: inout RecordingIndex) throws -> Entry? {
-            var entry = entry
-            while entry != Self.none {
-                if try index.matches(entry, content, fields) { return entry }
-                entry = index.following[Int(entry)]
-            }
-            return nil
-        }
-        var position: Position
-        if let known = positions[group] {
-            position = known
-        } else {
-            guard let first = try best(from: chain.first, next) else { return .none }
-            position = Position(entry: first)
-        }
-        /// The next in turn: the complete ones, then the truncated ones.
-        func successor(of entry: Entry, _ index: inout RecordingIndex) throws -> Entry? {
-            let isComplete = index.has(entry, Flags.isComplete)
-            var candidate = try next(index.following[Int(entry)], &index)
-            while let found = candidate, index.has(found, Flags.isComplete) != isComplete {
-                candidate = try next(index.following[Int(found)], &index)
-            }
-            guard candidate == nil, isComplete else { return candidate }
-            candidate = try next(chain.first, &index)
-            while let found = candidate, index.has(found, Flags.isComplete) {
-                candidate = try next(index.following[Int(found)], &index)
-            }
-            return candidate
-        }
-        func advance(to entry: Entry, _ index: RecordingIndex) {
-            if index.has(position.entry, Flags.isComplete) { position.lastComplete = position.entry }
-            position.entry = entry
-        }
+        var position = positions[group] ?? Position()
+        var choice: Entry?
         switch order {
-        case .sequence, .cycle:
-            if position.served > 0, !position.isOver {
-                if let found = try successor(of: position.entry, &self) {
-                    advance(to: found, self)
-                } else if isOnce {
-                    return .exhausted(position.entry)
-                } else if order == .cycle, let first = try best(from: chain.first, next) {
-                    position.entry = first
-                } else {
-                    advance(to: position.lastComplete ?? position.entry, self)
-                    position.isOver = true
-                }
+        case .sequence:
+            choice = try advance(&position, chain.first, wanted)
+            if choice == nil, !isOnce { choice = position.last }
+        case .cycle:
+            choice = try advance(&position, chain.first, wanted)
+            if choice == nil, position.last != nil, !isOnce {
+                position = Position()
+                choice = try advance(&position, chain.first, wanted)
             }
         case .last:
-            if isOnce, position.served > 0 { return .exhausted(position.entry) }
-            while let found = try successor(of: position.entry, &self),
-                has(found, Flags.isComplete) || !has(position.entry, Flags.isComplete)
-            {
-                position.entry = found
-            }
+            while try advance(&position, chain.first, wanted) != nil {}
+            choice = position.last
         case .time:
-            let limit = (starts.first ?? 0) + elapsed
-            while let found = try next(following[Int(position.entry)], &self), starts[Int(found)] <= limit {
-                position.entry = found
-            }
-            if isOnce, position.served > 0, positions[group]?.entry == position.entry { return .exhausted(position.entry) }
+            choice = try latest(until: (firstStart ?? 0) + elapsed, from: chain.first, wanted)
         }
-        position.served += 1
+        guard let choice else { return position.last.map { .exhausted($0) } ?? .none }
         positions[group] = position
-        return .flow(try flow(position.entry), position.entry)
+        if isOnce, !served.insert(choice).inserted { return .exhausted(choice) }
+        return .flow(try flow(choice), choice)
+    }
+
+    /// The next one in turn: the complete ones, then the truncated ones. With `--once` those that answered as ``duplexAnswer(_:)`` are passed.
+    private mutating func advance(_ position: inout Position, _ first: Entry, _ wanted: Wanted) throws -> Entry? {
+        guard position.searched < keys.count else { return nil }
+        while let found = try next(position.complete.map { following[Int($0)] } ?? first, isComplete: true, wanted) {
+            position.complete = found
+            if order == .last || !served.contains(found) { return found }
+        }
+        while let found = try next(position.truncated.map { following[Int($0)] } ?? first, isComplete: false, wanted) {
+            position.truncated = found
+            if order == .last || !served.contains(found) { return found }
+        }
+        position.searched = keys.count
+        return nil
+    }
+
+    private mutating func next(_ first: Entry, isComplete: Bool, _ wanted: Wanted) throws -> Entry? {
+        var entry = first
+        while entry != Self.none {
+            if has(entry, Flags.isComplete) == isComplete, try matches(entry, wanted) { return entry }
+            entry = following[Int(entry)]
+        }
+        return nil
+    }
+
+    /// The one that began last before a moment of the recording; when none did, the first of all.
+    private mutating func latest(until limit: Int64, from first: Entry, _ wanted: Wanted) throws -> Entry? {
+        var best: Entry?
+        var entry = first
+        while entry != Self.none {
+            defer { entry = following[Int(entry)] }
+            guard try matches(entry, wanted) else { continue }
+            guard let known = best else {
+                best = entry
+                continue
+            }
+            let (one, other) = (starts[Int(entry)], starts[Int(known)])
+            if one <= limit ? (one >= other || other > limit) : one < other { best = entry }
+        }
+        return best
     }
 
     /// Finds a recording in which the response began before the request was complete. Its content is not known yet, so it is not compared:
@@ -259,50 +300,37 @@ package struct RecordingIndex {
     package mutating func duplexAnswer(_ key: RequestKey) throws -> Flow? {
         guard let chain = chains[key.combined], keys[Int(chain.first)] == key else { return nil }
         let group = Group(key: key.combined, content: 0, fields: .max)
-        var entry = positions[group].map { following[Int($0.entry)] } ?? chain.first
-        var last: Flow?
-        var steps = 0
-        while steps < 2 {
-            while entry != Self.none {
-                if has(entry, Flags.hasContent), case let flow = try flow(entry), flow.isDuplex {
-                    positions[group] = Position(entry: entry)
-                    return flow
-                }
-                entry = following[Int(entry)]
-            }
-            // None is left: the last one repeats, or, with --once, none does.
-            guard let known = positions[group], !isOnce else { break }
-            last = order == .cycle ? nil : try flow(known.entry)
-            if last != nil { break }
-            entry = chain.first
-            steps += 1
-        }
-        return last
+        let known = positions[group]?.complete
+        var choice = try nextDuplex(known.map { following[Int($0)] } ?? chain.first)
+        if choice == nil, let known, !isOnce { choice = order == .cycle ? try nextDuplex(chain.first) : known }
+        guard let choice else { return nil }
+        positions[group] = Position(complete: choice)
+        if isOnce { served.insert(choice) }
+        return try flow(choice)
     }
 
-    /// The first match that is complete, otherwise the first match.
-    private mutating func best(
-        from entry: Entry, _ next: (Entry, inout RecordingIndex) throws -> Entry?
-    ) throws -> Entry? {
-        guard let first = try next(entry, &self) else { return nil }
-        var candidate: Entry? = first
-        while let found = candidate, !has(found, Flags.isComplete) { candidate = try next(following[Int(found)], &self) }
-        return candidate ?? first
+    private mutating func nextDuplex(_ first: Entry) throws -> Entry? {
+        var entry = first
+        while entry != Self.none {
+            if has(entry, Flags.hasContent), !served.contains(entry), try flow(entry).isDuplex { return entry }
+            entry = following[Int(entry)]
+        }
+        return nil
     }
 
     private func has(_ entry: Entry, _ flag: UInt8) -> Bool { flags[Int(entry)] & flag != 0 }
 
-    private mutating func matches(_ entry: Entry, _ content: UInt64, _ fields: [ByteBuffer?]) throws -> Bool {
+    private mutating func matches(_ entry: Entry, _ wanted: Wanted) throws -> Bool {
         if rules.body != .none, !rules.ignore.body {
             if !has(entry, Flags.hasContent) {
-                guard content == 0 else { return false }
-            } else if try digest(entry) != content {
+                guard wanted.content == 0 else { return false }
+            } else if try digest(entry) != wanted.content {
                 return false
             }
         }
-        guard !fields.isEmpty else { return true }
+        guard !wanted.fields.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
-        return zip(rules.headers, fields).allSatisfy { head.value(of: $0) == $1 }
+        return zip(rules.headers, wanted.fields).allSatisfy { head.value(of: $0) == $1 }
     }
 
     private mutating func digest(_ entry: Entry) throws -> UInt64 {

@@ -35,6 +35,50 @@ package enum RequestContent {
             }
             return ByteBuffer(string: pairs.sorted().joined(separator: "&"))
         }
+        if rules.body == .form || isAuto, type.hasPrefix("multipart/"), let field = fields.first("content-type"),
+            let boundary = Self.boundary(in: String(buffer: field))
+        {
+            return content.removing(boundary)
+        }
         return content
+    }
+
+    /// The parameter that separates the parts (RFC 2046 §5.1.1), which clients make anew each time.
+    private static func boundary(in type: String) -> ByteBuffer? {
+        for parameter in type.split(separator: ";").dropFirst() {
+            let text = parameter.drop { $0 == " " }
+            guard text.lowercased().hasPrefix("boundary=") else { continue }
+            let value = text.dropFirst(9).filter { $0 != "\"" }
+            return value.isEmpty ? nil : ByteBuffer(string: value)
+        }
+        return nil
+    }
+}
+
+extension ByteBuffer {
+    /// The bytes without those that follow two hyphens and are these.
+    fileprivate func removing(_ text: ByteBuffer) -> ByteBuffer {
+        let (bytes, part) = (readableBytesUInt8Span, text.readableBytesUInt8Span)
+        func stands(at start: Int) -> Bool {
+            guard start >= 2, bytes[start - 1] == 0x2D, bytes[start - 2] == 0x2D, start + part.count <= bytes.count else {
+                return false
+            }
+            for index in 0..<part.count where bytes[start + index] != part[index] { return false }
+            return true
+        }
+        var out = ByteBuffer()
+        out.reserveCapacity(bytes.count)
+        var (kept, index) = (0, 0)
+        while index < bytes.count {
+            if stands(at: index) {
+                out.writeImmutableBuffer(slice(ByteRange(kept, index)))
+                index += part.count
+                kept = index
+            } else {
+                index += 1
+            }
+        }
+        out.writeImmutableBuffer(slice(ByteRange(kept, index)))
+        return out
     }
 }

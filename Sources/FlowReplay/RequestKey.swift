@@ -84,10 +84,11 @@ package struct RequestKey: Sendable, Hashable {
     }
 
     /// - Parameters:
+    ///   - method: nil for a request that asks for another protocol, by Upgrade or by extended CONNECT (RFC 8441), and gets it.
     ///   - host: without port.
     ///   - target: the request-target as written, in origin or absolute form.
-    package init(method: ByteBuffer, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
-        self.method = ByteHash.of(method)
+    package init(method: ByteBuffer?, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
+        self.method = method.map { ByteHash.of($0) } ?? 0
         var place = ByteHash()
         if !rules.ignore.host { place.addLowercased(host) }
         self.host = place.folded

@@ -19,7 +19,7 @@ package struct ResponseOccasion: Sendable {
     package var now: Timestamp
     /// Dates are left as they were recorded.
     package var keepsDates: Bool
-    /// Sec-WebSocket-Accept for the key of the request; nil when it has none.
+    /// Sec-WebSocket-Accept for the key of the request; nil when it has none, as in HTTP/2.
     package var accept: String?
 
     package init(request: RequestHead, now: Timestamp, keepsDates: Bool, accept: String?) {
@@ -36,7 +36,7 @@ extension Flow {
         guard let response else { return nil }
         var edits = HeadEdits(response.head)
         if !occasion.keepsDates { edits.shiftDates(bySeconds: (occasion.now - response.started) / 1_000_000_000) }
-        if isWebSocket { edits.renewHandshake(occasion.accept) }
+        if opensWebSocket { edits.renewHandshake(occasion.accept) }
         let isHead = occasion.request.isMethod("HEAD")
         var range: Range<UInt64>?
         if !isHead, let asked = occasion.request.fields.first("range"), let part = part(asked, of: response, occasion) {
@@ -59,13 +59,16 @@ extension Flow {
     ) -> Range<UInt64>?? {
         guard response.head.status == 200, response.isComplete, occasion.request.isMethod("GET") else { return nil }
         if let condition = occasion.request.fields.first("if-range") {
-            let validator = response.head.fields.first("etag") ?? response.head.fields.first("last-modified")
-            guard condition == validator else { return nil }
+            // RFC 9110 §13.1.5: by the strong comparison, in which a weak validator equals nothing.
+            let fields = response.head.fields
+            guard condition == fields.first("etag") || condition == fields.first("last-modified"),
+                !condition.readableBytesView.starts(with: "W/".utf8)
+            else { return nil }
         }
         let text = String(buffer: asked)
-        guard text.hasPrefix("bytes="), !text.contains(",") else { return nil }
+        guard text.lowercased().hasPrefix("bytes=") else { return nil }
         let bounds = text.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        guard bounds.count == 2 else { return nil }
+        guard bounds.count == 2, bounds.allSatisfy({ $0.utf8.allSatisfy { $0 &- 0x30 < 10 } }) else { return nil }
         let size = response.size
         if bounds[0].isEmpty {
             guard let suffix = UInt64(bounds[1]) else { return nil }
@@ -81,12 +84,14 @@ extension Flow {
 /// Changes to the lines of a response's head.
 private struct HeadEdits {
     private let original: ResponseHead
+    private var version: HTTPVersion
     private var status: Int
     private var lines: [(name: String, value: ByteBuffer)]
     private var isChanged = false
 
     init(_ head: ResponseHead) {
         original = head
+        version = head.version
         status = head.status
         lines = head.fields.lines.map { (String(buffer: head.fields.slice($0.name)), head.fields.slice($0.value)) }
     }
@@ -102,7 +107,7 @@ private struct HeadEdits {
 
     private mutating func set(_ name: String, _ value: String) {
         lines.removeAll { $0.name.lowercased() == name.lowercased() }
-        lines.append((original.version.major >= 2 ? name.lowercased() : name, ByteBuffer(string: value)))
+        lines.append((version.major >= 2 ? name.lowercased() : name, ByteBuffer(string: value)))
         isChanged = true
     }
 
@@ -115,7 +120,7 @@ private struct HeadEdits {
     mutating func shiftDates(bySeconds shift: Int64) {
         guard shift != 0 else { return }
         func shifted(_ text: String) -> String? {
-            HTTPDate(text).map { HTTPDate(seconds: $0.seconds + shift).description }
+            HTTPDate(text).flatMap { HTTPDate(seconds: $0.seconds + shift).text }
         }
         for name in ["date", "expires", "last-modified"] { replace(name, shifted) }
         replace("set-cookie") { cookie in
@@ -133,13 +138,23 @@ private struct HeadEdits {
         }
     }
 
-    /// The extensions are left out: messages go uncompressed, which every peer understands.
+    /// The handshake as this client's version of HTTP has it, whichever it was recorded in. The extensions are left out: messages go
+    /// uncompressed, which every peer understands.
     mutating func renewHandshake(_ accept: String?) {
         remove("sec-websocket-extensions")
         if let accept {
+            if status != 101 {
+                version = .http1_1
+                set("Upgrade", "websocket")
+                set("Connection", "Upgrade")
+            }
+            status = 101
             set("Sec-WebSocket-Accept", accept)
         } else {
-            remove("sec-websocket-accept")
+            // RFC 8441 §5.
+            for name in ["sec-websocket-accept", "upgrade", "connection", "content-length", "transfer-encoding"] { remove(name) }
+            version = .http2
+            status = 200
         }
     }
 
@@ -159,22 +174,28 @@ private struct HeadEdits {
 
     /// The head with the changes; the recorded bytes when there are none.
     var head: ResponseHead {
-        guard isChanged || status != original.status else { return original }
+        guard isChanged || status != original.status || version != original.version else { return original }
         var wire = ByteBuffer()
-        if original.version.major >= 2 {
+        if version.major >= 2 {
             wire.writeString(":status: \(status)\r\n")
         } else {
-            let reason =
-                status == original.status
-                ? String(buffer: original.reason) : status == 206 ? "Partial Content" : "Range Not Satisfiable"
-            wire.writeString("\(original.version) \(status) \(reason)\r\n")
+            wire.writeString("\(version) \(status) \(reason)\r\n")
         }
         for (name, value) in lines {
-            wire.writeString("\(name): ")
+            wire.writeString("\(version.major >= 2 ? name.lowercased() : name): ")
             wire.writeImmutableBuffer(value)
             wire.writeString("\r\n")
         }
         wire.writeString("\r\n")
-        return ResponseHead(parsing: wire, version: original.version)
+        return ResponseHead(parsing: wire, version: version)
+    }
+
+    private var reason: String {
+        switch status {
+        case original.status: String(buffer: original.reason)
+        case 101: "Switching Protocols"
+        case 206: "Partial Content"
+        default: "Range Not Satisfiable"
+        }
     }
 }

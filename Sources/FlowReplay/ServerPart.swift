@@ -22,7 +22,8 @@ package final class ServerPart {
     private enum Dialogue {
         case none
         case messages
-        /// TCP, and an exchange in which the response began before the request was complete.
+        /// TCP, what follows an upgrade to anything but WebSocket, and an exchange in which the response began before the request was
+        /// complete.
         case bytes
     }
 
@@ -36,6 +37,9 @@ package final class ServerPart {
     private var offset: UInt64 = 0
     /// What the client says after the beginning decides when the server goes on: messages, or bytes of a stream.
     private let dialogue: Dialogue
+    private let kind: FlowKind
+    /// The exchange became a conversation or a tunnel.
+    private let hasSwitched: Bool
     /// The recorded moment from which pauses are counted, and the one now that stands for it.
     private var recordedAnchor: Timestamp
     private var anchor: Timestamp
@@ -54,20 +58,23 @@ package final class ServerPart {
     /// - Parameters:
     ///   - response: the head as it is given today; nil for a TCP stream, and when there is none.
     ///   - now: when the request was complete, or the stream began.
+    ///   - isRequestComplete: false when the rest of the request will be told by ``receive(_:at:)``.
     ///   - hasSaid100: 100 Continue was said already.
     package init(
         _ flow: Flow, response: EditedResponse?, timing: ReplayTiming, matching: DialogueMatching, now: Timestamp,
-        hasSaid100: Bool = false
+        isRequestComplete: Bool = true, hasSaid100: Bool = false
     ) {
         self.timing = timing
         self.matching = matching
         events = FlowEventCursor(flow)
         edited = response
-        dialogue = flow.isWebSocket ? .messages : flow.kind == .tcp || flow.isDuplex ? .bytes : .none
+        kind = flow.kind
+        hasSwitched = flow.hasSwitched
+        let isDuplex = !isRequestComplete && flow.isDuplex
+        dialogue = flow.isWebSocket ? .messages : flow.kind == .tcp || flow.hasSwitched || isDuplex ? .bytes : .none
         anchor = now
         recordedAnchor =
-            flow.kind == .tcp
-            ? flow.started : (flow.isDuplex ? nil : flow.request?.ended) ?? flow.request?.started ?? flow.started
+            flow.kind == .tcp ? flow.started : (isDuplex ? nil : flow.request?.ended) ?? flow.request?.started ?? flow.started
         hasClientFinished = false
         hasContent = flow.response.map { $0.storedSize > 0 || $0.ended == nil || $0.trailers != nil } ?? true
         self.hasSaid100 = hasSaid100
@@ -75,6 +82,7 @@ package final class ServerPart {
 
     /// The client said something in a dialogue.
     package func receive(_ piece: FlowPiece, at now: Timestamp) {
+        if dialogue == .none || matching == .time { return }
         if dialogue == .bytes {
             saidBytes.writeImmutableBuffer(piece.content)
         } else if piece.kind != .ping, piece.kind != .pong {
@@ -107,15 +115,17 @@ package final class ServerPart {
             return dialogue == .bytes || (dialogue == .messages && piece.kind != .data) ? awaitClient(piece, event.at, now) : nil
         case .finished(.client):
             // The end of a request is known already; that of a stream is waited for.
-            guard dialogue == .bytes else { return nil }
+            guard dialogue == .bytes, !hasSwitched else { return nil }
             if !hasClientFinished, matching != .time { return .waitForClient }
             move(to: event.at, now)
             return nil
-        case .finished(.server) where dialogue == .messages:
+        case .finished(.server) where hasSwitched:
             // The end of the handshake, or of the conversation, which comes with the flow's.
             return nil
-        case .ended(let ending) where ending.isOfClient:
+        case .ended(let ending) where ending.isOfClient && !hasClientFinished:
             // The client of that time gave up; the server would have gone on.
+            return .waitForClient
+        case .ended(let ending) where kind == .tcp && ending.closedBy == .client && !hasClientFinished && matching != .time:
             return .waitForClient
         case .interim(let head) where head.status == 101 || (head.status == 100 && hasSaid100):
             return nil
@@ -169,7 +179,9 @@ package final class ServerPart {
         // Pings are answered as they come, and may come at other times.
         if matching == .time || piece.kind == .pong || piece.kind == .ping { return nil }
         if dialogue == .bytes {
-            guard saidBytes.readableBytes >= piece.content.readableBytes else { return .waitForClient }
+            guard saidBytes.readableBytes >= piece.content.readableBytes else {
+                return hasClientFinished ? clientSaidLess(recorded, now) : .waitForClient
+            }
             let bytes = saidBytes.readSlice(length: piece.content.readableBytes) ?? ByteBuffer()
             if matching == .content, bytes != piece.content {
                 complaints.append(
@@ -182,7 +194,7 @@ package final class ServerPart {
                 guard let found = said.firstIndex(where: { $0.kind == piece.kind && $0.content == piece.content }) else {
                     said.removeFirst()
                     complaints.append(
-                        "the client said '\(String(buffer: first.content).prefix(80))' where the recording has '\(String(buffer: piece.content).prefix(80))'"
+                        "the client said '\(String(buffer: first.content).short)' where the recording has '\(String(buffer: piece.content).short)'"
                     )
                     // A goodbye is answered whatever it says.
                     if first.kind == .close { hasClientFinished = true }
@@ -197,6 +209,19 @@ package final class ServerPart {
         return nil
     }
 
+    /// The client ended before it had said what the recording has. A request is complete by then; a stream has nobody to go on with.
+    private func clientSaidLess(_ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
+        let message = "the client ended before it had said what the recording has"
+        guard kind == .http, !hasSwitched else {
+            return .end(
+                FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client))
+        }
+        complaints.append(message)
+        saidBytes.clear()
+        move(to: recorded, now)
+        return nil
+    }
+
     package func takeComplaints() -> [String] {
         defer { complaints.removeAll() }
         return complaints
@@ -204,9 +229,31 @@ package final class ServerPart {
 }
 
 extension Flow {
+    /// The exchange became a conversation or a tunnel: 101, or 200 to an extended CONNECT.
+    package var hasSwitched: Bool {
+        guard kind == .http, let response else { return isWebSocket }
+        return isWebSocket || response.head.status == 101
+            || (response.head.status / 100 == 2 && request?.head.isMethod("CONNECT") == true)
+    }
+
+    /// It became one of WebSocket, perhaps one in which nobody said anything.
+    var opensWebSocket: Bool {
+        guard hasSwitched, let response else { return false }
+        return isWebSocket || response.head.fields.list("upgrade", contains: "websocket")
+            || response.head.fields.contains("sec-websocket-accept") || isExtendedConnect(for: "websocket")
+    }
+
+    /// RFC 8441 §4.
+    private func isExtendedConnect(for name: StaticString) -> Bool {
+        guard let wire = request?.head.wire, request?.head.isMethod("CONNECT") == true else { return false }
+        return FieldSection(parsing: wire).lines.contains {
+            wire.equals($0.name, ":protocol") && wire.equals($0.value, name)
+        }
+    }
+
     /// The response began before the request was complete, so each may depend on the other.
     package var isDuplex: Bool {
-        guard kind == .http, !isWebSocket, let request, let response, request.size > 0 else { return false }
+        guard kind == .http, !hasSwitched, let request, let response, request.size > 0 else { return false }
         return request.ended.map { response.started < $0 } ?? true
     }
 }

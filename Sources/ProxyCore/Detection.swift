@@ -38,4 +38,7 @@ enum Detected: Equatable {
         }
         self = span.count >= 24 ? .other : .undecided
     }
+
+    /// Bytes are there, and they do not begin TLS, whatever else may follow.
+    static func isNotTLS(_ bytes: ByteBuffer) -> Bool { bytes.readableBytesView.first.map { $0 != 0x16 } ?? false }
 }

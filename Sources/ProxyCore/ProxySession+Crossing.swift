@@ -137,7 +137,7 @@ extension ProxySession {
     func releaseHeld(_ exchange: Exchange) {
         let held = exchange.held
         exchange.held = []
-        for event in held where exchange.upstream != nil { receive(event, of: exchange) }
+        for event in held where exchange.upstream != nil || exchange.played != nil { receive(event, of: exchange) }
     }
 
     // MARK: Ends

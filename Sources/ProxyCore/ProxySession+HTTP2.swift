@@ -210,11 +210,18 @@ extension ProxySession {
 
 extension HTTP2Connection {
     /// An answer of our own.
-    func answer(status: Int, _ message: String, fields more: [(String, String)] = [], on stream: StreamID) {
+    /// - Parameter hasContent: false for what answers HEAD, and for statuses that have none.
+    func answer(
+        status: Int, _ message: String, fields more: [(String, String)] = [], hasContent: Bool = true, on stream: StreamID
+    ) {
         var fields = HTTP2Fields()
         let body = ByteBuffer(string: "mitm: \(message)\n")
         fields.append(":status", "\(status)")
         for (name, value) in more { fields.append(ByteBuffer(string: name), ByteBuffer(string: value)) }
+        guard hasContent else {
+            sendResponse(fields, on: stream, endsStream: true)
+            return endInput(of: stream)
+        }
         fields.append("content-type", "text/plain; charset=utf-8")
         fields.append("content-length", "\(body.readableBytes)")
         sendResponse(fields, on: stream, endsStream: false)

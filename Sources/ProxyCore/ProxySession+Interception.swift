@@ -14,7 +14,7 @@ extension ProxySession {
             // The client went away without a word.
             closeUpstreams()
             closeClient(.clean)
-        case .undecided where !client.hasEnded:
+        case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog)):
             startHandshakeTimer()
         case .tls where client.tls == nil:
             intercept()
@@ -128,7 +128,7 @@ extension ProxySession {
         details.handshakeEnded = now
         updateClientTLS(details)
         if let tunnel = suspendedTunnel { return resume(tunnel) }
-        if route?.isTCP == true { return startTunnel() }
+        if route?.isTCP == true || (facts.alpn == nil && playsFirst(isTLS: true)) { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
         } else {

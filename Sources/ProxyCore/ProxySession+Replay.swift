@@ -66,7 +66,6 @@ extension ProxySession {
         case .play(let server):
             exchange.played?.server = server
             exchange.played?.content = ByteBuffer()
-            play(exchange)
         case .refuse(let status, let message):
             fail(exchange, status: status, FlowError(side: nil, message: message, at: now))
         case .close(let message, let isReset):
@@ -108,29 +107,43 @@ extension ProxySession {
         if let due { output.commands.append(.startTimer(.replay, nanoseconds: max(0, due - now))) }
     }
 
+    /// Frames have moved out, which no event tells: servers that waited for it go on.
+    func playOn() {
+        guard http2 != nil, client.isWritable else { return }
+        let isRoom = exchanges.values.contains { $0.played?.waitsForRoom == true && takesMore($0) }
+        if isRoom { output.commands.append(.startTimer(.replay, nanoseconds: 0)) }
+    }
+
     /// Whether the client takes more of a response.
     private func takesMore(_ exchange: Exchange) -> Bool {
         guard let http2 else { return client.isWritable }
         return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
     }
 
-    private func play(_ exchange: Exchange) {
+    /// Lets the server of an exchange go on. A request has ended by then, unless it is answered while it goes on.
+    func play(_ exchange: Exchange) {
         exchange.played?.due = nil
+        exchange.played?.waitsForRoom = false
         var budget = Self.maximumPlayedAtOnce
-        while !exchange.responseIsComplete, let server = exchange.played?.server, takesMore(exchange) {
+        while !exchange.responseIsComplete, let server = exchange.played?.server {
+            guard takesMore(exchange) else {
+                exchange.played?.waitsForRoom = true
+                return
+            }
             guard budget > 0 else {
                 exchange.played?.due = now
                 return
             }
             switch step(of: server) {
             case .say(let what):
+                lastActivity = now
                 if case .piece(let piece) = what { budget -= piece.content.readableBytes }
                 say(what, of: exchange)
             case .wait(let moment):
                 exchange.played?.due = moment
                 return
             case .waitForClient:
-                return
+                return answerGoodbye(of: exchange)
             case .end(let ending):
                 return endPlayed(exchange, ending)
             }
@@ -139,10 +152,12 @@ extension ProxySession {
 
     /// What a server does next. A recording that cannot be read ends there.
     private func step(of server: any PlayedServer) -> ServerStep {
-        defer { for complaint in server.takeComplaints() { log(.warning, "\(clientFacts.value.peer): \(complaint)") } }
+        // Nothing but a line in the log tells of it.
+        defer { for complaint in server.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
         do {
             return try server.next(at: now)
         } catch {
+            log(.error, "\(clientFacts.value.peer): \(error); the client sees a cut")
             return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
         }
     }
@@ -154,6 +169,7 @@ extension ProxySession {
         case .response(let head):
             let framing = framing(of: head, exchange)
             exchange.chunksResponse = framing == .chunked && exchange.request.version == .http1_1
+            if case .length(let length) = framing { exchange.played?.promised = length }
             receiveResponse(.response(head, framing), of: exchange, at: now)
         case .piece(let piece):
             let bytes = piece.kind == .data ? piece.content : frame(piece)
@@ -161,6 +177,11 @@ extension ProxySession {
         case .trailers(_, let fields):
             exchange.played?.trailers = fields
         case .finished:
+            if let promised = exchange.played?.promised, promised != exchange.responseSize {
+                let message = "the recording holds \(exchange.responseSize) of \(promised) bytes of the response's content"
+                let error = FlowError(side: nil, message: message, at: now)
+                return endPlayed(exchange, FlowEnding(state: .incomplete, error: error))
+            }
             receiveResponse(.end(trailers: exchange.played?.trailers, wire: ByteBuffer()), of: exchange, at: now)
         case .opened, .server, .client, .request, .ended:
             break
@@ -195,9 +216,17 @@ extension ProxySession {
     func hear(_ piece: FlowPiece, of exchange: Exchange) {
         guard let server = exchange.played?.server else { return }
         server.receive(piece, at: now)
+        if piece.kind == .close { exchange.played?.goodbye = piece.content }
         guard piece.kind == .ping else { return }
         let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
         relayFrames(pong, from: .server, of: exchange, at: now)
+    }
+
+    /// A client that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
+    private func answerGoodbye(of exchange: Exchange) {
+        guard let goodbye = exchange.played?.goodbye, exchange.webSocket?.isClosed == false else { return }
+        relayFrames(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server, of: exchange, at: now)
+        endPlayed(exchange, FlowEnding(state: .complete))
     }
 
     /// The recording ends before the exchange is complete: the client sees the same cut.
@@ -207,6 +236,11 @@ extension ProxySession {
             ending.error = FlowError(side: .server, message: "the recording of the response ends here", at: now)
         }
         let code = HTTP2ErrorCode(namedIn: ending.error?.message ?? "") ?? .internalError
+        // What is left is the client's to say.
+        if exchange.responseIsComplete {
+            exchange.played?.server = nil
+            return
+        }
         if exchange.webSocket?.isClosed == true {
             receiveResponse(.end(trailers: nil, wire: ByteBuffer()), of: exchange, at: now)
             return
@@ -225,6 +259,7 @@ extension ProxySession {
             guard budget > 0 else { return updateTunnel { $0.due = now } }
             switch step(of: server) {
             case .say(.piece(let piece)):
+                lastActivity = now
                 budget -= piece.content.readableBytes
                 tunnelReceived(tunnel.webSocket == nil ? piece.content : frame(piece), from: .server)
             case .say(.finished):
@@ -264,6 +299,12 @@ extension ProxySession {
         tunnel.server?.receive(piece, at: now)
         if piece.kind == .ping { tunnelReceived(WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil), from: .server) }
         if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
+    }
+
+    /// Whoever plays the server of the stream that the client asked for says something before the client does.
+    func playsFirst(isTLS: Bool) -> Bool {
+        guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
+        return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
     }
 
     /// Finds out who plays the server of a TCP stream.

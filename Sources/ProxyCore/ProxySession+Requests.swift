@@ -107,7 +107,11 @@ extension ProxySession {
     func requestEnded(_ exchange: Exchange) {
         exchange.requestIsComplete = true
         if exchange.endedFirst == nil { exchange.endedFirst = .client }
-        if exchange.responseIsComplete { endExchange(exchange) }
+        if exchange.responseIsComplete {
+            endExchange(exchange)
+        } else if exchange.played?.server != nil {
+            play(exchange)
+        }
     }
 
     /// A request's head: finds out where it goes.
@@ -212,6 +216,7 @@ extension ProxySession {
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
             return startPassthrough()
         }
+        if backlog.readableBytes == 0, playsFirst(isTLS: false) { return startTunnel() }
         detect()
     }
 
@@ -277,27 +282,17 @@ extension ProxySession {
     }
 
     /// An answer of our own; the connection closes behind it.
-    static func answer(status: Int, _ message: String, fields: [(String, String)] = []) -> ByteBuffer {
-        HTTP1Encoder.response(
-            status: status, reason: reason(status),
+    /// - Parameter hasContent: false for what answers HEAD, and for statuses that have none.
+    static func answer(
+        status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true
+    ) -> ByteBuffer {
+        guard hasContent else {
+            return ByteBuffer(string: "HTTP/1.1 \(status) \(HTTP1Translation.reasonPhrase(status))\r\nConnection: close\r\n\r\n")
+        }
+        return HTTP1Encoder.response(
+            status: status, reason: HTTP1Translation.reasonPhrase(status),
             fields: fields + [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")],
             body: ByteBuffer(string: "mitm: \(message)\n"))
-    }
-
-    private static func reason(_ status: Int) -> String {
-        switch status {
-        case 400: "Bad Request"
-        case 404: "Not Found"
-        case 407: "Proxy Authentication Required"
-        case 408: "Request Timeout"
-        case 413: "Content Too Large"
-        case 414: "URI Too Long"
-        case 431: "Request Header Fields Too Large"
-        case 501: "Not Implemented"
-        case 505: "HTTP Version Not Supported"
-        case 504: "Gateway Timeout"
-        default: "Bad Gateway"
-        }
     }
 }
 

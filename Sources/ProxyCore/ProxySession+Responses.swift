@@ -264,11 +264,12 @@ extension ProxySession {
         record(exchange.flow, at: now, .ended(ending))
         log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
         let message = ending.error?.message ?? ""
+        let hasContent = !exchange.isHead && status != 204 && status != 304
         abandon(exchange)
         forget(exchange)
         if let http2 {
             if let status, exchange.response == nil {
-                http2.answer(status: status, message, on: exchange.stream)
+                http2.answer(status: status, message, hasContent: hasContent, on: exchange.stream)
             } else {
                 // nghttp2 lets a reset overtake what is queued; the client is to see what came before it.
                 sendFrames()
@@ -279,7 +280,7 @@ extension ProxySession {
         }
         closeUpstreams()
         if let status, exchange.response == nil {
-            sendToClient(Self.answer(status: status, message))
+            sendToClient(Self.answer(status: status, message, hasContent: hasContent))
             closeClient(.clean)
         } else {
             closeClient(isReset ? .reset : .truncated)

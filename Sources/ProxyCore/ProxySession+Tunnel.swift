@@ -104,7 +104,7 @@ extension ProxySession {
     /// may stand behind the packet of 32 bytes that asks for TLS.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
         guard client.tls == nil, upstream?.leg.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
-            upstream?.state == .ready, exchange == nil
+            upstream?.state == .ready || tunnel.server != nil, exchange == nil
         else { return nil }
         func isHello(at offset: Int) -> Bool {
             let start = bytes.slice(ByteRange(offset, bytes.readableBytes)).readableBytesView.prefix(6)

@@ -106,6 +106,7 @@ package final class ProxySession: ProxySessionProtocol {
         handle(event)
         if configuration.responder != nil { playServers() }
         exchangeFrames()
+        if configuration.responder != nil { playOn() }
         regulateReading()
         flushClient()
         for upstream in upstreams { flush(upstream) }
@@ -181,7 +182,7 @@ package final class ProxySession: ProxySessionProtocol {
         let destination = route.destination
         if configuration.hosts.treatment(of: destination.endpoint, serverName: nil) == .passThrough {
             startPassthrough()
-        } else if configuration.responder?.speaksFirst(on: FlowTarget(scheme: "tcp", destination.endpoint)) == true {
+        } else if playsFirst(isTLS: false) {
             startTunnel()
         } else if route.isTunnel, configuration.strategy == .eager {
             openUpstream(destination)

@@ -34,7 +34,7 @@ package protocol Responder: Sendable {
     /// Asked when a request with content of unknown length begins: who answers while it goes on. nil waits for all of it.
     func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)?
     func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer
-    /// Whether the server of a stream to this target says something before its client does.
+    /// Whether the server of a stream to this target says something before its client does; behind TLS where the target's scheme is `tls`.
     func speaksFirst(on target: FlowTarget) -> Bool
     /// nil: nobody plays this stream.
     func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)?
@@ -66,5 +66,11 @@ struct PlayedExchange {
     var server: (any PlayedServer)?
     /// When it goes on by itself; nil while it waits for its client, for the recording or for room.
     var due: Timestamp?
+    /// It waits until the client has taken more of what was said.
+    var waitsForRoom = false
     var trailers: FieldSection?
+    /// Bytes of content that the head of the response promises.
+    var promised: UInt64?
+    /// What a client of WebSocket said goodbye with.
+    var goodbye: ByteBuffer?
 }

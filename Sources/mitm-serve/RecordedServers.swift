@@ -115,13 +115,17 @@ struct RecordedServers: Responder {
         if let fault = fault() { return fault }
         return recordings.state.withLock { state in
             let host = host(of: request)
-            var question = RecordingIndex.Question(
-                key: key(of: request, host, &state), head: request.head, content: request.content)
+            let question = RecordingIndex.Question(
+                key: key(of: request, host, &state, method: request.asksForSwitch ? nil : request.method), head: request.head,
+                content: request.content)
             do {
                 var answer = try state.index.answer(question, elapsed: now - started)
-                if case .none = answer, request.head.isMethod("HEAD") {
-                    question.key = key(of: request, host, &state, method: "GET")
-                    answer = try state.index.answer(question, elapsed: now - started)
+                // HEAD is answered from GET; who asks for another protocol may have been refused, or not understood.
+                if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
+                    let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
+                    var other = question
+                    other.key = key(of: request, host, &state, method: method)
+                    answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
                 case .flow(let flow, let entry):
@@ -140,10 +144,10 @@ struct RecordedServers: Responder {
 
     func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
         recordings.state.withLock { state in
-            let key = key(of: request, host(of: request), &state)
+            let key = key(of: request, host(of: request), &state, method: request.method)
             guard let flow = try? state.index.duplexAnswer(key) else { return nil }
             state.counts.answered += 1
-            return play(flow, flow.response(for: occasion(request, now)), for: request, now)
+            return play(flow, flow.response(for: occasion(request, now)), for: request, now, isComplete: false)
         }
     }
 
@@ -151,34 +155,33 @@ struct RecordedServers: Responder {
         ResponseOccasion(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
     }
 
-    /// The host that a client names: where that is an address, what it calls the server says more.
+    /// The host as recorded flows have theirs: where it is an address, what the client calls the server says more.
     private func host(of request: AskedRequest) -> ByteBuffer {
-        ByteBuffer(string: request.target.host).named(by: request.head.namedAuthority)
+        let target = ByteBuffer(string: request.target.host)
+        guard target.readableBytes == 0 || target.isAddress else { return target }
+        return target.named(by: request.head.namedAuthority)
     }
 
+    /// - Parameter method: nil asks for another protocol.
     private func key(
-        of request: AskedRequest, _ host: ByteBuffer, _ state: inout Recordings.State, method: String? = nil
+        of request: AskedRequest, _ host: ByteBuffer, _ state: inout Recordings.State, method: ByteBuffer?
     ) -> RequestKey {
-        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
-        let method = method ?? (request.isExtendedConnect ? "GET" : nil)
-        let key = RequestKey(
-            method: method.map { ByteBuffer(string: $0) } ?? request.head.method, host: host, target: request.head.target,
-            state.index.rules)
+        let key = RequestKey(method: method, host: host, target: request.head.target, state.index.rules)
         let isUnnamed = settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
         return isUnnamed ? state.index.withRecordedHost(key) : key
     }
 
     private func line(_ request: AskedRequest) -> String {
-        "\(String(buffer: request.head.method)) \(request.url(host(of: request)))"
+        "\(String(buffer: request.head.method)) \(request.url(host(of: request)))".short
     }
 
     private func play(
-        _ flow: Flow, _ response: EditedResponse?, for request: AskedRequest, _ now: Timestamp
+        _ flow: Flow, _ response: EditedResponse?, for request: AskedRequest, _ now: Timestamp, isComplete: Bool = true
     ) -> ServerPart {
         settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
         return ServerPart(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-            hasSaid100: request.hasSaid100)
+            isRequestComplete: isComplete, hasSaid100: request.hasSaid100)
     }
 
     private func miss(_ request: AskedRequest, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
@@ -211,7 +214,10 @@ struct RecordedServers: Responder {
     // MARK: Streams
 
     func speaksFirst(on target: FlowTarget) -> Bool {
-        candidates(for: target).first?.flow.serverSpeaksFirst == true
+        // What is to another target says nothing of this one, unless the listener has none.
+        let candidates = candidates(for: target).filter { target.host.isEmpty || $0.flow.target.isOf(target) }
+        guard let first = candidates.first?.flow, first.target.scheme == target.scheme else { return false }
+        return first.serverSpeaksFirst
     }
 
     func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
@@ -230,14 +236,25 @@ struct RecordedServers: Responder {
     private func candidates(for target: FlowTarget) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
-            let same = all.filter { $0.flow.target.port == target.port && $0.flow.target.host == target.host }
+            let same = all.filter { $0.flow.target.isOf(target) }
             let left = (same.isEmpty ? all : same).map { ($0, state.played[$0.number] ?? 0) }
             return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)
         }
     }
 }
 
+extension FlowTarget {
+    /// They are one server.
+    fileprivate func isOf(_ other: FlowTarget) -> Bool { host == other.host && port == other.port }
+}
+
 extension AskedRequest {
+    /// By extended CONNECT (RFC 8441 §4), or by Upgrade.
+    fileprivate var asksForSwitch: Bool { isExtendedConnect || (head.version.major < 2 && head.fields.contains("upgrade")) }
+
+    /// An extended CONNECT asks for what GET with Upgrade asks for in HTTP/1.
+    fileprivate var method: ByteBuffer { isExtendedConnect ? ByteBuffer(string: "GET") : head.method }
+
     /// What was asked for, for people.
     fileprivate func url(_ host: ByteBuffer) -> String {
         let written = String(buffer: head.target)

@@ -12,6 +12,10 @@ final class Playbook {
     let ownAddresses = OwnAddresses()
     private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
     private(set) var records: [FlowEvent] = []
+    /// When timers that run will fire.
+    private(set) var timers: [ProxyTimer: Timestamp] = [:]
+    /// The event log.
+    private(set) var log: [String] = []
     /// What was sent to each connection and not taken yet.
     private var sent: [ConnectionHandle: ByteBuffer] = [:]
 
@@ -19,14 +23,15 @@ final class Playbook {
 
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
-        maximumBodySize: UInt64? = nil
+        maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil
     ) throws {
-        let specification = try ModeSpecification(mode)
+        let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
                 serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Self.authority, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses),
+                authority: Self.authority, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses,
+                responder: responder),
             seed: 1)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
         _ = tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
@@ -38,8 +43,23 @@ final class Playbook {
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
         records += output.records
+        for command in output.commands {
+            switch command {
+            case .startTimer(let timer, let nanoseconds): timers[timer] = now.advanced(byNanoseconds: nanoseconds)
+            case .cancelTimer(let timer): timers[timer] = nil
+            case .log(let line): log.append(line.text)
+            default: break
+            }
+        }
         for case .send(let handle, var bytes) in output.commands { sent[handle, default: ByteBuffer()].writeBuffer(&bytes) }
         return Self.joined(output.commands)
+    }
+
+    /// Moves the clock to the moment of a timer that runs, and lets it fire.
+    func fire(_ timer: ProxyTimer) -> [String] {
+        guard let due = timers.removeValue(forKey: timer) else { return ["\(timer) does not run"] }
+        now = max(now, due.advanced(byNanoseconds: -1_000_000))
+        return tell(.timerFired(timer))
     }
 
     func client(says text: String) -> [String] { tell(.received(.client, ByteBuffer(string: text))) }

@@ -1,0 +1,346 @@
+// Which recording answers a request.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import Testing
+
+@testable import FlowReplay
+
+@Suite("A request finds its recording")
+struct MatchingTests {
+    private static func rules(_ ignored: [String] = [], body: BodyMatching = .auto, headers: [String] = []) throws -> MatchRules {
+        var rules = MatchRules()
+        rules.ignore = try IgnoreRules(ignored)
+        rules.volatile = .usual
+        rules.body = body
+        rules.headers = headers
+        return rules
+    }
+
+    @Test(
+        "Two request-targets are one when path and query say the same",
+        arguments: [
+            ("/p?a=1&b=2", "/p?b=2&a=1", [], true), ("/p?a=1&a=2", "/p?a=2&a=1", [], true), ("/p?a=1", "/p?a=1&a=1", [], false),
+            ("/p?a=1", "/p?a=2", [], false), ("/p?a", "/p?a=", [], false), ("/p", "/p?", [], true), ("/p", "/p?&", [], true),
+            ("/p", "/P", [], false), ("/p", "/p/", [], false), ("/p?a=1", "/p", [], false), ("/p?a=1#f", "/p?a=1", [], false),
+            ("http://a.example/p?a=1", "/p?a=1", [], true), ("http://a.example?a=1", "/?a=1", [], true), ("*", "/", [], false),
+            ("/p?utm_source=x&a=1", "/p?a=1&utm_source=y&utm_other=z", [], true), ("/p?UTM_Source=x", "/p", [], true),
+            ("/p?_=17", "/p?_=18", [], true), ("/p?a=1&t=5", "/p?a=1&t=6", ["query:t"], true),
+            ("/p?a=1&%74=5", "/p?a=1&t=6", ["query:t"], true), ("/p?a=1", "/p?b=2", ["query"], true),
+            ("/p?a=1&t=5", "/p?a=2&t=5", ["query:t"], false), ("/p?a=b=c", "/p?a=b", [], false),
+        ] as [(String, String, [String], Bool)])
+    func targets(_ recorded: String, _ asked: String, _ ignored: [String], _ isSame: Bool) throws {
+        let recording = exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))
+        var questioner = Questioner([recording], rules: try Self.rules(ignored))
+        let answer = try questioner.ask(requestHead("GET \(asked) HTTP/1.1"))
+        #expect(answer == (isSame ? "1" : "-"))
+    }
+
+    @Test("Without the list of volatile names they count")
+    func volatileOff() throws {
+        var questioner = Questioner([exchange(number: 1, requestHead("GET /?utm_source=x HTTP/1.1"))])
+        let other = try questioner.ask(requestHead("GET /?utm_source=y HTTP/1.1"))
+        let same = try questioner.ask(requestHead("GET /?utm_source=x HTTP/1.1"))
+        #expect([other, same] == ["-", "1"])
+    }
+
+    @Test("A list of volatile names is read: comments, prefixes, case")
+    func volatileNames() {
+        let names = VolatileNames(parsing: "# all\n token  # ours\r\nX_*\n\n")
+        let found = ["token", "TOKEN", "x_", "x_y", "tokens", "all", ""].map { names.contains($0) }
+        #expect(found == [true, true, true, true, false, false, false])
+    }
+
+    @Test("Methods and hosts count, hosts without regard to case, and not when they are ignored")
+    func methodAndHost() throws {
+        let flows = [
+            exchange(number: 1), exchange(number: 2, host: "B.example"), exchange(number: 3, requestHead("PUT / HTTP/1.1")),
+        ]
+        var strict = Questioner(flows)
+        let asked = try [
+            strict.ask(), strict.ask(host: "b.EXAMPLE"), strict.ask(requestHead("PUT / HTTP/1.1")), strict.ask(host: "c.example"),
+            strict.ask(requestHead("put / HTTP/1.1")),
+        ]
+        #expect(asked == ["1", "2", "3", "-", "-"])
+        var lenient = Questioner(flows, rules: try Self.rules(["host"]))
+        let either = try [lenient.ask(host: "c.example"), lenient.ask(host: "d.example")]
+        #expect(either == ["1", "2"])
+    }
+
+    @Test("A flow to an address is known by the name in its Host field, one to a name by that")
+    func hostNames() throws {
+        let flows = [
+            exchange(number: 1, host: "127.0.0.1", requestHead("GET / HTTP/1.1", ["Host: a.example:81"])),
+            exchange(number: 2, host: "b.example", requestHead("GET / HTTP/1.1", ["Host: localhost"])),
+            exchange(number: 3, host: "10.0.0.1", requestHead("GET / HTTP/1.1", ["Host: 10.0.0.1:82"])),
+        ]
+        var questioner = Questioner(flows)
+        let asked = try ["a.example", "b.example", "10.0.0.1", "localhost"].map { try questioner.ask(host: $0) }
+        #expect(asked == ["1", "2", "3", "-"])
+        let head = requestHead()
+        let anywhere = questioner.index.withRecordedHost(
+            RequestKey(method: head.method, host: bytes("localhost"), target: head.target, MatchRules()))
+        let known = RequestKey(method: head.method, host: bytes("a.example"), target: head.target, MatchRules())
+        #expect(anywhere == known)
+    }
+
+    @Test(
+        "Bodies are compared by what they mean",
+        arguments: [
+            (.auto, "application/json", "{\"a\":1,\"b\":2}", "{ \"b\": 2, \"a\": 1 }", [], true),
+            (.auto, "application/problem+json", "[1]", "[ 1 ]", [], true), (.auto, "text/plain", "[1]", "[ 1 ]", [], false),
+            (.exact, "application/json", "[1]", "[ 1 ]", [], false), (.json, "text/plain", "[1]", "[ 1 ]", [], true),
+            (.json, "application/json", "{\"t\":1,\"a\":1}", "{\"t\":2,\"a\":1}", ["json:$.t"], true),
+            (.auto, "application/json", "{\"t\":1,\"a\":1}", "{\"t\":2,\"a\":2}", ["json:$.t"], false),
+            (.auto, "application/json", "no json", "no json", [], true), (.auto, "application/json", "{", "{ ", [], false),
+            (.auto, "application/x-www-form-urlencoded", "a=1&b=2", "b=2&a=1", [], true),
+            (.auto, "application/x-www-form-urlencoded; charset=utf-8", "a=1&t=2", "t=3&a=1", ["form:t"], true),
+            (.form, "text/plain", "a=1&b=2", "b=2&a=1", [], true), (.auto, "text/plain", "a=1&b=2", "b=2&a=1", [], false),
+            (.none, "text/plain", "one", "another", [], true), (.auto, "text/plain", "one", "another", ["body"], true),
+            (.auto, "text/plain", "one", "", [], false), (.auto, "text/plain", "", "one", [], false),
+            (.none, "text/plain", "one", "", [], true),
+        ] as [(BodyMatching, String, String, String, [String], Bool)])
+    func bodies(_ body: BodyMatching, _ type: String, _ recorded: String, _ asked: String, _ ignored: [String], _ isSame: Bool)
+        throws
+    {
+        let head = requestHead("POST / HTTP/1.1", ["Host: a.example", "Content-Type: \(type)"])
+        var questioner = Questioner(
+            [exchange(number: 1, head, content: recorded)], rules: try Self.rules(ignored, body: body))
+        let answer = try questioner.ask(head, content: asked)
+        #expect(answer == (isSame ? "1" : "-"))
+    }
+
+    @Test(
+        "The parts of a multipart form are compared without the boundary that each client makes up",
+        arguments: [BodyMatching.auto, .exact])
+    func multipart(_ body: BodyMatching) throws {
+        func form(_ boundary: String, _ value: String) -> (RequestHead, String) {
+            let head = requestHead("POST / HTTP/1.1", ["Content-Type: multipart/form-data; boundary=\(boundary)"])
+            return (head, "--\(boundary)\r\nContent-Disposition: form-data; name=a\r\n\r\n\(value)\r\n--\(boundary)--\r\n")
+        }
+        let (head, content) = form("xyz1", "v")
+        var questioner = Questioner([exchange(number: 1, head, content: content)], rules: try Self.rules(body: body))
+        var answers: [String] = []
+        for (boundary, value) in [("xyz1", "v"), ("\"other\"", "v"), ("xyz1", "w")] {
+            let (head, content) = form(boundary.filter { $0 != "\"" }, value)
+            answers.append(try questioner.ask(head, content: content))
+        }
+        #expect(answers == (body == .auto ? ["1", "1", "-"] : ["1", "-", "-"]))
+    }
+
+    @Test("Fields count that must be equal, also when one side has none")
+    func fields() throws {
+        let flows = [
+            exchange(number: 1, requestHead("GET / HTTP/1.1", ["Accept: a"])),
+            exchange(number: 2, requestHead("GET / HTTP/1.1", ["accept: b"])),
+            exchange(number: 3, requestHead("GET / HTTP/1.1", [])),
+        ]
+        var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept"]))
+        let answers = try [["ACCEPT: b"], ["Accept: a"], [], ["Accept: c"]].map {
+            try questioner.ask(requestHead("GET / HTTP/1.1", $0))
+        }
+        #expect(answers == ["2", "1", "3", "-"])
+    }
+
+    @Test("A conversation answers who asks for one, and an ordinary exchange everybody else")
+    func conversations() throws {
+        let upgrade = requestHead("GET / HTTP/1.1", ["Upgrade: websocket", "Connection: Upgrade"])
+        let connect = requestHead2([
+            ":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: a.example", ":path: /h2",
+        ])
+        let flows = [
+            exchange(number: 1),
+            // Nobody said anything in it.
+            exchange(number: 2, upgrade, responseHead("HTTP/1.1 101 Switching Protocols", ["Upgrade: websocket"])),
+            exchange(number: 3, connect, responseHead(":status: 200")),
+            exchange(number: 4, requestHead("CONNECT a.example:443 HTTP/1.1"), responseHead()),
+        ]
+        var questioner = Questioner(flows)
+        let answers = try [
+            questioner.ask(), questioner.ask(upgrade, asksForSwitch: true), questioner.ask(connect, asksForSwitch: true),
+            questioner.ask(requestHead("GET /h2 HTTP/1.1")),
+            questioner.ask(requestHead("GET /other HTTP/1.1"), asksForSwitch: true),
+        ]
+        #expect(answers == ["1", "2", "3", "-", "-"])
+        #expect(questioner.index.count == 3)
+    }
+}
+
+@Suite("The order in which recordings of one request answer")
+struct OrderTests {
+    /// `t` is truncated; they begin a second after each other.
+    private func flows(_ kinds: String) -> [Flow] {
+        kinds.enumerated().map { number, kind in
+            exchange(number: UInt64(number + 1), at: Int64(number) * 1000, isComplete: kind != "t")
+        }
+    }
+
+    @Test(
+        "Each order goes on as it says, complete recordings before truncated ones",
+        arguments: [
+            (.sequence, "ccc", ["1", "2", "3", "3", "3", "3"]), (.last, "ccc", ["3", "3", "3", "3", "3", "3"]),
+            (.cycle, "ccc", ["1", "2", "3", "1", "2", "3"]), (.sequence, "tct", ["2", "1", "3", "2", "2", "2"]),
+            (.sequence, "tt", ["1", "2", "2", "2", "2", "2"]), (.last, "ct", ["1", "1", "1", "1", "1", "1"]),
+            (.last, "tt", ["2", "2", "2", "2", "2", "2"]), (.cycle, "tc", ["2", "1", "2", "1", "2", "1"]),
+            (.sequence, "c", ["1", "1", "1", "1", "1", "1"]),
+        ] as [(ReplayOrder, String, [String])])
+    func orders(_ order: ReplayOrder, _ kinds: String, _ expected: [String]) throws {
+        var questioner = Questioner(flows(kinds), order: order)
+        let answers = try questioner.ask(times: 6)
+        #expect(answers == expected)
+    }
+
+    @Test(
+        "Once means once, and the misses do not end",
+        arguments: [
+            (.sequence, "ccc", ["1", "2", "3", "x", "x"]), (.cycle, "cc", ["1", "2", "x", "x", "x"]),
+            (.last, "cc", ["2", "x", "x", "x", "x"]),
+            (.sequence, "tc", ["2", "1", "x", "x", "x"]),
+        ] as [(ReplayOrder, String, [String])])
+    func once(_ order: ReplayOrder, _ kinds: String, _ expected: [String]) throws {
+        var questioner = Questioner(flows(kinds), order: order, isOnce: true)
+        let answers = try questioner.ask(times: 5)
+        #expect(answers == expected)
+    }
+
+    @Test("By time the latest answers that is not further from the beginning than now, in whatever order the files stand")
+    func time() throws {
+        for flows in [flows("cctc"), flows("cctc").reversed()] {
+            var questioner = Questioner(flows, order: .time)
+            let answers = try [0, 999, 1000, 2500, 3000, 9000, 1500].map { try questioner.ask(elapsed: $0) }
+            #expect(answers == ["1", "1", "2", "3", "4", "4", "2"])
+        }
+        var once = Questioner(flows("cc"), order: .time, isOnce: true)
+        let answers = try [0, 10, 1000, 1001].map { try once.ask(elapsed: $0) }
+        #expect(answers == ["1", "x", "2", "x"])
+    }
+
+    @Test("Requests that differ in their content go on separately")
+    func groups() throws {
+        let head = requestHead("POST / HTTP/1.1")
+        let flows = [1, 2, 3, 4].map { exchange(number: $0, head, content: $0 % 2 == 0 ? "even" : "odd") }
+        var questioner = Questioner(flows)
+        let answers = try ["odd", "even", "odd", "odd", "even"].map { try questioner.ask(head, content: $0) }
+        #expect(answers == ["1", "2", "3", "3", "4"])
+    }
+
+    @Test("A recording that comes while it is served has its turn")
+    func growing() throws {
+        var questioner = Questioner(flows("c"))
+        var answers = try questioner.ask(times: 3)
+        questioner.index.add(exchange(number: 2, at: 9000))
+        answers += try questioner.ask(times: 2)
+        // All of them were truncated before.
+        var truncated = Questioner(flows("t"), order: .last)
+        answers += try truncated.ask(times: 2)
+        truncated.index.add(exchange(number: 2, at: 9000))
+        answers += try truncated.ask(times: 2)
+        #expect(answers == ["1", "1", "1", "2", "2", "1", "1", "2", "2"])
+    }
+
+    @Test("A flow that was open when it was read, and has ended since, is one recording")
+    func ended() throws {
+        let open = flow(number: 1, [(0, .request(requestHead())), (0, .finished(.client)), (1, .response(responseHead()))])
+        let stream = flow(.tcp, number: 2, [(0, said("a", by: .server))])
+        var questioner = Questioner([open, stream], isOnce: true)
+        questioner.index.add(exchange(number: 1))
+        questioner.index.add(flow(.tcp, number: 2, [(0, said("a", by: .server)), (1, .ended(FlowEnding(state: .complete)))]))
+        let answers = try questioner.ask(times: 2)
+        #expect(answers == ["1", "x"])
+        #expect(questioner.index.count == 1)
+        #expect(questioner.index.streams.map(\.state) == [.complete])
+    }
+
+    /// A request whose response began before it was complete.
+    private func duplex(number: UInt64) -> Flow {
+        flow(
+            number: number,
+            [
+                (0, .request(requestHead("POST / HTTP/1.1"))), (0, said("one", by: .client)), (1, .response(responseHead())),
+                (2, said("two", by: .client)), (2, .finished(.client)), (3, .finished(.server)),
+                (3, .ended(FlowEnding(state: .complete))),
+            ])
+    }
+
+    @Test(
+        "Recordings in which the response began early answer one after the other, whatever the content will be",
+        arguments: [(.sequence, false, [1, 3, 3, 3]), (.cycle, false, [1, 3, 1, 3]), (.sequence, true, [1, 3, nil, nil])]
+            as [(ReplayOrder, Bool, [UInt64?])])
+    func duplexRecordings(_ order: ReplayOrder, _ isOnce: Bool, _ expected: [UInt64?]) throws {
+        let head = requestHead("POST / HTTP/1.1")
+        let flows = [duplex(number: 1), exchange(number: 2, head, content: "onetwo"), duplex(number: 3)]
+        var questioner = Questioner(flows, order: order, isOnce: isOnce)
+        let key = questioner.question(head, host: "a.example", content: "", asksForSwitch: false).key
+        var answers: [UInt64?] = []
+        for _ in 0..<4 { answers.append(try questioner.index.duplexAnswer(key)?.id.low) }
+        #expect(answers == expected)
+        guard isOnce else { return }
+        // What answered so does not answer once more when the request is complete.
+        let complete = try [questioner.ask(head, content: "onetwo"), questioner.ask(head, content: "onetwo")]
+        #expect(complete == ["2", "x"])
+    }
+}
+
+@Suite("Why no recording answers")
+struct MissTests {
+    @Test(
+        "The nearest recording is named, and what differs",
+        arguments: [
+            (
+                "GET /a?x=1&y=2 HTTP/1.1", "a.example", "",
+                "the query: asked for 'x=1', recorded 'x=7'; the query: 'y=2' is not in the recording"
+            ),
+            ("PUT /a?x=7 HTTP/1.1", "a.example", "", "the method: asked for 'PUT', recorded 'GET'"),
+            (
+                "GET /a HTTP/1.1", "b.example", "",
+                "the host: asked for 'b.example', recorded 'a.example'; the query: 'x' is missing"
+            ),
+            ("GET /aa?x=7 HTTP/1.1", "a.example", "", "the path: asked for '/aa', recorded '/a'"),
+            (
+                "GET /a?x=7 HTTP/1.1", "a.example", "one",
+                "the body, from byte 0 on: asked with 'one' (3 bytes), recorded '' (0 bytes)"
+            ),
+        ] as [(String, String, String, String)])
+    func nearest(_ line: String, _ host: String, _ content: String, _ expected: String) throws {
+        var questioner = Questioner([
+            exchange(number: 1, requestHead("GET /a?x=7 HTTP/1.1")), exchange(number: 2, requestHead("DELETE /b HTTP/1.1")),
+        ])
+        let text = questioner.explain(requestHead(line), host: host, content: content)
+        #expect(text == "the nearest recording is GET http://a.example/a?x=7, which differs in \(expected)")
+    }
+
+    @Test("Fields that must be equal, and the place where bodies part, are told")
+    func fieldsAndBodies() {
+        var rules = MatchRules()
+        rules.headers = ["accept"]
+        let head = requestHead("POST / HTTP/1.1", ["Accept: a"])
+        var questioner = Questioner([exchange(number: 1, head, content: "the same, then this")], rules: rules)
+        let field = questioner.explain(requestHead("POST / HTTP/1.1", ["Accept: b"]), content: "the same, then this")
+        let body = questioner.explain(head, content: "the same, then that")
+        let prefix = "the nearest recording is POST http://a.example/, which differs in "
+        #expect(field == prefix + "the field accept: asked for 'b', recorded 'a'")
+        #expect(
+            body == prefix
+                + "the body, from byte 17 on: asked with 'he same, then that' (19 bytes), recorded 'he same, then this' (19 bytes)")
+    }
+
+    @Test("What a client sends is told as no terminal would obey it")
+    func terminal() {
+        let head = requestHead("POST / HTTP/1.1")
+        var questioner = Questioner([exchange(number: 1, head, content: "x")])
+        let text = questioner.explain(head, content: "\u{1B}[2J\n\u{9B}")
+        #expect(text.contains("asked with '?[2J???' (7 bytes)"))
+    }
+
+    @Test("A conversation, and recordings without a request, are told as such")
+    func others() {
+        let upgrade = requestHead("GET /ws HTTP/1.1", ["Upgrade: websocket"])
+        var questioner = Questioner([exchange(number: 1, upgrade, responseHead("HTTP/1.1 101 Switching Protocols"))])
+        let plain = questioner.explain(requestHead("GET /ws HTTP/1.1"))
+        #expect(plain.hasSuffix("differs in the protocol: asked for no other one, recorded with one"))
+        var empty = Questioner([])
+        let none = empty.explain(requestHead())
+        #expect(none == "the recordings hold no HTTP request")
+    }
+}

@@ -1,0 +1,102 @@
+// A peer that speaks HTTP/2 with a session under test.
+
+import FlowModel
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import WebSocketCodec
+
+@testable import ProxyCore
+
+/// A peer of the recorder that speaks HTTP/2, on one of the connections of a playbook.
+final class FramePeer {
+    let frames: HTTP2Connection
+    private let play: Playbook
+    private let handle: ConnectionHandle
+    /// What it was told, a line each.
+    private(set) var heard: [String] = []
+    /// Bytes of content for which the windows were not opened again.
+    private var unconsumed = 0
+
+    /// - Parameter announces: a server takes extended CONNECT.
+    init(_ role: HTTP2Connection.Role, on handle: ConnectionHandle, of play: Playbook, announces: Bool = true) {
+        frames = HTTP2Connection(role, enablesConnectProtocol: role == .server && announces)
+        self.play = play
+        self.handle = handle
+    }
+
+    /// Sends what it has to say, and hears what comes back until nothing does.
+    /// - Returns: what the session asked for beside sending here.
+    @discardableResult
+    func exchange() -> [String] {
+        var lines: [String] = []
+        hear()
+        while let bytes = frames.takeOutput() {
+            lines += play.tell(.received(handle, bytes)).filter { !$0.hasPrefix("send \(handle)") }
+            hear()
+        }
+        return lines
+    }
+
+    /// Hears what was sent to it.
+    func hear() {
+        let bytes = play.takeSent(handle)
+        if bytes.readableBytes > 0 { frames.receive(bytes) }
+        while let event = frames.next() {
+            switch event {
+            case .message(_, .request(let head, _)):
+                var pseudo: [String] = []
+                FieldSection.forEachLine(in: head.wire) { name, value in
+                    pseudo.append(String(buffer: head.wire.slice(name)) + "=" + String(buffer: head.wire.slice(value)))
+                }
+                heard.append(pseudo.joined(separator: " "))
+            case .message(_, .response(let head, _)), .message(_, .interim(let head)):
+                heard.append((["\(head.status)"] + head.fields.pairs.map { "\($0.name)=\($0.value)" }).joined(separator: " "))
+            case .message(_, .body(let content, _)):
+                unconsumed += content.readableBytes
+                heard.append(frameNames(content, from: frames.role == .client ? .server : .client))
+            case .message(_, .end): heard.append("end")
+            case .reset(_, let code): heard.append("reset \(code)")
+            case .failed(_, let code, let message, _): heard.append("failed \(code) \(message)")
+            case .terminated(let code, let message): heard.append("terminated \(code) \(message)")
+            case .goAway: heard.append("goaway")
+            default: break
+            }
+        }
+    }
+
+    /// Opens the windows for what has come.
+    func consume(on stream: StreamID) {
+        frames.consumed(unconsumed, on: stream)
+        unconsumed = 0
+    }
+
+    func takeHeard() -> [String] {
+        hear()
+        defer { heard = [] }
+        return heard
+    }
+}
+
+/// Frames by opcode and payload; bytes that are none as text.
+func frameNames(_ bytes: ByteBuffer, from side: Side) -> String {
+    var decoder = WebSocketFrameDecoder(from: side)
+    decoder.receive(bytes)
+    var names: [String] = []
+    do throws(WebSocketError) {
+        while let part = try decoder.next() {
+            let isClose = part.header.opcode == .close
+            names.append("\(part.header.opcode)" + (isClose ? "" : " " + String(buffer: part.payload)))
+        }
+    } catch {
+        return String(buffer: bytes)
+    }
+    return names.joined(separator: ", ")
+}
+
+extension HTTP2Fields {
+    init(_ fields: [(String, String)]) {
+        self.init()
+        for (name, value) in fields { append(ByteBuffer(string: name), ByteBuffer(string: value)) }
+    }
+}
