@@ -12,21 +12,38 @@ package struct FlowJSONPrinter: Sendable {
     package init(rawBody: Bool) { self.rawBody = rawBody }
 
     /// Appends a flow's line.
-    /// - Throws: what fetching content throws; nothing is appended then.
-    package func print(_ flow: Flow, into out: inout ByteBuffer) throws {
+    /// - Parameter drain: takes out what was printed so far, when that is much. A conversation may be larger than memory.
+    /// - Throws: what fetching content throws; nothing is appended then, but the end of a line of which a part was drained.
+    package func print(_ flow: Flow, into out: inout ByteBuffer, drain: Drain = { _ in }) throws {
+        var isDrained = false
+        func pour(_ json: JSONWriter) throws {
+            guard json.out.count > maximumPrinted else { return }
+            json.take(into: &out)
+            isDrained = true
+            try drain(&out)
+        }
         var json = JSONWriter()
+        do {
+            try write(flow, &json, pour)
+        } catch {
+            if isDrained { out.writeString("\n") }
+            throw error
+        }
+        json.write(into: &out)
+    }
+
+    private func write(_ flow: Flow, _ json: inout JSONWriter, _ pour: (JSONWriter) throws -> Void) throws {
         json.beginObject()
         facts(flow, &json)
         connections(flow, &json)
         if let request = flow.request { try self.request(flow, request, &json) }
         if !flow.interims.isEmpty { interims(flow.interims, &json) }
         if let response = flow.response { try self.response(flow, response, &json) }
-        if flow.isWebSocket { try webSocket(flow, &json) }
-        if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json) }
+        if flow.isWebSocket { try webSocket(flow, &json, pour) }
+        if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
         ending(flow, &json)
         json.endObject()
         json.newLine()
-        _ = unsafe out.writeBytes(json.out.bytes)
     }
 
     private func facts(_ flow: Flow, _ json: inout JSONWriter) {
@@ -238,7 +255,7 @@ package struct FlowJSONPrinter: Sendable {
 
     // MARK: Messages
 
-    private func webSocket(_ flow: Flow, _ json: inout JSONWriter) throws {
+    private func webSocket(_ flow: Flow, _ json: inout JSONWriter, _ pour: (JSONWriter) throws -> Void) throws {
         json.key("websocket")
         json.beginObject()
         json.key("messages")
@@ -262,6 +279,7 @@ package struct FlowJSONPrinter: Sendable {
             }
             json.content(piece.content, isText: !rawBody && piece.kind != .binary)
             json.endObject()
+            try pour(json)
             return true
         }
         json.endArray()
@@ -279,7 +297,7 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
-    private func tcp(_ flow: Flow, _ json: inout JSONWriter) throws {
+    private func tcp(_ flow: Flow, _ json: inout JSONWriter, _ pour: (JSONWriter) throws -> Void) throws {
         json.key("tcp")
         json.beginObject()
         json.key("messages")
@@ -294,6 +312,7 @@ package struct FlowJSONPrinter: Sendable {
             json.number(piece.content.readableBytes)
             json.content(piece.content, isText: !rawBody)
             json.endObject()
+            try pour(json)
             return true
         }
         json.endArray()

@@ -21,8 +21,9 @@ package struct FlowTextPrinter: Sendable {
     }
 
     /// Appends a flow, with its line ends.
+    /// - Parameter drain: takes out what was printed so far, when that is much. A conversation may be larger than memory.
     /// - Throws: what fetching content throws; what was printed before stays.
-    package func print(_ flow: Flow, into out: inout ByteBuffer) throws {
+    package func print(_ flow: Flow, into out: inout ByteBuffer, drain: Drain = { _ in }) throws {
         guard detail > 0 else { return }
         line(flow, &out)
         guard detail > 1 else { return }
@@ -40,7 +41,9 @@ package struct FlowTextPrinter: Sendable {
                 flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out
             )
         }
-        if detail > 2, flow.kind == .tcp || flow.isWebSocket || flow.response?.head.status == 101 { try messages(flow, &out) }
+        if detail > 2, flow.kind == .tcp || flow.isWebSocket || flow.response?.head.status == 101 {
+            try messages(flow, &out, drain)
+        }
         if let comment = flow.comment {
             out.writeString("    comment: ")
             out.writeVisible(comment)
@@ -171,22 +174,43 @@ package struct FlowTextPrinter: Sendable {
         }
     }
 
-    private func messages(_ flow: Flow, _ out: inout ByteBuffer) throws {
+    private func messages(_ flow: Flow, _ out: inout ByteBuffer, _ drain: Drain) throws {
         out.writeString("\n")
+        var lines = detail > 3 ? Int.max : Self.maximumLines
+        var shown = 0
         try flow.pieces.forEach { at, piece in
+            guard lines > 0 else { return false }
             let arrow = piece.from == .client ? ">>" : "<<"
             out.writeString(
                 "    \(arrow) \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes))) +\(readableDuration(at - flow.started))\n"
             )
-            ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            let start = out.writerIndex
+            ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : lines)
+            if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
+            shown += 1
+            if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
+        }
+        if shown < flow.pieces.count {
+            out.writeString("    (cut: \(flow.pieces.count - shown) more messages, --detail 4 shows them)\n")
         }
     }
 
     private func coloured(_ text: String, _ colour: Int) -> String { isColoured ? "\u{1b}[\(colour)m\(text)\u{1b}[0m" : text }
 }
 
+/// Takes out what was printed and leaves the buffer empty.
+package typealias Drain = (inout ByteBuffer) throws -> Void
+
+/// What is printed of a conversation before it is drained.
+let maximumPrinted = 1024 * 1024
+
 extension ByteBuffer {
+    /// Lines that end behind a writer index.
+    fileprivate func lineEnds(from start: Int) -> Int {
+        viewBytes(at: start, length: writerIndex - start)?.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } ?? 0
+    }
+
     /// The lines of the bytes, without their ends (LF or CRLF).
     var lines: [ByteBuffer] {
         var lines: [ByteBuffer] = []

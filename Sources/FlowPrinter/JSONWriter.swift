@@ -11,6 +11,12 @@ package struct JSONWriter {
 
     package init() {}
 
+    /// Moves what was written so far; the object goes on.
+    func take(into bytes: inout ByteBuffer) {
+        write(into: &bytes)
+        out.removeAll()
+    }
+
     /// Appends what was written.
     package func write(into bytes: inout ByteBuffer) { _ = unsafe bytes.writeBytes(out.bytes) }
 

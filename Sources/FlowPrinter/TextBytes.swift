@@ -16,6 +16,8 @@ import NIOCore
 
     deinit { unsafe base.deallocate() }
 
+    func removeAll() { count = 0 }
+
     /// The bytes; valid until the next change.
     var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: base, count: count) }
 

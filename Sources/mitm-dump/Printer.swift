@@ -72,10 +72,19 @@ struct Printer {
     private mutating func render(_ flow: Flow, _ detail: Int) throws {
         var out = ByteBuffer()
         switch format {
-        case .text: try FlowTextPrinter(detail: detail, isColoured: isColoured).print(flow, into: &out)
-        case .json: try json.print(flow, into: &out)
+        case .text:
+            let printer = FlowTextPrinter(detail: detail, isColoured: isColoured)
+            try printer.print(flow, into: &out) { part in try self.put(&part) }
+        case .json:
+            let printer = json
+            try printer.print(flow, into: &out) { part in try self.put(&part) }
         case .har: if try !har.write(flow, into: &out) { leftOut += 1 }
         }
-        try sink.write { $0.writeBuffer(&out) }
+        try put(&out)
+    }
+
+    private mutating func put(_ printed: inout ByteBuffer) throws {
+        try sink.write { $0.writeBuffer(&printed) }
+        printed.clear()
     }
 }

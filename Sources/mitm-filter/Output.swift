@@ -55,11 +55,13 @@ struct Output {
         switch target {
         case .count: break
         case .json(let printer):
-            try printer.print(flow, into: &buffer)
-            try flushBuffer(above: Self.bufferSize)
+            var out = ByteBuffer()
+            try printer.print(flow, into: &out) { part in try self.put(&part) }
+            try put(&out)
         case .text(let printer):
-            try printer.print(flow, into: &buffer)
-            try flushBuffer(above: Self.bufferSize)
+            var out = ByteBuffer()
+            try printer.print(flow, into: &out) { part in try self.put(&part) }
+            try put(&out)
         case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
         case .mitmproxy(let writer):
             if try !writer.write(flow, into: &buffer) { leftOut += 1 }
@@ -84,6 +86,12 @@ struct Output {
         if leftOut > 0 {
             complain("\(leftOut) flows were left out, since a file of \(format) has no place for their kind", as: "mitm-filter")
         }
+    }
+
+    private mutating func put(_ printed: inout ByteBuffer) throws {
+        buffer.writeBuffer(&printed)
+        printed.clear()
+        try flushBuffer(above: Self.bufferSize)
     }
 
     private mutating func flushBuffer(above size: Int) throws {

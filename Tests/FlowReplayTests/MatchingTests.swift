@@ -11,7 +11,7 @@ import Testing
 struct MatchingTests {
     private static func rules(_ ignored: [String] = [], body: BodyMatching = .auto, headers: [String] = []) throws -> MatchRules {
         var rules = MatchRules()
-        rules.ignore = try IgnoreRules(ignored)
+        rules.ignore = try IgnoreRules(ignored, for: .matching)
         rules.volatile = .usual
         rules.body = body
         rules.headers = headers
