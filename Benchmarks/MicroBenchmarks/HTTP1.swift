@@ -50,7 +50,7 @@ func measureHTTP1(_ results: inout Results) throws {
 }
 
 private func decode(_ bytes: ByteBuffer, _ role: HTTP1Decoder.Role, _ count: Int) throws {
-    var decoder = HTTP1Decoder(role)
+    let decoder = HTTP1Decoder(role)
     decoder.receive(bytes)
     var heads = 0
     // Answers to HEAD: a head that tells of content, and none comes.

@@ -74,19 +74,24 @@ package final class ArchiveWriter {
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
     /// next call, so nothing is lost as long as the owner goes on.
-    package func append(_ event: borrowing FlowEvent) throws(ArchiveError) {
-        take(event)
+    package func append(_ event: FlowEvent) throws(ArchiveError) {
+        unsafe withUnsafePointer(to: event) { unsafe take($0) }
         if unwritten.readableBytes > 0 { try drain() }
     }
 
     /// Takes many events, all of them, whatever is thrown.
     package func append(contentsOf events: [FlowEvent]) throws(ArchiveError) {
-        // Events are looked at where they are: copying one would retain everything that it holds.
+        var failure: ArchiveError?
         unsafe events.withUnsafeBufferPointer { events in
-            for index in events.indices { unsafe take(events[index]) }
+            for index in events.indices {
+                guard let first = events.baseAddress else { return }
+                unsafe take(first + index)
+                guard unwritten.readableBytes > 0, failure == nil else { continue }
+                do throws(ArchiveError) { try drain() } catch { failure = error }
+            }
         }
-        if options.sync == .always { return try flush() }
-        if unwritten.readableBytes > 0 { try drain() }
+        if let failure { throw failure }
+        if options.sync == .always { try flush() }
     }
 
     /// Forgets an open flow: readers will not see it. Events of it that still come are passed over, as are those of any flow that is not
@@ -123,12 +128,13 @@ package final class ArchiveWriter {
 
     // MARK: Events
 
-    @inline(__always) private func take(_ event: borrowing FlowEvent) {
+    // SAFETY: the caller lends the event. It is looked at where it is: copying it would retain everything that it holds.
+    private func take(_ event: UnsafePointer<FlowEvent>) {
         precondition(!hasEnded, "nothing is recorded after the end")
-        guard let part = part(of: event) else { return }
-        if unflushedSince == nil { unflushedSince = event.at }
+        guard let part = unsafe part(of: event) else { return }
+        if unflushedSince == nil { unflushedSince = unsafe event.pointee.at }
         let before = part.pendingBytes
-        take(event, part)
+        unsafe take(event, part)
         pendingBytes += part.pendingBytes - before
         if part.hasEnded {
             write(part, isRest: false)
@@ -145,43 +151,45 @@ package final class ArchiveWriter {
     }
 
     /// The flow that an event belongs to; nil when it is not open.
-    @inline(__always) private func part(of event: borrowing FlowEvent) -> FlowPart? {
-        if let current, current.isOpen, current.id == event.flow { return current }
-        if let known = open[event.flow] {
+    @inline(__always) private func part(of event: UnsafePointer<FlowEvent>) -> FlowPart? {
+        let flow = unsafe event.pointee.flow
+        if let current, current.isOpen, current.id == flow { return current }
+        if let known = open[flow] {
             current = known
             return known
         }
-        guard case .opened = event.what else { return nil }
+        guard case .opened = unsafe event.pointee.what else { return nil }
         let part = spare.popLast() ?? FlowPart()
-        open[event.flow] = part
+        open[flow] = part
         current = part
         return part
     }
 
-    @inline(__always) private func take(_ event: borrowing FlowEvent, _ part: FlowPart) {
-        switch event.what {
+    @inline(__always) private func take(_ event: UnsafePointer<FlowEvent>, _ part: FlowPart) {
+        let at = unsafe event.pointee.at
+        switch unsafe event.pointee.what {
         case .opened(let opening):
-            part.open(event.flow, opening, at: event.at)
+            part.open(unsafe event.pointee.flow, opening, at: at)
         case .server(let server):
-            part.touch(event.at)
+            part.touch(at)
             part.server = server
         case .client(let client):
-            part.touch(event.at)
+            part.touch(at)
             part.client = client
         case .request(let head):
-            part.request(head, at: event.at)
+            part.request(head, at: at)
         case .interim(let head):
-            part.response(ItemTag.interim, head, at: event.at)
+            part.response(ItemTag.interim, head, at: at)
         case .response(let head):
-            part.response(ItemTag.response, head, at: event.at)
+            part.response(ItemTag.response, head, at: at)
         case .piece(let piece):
-            take(piece, at: event.at, part)
+            take(piece, at: at, part)
         case .trailers(let side, let fields):
-            part.trailers(side, fields, at: event.at)
+            part.trailers(side, fields, at: at)
         case .finished(let side):
-            part.finished(side, at: event.at)
+            part.finished(side, at: at)
         case .ended(let ending):
-            part.ended(ending, at: event.at)
+            part.ended(ending, at: at)
         }
     }
 

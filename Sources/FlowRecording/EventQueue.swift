@@ -12,7 +12,7 @@ package final class EventQueue: Sendable {
     static let wakeUp = 1024 * 1024
 
     private struct State {
-        var batches: [[FlowEvent]] = []
+        var batches: [EventBatch] = []
         var bytes = 0
         var isClosed = false
         /// The consumer waits without a time limit and must be woken by the first event.
@@ -36,11 +36,11 @@ package final class EventQueue: Sendable {
 
     /// Hands a batch over; never waits. After ``close()`` batches are dropped.
     package func submit(_ events: [FlowEvent]) {
-        let size = events.reduce(0) { $0 + $1.approximateSize }
+        let batch = EventBatch(events)
         condition.lock()
         guard unsafe !state.isClosed else { return condition.unlock() }
-        unsafe state.batches.append(events)
-        unsafe state.bytes += size
+        unsafe state.batches.append(batch)
+        unsafe state.bytes += batch.size
         let shouldWake = unsafe state.isConsumerParked || state.bytes >= Self.wakeUp
         if shouldWake { condition.unlock(withValue: true) } else { condition.unlock() }
     }
@@ -64,7 +64,7 @@ package final class EventQueue: Sendable {
     /// Waits for events.
     /// - Parameter seconds: no longer than so; nil waits for the first event.
     /// - Returns: what is there, in order, perhaps nothing; nil when the queue is closed and empty.
-    package func take(within seconds: Double?) -> [[FlowEvent]]? {
+    package func take(within seconds: Double?) -> [EventBatch]? {
         if let seconds {
             if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
         } else {
@@ -84,8 +84,8 @@ package final class EventQueue: Sendable {
     }
 
     /// Tells the queue that batches are done with, so that waiting producers go on.
-    package func finished(_ batches: [[FlowEvent]]) {
-        let size = batches.reduce(0) { $0 + $1.reduce(0) { $0 + $1.approximateSize } }
+    package func finished(_ batches: [EventBatch]) {
+        let size = batches.reduce(0) { $0 + $1.size }
         condition.lock()
         unsafe state.bytes -= size
         var resumed: [@Sendable () -> Void] = []
@@ -94,6 +94,23 @@ package final class EventQueue: Sendable {
         }
         condition.unlock()
         for resume in resumed { resume() }
+    }
+}
+
+/// Events that came together.
+package struct EventBatch: Sendable {
+    package let events: [FlowEvent]
+    /// Bytes that they keep alive, roughly.
+    let size: Int
+
+    init(_ events: [FlowEvent]) {
+        self.events = events
+        var size = 0
+        // Events are looked at where they are: copying one would retain everything that it holds.
+        unsafe events.withUnsafeBufferPointer { events in
+            for index in events.indices { size += unsafe events[index].approximateSize }
+        }
+        self.size = size
     }
 }
 

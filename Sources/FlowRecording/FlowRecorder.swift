@@ -72,7 +72,7 @@ package final class FlowRecorder: Sendable {
     private func run(_ worker: Worker) {
         var seconds: Double? = Self.gathering
         while let batches = queue.take(within: seconds) {
-            for batch in batches { worker.receive(batch) }
+            for batch in batches { worker.receive(batch.events) }
             let isIdle = worker.breathe()
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
             state.withLock {
@@ -108,28 +108,25 @@ private final class Worker {
     }
 
     func receive(_ events: [FlowEvent]) {
+        guard gate != nil else { return record(events) }
         for event in events {
-            guard gate != nil else {
-                record(event)
-                continue
-            }
             do {
                 switch try gate?.receive(event) {
-                case .write(let events)?: events.forEach(record)
+                case .write(let events)?: record(events)
                 case .discard(let flow)?: files?.discard(flow)
                 case .wait?, nil: break
                 }
             } catch {
                 options.notice("the filter failed on a flow, which is recorded: \(error)")
-                record(event)
+                record([event])
             }
         }
     }
 
-    private func record(_ event: FlowEvent) {
-        totals.count(event)
-        attempt { try files?.append(event, now: options.now) }
-        if options.flowLine != nil { say(event) }
+    private func record(_ events: [FlowEvent]) {
+        totals.count(events)
+        attempt { try files?.append(events) }
+        if options.flowLine != nil { events.forEach(say) }
     }
 
     /// Flushes when it is time.

@@ -84,18 +84,18 @@ package struct RecordingFiles {
 
     // MARK: Writing
 
-    /// Takes an event.
-    /// - Throws: ``ArchiveError`` when it cannot be written and the policy is to stop.
-    package mutating func append(_ event: FlowEvent, now: () -> Timestamp) throws(ArchiveError) {
+    /// Takes events.
+    /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
+    package mutating func append(_ events: [FlowEvent]) throws(ArchiveError) {
         guard !isPassing else { return }
-        if rotates { try rotateWhenDue(event) }
-        let writer = writer(of: event)
-        try attempt { () throws(ArchiveError) in
-            try writer.append(event)
-        } again: { () throws(ArchiveError) in
-            try writer.flush()
+        guard rotates else {
+            return try attempt(current.writer) { writer throws(ArchiveError) in try writer.append(contentsOf: events) }
         }
-        if !closing.isEmpty { try closeFinished() }
+        for event in events where !isPassing {
+            try rotateWhenDue(event)
+            try attempt(writer(of: event)) { writer throws(ArchiveError) in try writer.append(event) }
+            if !closing.isEmpty { try closeFinished() }
+        }
     }
 
     package mutating func discard(_ flow: FlowID) {
@@ -110,11 +110,7 @@ package struct RecordingFiles {
         for file in [current] + closing {
             guard let oldest = file.writer.unflushedSince else { continue }
             if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                try attempt { () throws(ArchiveError) in
-                    try file.writer.flush()
-                } again: { () throws(ArchiveError) in
-                    try file.writer.flush()
-                }
+                try attempt(file.writer) { writer throws(ArchiveError) in try writer.flush() }
             } else {
                 isIdle = false
             }
@@ -127,11 +123,11 @@ package struct RecordingFiles {
     }
 
     /// Does something that may fail for want of room, as the policy says.
-    private mutating func attempt(_ body: () throws(ArchiveError) -> Void, again: () throws(ArchiveError) -> Void)
+    private mutating func attempt(_ writer: ArchiveWriter, _ body: (ArchiveWriter) throws(ArchiveError) -> Void)
         throws(ArchiveError)
     {
         do throws(ArchiveError) {
-            try body()
+            try body(writer)
         } catch {
             guard case .system(let code) = error.kind, code == ENOSPC || code == EDQUOT else { throw error }
             switch options.whenFull {
@@ -142,18 +138,18 @@ package struct RecordingFiles {
                 options.notice("\(error); traffic goes on and is no longer recorded")
             case .pause:
                 options.notice("\(error); traffic waits until there is room")
-                try waitForRoom(again)
+                try waitForRoom(writer)
                 options.notice("there is room again; traffic goes on")
             }
         }
     }
 
     /// The writer keeps the block that found no room; the thread that waits here lets the queue fill, and so the traffic stop.
-    private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
+    private func waitForRoom(_ writer: ArchiveWriter) throws(ArchiveError) {
         while true {
             usleep(500_000)
             do throws(ArchiveError) {
-                return try again()
+                return try writer.flush()
             } catch {
                 guard case .system(let code) = error.kind, code == ENOSPC || code == EDQUOT else { throw error }
             }
@@ -163,7 +159,7 @@ package struct RecordingFiles {
     // MARK: Rotation
 
     private func writer(of event: FlowEvent) -> ArchiveWriter {
-        guard rotates, !closing.isEmpty, let index = closing.firstIndex(where: { $0.writer.holds(event.flow) }) else {
+        guard !closing.isEmpty, let index = closing.firstIndex(where: { $0.writer.holds(event.flow) }) else {
             return current.writer
         }
         return closing[index].writer

@@ -15,7 +15,14 @@ package struct RecordingTotals: Sendable, Equatable {
 
     static let maximumReasons = 100
 
-    mutating func count(_ event: FlowEvent) {
+    mutating func count(_ events: [FlowEvent]) {
+        // Events are looked at where they are: copying one would retain everything that it holds.
+        unsafe events.withUnsafeBufferPointer { events in
+            for index in events.indices { unsafe count(events[index]) }
+        }
+    }
+
+    private mutating func count(_ event: borrowing FlowEvent) {
         switch event.what {
         case .opened:
             flows += 1

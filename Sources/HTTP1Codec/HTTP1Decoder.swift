@@ -6,8 +6,8 @@ import Glibc
 import HTTPSemantics
 import NIOCore
 
-/// A decoder for one direction of one connection.
-package struct HTTP1Decoder: Sendable {
+/// A decoder for one direction of one connection. Used on one thread.
+package final class HTTP1Decoder {
     package enum Role: Sendable {
         case requests
         case responses
@@ -54,7 +54,7 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
-    package mutating func receive(_ bytes: ByteBuffer) {
+    package func receive(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
         } else {
@@ -63,18 +63,20 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// The peer sent its FIN.
-    package mutating func receivedEnd() { hasEnded = true }
+    package func receivedEnd() { hasEnded = true }
 
     /// Says what the next response, behind those already expected, answers.
-    package mutating func expectResponse(to request: RequestKind) { expected.append(request) }
+    package func expectResponse(to request: RequestKind) { expected.append(request) }
 
     package var bufferedBytes: Int { buffer.readableBytes }
 
     /// No message has begun: an end here is clean.
-    package var isBetweenMessages: Bool { state == .head && buffer.readableBytes == 0 }
+    package var isBetweenMessages: Bool {
+        if case .head = state { buffer.readableBytes == 0 } else { false }
+    }
 
     /// All bytes that were not consumed. After it the decoder is empty.
-    package mutating func takeRest() -> ByteBuffer {
+    package func takeRest() -> ByteBuffer {
         defer { buffer = ByteBuffer() }
         return buffer
     }
@@ -82,7 +84,7 @@ package struct HTTP1Decoder: Sendable {
     /// The next event.
     /// - Returns: nil when more bytes are needed.
     /// - Throws: what is wrong; the same again from then on.
-    package mutating func next() throws(HTTP1Error) -> HTTPEvent? {
+    package func next() throws(HTTP1Error) -> HTTPEvent? {
         do throws(HTTP1Error) {
             switch state {
             case .head: return try nextHead()
@@ -106,7 +108,7 @@ package struct HTTP1Decoder: Sendable {
 
     // MARK: Heads
 
-    private mutating func nextHead() throws(HTTP1Error) -> HTTPEvent? {
+    private func nextHead() throws(HTTP1Error) -> HTTPEvent? {
         skipEmptyLines()
         guard buffer.readableBytes > 0 else { return nil }
         guard let length = try headLength() else {
@@ -124,7 +126,7 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// RFC 9112 §2.2: a server ignores at least one empty line before a request-line.
-    private mutating func skipEmptyLines() {
+    private func skipEmptyLines() {
         guard role == .requests, scanned == 0 else { return }
         while let first = buffer.readableBytesView.first {
             if first == 0x0A {
@@ -138,8 +140,8 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// The length of the head at the buffer's start, its empty line included; nil when it is not there.
-    private mutating func headLength() throws(HTTP1Error) -> Int? {
-        let (length, firstLine) = sectionLength(from: scanned)
+    private func headLength() throws(HTTP1Error) -> Int? {
+        let (length, firstLine) = Self.sectionLength(of: buffer, from: scanned)
         let seen = length ?? buffer.readableBytes
         if firstLine > limits.maximumStartLine {
             throw HTTP1Error(
@@ -156,7 +158,7 @@ package struct HTTP1Decoder: Sendable {
     private var startOfBuffer: ByteBuffer { buffer.slice(ByteRange(0, min(4096, buffer.readableBytes))) }
 
     /// Looks for an empty line: the length up to and with it, and the length of the first line as far as it is there.
-    private func sectionLength(from start: Int) -> (length: Int?, firstLine: Int) {
+    private static func sectionLength(of buffer: ByteBuffer, from start: Int) -> (length: Int?, firstLine: Int) {
         unsafe buffer.withUnsafeReadableBytes { bytes in
             guard let base = bytes.baseAddress else { return (nil, 0) }
             var position = start
@@ -189,7 +191,7 @@ package struct HTTP1Decoder: Sendable {
         return try result!.get()
     }
 
-    private mutating func request(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
+    private func request(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
         let (start, facts) = try parser(wire) { parser throws(HTTP1Error) in
             let start = try parser.startLine()
             var facts = try parser.fields(from: start.next)
@@ -209,7 +211,7 @@ package struct HTTP1Decoder: Sendable {
         return .request(head, framing)
     }
 
-    private mutating func response(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
+    private func response(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
         guard let kind = expected.first else {
             throw HTTP1Error(.unexpectedResponse, "the server sent a response that was not asked for")
         }
@@ -230,7 +232,7 @@ package struct HTTP1Decoder: Sendable {
         return .response(head, framing)
     }
 
-    private mutating func begin(_ framing: BodyFraming) {
+    private func begin(_ framing: BodyFraming) {
         switch framing {
         case .none: state = .end
         case .length(let length): state = .fixed(remaining: length)
@@ -290,7 +292,7 @@ package struct HTTP1Decoder: Sendable {
             head: what == "head" ? startOfBuffer : ByteBuffer())
     }
 
-    private mutating func nextFixed(_ remaining: UInt64) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextFixed(_ remaining: UInt64) throws(HTTP1Error) -> HTTPEvent? {
         guard buffer.readableBytes > 0 else {
             if hasEnded { throw truncated("content") }
             return nil
@@ -301,7 +303,7 @@ package struct HTTP1Decoder: Sendable {
         return .body(content: content, wire: content)
     }
 
-    private mutating func nextUntilClose() -> HTTPEvent? {
+    private func nextUntilClose() -> HTTPEvent? {
         if buffer.readableBytes > 0 {
             let content = takeRest()
             return .body(content: content, wire: content)
@@ -312,7 +314,7 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// A chunk's first line, and as much of its data as is there.
-    private mutating func nextChunk() throws(HTTP1Error) -> HTTPEvent? {
+    private func nextChunk() throws(HTTP1Error) -> HTTPEvent? {
         guard let line = try ChunkLine(buffer, limits, isLenient: role == .responses) else {
             if hasEnded { throw truncated("content") }
             return nil
@@ -326,7 +328,7 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// - Parameter lineLength: bytes of the chunk's first line that stand before the data, still in the buffer.
-    private mutating func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> HTTPEvent? {
         let available = buffer.readableBytes - lineLength
         guard available > 0 || lineLength > 0 else {
             if hasEnded { throw truncated("content") }
@@ -348,7 +350,7 @@ package struct HTTP1Decoder: Sendable {
         return .body(content: content, wire: buffer.readSlice(length: wireLength) ?? ByteBuffer())
     }
 
-    private mutating func nextChunkEnd() throws(HTTP1Error) -> HTTPEvent? {
+    private func nextChunkEnd() throws(HTTP1Error) -> HTTPEvent? {
         guard buffer.readableBytes >= 2 else {
             if hasEnded { throw truncated("content") }
             return nil
@@ -365,7 +367,7 @@ package struct HTTP1Decoder: Sendable {
     }
 
     /// The trailer section behind the last chunk, whose line of `lastChunk` bytes is still in the buffer.
-    private mutating func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
         let section = buffer.slice(ByteRange(lastChunk, buffer.readableBytes))
         let length: Int?
         if section.getInteger(at: section.readerIndex) == UInt16(0x0D0A) {
@@ -373,9 +375,7 @@ package struct HTTP1Decoder: Sendable {
         } else if section.readableBytesView.first == 0x0A {
             throw HTTP1Error(.chunk, "the last chunk is not followed by CRLF")
         } else {
-            var rest = HTTP1Decoder(role)
-            rest.buffer = section
-            length = rest.sectionLength(from: 0).length
+            length = Self.sectionLength(of: section, from: 0).length
         }
         guard let length else {
             if section.readableBytes > limits.maximumFieldSectionSize {

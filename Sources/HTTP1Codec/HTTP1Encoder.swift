@@ -28,7 +28,10 @@ package enum HTTP1Encoder {
         _ head: RequestHead, target: ByteBuffer?, host: ByteBuffer?, proxyAuthorization: ProxyAuthorization = .keep
     ) -> ByteBuffer {
         let changes = HopByHop(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
-        if target == nil, host == nil, proxyAuthorization.sent == nil, head.fields.isCanonical, changes.isEmpty { return head.wire }
+        if proxyAuthorization.sent == nil, head.fields.isCanonical, changes.isEmpty {
+            if target == nil, host == nil { return head.wire }
+            if let spliced = spliced(head, target, host) { return spliced }
+        }
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
         out.writeImmutableBuffer(head.method)
@@ -48,6 +51,43 @@ package enum HTTP1Encoder {
         if let sent = proxyAuthorization.sent { out.writeString("Proxy-Authorization: \(sent)\r\n") }
         out.writeStaticString("\r\n")
         return out
+    }
+
+    /// The bytes that came with another target and another value of Host; nil where there is not one Host that has a value.
+    private static func spliced(_ head: RequestHead, _ target: ByteBuffer?, _ host: ByteBuffer?) -> ByteBuffer? {
+        var out = ByteBuffer()
+        out.reserveCapacity(head.wire.readableBytes + (target?.readableBytes ?? 0) + (host?.readableBytes ?? 0))
+        var rest = ByteRange(0, head.wire.readableBytes)
+        func write(_ replacement: ByteBuffer, for range: ByteRange) {
+            out.writeImmutableBuffer(head.wire.slice(ByteRange(Int(rest.start), Int(range.start))))
+            out.writeImmutableBuffer(replacement)
+            rest.start = range.end
+        }
+        if let target { write(target, for: head.targetRange) }
+        if let host {
+            guard let value = onlyHost(head.fields) else { return nil }
+            let offset = endOfStartLine(head)
+            write(host, for: ByteRange(Int(value.start) + offset, Int(value.end) + offset))
+        }
+        out.writeImmutableBuffer(head.wire.slice(rest))
+        return out
+    }
+
+    private static func onlyHost(_ fields: FieldSection) -> ByteRange? {
+        var value: ByteRange?
+        for line in fields.lines where fields.wire.equalsIgnoringCase(line.name, "host") {
+            guard value == nil, !line.value.isEmpty else { return nil }
+            value = line.value
+        }
+        return value
+    }
+
+    /// Where the fields begin in a head of HTTP/1.
+    private static func endOfStartLine(_ head: RequestHead) -> Int {
+        let bytes = head.wire.readableBytesUInt8Span
+        var end = Int(head.targetRange.end)
+        while end < bytes.count, bytes[end] != 0x0A { end += 1 }
+        return min(end + 1, bytes.count)
     }
 
     /// The head of a response as it is to be sent on.
@@ -98,9 +138,9 @@ private struct HopByHop {
         for (index, line) in fields.lines.enumerated() {
             switch line.name.count {
             case 10 where fields.wire.equalsIgnoringCase(line.name, "connection"):
+                if Self.areSpokenHere(line.value, in: fields.wire) { continue }
                 let options = fields.slice(line.value).listElements()
                 let kept = options.filter(Self.isSpokenHere)
-                guard kept.count < options.count else { continue }
                 nominated += options.filter { !Self.isSpokenHere($0) }
                 if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
             case 16 where isRequest && fields.wire.equalsIgnoringCase(line.name, "proxy-connection"):
@@ -116,8 +156,22 @@ private struct HopByHop {
         }
     }
 
+    private static func areSpokenHere(_ options: ByteRange, in wire: ByteBuffer) -> Bool {
+        var rest = options
+        while let option = wire.takeListElement(of: &rest) {
+            if !isSpokenHere(option, in: wire) { return false }
+        }
+        return true
+    }
+
     private static func isSpokenHere(_ option: ByteBuffer) -> Bool {
-        (["close", "keep-alive", "upgrade", "te", "http2-settings"] as [StaticString]).contains { option.equalsIgnoringCase($0) }
+        isSpokenHere(ByteRange(0, option.readableBytes), in: option)
+    }
+
+    private static func isSpokenHere(_ option: ByteRange, in wire: ByteBuffer) -> Bool {
+        wire.equalsIgnoringCase(option, "close") || wire.equalsIgnoringCase(option, "keep-alive")
+            || wire.equalsIgnoringCase(option, "upgrade") || wire.equalsIgnoringCase(option, "te")
+            || wire.equalsIgnoringCase(option, "http2-settings")
     }
 
     /// Fields that a sender cannot make hop-by-hop without changing what the message means (RFC 9110 §7.6.1).

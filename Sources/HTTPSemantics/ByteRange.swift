@@ -26,17 +26,16 @@ extension ByteBuffer {
     /// Whether the bytes of a range equal an ASCII name, without regard to case.
     /// - Parameter name: in lower case.
     package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
-        guard range.count == name.utf8CodeUnitCount else { return false }
-        let bytes = readableBytesUInt8Span
-        let start = Int(range.start)
-        guard start + range.count <= bytes.count else { return false }
-        for i in 0..<range.count {
-            let byte = bytes[start + i]
-            let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
-            let expected = unsafe name.utf8Start[i]
-            if lower != expected { return false }
+        guard range.count == name.utf8CodeUnitCount, Int(range.end) <= readableBytes else { return false }
+        // Bytes and not a span, which costs a call: this is asked of each field.
+        return unsafe withUnsafeReadableBytes { bytes in
+            for i in 0..<range.count {
+                let byte = unsafe bytes[Int(range.start) + i]
+                let expected = unsafe name.utf8Start[i]
+                if (byte &- 0x41 < 26 ? byte | 0x20 : byte) != expected { return false }
+            }
+            return true
         }
-        return true
     }
 
     /// Whether all readable bytes equal an ASCII word, without regard to case.
@@ -48,41 +47,46 @@ extension ByteBuffer {
     /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, empty ones left out. Commas inside quoted strings do not part.
     package func listElements() -> [ByteBuffer] {
         var elements: [ByteBuffer] = []
-        let bytes = readableBytesUInt8Span
-        var start = 0
-        var quoted = false
-        var escaped = false
-        for i in 0...bytes.count {
-            let byte: UInt8 = i < bytes.count ? bytes[i] : 0x2C
-            if escaped {
-                escaped = false
-                if i < bytes.count { continue }
-            }
-            if quoted, i < bytes.count {
-                if byte == 0x5C { escaped = true }
-                if byte == 0x22 { quoted = false }
-                continue
-            }
-            if byte == 0x22 { quoted = true }
-            if byte == 0x2C {
-                let element = trimmed(start, i)
-                if element.readableBytes > 0 { elements.append(element) }
-                start = i + 1
-            }
-        }
+        var rest = ByteRange(0, readableBytes)
+        while let element = takeListElement(of: &rest) { elements.append(slice(element)) }
         return elements
     }
 
-    /// The readable bytes without spaces, tabs and line ends around them, sharing storage.
-    package func trimmed() -> ByteBuffer { trimmed(0, readableBytes) }
+    /// The first element of a list, as ``listElements()`` has them.
+    /// - Parameter list: where the list stands; afterwards what is behind the element.
+    /// - Returns: nil when there is no further element.
+    package func takeListElement(of list: inout ByteRange) -> ByteRange? {
+        let bytes = readableBytesUInt8Span
+        let end = min(Int(list.end), bytes.count)
+        var start = Int(list.start)
+        while start < end {
+            var comma = start
+            var isQuoted = false
+            while comma < end, isQuoted || bytes[comma] != 0x2C {
+                if bytes[comma] == 0x22 { isQuoted.toggle() }
+                // In a quoted string a backslash takes what is behind it along (RFC 9110 §5.6.4).
+                comma += isQuoted && bytes[comma] == 0x5C ? 2 : 1
+            }
+            let element = trimmedRange(start, min(comma, end))
+            start = comma + 1
+            if !element.isEmpty {
+                list = ByteRange(min(start, end), end)
+                return element
+            }
+        }
+        return nil
+    }
 
-    private func trimmed(_ from: Int, _ to: Int) -> ByteBuffer {
+    /// The readable bytes without spaces, tabs and line ends around them, sharing storage.
+    package func trimmed() -> ByteBuffer { slice(trimmedRange(0, readableBytes)) }
+
+    private func trimmedRange(_ from: Int, _ to: Int) -> ByteRange {
         let bytes = readableBytesUInt8Span
         var start = from
         var end = to
         while start < end, bytes[start].isWhitespaceOrLineEnd { start += 1 }
         while end > start, bytes[end - 1].isWhitespaceOrLineEnd { end -= 1 }
-        return slice(ByteRange(start, end))
+        return ByteRange(start, end)
     }
 }
 

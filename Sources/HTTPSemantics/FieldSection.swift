@@ -111,8 +111,9 @@ package struct FieldSection: Sendable {
     ///   - token: in lower case.
     package func list(_ name: StaticString, contains token: StaticString) -> Bool {
         for line in lines where wire.equalsIgnoringCase(line.name, name) {
-            for element in wire.slice(line.value).listElements() where element.equalsIgnoringCase(token) {
-                return true
+            var rest = line.value
+            while let element = wire.takeListElement(of: &rest) {
+                if wire.equalsIgnoringCase(element, token) { return true }
             }
         }
         return false

@@ -154,7 +154,7 @@ extension HTTPVersion {
     /// `HTTP/1.1` and the like: one digit, a dot, one digit (RFC 9112 §2.3); nil for anything else.
     package init?(parsing text: ByteBuffer) {
         let bytes = text.readableBytesUInt8Span
-        guard bytes.count == 8, text.slice(ByteRange(0, 5)).equalsIgnoringCase("http/"), bytes[6] == 0x2E,
+        guard bytes.count == 8, text.equalsIgnoringCase(ByteRange(0, 5), "http/"), bytes[6] == 0x2E,
             bytes[5] &- 0x30 < 10, bytes[7] &- 0x30 < 10
         else { return nil }
         self.init(major: bytes[5] &- 0x30, minor: bytes[7] &- 0x30)

@@ -51,7 +51,7 @@ final class Upstream {
     /// ``facts`` as the recording has them.
     var shared: Shared<ServerConnection>
     /// HTTP/1: what it says, and the exchange that it serves.
-    var decoder: HTTP1Decoder
+    let decoder: HTTP1Decoder
     var exchange: Exchange?
     /// HTTP/2: the connection, and the exchanges on its streams.
     var http2: HTTP2Connection?

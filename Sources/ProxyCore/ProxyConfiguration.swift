@@ -93,6 +93,8 @@ package final class ProxyConfiguration: Sendable {
     package let strategy: ConnectionStrategy
     /// Reverse mode: leave the Host field as the client wrote it.
     package let keepsHostHeader: Bool
+    /// What Host and :authority say in reverse mode; nil leaves them.
+    let reverseAuthority: ByteBuffer?
     package let serverTLS: TLSServerContext
     package let clientTLS: TLSClientContext
     /// HTTP/2 is offered and accepted.
@@ -140,6 +142,12 @@ package final class ProxyConfiguration: Sendable {
         self.modeText = modeText
         self.strategy = strategy
         self.keepsHostHeader = keepsHostHeader
+        if case .reverse(let server, let endpoint) = mode, !keepsHostHeader {
+            let isDefault = endpoint.port == (server.isTLS ? 443 : 80)
+            reverseAuthority = ByteBuffer(string: isDefault ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+        } else {
+            reverseAuthority = nil
+        }
         self.serverTLS = serverTLS
         self.clientTLS = clientTLS
         self.authority = authority

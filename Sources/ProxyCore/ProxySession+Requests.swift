@@ -168,9 +168,8 @@ extension ProxySession {
     /// in reverse mode the server.
     private func newAuthority(_ head: RequestHead, _ absolute: AbsoluteTarget?) -> ByteBuffer? {
         let authority: ByteBuffer
-        if case .reverse(let server, let endpoint) = configuration.mode, !configuration.keepsHostHeader {
-            authority = ByteBuffer(
-                string: endpoint.port == (server.isTLS ? 443 : 80) ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+        if let server = configuration.reverseAuthority {
+            authority = server
         } else if let absolute {
             authority = absolute.authority
         } else {

@@ -110,7 +110,7 @@ struct ProxyHandshake {
     }
 
     private mutating func connectAnswer() throws(SOCKS5.Failure) -> Outcome? {
-        var decoder = HTTP1Decoder(.responses)
+        let decoder = HTTP1Decoder(.responses)
         decoder.expectResponse(to: .connect)
         decoder.receive(received)
         do throws(HTTP1Error) {

@@ -73,8 +73,8 @@ final class Judge: FlowSink {
         var sink = OutputSink()
         while let batches = queue.take(within: nil) {
             for batch in batches {
-                for event in batch { receive(event, &assemblers, &sink) }
-                record(batch)
+                for event in batch.events { receive(event, &assemblers, &sink) }
+                record(batch.events)
             }
             attempt { try sink.flush() }
             queue.finished(batches)
