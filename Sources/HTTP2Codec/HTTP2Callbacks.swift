@@ -153,7 +153,7 @@ extension HTTP2Connection {
 
     /// nghttp2 has done with a stream.
     func closed(_ id: Int32, _ code: HTTP2ErrorCode) {
-        guard let stream = streams.removeValue(forKey: id) else { return }
+        guard let stream = streams.remove(id) else { return }
         let isWhole = stream.isInputEnded && stream.isOutputDone
         guard !stream.isSilent, !isWhole else { return }
         // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.

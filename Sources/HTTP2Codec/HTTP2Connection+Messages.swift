@@ -33,8 +33,7 @@ extension HTTP2Connection {
     }
 
     func sectionIsComplete(_ id: Int32, endsStream: Bool) {
-        guard let stream = streams[id], var section = stream.section else { return }
-        stream.section = nil
+        guard let stream = streams[id], var section = stream.section.take() else { return }
         guard !stream.isSilent else { return }
         if section.isTooLarge {
             stream.isInputEnded = stream.isInputEnded || endsStream

@@ -18,6 +18,8 @@ import NIOCore
 
     /// What we take, and do not announce otherwise (RFC 9113 §6.5.2).
     static let maximumFrameSize = 16_384
+    /// Room for so many events is kept for those to come.
+    private static let keptEvents = 256
 
     package let role: Role
     let limits: HTTP2Limits
@@ -25,8 +27,10 @@ import NIOCore
     // SAFETY: non-null from init to deinit. Its callbacks find this object through an unretained pointer; they run inside our own calls only.
     private(set) var session: OpaquePointer! = nil
 
-    var streams: [Int32: HTTP2Stream] = [:]
-    private var events = CircularBuffer<HTTP2Event>()
+    var streams = HTTP2Streams()
+    /// What happened and was not asked for; what was is nil. Moved in and out, never copied.
+    private var events: [HTTP2Event?] = []
+    private var asked = 0
     /// What is to be sent, as far as nghttp2 has said it.
     var output = ByteBuffer()
     /// The bytes that are being received, and where they stand in memory while nghttp2 looks at them: content is sliced out of them.
@@ -182,11 +186,20 @@ import NIOCore
     }
 
     /// The next event; nil when there is none.
-    package func next() -> HTTP2Event? { events.popFirst() }
+    package func next() -> HTTP2Event? {
+        guard asked < events.count else { return nil }
+        let event = events[asked].take()
+        asked += 1
+        if asked == events.count {
+            events.removeAll(keepingCapacity: events.count < Self.keptEvents)
+            asked = 0
+        }
+        return event
+    }
 
     package var hasEvents: Bool { !events.isEmpty }
 
-    func emit(_ event: HTTP2Event) { events.append(event) }
+    func emit(_ event: consuming HTTP2Event) { events.append(event) }
 
     func receivedSettings() {
         hasPeerSettings = true

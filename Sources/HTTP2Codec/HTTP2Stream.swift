@@ -72,3 +72,27 @@ final class HTTP2Stream {
         queuedBytes = 0
     }
 }
+
+/// The streams of a connection by their numbers. Questions come in runs, field after field of one stream, so the last one is remembered.
+struct HTTP2Streams {
+    private var known: [Int32: HTTP2Stream] = [:]
+    private var last: HTTP2Stream?
+
+    subscript(id: Int32) -> HTTP2Stream? {
+        mutating get {
+            if let last, last.id == id { return last }
+            guard let stream = known[id] else { return nil }
+            last = stream
+            return stream
+        }
+        set {
+            known[id] = newValue
+            last = newValue
+        }
+    }
+
+    mutating func remove(_ id: Int32) -> HTTP2Stream? {
+        if last?.id == id { last = nil }
+        return known.removeValue(forKey: id)
+    }
+}
