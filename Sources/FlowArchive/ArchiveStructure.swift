@@ -141,7 +141,8 @@ package struct ArchiveStructure {
         let bytes = try input.bytes(at: 0, count: header.bodyLength) ?? ByteBuffer()
         var faults: [String] = []
         let length = Int(header.recordsFrame)
-        if decodeLZ4Frame(bytes.slice(0, length), size: Int(header.recordsSize)) == nil { faults.append("records damaged") }
+        let records = decodeLZ4Frame(bytes.slice(0, length), size: Int(header.recordsSize), isThorough: true)
+        if records == nil { faults.append("records damaged") }
         let rest = bytes.slice(length, header.bodyLength - length)
         return faults + (try BlockSource(place: .memory(rest), header: header, blockOffset: offset).faults())
     }

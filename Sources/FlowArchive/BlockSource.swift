@@ -97,12 +97,12 @@ final class BlockSource: Sendable {
     /// - Returns: what is damaged, for people.
     func faults() throws(ArchiveError) -> [String] {
         var faults: [String] = []
-        if detailsSize > 0, decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize) == nil {
+        if detailsSize > 0, decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize, isThorough: true) == nil {
             faults.append("details damaged")
         }
         var offset = detailsFrame
         for (index, part) in parts.enumerated() {
-            if decodeLZ4Frame(try frame(at: offset, count: Int(part.frame)), size: Int(part.size)) == nil {
+            if decodeLZ4Frame(try frame(at: offset, count: Int(part.frame)), size: Int(part.size), isThorough: true) == nil {
                 faults.append("content part \(index) damaged")
             }
             offset += Int(part.frame)

@@ -175,10 +175,9 @@ struct FrameWalker {
         if header.detailsSize > 0 { frames.append((header.detailsFrame, header.detailsSize)) }
         frames += header.parts.map { ($0.frame, $0.size) }
         for (length, size) in frames {
-            guard let bytes = try input.bytes(at: distance, count: Int(length)), decodeLZ4Frame(bytes, size: Int(size)) != nil
-            else {
-                return false
-            }
+            guard let bytes = try input.bytes(at: distance, count: Int(length)),
+                decodeLZ4Frame(bytes, size: Int(size), isThorough: true) != nil
+            else { return false }
             distance += Int(length)
         }
         return true
