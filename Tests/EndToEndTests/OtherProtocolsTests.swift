@@ -187,11 +187,15 @@ private final class PostgreSQL {
 
     /// A program of the server, which Debian keeps from the PATH, as somebody other than root.
     private static func asUser(_ name: String) -> String {
-        // That user may not be let into the directories above; root's right to pass goes with it.
-        let passes = "--inh-caps +dac_override --ambient-caps +dac_override"
-        let user = getuid() == 0 ? "setpriv --reuid postgres --regid postgres --init-groups \(passes) " : ""
-        return user + "\"$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/\(name)\""
+        (getuid() == 0 ? becomingUser + " " : "") + "\"$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/\(name)\""
     }
+
+    private static let becomingUser: String = {
+        let command = "setpriv --reuid postgres --regid postgres --init-groups"
+        let isLetIn = (try? run("bash", ["-c", "\(command) test -x /usr/lib/postgresql"], in: "/").status) == 0
+        // A user who is not let into the directories above keeps root's right to pass, for access(2) too, which initdb asks.
+        return isLetIn ? command : command + " --inh-caps +dac_override --ambient-caps +dac_override --securebits +no_setuid_fixup"
+    }()
 
     func stop() throws {
         _ = try run("bash", ["-c", "\(Self.asUser("pg_ctl")) -D data -m fast -w stop"], in: directory)
