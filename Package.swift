@@ -50,6 +50,7 @@ let package = Package(
         system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
         system("CNghttp2", pkgConfig: "libnghttp2", debian: "libnghttp2-dev"),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("HTTPSemantics", [nioCore]),
@@ -80,7 +81,7 @@ let package = Package(
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
-            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", nioCore]),
+            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CMalloc", nioCore]),
         // 5: the tools
         tool(
             "mitm-record",

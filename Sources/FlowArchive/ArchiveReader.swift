@@ -28,6 +28,10 @@ package final class ArchiveReader {
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks of which it was told that something in them is damaged.
     private var told: Set<UInt64> = []
+    /// Flows that are whole in their block are counted when the predicate lets them through, and not made. What is damaged in their heads
+    /// and content is not seen then, unless the predicate asks for it.
+    package var countsOnly = false
+    package private(set) var counted = 0
     /// Blocks that were decompressed, and those that were passed over because they cannot hold what was asked for.
     package var blocksRead: UInt64 { fetcher.blocksRead }
     package var blocksSkipped: UInt64 { fetcher.blocksSkipped }
@@ -117,6 +121,9 @@ package final class ArchiveReader {
         found = nil
         switch scan?.wait() {
         case nil: records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize))
+        case .found(_, let starts) where countsOnly:
+            counted += starts.count
+            return tell(fetched.source.foundDamage)
         case .found(let decoded, let starts):
             records = decoded
             found = starts[...]
@@ -195,7 +202,10 @@ package final class ArchiveReader {
 
     private func read(_ view: RecordView, _ block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
         if view.isWhole {
-            return try predicate.matches(view) ? try whole(view, block) : nil
+            guard try predicate.matches(view) else { return nil }
+            guard countsOnly else { return try whole(view, block) }
+            counted += 1
+            return nil
         }
         let id = view.id
         var flow: OpenFlow

@@ -45,7 +45,7 @@ package final class ArchiveWriter {
     private var pending: [FlowPart] = []
     private var pendingBytes = 0
     /// What the storage has still to take.
-    private var unwritten = ByteBuffer()
+    private var unwritten = UnwrittenBytes()
     private var hasEnded = false
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
@@ -58,8 +58,10 @@ package final class ArchiveWriter {
         self.storage = storage
         self.options = options
         block = BlockBuilder(segment: now, compression: options.compression)
-        SegmentHeader(created: now).write(into: &unwritten)
-        block.begin(at: unwritten.readableBytes)
+        var header = ByteBuffer()
+        SegmentHeader(created: now).write(into: &header)
+        block.begin(at: header.readableBytes)
+        unwritten.append(header)
         try drain()
     }
 
@@ -70,13 +72,13 @@ package final class ArchiveWriter {
     package func holds(_ flow: FlowID) -> Bool { open[flow] != nil }
 
     /// Bytes that the storage has not taken yet: more than 0 only after an error.
-    package var unwrittenBytes: Int { unwritten.readableBytes }
+    package var unwrittenBytes: Int { unwritten.count }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
     /// next call, so nothing is lost as long as the owner goes on.
     package func append(_ event: FlowEvent) throws(ArchiveError) {
         unsafe withUnsafePointer(to: event) { unsafe take($0) }
-        if unwritten.readableBytes > 0 { try drain() }
+        if !unwritten.isEmpty { try drain() }
     }
 
     /// Takes many events, all of them, whatever is thrown.
@@ -86,7 +88,7 @@ package final class ArchiveWriter {
             for index in events.indices {
                 guard let first = events.baseAddress else { return }
                 unsafe take(first + index)
-                guard unwritten.readableBytes > 0, failure == nil else { continue }
+                guard !unwritten.isEmpty, failure == nil else { continue }
                 do throws(ArchiveError) { try drain() } catch { failure = error }
             }
         }
@@ -254,12 +256,33 @@ package final class ArchiveWriter {
 
     /// Passes on what is to be written.
     private func drain() throws(ArchiveError) {
-        while unwritten.readableBytes > 0 {
-            let taken = try storage.append(unwritten)
-            precondition(taken > 0 && taken <= unwritten.readableBytes, "a storage takes something or throws")
-            unwritten.moveReaderIndex(forwardBy: taken)
+        while let bytes = unwritten.first {
+            let taken = try storage.append(bytes)
+            precondition(taken > 0 && taken <= bytes.readableBytes, "a storage takes something or throws")
+            unwritten.removeFirst(taken)
         }
-        unwritten.clear()
         if options.sync == .always { try storage.sync() }
+    }
+}
+
+/// Bytes on their way to the storage, in the buffers in which they were made.
+struct UnwrittenBytes {
+    private var buffers: [ByteBuffer] = []
+    private(set) var count = 0
+
+    var isEmpty: Bool { count == 0 }
+    var first: ByteBuffer? { buffers.first }
+
+    mutating func append(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0 else { return }
+        buffers.append(bytes)
+        count += bytes.readableBytes
+    }
+
+    /// Forgets bytes of the first buffer.
+    mutating func removeFirst(_ number: Int) {
+        count -= number
+        buffers[0].moveReaderIndex(forwardBy: number)
+        if buffers[0].readableBytes == 0 { buffers.removeFirst() }
     }
 }

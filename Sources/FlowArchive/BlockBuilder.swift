@@ -6,6 +6,10 @@ import NIOCore
 
 /// The block at hand of a writer.
 final class BlockBuilder {
+    /// Fewer bytes of content than so are copied behind what stands before them; what is kept for those of the next block.
+    private static let minimumFrames = 64 * 1024
+    private static let maximumReserve = 1 << 20
+
     private let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
@@ -81,29 +85,43 @@ final class BlockBuilder {
         content.clear()
     }
 
-    /// Appends the whole block and begins the next one.
-    func end(into out: inout ByteBuffer) {
+    /// Appends the whole block and begins the next one. The content goes as the frames in which it was compressed.
+    func end(into out: inout UnwrittenBytes) {
         if content.count > 0 { endPart() }
-        let start = out.writerIndex
+        var front = ByteBuffer()
         // The header comes first and is known last; its length is known.
-        out.writeRepeatingByte(0, count: header.frameLength)
+        front.writeRepeatingByte(0, count: header.frameLength)
         header.recordsSize = UInt32(records.count)
-        header.recordsFrame = UInt32(encoder.write(records, into: &out))
+        header.recordsFrame = UInt32(encoder.write(records, into: &front))
         if details.count > 0 {
             header.detailsSize = UInt32(details.count)
-            header.detailsFrame = UInt32(encoder.write(details, into: &out))
+            header.detailsFrame = UInt32(encoder.write(details, into: &front))
         }
-        out.writeBuffer(&frames)
-        let end = out.writerIndex
-        out.moveWriterIndex(to: start)
-        header.write(into: &out)
+        let end = front.writerIndex
+        front.moveWriterIndex(to: 0)
+        header.write(into: &front)
         entries.writeInteger(segmentLength, endianness: .little)
-        entries.writeImmutableBuffer(out.getSlice(at: start, length: header.frameLength)!)
+        entries.writeImmutableBuffer(front.getSlice(at: 0, length: header.frameLength)!)
         entryCount += 1
-        out.moveWriterIndex(to: end)
-        segmentLength += UInt64(end - start)
+        front.moveWriterIndex(to: end)
+        segmentLength += UInt64(end + frames.readableBytes)
+        append(front, to: &out)
         beginBlock(header.sequence + 1)
         if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
+    }
+
+    private func append(_ front: ByteBuffer, to out: inout UnwrittenBytes) {
+        var front = front
+        if frames.readableBytes < Self.minimumFrames {
+            front.writeBuffer(&frames)
+            out.append(front)
+            frames.clear()
+        } else {
+            out.append(front)
+            out.append(frames)
+            // The next block's are likely to take as much.
+            frames = ByteBufferAllocator().buffer(capacity: min(frames.readableBytes, Self.maximumReserve))
+        }
     }
 
     private func beginBlock(_ sequence: UInt64) {
@@ -112,7 +130,6 @@ final class BlockBuilder {
         header.sequence = sequence
         records.clear()
         details.clear()
-        frames.clear()
         contentSize = 0
         connections.beginBlock(sequence)
     }
@@ -120,22 +137,26 @@ final class BlockBuilder {
     // MARK: The index
 
     /// An index frame repeats the headers of the blocks since the one before it, which it finds.
-    private func writeIndex(into out: inout ByteBuffer) {
+    private func writeIndex(into out: inout UnwrittenBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
         payload.writeBuffer(&entries)
         payload.writeInteger(xxHash32(payload), endianness: .little)
-        out.writeMultipleIntegers(ArchiveFormat.indexMagic, UInt32(payload.readableBytes), endianness: .little)
+        var frame = ByteBuffer()
+        frame.writeMultipleIntegers(ArchiveFormat.indexMagic, UInt32(payload.readableBytes), endianness: .little)
+        frame.writeBuffer(&payload)
         lastIndex = segmentLength
-        segmentLength += UInt64(ArchiveFormat.frameHeader + payload.readableBytes)
-        out.writeBuffer(&payload)
+        segmentLength += UInt64(frame.readableBytes)
+        out.append(frame)
         entries.clear()
         entryCount = 0
     }
 
     /// Ends the segment: the last index and the footer.
-    func writeEnd(into out: inout ByteBuffer) {
+    func writeEnd(into out: inout UnwrittenBytes) {
         writeIndex(into: &out)
-        Footer(segment: segment, index: lastIndex, length: segmentLength).write(into: &out)
+        var footer = ByteBuffer()
+        Footer(segment: segment, index: lastIndex, length: segmentLength).write(into: &footer)
+        out.append(footer)
     }
 }

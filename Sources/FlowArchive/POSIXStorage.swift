@@ -1,4 +1,4 @@
-// Files: opened for a new recording, to go on with one, or standing for stdout. The only file of this module that talks to the system.
+// Files: opened for a new recording, to go on with one, or standing for stdout. Only this and UncachedFile.swift talk to the system.
 
 import Glibc
 import NIOCore
@@ -13,6 +13,8 @@ package final class POSIXStorage: ArchiveStorage {
     /// Where the next byte goes, and the end of what the system was told to write back.
     private var length: UInt64 = 0
     private var writtenBack: UInt64 = 0
+    /// Nil for what is not a file on a disk.
+    private var uncached: UncachedFile?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
@@ -54,9 +56,9 @@ package final class POSIXStorage: ArchiveStorage {
             // What is cut off was never a whole block, so no reader ever saw anything of it.
             if storage.cutTail > 0, ftruncate(descriptor, off_t(length)) != 0 { throw failure("cannot cut the torn tail of", path) }
         }
-        guard lseek(descriptor, off_t(length), SEEK_SET) >= 0 else { throw failure("cannot write", path) }
         storage.length = length
         storage.writtenBack = length
+        storage.uncached = UncachedFile(sameFileAs: descriptor)
         return storage
     }
 
@@ -87,29 +89,42 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
-        var failed: Int32 = 0
-        let written = unsafe bytes.withUnsafeReadableBytes { source in
-            var written = 0
-            while written < source.count {
-                let count = unsafe write(descriptor, source.baseAddress! + written, source.count - written)
-                if count > 0 {
-                    written += count
-                } else if errno == EAGAIN {
-                    // Standard output may have been made non-blocking by whoever shares it.
-                    var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = unsafe poll(&ready, 1, -1)
-                } else if errno != EINTR {
-                    failed = errno
-                    break
-                }
-            }
-            return written
-        }
+        let outcome = unsafe bytes.withUnsafeReadableBytes { unsafe write($0) }
         // A failure behind bytes that were taken comes again with the next call.
-        if written == 0 { throw Self.failure("cannot write", path, failed) }
-        length += UInt64(written)
+        if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
         if isRegular { letGo() }
-        return written
+        return outcome.written
+    }
+
+    /// Writes until everything is written or nothing more can be.
+    private func write(_ bytes: UnsafeRawBufferPointer) -> (written: Int, error: Int32) {
+        let start = length
+        var rest = unsafe bytes
+        while let base = rest.baseAddress, unsafe !rest.isEmpty {
+            var count = 0
+            var limit = rest.count
+            if let uncached, rest.count >= UncachedFile.minimum {
+                let begun = Int(length % UInt64(UncachedFile.page))
+                // The page that was begun is the cache's; behind it both have pages of their own.
+                if begun > 0 { limit = UncachedFile.page - begun } else { count = unsafe uncached.write(rest, at: length) }
+            }
+            if count == 0 { count = unsafe writeOnce(base, limit) }
+            if count > 0 {
+                length += UInt64(count)
+                unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            } else if errno == EAGAIN {
+                // Standard output may have been made non-blocking by whoever shares it.
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = unsafe poll(&ready, 1, -1)
+            } else if errno != EINTR {
+                return (Int(length - start), errno)
+            }
+        }
+        return (Int(length - start), 0)
+    }
+
+    private func writeOnce(_ base: UnsafeRawPointer, _ count: Int) -> Int {
+        unsafe isRegular ? pwrite(descriptor, base, count, off_t(length)) : Glibc.write(descriptor, base, count)
     }
 
     /// Bytes that are written back in one go, and how far behind the end they leave memory.

@@ -1,6 +1,7 @@
 // What the tools with sockets share: waiting for asynchronous work from the main thread, certificates on demand, the way of records to the
 // recording's thread.
 
+private import CMalloc
 import FlowModel
 import FlowRecording
 import Foundation
@@ -84,12 +85,25 @@ extension ProxyServer {
     }
 }
 
+/// Sets limits of the process that are too low for a proxy.
+package func prepareProcess() {
+    raiseDescriptorLimit()
+    keepFreedMemory()
+}
+
 /// 10,000 connections need two descriptors each.
-package func raiseDescriptorLimit() {
+private func raiseDescriptorLimit() {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
         return
     }
     limit.rlim_cur = limit.rlim_max
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
+/// Traffic that is received on one thread and freed on another makes glibc hand memory back to the system and ask for it again, page by
+/// page, many times for each large response. What a burst has needed is kept instead, up to these bounds; mallopt(3).
+private func keepFreedMemory() {
+    mallopt(M_TRIM_THRESHOLD, 64 << 20)
+    mallopt(M_MMAP_THRESHOLD, 8 << 20)
 }

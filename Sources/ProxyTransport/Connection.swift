@@ -24,7 +24,9 @@ final class Connection: ChannelInboundHandler {
     private var origin: Origin?
     private var driver: SessionDriver?
     private var context: ChannelHandlerContext?
-    /// Something was written since the last flush.
+    /// What was sent since the last flush and did not go on yet: small pieces, such as a head and the content behind it, share one write.
+    private var unsent = ByteBuffer()
+    /// Something was sent since the last flush.
     private(set) var needsFlush = false
     private var isReadingWanted = true
     private var isReading = true
@@ -57,14 +59,32 @@ final class Connection: ChannelInboundHandler {
 
     // MARK: what the session asks for
 
+    /// Above this, a write of its own costs less than copying what is behind it.
+    private static let maximumJoinedBytes = 8 * 1024
+
     func send(_ bytes: ByteBuffer) {
-        guard let context, !isFinishAsked, !isCloseAsked else { return }
+        guard context != nil, !isFinishAsked, !isCloseAsked else { return }
         needsFlush = true
-        context.write(Self.wrapOutboundOut(bytes), promise: nil)
+        if unsent.readableBytes == 0 {
+            unsent = bytes
+        } else if unsent.readableBytes + bytes.readableBytes <= Self.maximumJoinedBytes {
+            unsent.writeImmutableBuffer(bytes)
+        } else {
+            writeUnsent()
+            unsent = bytes
+        }
+    }
+
+    private func writeUnsent() {
+        guard unsent.readableBytes > 0 else { return }
+        let bytes = unsent
+        unsent = ByteBuffer()
+        context?.write(Self.wrapOutboundOut(bytes), promise: nil)
     }
 
     func flush() {
         needsFlush = false
+        writeUnsent()
         context?.flush()
     }
 

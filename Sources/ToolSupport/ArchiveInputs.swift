@@ -78,13 +78,19 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
     private let predicate: Predicate
     private let jobs: Int
+    private let countsOnly: Bool
+    /// Flows that were let through and only counted.
+    package private(set) var counted = 0
     /// A source was damaged, or its end torn.
     package private(set) var isDamaged = false
 
-    /// - Parameter jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
-    package init(_ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1) {
+    /// - Parameters:
+    ///   - jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
+    ///   - countsOnly: flows that can be counted without being made are not told, but counted in ``counted``.
+    package init(_ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, countsOnly: Bool = false) {
         self.sources = sources
         self.jobs = jobs
+        self.countsOnly = countsOnly
         self.predicate = predicate
     }
 
@@ -110,6 +116,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     private mutating func readArchive(
         _ reader: ArchiveReader, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
+        reader.countsOnly = countsOnly
+        defer { counted += reader.counted }
         while let item = try reader.next(where: predicate) {
             guard try take(item, name, damage, flow) else { return false }
         }

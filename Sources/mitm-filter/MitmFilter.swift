@@ -102,13 +102,15 @@ struct MitmFilter: Tool {
     }
 
     private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: inout Output) throws -> ToolStatus {
-        var sequence = ArchiveSequence(sources, where: choice, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount)
+        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        var sequence = ArchiveSequence(sources, where: choice, jobs: threads, countsOnly: count && maxCount == nil)
         var matched = 0
         try sequence.forEach(damage: { complain($0, as: "mitm-filter") }) { flow in
             matched += 1
             try result.take(flow)
             return matched < maxCount ?? .max
         }
+        matched += sequence.counted
         try result.finish(matched)
         return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
     }

@@ -29,7 +29,7 @@ struct Recorder {
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM, SIGHUP]
         Signals.block(ending)
-        raiseDescriptorLimit()
+        prepareProcess()
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
         }

@@ -38,7 +38,7 @@ struct RecordingServer {
         let settings = try answerSettings()
         let modes = try self.modes()
         Signals.block(ending)
-        raiseDescriptorLimit()
+        prepareProcess()
         let loaders = try sources.map { try RecordingLoader($0, into: recordings, filter: filter) }
         for loader in loaders { try loader.load { complain($0, as: Self.name) } }
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }

@@ -124,6 +124,32 @@ struct QueryTests {
         }
     }
 
+    @Test("Flows that are only counted are as many as those that are made", arguments: [1, 3])
+    func counting(jobs: Int) throws {
+        var (events, _) = Self.events()
+        var samples = SampleFlows(seed: 43, certificates: 0)
+        let open = Array(samples.next().dropLast())
+        // One that goes on over blocks, and does not end.
+        events.insert(contentsOf: open[..<2], at: 0)
+        events += open[2...]
+        let bytes = try Self.archived(events, closes: true)
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            try write(bytes, to: path)
+            func check(_ predicate: some FlowPredicate) throws {
+                let expected = try readAll(try ArchiveReader(path: path), where: predicate).flows.count
+                let reader = ArchiveReader(try ArchiveInput(path: path), jobs: jobs)
+                reader.countsOnly = true
+                let reading = try readAll(reader, where: predicate)
+                #expect(reading.flows.count + reader.counted == expected)
+                #expect(reading.damage.isEmpty)
+                #expect(reading.flows.count < expected || expected <= 1)
+            }
+            try check(Interview())
+            for status in [0, 200, 404] { try check(StatusIs(status: status)) }
+        }
+    }
+
     @Test("What is not in the file is found out without decompressing a block")
     func nothing() throws {
         let (events, _) = Self.events()

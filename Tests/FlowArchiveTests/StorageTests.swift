@@ -91,6 +91,30 @@ struct StorageTests {
         }
     }
 
+    @Test("Appends of every size, from wherever the file ends, stand in it one behind the other", arguments: [0, 1, 4095, 4096, 5000])
+    func appends(begun: Int) throws {
+        var generator = SeededGenerator(seed: 91)
+        let noise = ByteBuffer(bytes: (0..<(1 << 16)).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let storage = try POSIXStorage.open(path: path, truncates: true)
+            var expected = ByteBuffer()
+            for size in [begun, 20, 200_000, 128 * 1024, 1, 128 * 1024 - 1, 3 << 20, 4096, 300_001] where size > 0 {
+                var piece = ByteBuffer()
+                while piece.readableBytes < size {
+                    let rest = min(size - piece.readableBytes, Int.random(in: 1...noise.readableBytes, using: &generator))
+                    piece.writeImmutableBuffer(noise.getSlice(at: 0, length: rest)!)
+                }
+                expected.writeImmutableBuffer(piece)
+                while piece.readableBytes > 0 { piece.moveReaderIndex(forwardBy: try storage.append(piece)) }
+                // A reader sees at once what was appended.
+                let seen = ByteBuffer(bytes: try Data(contentsOf: URL(fileURLWithPath: path)))
+                #expect(seen == expected)
+            }
+            try storage.close()
+        }
+    }
+
     @Test(
         "A file that is no flow file is refused and stays as it was", arguments: ["these are notes, not flows", "x", "P*M\u{18}X"])
     func notAFlowFile(content: String) throws {

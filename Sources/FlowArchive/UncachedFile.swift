@@ -1,0 +1,71 @@
+// The way into a file past the system's page cache (open(2), O_DIRECT). A page that is written through the cache is copied, accounted for,
+// written back later and thrown out again, which costs four to ten times the processor time of handing it to the disk. So what is
+// large goes this way for as long as the disk takes it at once; a disk that does not is better served by the cache, which takes
+// more than it for a while. Used by POSIXStorage, and with it the only file of this module that talks to the system.
+
+import Glibc
+
+/// A second descriptor of a file that is being written, for whole pages.
+@safe final class UncachedFile {
+    /// What offsets, lengths and addresses are multiples of. Disks ask for 512 bytes or 4 KiB.
+    static let page = 4096
+    /// Fewer bytes are not worth the wait for the disk.
+    static let minimum = 128 * 1024
+    private static let stagingSize = 1 << 20
+    /// A disk that takes less in a second is given the next bytes through the cache.
+    private static let bytesPerSecond: UInt64 = 400 << 20
+    private static let pause = 128 << 20
+    /// O_DIRECT, which Glibc's module does not show: <asm-generic/fcntl.h> and <asm/fcntl.h> of 64-bit ARM.
+    #if arch(arm64)
+        private static let direct: Int32 = 0o200000
+    #else
+        private static let direct: Int32 = 0o40000
+    #endif
+
+    private let descriptor: Int32
+    // SAFETY: `stagingSize` bytes that begin with a page, until deinit.
+    private let staging: UnsafeMutableRawPointer
+    /// Bytes that go through the cache before the disk is tried again.
+    private var resting = 0
+
+    /// Opens the file that a descriptor stands for once more; nil where the file system has no such way.
+    init?(sameFileAs other: Int32) {
+        descriptor = unsafe open("/proc/self/fd/\(other)", O_WRONLY | Self.direct | O_CLOEXEC)
+        unsafe staging = .allocate(byteCount: Self.stagingSize, alignment: Self.page)
+        guard descriptor >= 0 else { return nil }
+    }
+
+    deinit {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        unsafe staging.deallocate()
+    }
+
+    /// Writes the whole pages at the front of what is to be written.
+    /// - Parameter offset: where in the file; a multiple of a page.
+    /// - Returns: bytes written, perhaps none: then they are for the cache. A failure shows there, if it is one.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Int {
+        guard resting <= 0 else {
+            resting -= bytes.count
+            return 0
+        }
+        var written = 0
+        while bytes.count - written >= Self.page, resting <= 0 {
+            let size = min(Self.stagingSize, bytes.count - written) / Self.page * Self.page
+            unsafe staging.copyMemory(from: bytes.baseAddress! + written, byteCount: size)
+            let began = Self.nanoseconds()
+            let count = unsafe pwrite(descriptor, staging, size, off_t(offset) + off_t(written))
+            let took = Self.nanoseconds() - began
+            if took > 1_000_000_000 * UInt64(size) / Self.bytesPerSecond || count != size { resting = Self.pause }
+            // A page that was begun is written again through the cache, with the same bytes.
+            if count > 0 { written += count / Self.page * Self.page }
+            if count != size { break }
+        }
+        return written
+    }
+
+    private static func nanoseconds() -> UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+    }
+}
