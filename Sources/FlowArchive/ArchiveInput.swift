@@ -40,7 +40,8 @@ final class ArchiveFile: Sendable {
 
 /// A window that moves over the input from front to back.
 package final class ArchiveInput {
-    private static let readSize = 128 * 1024
+    /// Enough for the header and the records of most blocks; the rest of a block is often passed over.
+    private static let readSize = 64 * 1024
     private static let maximumStep = 1 << 20
 
     package let path: String

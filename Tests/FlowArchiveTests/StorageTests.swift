@@ -91,7 +91,7 @@ struct StorageTests {
         }
     }
 
-    @Test("Appends of every size, from wherever the file ends, stand in it one behind the other", arguments: [0, 1, 4095, 4096, 5000])
+    @Test("Appends of every size, from wherever the file ends, stand behind each other", arguments: [0, 1, 4095, 4096, 5000])
     func appends(begun: Int) throws {
         var generator = SeededGenerator(seed: 91)
         let noise = ByteBuffer(bytes: (0..<(1 << 16)).map { _ in UInt8.random(in: 0...255, using: &generator) })
