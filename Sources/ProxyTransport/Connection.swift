@@ -27,7 +27,7 @@ final class Connection: ChannelInboundHandler {
     /// What was sent since the last flush and did not go on yet: small pieces, such as a head and the content behind it, share one write.
     private var unsent = ByteBuffer()
     /// Something was sent since the last flush.
-    private(set) var needsFlush = false
+    private var needsFlush = false
     private var isReadingWanted = true
     private var isReading = true
     /// The peer sent its FIN.
@@ -76,16 +76,20 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func writeUnsent() {
-        guard unsent.readableBytes > 0 else { return }
-        let bytes = unsent
-        unsent = ByteBuffer()
-        context?.write(Self.wrapOutboundOut(bytes), promise: nil)
+        context?.write(Self.wrapOutboundOut(takeUnsent()), promise: nil)
     }
 
+    private func takeUnsent() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &unsent)
+        return taken
+    }
+
+    /// Puts on its way what was sent.
     func flush() {
+        guard needsFlush else { return }
         needsFlush = false
-        writeUnsent()
-        context?.flush()
+        context?.writeAndFlush(Self.wrapOutboundOut(takeUnsent()), promise: nil)
     }
 
     func setReading(_ isWanted: Bool) {

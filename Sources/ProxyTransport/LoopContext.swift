@@ -63,8 +63,8 @@ final class LoopContext: @unchecked Sendable {
         return lent
     }
 
-    func giveBack(_ lent: consuming ProxyOutput) {
-        output = lent
+    func giveBack(_ lent: inout ProxyOutput) {
+        swap(&lent, &output)
         guard !output.records.isEmpty else { return }
         if output.records.count >= Self.maximumBatch {
             submit()

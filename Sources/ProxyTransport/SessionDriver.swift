@@ -83,7 +83,7 @@ final class SessionDriver: DeadlineHolder {
         // Indices, since a loop over the array itself would retain it, and clearing it would then allocate.
         for index in output.commands.indices { perform(output.commands[index], at: now) }
         output.commands.removeAll(keepingCapacity: true)
-        loop.giveBack(output)
+        loop.giveBack(&output)
     }
 
     private func end() {
@@ -94,7 +94,7 @@ final class SessionDriver: DeadlineHolder {
 
     /// Sends what was written since the last flush, once for each connection.
     func flush() {
-        for connection in connections where connection.needsFlush { connection.flush() }
+        for connection in connections { connection.flush() }
     }
 
     // MARK: commands
