@@ -37,6 +37,16 @@ struct MatchingTests {
         #expect(answer == (isSame ? "1" : "-"))
     }
 
+    /// Their hashes agree in the lower 32 bits, as some do among a million paths, or parameters.
+    @Test(
+        "Among many paths and queries none is taken for another",
+        arguments: [("/item/48885", "/item/107668"), ("/item?id=69494", "/item?id=74029")])
+    func alikes(_ recorded: String, _ asked: String) throws {
+        var questioner = Questioner([exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))])
+        #expect(try questioner.ask(requestHead("GET \(asked) HTTP/1.1")) == "-")
+        #expect(try questioner.ask(requestHead("GET \(recorded) HTTP/1.1")) == "1")
+    }
+
     @Test("Without the list of volatile names they count")
     func volatileOff() throws {
         var questioner = Questioner([exchange(number: 1, requestHead("GET /?utm_source=x HTTP/1.1"))])
@@ -250,6 +260,22 @@ struct OrderTests {
         #expect(answers == ["1", "x"])
         #expect(questioner.index.count == 1)
         #expect(questioner.index.streams.map(\.state) == [.complete])
+    }
+
+    private struct Unreadable: FlowPieces, FlowPieceCursor, Error {
+        var count: Int { 1 }
+        func cursor() -> any FlowPieceCursor { self }
+        func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws { throw self }
+        mutating func next() throws -> (at: Timestamp, piece: FlowPiece)? { throw self }
+    }
+
+    @Test("A recording that cannot be read keeps no other from answering")
+    func unreadable() throws {
+        let head = requestHead("POST / HTTP/1.1")
+        var broken = exchange(number: 1, head, content: "a")
+        broken.pieces = Unreadable()
+        var questioner = Questioner([broken, exchange(number: 2, head, content: "a")])
+        #expect(try [questioner.ask(head, content: "a"), questioner.ask(head, content: "b")] == ["2", "-"])
     }
 
     /// A request whose response began before it was complete.
