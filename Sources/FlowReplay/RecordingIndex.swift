@@ -246,7 +246,7 @@ package struct RecordingIndex {
             while try advance(&position, first, wanted) != nil {}
             choice = position.last
         case .time:
-            choice = try latest(until: (firstStart ?? 0) + elapsed, from: first, wanted)
+            choice = try latest(until: (firstStart ?? 0) &+ elapsed, from: first, wanted)
         }
         guard let choice else { return position.last.map { .exhausted($0) } ?? .none }
         positions[group] = position

@@ -56,9 +56,10 @@ struct ReplayPlanTests {
     @Test("Flows are due by the clock, by a rate, or by what was before them")
     func schedule() {
         let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
-        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50)]
+        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50), .rate(1e-300)]
         let dues = schedules.map { schedule in flows.indices.map { schedule.offset(of: $0, in: flows).map { $0 / 1_000_000 } } }
-        #expect(dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40]])
+        #expect(
+            dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40], [0, 2_305_843_009_213, 2_305_843_009_213]])
     }
 
     @Test(
