@@ -68,8 +68,8 @@ package struct RecordingIndex {
     /// Those that answered, when each may only once.
     private var served: Set<Entry> = []
     private var recent = RecentFlows()
-    /// The first host of each method, path and query; filled when it is asked for.
-    private var anyHost: [UInt64: UInt32]?
+    /// All hosts, in the order of the recording; filled when they are asked for.
+    private var hosts: [UInt32]?
 
     private typealias Chain = (first: Entry, last: Entry)
 
@@ -159,7 +159,7 @@ package struct RecordingIndex {
         starts.append(start.nanoseconds)
         firstStart = min(firstStart ?? start.nanoseconds, start.nanoseconds)
         self.flags.append(flags)
-        if anyHost?[key.combinedWithoutHost] == nil { anyHost?[key.combinedWithoutHost] = key.host }
+        if hosts?.contains(key.host) == false { hosts?.append(key.host) }
         Self.append(entry, to: &chains[key.combined], &following)
         return entry
     }
@@ -209,14 +209,16 @@ package struct RecordingIndex {
     /// The same request to the host that a recording has of it; unchanged when there is none.
     package mutating func withRecordedHost(_ key: RequestKey) -> RequestKey {
         guard chains[key.combined] == nil else { return key }
-        if anyHost == nil {
-            var found: [UInt64: UInt32] = [:]
-            for key in keys where found[key.combinedWithoutHost] == nil { found[key.combinedWithoutHost] = key.host }
-            anyHost = found
+        if hosts == nil {
+            var known: Set<UInt32> = []
+            hosts = keys.compactMap { known.insert($0.host).inserted ? $0.host : nil }
         }
-        var key = key
-        if let host = anyHost?[key.combinedWithoutHost] { key.host = host }
-        return key
+        let others = (hosts ?? []).lazy.map { host in
+            var other = key
+            other.host = host
+            return other
+        }
+        return others.first { chains[$0.combined] != nil } ?? key
     }
 
     /// Finds the recording whose turn it is to answer.

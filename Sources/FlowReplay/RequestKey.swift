@@ -80,14 +80,6 @@ package struct RequestKey: Sendable, Hashable {
         return hash.value
     }
 
-    var combinedWithoutHost: UInt64 {
-        var hash = ByteHash()
-        hash.add(UInt64(method))
-        hash.add(path)
-        hash.add(query)
-        return hash.value
-    }
-
     /// - Parameters:
     ///   - method: nil for a request that asks for another protocol, by Upgrade or by extended CONNECT (RFC 8441), and gets it.
     ///   - host: without port.
