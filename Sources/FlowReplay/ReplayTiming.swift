@@ -12,7 +12,7 @@ package enum ReplayTiming: Sendable, Equatable {
     package static let recorded = ReplayTiming.scaled(1)
 
     /// Some seventy years: a moment so far from now can still be told.
-    private static let maximumPause: Int64 = 1 << 61
+    private static let maximumPause = 0x1p61
 
     /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`; a pause as `50ms`, `1s`, `200us`.
     package init?(_ text: String) {
@@ -44,5 +44,5 @@ package enum ReplayTiming: Sendable, Equatable {
     }
 
     /// A pause that may be longer than can be told.
-    static func nanoseconds(_ pause: Double) -> Int64 { pause < Double(maximumPause) ? Int64(max(0, pause)) : maximumPause }
+    static func nanoseconds(_ pause: Double) -> Int64 { Int64(min(max(0, pause), maximumPause)) }
 }

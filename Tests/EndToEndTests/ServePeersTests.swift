@@ -111,6 +111,36 @@ struct ServePeersTests {
         }
     }
 
+    @Test("Python's httpx gets what it got over HTTP/2, many requests at once among it", arguments: [false, true])
+    func httpx(_ isTLS: Bool) throws {
+        try withTemporaryDirectory { directory in
+            func ask(_ port: Int) throws -> [String] {
+                let base = isTLS ? "https://localhost:\(port)" : "http://127.0.0.1:\(port)"
+                let authority = isTLS ? [directory + "/conf/mitm-ca-cert.pem"] : []
+                let result = try run(python, [script("httpx_client.py"), base] + authority, in: directory)
+                #expect(result.status == 0, "\(result.errors)")
+                return result.output.split(separator: "\n").map(String.init)
+            }
+            var expected: [String] = []
+            do {
+                let nginx = try Nginx(in: directory, http2: true)
+                try "{\"hello\":\"world\"}\n".write(toFile: directory + "/www/a.json", atomically: true, encoding: .utf8)
+                try (0..<100_000).map { "\($0)\n" }.joined().write(
+                    toFile: directory + "/www/large", atomically: true, encoding: .utf8)
+                let mode = isTLS ? "https://localhost:\(nginx.https)" : "h2c://127.0.0.1:\(nginx.h2c)"
+                let recorder = try Recorder(
+                    ["--mode", "reverse:" + mode, "--keep-host-header", "--ca-file", nginx.authority], in: directory)
+                recorder.program.collectErrors()
+                expected = try ask(recorder.port)
+                #expect(expected.count == 59 && recorder.stop() == 0)
+            }
+            let replayer = try Replayer(["--no-refresh", "--ignore", "host"], in: directory)
+            let actual = try ask(replayer.port)
+            #expect(actual == expected)
+            #expect(replayer.stop().last == "59 requests answered, 0 missed, 0 streams, 0 faults")
+        }
+    }
+
     @Test("A large response comes whole to a client with a large window, and to one behind a proxy")
     func large() throws {
         try withTemporaryDirectory { directory in

@@ -306,6 +306,40 @@ struct ServeTests {
         }
     }
 
+    @Test(
+        "So is the rhythm of a WebSocket dialogue, counted from what the client says", .serialized,
+        arguments: [("recorded", 1.0), ("0.5x", 2.0), ("none", 0)])
+    func dialogueTiming(_ timing: String, _ factor: Double) throws {
+        try withTemporaryDirectory { directory in
+            let (python, script) = (root + "/.build-test-venv/bin/python", root + "/Tests/Peers/websocket_rhythm.py")
+            let server = try RunningProgram(python, [script, "server"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0) }.first)
+            func moments(_ port: Int) throws -> [Double] {
+                let result = try run(python, [script, "client", "ws://127.0.0.1:\(port)/"], in: directory)
+                let lines = result.output.split(separator: "\n").filter { $0.hasSuffix(" True") }
+                return Self.differences(lines.compactMap { $0.split(separator: " ").first.flatMap { Double($0) } })
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(port)"], in: directory)
+            recorder.program.collectErrors()
+            #expect(try moments(recorder.port).count == 3)
+            #expect(recorder.stop() == 0)
+            // The server's goodbye stands behind its messages.
+            let recorded = Array(try Self.recordedGaps(in: directory).prefix(3))
+            server.send(SIGKILL)
+            _ = server.waitForEnd()
+            let replayer = try Replayer(["--timing", timing], in: directory)
+            var heard: [Double] = []
+            for _ in 0..<3 {
+                heard = try moments(replayer.port)
+                if Self.keepsTime(heard, recorded, factor) { break }
+            }
+            #expect(Self.keepsTime(heard, recorded, factor), "heard \(heard), recorded \(recorded)")
+            _ = replayer.stop()
+        }
+    }
+
     private static func keepsTime(_ heard: [Double], _ recorded: [Double], _ factor: Double) -> Bool {
         heard.count == recorded.count && zip(heard, recorded).allSatisfy { abs($0 - $1 * factor) < 10 }
     }

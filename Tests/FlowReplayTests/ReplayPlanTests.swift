@@ -76,6 +76,16 @@ struct ReplayPlanTests {
         #expect(matches == expected)
     }
 
+    @Test("A request that nobody answered has failed, unless nobody did in the recording")
+    func unanswered() {
+        let silent = flow("GET / HTTP/1.1\r\nHost: a\r\n\r\n", nil, ending: FlowEnding(state: .incomplete))
+        var tally = ReplayTally()
+        tally.count(silent, recorded: flow(), isDifferent: nil)
+        tally.count(silent, recorded: flow(), isDifferent: true)
+        tally.count(silent, recorded: silent, isDifferent: false)
+        #expect([tally.failed, tally.different, tally.same] == [2, 0, 1])
+    }
+
     @Test("The summary counts, names reasons, and sets new times beside recorded ones")
     func summary() {
         var tally = ReplayTally()
