@@ -31,6 +31,8 @@ package struct RecordingIndex {
         /// Whether the response began before the request was complete; looked at when it is first asked.
         static let isDuplexKnown: UInt8 = 8
         static let isDuplex: UInt8 = 16
+        /// A part for who asked for one, or 304 for who has the whole already: of no use to others.
+        static let isPartial: UInt8 = 32
     }
 
     package let rules: MatchRules
@@ -85,11 +87,22 @@ package struct RecordingIndex {
         /// The last of each that answered.
         var complete: Entry?
         var truncated: Entry?
-        /// Among so many entries nothing stands behind them.
+        /// The last of them that is of use to everybody.
+        var whole: Entry?
+        /// Among so many entries nothing stands behind them, and nothing that is of use to everybody.
         var searched = 0
+        var searchedForWhole = 0
 
         /// What repeats when nothing is left.
         var last: Entry? { complete ?? truncated }
+        func last(_ isWhole: Bool) -> Entry? { isWhole ? whole : last }
+    }
+
+    /// What a request must have beside its key and its content.
+    private struct Wanted {
+        var fields: [ByteBuffer?]
+        /// It would not know what to do with a part, or with the news that nothing has changed.
+        var isWhole: Bool
     }
 
     package init(rules: MatchRules, order: ReplayOrder = .sequence, isOnce: Bool = false) {
@@ -114,7 +127,7 @@ package struct RecordingIndex {
     /// Adds an HTTP flow that stands whole in its block.
     package mutating func add(_ view: RecordView, from file: UInt16) {
         guard let place = view.flowPlace, let (key, isSwitch) = Self.key(view, rules) else { return }
-        let flags = Self.flags(isComplete: view.state == .complete, hasContent: view.requestContentSize > 0 && !isSwitch)
+        let flags = Self.flags(view, hasContent: view.requestContentSize > 0 && !isSwitch)
         insert(view.id, key, place, file, flags, view.started)
     }
 
@@ -124,7 +137,7 @@ package struct RecordingIndex {
         guard let (key, isSwitch) = Self.key(flow, rules) else { return }
         kept.append(flow)
         let place = FlowPlace(block: UInt64(kept.count - 1), record: 0)
-        let flags = Self.flags(isComplete: flow.state == .complete, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
+        let flags = Self.flags(flow, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
         let entry = insert(flow.id, key, place, Self.keptOrigin, flags, flow.started)
         if flow.ended == nil { openEntries[flow.id] = entry }
     }
@@ -138,8 +151,10 @@ package struct RecordingIndex {
         if flow.ended == nil { openStreams[flow.id] = streams.firstIndex { $0.id == flow.id } }
     }
 
-    private static func flags(isComplete: Bool, hasContent: Bool) -> UInt8 {
-        (isComplete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
+    private static func flags(_ flow: some FlowQuestions, hasContent: Bool) -> UInt8 {
+        let isPartial = (flow.status == 206 || flow.status == 304) && flow.requestFields?.askForLess == true
+        return (flow.state == .complete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
+            | (isPartial ? Flags.isPartial : 0)
     }
 
     @discardableResult
@@ -228,32 +243,45 @@ package struct RecordingIndex {
         guard let chain = chains[question.key.combined], keys[Int(chain.first)] == question.key else { return .none }
         let content = RequestContent.digest(question.content, question.head.fields, rules)
         guard let first = firstAlike(question.key.combined, chain, content) else { return .none }
-        let wanted = rules.headers.map { question.head.value(of: $0) }
+        let fields = rules.headers.map { question.head.value(of: $0) }
         var values = ByteHash()
-        for field in wanted { values.add(field.map { ByteHash.of($0) } ?? 0) }
+        for field in fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
         let group = Group(key: question.key.combined, content: content, fields: values.value)
         var position = positions[group] ?? Position()
+        var choice: Entry?
+        let asksForLess = question.head.fields.askForLess
+        if !asksForLess {
+            choice = try turn(&position, first, Wanted(fields: fields, isWhole: true), elapsed)
+        }
+        if choice == nil, asksForLess || position.whole == nil {
+            choice = try turn(&position, first, Wanted(fields: fields, isWhole: false), elapsed)
+        }
+        if position.last != nil || choice != nil { positions[group] = position }
+        guard let choice else { return position.last.map { .exhausted($0) } ?? .none }
+        if isOnce, !served.insert(choice).inserted { return .exhausted(choice) }
+        return .flow(try flow(choice), choice)
+    }
+
+    /// Whose turn it is among those that fit.
+    private mutating func turn(_ position: inout Position, _ first: Entry, _ wanted: Wanted, _ elapsed: Int64) throws -> Entry? {
         var choice: Entry?
         switch order {
         case .sequence:
             choice = try advance(&position, first, wanted)
-            if choice == nil, !isOnce { choice = position.last }
+            if choice == nil, !isOnce { choice = position.last(wanted.isWhole) }
         case .cycle:
             choice = try advance(&position, first, wanted)
-            if choice == nil, position.last != nil, !isOnce {
+            if choice == nil, position.last(wanted.isWhole) != nil, !isOnce {
                 position = Position()
                 choice = try advance(&position, first, wanted)
             }
         case .last:
             while try advance(&position, first, wanted) != nil {}
-            choice = position.last
+            choice = position.last(wanted.isWhole)
         case .time:
             choice = try latest(until: (firstStart ?? 0) &+ elapsed, from: first, wanted)
         }
-        guard let choice else { return position.last.map { .exhausted($0) } ?? .none }
-        positions[group] = position
-        if isOnce, !served.insert(choice).inserted { return .exhausted(choice) }
-        return .flow(try flow(choice), choice)
+        return choice
     }
 
     /// The first entry of a chain with some content.
@@ -287,21 +315,24 @@ package struct RecordingIndex {
     }
 
     /// The next one in turn: the complete ones, then the truncated ones. With `--once` those that answered as ``duplexAnswer(_:)`` are passed.
-    private mutating func advance(_ position: inout Position, _ first: Entry, _ wanted: [ByteBuffer?]) throws -> Entry? {
-        guard position.searched < keys.count else { return nil }
+    private mutating func advance(_ position: inout Position, _ first: Entry, _ wanted: Wanted) throws -> Entry? {
+        guard max(position.searched, wanted.isWhole ? position.searchedForWhole : 0) < keys.count else { return nil }
         while let found = try next(position.complete.map { alike(behind: $0) } ?? first, isComplete: true, wanted) {
             position.complete = found
+            if !has(found, Flags.isPartial) { position.whole = found }
             if order == .last || !served.contains(found) { return found }
         }
         while let found = try next(position.truncated.map { alike(behind: $0) } ?? first, isComplete: false, wanted) {
             position.truncated = found
+            let isBest = position.whole.map { !has($0, Flags.isComplete) } ?? true
+            if isBest, !has(found, Flags.isPartial) { position.whole = found }
             if order == .last || !served.contains(found) { return found }
         }
-        position.searched = keys.count
+        if wanted.isWhole { position.searchedForWhole = keys.count } else { position.searched = keys.count }
         return nil
     }
 
-    private mutating func next(_ first: Entry, isComplete: Bool, _ wanted: [ByteBuffer?]) throws -> Entry? {
+    private mutating func next(_ first: Entry, isComplete: Bool, _ wanted: Wanted) throws -> Entry? {
         var entry = first
         while entry != Self.none {
             if has(entry, Flags.isComplete) == isComplete, try matches(entry, wanted) { return entry }
@@ -311,7 +342,7 @@ package struct RecordingIndex {
     }
 
     /// The one that began last before a moment of the recording; when none did, the first of all.
-    private mutating func latest(until limit: Int64, from first: Entry, _ wanted: [ByteBuffer?]) throws -> Entry? {
+    private mutating func latest(until limit: Int64, from first: Entry, _ wanted: Wanted) throws -> Entry? {
         var best: Entry?
         var entry = first
         while entry != Self.none {
@@ -375,11 +406,11 @@ package struct RecordingIndex {
     private func has(_ entry: Entry, _ flag: UInt8) -> Bool { flags[Int(entry)] & flag != 0 }
 
     /// Whether an entry has the values of the fields that must be equal.
-    private mutating func matches(_ entry: Entry, _ wanted: [ByteBuffer?]) throws -> Bool {
-        if has(entry, Flags.isReplaced) { return false }
-        guard !wanted.isEmpty else { return true }
+    private mutating func matches(_ entry: Entry, _ wanted: Wanted) throws -> Bool {
+        if has(entry, Flags.isReplaced) || wanted.isWhole && has(entry, Flags.isPartial) { return false }
+        guard !wanted.fields.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
-        return zip(rules.headers, wanted).allSatisfy { head.value(of: $0) == $1 }
+        return zip(rules.headers, wanted.fields).allSatisfy { head.value(of: $0) == $1 }
     }
 
     /// What stands for the content of an entry; 0 where there is none, or it does not count.
@@ -418,6 +449,11 @@ package struct RecordingIndex {
     func forEachKey(_ body: (Entry, RequestKey) -> Void) {
         for index in keys.indices where !has(Entry(index), Flags.isReplaced) { body(Entry(index), keys[index]) }
     }
+}
+
+extension FieldSection {
+    /// A request's, which asks for a part, or for the whole only if it has changed (RFC 9110 §13, §14).
+    fileprivate var askForLess: Bool { contains("range") || contains("if-none-match") || contains("if-modified-since") }
 }
 
 extension RequestHead {

@@ -262,6 +262,30 @@ struct OrderTests {
         #expect(questioner.index.streams.map(\.state) == [.complete])
     }
 
+    /// Recordings of one page, each `whole`, `304` or `206` as it was asked for, and who asks: `w` without a condition, `c` with one.
+    @Test(
+        "A part, or 304, answers who asked for less; others only where there is nothing else",
+        arguments: [
+            ("200 304", ReplayOrder.sequence, false, "wwcwcc", "112122"), ("304 200", .sequence, false, "wwcc", "2222"),
+            ("304 200", .sequence, false, "cwcw", "1222"), ("206", .sequence, false, "wcw", "111"),
+            ("200 206 200", .cycle, false, "wwww", "1313"), ("200 304", .last, false, "wcw", "121"),
+            ("200 304", .time, false, "wc", "12"), ("200 304", .sequence, true, "wwcc", "1x2x"),
+        ])
+    func partial(_ recorded: String, _ order: ReplayOrder, _ isOnce: Bool, _ asked: String, _ expected: String) throws {
+        let condition = ["Host: a.example", "If-None-Match: \"e\"", "Range: bytes=0-1"]
+        let flows = recorded.split(separator: " ").enumerated().map { number, status in
+            exchange(
+                number: UInt64(number + 1), at: Int64(number),
+                status == "200" ? requestHead() : requestHead("GET / HTTP/1.1", condition),
+                responseHead("HTTP/1.1 \(status) X"))
+        }
+        var questioner = Questioner(flows, order: order, isOnce: isOnce)
+        let answers = try asked.map { who in
+            try questioner.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
+        }
+        #expect(answers.joined() == expected)
+    }
+
     private struct Unreadable: FlowPieces, FlowPieceCursor, Error {
         var count: Int { 1 }
         func cursor() -> any FlowPieceCursor { self }
