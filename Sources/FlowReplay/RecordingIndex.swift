@@ -56,6 +56,8 @@ package struct RecordingIndex {
     /// How far the chain of a key stands in `alikes`.
     private var compared: [UInt64: Entry] = [:]
     private var replacedCount = 0
+    /// Some of the recordings are parts, or 304.
+    private var holdsPartials = false
     /// Flows that are kept as they are: `places` holds their index here.
     private var kept: [Flow] = []
     private static let keptOrigin = UInt16.max
@@ -172,6 +174,7 @@ package struct RecordingIndex {
         places.append(place)
         origins.append(origin)
         starts.append(start.nanoseconds)
+        if flags & Flags.isPartial != 0 { holdsPartials = true }
         firstStart = min(firstStart ?? start.nanoseconds, start.nanoseconds)
         self.flags.append(flags)
         if hosts?.contains(key.host) == false { hosts?.append(key.host) }
@@ -249,11 +252,11 @@ package struct RecordingIndex {
         let group = Group(key: question.key.combined, content: content, fields: values.value)
         var position = positions[group] ?? Position()
         var choice: Entry?
-        let asksForLess = question.head.fields.askForLess
-        if !asksForLess {
+        let takesPartials = !holdsPartials || question.head.fields.askForLess
+        if !takesPartials {
             choice = try turn(&position, first, Wanted(fields: fields, isWhole: true), elapsed)
         }
-        if choice == nil, asksForLess || position.whole == nil {
+        if choice == nil, takesPartials || position.whole == nil {
             choice = try turn(&position, first, Wanted(fields: fields, isWhole: false), elapsed)
         }
         if position.last != nil || choice != nil { positions[group] = position }
