@@ -26,6 +26,13 @@ package struct RecordingIndex {
     private struct Flags {
         static let isComplete: UInt8 = 1
         static let hasContent: UInt8 = 2
+        /// The file told of the flow once more: another entry stands for it.
+        static let isReplaced: UInt8 = 4
+        /// Whether the response began before the request was complete; looked at when it is first asked.
+        static let isDuplexKnown: UInt8 = 8
+        static let isDuplex: UInt8 = 16
+        /// A part for who asked for one, or 304 for who has the whole already: of no use to others.
+        static let isPartial: UInt8 = 32
     }
 
     package let rules: MatchRules
@@ -42,7 +49,15 @@ package struct RecordingIndex {
     private var flags: [UInt8] = []
     private var starts: [Int64] = []
     /// The first and the last entry of each key.
-    private var chains: [UInt64: (first: Entry, last: Entry)] = [:]
+    private var chains: [UInt64: Chain] = [:]
+    /// Entries with the same key and the same content, as far as anybody asked for such a key: content is looked at once.
+    private var alikes: [UInt64: Chain] = [:]
+    private var followingAlike: [Entry] = []
+    /// How far the chain of a key stands in `alikes`.
+    private var compared: [UInt64: Entry] = [:]
+    private var replacedCount = 0
+    /// Some of the recordings are parts, or 304.
+    private var holdsPartials = false
     /// Flows that are kept as they are: `places` holds their index here.
     private var kept: [Flow] = []
     private static let keptOrigin = UInt16.max
@@ -52,15 +67,15 @@ package struct RecordingIndex {
 
     /// TCP flows, in the order of the recording.
     package private(set) var streams: [Flow] = []
-    /// Digests of content that was looked at.
-    private var digests: [Entry: UInt64] = [:]
     /// How far each group of equal requests has come.
     private var positions: [Group: Position] = [:]
     /// Those that answered, when each may only once.
     private var served: Set<Entry> = []
     private var recent = RecentFlows()
-    /// The first host of each method, path and query; filled when it is asked for.
-    private var anyHost: [UInt64: UInt32]?
+    /// All hosts, in the order of the recording; filled when they are asked for.
+    private var hosts: [UInt32]?
+
+    private typealias Chain = (first: Entry, last: Entry)
 
     /// Requests that have one key, one content, and the same values in the fields that must be equal.
     private struct Group: Hashable {
@@ -74,17 +89,22 @@ package struct RecordingIndex {
         /// The last of each that answered.
         var complete: Entry?
         var truncated: Entry?
-        /// Among so many entries nothing stands behind them.
+        /// The last of them that is of use to everybody.
+        var whole: Entry?
+        /// Among so many entries nothing stands behind them, and nothing that is of use to everybody.
         var searched = 0
+        var searchedForWhole = 0
 
         /// What repeats when nothing is left.
         var last: Entry? { complete ?? truncated }
+        func last(_ isWhole: Bool) -> Entry? { isWhole ? whole : last }
     }
 
-    /// What a request must have beside its key.
+    /// What a request must have beside its key and its content.
     private struct Wanted {
-        var content: UInt64
         var fields: [ByteBuffer?]
+        /// It would not know what to do with a part, or with the news that nothing has changed.
+        var isWhole: Bool
     }
 
     package init(rules: MatchRules, order: ReplayOrder = .sequence, isOnce: Bool = false) {
@@ -93,7 +113,7 @@ package struct RecordingIndex {
         self.isOnce = isOnce
     }
 
-    package var count: Int { keys.count }
+    package var count: Int { keys.count - replacedCount }
     /// When the first of them began, in nanoseconds since 1970.
     package private(set) var firstStart: Int64?
 
@@ -109,7 +129,7 @@ package struct RecordingIndex {
     /// Adds an HTTP flow that stands whole in its block.
     package mutating func add(_ view: RecordView, from file: UInt16) {
         guard let place = view.flowPlace, let (key, isSwitch) = Self.key(view, rules) else { return }
-        let flags = Self.flags(isComplete: view.state == .complete, hasContent: view.requestContentSize > 0 && !isSwitch)
+        let flags = Self.flags(view, hasContent: view.requestContentSize > 0 && !isSwitch)
         insert(view.id, key, place, file, flags, view.started)
     }
 
@@ -119,7 +139,7 @@ package struct RecordingIndex {
         guard let (key, isSwitch) = Self.key(flow, rules) else { return }
         kept.append(flow)
         let place = FlowPlace(block: UInt64(kept.count - 1), record: 0)
-        let flags = Self.flags(isComplete: flow.state == .complete, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
+        let flags = Self.flags(flow, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
         let entry = insert(flow.id, key, place, Self.keptOrigin, flags, flow.started)
         if flow.ended == nil { openEntries[flow.id] = entry }
     }
@@ -133,39 +153,38 @@ package struct RecordingIndex {
         if flow.ended == nil { openStreams[flow.id] = streams.firstIndex { $0.id == flow.id } }
     }
 
-    private static func flags(isComplete: Bool, hasContent: Bool) -> UInt8 {
-        (isComplete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
+    private static func flags(_ flow: some FlowQuestions, hasContent: Bool) -> UInt8 {
+        let isPartial = (flow.status == 206 || flow.status == 304) && flow.requestFields?.askForLess == true
+        return (flow.state == .complete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
+            | (isPartial ? Flags.isPartial : 0)
     }
 
     @discardableResult
     private mutating func insert(
         _ id: FlowID, _ key: RequestKey, _ place: FlowPlace, _ origin: UInt16, _ flags: UInt8, _ start: Timestamp
     ) -> Entry {
-        if let known = openEntries.removeValue(forKey: id), keys[Int(known)] == key {
-            places[Int(known)] = place
-            origins[Int(known)] = origin
-            self.flags[Int(known)] = flags
-            digests[known] = nil
-            for group in positions.keys where group.key == key.combined { positions[group]?.searched = 0 }
-            return known
-        }
         let entry = Entry(keys.count)
+        if let known = openEntries.removeValue(forKey: id) {
+            self.flags[Int(known)] |= Flags.isReplaced
+            replacedCount += 1
+            if served.contains(known) { served.insert(entry) }
+        }
         keys.append(key)
         following.append(Self.none)
         places.append(place)
         origins.append(origin)
         starts.append(start.nanoseconds)
+        if flags & Flags.isPartial != 0 { holdsPartials = true }
         firstStart = min(firstStart ?? start.nanoseconds, start.nanoseconds)
         self.flags.append(flags)
-        if anyHost?[key.combinedWithoutHost] == nil { anyHost?[key.combinedWithoutHost] = key.host }
-        let combined = key.combined
-        if let chain = chains[combined] {
-            following[Int(chain.last)] = entry
-            chains[combined] = (chain.first, entry)
-        } else {
-            chains[combined] = (entry, entry)
-        }
+        if hosts?.contains(key.host) == false { hosts?.append(key.host) }
+        Self.append(entry, to: &chains[key.combined], &following)
         return entry
+    }
+
+    private static func append(_ entry: Entry, to chain: inout Chain?, _ links: inout [Entry]) {
+        if let known = chain { links[Int(known.last)] = entry }
+        chain = (chain?.first ?? entry, entry)
     }
 
     /// The key of a recorded request, and whether its connection, or stream, went over to another protocol; nil for a flow that answers
@@ -208,14 +227,16 @@ package struct RecordingIndex {
     /// The same request to the host that a recording has of it; unchanged when there is none.
     package mutating func withRecordedHost(_ key: RequestKey) -> RequestKey {
         guard chains[key.combined] == nil else { return key }
-        if anyHost == nil {
-            var found: [UInt64: UInt32] = [:]
-            for key in keys where found[key.combinedWithoutHost] == nil { found[key.combinedWithoutHost] = key.host }
-            anyHost = found
+        if hosts == nil {
+            var known: Set<UInt32> = []
+            hosts = keys.compactMap { known.insert($0.host).inserted ? $0.host : nil }
         }
-        var key = key
-        if let host = anyHost?[key.combinedWithoutHost] { key.host = host }
-        return key
+        let others = (hosts ?? []).lazy.map { host in
+            var other = key
+            other.host = host
+            return other
+        }
+        return others.first { chains[$0.combined] != nil } ?? key
     }
 
     /// Finds the recording whose turn it is to answer.
@@ -224,46 +245,93 @@ package struct RecordingIndex {
     package mutating func answer(_ question: Question, elapsed: Int64) throws -> Answer {
         guard let chain = chains[question.key.combined], keys[Int(chain.first)] == question.key else { return .none }
         let content = RequestContent.digest(question.content, question.head.fields, rules)
-        let wanted = Wanted(content: content, fields: rules.headers.map { question.head.value(of: $0) })
+        guard let first = firstAlike(question.key.combined, chain, content) else { return .none }
+        let fields = rules.headers.map { question.head.value(of: $0) }
         var values = ByteHash()
-        for field in wanted.fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
+        for field in fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
         let group = Group(key: question.key.combined, content: content, fields: values.value)
         var position = positions[group] ?? Position()
         var choice: Entry?
-        switch order {
-        case .sequence:
-            choice = try advance(&position, chain.first, wanted)
-            if choice == nil, !isOnce { choice = position.last }
-        case .cycle:
-            choice = try advance(&position, chain.first, wanted)
-            if choice == nil, position.last != nil, !isOnce {
-                position = Position()
-                choice = try advance(&position, chain.first, wanted)
-            }
-        case .last:
-            while try advance(&position, chain.first, wanted) != nil {}
-            choice = position.last
-        case .time:
-            choice = try latest(until: (firstStart ?? 0) + elapsed, from: chain.first, wanted)
+        let takesPartials = !holdsPartials || question.head.fields.askForLess
+        if !takesPartials {
+            choice = try turn(&position, first, Wanted(fields: fields, isWhole: true), elapsed)
         }
+        if choice == nil, takesPartials || position.whole == nil {
+            choice = try turn(&position, first, Wanted(fields: fields, isWhole: false), elapsed)
+        }
+        if position.last != nil || choice != nil { positions[group] = position }
         guard let choice else { return position.last.map { .exhausted($0) } ?? .none }
-        positions[group] = position
         if isOnce, !served.insert(choice).inserted { return .exhausted(choice) }
         return .flow(try flow(choice), choice)
     }
 
+    /// Whose turn it is among those that fit.
+    private mutating func turn(_ position: inout Position, _ first: Entry, _ wanted: Wanted, _ elapsed: Int64) throws -> Entry? {
+        var choice: Entry?
+        switch order {
+        case .sequence:
+            choice = try advance(&position, first, wanted)
+            if choice == nil, !isOnce { choice = position.last(wanted.isWhole) }
+        case .cycle:
+            choice = try advance(&position, first, wanted)
+            if choice == nil, position.last(wanted.isWhole) != nil, !isOnce {
+                position = Position()
+                choice = try advance(&position, first, wanted)
+            }
+        case .last:
+            while try advance(&position, first, wanted) != nil {}
+            choice = position.last(wanted.isWhole)
+        case .time:
+            choice = try latest(until: (firstStart ?? 0) &+ elapsed, from: first, wanted)
+        }
+        return choice
+    }
+
+    /// The first entry of a chain with some content.
+    private mutating func firstAlike(_ key: UInt64, _ chain: Chain, _ content: UInt64) -> Entry? {
+        // Most keys have one recording, and that no content.
+        if chain.first == chain.last, !has(chain.first, Flags.hasContent) { return content == 0 ? chain.first : nil }
+        let known = compared[key]
+        if known != chain.last {
+            followingAlike += repeatElement(Self.none, count: keys.count - followingAlike.count)
+            var entry = known.map { following[Int($0)] } ?? chain.first
+            while entry != Self.none {
+                // What cannot be read answers nobody, and keeps no other from it.
+                if let digest = try? digest(entry) { Self.append(entry, to: &alikes[Self.alike(key, digest)], &followingAlike) }
+                entry = following[Int(entry)]
+            }
+            compared[key] = chain.last
+        }
+        return alikes[Self.alike(key, content)]?.first
+    }
+
+    private func alike(behind entry: Entry) -> Entry {
+        Int(entry) < followingAlike.count ? followingAlike[Int(entry)] : Self.none
+    }
+
+    /// What stands for a key and a content.
+    private static func alike(_ key: UInt64, _ content: UInt64) -> UInt64 {
+        var hash = ByteHash()
+        hash.add(key)
+        hash.add(content)
+        return hash.value
+    }
+
     /// The next one in turn: the complete ones, then the truncated ones. With `--once` those that answered as ``duplexAnswer(_:)`` are passed.
     private mutating func advance(_ position: inout Position, _ first: Entry, _ wanted: Wanted) throws -> Entry? {
-        guard position.searched < keys.count else { return nil }
-        while let found = try next(position.complete.map { following[Int($0)] } ?? first, isComplete: true, wanted) {
+        guard max(position.searched, wanted.isWhole ? position.searchedForWhole : 0) < keys.count else { return nil }
+        while let found = try next(position.complete.map { alike(behind: $0) } ?? first, isComplete: true, wanted) {
             position.complete = found
+            if !has(found, Flags.isPartial) { position.whole = found }
             if order == .last || !served.contains(found) { return found }
         }
-        while let found = try next(position.truncated.map { following[Int($0)] } ?? first, isComplete: false, wanted) {
+        while let found = try next(position.truncated.map { alike(behind: $0) } ?? first, isComplete: false, wanted) {
             position.truncated = found
+            let isBest = position.whole.map { !has($0, Flags.isComplete) } ?? true
+            if isBest, !has(found, Flags.isPartial) { position.whole = found }
             if order == .last || !served.contains(found) { return found }
         }
-        position.searched = keys.count
+        if wanted.isWhole { position.searchedForWhole = keys.count } else { position.searched = keys.count }
         return nil
     }
 
@@ -271,7 +339,7 @@ package struct RecordingIndex {
         var entry = first
         while entry != Self.none {
             if has(entry, Flags.isComplete) == isComplete, try matches(entry, wanted) { return entry }
-            entry = following[Int(entry)]
+            entry = alike(behind: entry)
         }
         return nil
     }
@@ -281,7 +349,7 @@ package struct RecordingIndex {
         var best: Entry?
         var entry = first
         while entry != Self.none {
-            defer { entry = following[Int(entry)] }
+            defer { entry = alike(behind: entry) }
             guard try matches(entry, wanted) else { continue }
             guard let known = best else {
                 best = entry
@@ -300,11 +368,22 @@ package struct RecordingIndex {
     package mutating func duplexAnswer(_ key: RequestKey) throws -> Flow? {
         guard let chain = chains[key.combined], keys[Int(chain.first)] == key else { return nil }
         let group = Group(key: key.combined, content: 0, fields: .max)
-        let known = positions[group]?.complete
-        var choice = try nextDuplex(known.map { following[Int($0)] } ?? chain.first)
-        if choice == nil, let known, !isOnce { choice = order == .cycle ? try nextDuplex(chain.first) : known }
+        var position = positions[group] ?? Position()
+        var choice: Entry?
+        if position.searched < keys.count {
+            choice = try nextDuplex(position.complete.map { following[Int($0)] } ?? chain.first)
+            if choice == nil { position.searched = keys.count }
+        }
+        if choice == nil, !isOnce {
+            choice = position.complete
+            if order == .cycle, choice != nil {
+                choice = try nextDuplex(chain.first)
+                position.searched = 0
+            }
+        }
+        position.complete = choice ?? position.complete
+        positions[group] = position
         guard let choice else { return nil }
-        positions[group] = Position(complete: choice)
         if isOnce { served.insert(choice) }
         return try flow(choice)
     }
@@ -312,34 +391,37 @@ package struct RecordingIndex {
     private mutating func nextDuplex(_ first: Entry) throws -> Entry? {
         var entry = first
         while entry != Self.none {
-            if has(entry, Flags.hasContent), !served.contains(entry), try flow(entry).isDuplex { return entry }
+            if has(entry, Flags.hasContent), !has(entry, Flags.isReplaced), !served.contains(entry), try isDuplex(entry) {
+                return entry
+            }
             entry = following[Int(entry)]
         }
         return nil
     }
 
+    private mutating func isDuplex(_ entry: Entry) throws -> Bool {
+        if !has(entry, Flags.isDuplexKnown) {
+            flags[Int(entry)] |= Flags.isDuplexKnown | (try flow(entry).isDuplex ? Flags.isDuplex : 0)
+        }
+        return has(entry, Flags.isDuplex)
+    }
+
     private func has(_ entry: Entry, _ flag: UInt8) -> Bool { flags[Int(entry)] & flag != 0 }
 
+    /// Whether an entry has the values of the fields that must be equal.
     private mutating func matches(_ entry: Entry, _ wanted: Wanted) throws -> Bool {
-        if rules.body != .none, !rules.ignore.body {
-            if !has(entry, Flags.hasContent) {
-                guard wanted.content == 0 else { return false }
-            } else if try digest(entry) != wanted.content {
-                return false
-            }
-        }
+        if has(entry, Flags.isReplaced) || wanted.isWhole && has(entry, Flags.isPartial) { return false }
         guard !wanted.fields.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
         return zip(rules.headers, wanted.fields).allSatisfy { head.value(of: $0) == $1 }
     }
 
+    /// What stands for the content of an entry; 0 where there is none, or it does not count.
     private mutating func digest(_ entry: Entry) throws -> UInt64 {
-        if let known = digests[entry] { return known }
+        guard has(entry, Flags.hasContent), rules.body != .none, !rules.ignore.body else { return 0 }
         let flow = try flow(entry)
-        let digest = RequestContent.digest(
+        return RequestContent.digest(
             try flow.pieces.content(from: .client), flow.request?.head.fields ?? FieldSection(), rules)
-        digests[entry] = digest
-        return digest
     }
 
     /// The flow of an entry.
@@ -368,8 +450,13 @@ package struct RecordingIndex {
 
     /// Goes through the keys of all entries.
     func forEachKey(_ body: (Entry, RequestKey) -> Void) {
-        for index in keys.indices { body(Entry(index), keys[index]) }
+        for index in keys.indices where !has(Entry(index), Flags.isReplaced) { body(Entry(index), keys[index]) }
     }
+}
+
+extension FieldSection {
+    /// A request's, which asks for a part, or for the whole only if it has changed (RFC 9110 §13, §14).
+    fileprivate var askForLess: Bool { contains("range") || contains("if-none-match") || contains("if-modified-since") }
 }
 
 extension RequestHead {

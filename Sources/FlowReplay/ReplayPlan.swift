@@ -150,7 +150,7 @@ package enum ReplaySchedule: Sendable, Equatable {
         switch self {
         case .recorded(.none): nil
         case .recorded(let timing): timing.pause(flows[index].started - flows[0].started)
-        case .rate(let rate): Int64(Double(index) / rate * 1e9)
+        case .rate(let rate): ReplayTiming.nanoseconds(Double(index) / rate * 1e9)
         }
     }
 }

@@ -34,7 +34,7 @@ package struct ReplayTally: Sendable, Equatable {
     /// - Parameter isDifferent: nil when it was not compared.
     package mutating func count(_ new: Flow, recorded: Flow, isDifferent: Bool?) {
         ended += 1
-        if new.state == .failed, recorded.state != .failed || isDifferent == nil {
+        if new.hasNoAnswer, !recorded.hasNoAnswer || isDifferent == nil {
             failed += 1
         } else if isDifferent == true {
             different += 1
@@ -93,6 +93,9 @@ package struct ReplayTally: Sendable, Equatable {
 }
 
 extension Flow {
+    /// The exchange failed, or ended before anything was answered.
+    fileprivate var hasNoAnswer: Bool { state == .failed || (kind == .http && response == nil) }
+
     fileprivate var latency: Int64? {
         guard kind == .http, !isWebSocket, let request, let ended = response?.ended else { return nil }
         return ended - request.started

@@ -11,6 +11,9 @@ package enum ReplayTiming: Sendable, Equatable {
 
     package static let recorded = ReplayTiming.scaled(1)
 
+    /// Some seventy years: a moment so far from now can still be told.
+    private static let maximumPause = 0x1p61
+
     /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`; a pause as `50ms`, `1s`, `200us`.
     package init?(_ text: String) {
         switch text {
@@ -35,8 +38,11 @@ package enum ReplayTiming: Sendable, Equatable {
     package func pause(_ recorded: Int64) -> Int64 {
         switch self {
         case .none: 0
-        case .scaled(let speed): max(0, Int64(Double(recorded) / speed))
+        case .scaled(let speed): Self.nanoseconds(Double(recorded) / speed)
         case .fixed(let pause): pause
         }
     }
+
+    /// A pause that may be longer than can be told.
+    static func nanoseconds(_ pause: Double) -> Int64 { Int64(min(max(0, pause), maximumPause)) }
 }

@@ -66,20 +66,17 @@ package struct MatchRules: Sendable, Equatable {
 package struct RequestKey: Sendable, Hashable {
     var method: UInt32
     var host: UInt32
-    var path: UInt32
-    var query: UInt32
+    /// A recording has few methods and hosts, but may have millions of paths, or of queries to one path: 32 bits would make some of them one.
+    var path: UInt64
+    var query: UInt64
 
     /// One number for the dictionary. Two requests with the same number are told apart by the parts, and those that agree in all four
-    /// are taken for the same: 128 bits.
+    /// are taken for the same.
     var combined: UInt64 {
         var hash = ByteHash()
-        for part in [method, host, path, query] { hash.add(part) }
-        return hash.value
-    }
-
-    var combinedWithoutHost: UInt64 {
-        var hash = ByteHash()
-        for part in [method, path, query] { hash.add(part) }
+        hash.add(UInt64(method) << 32 | UInt64(host))
+        hash.add(path)
+        hash.add(query)
         return hash.value
     }
 
@@ -88,19 +85,19 @@ package struct RequestKey: Sendable, Hashable {
     ///   - host: without port.
     ///   - target: the request-target as written, in origin or absolute form.
     package init(method: ByteBuffer?, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
-        self.method = method.map { ByteHash.of($0) } ?? 0
+        self.method = method.map { UInt32(truncatingIfNeeded: ByteHash.of($0)) } ?? 0
         var place = ByteHash()
         if !rules.ignore.host { place.addLowercased(host) }
-        self.host = place.folded
+        self.host = UInt32(truncatingIfNeeded: place.mixed)
         let (path, query) = target.pathAndQuery
         self.path = ByteHash.of(path)
         self.query = rules.ignore.query ? 0 : Self.hash(query: query, rules)
     }
 
     /// A sum over the parameters, so that their order does not count.
-    private static func hash(query: ByteBuffer, _ rules: MatchRules) -> UInt32 {
+    private static func hash(query: ByteBuffer, _ rules: MatchRules) -> UInt64 {
         guard query.readableBytes > 0 else { return 0 }
-        var sum: UInt32 = 0
+        var sum: UInt64 = 0
         query.forEachParameter { name, whole in
             if !rules.ignore.queryNames.isEmpty || !rules.volatile.query.isEmpty || !rules.volatile.queryPrefixes.isEmpty {
                 let text = String(buffer: name).removingPercentEncodingOfNames
@@ -118,8 +115,8 @@ struct ByteHash {
 
     mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
 
-    mutating func add(_ number: UInt32) {
-        for shift in [UInt32(0), 8, 16, 24] { add(UInt8(truncatingIfNeeded: number >> shift)) }
+    mutating func add(_ number: UInt64) {
+        for shift in stride(from: UInt64(0), to: 64, by: 8) { add(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 
     mutating func add(_ bytes: ByteBuffer) {
@@ -132,18 +129,18 @@ struct ByteHash {
         for index in 0..<span.count { add(span[index] &- 0x41 < 26 ? span[index] | 0x20 : span[index]) }
     }
 
-    var folded: UInt32 {
-        // A last mixing, since the low bits of FNV alone depend on little.
+    /// With a last mixing, since the low bits of FNV alone depend on little.
+    var mixed: UInt64 {
         var mixed = value
         mixed ^= mixed >> 32
         mixed = mixed &* 0xD6E8_FEB8_6659_FD93
-        return UInt32(truncatingIfNeeded: mixed ^ mixed >> 32)
+        return mixed ^ mixed >> 32
     }
 
-    static func of(_ bytes: ByteBuffer) -> UInt32 {
+    static func of(_ bytes: ByteBuffer) -> UInt64 {
         var hash = ByteHash()
         hash.add(bytes)
-        return hash.folded
+        return hash.mixed
     }
 }
 

@@ -58,6 +58,8 @@ extension Flow {
         _ asked: ByteBuffer, of response: Message<ResponseHead>, _ occasion: ResponseOccasion
     ) -> Range<UInt64>?? {
         guard response.head.status == 200, response.isComplete, occasion.request.isMethod("GET") else { return nil }
+        // A server that was asked for a part and sent the whole does so again.
+        guard request?.head.fields.contains("range") != true else { return nil }
         if let condition = occasion.request.fields.first("if-range") {
             // RFC 9110 §13.1.5: by the strong comparison, in which a weak validator equals nothing.
             let fields = response.head.fields

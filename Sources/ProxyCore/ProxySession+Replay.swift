@@ -158,6 +158,7 @@ extension ProxySession {
             return try server.next(at: now)
         } catch {
             log(.error, "\(clientFacts.value.peer): \(error); the client sees a cut")
+            configuration.responder?.couldNotRead()
             return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
         }
     }

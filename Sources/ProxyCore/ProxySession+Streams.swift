@@ -330,6 +330,7 @@ extension ProxySession {
             client.isFinished = true
             output.commands.append(.finish(.client))
         case .reset:
+            flushClient()
             client.isFinished = true
             output.commands.append(.abort(.client))
             return

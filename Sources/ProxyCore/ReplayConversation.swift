@@ -119,7 +119,8 @@ extension ReplaySession {
     private func isDue(_ at: Timestamp, _ step: OpenStep) -> Bool {
         guard let speed = script.speed, let conversation = step.conversation else { return true }
         let pause = Double(at - conversation.recordedStart) / speed
-        let due = conversation.start.advanced(byNanoseconds: Int64(max(0, pause)))
+        // Some seventy years at the most, so that it can be told.
+        let due = conversation.start.advanced(byNanoseconds: Int64(min(max(0, pause), 0x1p61)))
         if due > now { wake(at: due) }
         return due <= now
     }

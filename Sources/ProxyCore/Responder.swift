@@ -38,6 +38,8 @@ package protocol Responder: Sendable {
     func speaksFirst(on target: FlowTarget) -> Bool
     /// nil: nobody plays this stream.
     func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)?
+    /// What a played server was to say next could not be read.
+    func couldNotRead()
 }
 
 /// A server that is played, for one exchange or stream. Used by one session.

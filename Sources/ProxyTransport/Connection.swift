@@ -144,6 +144,8 @@ final class Connection: ChannelInboundHandler {
         guard let context, !isAborted else { return }
         isAborted = true
         isCloseAsked = true
+        // What was said before it is on its way, as far as the kernel takes it.
+        flush()
         if let options = context.channel as? any SocketOptionProvider {
             // A linger time of zero is what makes close(2) send a reset, socket(7).
             _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))

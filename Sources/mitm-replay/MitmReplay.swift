@@ -22,7 +22,7 @@ struct MitmReplay: Tool {
               mitm-replay --target http://127.0.0.1:8000 --diff --ignore 'json:$..timestamp' --ignore header:etag capture.mflow
               mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
 
-            Exit status: 0 all was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed; 2 an error, \
+            Exit status: 0 all was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was nothing to send; 2 an error, \
             or a request failed; 3 the recording was damaged, and what could be read was sent.
             """,
         version: toolVersion)

@@ -36,6 +36,10 @@ struct Replayer {
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
         let plan = ReplayPlan(flows, options: options)
+        guard !plan.flows.isEmpty else {
+            ReplayTally().summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: 0).forEach(say)
+            return isDamaged ? .damaged : .noMatch
+        }
         try checkTargets(plan, targets)
         let servers = try ServerSettings(arguments, now: clock.now())
         let recorder = try makeRecorder()

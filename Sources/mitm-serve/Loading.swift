@@ -50,6 +50,12 @@ final class RecordingLoader {
         }
     }
 
+    /// Nothing more will be read: tells of a tail that is no whole block.
+    func finish(warn: (String) -> Void) throws {
+        guard let reader, reader.size != nil else { return }
+        for case .damage(let damage) in try reader.finish(where: collector) { warn("\(source.name): \(damage)") }
+    }
+
     private func loadForeign(_ warn: (String) -> Void) throws {
         guard var foreign else { return }
         self.foreign = nil

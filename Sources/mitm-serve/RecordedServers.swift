@@ -30,6 +30,9 @@ enum MissPolicy: Equatable {
                 throw ToolError("--on-miss \(text): the server is written http://host[:port] or https://host[:port]")
             }
             let authority = url.dropFirst(isTLS ? 8 : 7).prefix { $0 != "/" }
+            guard url.hasSuffix(authority) || url.hasSuffix(authority + "/") else {
+                throw ToolError("--on-miss \(text): requests keep their own path; write http[s]://host[:port] without one")
+            }
             guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
                 throw ToolError("--on-miss \(text): '\(authority)' is no host[:port]")
             }
@@ -91,6 +94,8 @@ final class Recordings: Sendable {
         /// How often each TCP stream was played.
         var played: [Int: Int] = [:]
         var counts = Counts()
+        /// Something could not be read.
+        var isDamaged = false
     }
 
     struct Counts {
@@ -137,6 +142,7 @@ struct RecordedServers: Responder {
                     return miss(request, state.index.explain(question, host: String(buffer: host)), &state)
                 }
             } catch {
+                state.isDamaged = true
                 return miss(request, "the recording cannot be read: \(error)", &state)
             }
         }
@@ -210,6 +216,8 @@ struct RecordedServers: Responder {
         }
         return nil
     }
+
+    func couldNotRead() { recordings.state.withLock { $0.isDamaged = true } }
 
     // MARK: Streams
 

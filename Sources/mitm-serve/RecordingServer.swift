@@ -40,21 +40,26 @@ struct RecordingServer {
         Signals.block(ending)
         prepareProcess()
         let loaders = try sources.map { try RecordingLoader($0, into: recordings, filter: filter) }
-        for loader in loaders { try loader.load { complain($0, as: Self.name) } }
+        let warn: (String) -> Void = {
+            recordings.state.withLock { $0.isDamaged = true }
+            complain($0, as: Self.name)
+        }
+        for loader in loaders { try loader.load(warn: warn) }
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
         guard requests + streams > 0 else {
+            for loader in loaders { try loader.finish(warn: warn) }
             throw ToolError("there is nothing to serve: the recordings hold no request and no stream")
         }
         say("serving \(requests) recorded requests and \(streams) TCP streams")
         let recorder = try recorder()
         let server = try start(modes, recordings, settings, recorder)
-        follow(loaders, recorder, ending)
+        follow(loaders, recorder, ending, warn)
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
-        let counts = recordings.state.withLock { $0.counts }
+        let (counts, isDamaged) = recordings.state.withLock { ($0.counts, $0.isDamaged) }
         say("\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
         if let failure = recorder.failure { throw ToolError(failure) }
-        return .done
+        return isDamaged ? .damaged : .done
     }
 
     // MARK: Parts
@@ -176,20 +181,22 @@ struct RecordingServer {
         }
     }
 
-    /// Until a signal comes or the recording fails. Files that grow are read on.
-    private func follow(_ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32]) {
-        var broken: Set<Int> = []
-        while recorder.failure == nil {
-            if Signals.wait(for: signals, seconds: 0.5) != nil { return }
-            for (number, loader) in loaders.enumerated() where !broken.contains(number) {
-                do {
-                    try loader.load { complain($0, as: Self.name) }
-                } catch {
-                    broken.insert(number)
-                    complain("\(error); what was read of it is served", as: Self.name)
+    /// Until a signal comes or the recording fails. Files that grow are read on; one that ends in the middle of a block does so until then.
+    private func follow(
+        _ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32], _ warn: (String) -> Void
+    ) {
+        var whole = loaders
+        func each(_ body: (RecordingLoader) throws -> Void) {
+            whole.removeAll { loader in
+                do { try body(loader) } catch {
+                    warn("\(error); what was read of it is served")
+                    return true
                 }
+                return false
             }
         }
+        while recorder.failure == nil, Signals.wait(for: signals, seconds: 0.5) == nil { each { try $0.load(warn: warn) } }
+        each { try $0.finish(warn: warn) }
     }
 
     /// Prints what would be served.

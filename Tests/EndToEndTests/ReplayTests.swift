@@ -86,6 +86,10 @@ struct ReplayTests {
                 refused.errors
                     == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; say where to send it with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
             )
+            let nothing = try replay(
+                ["--target", "http://127.0.0.1:1", "--filter", "~u nothing", "--diff", "capture.mflow"], in: directory)
+            let none = "mitm-replay: 0 sent, 0 the same, 0 different, 0 failed, 0 left out\n"
+            #expect(nothing == ProgramResult(status: 1, output: "", errors: none))
             let careful = try replay(
                 ["--target", "http://127.0.0.1:1", "--safe-methods", "--timing", "max", "capture.mflow"], in: directory)
             #expect(careful.status == 2)

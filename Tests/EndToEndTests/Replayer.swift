@@ -34,10 +34,11 @@ final class Replayer {
     var url: String { "http://127.0.0.1:\(port)" }
 
     /// Ends it as a user would.
+    /// - Parameter status: with which it is to end.
     /// - Returns: its event log, without the name of the tool.
-    func stop() -> [String] {
+    func stop(status: Int32 = 0) -> [String] {
         program.send(SIGTERM)
-        #expect(program.waitForEnd() == 0)
+        #expect(program.waitForEnd() == status)
         return program.errors.split(separator: "\n").map { String($0.trimmingPrefix("mitm-serve: ")) }
     }
 

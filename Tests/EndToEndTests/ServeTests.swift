@@ -169,7 +169,7 @@ struct ServeTests {
             // CURLE_PARTIAL_FILE
             #expect(try replayer.ask("/2", ["-o", "none"]) == "curl 18")
             #expect(try replayer.ask("/1", ["-o", "none"]) == " 404")
-            let log = replayer.stop()
+            let log = replayer.stop(status: 3)
             #expect(log.contains { $0.contains("capture.mflow: ") && $0.contains("cannot be read") }, "\(log)")
             #expect(log.contains { $0.contains("cannot be read; other blocks can; the client sees a cut") }, "\(log)")
         }
@@ -181,6 +181,7 @@ struct ServeTests {
             (["--timing", "fast"], "--timing fast is not known"), (["--timing", "0x"], "--timing 0x is not known"),
             (["--on-miss", "99"], "--on-miss 99 is not known"),
             (["--on-miss", "forward:host"], "the server is written http://host[:port]"),
+            (["--on-miss", "forward:http://host/base"], "requests keep their own path"),
             (["--on-miss", "record:http://h"], "--write and --on-miss record:URL belong together"),
             (["-w", "x"], "--write and --on-miss record:URL belong together"),
             (["--fault", "5:503"], "--fault 5:503 is not known"),
@@ -204,6 +205,23 @@ struct ServeTests {
             #expect(result.output == "")
             let lines = result.errors.split(separator: "\n")
             #expect(lines.first?.hasPrefix("mitm-serve: ") == true && result.errors.contains(expected), "\(result.errors)")
+        }
+    }
+
+    @Test("A recording whose end is torn is served as far as it goes; the tear is told, with status 3")
+    func torn() throws {
+        try withTemporaryDirectory { directory in
+            let url = URL(fileURLWithPath: directory + "/capture.mflow")
+            try record([("/a", Self.page)], in: directory)
+            let size = try Data(contentsOf: url).count
+            try record([("/b", Self.page)], in: directory)
+            try Data(contentsOf: url).prefix(size + 60).write(to: url)
+            let replayer = try Replayer([], in: directory)
+            #expect(try [replayer.ask("/a"), replayer.ask("/b", ["-o", "none"])] == ["page 200", " 404"])
+            #expect(replayer.stop(status: 3).contains { $0.contains("capture.mflow: the file ends in the middle of a block") })
+            try Data(contentsOf: url).prefix(300).write(to: url)
+            let none = try run("mitm-serve", ["-p", "0", "capture.mflow"], in: directory)
+            #expect(none.status == 2 && none.errors.contains("in the middle of a block"))
         }
     }
 
@@ -281,6 +299,40 @@ struct ServeTests {
             var heard: [Double] = []
             for _ in 0..<3 {
                 heard = try Self.heardGaps(replayer)
+                if Self.keepsTime(heard, recorded, factor) { break }
+            }
+            #expect(Self.keepsTime(heard, recorded, factor), "heard \(heard), recorded \(recorded)")
+            _ = replayer.stop()
+        }
+    }
+
+    @Test(
+        "So is the rhythm of a WebSocket dialogue, counted from what the client says", .serialized,
+        arguments: [("recorded", 1.0), ("0.5x", 2.0), ("none", 0)])
+    func dialogueTiming(_ timing: String, _ factor: Double) throws {
+        try withTemporaryDirectory { directory in
+            let (python, script) = (root + "/.build-test-venv/bin/python", root + "/Tests/Peers/websocket_rhythm.py")
+            let server = try RunningProgram(python, [script, "server"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0) }.first)
+            func moments(_ port: Int) throws -> [Double] {
+                let result = try run(python, [script, "client", "ws://127.0.0.1:\(port)/"], in: directory)
+                let lines = result.output.split(separator: "\n").filter { $0.hasSuffix(" True") }
+                return Self.differences(lines.compactMap { $0.split(separator: " ").first.flatMap { Double($0) } })
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(port)"], in: directory)
+            recorder.program.collectErrors()
+            #expect(try moments(recorder.port).count == 3)
+            #expect(recorder.stop() == 0)
+            // The server's goodbye stands behind its messages.
+            let recorded = Array(try Self.recordedGaps(in: directory).prefix(3))
+            server.send(SIGKILL)
+            _ = server.waitForEnd()
+            let replayer = try Replayer(["--timing", timing], in: directory)
+            var heard: [Double] = []
+            for _ in 0..<3 {
+                heard = try moments(replayer.port)
                 if Self.keepsTime(heard, recorded, factor) { break }
             }
             #expect(Self.keepsTime(heard, recorded, factor), "heard \(heard), recorded \(recorded)")

@@ -78,5 +78,8 @@ struct JSONTests {
             ])
         #expect(
             ReplayTiming.scaled(2).pause(100) == 50 && ReplayTiming.none.pause(100) == 0 && ReplayTiming.fixed(7).pause(100) == 7)
+        // Slower than can be told, and times that go back.
+        let pauses = [ReplayTiming.scaled(1e-300), .scaled(1e300)].map { timing in [1, .max, .min].map { timing.pause($0) } }
+        #expect(pauses == [[1 << 61, 1 << 61, 0], [0, 0, 0]])
     }
 }

@@ -37,6 +37,16 @@ struct MatchingTests {
         #expect(answer == (isSame ? "1" : "-"))
     }
 
+    /// Their hashes agree in the lower 32 bits, as some do among a million paths, or parameters.
+    @Test(
+        "Among many paths and queries none is taken for another",
+        arguments: [("/item/48885", "/item/107668"), ("/item?id=69494", "/item?id=74029")])
+    func alikes(_ recorded: String, _ asked: String) throws {
+        var questioner = Questioner([exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))])
+        #expect(try questioner.ask(requestHead("GET \(asked) HTTP/1.1")) == "-")
+        #expect(try questioner.ask(requestHead("GET \(recorded) HTTP/1.1")) == "1")
+    }
+
     @Test("Without the list of volatile names they count")
     func volatileOff() throws {
         var questioner = Questioner([exchange(number: 1, requestHead("GET /?utm_source=x HTTP/1.1"))])
@@ -250,6 +260,46 @@ struct OrderTests {
         #expect(answers == ["1", "x"])
         #expect(questioner.index.count == 1)
         #expect(questioner.index.streams.map(\.state) == [.complete])
+    }
+
+    /// Recordings of one page, each `whole`, `304` or `206` as it was asked for, and who asks: `w` without a condition, `c` with one.
+    @Test(
+        "A part, or 304, answers who asked for less; others only where there is nothing else",
+        arguments: [
+            ("200 304", ReplayOrder.sequence, false, "wwcwcc", "112122"), ("304 200", .sequence, false, "wwcc", "2222"),
+            ("304 200", .sequence, false, "cwcw", "1222"), ("206", .sequence, false, "wcw", "111"),
+            ("200 206 200", .cycle, false, "wwww", "1313"), ("200 304", .last, false, "wcw", "121"),
+            ("200 304", .time, false, "wc", "12"), ("200 304", .sequence, true, "wwcc", "1x2x"),
+        ])
+    func partial(_ recorded: String, _ order: ReplayOrder, _ isOnce: Bool, _ asked: String, _ expected: String) throws {
+        let condition = ["Host: a.example", "If-None-Match: \"e\"", "Range: bytes=0-1"]
+        let flows = recorded.split(separator: " ").enumerated().map { number, status in
+            exchange(
+                number: UInt64(number + 1), at: Int64(number),
+                status == "200" ? requestHead() : requestHead("GET / HTTP/1.1", condition),
+                responseHead("HTTP/1.1 \(status) X"))
+        }
+        var questioner = Questioner(flows, order: order, isOnce: isOnce)
+        let answers = try asked.map { who in
+            try questioner.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
+        }
+        #expect(answers.joined() == expected)
+    }
+
+    private struct Unreadable: FlowPieces, FlowPieceCursor, Error {
+        var count: Int { 1 }
+        func cursor() -> any FlowPieceCursor { self }
+        func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws { throw self }
+        mutating func next() throws -> (at: Timestamp, piece: FlowPiece)? { throw self }
+    }
+
+    @Test("A recording that cannot be read keeps no other from answering")
+    func unreadable() throws {
+        let head = requestHead("POST / HTTP/1.1")
+        var broken = exchange(number: 1, head, content: "a")
+        broken.pieces = Unreadable()
+        var questioner = Questioner([broken, exchange(number: 2, head, content: "a")])
+        #expect(try [questioner.ask(head, content: "a"), questioner.ask(head, content: "b")] == ["2", "-"])
     }
 
     /// A request whose response began before it was complete.

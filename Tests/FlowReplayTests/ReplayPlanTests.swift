@@ -56,9 +56,10 @@ struct ReplayPlanTests {
     @Test("Flows are due by the clock, by a rate, or by what was before them")
     func schedule() {
         let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
-        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50)]
+        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50), .rate(1e-300)]
         let dues = schedules.map { schedule in flows.indices.map { schedule.offset(of: $0, in: flows).map { $0 / 1_000_000 } } }
-        #expect(dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40]])
+        #expect(
+            dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40], [0, 2_305_843_009_213, 2_305_843_009_213]])
     }
 
     @Test(
@@ -73,6 +74,16 @@ struct ReplayPlanTests {
     func patterns(pattern: String, host: String, expected: Bool) {
         let matches = TargetPattern(pattern).matches(host: host, port: 443)
         #expect(matches == expected)
+    }
+
+    @Test("A request that nobody answered has failed, unless nobody did in the recording")
+    func unanswered() {
+        let silent = flow("GET / HTTP/1.1\r\nHost: a\r\n\r\n", nil, ending: FlowEnding(state: .incomplete))
+        var tally = ReplayTally()
+        tally.count(silent, recorded: flow(), isDifferent: nil)
+        tally.count(silent, recorded: flow(), isDifferent: true)
+        tally.count(silent, recorded: silent, isDifferent: false)
+        #expect([tally.failed, tally.different, tally.same] == [2, 0, 1])
     }
 
     @Test("The summary counts, names reasons, and sets new times beside recorded ones")

@@ -146,6 +146,13 @@ struct ResponseTests {
         #expect(response.map { "\($0.head.status)" } == expected)
     }
 
+    @Test("A server that sent the whole when it was asked for a part does so again")
+    func ignoredRange() {
+        let asked = requestHead("GET / HTTP/1.1", ["Range: bytes=0-1"])
+        let flow = exchange(number: 1, asked, responseHead("HTTP/1.1 200 OK", ["Content-Length: 4"]), answer: "0123")
+        #expect(told(flow.response(for: occasion(asked))) == "200 whole")
+    }
+
     @Test("A part of a chunked response has a length; of one of HTTP/2 the names stay in lower case")
     func rangeFields() {
         let chunked = exchange(

@@ -296,4 +296,5 @@ private struct LaterSpeaker: Responder {
     func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
         ScriptedServer([.piece("* OK IMAP"), .hear(1)])
     }
+    func couldNotRead() {}
 }

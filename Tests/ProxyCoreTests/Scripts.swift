@@ -114,6 +114,8 @@ final class ScriptedResponder: Responder {
     /// The requests that were asked about, each as a line.
     var asked: [String] { noted.withLock { $0 } }
 
+    func couldNotRead() { noted.withLock { $0.append("could not read") } }
+
     func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
         duplex.isEmpty ? nil : ScriptedServer(duplex)
     }
