@@ -101,6 +101,9 @@ final class Exchange {
         return out
     }
 
+    /// RFC 9113 §8.5: a tunnel on a stream.
+    var isPlainConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && request.schemeRange.isEmpty }
+
     /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
     var isExtendedConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && !request.schemeRange.isEmpty }
 }

@@ -93,6 +93,24 @@ struct HTTP2ClientRulesTests {
         }
     }
 
+    @Test("A server that takes one stream at a time gets one at a time, from its first request on")
+    func singleStream() throws {
+        let origin = try HTTP2Origin(
+            settings: [HTTP2Setting.maximumConcurrentStreams: 1],
+            atHead: { endpoint, stream in
+                let open = endpoint.opened.filter { endpoint.streams[$0]?.isOver == false || $0 == stream }
+                if open.count > 1 { endpoint.send(.reset(stream, .refusedStream)) }
+            })
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            let streams = (0..<50).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0) })
+            client.wait(.seconds(10)) { streams.allSatisfy { client.streams[$0]?.isOver == true } }
+            #expect(streams.map { client.streams[$0]?.status } == [Int?](repeating: 200, count: 50))
+            #expect(origin.connections == 1)
+        }
+    }
+
     @Test("A closed window of one stream holds up no other")
     func noHeadOfLineBlocking() throws {
         let origin = try HTTP2Origin()

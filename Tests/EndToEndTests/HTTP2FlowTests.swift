@@ -162,7 +162,7 @@ struct HTTP2FlowTests {
             let ids = (0..<allowed + 1).map { $0 * 2 + 1 }
             client.send(ids.map { .post($0) })
             let last = ids[ids.count - 1]
-            let refused = client.wait { client.streams[last]?.reset != nil || client.goAway != nil }
+            let refused = client.wait(.seconds(5)) { client.streams[last]?.reset != nil || client.goAway != nil }
             #expect(refused)
             // RFC 9113 §5.4.1: a stream error may be treated as a connection error, and nghttp2 does that here.
             if client.streams[last]?.reset == nil {
