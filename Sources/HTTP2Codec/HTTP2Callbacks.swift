@@ -118,6 +118,8 @@ extension HTTP2Connection {
             receivedGoAway(
                 last: unsafe goAway.last_stream_id, code: unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
                 debug: unsafe String(decoding: debug.prefix(256), as: UTF8.self))
+        case NGHTTP2_PING.rawValue:
+            if UInt32(header.flags) & NGHTTP2_FLAG_ACK.rawValue == 0 { emit(.ping) } else { isPingUnanswered = false }
         case NGHTTP2_PRIORITY.rawValue:
             receivedPriority(header.stream_id, unsafe frame.pointee.priority.pri_spec)
         case UInt32(Self.priorityUpdateType):

@@ -122,8 +122,10 @@ extension HTTP2Connection {
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, stream.window)
     }
 
-    /// Asks the peer whether it is there (RFC 9113 §6.7).
+    /// Asks the peer whether it is there (RFC 9113 §6.7), unless it was asked already.
     package func sendPing() {
+        guard !isPingUnanswered else { return }
+        isPingUnanswered = true
         unsafe nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
     }
 

@@ -42,6 +42,8 @@ import NIOCore
     var sentBytes: [(stream: StreamID, count: Int)] = []
     /// By how much the windows of open streams are larger than at first, in bytes.
     var growth = 0
+    /// We asked whether the peer is there.
+    var isPingUnanswered = false
     /// PRIORITY_UPDATE: the payload that is arriving, and those that are to go out.
     var extensionPayload = ByteBuffer()
     var extensionsToSend = CircularBuffer<ByteBuffer>(initialCapacity: 0)

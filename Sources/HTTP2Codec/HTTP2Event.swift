@@ -52,6 +52,8 @@ package enum HTTP2Event: Sendable, Equatable {
     case goAway(last: StreamID, HTTP2ErrorCode, debug: String)
     /// The peer's settings are known or have changed.
     case settings
+    /// The peer asked whether we are there (RFC 9113 §6.7), and is answered.
+    case ping
     /// A PRIORITY frame or the priority in a HEADERS frame (RFC 9113 §5.3).
     case priority(StreamID, HTTP2Priority)
     /// A PRIORITY_UPDATE frame (RFC 9218 §7.1).

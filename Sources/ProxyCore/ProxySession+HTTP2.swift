@@ -95,6 +95,9 @@ extension ProxySession {
             forward(priority, of: stream)
         case .priorityUpdate(let stream, let value):
             forward(update: value, of: stream)
+        case .ping:
+            // It was answered; what it keeps alive is the whole way.
+            for upstream in upstreams { upstream.http2?.sendPing() }
         case .goAway, .settings, .unprocessed:
             break
         }
@@ -178,6 +181,8 @@ extension ProxySession {
             let waiting = upstream.waiting
             upstream.waiting = []
             for exchange in waiting { reachServer(for: exchange) }
+        case .ping:
+            http2?.sendPing()
         case .priority, .priorityUpdate:
             break
         }

@@ -37,6 +37,7 @@ final class HTTP2Endpoint {
     private(set) var settings: [UInt16: UInt32]?
     private(set) var settingsAcknowledgements = 0
     private(set) var pongs: [[UInt8]] = []
+    private(set) var pings = 0
     /// Priority signals as text, in their order.
     private(set) var priorities: [String] = []
     /// What the peer sent instead of frames.
@@ -154,7 +155,9 @@ extension HTTP2Endpoint {
             streams[frame.stream, default: Stream()].reset = HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[...]))
         case HTTP2Frame.Kind.settings: takeInSettings(frame)
         case HTTP2Frame.Kind.ping where frame.has(HTTP2Frame.Flag.acknowledgement): pongs.append(frame.payload)
-        case HTTP2Frame.Kind.ping: if acknowledges { send(.ping(frame.payload, acknowledges: true)) }
+        case HTTP2Frame.Kind.ping:
+            pings += 1
+            if acknowledges { send(.ping(frame.payload, acknowledges: true)) }
         case HTTP2Frame.Kind.goAway:
             goAway = (UInt32(bigEndian: frame.payload[0..<4]), HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[4..<8])))
         case HTTP2Frame.Kind.windowUpdate:

@@ -32,6 +32,29 @@ struct HTTP2FlowTests {
         }
     }
 
+    @Test("PING of either side asks the other side as well, so that it keeps the whole way alive")
+    func keepAlive() throws {
+        let answer: HTTP2Origin.Answer = { endpoint, stream in
+            if endpoint.streams[stream]?.path == "/ping" { endpoint.send(.ping()) }
+            endpoint.send(.headers(stream, [":status": "200", "x-pings": "\(endpoint.pings)"]))
+        }
+        try withClient(origin: answer) { client in
+            let first = client.get(on: 1)
+            #expect(first == 200)
+            #expect(client.streams[1]?["x-pings"] == "0")
+            client.send(.ping())
+            let answered = client.wait { client.pongs.count == 1 }
+            #expect(answered)
+            let second = client.get(on: 3)
+            #expect(second == 200)
+            #expect(client.streams[3]?["x-pings"] == "1")
+            #expect(client.pings == 0)
+            client.send(.get(5, "/ping"))
+            let asked = client.wait { client.pings == 1 }
+            #expect(asked)
+        }
+    }
+
     @Test("A response keeps to a window of one octet, and goes on with each update")
     func narrowWindow() throws {
         try withClient(settings: [HTTP2Setting.initialWindowSize: 1]) { client in

@@ -112,6 +112,23 @@ struct HTTP2PeersTests {
         }
     }
 
+    @Test("With --no-http2 both sides speak HTTP/1.1, whatever they offer")
+    func withoutHTTP2() throws {
+        try withTemporaryDirectory { directory in
+            let nginx = try Nginx(in: directory, http2: true)
+            try "{}".write(toFile: directory + "/www/a.json", atomically: true, encoding: .utf8)
+            let recorder = try Recorder(["--ca-file", nginx.authority, "--no-http2"], in: directory)
+            recorder.program.collectErrors()
+            let result = try recorder.curl([
+                "--http2", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "https://localhost:\(nginx.https)/a.json",
+            ])
+            #expect(result == ProgramResult(status: 0, output: "200 1.1", errors: ""))
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect([flow["request.version"], flow["response.version"]] == ["HTTP/1.1", "HTTP/1.1"])
+        }
+    }
+
     @Test("A client that would like to upgrade to HTTP/2 without TLS is answered, in either version")
     func upgrade() throws {
         try withNginx(.cleartext) { directory, _, through, recorder in
