@@ -214,6 +214,40 @@ struct HTTP2FlowTests {
         }
     }
 
+    @Test("A thousand streams are open at the same time on one connection, and all are answered")
+    func thousandStreams() throws {
+        let origin = try HTTP2Origin(settings: [HTTP2Setting.maximumConcurrentStreams: 1000]) { endpoint, stream in
+            let all = endpoint.opened
+            guard all.count == 1000, stream == all.last else { return }
+            endpoint.send(all.flatMap { [.headers($0, [":status": "200"], end: false), .data($0, "\($0)", end: true)] })
+        }
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            let streams = (0..<1000).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0) })
+            client.wait(.seconds(20)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
+            // They go on in the order in which they came, so their numbers are the same on either side.
+            #expect(streams.map { client.streams[$0]?.body.text } == streams.map { "\($0)" })
+            #expect(origin.connections == 1)
+        }
+    }
+
+    @Test("One slow stream among a hundred slows none of the others")
+    func oneSlowStream() throws {
+        try withClient { client in
+            client.returnsWindows = false
+            let streams = (0..<100).map { UInt32($0 * 2 + 1) }
+            client.send(.windowUpdate(0, 1 << 30))
+            client.send(streams.map { .get($0, $0 == 1 ? "/size/120000" : "/size/60000") })
+            let others = client.wait(.seconds(20)) { streams.dropFirst().allSatisfy { client.streams[$0]?.ended == true } }
+            #expect(others)
+            #expect(client.streams[1]?.body.size == 65_535)
+            client.send(.windowUpdate(1, 200_000))
+            let slow = client.wait(.seconds(5)) { client.streams[1]?.ended == true }
+            #expect(slow)
+        }
+    }
+
     @Test("GOAWAY in the middle of fifty streams: those beyond its last are asked for again on a new connection, the others finish")
     func goAwayInTheMiddle() throws {
         let seen = Mutex<Set<String>>([])

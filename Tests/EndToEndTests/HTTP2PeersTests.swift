@@ -140,6 +140,32 @@ struct HTTP2PeersTests {
         }
     }
 
+    @Test("curl upgrades to HTTP/2 without TLS where the server does, and gets a large response")
+    func upgrades() throws {
+        let origin = try RawOrigin { connection, _ in
+            _ = connection.read(until: "\r\n\r\n")
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+            let endpoint = HTTP2Endpoint(connection, .server)
+            endpoint.send(.settings(), .headers(1, [":status": "200"], end: false))
+            endpoint.send([UInt8](repeating: 0x78, count: 1_000_000), on: 1)
+            while !endpoint.isClosed, endpoint.read(before: .now + .seconds(10)) {}
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            let result = try run(
+                "curl",
+                [
+                    "-sS", "--http2", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_version} %{http_code} %{size_download}",
+                    "http://127.0.0.1:\(recorder.port)/large",
+                ])
+            #expect(result == ProgramResult(status: 0, output: "2 200 1000000", errors: ""))
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect([flow["state"], flow["response.version"], flow["response.body.size"]] == ["complete", "HTTP/2", "1000000"])
+        }
+    }
+
     @Test("nghttp gets what it gets directly, with many requests at once", arguments: Transport.allCases)
     func nghttp(_ transport: Transport) throws {
         try withNginx(transport) { directory, direct, through, recorder in
