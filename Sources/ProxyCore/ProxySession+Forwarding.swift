@@ -152,6 +152,7 @@ extension ProxySession {
             let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
+            exchange.promisedResponse = translated.length
             sendToClient(translated.bytes)
         } else {
             sendToClient(HTTP1Encoder.response(head))
@@ -165,7 +166,7 @@ extension ProxySession {
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
         } else if exchange.isFramedAnew {
-            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : content) }
+            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : exchange.asPromised(content)) }
             if exchange.webSocket != nil { return }
             exchange.unconsumedResponse += content.readableBytes
             if client.isWritable { clientTakesMore() }
