@@ -51,6 +51,19 @@ enum HTTP2Callbacks {
         }
     }
 
+    /// Frames that nghttp2 does not know: see ``HTTP2Connection/priorityUpdateType``.
+    static func installExtensions(_ callbacks: OpaquePointer?) {
+        unsafe nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(callbacks) { _, _, data, length, owner in
+            unsafe connection(owner).receivedExtension(UnsafeRawBufferPointer(start: data, count: length))
+            return 0
+        }
+        // The payload was gathered, and is taken when the frame is there.
+        unsafe nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, _, _, _ in 0 }
+        unsafe nghttp2_session_callbacks_set_pack_extension_callback(callbacks) { _, buffer, length, _, owner in
+            unsafe connection(owner).packExtension(into: UnsafeMutableRawBufferPointer(start: buffer, count: length))
+        }
+    }
+
     /// How much of a stream's content goes into the next DATA frame.
     static let read: nghttp2_data_source_read_callback = { _, stream, _, room, flags, _, owner in
         unsafe connection(owner).read(stream, room, &flags!.pointee)
@@ -90,7 +103,7 @@ extension HTTP2Connection {
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
             let priority = unsafe frame.pointee.headers.pri_spec
-            if UInt32(header.flags) & NGHTTP2_FLAG_PRIORITY.rawValue != 0 { emitPriority(header.stream_id, priority) }
+            if UInt32(header.flags) & NGHTTP2_FLAG_PRIORITY.rawValue != 0 { receivedPriority(header.stream_id, priority) }
             sectionIsComplete(header.stream_id, endsStream: endsStream)
         case NGHTTP2_DATA.rawValue:
             if endsStream, let stream = streams[header.stream_id] { inputEnded(stream, trailers: nil) }
@@ -105,25 +118,15 @@ extension HTTP2Connection {
             receivedGoAway(
                 last: unsafe goAway.last_stream_id, code: unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
                 debug: unsafe String(decoding: debug.prefix(256), as: UTF8.self))
+        case NGHTTP2_PING.rawValue:
+            if UInt32(header.flags) & NGHTTP2_FLAG_ACK.rawValue == 0 { emit(.ping) } else { isPingUnanswered = false }
         case NGHTTP2_PRIORITY.rawValue:
-            emitPriority(header.stream_id, unsafe frame.pointee.priority.pri_spec)
-        case NGHTTP2_PRIORITY_UPDATE.rawValue:
-            guard let payload = unsafe frame.pointee.ext.payload else { return }
-            let update = unsafe payload.assumingMemoryBound(to: nghttp2_ext_priority_update.self).pointee
-            let value = unsafe UnsafeRawBufferPointer(start: update.field_value, count: update.field_value_len)
-            unsafe emit(.priorityUpdate(StreamID(UInt32(bitPattern: update.stream_id)), value: ByteBuffer(bytes: value)))
+            receivedPriority(header.stream_id, unsafe frame.pointee.priority.pri_spec)
+        case UInt32(Self.priorityUpdateType):
+            receivedPriorityUpdate(on: header.stream_id)
         default:
             break
         }
-    }
-
-    private func emitPriority(_ stream: Int32, _ specification: nghttp2_priority_spec) {
-        emit(
-            .priority(
-                StreamID(UInt32(bitPattern: stream)),
-                HTTP2Priority(
-                    dependency: StreamID(UInt32(bitPattern: specification.stream_id)), weight: specification.weight,
-                    isExclusive: specification.exclusive != 0)))
     }
 
     func wasReset(_ id: Int32, _ code: HTTP2ErrorCode) {
@@ -154,6 +157,7 @@ extension HTTP2Connection {
     /// nghttp2 has done with a stream.
     func closed(_ id: Int32, _ code: HTTP2ErrorCode) {
         guard let stream = streams.remove(id) else { return }
+        growth -= max(0, Int(stream.window - limits.initialWindow))
         let isWhole = stream.isInputEnded && stream.isOutputDone
         guard !stream.isSilent, !isWhole else { return }
         // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.

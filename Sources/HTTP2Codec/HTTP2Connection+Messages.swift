@@ -122,9 +122,7 @@ extension HTTP2Connection {
 
     private func response(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
         section.check(pseudo: [":status"])
-        let digits = section.pseudo(":status").map { section.wire.slice($0) } ?? ByteBuffer()
-        let isNumber = digits.readableBytes == 3 && digits.readableBytesView.allSatisfy { $0 &- 0x30 < 10 }
-        let status = isNumber ? Int(String(buffer: digits)) ?? 0 : 0
+        let status = section.pseudo(":status").flatMap { ResponseHead.status(of: section.wire.slice($0)) } ?? 0
         if status < 100 { section.fail("the response has no :status of three digits", isDangerous: true) }
         // RFC 9113 §8.6: there is no 101, and an interim response does not end the stream.
         if status == 101 { section.fail("HTTP/2 has no status 101", isDangerous: true) }

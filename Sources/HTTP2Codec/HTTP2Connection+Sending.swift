@@ -18,12 +18,8 @@ extension HTTP2Connection {
         precondition(role == .client)
         guard takesRequests else { return nil }
         var specification = nghttp2_priority_spec()
-        if let priority {
-            unsafe nghttp2_priority_spec_init(
-                &specification, Int32(bitPattern: priority.dependency.value), priority.weight, priority.isExclusive ? 1 : 0)
-        } else {
-            unsafe nghttp2_priority_spec_default_init(&specification)
-        }
+        unsafe nghttp2_priority_spec_default_init(&specification)
+        if let priority { specification = priority.specification }
         var source = unsafe dataSource
         let id = unsafe withFields(fields) { lines, count in
             endsStream
@@ -118,30 +114,19 @@ extension HTTP2Connection {
         stream.consumedOfWindow += bytes
         guard stream.consumedOfWindow >= Int(stream.window), stream.window < limits.maximumWindow else { return }
         stream.consumedOfWindow = 0
-        stream.window = min(stream.window * 2, limits.maximumWindow)
+        let larger = min(stream.window * 2, limits.maximumWindow)
+        // A quarter of what is left at most, so that streams which stall with large windows leave something to those that do not.
+        guard Int(larger) <= (limits.maximumGrowth - growth) / 4 else { return }
+        growth += Int(larger - stream.window)
+        stream.window = larger
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, stream.window)
     }
 
-    /// Asks the peer whether it is there (RFC 9113 §6.7).
+    /// Asks the peer whether it is there (RFC 9113 §6.7), unless it was asked already.
     package func sendPing() {
+        guard !isPingUnanswered else { return }
+        isPingUnanswered = true
         unsafe nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
-    }
-
-    /// Passes a priority signal on.
-    package func sendPriority(_ priority: HTTP2Priority, on id: StreamID) {
-        var specification = nghttp2_priority_spec()
-        unsafe nghttp2_priority_spec_init(
-            &specification, Int32(bitPattern: priority.dependency.value), priority.weight, priority.isExclusive ? 1 : 0)
-        unsafe nghttp2_submit_priority(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, &specification)
-    }
-
-    /// Passes an update of RFC 9218 on; clients only.
-    package func sendPriorityUpdate(_ value: ByteBuffer, on id: StreamID) {
-        _ = unsafe value.withUnsafeReadableBytes { bytes in
-            unsafe nghttp2_submit_priority_update(
-                session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                bytes.count)
-        }
     }
 
     /// Takes no new streams; those that are open finish (RFC 9113 §6.8).

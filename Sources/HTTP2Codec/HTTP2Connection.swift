@@ -18,6 +18,8 @@ import NIOCore
 
     /// What we take, and do not announce otherwise (RFC 9113 §6.5.2).
     static let maximumFrameSize = 16_384
+    /// Of one field section: a mebibyte of them, four times what is taken.
+    private static let maximumContinuations = 64
     /// Room for so many events is kept for those to come.
     private static let keptEvents = 256
 
@@ -38,6 +40,13 @@ import NIOCore
     var inputBase: UnsafeRawPointer?
     /// Content of ours that was put into the output since the owner asked last.
     var sentBytes: [(stream: StreamID, count: Int)] = []
+    /// By how much the windows of open streams are larger than at first, in bytes.
+    var growth = 0
+    /// We asked whether the peer is there.
+    var isPingUnanswered = false
+    /// PRIORITY_UPDATE: the payload that is arriving, and those that are to go out.
+    var extensionPayload = ByteBuffer()
+    var extensionsToSend = CircularBuffer<ByteBuffer>(initialCapacity: 0)
     /// Frames that ask for work and carry nothing, since the last that carried something.
     var idleFrames = 0
     /// The peer's first SETTINGS frame has come.
@@ -78,11 +87,14 @@ import NIOCore
             unsafe nghttp2_option_del(options)
         }
         unsafe HTTP2Callbacks.install(callbacks)
+        unsafe HTTP2Callbacks.installExtensions(callbacks)
         unsafe nghttp2_option_set_no_http_messaging(options, 1)
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 4 * limits.maximumFieldSectionSize)
-        unsafe nghttp2_option_set_max_continuations(options, 64)
-        unsafe nghttp2_option_set_builtin_recv_extension_type(options, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
+        unsafe nghttp2_option_set_max_continuations(options, Self.maximumContinuations)
+        // nghttp2 calls it an INTERNAL_ERROR; the owner has a clock and counts itself.
+        unsafe nghttp2_option_set_stream_reset_rate_limit(options, UInt64(UInt32.max), UInt64(UInt32.max))
+        if role == .server { unsafe nghttp2_option_set_user_recv_extension_type(options, Self.priorityUpdateType) }
         var session: OpaquePointer?
         let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
         let result =
@@ -132,6 +144,7 @@ import NIOCore
         }
         guard result == 0 else { return false }
         let stream = HTTP2Stream(id: 1)
+        stream.window = limits.initialWindow
         stream.answersHead = isHeadRequest
         if role == .server {
             stream.isInputEnded = true
@@ -166,6 +179,8 @@ import NIOCore
             terminate(.protocolError, "the connection does not begin with the preface of HTTP/2")
         case Int32(NGHTTP2_ERR_FLOODED.rawValue):
             terminate(.enhanceYourCalm, "the peer sends frames that must be answered faster than it takes the answers")
+        case Int32(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue):
+            terminate(.enhanceYourCalm, "a field section in more than \(Self.maximumContinuations) CONTINUATION frames")
         default:
             terminate(.internalError, unsafe String(cString: nghttp2_strerror(result)))
         }

@@ -52,6 +52,8 @@ package enum HTTP2Event: Sendable, Equatable {
     case goAway(last: StreamID, HTTP2ErrorCode, debug: String)
     /// The peer's settings are known or have changed.
     case settings
+    /// The peer asked whether we are there (RFC 9113 §6.7), and is answered.
+    case ping
     /// A PRIORITY frame or the priority in a HEADERS frame (RFC 9113 §5.3).
     case priority(StreamID, HTTP2Priority)
     /// A PRIORITY_UPDATE frame (RFC 9218 §7.1).
@@ -83,10 +85,16 @@ package struct HTTP2Limits: Sendable, Equatable {
     package var maximumConcurrentStreams: UInt32 = 1000
     /// Frames that ask for work and carry nothing (PING, SETTINGS, empty DATA …), without a message in between.
     package var maximumIdleFrames = 10_000
+    /// Streams that a client may give up at once, or that are reset for what it does on them, and how many more a second. Browsers drop
+    /// hundreds when a page is left; an attack (CVE-2023-44487) needs hundreds of thousands.
+    package var maximumAbandonedStreams = 1000
+    package var abandonedStreamsPerSecond = 100
     /// Receive windows. A stream begins with the protocol's default, so that one which nobody reads holds little; the window doubles
     /// whenever it was used up and passed on, until a download on a long line is not held back by it.
     package var initialWindow: Int32 = 65_535
     package var maximumWindow: Int32 = 8 * 1024 * 1024
+    /// What the windows of all streams of a connection may have grown by together: so much is held when all of them stall.
+    package var maximumGrowth = 64 * 1024 * 1024
     /// Bytes in flight on a whole connection; opened again as soon as they arrive, so that no stream waits for another.
     package var connectionWindow: Int32 = 64 * 1024 * 1024
 

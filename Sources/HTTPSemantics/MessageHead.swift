@@ -116,7 +116,7 @@ package struct ResponseHead: Sendable, Equatable {
             let pseudo = all.lines.prefix { wire.slice($0.name).readableBytesView.first == 0x3A }
             let status = pseudo.first { wire.equalsIgnoringCase($0.name, ":status") }.map { wire.slice($0.value) }
             self.init(
-                wire: wire, version: version, status: status.flatMap { Int(String(buffer: $0)) } ?? 0, reason: .empty,
+                wire: wire, version: version, status: status.flatMap { Self.status(of: $0) } ?? 0, reason: .empty,
                 fields: RequestHead.fields(of: all, from: pseudo.count))
         } else {
             let line = StartLine(parsing: wire)
@@ -127,6 +127,14 @@ package struct ResponseHead: Sendable, Equatable {
             self.init(
                 wire: wire, version: named ?? version, status: status, reason: reason, fields: FieldSection(parsing: rest))
         }
+    }
+
+    /// What a :status says; nil when it says nothing. Some servers write the reason phrase of HTTP/1 behind it, which can be read in one way
+    /// only.
+    package static func status(of field: ByteBuffer) -> Int? {
+        let (digits, rest) = (field.readableBytesView.prefix(3), field.readableBytesView.dropFirst(3))
+        guard digits.count == 3, digits.allSatisfy({ $0 &- 0x30 < 10 }), rest.isEmpty || rest.first == 0x20 else { return nil }
+        return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
 
     package var reason: ByteBuffer { wire.slice(reasonRange) }

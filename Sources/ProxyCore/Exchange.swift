@@ -28,6 +28,8 @@ final class Exchange {
     /// The message goes to HTTP/1 and its length is not known: it is chunked, or ends with the connection.
     var chunksRequest = false
     var chunksResponse = false
+    /// Content that was promised to a client of HTTP/1 and has not come: below zero when there is more. nil when no length was said.
+    var promisedResponse: Int?
 
     /// Its server is played from a recording.
     var played: PlayedExchange?
@@ -89,6 +91,13 @@ final class Exchange {
                 || request.isMethod("DELETE") || request.isMethod("TRACE") || awaitsAnswer)
     }
 
+    /// As much of a response's content as a client of HTTP/1 was told of: it would read the rest as another response.
+    func asPromised(_ content: ByteBuffer) -> ByteBuffer {
+        guard let promised = promisedResponse else { return content }
+        promisedResponse = promised - content.readableBytes
+        return content.getSlice(at: content.readerIndex, length: min(content.readableBytes, max(0, promised))) ?? ByteBuffer()
+    }
+
     var isHead: Bool { request.isMethod("HEAD") }
 
     /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).
@@ -100,6 +109,9 @@ final class Exchange {
         if !path.readableBytesView.elementsEqual([0x2A]) { out.writeImmutableBuffer(path) }
         return out
     }
+
+    /// RFC 9113 §8.5: a tunnel on a stream.
+    var isPlainConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && request.schemeRange.isEmpty }
 
     /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
     var isExtendedConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && !request.schemeRange.isEmpty }

@@ -112,6 +112,8 @@ enum HTTP1Translation {
         var isChunked = false
         /// Content ends where the connection ends.
         var endsWithConnection = false
+        /// The length of the content that is promised.
+        var length: Int?
     }
 
     /// The request goes to a server of HTTP/1.1. Extended CONNECT for WebSocket becomes the GET of RFC 6455 §4.1.
@@ -180,7 +182,9 @@ enum HTTP1Translation {
         }
         var result = Head(bytes: ByteBuffer())
         let isBodiless = exchange.isHead || head.status == 204 || head.status == 304 || !isLast
-        if !isBodiless, !hasLength {
+        if !isBodiless, hasLength {
+            result.length = head.fields.first("content-length").flatMap { Int(String(buffer: $0)) }
+        } else if !isBodiless {
             if !hasContent {
                 out.writeStaticString("Content-Length: 0\r\n")
             } else if exchange.request.version == .http1_0 {

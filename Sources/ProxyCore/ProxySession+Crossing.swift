@@ -42,7 +42,8 @@ extension ProxySession {
     /// RFC 8441 §3: whether a server of HTTP/2 takes extended CONNECT is in its SETTINGS.
     func mustWaitForSettings(_ exchange: Exchange, _ upstream: Upstream) -> Bool {
         guard let http2 = upstream.http2, !http2.hasPeerSettings else { return false }
-        return exchange.isExtendedConnect || exchange.asksForWebSocket
+        // The first request does not wait; those behind it do, since the server may take one at a time.
+        return exchange.isExtendedConnect || exchange.asksForWebSocket || !upstream.exchanges.isEmpty
     }
 
     /// Before a request is sent: what it takes to ask for WebSocket in the server's version of HTTP.

@@ -18,9 +18,11 @@ extension ProxySession {
         upstream.requests += 1
         record(exchange.flow, at: now, .server(upstream.shared))
         if upstream.http2 == nil { upstream.exchange = exchange }
+        if upstream.http2 == nil, exchange.isPlainConnect { return refuseConnect(exchange) }
         if let refusal = crossVersions(exchange, upstream) {
             return fail(exchange, status: refusal.status, FlowError(side: refusal.side, message: refusal.message, at: now))
         }
+        let (priority, update) = pendingPriorities.take(exchange.stream)
         if let http2 = upstream.http2 {
             let opensWebSocket = exchange.crossing != nil
             let fields = HTTP2Fields(
@@ -28,10 +30,12 @@ extension ProxySession {
                 opensWebSocket: opensWebSocket)
             let stream = http2.sendRequest(
                 fields, endsStream: exchange.framing == .none && !opensWebSocket, isHead: exchange.isHead,
-                isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket)
+                isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket,
+                priority: priority.map { translated($0, for: upstream) })
             guard let stream else { return sayAgain(exchange, "the server takes no more requests on its connection") }
             exchange.upstreamStream = stream
             upstream.exchanges[stream] = exchange
+            if let update { http2.sendPriorityUpdate(update, on: stream) }
         } else {
             sendHead(of: exchange, on: upstream)
         }
@@ -148,6 +152,7 @@ extension ProxySession {
             let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
+            exchange.promisedResponse = translated.length
             sendToClient(translated.bytes)
         } else {
             sendToClient(HTTP1Encoder.response(head))
@@ -161,7 +166,7 @@ extension ProxySession {
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
         } else if exchange.isFramedAnew {
-            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : content) }
+            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : exchange.asPromised(content)) }
             if exchange.webSocket != nil { return }
             exchange.unconsumedResponse += content.readableBytes
             if client.isWritable { clientTakesMore() }

@@ -74,8 +74,10 @@ extension ProxySession {
         case .reset(let stream, let code):
             guard let exchange = exchanges[stream] else { return }
             clientGaveUp(exchange, "the client reset the stream with \(code)", code)
+            countAbandoned()
         case .failed(let stream, _, let message, let head):
             let error = FlowError(side: .client, message: message, at: now)
+            countAbandoned()
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
             record(exchange.flow, at: now, .ended(ending))
@@ -92,10 +94,10 @@ extension ProxySession {
         case .priority(let stream, let priority):
             forward(priority, of: stream)
         case .priorityUpdate(let stream, let value):
-            guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else {
-                return
-            }
-            exchange.upstream?.http2?.sendPriorityUpdate(value, on: there)
+            forward(update: value, of: stream)
+        case .ping:
+            // It was answered; what it keeps alive is the whole way.
+            for upstream in upstreams { upstream.http2?.sendPing() }
         case .goAway, .settings, .unprocessed:
             break
         }
@@ -106,6 +108,8 @@ extension ProxySession {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
             clientGaveUp(exchange, "the client closed the connection", .cancel, isReset: false)
         }
+        // A client that still listens can be told; from one that is gone this brings a reset, and nobody works for it any more.
+        if !exchanges.isEmpty { http2?.sendPing() }
         closeIfDone()
     }
 
@@ -119,6 +123,12 @@ extension ProxySession {
         serveQueued()
     }
 
+    /// RFC 9113 §10.5: a client that opens streams only to give them up, or to have them reset, makes work of nothing.
+    private func countAbandoned() {
+        guard !abandonment.take(at: now) else { return }
+        http2?.terminate(.enhanceYourCalm, "the client gives up streams faster than it may")
+    }
+
     /// The client broke a rule of the connection; GOAWAY says which.
     private func clientTerminated(_ code: HTTP2ErrorCode, _ message: String) {
         let error = FlowError(side: .client, message: "\(message) (\(code))", at: now)
@@ -127,15 +137,6 @@ extension ProxySession {
         endOpenFlow(FlowEnding(state: .incomplete, error: error, closedBy: .client))
         closeUpstreams()
         closeClient(.clean)
-    }
-
-    private func forward(_ priority: HTTP2Priority, of stream: StreamID) {
-        guard configuration.forwardsPriority, let exchange = exchanges[stream], let there = exchange.upstreamStream else { return }
-        var priority = priority
-        // A dependency is named by its number on each connection; one that is not there is the root.
-        let dependency = exchanges[priority.dependency]
-        priority.dependency = dependency?.upstream === exchange.upstream ? dependency?.upstreamStream ?? StreamID(0) : StreamID(0)
-        exchange.upstream?.http2?.sendPriority(priority, on: there)
     }
 
     // MARK: The server's side
@@ -180,6 +181,8 @@ extension ProxySession {
             let waiting = upstream.waiting
             upstream.waiting = []
             for exchange in waiting { reachServer(for: exchange) }
+        case .ping:
+            http2?.sendPing()
         case .priority, .priorityUpdate:
             break
         }

@@ -140,10 +140,7 @@ extension ProxySession {
             let message = "the request's content is larger than \(maximum) bytes"
             return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
         }
-        if head.isMethod("CONNECT"), !exchange.isExtendedConnect, route == nil || route?.isCleartextHTTP2 != true {
-            let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only"
-            return fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
-        }
+        if exchange.isPlainConnect, route == nil { return refuseConnect(exchange) }
         if let failure = route?.failure {
             route?.isFailureRecorded = true
             return fail(exchange, status: 502, failure)
@@ -217,6 +214,12 @@ extension ProxySession {
         }
         if backlog.readableBytes == 0, playsFirst(isTLS: false) { return startTunnel() }
         detect()
+    }
+
+    /// CONNECT on a stream goes on to servers of HTTP/2 as it is (RFC 9113 §8.5); it is nothing that one of HTTP/1 could be asked within a tunnel.
+    func refuseConnect(_ exchange: Exchange) {
+        let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only"
+        fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
     }
 
     // MARK: Who may use the proxy

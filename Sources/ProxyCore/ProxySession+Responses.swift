@@ -53,6 +53,7 @@ extension ProxySession {
             sendResponseEnd(trailers, wire: wire, of: exchange)
             exchange.responseIsComplete = true
             if exchange.endedFirst == nil { exchange.endedFirst = .server }
+            if let promised = exchange.promisedResponse, promised != 0 { return promiseIsBroken(exchange) }
             responseIsComplete(exchange)
         case .request:
             preconditionFailure("a decoder of responses gives no requests")
@@ -84,6 +85,13 @@ extension ProxySession {
         } else if !exchange.held.isEmpty {
             releaseHeld(exchange)
         }
+    }
+
+    /// A server of HTTP/2 sent less or more than its Content-Length says. A client of HTTP/1 waits for the rest, or has no place for it: it is
+    /// cut off (RFC 9112 §6.3, §8).
+    private func promiseIsBroken(_ exchange: Exchange) {
+        let message = "the response's content is \(exchange.responseSize) bytes long, which its Content-Length contradicts"
+        fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
     }
 
     private func responseIsComplete(_ exchange: Exchange) {

@@ -317,7 +317,8 @@ extension ProxySession {
     func closeClient(_ closing: Closing) {
         if let http2, closing == .clean, !client.isFinished, !isLingering {
             phase = .lingering
-            http2.goAway(.noError)
+            // Whoever broke a rule has been told which.
+            if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { sendToClient(bytes) }
         }
         phase = .lingering
@@ -355,7 +356,7 @@ extension ProxySession {
         if let http2 = upstream.http2, !upstream.leg.hasEnded {
             // What was said stands before it.
             if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
-            http2.goAway(.noError)
+            if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
         }
         upstream.state = .closed

@@ -55,6 +55,8 @@ package final class ProxySession: ProxySessionProtocol {
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
+    var abandonment: AbandonmentLimit
+    var pendingPriorities = PendingPriorities()
     var exchangeCount: UInt32 = 0
     /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
     var upstreams: [Upstream] = []
@@ -76,6 +78,7 @@ package final class ProxySession: ProxySessionProtocol {
     package init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
         self.configuration = configuration
         self.identities = IdentityGenerator(seed: seed)
+        self.abandonment = AbandonmentLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         switch configuration.mode {
         case .regular, .upstream, .origin:

@@ -35,7 +35,6 @@ extension HTTP2ClientRule {
         malformed("§8.3.2: A :status of two digits", [":status": "20"]),
         malformed("§8.3.2: A :status of four digits", [":status": "2000"]),
         malformed("§8.3.2: An empty :status", [":status": ""]),
-        malformed("§8.3.2: A :status with a reason", [":status": "200 OK"]),
         malformed("§8.3: Two :status", [":status": "200", ":status": "200"]),
         malformed("§8.3: :status behind a field", ["server": "x", ":status": "200"]),
         malformed("§8.3: A pseudo-field of requests", [":status": "200", ":path": "/"]),
@@ -135,6 +134,7 @@ extension HTTP2ClientRule {
             "RFC 9110 §15.3.5: DATA on 204", .headers(1, [":status": "204"], end: false), .data(1, "ok", end: true),
             // To a client of HTTP/2 they may go on: where the message ends is clear.
             as: "204", "204 <ok>"),
+        passes("§8.3.2: A reason phrase behind the status", .headers(1, [":status": "200 OK", "x": "1"]), as: "200 x: 1"),
         passes("§8.3.2: A status that nobody knows", .headers(1, [":status": "799"]), as: "799"),
         passes(
             "§8.1: Interim responses", .headers(1, [":status": "100"], end: false),

@@ -69,34 +69,53 @@ extension Set<HTTP2ClientRule.Answer> {
 final class RuledOrigin: Sendable {
     /// The request's stream upstream: the recorder's first.
     static let stream: UInt32 = 1
-    private let verdicts: Awaited<HTTP2Verdict>
+    private let verdicts: Awaited<(rule: String, verdict: HTTP2Verdict)>
     private let origin: HTTP2Origin
+    private let current: Shared
+
+    /// The rule that connections follow.
+    private final class Shared: Sendable {
+        let rule: Mutex<HTTP2ClientRule>
+        init(_ rule: HTTP2ClientRule) { self.rule = Mutex(rule) }
+    }
 
     var port: Int { origin.port }
 
+    /// Connections from now on follow another rule.
+    func follow(_ rule: HTTP2ClientRule) { current.rule.withLock { $0 = rule } }
+
     init(_ rule: HTTP2ClientRule) throws {
-        let verdicts = Awaited<HTTP2Verdict>()
+        let verdicts = Awaited<(rule: String, verdict: HTTP2Verdict)>()
+        let current = Shared(rule)
         self.verdicts = verdicts
+        self.current = current
         origin = try HTTP2Origin { endpoint in
+            let rule = current.rule.withLock { $0 }
             endpoint.acknowledges = !rule.name.contains("not acknowledged")
             endpoint.connection.send(bytes: rule.opening)
             guard let answer = rule.answer else {
                 // Resetting the connection could take away what was said before.
                 if rule.closes { endpoint.connection.finish() }
-                verdicts.put(endpoint.verdictOfClient(on: Self.stream, asked: false))
+                verdicts.put((rule.name, endpoint.verdictOfClient(on: Self.stream, asked: false)))
                 return
             }
             HTTP2Origin.serve(endpoint) { endpoint, stream in
                 guard endpoint.streams[stream]?.path == "/bad" else { return HTTP2Origin.ok(endpoint, stream) }
                 endpoint.send(answer)
                 if rule.closes { endpoint.connection.finish() }
-                verdicts.put(endpoint.verdictOfClient(on: stream))
+                verdicts.put((rule.name, endpoint.verdictOfClient(on: stream)))
             }
         }
     }
 
-    /// What the recorder made of it; nil when it does not come.
-    func verdict() -> HTTP2Verdict? { verdicts.take(.seconds(2)) }
+    /// What the recorder made of a rule; nil when it does not come.
+    func verdict(of rule: HTTP2ClientRule) -> HTTP2Verdict? {
+        // Those of rules before it may come late.
+        while let (name, verdict) = verdicts.take(.seconds(2)) {
+            if name == rule.name { return verdict }
+        }
+        return nil
+    }
 }
 
 /// Values that one thread hands to another.

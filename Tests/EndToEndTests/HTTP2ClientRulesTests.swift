@@ -21,24 +21,43 @@ struct HTTP2ClientRulesTests {
     @Test("Odd responses pass", arguments: HTTP2ClientRule.oddResponses)
     func odd(_ rule: HTTP2ClientRule) throws { try check(rule) }
 
+    /// One recorder for all of them, since starting it with TLS costs more than the rules do.
+    @Test(
+        "Over TLS it is the same",
+        arguments: [
+            HTTP2ClientRule.openings, HTTP2ClientRule.connectionFrames, HTTP2ClientRule.malformedResponses, HTTP2ClientRule.ends,
+            HTTP2ClientRule.oddResponses,
+        ])
+    func overTLS(_ rules: [HTTP2ClientRule]) throws {
+        let origin = try RuledOrigin(rules[0])
+        try withBridgedRecorder(origin: origin.port) { port, _ in
+            for rule in rules {
+                origin.follow(rule)
+                try judge(rule, origin, port: port)
+            }
+        }
+    }
+
     private func check(_ rule: HTTP2ClientRule) throws {
         let origin = try RuledOrigin(rule)
-        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
-            let client = try HTTP2Endpoint.client(port: recorder.port)
-            client.send(rule.request)
-            let answer = client.answer(on: 1)
-            #expect(rule.toClient.contains(answer), "\(answer)")
-            if rule.answer != nil, rule.toServer.contains(.ignored) || rule.opening == HTTP2Frame.settings().bytes {
-                // On the same connection upstream, or on a new one after an error of the connection.
-                let next = client.get(on: 3)
-                #expect(next == 200, "the client goes on")
-            }
-            if !rule.toServer.isEmpty {
-                let verdict = try #require(origin.verdict())
-                #expect(rule.toServer.contains(verdict), "\(verdict)")
-            }
-            #expect(client.faults == [])
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in try judge(rule, origin, port: recorder.port) }
+    }
+
+    private func judge(_ rule: HTTP2ClientRule, _ origin: RuledOrigin, port: Int) throws {
+        let client = try HTTP2Endpoint.client(port: port)
+        client.send(rule.request)
+        let answer = client.answer(on: 1)
+        #expect(rule.toClient.contains(answer), "\(rule.name): \(answer)")
+        if rule.answer != nil, rule.toServer.contains(.ignored) || rule.opening == HTTP2Frame.settings().bytes {
+            // On the same connection upstream, or on a new one after an error of the connection.
+            let next = client.get(on: 3)
+            #expect(next == 200, "\(rule.name): the client goes on")
         }
+        if !rule.toServer.isEmpty {
+            let verdict = try #require(origin.verdict(of: rule), "\(rule.name)")
+            #expect(rule.toServer.contains(verdict), "\(rule.name): \(verdict)")
+        }
+        #expect(client.faults == [], "\(rule.name)")
     }
 
     @Test("DATA beyond the window are a flow-control error")
@@ -90,6 +109,24 @@ struct HTTP2ClientRulesTests {
             let all = client.wait(.seconds(5)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
             #expect(all)
             #expect((0..<5).map { _ in most.take(.seconds(1)) } == [2, 4, 6, 8, 10])
+        }
+    }
+
+    @Test("A server that takes one stream at a time gets one at a time, from its first request on")
+    func singleStream() throws {
+        let origin = try HTTP2Origin(
+            settings: [HTTP2Setting.maximumConcurrentStreams: 1],
+            atHead: { endpoint, stream in
+                let open = endpoint.opened.filter { endpoint.streams[$0]?.isOver == false || $0 == stream }
+                if open.count > 1 { endpoint.send(.reset(stream, .refusedStream)) }
+            })
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            let streams = (0..<50).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0) })
+            client.wait(.seconds(10)) { streams.allSatisfy { client.streams[$0]?.isOver == true } }
+            #expect(streams.map { client.streams[$0]?.status } == [Int?](repeating: 200, count: 50))
+            #expect(origin.connections == 1)
         }
     }
 

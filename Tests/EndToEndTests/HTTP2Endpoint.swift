@@ -37,6 +37,9 @@ final class HTTP2Endpoint {
     private(set) var settings: [UInt16: UInt32]?
     private(set) var settingsAcknowledgements = 0
     private(set) var pongs: [[UInt8]] = []
+    private(set) var pings = 0
+    /// Priority signals as text, in their order.
+    private(set) var priorities: [String] = []
     /// What the peer sent instead of frames.
     private(set) var plainText: String?
     /// What the peer may not do.
@@ -145,13 +148,16 @@ extension HTTP2Endpoint {
         case HTTP2Frame.Kind.data: takeInData(frame)
         case HTTP2Frame.Kind.headers:
             block = (frame.stream, frame.has(HTTP2Frame.Flag.endStream), [])
+            notePriority("HEADERS", frame)
             takeInFragment(frame, frame.content ?? [])
         case HTTP2Frame.Kind.continuation: takeInFragment(frame, frame.payload)
         case HTTP2Frame.Kind.reset:
             streams[frame.stream, default: Stream()].reset = HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[...]))
         case HTTP2Frame.Kind.settings: takeInSettings(frame)
         case HTTP2Frame.Kind.ping where frame.has(HTTP2Frame.Flag.acknowledgement): pongs.append(frame.payload)
-        case HTTP2Frame.Kind.ping: if acknowledges { send(.ping(frame.payload, acknowledges: true)) }
+        case HTTP2Frame.Kind.ping:
+            pings += 1
+            if acknowledges { send(.ping(frame.payload, acknowledges: true)) }
         case HTTP2Frame.Kind.goAway:
             goAway = (UInt32(bigEndian: frame.payload[0..<4]), HTTP2Code(rawValue: UInt32(bigEndian: frame.payload[4..<8])))
         case HTTP2Frame.Kind.windowUpdate:
@@ -162,9 +168,19 @@ extension HTTP2Endpoint {
             } else {
                 windows[frame.stream] = (windows[frame.stream] ?? initialWindow) + Int(increment)
             }
+        case HTTP2Frame.Kind.priority: notePriority("PRIORITY", frame.with(flags: HTTP2Frame.Flag.priority))
+        case HTTP2Frame.Kind.priorityUpdate:
+            let text = String(decoding: frame.payload.dropFirst(4), as: UTF8.self)
+            priorities.append("UPDATE \(UInt32(bigEndian: frame.payload.prefix(4))) \(text)")
         case HTTP2Frame.Kind.pushPromise: faults.append("a push")
         default: break
         }
+    }
+
+    private func notePriority(_ name: String, _ frame: HTTP2Frame) {
+        guard frame.has(HTTP2Frame.Flag.priority), frame.payload.count >= 5 else { return }
+        let dependency = UInt32(bigEndian: frame.payload.prefix(4)) & 0x7FFF_FFFF
+        priorities.append("\(name) \(frame.stream) on \(dependency) weight \(Int(frame.payload[4]) + 1)")
     }
 
     private func takeInData(_ frame: HTTP2Frame) {

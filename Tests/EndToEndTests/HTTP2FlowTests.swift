@@ -32,6 +32,29 @@ struct HTTP2FlowTests {
         }
     }
 
+    @Test("PING of either side asks the other side as well, so that it keeps the whole way alive")
+    func keepAlive() throws {
+        let answer: HTTP2Origin.Answer = { endpoint, stream in
+            if endpoint.streams[stream]?.path == "/ping" { endpoint.send(.ping()) }
+            endpoint.send(.headers(stream, [":status": "200", "x-pings": "\(endpoint.pings)"]))
+        }
+        try withClient(origin: answer) { client in
+            let first = client.get(on: 1)
+            #expect(first == 200)
+            #expect(client.streams[1]?["x-pings"] == "0")
+            client.send(.ping())
+            let answered = client.wait { client.pongs.count == 1 }
+            #expect(answered)
+            let second = client.get(on: 3)
+            #expect(second == 200)
+            #expect(client.streams[3]?["x-pings"] == "1")
+            #expect(client.pings == 0)
+            client.send(.get(5, "/ping"))
+            let asked = client.wait { client.pings == 1 }
+            #expect(asked)
+        }
+    }
+
     @Test("A response keeps to a window of one octet, and goes on with each update")
     func narrowWindow() throws {
         try withClient(settings: [HTTP2Setting.initialWindowSize: 1]) { client in
@@ -162,7 +185,7 @@ struct HTTP2FlowTests {
             let ids = (0..<allowed + 1).map { $0 * 2 + 1 }
             client.send(ids.map { .post($0) })
             let last = ids[ids.count - 1]
-            let refused = client.wait { client.streams[last]?.reset != nil || client.goAway != nil }
+            let refused = client.wait(.seconds(5)) { client.streams[last]?.reset != nil || client.goAway != nil }
             #expect(refused)
             // RFC 9113 §5.4.1: a stream error may be treated as a connection error, and nghttp2 does that here.
             if client.streams[last]?.reset == nil {
@@ -188,6 +211,40 @@ struct HTTP2FlowTests {
             #expect(client.streams[1]?.reset != nil || [431, 400].contains(client.streams[1]?.status))
             let next = client.get(on: 3)
             #expect(next == 200)
+        }
+    }
+
+    @Test("A thousand streams are open at the same time on one connection, and all are answered")
+    func thousandStreams() throws {
+        let origin = try HTTP2Origin(settings: [HTTP2Setting.maximumConcurrentStreams: 1000]) { endpoint, stream in
+            let all = endpoint.opened
+            guard all.count == 1000, stream == all.last else { return }
+            endpoint.send(all.flatMap { [.headers($0, [":status": "200"], end: false), .data($0, "\($0)", end: true)] })
+        }
+        try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
+            let client = try HTTP2Endpoint.client(port: recorder.port)
+            let streams = (0..<1000).map { UInt32($0 * 2 + 1) }
+            client.send(streams.map { .get($0) })
+            client.wait(.seconds(20)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
+            // They go on in the order in which they came, so their numbers are the same on either side.
+            #expect(streams.map { client.streams[$0]?.body.text } == streams.map { "\($0)" })
+            #expect(origin.connections == 1)
+        }
+    }
+
+    @Test("One slow stream among a hundred slows none of the others")
+    func oneSlowStream() throws {
+        try withClient { client in
+            client.returnsWindows = false
+            let streams = (0..<100).map { UInt32($0 * 2 + 1) }
+            client.send(.windowUpdate(0, 1 << 30))
+            client.send(streams.map { .get($0, $0 == 1 ? "/size/120000" : "/size/60000") })
+            let others = client.wait(.seconds(20)) { streams.dropFirst().allSatisfy { client.streams[$0]?.ended == true } }
+            #expect(others)
+            #expect(client.streams[1]?.body.size == 65_535)
+            client.send(.windowUpdate(1, 200_000))
+            let slow = client.wait(.seconds(5)) { client.streams[1]?.ended == true }
+            #expect(slow)
         }
     }
 

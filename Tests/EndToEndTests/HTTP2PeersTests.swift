@@ -112,6 +112,23 @@ struct HTTP2PeersTests {
         }
     }
 
+    @Test("With --no-http2 both sides speak HTTP/1.1, whatever they offer")
+    func withoutHTTP2() throws {
+        try withTemporaryDirectory { directory in
+            let nginx = try Nginx(in: directory, http2: true)
+            try "{}".write(toFile: directory + "/www/a.json", atomically: true, encoding: .utf8)
+            let recorder = try Recorder(["--ca-file", nginx.authority, "--no-http2"], in: directory)
+            recorder.program.collectErrors()
+            let result = try recorder.curl([
+                "--http2", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "https://localhost:\(nginx.https)/a.json",
+            ])
+            #expect(result == ProgramResult(status: 0, output: "200 1.1", errors: ""))
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect([flow["request.version"], flow["response.version"]] == ["HTTP/1.1", "HTTP/1.1"])
+        }
+    }
+
     @Test("A client that would like to upgrade to HTTP/2 without TLS is answered, in either version")
     func upgrade() throws {
         try withNginx(.cleartext) { directory, _, through, recorder in
@@ -120,6 +137,29 @@ struct HTTP2PeersTests {
             #expect(result.output == "{\"hello\":\"world\"}\n")
             #expect(result.errors == "")
             #expect(recorder.stop() == 0)
+        }
+    }
+
+    @Test("nghttp upgrades to HTTP/2 without TLS where the server does, and gets a large response")
+    func upgrades() throws {
+        let origin = try RawOrigin { connection, _ in
+            _ = connection.read(until: "\r\n\r\n")
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+            let endpoint = HTTP2Endpoint(connection, .server)
+            endpoint.send(.settings(), .headers(1, [":status": "200"], end: false))
+            endpoint.send([UInt8](repeating: 0x78, count: 1_000_000), on: 1)
+            while !endpoint.isClosed, endpoint.read(before: .now + .seconds(10)) {}
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            // curl does not take much behind the 101.
+            let result = try run("nghttp", ["-u", "http://127.0.0.1:\(recorder.port)/large"])
+            #expect(result.status == 0)
+            #expect(result.output.utf8.count == 1_000_000)
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect([flow["state"], flow["response.version"], flow["response.body.size"]] == ["complete", "HTTP/2", "1000000"])
         }
     }
 

@@ -25,6 +25,32 @@ struct HTTP2ServerRulesTests {
         }
     }
 
+    /// One recorder for all of them, since starting it with TLS costs more than the rules do.
+    @Test(
+        "Over TLS it is the same",
+        arguments: [
+            HTTP2ServerRule.connections, HTTP2ServerRule.frames, HTTP2ServerRule.lifecycle, HTTP2ServerRule.compression,
+            HTTP2ServerRule.messages, HTTP2ServerRule.fields, HTTP2ServerRule.pseudoFields,
+        ])
+    func overTLS(_ rules: [HTTP2ServerRule]) throws {
+        let origin = try HTTP2Origin()
+        try withBridgedRecorder(origin: origin.port) { port, _ in
+            for rule in rules { try judge(try HTTP2Endpoint.client(port: port), by: rule) }
+            try expectAnswer(on: port)
+        }
+    }
+
+    @Test("Over TLS prefaces are the same")
+    func prefacesOverTLS() throws {
+        let origin = try HTTP2Origin()
+        try withBridgedRecorder(origin: origin.port) { port, _ in
+            for rule in HTTP2ServerRule.prefaces {
+                try judge(HTTP2Endpoint(try RawConnection(port: port), .client), by: rule)
+            }
+            try expectAnswer(on: port)
+        }
+    }
+
     private func check(_ rule: HTTP2ServerRule) throws {
         let origin = try HTTP2Origin()
         try withRecorder("h2c://127.0.0.1:\(origin.port)") { recorder in
@@ -38,14 +64,14 @@ struct HTTP2ServerRulesTests {
         for step in rule.steps { try client.perform(step) }
         let verdict = client.verdict(on: rule.stream, mayIgnore: rule.allowed.contains(.ignored))
         let allowed = rule.allowed.contains(verdict)
-        #expect(allowed, "\(verdict)")
+        #expect(allowed, "\(rule.name): \(verdict)")
         switch verdict {
         case .streamError where rule.goesOn, .answered where rule.goesOn:
             let next = client.get(on: HTTP2Endpoint.probe + 2)
-            #expect(next == 200, "the connection goes on")
+            #expect(next == 200, "\(rule.name): the connection goes on")
         default: break
         }
-        #expect(client.faults == [])
+        #expect(client.faults == [], "\(rule.name)")
     }
 
     private func expectAnswer(on port: Int) throws {

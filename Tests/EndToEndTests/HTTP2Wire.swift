@@ -48,6 +48,7 @@ struct HTTP2Frame: Equatable, Sendable {
         static let goAway: UInt8 = 7
         static let windowUpdate: UInt8 = 8
         static let continuation: UInt8 = 9
+        static let priorityUpdate: UInt8 = 0x10
     }
     enum Flag {
         /// The same bit means END_STREAM on DATA and HEADERS and ACK on SETTINGS and PING.
@@ -93,10 +94,11 @@ extension HTTP2Frame {
     }
 
     static func headers(
-        _ stream: UInt32, block: [UInt8], end: Bool = true, endHeaders: Bool = true, padding: Int? = nil, dependency: UInt32? = nil
+        _ stream: UInt32, block: [UInt8], end: Bool = true, endHeaders: Bool = true, padding: Int? = nil,
+        dependency: UInt32? = nil, weight: UInt8 = 15
     ) -> HTTP2Frame {
         var payload = padding.map { [UInt8($0)] } ?? []
-        if let dependency { payload += Array(bigEndian: dependency) + [15] }
+        if let dependency { payload += Array(bigEndian: dependency) + [weight] }
         payload += block + [UInt8](repeating: 0, count: padding ?? 0)
         var flags = (end ? Flag.endStream : 0) | (endHeaders ? Flag.endHeaders : 0)
         if padding != nil { flags |= Flag.padded }
@@ -115,6 +117,10 @@ extension HTTP2Frame {
 
     static func priority(_ stream: UInt32, dependency: UInt32 = 0, weight: UInt8 = 15) -> HTTP2Frame {
         HTTP2Frame(type: Kind.priority, stream: stream, payload: Array(bigEndian: dependency) + [weight])
+    }
+
+    static func priorityUpdate(_ stream: UInt32, _ value: String) -> HTTP2Frame {
+        HTTP2Frame(type: Kind.priorityUpdate, payload: Array(bigEndian: stream) + Array(value.utf8))
     }
 
     static func reset(_ stream: UInt32, _ code: HTTP2Code = .cancel) -> HTTP2Frame {

@@ -18,6 +18,26 @@ struct TranslationTests {
     @Test("HTTP/2 to HTTP/2", arguments: Translation.all)
     func twoToTwo(_ exchange: Translation) throws { try check(exchange, client: .two, origin: .two) }
 
+    @Test(
+        "A wrong Content-Length of HTTP/2 cuts off a client of HTTP/1, who would wait for the rest or take it for another response",
+        arguments: [(3, "ok", "ok"), (1, "ok", "o"), (5, "", "")])
+    func wrongLength(length: Int, content: String, expected: String) throws {
+        let origin = try HTTP2Origin { endpoint, stream in
+            endpoint.send(.headers(stream, [":status": "200", "content-length": "\(length)"], end: content.isEmpty))
+            if !content.isEmpty { endpoint.send(.data(stream, content, end: true)) }
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:h2c://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            let client = try RawConnection(port: recorder.port)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(client.readToEnd() == "HTTP/1.1 200 OK\r\ncontent-length: \(length)\r\n\r\n\(expected)")
+            #expect(recorder.stop() == 0)
+            let flow = try #require(try recorder.flows().first)
+            #expect([flow["state"], flow["response.body.text"] ?? "", flow["error.side"]] == ["incomplete", content, "server"])
+        }
+    }
+
     private func check(_ exchange: Translation, client: HTTPVersion, origin: HTTPVersion) throws {
         let notes = TranslationNotes()
         let (one, two) = (

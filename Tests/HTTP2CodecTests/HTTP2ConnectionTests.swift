@@ -129,6 +129,60 @@ struct HTTP2ConnectionTests {
         #expect(rest == 1_000_000 - 65_535)
     }
 
+    @Test("Streams that stall with large windows hold what is allowed together, and leave something to others")
+    func stalledWindows() throws {
+        var limits = HTTP2Limits()
+        limits.maximumGrowth = 1 << 20
+        let pair = Pair(limits: limits)
+        let size = { (events: [HTTP2Event]) in
+            events.reduce(0) { sum, event in
+                if case .message(_, .body(let content, _)) = event { sum + content.readableBytes } else { sum }
+            }
+        }
+        var held: [Int] = []
+        for _ in 0..<20 {
+            let stream = try #require(pair.client.sendRequest(post, endsStream: false))
+            pair.client.sendData(ByteBuffer(repeating: 0x61, count: 2 << 20), on: stream)
+            _ = pair.exchange()
+            pair.client.sendData(ByteBuffer(repeating: 0x61, count: 2 << 20), on: stream)
+            held.append(size(pair.exchange(consumes: false).server))
+        }
+        // A window is given back by halves.
+        #expect(held[0] > 65_535)
+        #expect(held.allSatisfy { $0 > 65_535 / 2 })
+        #expect(held.reduce(0, +) <= limits.maximumGrowth + 20 * 65_535)
+    }
+
+    @Test("A stream that was upgraded from HTTP/1 gets windows like any other")
+    func upgradedWindow() throws {
+        let pair = Pair()
+        let settings = ByteBuffer(bytes: [0, 3, 0, 0, 0, 100])
+        #expect(pair.client.upgrade(settings: settings, isHeadRequest: false))
+        #expect(pair.server.upgrade(settings: settings, isHeadRequest: false))
+        pair.server.sendResponse(ok, on: StreamID(1), endsStream: false)
+        pair.server.sendData(ByteBuffer(repeating: 0x61, count: 1_000_000), on: StreamID(1))
+        pair.server.sendEnd(trailers: nil, on: StreamID(1))
+        #expect(summary(pair.exchange().client).last == "1 end ")
+    }
+
+    @Test("Priorities arrive as they were said: in HEADERS, in PRIORITY and in PRIORITY_UPDATE")
+    func priorities() throws {
+        let pair = Pair()
+        let first = HTTP2Priority(dependency: StreamID(0), weight: 77, isExclusive: true)
+        let stream = try #require(pair.client.sendRequest(post, endsStream: false, priority: first))
+        pair.client.sendPriorityUpdate(ByteBuffer(string: "u=5"), on: stream)
+        pair.client.sendPriorityUpdate(ByteBuffer(string: "u=1, i"), on: StreamID(9))
+        #expect(
+            pair.exchange().server.filter { if case .message = $0 { false } else { true } } == [
+                // RFC 9218 §7.1: an update may come before its stream.
+                .priorityUpdate(stream, value: ByteBuffer(string: "u=5")),
+                .priorityUpdate(StreamID(9), value: ByteBuffer(string: "u=1, i")), .priority(stream, first),
+            ])
+        let second = HTTP2Priority(dependency: StreamID(0), weight: 3, isExclusive: false)
+        pair.client.sendPriority(second, on: stream)
+        #expect(pair.exchange().server == [.priority(stream, second)])
+    }
+
     @Test("A stream that nobody reads holds up no other")
     func independentStreams() throws {
         let pair = Pair()
