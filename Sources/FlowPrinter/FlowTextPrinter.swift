@@ -109,13 +109,8 @@ package struct FlowTextPrinter: Sendable {
     private func tcpLine(_ flow: Flow, _ out: inout ByteBuffer) {
         let isPassthrough = flow.passthrough != nil
         out.writeVisible("\(flow.target.scheme.uppercased()) \(flow.target.host):\(flow.target.port)")
-        var (fromClient, fromServer) = (flow.passthrough?.fromClient ?? 0, flow.passthrough?.fromServer ?? 0)
-        if !isPassthrough {
-            try? flow.pieces.forEach { _, piece in
-                if piece.from == .client { fromClient += piece.wireSize } else { fromServer += piece.wireSize }
-                return true
-            }
-        }
+        let fromClient = flow.passthrough?.fromClient ?? (try? flow.pieces.wireSize(from: .client)) ?? 0
+        let fromServer = flow.passthrough?.fromServer ?? (try? flow.pieces.wireSize(from: .server)) ?? 0
         out.writeString(isPassthrough ? " passed through" : "")
         out.writeString(" >> \(readableSize(fromClient)) << \(readableSize(fromServer))")
         if let closedBy = flow.closedBy { out.writeString(", \(flow.isReset ? "reset" : "closed") by the \(closedBy)") }

@@ -145,9 +145,11 @@ package final class ProxySession: ProxySessionProtocol {
         case .writable(let handle, let isWritable):
             if handle == .client {
                 client.isWritable = isWritable
+                client.unread = 0
                 if isWritable { clientTakesMore() }
             } else if let upstream = upstream(handle) {
                 upstream.leg.isWritable = isWritable
+                upstream.leg.unread = 0
                 if isWritable { takesMore(upstream) }
             }
         case .timerFired(let timer):
@@ -186,6 +188,8 @@ package final class ProxySession: ProxySessionProtocol {
             startTunnel()
         } else if route.isTunnel, configuration.strategy == .eager {
             openUpstream(destination)
+        } else if route.isTunnel || route.isTCP {
+            awaitFirstWord()
         }
     }
 
@@ -212,8 +216,7 @@ package final class ProxySession: ProxySessionProtocol {
     private func handshakeTimedOut() {
         switch phase {
         case .detecting:
-            // The client waits for the server to speak first.
-            route?.isTunnel == true || route?.isTCP == true ? startTunnel() : closeClient(.clean)
+            firstWordIsDue()
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)

@@ -36,6 +36,9 @@ struct WebSocketRelay {
         var failure: WebSocketClose?
     }
 
+    /// Frames of ours that wait for the end of one that is passing. Of pings beyond that the newest are answered (RFC 6455 §5.5.3).
+    private static let maximumWaiting = 100
+
     private var fromClient: Direction
     private var fromServer: Direction
     private let pings: WebSocketPings
@@ -152,6 +155,8 @@ struct WebSocketRelay {
         self[side.opposite].hasClosed = isClose
         if self[side.opposite].isInFrame {
             self[side.opposite].waiting.append(frame)
+            // A close frame is the last of them.
+            if self[side.opposite].waiting.count > Self.maximumWaiting { self[side.opposite].waiting.removeFirst() }
         } else {
             actions.append(.send(frame, to: side))
         }

@@ -141,6 +141,36 @@ struct WebSocketRelayTests {
             try Conversation.frames(talk.toClient, from: .server) == ["text 0123456789", "pong "])
     }
 
+    @Test("Of many pings that wait the newest are answered")
+    func manyPings() throws {
+        var talk = try Conversation()
+        var long = frame(.text, "0123456789", from: .server)
+        let rest = long.getSlice(at: 5, length: long.readableBytes - 5)!
+        talk.receive(long.readSlice(length: 5)!, from: .server)
+        for number in 0..<1000 { talk.receive(frame(.ping, "\(number)", from: .client), from: .client) }
+        talk.receive(rest, from: .server)
+        #expect(
+            try Conversation.frames(talk.toClient, from: .server) == ["text 0123456789"] + (900..<1000).map { "pong \($0)" })
+    }
+
+    @Test("Who pings and does not read the answers is not read either, when there are many")
+    func unreadAnswers() throws {
+        let play = try Playbook()
+        _ = play.client(
+            says: "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        _ = play.serverOpens()
+        _ = play.server(
+            says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        let ping = frame(.ping, String(repeating: "?", count: 100), from: .client)
+        #expect(play.tell(.writable(.client, false)) == ["pause upstream 1"])
+        var count = 0
+        while count < 10_000, !play.tell(.received(.client, ping)).contains("pause client") { count += 1 }
+        #expect((2000..<3000).contains(count))
+        #expect(play.tell(.writable(.client, true)) == ["read client", "read upstream 1"])
+    }
+
     @Test("Close frames pass with code and reason, and end the conversation when both have")
     func closing() throws {
         var talk = try Conversation()
