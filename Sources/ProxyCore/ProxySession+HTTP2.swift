@@ -78,7 +78,7 @@ extension ProxySession {
             let error = FlowError(side: .client, message: message, at: now)
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
-            record(exchange.flow, at: now, .ended(ending))
+            recordEnd(of: exchange, ending)
             abandon(exchange)
             forget(exchange)
             serveQueued()
@@ -113,7 +113,7 @@ extension ProxySession {
     private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
         var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
         ending.isReset = isReset
-        record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+        recordEnd(of: exchange, exchange.ending(ending))
         abandon(exchange, code, isReset: isReset && !exchange.isConversationOver)
         forget(exchange)
         serveQueued()

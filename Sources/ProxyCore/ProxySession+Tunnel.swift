@@ -78,7 +78,8 @@ extension ProxySession {
 
     /// Records the end of a tunnel.
     func end(_ tunnel: Tunnel, _ ending: FlowEnding) {
-        var ending = ending
+        var (tunnel, ending) = (tunnel, ending)
+        for piece in tunnel.webSocket?.takeIncomplete() ?? [] { record(tunnel.flow, at: now, .piece(piece)) }
         ending.passthrough = tunnel.passthrough
         record(tunnel.flow, at: now, .ended(ending))
     }

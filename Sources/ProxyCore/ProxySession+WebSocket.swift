@@ -64,7 +64,7 @@ extension ProxySession {
         takeBack(bytes.readableBytes, from: side, of: exchange)
         guard let failure else { return }
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
-        record(exchange.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: side)))
+        recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: side))
         finishConversation(exchange)
     }
 

@@ -260,11 +260,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+            recordEnd(of: exchange, exchange.ending(ending))
             forget(exchange)
         }
         if let exchange {
-            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+            recordEnd(of: exchange, exchange.ending(ending))
             forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
@@ -276,6 +276,12 @@ package final class ProxySession: ProxySessionProtocol {
             recordRefused(head.wire, error: error)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }
+    }
+
+    /// Says that an exchange is over, and before it what had come of messages that are not.
+    func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
+        for piece in exchange.webSocket?.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
+        record(exchange.flow, at: now, .ended(ending))
     }
 
     /// Says one thing of a flow.

@@ -83,11 +83,19 @@ struct WebSocketRelay {
         do throws(WebSocketError) {
             while let part = try self[side].decoder.next() { try receive(part, from: side, &actions) }
         } catch {
-            while let message = self[side].assembler.takeIncomplete() { actions.append(.record(piece(message, from: side))) }
+            actions += takeIncomplete(from: side).map { .record($0) }
             let close = WebSocketClose(code: error.closeCode, reason: error.message)
             self[side].failure = close
             throw error
         }
+    }
+
+    /// What has come of messages that will not be complete.
+    mutating func takeIncomplete() -> [FlowPiece] { takeIncomplete(from: .client) + takeIncomplete(from: .server) }
+
+    private mutating func takeIncomplete(from side: Side) -> [FlowPiece] {
+        guard let message = self[side].assembler.takeIncomplete(), message.content.readableBytes > 0 else { return [] }
+        return [piece(message, from: side)]
     }
 
     /// Tells the other side that one broke the protocol.

@@ -173,6 +173,16 @@ struct WebSocketRelayTests {
         #expect(play.flows == [record])
     }
 
+    @Test("What has come of a message is recorded when the conversation breaks off within it")
+    func brokenOff() throws {
+        let play = try openedConversation()
+        _ = play.tell(.received(.client, frame(.text, "fragm", from: .client, isFinal: false)))
+        _ = play.tell(.received(ConnectionHandle(1), frame(.text, "0123456789", from: .server).getSlice(at: 0, length: 5)!))
+        _ = play.tell(.closed(ConnectionHandle(1), error: nil, isReset: true))
+        let messages = ">text fragm <text 012 ! server: the server reset the connection"
+        #expect(play.flows == ["http incomplete GET http://a:80 http://a/ | 101 \(messages)"])
+    }
+
     @Test("Of many pings that wait the newest are answered")
     func manyPings() throws {
         var talk = try Conversation()
