@@ -132,6 +132,13 @@ struct ConversationTests {
             client.send(
                 "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                     + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            // Somebody watches.
+            let watcher = try RunningProgram(
+                "bash", ["-c", "exec \(toolDirectory)/mitm-dump --follow --detail 3 capture.mflow >&2"], in: directory)
+            #expect(watcher.errorLine(containing: " text 5 B")?.contains(" << http://x") == true)
+            #expect(watcher.errorLine(containing: "hello") == "    hello")
+            watcher.send(SIGTERM)
+            #expect(watcher.waitForEnd() == 0)
             // The recorder is killed with the conversation open: what was said is in the file.
             let deadline = Date(timeIntervalSinceNow: 10)
             var flows: [JSONObject] = []
