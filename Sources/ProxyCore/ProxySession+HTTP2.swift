@@ -19,8 +19,21 @@ extension ProxySession {
             enablesConnectProtocol: takesExtendedConnect)
         self.http2 = http2
         if bytes.readableBytes > 0 { http2.receive(bytes) }
+        askForSettings()
         advanceFrames()
         for upstream in upstreams { advanceFrames(of: upstream) }
+    }
+
+    /// A client that wants WebSocket says nothing before it knows that the server takes it (RFC 8441 §3), which the server's SETTINGS say.
+    private func askForSettings() {
+        guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
+            configuration.responder == nil
+        else { return }
+        if upstreams.isEmpty {
+            openUpstream(route.destination)
+        } else if let upstream, upstream.state == .connected {
+            becomeReady(upstream)
+        }
     }
 
     /// The server accepts the upgrade to HTTP/2 without TLS that the client asked for (RFC 7540 §3.2).

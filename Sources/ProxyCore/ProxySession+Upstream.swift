@@ -94,7 +94,7 @@ extension ProxySession {
     }
 
     /// The connection can be spoken on, in the version that is known by now.
-    private func becomeReady(_ upstream: Upstream) {
+    func becomeReady(_ upstream: Upstream) {
         upstream.state = .ready
         let speaksHTTP2 =
             upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
