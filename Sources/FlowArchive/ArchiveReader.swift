@@ -101,6 +101,15 @@ package final class ArchiveReader {
     /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
     package var unfinished: [Flow] { open.values.sorted { $0.order < $1.order }.map(\.flow) }
 
+    /// Flows that are open and of which pieces have come since this was asked last, in the order in which they began. Those are their pieces.
+    package func takeNews() -> [Flow] {
+        var news: [(order: (Timestamp, FlowID), flow: Flow)] = []
+        for id in open.keys {
+            if let flow = open[id]?.takeNews() { news.append(((flow.started, id), flow)) }
+        }
+        return news.sorted { $0.order < $1.order }.map(\.flow)
+    }
+
     // MARK: Blocks
 
     private func nextItem(_ predicate: some FlowPredicate) throws(ArchiveError) -> (item: FetchedItem, scan: BlockScan?)? {

@@ -12,6 +12,12 @@ struct OpenFlow {
     /// Parts of it are not there: their block was lost.
     private var isTorn = false
     private var hasClient = true
+    /// Parts that hold whole pieces; behind them a piece has begun that goes on in a part to come.
+    private var wholeParts = 0
+    private var wholePieces = 0
+    /// Of these, what ``takeNews()`` gave.
+    private var toldParts = 0
+    private var toldPieces = 0
 
     /// Begins with the first part that there is. When it is not the flow's first, its beginning was lost and what there is is shown.
     init(_ view: RecordView, _ block: DecodedBlock) {
@@ -33,15 +39,29 @@ struct OpenFlow {
             hasClient = true
         }
         if let server = block.server(view.serverReference) { assembler.receive(.server(server), at: view.started) }
+        var isPieceOpen = false
         try block.events(
             of: view, in: details, { what, at in assembler.receive(what, at: at) },
-            piece: { place, at in assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at) })
+            piece: { place, at in
+                assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at)
+                isPieceOpen = place.continues
+            })
         self.assembler = assembler
         if view.part != nextPart { isTorn = true }
         nextPart = view.part &+ 1
         guard view.pieceCount > 0 || place.contentLength > 0 else { return }
         pieces.parts.append(place)
         pieces.count += view.pieceCount
+        if !isPieceOpen { (wholeParts, wholePieces) = (pieces.parts.count, pieces.count) }
+    }
+
+    /// The flow as far as it has come, with the pieces that have come since this was asked last; nil when there are none.
+    mutating func takeNews() -> Flow? {
+        guard wholeParts > toldParts else { return nil }
+        var flow = flow
+        flow.pieces = ArchivePieces(parts: Array(pieces.parts[toldParts..<wholeParts]), count: wholePieces - toldPieces)
+        (toldParts, toldPieces) = (wholeParts, wholePieces)
+        return flow
     }
 
     var flow: Flow {

@@ -84,6 +84,9 @@ package protocol FlowPieces: Sendable {
     /// How many there are.
     var count: Int { get }
 
+    /// Bytes of one side, as the wire carried them.
+    func wireSize(from side: Side) throws -> UInt64
+
     /// Stands before the first piece.
     func cursor() -> any FlowPieceCursor
 
@@ -101,6 +104,15 @@ package protocol FlowPieceCursor: Sendable {
 }
 
 extension FlowPieces {
+    package func wireSize(from side: Side) throws -> UInt64 {
+        var size: UInt64 = 0
+        try forEach { _, piece in
+            if piece.from == side { size += piece.wireSize }
+            return true
+        }
+        return size
+    }
+
     /// The content of one side's data pieces, joined: a message body as sent.
     /// - Parameter maximum: no more than so many bytes are fetched and returned.
     package func content(from side: Side, maximum: Int = .max) throws -> ByteBuffer {

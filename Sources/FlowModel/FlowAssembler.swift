@@ -7,11 +7,12 @@ import NIOCore
 package struct FlowAssembler: Sendable {
     private var partial: Flow
     private var kept: PiecesInMemory?
+    private var counted = CountedPieces()
 
     /// The flow as far as it has come.
     package var flow: Flow {
         var flow = partial
-        if let kept { flow.pieces = kept }
+        if let kept { flow.pieces = kept } else if counted.count > 0 { flow.pieces = counted }
         return flow
     }
 
@@ -56,7 +57,7 @@ package struct FlowAssembler: Sendable {
     private mutating func receive(_ piece: FlowPiece, at: Timestamp) {
         let size = UInt64(piece.content.readableBytes)
         count(piece.kind, from: piece.from, size: size, stored: size, at: at)
-        if kept == nil { partial.pieces = CountedPieces(count: partial.pieces.count + 1) } else { kept?.pieces.append((at, piece)) }
+        if kept == nil { counted.add(piece) } else { kept?.pieces.append((at, piece)) }
     }
 
     /// Takes the size and the time of a piece without its content.
@@ -93,10 +94,18 @@ extension Flow {
     }
 }
 
-/// Pieces of which only the number was kept.
+/// Pieces of which only the number and the sizes were kept.
 private struct CountedPieces: FlowPieces {
-    var count: Int
+    private(set) var count = 0
+    private var fromClient: UInt64 = 0
+    private var fromServer: UInt64 = 0
 
+    mutating func add(_ piece: FlowPiece) {
+        count += 1
+        if piece.from == .client { fromClient += piece.wireSize } else { fromServer += piece.wireSize }
+    }
+
+    func wireSize(from side: Side) -> UInt64 { side == .client ? fromClient : fromServer }
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {}
     func cursor() -> any FlowPieceCursor { PiecesInMemory().cursor() }
 }

@@ -21,9 +21,12 @@ package struct FlowTextPrinter: Sendable {
     }
 
     /// Appends a flow, with its line ends.
+    /// - Parameter withMessages: whether the messages of a conversation are printed, as far as the level of detail goes.
     /// - Parameter drain: takes out what was printed so far, when that is much. A conversation may be larger than memory.
     /// - Throws: what fetching content throws; what was printed before stays.
-    package func print(_ flow: Flow, into out: inout ByteBuffer, drain: Drain = { _ in }) throws {
+    package func print(
+        _ flow: Flow, withMessages: Bool = true, into out: inout ByteBuffer, drain: Drain = { _ in }
+    ) throws {
         guard detail > 0 else { return }
         line(flow, &out)
         guard detail > 1 else { return }
@@ -41,7 +44,7 @@ package struct FlowTextPrinter: Sendable {
                 flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out
             )
         }
-        if detail > 2, flow.kind == .tcp || flow.isWebSocket || flow.response?.head.status == 101 {
+        if detail > 2, withMessages, flow.isConversation {
             try messages(flow, &out, drain)
         }
         if let comment = flow.comment {
@@ -50,6 +53,28 @@ package struct FlowTextPrinter: Sendable {
             out.writeString("\n")
         }
         out.writeString("\n")
+    }
+
+    /// Appends messages of a conversation that goes on: a line for each that tells whose it is, and its content.
+    /// - Parameter told: so many of the pieces were printed before.
+    package func printMessages(of flow: Flow, behind told: Int, into out: inout ByteBuffer, drain: Drain) throws {
+        guard detail > 0 else { return }
+        var rest = told
+        try flow.pieces.forEach { _, piece in
+            guard rest == 0 else {
+                rest -= 1
+                return true
+            }
+            if let client = flow.client?.value { out.writeString("\(client.peer) ") }
+            out.writeString("\(piece.from == .client ? ">>" : "<<") ")
+            out.writeVisible(flow.displayURL ?? ByteBuffer(string: "\(flow.target.host):\(flow.target.port)"))
+            out.writeString(" \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes)))\n")
+            if detail > 2 {
+                ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            }
+            if out.readableBytes > maximumPrinted { try drain(&out) }
+            return true
+        }
     }
 
     // MARK: One line
@@ -109,13 +134,8 @@ package struct FlowTextPrinter: Sendable {
     private func tcpLine(_ flow: Flow, _ out: inout ByteBuffer) {
         let isPassthrough = flow.passthrough != nil
         out.writeVisible("\(flow.target.scheme.uppercased()) \(flow.target.host):\(flow.target.port)")
-        var (fromClient, fromServer) = (flow.passthrough?.fromClient ?? 0, flow.passthrough?.fromServer ?? 0)
-        if !isPassthrough {
-            try? flow.pieces.forEach { _, piece in
-                if piece.from == .client { fromClient += piece.wireSize } else { fromServer += piece.wireSize }
-                return true
-            }
-        }
+        let fromClient = flow.passthrough?.fromClient ?? (try? flow.pieces.wireSize(from: .client)) ?? 0
+        let fromServer = flow.passthrough?.fromServer ?? (try? flow.pieces.wireSize(from: .server)) ?? 0
         out.writeString(isPassthrough ? " passed through" : "")
         out.writeString(" >> \(readableSize(fromClient)) << \(readableSize(fromServer))")
         if let closedBy = flow.closedBy { out.writeString(", \(flow.isReset ? "reset" : "closed") by the \(closedBy)") }
@@ -197,6 +217,11 @@ package struct FlowTextPrinter: Sendable {
     }
 
     private func coloured(_ text: String, _ colour: Int) -> String { isColoured ? "\u{1b}[\(colour)m\(text)\u{1b}[0m" : text }
+}
+
+extension Flow {
+    /// Its pieces are messages of both sides, not the content of a request and a response.
+    package var isConversation: Bool { kind == .tcp || isWebSocket || response?.head.status == 101 }
 }
 
 /// Takes out what was printed and leaves the buffer empty.

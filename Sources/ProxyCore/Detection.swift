@@ -26,7 +26,7 @@ enum Detected: Equatable {
         // No registered method is longer than 17 letters; some have digits or hyphens (RFC 9110 §16.1.1).
         for i in 0..<min(span.count, 24) {
             if span[i] == 0x20 {
-                self = i > 0 ? .http : .other
+                self = i > 0 && Self.mayBeRequestLine(bytes) ? .http : .other
                 return
             }
             let isLetter = span[i] &- 0x41 < 26
@@ -37,6 +37,14 @@ enum Detected: Equatable {
             }
         }
         self = span.count >= 24 ? .other : .undecided
+    }
+
+    /// Other protocols begin with a word in capitals too (NICK of IRC, AUTH of Redis, OPTIONS of RTSP), but a line of theirs, once it is
+    /// there, names no version of HTTP (RFC 9112 §3).
+    private static func mayBeRequestLine(_ bytes: ByteBuffer) -> Bool {
+        let view = bytes.readableBytesView
+        guard let end = view.firstIndex(of: 0x0A) else { return true }
+        return view[..<end].contains("HTTP/".utf8)
     }
 
     /// Bytes are there, and they do not begin TLS, whatever else may follow.

@@ -18,6 +18,8 @@ struct Leg {
     /// What we sent is taken by the peer; otherwise the other leg is not read.
     var isWritable = true
     var isReading = true
+    /// Bytes that we answered its pings with while it took none.
+    var unread = 0
     /// The peer's FIN or close_notify came.
     var hasEnded = false
     /// We sent FIN, or asked for closing.

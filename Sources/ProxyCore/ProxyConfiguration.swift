@@ -76,12 +76,20 @@ package final class OwnAddresses: Sendable {
         endpoints.withLock { own in
             own.contains { mine in
                 guard mine.port == endpoint.port else { return false }
-                let isLoopbackName = endpoint.host == "localhost" || endpoint.host == "127.0.0.1" || endpoint.host == "::1"
+                let isLoopbackName = endpoint.host == "localhost" || endpoint.host.hasPrefix("127.") || endpoint.host == "::1"
                 let isWildcard = mine.host == "0.0.0.0" || mine.host == "::"
                 return mine.host == endpoint.host
                     || (isLoopbackName && (isWildcard || mine.host.hasPrefix("127.") || mine.host == "::1"))
             }
         }
+    }
+
+    /// Whether a connection that stands came back to the recorder: to a listener on all addresses one may come by any of this machine's,
+    /// and then both ends have that one.
+    func contains(_ peer: Endpoint, from local: Endpoint) -> Bool {
+        contains(peer)
+            || peer.host == local.host
+                && endpoints.withLock { $0.contains { $0.port == peer.port && ($0.host == "0.0.0.0" || $0.host == "::") } }
     }
 }
 

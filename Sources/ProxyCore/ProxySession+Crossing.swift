@@ -162,7 +162,7 @@ extension ProxySession {
 
     /// The connections of a conversation went when both had said goodbye.
     func endConversation(_ exchange: Exchange, _ ending: FlowEnding) {
-        record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+        recordEnd(of: exchange, exchange.ending(ending))
         finishConversation(exchange)
     }
 

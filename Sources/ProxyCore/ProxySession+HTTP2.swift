@@ -19,8 +19,21 @@ extension ProxySession {
             enablesConnectProtocol: takesExtendedConnect)
         self.http2 = http2
         if bytes.readableBytes > 0 { http2.receive(bytes) }
+        askForSettings()
         advanceFrames()
         for upstream in upstreams { advanceFrames(of: upstream) }
+    }
+
+    /// A client that wants WebSocket says nothing before it knows that the server takes it (RFC 8441 §3), which the server's SETTINGS say.
+    private func askForSettings() {
+        guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
+            configuration.responder == nil
+        else { return }
+        if upstreams.isEmpty {
+            openUpstream(route.destination)
+        } else if let upstream, upstream.state == .connected {
+            becomeReady(upstream)
+        }
     }
 
     /// The server accepts the upgrade to HTTP/2 without TLS that the client asked for (RFC 7540 §3.2).
@@ -80,7 +93,7 @@ extension ProxySession {
             countAbandoned()
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
-            record(exchange.flow, at: now, .ended(ending))
+            recordEnd(of: exchange, ending)
             abandon(exchange)
             forget(exchange)
             serveQueued()
@@ -117,7 +130,7 @@ extension ProxySession {
     private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
         var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
         ending.isReset = isReset
-        record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+        recordEnd(of: exchange, exchange.ending(ending))
         abandon(exchange, code, isReset: isReset && !exchange.isConversationOver)
         forget(exchange)
         serveQueued()

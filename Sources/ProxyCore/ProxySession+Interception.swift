@@ -11,9 +11,9 @@ extension ProxySession {
         let detected = client.hasEnded && backlog.readableBytes == 0 ? nil : Detected(backlog)
         switch detected {
         case nil:
-            // The client went away without a word.
-            closeUpstreams()
-            closeClient(.clean)
+            clientEndedWithoutAWord()
+        case .undecided where !client.hasEnded && backlog.readableBytes == 0:
+            awaitFirstWord()
         case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog)):
             startHandshakeTimer()
         case .tls where client.tls == nil:
@@ -23,6 +23,34 @@ extension ProxySession {
         default:
             route?.isTunnel == true || isTCP ? startTunnel() : startHTTP()
         }
+    }
+
+    /// A client that speaks first does so as soon as it is connected.
+    private static let timeToSpeak: Int64 = 1_000_000_000
+
+    /// Nobody has said anything. Who is connected to a server may take all the time; otherwise the client may be waiting for a server that
+    /// waits for us.
+    func awaitFirstWord() {
+        if upstream == nil { startHandshakeTimer(Self.timeToSpeak) }
+    }
+
+    /// The client waits for the server to speak first.
+    func firstWordIsDue() {
+        guard let route, route.isTunnel || route.isTCP else { return closeClient(.clean) }
+        if backlog.readableBytes == 0, upstream == nil, route.failure == nil, !route.isTCP {
+            openUpstream(route.destination)
+        } else {
+            startTunnel()
+        }
+    }
+
+    /// The client went away, or leaves it to the server to speak.
+    private func clientEndedWithoutAWord() {
+        guard !noteSilentRejection(), route?.isTunnel == true else {
+            closeUpstreams()
+            return closeClient(.clean)
+        }
+        startTunnel()
     }
 
     /// What is not TLS is bytes, whatever it looks like.
@@ -133,6 +161,7 @@ extension ProxySession {
             startHTTP()
         } else {
             phase = .detecting
+            awaitFirstWord()
         }
     }
 
@@ -144,7 +173,11 @@ extension ProxySession {
             endOpenFlow(ending)
             closeUpstreams()
         } else {
-            if case .peerAlert = error.kind { noteRejection() }
+            switch (error.kind, phase) {
+            // Some leave without an alert once they have seen our certificate.
+            case (.peerAlert, _), (.truncated, .handshaking): noteRejection()
+            default: break
+            }
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
         }
         client.hasUnsentRecords = true
@@ -152,8 +185,33 @@ extension ProxySession {
         closeClient(.truncated)
     }
 
+    /// A client that leaves right behind the TLS handshake may not accept our certificate: one that pins keys looks at them only then.
+    /// - Returns: whether this is recorded as a rejection.
+    func noteSilentRejection() -> Bool {
+        guard client.isTLSEstablished, !hasClientSpoken, suspendedTunnel == nil, configuration.hosts.passesThroughOnReject else {
+            return false
+        }
+        noteRejection()
+        let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
+        recordFailedTLS(FlowError(side: .client, message: message, at: now))
+        return true
+    }
+
+    /// The client is gone; if TLS was beginning, that came to nothing.
+    func recordGivenUpTLS(isReset: Bool) {
+        switch phase {
+        case .handshaking: noteRejection()
+        case .intercepting where route?.failure == nil: break
+        default:
+            _ = noteSilentRejection()
+            return
+        }
+        let message = "the client \(isReset ? "reset" : "closed") the connection during the TLS handshake"
+        recordFailedTLS(FlowError(side: .client, message: message, at: now))
+    }
+
     /// The client does not accept our certificate.
-    func noteRejection() {
+    private func noteRejection() {
         guard let route else { return }
         configuration.hosts.noteRejection(of: route.destination.endpoint, serverName: route.serverName)
     }

@@ -296,8 +296,8 @@ extension ProxySession {
 
     /// Something of the client in a stream that is played.
     func hear(_ piece: FlowPiece) {
-        guard piece.from == .client, case .tunnel(let tunnel) = phase else { return }
-        tunnel.server?.receive(piece, at: now)
+        guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.server else { return }
+        server.receive(piece, at: now)
         if piece.kind == .ping { tunnelReceived(WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil), from: .server) }
         if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
     }

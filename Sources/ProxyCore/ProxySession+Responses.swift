@@ -114,7 +114,7 @@ extension ProxySession {
     /// The server answered and reads no more of the request.
     func cutRequest(_ exchange: Exchange) {
         let error = FlowError(side: .server, message: "the server answered and closed before the request was complete", at: now)
-        record(exchange.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: .server)))
+        recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: .server))
         let upstream = exchange.upstream
         if let http2 {
             http2.endInput(of: exchange.stream)
@@ -138,7 +138,7 @@ extension ProxySession {
 
     /// Request and response are complete: the next one, or the end of the connections.
     func endExchange(_ exchange: Exchange) {
-        record(exchange.flow, at: now, .ended(ending(of: exchange)))
+        recordEnd(of: exchange, ending(of: exchange))
         let upstream = exchange.upstream
         let serverPersists = upstream != nil || exchange.played != nil ? self.serverPersists(exchange, upstream) : false
         forget(exchange)
@@ -269,7 +269,7 @@ extension ProxySession {
     ///   - code: what a stream of HTTP/2 is reset with, when there was.
     func end(_ exchange: Exchange, _ ending: FlowEnding, status: Int?, isReset: Bool, code: HTTP2ErrorCode) {
         if exchange.isConversationOver { return endConversation(exchange, ending) }
-        record(exchange.flow, at: now, .ended(ending))
+        recordEnd(of: exchange, ending)
         log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
         let message = ending.error?.message ?? ""
         let hasContent = !exchange.isHead && status != 204 && status != 304

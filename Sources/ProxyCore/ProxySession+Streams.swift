@@ -49,6 +49,7 @@ extension ProxySession {
     func clientPlain(_ bytes: ByteBuffer) {
         switch phase {
         case .detecting:
+            if backlog.readableBytes == 0 { cancelHandshakeTimer() }
             backlog.writeImmutableBuffer(bytes)
             detect()
         case .intercepting, .handshaking, .connecting:
@@ -149,11 +150,7 @@ extension ProxySession {
         case .detecting:
             detect()
         case .http:
-            if client.isTLSEstablished, !hasClientSpoken, configuration.hosts.passesThroughOnReject {
-                noteRejection()
-                let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
-                recordFailedTLS(FlowError(side: .client, message: message, at: now))
-            }
+            _ = noteSilentRejection()
             if http2 != nil {
                 framesEnded()
             } else if let exchange, exchange.hasSwitched {
@@ -183,6 +180,7 @@ extension ProxySession {
             var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now))
             ending.closedBy = .client
             ending.isReset = isReset
+            recordGivenUpTLS(isReset: isReset)
             let switched = exchange.flatMap { $0.hasSwitched ? $0 : nil }
             // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
             if let switched { abandon(switched) }
@@ -220,9 +218,17 @@ extension ProxySession {
             tunnelEnded(.server)
         case .http:
             serverEnded(upstream, isClean: isClean)
+        case .detecting where isSilent(upstream):
+            startTunnel()
+            tunnelEnded(.server)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, "the server closed the connection")
         }
+    }
+
+    /// Nothing was said to a server, nor by it, in a stream that may be anything: its end is the client's to know at once.
+    private func isSilent(_ upstream: Upstream) -> Bool {
+        route?.isTunnel == true && suspendedTunnel == nil && (upstream.state == .connected || upstream.state == .ready)
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
@@ -242,6 +248,9 @@ extension ProxySession {
             serverClosed(
                 upstream, error ?? (isReset ? "the server reset the connection" : "the server closed the connection"),
                 isReset: isReset)
+        case .detecting where isSilent(upstream):
+            startTunnel()
+            tunnelClosed(.server, isReset: isReset)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, error ?? "the server closed the connection")
         }
@@ -294,18 +303,19 @@ extension ProxySession {
     }
 
     /// Sends FIN behind what was sent, with close_notify before it where TLS is spoken.
-    func finishClient() {
+    /// - Parameter isCut: without close_notify, as a peer that was cut off.
+    func finishClient(isCut: Bool = false) {
         guard !client.isFinished else { return }
-        client.tls?.close()
+        if !isCut { client.tls?.close() }
         client.hasUnsentRecords = client.tls != nil
         flushClient()
         client.isFinished = true
         output.commands.append(.finish(.client))
     }
 
-    func finish(_ upstream: Upstream) {
+    func finish(_ upstream: Upstream, isCut: Bool = false) {
         guard !upstream.leg.isFinished else { return }
-        upstream.leg.tls?.close()
+        if !isCut { upstream.leg.tls?.close() }
         upstream.leg.hasUnsentRecords = upstream.leg.tls != nil
         flush(upstream)
         upstream.leg.isFinished = true
@@ -389,7 +399,7 @@ extension ProxySession {
         } else {
             let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? false
             let waiting = backlog.readableBytes + (isWaiting ? decoder.bufferedBytes : 0)
-            readsClient = serverTakesMore && waiting < Self.maximumBacklog
+            readsClient = serverTakesMore && waiting < Self.maximumBacklog && client.unread < Self.maximumBacklog
         }
         if readsClient != client.isReading {
             client.isReading = readsClient
@@ -413,15 +423,17 @@ extension ProxySession {
     }
 
     private func clientTakesMore(from upstream: Upstream) -> Bool {
+        guard upstream.leg.unread < Self.maximumBacklog else { return false }
         guard let http2, let exchange = upstream.exchange else { return client.isWritable }
         return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.
-    func startHandshakeTimer() {
+    /// - Parameter nanoseconds: when it is not the usual limit.
+    func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
         guard !isHandshakeTimerRunning else { return }
         isHandshakeTimerRunning = true
-        output.commands.append(.startTimer(.handshake, nanoseconds: configuration.timeouts.handshake))
+        output.commands.append(.startTimer(.handshake, nanoseconds: nanoseconds ?? configuration.timeouts.handshake))
     }
 
     func cancelHandshakeTimer() {

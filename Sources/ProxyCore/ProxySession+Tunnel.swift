@@ -78,7 +78,8 @@ extension ProxySession {
 
     /// Records the end of a tunnel.
     func end(_ tunnel: Tunnel, _ ending: FlowEnding) {
-        var ending = ending
+        var (tunnel, ending) = (tunnel, ending)
+        for piece in tunnel.webSocket?.takeIncomplete() ?? [] { record(tunnel.flow, at: now, .piece(piece)) }
         ending.passthrough = tunnel.passthrough
         record(tunnel.flow, at: now, .ended(ending))
     }
@@ -207,7 +208,9 @@ extension ProxySession {
         phase = .tunnel(tunnel)
         for action in actions {
             switch action {
-            case .send(let bytes, let side): sendThrough(bytes, to: side)
+            case .send(let bytes, let other):
+                sendThrough(bytes, to: other)
+                if other == side { countUnread(bytes.readableBytes, by: side) }
             case .record(let piece):
                 record(tunnel.flow, at: now, .piece(piece))
                 hear(piece)
@@ -219,6 +222,15 @@ extension ProxySession {
             output.commands.append(.startTimer(.linger, nanoseconds: Self.timeToAnswer))
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
+    }
+
+    /// A side that pings and does not read the answers is not read either, when there are many.
+    func countUnread(_ bytes: Int, by side: Side) {
+        if side == .client {
+            if !client.isWritable { client.unread += bytes }
+        } else if let upstream, !upstream.leg.isWritable {
+            upstream.leg.unread += bytes
+        }
     }
 
     /// So long the other side may go on answering what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
@@ -274,10 +286,11 @@ extension ProxySession {
         }
         if tunnel.closedBy == nil { tunnel.closedBy = side }
         phase = .tunnel(tunnel)
+        // An end without close_notify may be somebody else's doing (RFC 8446 §6.1), so it reaches the other side as one.
         if side == .server {
-            finishClient()
+            finishClient(isCut: upstream?.leg.tls?.isPeerClosed == false)
         } else if let upstream {
-            finish(upstream)
+            finish(upstream, isCut: client.tls?.isPeerClosed == false)
         }
         guard tunnel.isEnded else { return }
         if let webSocket = tunnel.webSocket, !webSocket.isClosed {

@@ -57,7 +57,8 @@ extension ProxySession {
             decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
         if let exchange { upstream.waiting = [exchange] }
         upstreams.append(upstream)
-        if configuration.ownAddresses.contains(destination.endpoint) {
+        // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
+        if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
             return upstreamGone(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
@@ -66,7 +67,7 @@ extension ProxySession {
 
     func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
         guard upstream.state == .connecting else { return }
-        if configuration.ownAddresses.contains(peer) {
+        if configuration.ownAddresses.contains(peer, from: local) {
             return upstreamGone(upstream, "\(peer) is the recorder itself, so the request would go round in circles")
         }
         upstream.facts.peer = peer
@@ -93,7 +94,7 @@ extension ProxySession {
     }
 
     /// The connection can be spoken on, in the version that is known by now.
-    private func becomeReady(_ upstream: Upstream) {
+    func becomeReady(_ upstream: Upstream) {
         upstream.state = .ready
         let speaksHTTP2 =
             upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
@@ -117,7 +118,8 @@ extension ProxySession {
     func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
-        var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? (http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"])
+        let ours = route?.isTCP == true ? [] : http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"]
+        var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
         // A client whose protocol is chosen already is translated for.
         if client.isTLSEstablished, http2 != nil, !offers.contains("http/1.1") { offers.append("http/1.1") }
         if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
@@ -243,7 +245,11 @@ extension ProxySession {
             // Opened before the client said anything: what it says next is answered with the reason.
             route?.failure = error
             close(upstream)
-            if upstream.destination.isTLS == nil, route?.isTCP == true { startTunnel() }
+            if upstream.destination.isTLS == nil, route?.isTCP == true {
+                startTunnel()
+            } else if backlog.readableBytes == 0 {
+                awaitFirstWord()
+            }
         case .detecting, .handshaking, .lingering, .socks:
             close(upstream)
         }

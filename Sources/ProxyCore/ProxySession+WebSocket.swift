@@ -49,8 +49,13 @@ extension ProxySession {
         }
         for action in actions {
             switch action {
-            case .send(let bytes, .server): sendContent(bytes, wire: bytes, of: exchange)
-            case .send(let bytes, .client): sendResponseContent(bytes, wire: bytes, of: exchange)
+            case .send(let bytes, let other):
+                if other == .server {
+                    sendContent(bytes, wire: bytes, of: exchange)
+                } else {
+                    sendResponseContent(bytes, wire: bytes, of: exchange)
+                }
+                if other == side { countUnread(bytes.readableBytes, by: side) }
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
                 if piece.from == .client { hear(piece, of: exchange) }
@@ -59,7 +64,7 @@ extension ProxySession {
         takeBack(bytes.readableBytes, from: side, of: exchange)
         guard let failure else { return }
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
-        record(exchange.flow, at: now, .ended(FlowEnding(state: .incomplete, error: error, closedBy: side)))
+        recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: side))
         finishConversation(exchange)
     }
 
@@ -80,11 +85,15 @@ extension ProxySession {
     func openWindows(of exchange: Exchange) {
         guard let upstream = exchange.upstream else { return }
         let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
-        if queuedForServer.map({ $0 < Self.maximumBacklog }) ?? upstream.leg.isWritable {
+        let queuedForClient = http2.map { $0.queuedBytes(on: exchange.stream) }
+        let serverTakesMore = queuedForServer.map { $0 < Self.maximumBacklog } ?? upstream.leg.isWritable
+        let clientTakesMore = queuedForClient.map { $0 < Self.maximumBacklog } ?? client.isWritable
+        // What is queued for a side beyond what the other one may say are answers to its pings, which it should read first.
+        if serverTakesMore, queuedForClient ?? 0 < 2 * Self.maximumBacklog {
             http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
             exchange.unconsumedRequest = 0
         }
-        if http2.map({ $0.queuedBytes(on: exchange.stream) < Self.maximumBacklog }) ?? client.isWritable {
+        if clientTakesMore, queuedForServer ?? 0 < 2 * Self.maximumBacklog {
             if let there = exchange.upstreamStream { upstream.http2?.consumed(exchange.unconsumedResponse, on: there) }
             exchange.unconsumedResponse = 0
         }

@@ -148,9 +148,11 @@ package final class ProxySession: ProxySessionProtocol {
         case .writable(let handle, let isWritable):
             if handle == .client {
                 client.isWritable = isWritable
+                client.unread = 0
                 if isWritable { clientTakesMore() }
             } else if let upstream = upstream(handle) {
                 upstream.leg.isWritable = isWritable
+                upstream.leg.unread = 0
                 if isWritable { takesMore(upstream) }
             }
         case .timerFired(let timer):
@@ -189,6 +191,8 @@ package final class ProxySession: ProxySessionProtocol {
             startTunnel()
         } else if route.isTunnel, configuration.strategy == .eager {
             openUpstream(destination)
+        } else if route.isTunnel || route.isTCP {
+            awaitFirstWord()
         }
     }
 
@@ -215,8 +219,7 @@ package final class ProxySession: ProxySessionProtocol {
     private func handshakeTimedOut() {
         switch phase {
         case .detecting:
-            // The client waits for the server to speak first.
-            route?.isTunnel == true || route?.isTCP == true ? startTunnel() : closeClient(.clean)
+            firstWordIsDue()
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
@@ -260,11 +263,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+            recordEnd(of: exchange, exchange.ending(ending))
             forget(exchange)
         }
         if let exchange {
-            record(exchange.flow, at: now, .ended(exchange.ending(ending)))
+            recordEnd(of: exchange, exchange.ending(ending))
             forget(exchange)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
@@ -276,6 +279,12 @@ package final class ProxySession: ProxySessionProtocol {
             recordRefused(head.wire, error: error)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }
+    }
+
+    /// Says that an exchange is over, and before it what had come of messages that are not.
+    func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
+        for piece in exchange.webSocket?.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
+        record(exchange.flow, at: now, .ended(ending))
     }
 
     /// Says one thing of a flow.

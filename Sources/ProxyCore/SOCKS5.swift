@@ -96,7 +96,7 @@ enum SOCKS5 {
         switch type {
         case 1:
             guard let octets = rest.readBytes(length: 4) else { return nil }
-            host = octets.map(String.init).joined(separator: ".")
+            host = try text(octets)
         case 3:
             guard let length: UInt8 = rest.readInteger(), let name = rest.readString(length: Int(length)) else { return nil }
             let isName = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2F && $0 != 0x40 }
@@ -104,13 +104,23 @@ enum SOCKS5 {
             host = name
         case 4:
             guard let octets = rest.readBytes(length: 16) else { return nil }
-            host = stride(from: 0, to: 16, by: 2).map { String(UInt16(octets[$0]) << 8 | UInt16(octets[$0 + 1]), radix: 16) }
-                .joined(separator: ":")
+            // RFC 4291 §2.5.5.2: IPv4 within IPv6 is the IPv4 address.
+            host = try text(octets.starts(with: Self.mappedPrefix) ? Array(octets.suffix(4)) : octets)
         default:
             throw Failure(message: "the client's SOCKS request holds an unknown kind of address", reply: .addressTypeNotSupported)
         }
         guard let port: UInt16 = rest.readInteger() else { return nil }
         return Endpoint(host: host, port: port)
+    }
+
+    private static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+
+    /// The address in its usual form (RFC 5952), which is what patterns of hosts are written for.
+    private static func text(_ octets: [UInt8]) throws(Failure) -> String {
+        guard let text = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: octets), port: 0).ipAddress else {
+            throw Failure(message: "the client's SOCKS request holds no address", reply: .generalFailure)
+        }
+        return text
     }
 
     static func answer(_ method: Method) -> ByteBuffer { ByteBuffer(bytes: [version, method.rawValue]) }

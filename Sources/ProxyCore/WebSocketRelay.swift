@@ -36,6 +36,9 @@ struct WebSocketRelay {
         var failure: WebSocketClose?
     }
 
+    /// Frames of ours that wait for the end of one that is passing. Of pings beyond that the newest are answered (RFC 6455 §5.5.3).
+    private static let maximumWaiting = 100
+
     private var fromClient: Direction
     private var fromServer: Direction
     private let pings: WebSocketPings
@@ -80,11 +83,19 @@ struct WebSocketRelay {
         do throws(WebSocketError) {
             while let part = try self[side].decoder.next() { try receive(part, from: side, &actions) }
         } catch {
-            while let message = self[side].assembler.takeIncomplete() { actions.append(.record(piece(message, from: side))) }
+            actions += takeIncomplete(from: side).map { .record($0) }
             let close = WebSocketClose(code: error.closeCode, reason: error.message)
             self[side].failure = close
             throw error
         }
+    }
+
+    /// What has come of messages that will not be complete.
+    mutating func takeIncomplete() -> [FlowPiece] { takeIncomplete(from: .client) + takeIncomplete(from: .server) }
+
+    private mutating func takeIncomplete(from side: Side) -> [FlowPiece] {
+        guard let message = self[side].assembler.takeIncomplete(), message.content.readableBytes > 0 else { return [] }
+        return [piece(message, from: side)]
     }
 
     /// Tells the other side that one broke the protocol.
@@ -152,6 +163,8 @@ struct WebSocketRelay {
         self[side.opposite].hasClosed = isClose
         if self[side.opposite].isInFrame {
             self[side.opposite].waiting.append(frame)
+            // A close frame is the last of them.
+            if self[side.opposite].waiting.count > Self.maximumWaiting { self[side.opposite].waiting.removeFirst() }
         } else {
             actions.append(.send(frame, to: side))
         }

@@ -3,15 +3,18 @@
 
 private import CCrypt
 import Foundation
+import Synchronization
 
 /// Who may use the recorder.
-package struct Credentials: Sendable {
+package final class Credentials: Sendable {
     private enum Secret {
         case plain(String)
         case hash(String)
     }
 
-    private var users: [String: Secret] = [:]
+    private let users: [String: Secret]
+    /// Passwords that were right: a hash takes a quarter of a second to look at, and clients name theirs in each request.
+    private let known = Mutex<[String: String]>([:])
 
     /// - Parameter argument: `user:password`, or `@file`.
     /// - Throws: ``ToolError`` in one sentence.
@@ -19,10 +22,14 @@ package struct Credentials: Sendable {
         guard argument.hasPrefix("@") else {
             let parts = argument.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2, !parts[0].isEmpty else { throw ToolError("--proxyauth is written user:password or @file") }
-            users[parts[0]] = .plain(parts[1])
+            users = [parts[0]: .plain(parts[1])]
             return
         }
-        let path = String(argument.dropFirst())
+        users = try Self.users(ofFile: String(argument.dropFirst()))
+    }
+
+    private static func users(ofFile path: String) throws -> [String: Secret] {
+        var users: [String: Secret] = [:]
         let text: String
         do {
             text = try String(contentsOfFile: path, encoding: .utf8)
@@ -39,14 +46,26 @@ package struct Credentials: Sendable {
             users[parts[0]] = .hash(parts[1])
         }
         if users.isEmpty { throw ToolError("\(path) names no users") }
+        return users
     }
 
     package func accept(_ user: String, _ password: String) -> Bool {
         switch users[user] {
         case nil: false
         case .plain(let secret)?: Self.isEqual(Array(secret.utf8), Array(password.utf8))
-        case .hash(let hash)?: Self.hash(password, as: hash).map { Self.isEqual(Array($0.utf8), Array(hash.utf8)) } ?? false
+        case .hash(let hash)?: isKnown(user, password) || isRight(user, password, hash)
         }
+    }
+
+    private func isKnown(_ user: String, _ password: String) -> Bool {
+        guard let known = known.withLock({ $0[user] }) else { return false }
+        return Self.isEqual(Array(known.utf8), Array(password.utf8))
+    }
+
+    private func isRight(_ user: String, _ password: String, _ hash: String) -> Bool {
+        guard let found = Self.hash(password, as: hash), Self.isEqual(Array(found.utf8), Array(hash.utf8)) else { return false }
+        known.withLock { $0[user] = password }
+        return true
     }
 
     private static func hash(_ password: String, as setting: String) -> String? {

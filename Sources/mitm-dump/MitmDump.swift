@@ -50,7 +50,7 @@ struct MitmDump: Tool {
     @Flag(help: "With json: bodies as they were sent, in base64, instead of decoded.")
     var rawBody = false
 
-    @Flag(help: "Go on printing while the file grows.")
+    @Flag(help: "Go on printing while the file grows; with text, messages of WebSocket and TCP as they come.")
     var follow = false
 
     @Flag(help: "Print what the file is made of instead of its flows: frames, offsets, sizes.")
@@ -108,19 +108,27 @@ struct MitmDump: Tool {
         return sequence.isDamaged || printer.isDamaged ? .damaged : .done
     }
 
-    /// Prints what is there, then what comes. Ends when the process is told to.
+    /// Prints what is there, then what comes, messages of WebSocket and TCP while their flows are open. Ends when the process is told to.
     private func follow(_ source: ArchiveSource, where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus
     {
-        printer.holdsFirst = false
+        printer.follows = true
+        // A conversation of which one part was let through is printed from there to its end.
+        var chosen: Set<FlowID> = []
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
         let reader = try source.open()
         while true {
             while let item = try reader.next(where: predicate) {
                 switch item {
-                case .flow(let flow): try printer.print(flow)
+                case .flow(let flow):
+                    chosen.remove(flow.id)
+                    try printer.print(flow)
                 case .damage(let damage): warn("\(source.name): \(damage)")
                 }
+            }
+            for flow in reader.takeNews() where try chosen.contains(flow.id) || predicate.matches(flow) {
+                chosen.insert(flow.id)
+                try printer.printNews(flow)
             }
             try printer.flush()
             if Signals.wait(for: ending, seconds: 0.1) != nil { return .done }

@@ -18,8 +18,10 @@ struct Printer {
     private var sink = OutputSink()
     private var first: Flow?
     private var count = 0
-    /// Wait with the first flow until it is known whether there is another one.
-    var holdsFirst = true
+    /// Flows are printed while they come, so the first one does not wait for the second, and messages do not wait for the end of their flow.
+    var follows = false
+    /// Of flows that are open: so many messages were printed.
+    private var told: [FlowID: Int] = [:]
     /// Content of a flow could not be read.
     private(set) var isDamaged = false
 
@@ -33,7 +35,10 @@ struct Printer {
 
     mutating func print(_ flow: Flow) throws {
         count += 1
-        guard holdsFirst, detail == nil, format == .text else { return try write(flow, detail ?? 1) }
+        if follows, format == .text, flow.isConversation {
+            try printMessages(of: flow, behind: told.removeValue(forKey: flow.id) ?? 0)
+        }
+        guard !follows, detail == nil, format == .text else { return try write(flow, detail ?? 1) }
         if count == 1 {
             first = flow
             return
@@ -43,6 +48,26 @@ struct Printer {
             try write(first, 1)
         }
         try write(flow, 1)
+    }
+
+    /// Prints what has come of a conversation that goes on.
+    /// - Parameter flow: its pieces are those that have come.
+    mutating func printNews(_ flow: Flow) throws {
+        guard format == .text, flow.isConversation else { return }
+        try printMessages(of: flow, behind: 0)
+        told[flow.id, default: 0] += flow.pieces.count
+    }
+
+    private mutating func printMessages(of flow: Flow, behind told: Int) throws {
+        var out = ByteBuffer()
+        let printer = FlowTextPrinter(detail: detail ?? 1, isColoured: isColoured)
+        do {
+            try printer.printMessages(of: flow, behind: told, into: &out) { part in try self.put(&part) }
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            isDamaged = true
+            warn("flow \(flow.id): \(error)")
+        }
+        try put(&out)
     }
 
     /// No flow follows.
@@ -74,7 +99,7 @@ struct Printer {
         switch format {
         case .text:
             let printer = FlowTextPrinter(detail: detail, isColoured: isColoured)
-            try printer.print(flow, into: &out) { part in try self.put(&part) }
+            try printer.print(flow, withMessages: !follows, into: &out) { part in try self.put(&part) }
         case .json:
             let printer = json
             try printer.print(flow, into: &out) { part in try self.put(&part) }

@@ -56,14 +56,15 @@ struct ConversationTests {
         }
     }
 
-    /// Where HTTP/1 is on one side and HTTP/2 on the other.
+    /// Where HTTP/2 is on one side at least.
     enum Crossing: String, CaseIterable, CustomTestStringConvertible, Sendable {
         case fromHTTP2 = "a client of HTTP/2 and a server of HTTP/1"
         case toHTTP2 = "a client of HTTP/1 and a server of HTTP/2"
+        case withinHTTP2 = "a client and a server of HTTP/2"
         var testDescription: String { rawValue }
     }
 
-    @Test("WebSocket between the versions of HTTP is what it is within one", arguments: Crossing.allCases)
+    @Test("WebSocket over HTTP/2, and between the versions of HTTP, is what it is without us", arguments: Crossing.allCases)
     func webSocketAcrossVersions(_ crossing: Crossing) throws {
         try withTemporaryDirectory { directory in
             let one = script("websocket_peer.py")
@@ -78,15 +79,15 @@ struct ConversationTests {
                 #expect(result.errors == "")
                 return result.output
             }
-            let expected = try talk(server.port, overHTTP2: crossing == .toHTTP2)
-            let actual = try talk(recorder.port, overHTTP2: crossing == .fromHTTP2)
+            let expected = try talk(server.port, overHTTP2: crossing != .fromHTTP2)
+            let actual = try talk(recorder.port, overHTTP2: crossing != .toHTTP2)
             #expect(actual == expected)
             #expect(actual.contains("deflate 1000 bye"))
             #expect(recorder.stop() == 0)
             server.program.send(SIGKILL)
             _ = server.program.waitForEnd()
             let flows = try recorder.flows()
-            let (method, version) = crossing == .fromHTTP2 ? ("CONNECT", "HTTP/2") : ("GET", "HTTP/1.1")
+            let (method, version) = crossing == .toHTTP2 ? ("GET", "HTTP/1.1") : ("CONNECT", "HTTP/2")
             #expect(Set(flows.map { $0["request.method"] }) == [method])
             #expect(Set(flows.map { $0["request.version"] }) == [version])
             try expectRecorded(flows, "answer", status: crossing == .fromHTTP2 ? "101" : "200")
@@ -132,6 +133,13 @@ struct ConversationTests {
             client.send(
                 "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                     + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            // Somebody watches.
+            let watcher = try RunningProgram(
+                "bash", ["-c", "exec \(toolDirectory)/mitm-dump --follow --detail 3 capture.mflow >&2"], in: directory)
+            #expect(watcher.errorLine(containing: " text 5 B")?.contains(" << http://x") == true)
+            #expect(watcher.errorLine(containing: "hello") == "    hello")
+            watcher.send(SIGTERM)
+            #expect(watcher.waitForEnd() == 0)
             // The recorder is killed with the conversation open: what was said is in the file.
             let deadline = Date(timeIntervalSinceNow: 10)
             var flows: [JSONObject] = []

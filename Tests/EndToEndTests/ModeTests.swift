@@ -125,13 +125,25 @@ struct ModeTests {
         }
     }
 
-    @Test("A host whose client does not accept our certificate passes unread from the next attempt on")
-    func rejection() throws {
+    /// How a client comes not to accept our certificate: it does not know the authority, or, once TLS stands, finds another key in it.
+    enum Rejection: CaseIterable { case authority, key, keyWithoutALPN, keyInTLS12 }
+
+    @Test(
+        "A host whose client does not accept our certificate passes unread from the next attempt on", arguments: Rejection.allCases)
+    func rejection(_ rejection: Rejection) throws {
         try withPages { directory, nginx in
             let recorder = try start(["--mode", "regular", "--passthrough-on-reject"], in: directory)
-            let arguments = ["-x", "http://127.0.0.1:\(recorder.port)", "https://localhost:\(nginx.https)/a.json"]
-            // 60: CURLE_PEER_FAILED_VERIFICATION.
-            #expect(try curl(arguments, trusting: nginx.authority, in: directory) == -60)
+            var arguments = ["-x", "http://127.0.0.1:\(recorder.port)", "https://localhost:\(nginx.https)/a.json"]
+            if rejection != .authority {
+                let key = "openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform der"
+                let hash = try run("bash", ["-c", key + " | openssl dgst -sha256 -binary | base64"], in: directory).output
+                arguments += ["--insecure", "--pinnedpubkey", "sha256//" + hash.trimmingCharacters(in: .newlines)]
+            }
+            if rejection == .keyWithoutALPN { arguments += ["--no-alpn"] }
+            if rejection == .keyInTLS12 { arguments += ["--tls-max", "1.2", "--no-alpn"] }
+            // 60: CURLE_PEER_FAILED_VERIFICATION; 90: CURLE_SSL_PINNEDPUBKEYNOTMATCH.
+            let refused = rejection == .authority ? -60 : -90
+            #expect(try curl(arguments, trusting: nginx.authority, in: directory) == refused)
             #expect(try curl(arguments, trusting: nginx.authority, in: directory) == 200)
             #expect(recorder.stop() == 0)
             #expect(try recorder.flows().map { "\($0["kind"] ?? "") \($0["state"] ?? "")" } == ["tls failed", "tcp complete"])

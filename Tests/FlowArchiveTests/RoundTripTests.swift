@@ -143,6 +143,45 @@ struct RoundTripTests {
         }
     }
 
+    @Test("What comes of flows that are open is told once, in order, and is what they have at the end")
+    func news() throws {
+        func texts(_ pieces: some FlowPieces) throws -> [String] {
+            var texts: [String] = []
+            try pieces.forEach { at, piece in
+                texts.append("\(at) \(piece.kind) \(piece.from) \(piece.content.readableBytes) \(piece.content.hashValue)")
+                return true
+            }
+            return texts
+        }
+        // Content that goes through several blocks is told when it is whole.
+        let whole = try archive(Self.interleaved(seed: 15, count: 10, bodyBytes: 200_000), flushEvery: 5)
+        try withTemporaryDirectory { directory in
+            let path = directory + "/growing.mflow"
+            try write(ByteBuffer(), to: path)
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            let reader = try ArchiveReader(path: path)
+            var told: [FlowID: [String]] = [:]
+            var rest = whole
+            var count = 0
+            while rest.readableBytes > 0 {
+                let some = rest.readSlice(length: min(rest.readableBytes, 1777))!
+                try file.write(contentsOf: Data(some.readableBytesView))
+                while let item = try reader.next() {
+                    guard case .flow(let flow) = item else { return #expect(Bool(false), "\(item)") }
+                    let before = told.removeValue(forKey: flow.id) ?? []
+                    #expect(try Array(texts(flow.pieces).prefix(before.count)) == before)
+                    count += before.count
+                }
+                for flow in reader.takeNews() {
+                    let news = try texts(flow.pieces)
+                    #expect(news.count == flow.pieces.count)
+                    told[flow.id, default: []] += news
+                }
+            }
+            #expect(told.isEmpty && count > 20)
+        }
+    }
+
     @Test("A concatenation of files is a file; flows that were open in one stay incomplete", arguments: [true, false])
     func concatenation(isClosed: Bool) throws {
         var samples = SampleFlows(seed: 14)

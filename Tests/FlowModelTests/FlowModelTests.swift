@@ -43,6 +43,18 @@ struct FlowModelTests {
         #expect(assembler.flow.displayURL.map { String(buffer: $0) } == url)
     }
 
+    @Test("A flow whose pieces are not kept still knows how many they are and how large")
+    func countedPieces() throws {
+        var assembler = FlowAssembler(
+            id: FlowID(high: 1, low: 1), at: Self.start, opening: Self.opening(FlowTarget(scheme: "tcp", host: "a", port: 80)),
+            keepsPieces: false)
+        for (side, text) in [(Side.client, "one"), (.server, "three"), (.client, "four")] {
+            assembler.receive(.piece(FlowPiece(from: side, content: ByteBuffer(string: text))), at: Self.start)
+        }
+        let pieces = assembler.flow.pieces
+        #expect(try [UInt64(pieces.count), pieces.wireSize(from: .client), pieces.wireSize(from: .server)] == [3, 7, 5])
+    }
+
     @Test("Said again as events and assembled, a flow is the same")
     func roundTrip() throws {
         var assembler = FlowAssembler(

@@ -23,16 +23,17 @@ final class Playbook {
 
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
-        maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil
+        maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
+        pings: WebSocketPings = .answer
     ) throws {
         let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
                 serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Self.authority, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses,
+                authority: Self.authority, webSocketPings: pings, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses,
                 responder: responder),
-            seed: 1)
+            seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
         _ = tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
     }
@@ -71,10 +72,10 @@ final class Playbook {
     /// The bytes that were sent to a connection since this was asked last.
     func takeSent(_ handle: ConnectionHandle) -> ByteBuffer { sent.removeValue(forKey: handle) ?? ByteBuffer() }
 
-    func serverOpens(_ number: UInt32 = 1) -> [String] {
+    func serverOpens(_ number: UInt32 = 1, at address: String = "192.0.2.1", port: UInt16 = 80) -> [String] {
         tell(
             .opened(
-                ConnectionHandle(number), peer: Endpoint(host: "192.0.2.1", port: 80),
+                ConnectionHandle(number), peer: Endpoint(host: address, port: port),
                 local: Endpoint(host: "192.0.2.9", port: 40000)))
     }
 

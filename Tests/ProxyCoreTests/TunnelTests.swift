@@ -60,12 +60,111 @@ struct TunnelTests {
         #expect(play.flows == ["tcp incomplete <220 mail\r\n >EHLO x\r\n ! server: the server reset the connection"])
     }
 
+    @Test(
+        "A line in capitals that names no version of HTTP is a TCP flow",
+        arguments: ["NICK me\r\nUSER me 0 * :me\r\n", "AUTH secret\r\n", "OPTIONS rtsp://h/ RTSP/1.0\r\n\r\n", "GET /\r\n"])
+    func notHTTP(text: String) throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.connect)
+        _ = play.serverOpens()
+        #expect(play.client(says: text) == ["send upstream 1: \(text)"])
+        #expect(play.flows == ["tcp incomplete >\(text)"])
+    }
+
+    @Test("A client that ends without a word leaves it to the server to speak")
+    func silentClient() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.connect)
+        _ = play.serverOpens()
+        #expect(play.tell(.halfClosed(.client)) == ["finish upstream 1"])
+        #expect(play.server(says: "the time") == ["send client: the time"])
+        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["finish client", "close upstream 1", "close client"])
+        #expect(play.flows == ["tcp complete <the time"])
+    }
+
+    @Test("A server that ends before anything was said ends the client's connection in the same way, at once")
+    func silentServer() throws {
+        for isReset in [false, true] {
+            let play = try Playbook()
+            _ = play.client(says: Self.connect)
+            _ = play.serverOpens()
+            if isReset {
+                let lines = play.tell(.closed(ConnectionHandle(1), error: "connection reset by peer", isReset: true))
+                #expect(lines == ["abort upstream 1", "abort client"])
+                #expect(play.flows == ["tcp incomplete ! server: the server reset the connection"])
+            } else {
+                #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["finish client"])
+                #expect(play.client(says: "\u{1}late") == ["send upstream 1: \u{1}late"])
+                #expect(play.tell(.halfClosed(.client)) == ["finish upstream 1", "close upstream 1", "close client"])
+                #expect(play.flows == ["tcp complete >\u{1}late"])
+            }
+        }
+    }
+
+    @Test("A client that waits for a server that cannot be had is not left waiting")
+    func unreachable() throws {
+        let play = try Playbook("transparent", originalDestination: Endpoint(host: "192.0.2.1", port: 25))
+        #expect(play.tell(.openFailed(ConnectionHandle(1), reason: "connection refused")) == ["close upstream 1"])
+        #expect(play.fire(.handshake) == ["abort client"])
+        #expect(play.flows == ["tcp failed ! server: cannot connect to 192.0.2.1:25: connection refused"])
+        // One that speaks is told in its own protocol.
+        let other = try Playbook("transparent", originalDestination: Endpoint(host: "192.0.2.1", port: 80))
+        _ = other.tell(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        #expect(other.client(says: "GET / HTTP/1.1\r\nHost: a\r\n\r\n").first?.hasPrefix("send client: HTTP/1.1 502") == true)
+        #expect(other.fire(.handshake) == ["handshake does not run"])
+    }
+
+    @Test("A destination that is the recorder itself is refused before and behind the connection")
+    func loops() throws {
+        let transparent = try Playbook("transparent", originalDestination: Endpoint(host: "127.0.0.1", port: 8080))
+        #expect(transparent.fire(.handshake) == ["abort client"])
+        let words = "192.0.2.9:7000 is the recorder itself, so the request would go round in circles"
+        // A listener on all addresses is reached by each of the machine's.
+        let play = try Playbook()
+        play.ownAddresses.add(Endpoint(host: "0.0.0.0", port: 7000))
+        _ = play.client(says: Self.connect)
+        #expect(play.serverOpens(at: "192.0.2.9", port: 7000).first?.hasPrefix("send client: HTTP/1.1 502") == true)
+        #expect(play.flows == ["http failed CONNECT http://example.org:7000 example.org:7000 ! server: \(words)"])
+    }
+
+    @Test(
+        "Addresses that SOCKS names are written as people write them",
+        arguments: [
+            ([4] + [UInt8](repeating: 0, count: 15) + [1], "[::1]:80"),
+            ([4, 0x20, 1, 0xD, 0xB8] + [UInt8](repeating: 0, count: 10) + [0xA, 0], "[2001:db8::a00]:80"),
+            ([4] + [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 192, 0, 2, 1], "192.0.2.1:80"),
+            ([1, 192, 0, 2, 1], "192.0.2.1:80"),
+        ] as [([UInt8], String)])
+    func addresses(address: [UInt8], text: String) throws {
+        let play = try Playbook("socks5")
+        _ = play.tell(.received(.client, ByteBuffer(bytes: [5, 1, 0])))
+        #expect(play.tell(.received(.client, ByteBuffer(bytes: [5, 1, 0] + address + [0, 80]))) == ["open upstream 1: \(text)"])
+    }
+
     @Test("With the lazy strategy CONNECT is answered at once and the server contacted when there is something to say")
     func lazy() throws {
         let play = try Playbook(strategy: .lazy)
         #expect(play.client(says: Self.connect) == [Self.established])
         #expect(play.client(says: "\u{1}\u{2}") == ["open upstream 1: example.org:7000"])
         #expect(play.serverOpens() == ["send upstream 1: \u{1}\u{2}"])
+    }
+
+    @Test("Where no server is connected to, a client that says nothing is taken to wait for it")
+    func silentWithoutServer() throws {
+        let lazy = try Playbook(strategy: .lazy)
+        _ = lazy.client(says: Self.connect)
+        #expect(lazy.fire(.handshake) == ["open upstream 1: example.org:7000"])
+        #expect(lazy.serverOpens() == [])
+        #expect(lazy.server(says: "220 mail\r\n") == ["send client: 220 mail\r\n"])
+        #expect(lazy.flows == ["tcp incomplete <220 mail\r\n"])
+        // Whether there is TLS on this side as well, the client would have said by then.
+        let behindTLS = try Playbook("reverse:tls://imap.example:993")
+        #expect(behindTLS.fire(.handshake) == ["open upstream 1: imap.example:993"])
+        // A client that is connected to its server may think as long as it likes before it speaks HTTP.
+        let eager = try Playbook()
+        _ = eager.client(says: Self.connect)
+        _ = eager.serverOpens()
+        #expect(eager.fire(.handshake) == ["handshake does not run"])
     }
 
     @Test("After 101 both directions are relayed within the same flow")

@@ -141,6 +141,71 @@ struct WebSocketRelayTests {
             try Conversation.frames(talk.toClient, from: .server) == ["text 0123456789", "pong "])
     }
 
+    /// A session in which a conversation over HTTP/1 has been opened.
+    private func openedConversation(_ pings: WebSocketPings = .answer) throws -> Playbook {
+        let play = try Playbook(pings: pings)
+        _ = play.client(
+            says: "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        _ = play.serverOpens()
+        _ = play.server(
+            says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        _ = (play.takeSent(.client), play.takeSent(ConnectionHandle(1)))
+        return play
+    }
+
+    @Test(
+        "A client's ping puts nothing in the server's mouth, not in the middle of its frame either",
+        arguments: WebSocketPings.allCases)
+    func pingWithinFrame(pings: WebSocketPings) throws {
+        let play = try openedConversation(pings)
+        let long = frame(.text, "0123456789", from: .server)
+        let ping = frame(.ping, "here?", from: .client)
+        _ = play.tell(.received(ConnectionHandle(1), long.getSlice(at: 0, length: 5)!))
+        _ = play.tell(.received(.client, ping))
+        _ = play.tell(.received(ConnectionHandle(1), long.getSlice(at: 5, length: long.readableBytes - 5)!))
+        let answer = pings == .answer ? ["pong here?"] : []
+        #expect(try Conversation.frames(play.takeSent(.client), from: .server) == ["text 0123456789"] + answer)
+        let sent = play.takeSent(ConnectionHandle(1))
+        #expect(try Conversation.frames(sent, from: .client) == [pings == .answer ? "ping " : "ping here?"])
+        let record = "http incomplete GET http://a:80 http://a/ | 101 >ping here? <text 0123456789"
+        #expect(play.flows == [record])
+    }
+
+    @Test("What has come of a message is recorded when the conversation breaks off within it")
+    func brokenOff() throws {
+        let play = try openedConversation()
+        _ = play.tell(.received(.client, frame(.text, "fragm", from: .client, isFinal: false)))
+        _ = play.tell(.received(ConnectionHandle(1), frame(.text, "0123456789", from: .server).getSlice(at: 0, length: 5)!))
+        _ = play.tell(.closed(ConnectionHandle(1), error: nil, isReset: true))
+        let messages = ">text fragm <text 012 ! server: the server reset the connection"
+        #expect(play.flows == ["http incomplete GET http://a:80 http://a/ | 101 \(messages)"])
+    }
+
+    @Test("Of many pings that wait the newest are answered")
+    func manyPings() throws {
+        var talk = try Conversation()
+        var long = frame(.text, "0123456789", from: .server)
+        let rest = long.getSlice(at: 5, length: long.readableBytes - 5)!
+        talk.receive(long.readSlice(length: 5)!, from: .server)
+        for number in 0..<1000 { talk.receive(frame(.ping, "\(number)", from: .client), from: .client) }
+        talk.receive(rest, from: .server)
+        #expect(
+            try Conversation.frames(talk.toClient, from: .server) == ["text 0123456789"] + (900..<1000).map { "pong \($0)" })
+    }
+
+    @Test("Who pings and does not read the answers is not read either, when there are many")
+    func unreadAnswers() throws {
+        let play = try openedConversation()
+        let ping = frame(.ping, String(repeating: "?", count: 100), from: .client)
+        #expect(play.tell(.writable(.client, false)) == ["pause upstream 1"])
+        var count = 0
+        while count < 10_000, !play.tell(.received(.client, ping)).contains("pause client") { count += 1 }
+        #expect((2000..<3000).contains(count))
+        #expect(play.tell(.writable(.client, true)) == ["read client", "read upstream 1"])
+    }
+
     @Test("Close frames pass with code and reason, and end the conversation when both have")
     func closing() throws {
         var talk = try Conversation()

@@ -1,3 +1,5 @@
+import Foundation
+import TestSupport
 import Testing
 import ToolSupport
 
@@ -20,4 +22,19 @@ struct QuantityTests {
 
     @Test("What is no duration is refused", arguments: ["", "s", "-1s", "1w", "nan", "inf", "1e30d"])
     func badDurations(text: String) { #expect(TimeSpan(argument: text) == nil) }
+}
+
+@Suite("Credentials")
+struct CredentialsTests {
+    @Test("A password that was right is right again, and a wrong one is still wrong")
+    func hashes() throws {
+        try withTemporaryDirectory { directory in
+            // openssl passwd -6 -salt salt secret
+            let hash = "$6$salt$egUxKNxDs8kPfh8iPMNcosMhb2eWah6d3R44JDm5Rj/j/XWR5E33QPd0YmHXoDHOIDR6kL5D3JcQcz0O8FHE00"
+            try "user:\(hash)\n".write(toFile: directory + "/users", atomically: true, encoding: .utf8)
+            let credentials = try Credentials("@\(directory)/users")
+            let asked = [("user", "wrong"), ("user", "secret"), ("user", "secret"), ("user", "wrong"), ("nobody", "secret")]
+            #expect(asked.map { credentials.accept($0.0, $0.1) } == [false, true, true, false, false])
+        }
+    }
 }
