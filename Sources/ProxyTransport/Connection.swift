@@ -64,7 +64,6 @@ final class Connection: ChannelInboundHandler {
 
     func send(_ bytes: ByteBuffer) {
         guard context != nil, !isFinishAsked, !isCloseAsked else { return }
-        needsFlush = true
         if unsent.readableBytes == 0 {
             unsent = bytes
         } else if unsent.readableBytes + bytes.readableBytes <= Self.maximumJoinedBytes {
@@ -73,6 +72,8 @@ final class Connection: ChannelInboundHandler {
             writeUnsent()
             unsent = bytes
         }
+        // Behind the write, which may have changed whether more is taken, and so have flushed.
+        needsFlush = true
     }
 
     private func writeUnsent() {
