@@ -14,7 +14,7 @@ import Glibc
     private static let stagingSize = 1 << 20
     /// A disk that takes less in a second is given the next bytes through the cache.
     private static let bytesPerSecond: UInt64 = 400 << 20
-    private static let pause = 128 << 20
+    private static let pause = 16 << 20
     /// O_DIRECT, which Glibc's module does not show: <asm-generic/fcntl.h> and <asm/fcntl.h> of 64-bit ARM.
     #if arch(arm64)
         private static let direct: Int32 = 0o200000
