@@ -1,4 +1,4 @@
-// Files: opened for a new recording, to go on with one, or standing for stdout. Only this and UncachedFile.swift talk to the system.
+// Files: opened for a new recording, to go on with one, or standing for stdout. Only this and UncachedFile.swift write.
 
 import Glibc
 import NIOCore

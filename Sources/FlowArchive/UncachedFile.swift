@@ -1,7 +1,7 @@
 // The way into a file past the system's page cache (open(2), O_DIRECT). A page that is written through the cache is copied, accounted for,
 // written back later and thrown out again, which costs four to ten times the processor time of handing it to the disk. So what is
 // large goes this way for as long as the disk takes it at once; a disk that does not is better served by the cache, which takes
-// more than it for a while. Used by POSIXStorage, and with it the only file of this module that talks to the system.
+// more than it for a while. Used by POSIXStorage.
 
 import Glibc
 

@@ -55,7 +55,7 @@ struct MitmFilter: Tool {
     @Option(name: .shortAndLong, help: "Threads that look through flow files. (default: one for each core)")
     var jobs: Int?
 
-    @Flag(help: "Print how many flows there are.")
+    @Flag(help: "Print how many flows there are. Damage in heads and content is seen only where the expression asks for them.")
     var count = false
 
     @Flag(help: "Print flows as JSON, one a line.")
