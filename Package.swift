@@ -50,7 +50,7 @@ let package = Package(
         system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
         system("CNghttp2", pkgConfig: "libnghttp2", debian: "libnghttp2-dev"),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
-        .systemLibrary(name: "CMalloc"),
+        system("CJemalloc", pkgConfig: "jemalloc", debian: "libjemalloc-dev"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("HTTPSemantics", [nioCore]),
@@ -81,7 +81,7 @@ let package = Package(
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
-            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CMalloc", nioCore]),
+            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc", nioCore]),
         // 5: the tools
         tool(
             "mitm-record",

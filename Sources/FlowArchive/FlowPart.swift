@@ -151,9 +151,7 @@ final class FlowPart {
 
     private func noteHost(_ fields: FieldSection) {
         textLengths[FlowPrefix.Text.authority.rawValue] = 0
-        for line in fields.lines where fields.wire.equalsIgnoringCase(line.name, "host") {
-            return note(.authority, fields.wire, line.value)
-        }
+        if let index = fields.line("host") { note(.authority, fields.wire, fields.lines[index].value) }
     }
 
     /// - Parameter tag: interim or response.

@@ -111,7 +111,10 @@ package final class HTTP1Decoder {
     private func nextHead() throws(HTTP1Error) -> HTTPEvent? {
         skipEmptyLines()
         guard buffer.readableBytes > 0 else { return nil }
-        guard let length = try headLength() else {
+        var parsed = wholeHead()
+        var length = parsed?.facts.end
+        if length == nil { length = try headLength() }
+        guard let length else {
             if hasEnded { throw truncated("head") }
             return nil
         }
@@ -119,10 +122,20 @@ package final class HTTP1Decoder {
         scanned = 0
         received = 0
         do throws(HTTP1Error) {
-            return role == .requests ? try request(wire) : try response(wire)
+            if parsed == nil { parsed = try parser(wire) { parser throws(HTTP1Error) in try parser.head() } }
+            guard let parsed else { return nil }
+            return role == .requests ? try request(wire, parsed) : try response(wire, parsed)
         } catch {
             throw HTTP1Error(error.kind, error.message, head: wire)
         }
+    }
+
+    /// The head at the buffer's start, where it is there as a whole and nothing is wrong with it: most are, and so are read in one pass.
+    private func wholeHead() -> ParsedHead? {
+        guard scanned == 0, let parsed = try? parser(buffer, { parser throws(HTTP1Error) in try parser.head() }),
+            let end = parsed.facts.end, parsed.fieldsAt <= limits.maximumStartLine, end <= limits.maximumFieldSectionSize
+        else { return nil }
+        return parsed
     }
 
     /// RFC 9112 §2.2: a server ignores at least one empty line before a request-line.
@@ -191,45 +204,40 @@ package final class HTTP1Decoder {
         return try result!.get()
     }
 
-    private func request(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
-        let (start, facts) = try parser(wire) { parser throws(HTTP1Error) in
-            let start = try parser.startLine()
-            var facts = try parser.fields(from: start.next)
-            facts.isCanonical = facts.isCanonical && start.isCanonical
-            return (start, facts)
-        }
-        let line = try RequestLine(wire, start.line)
+    private func request(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> HTTPEvent {
+        let facts = parsed.facts
+        let line = try RequestLine(wire, parsed.line)
         if validation == .strict {
             if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field") }
             if facts.hosts == 0, line.version.minor > 0 { throw HTTP1Error(.host, "the request has no Host field") }
         }
-        let fields = FieldSection(
-            wire: wire.slice(ByteRange(start.next, start.next + facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
+        let fields = fields(wire, parsed)
         let head = RequestHead(wire: wire, version: line.version, method: line.method, target: line.target, fields: fields)
         let framing = try requestFraming(facts, line.version)
         begin(framing)
         return .request(head, framing)
     }
 
-    private func response(_ wire: ByteBuffer) throws(HTTP1Error) -> HTTPEvent {
+    private func response(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> HTTPEvent {
         guard let kind = expected.first else {
             throw HTTP1Error(.unexpectedResponse, "the server sent a response that was not asked for")
         }
-        let (start, facts) = try parser(wire) { parser throws(HTTP1Error) in
-            let start = try parser.startLine()
-            var facts = try parser.fields(from: start.next)
-            facts.isCanonical = facts.isCanonical && start.isCanonical
-            return (start, facts)
-        }
-        let line = try StatusLine(wire, start.line)
-        let fields = FieldSection(
-            wire: wire.slice(ByteRange(start.next, start.next + facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
+        let facts = parsed.facts
+        let line = try StatusLine(wire, parsed.line)
+        let fields = fields(wire, parsed)
         let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
         if head.isInterim { return .interim(head) }
         expected.removeFirst()
         let framing = try responseFraming(facts, head, kind)
         begin(framing)
         return .response(head, framing)
+    }
+
+    private func fields(_ wire: ByteBuffer, _ parsed: ParsedHead) -> FieldSection {
+        let facts = parsed.facts
+        return FieldSection(
+            wire: wire.slice(ByteRange(parsed.fieldsAt, parsed.fieldsAt + facts.length)), lines: facts.lines,
+            isCanonical: facts.isCanonical)
     }
 
     private func begin(_ framing: BodyFraming) {

@@ -74,12 +74,9 @@ package enum HTTP1Encoder {
     }
 
     private static func onlyHost(_ fields: FieldSection) -> ByteRange? {
-        var value: ByteRange?
-        for line in fields.lines where fields.wire.equalsIgnoringCase(line.name, "host") {
-            guard value == nil, !line.value.isEmpty else { return nil }
-            value = line.value
-        }
-        return value
+        guard let index = fields.line("host"), fields.line("host", from: index + 1) == nil else { return nil }
+        let value = fields.lines[index].value
+        return value.isEmpty ? nil : value
     }
 
     /// Where the fields begin in a head of HTTP/1.
@@ -135,24 +132,28 @@ private struct HopByHop {
 
     init(_ fields: FieldSection, isRequest: Bool, keepsProxyAuthorization: Bool = true) {
         var nominated: [ByteBuffer] = []
-        for (index, line) in fields.lines.enumerated() {
-            switch line.name.count {
-            case 10 where fields.wire.equalsIgnoringCase(line.name, "connection"):
-                if Self.areSpokenHere(line.value, in: fields.wire) { continue }
-                let options = fields.slice(line.value).listElements()
-                let kept = options.filter(Self.isSpokenHere)
-                nominated += options.filter { !Self.isSpokenHere($0) }
-                if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
-            case 16 where isRequest && fields.wire.equalsIgnoringCase(line.name, "proxy-connection"):
-                removed.append(index)
-            case 19 where !keepsProxyAuthorization && fields.wire.equalsIgnoringCase(line.name, "proxy-authorization"):
-                removed.append(index)
-            default:
-                continue
-            }
+        var next = fields.line("connection")
+        while let index = next {
+            next = fields.line("connection", from: index + 1)
+            let value = fields.lines[index].value
+            if Self.areSpokenHere(value, in: fields.wire) { continue }
+            let options = fields.slice(value).listElements()
+            let kept = options.filter(Self.isSpokenHere)
+            nominated += options.filter { !Self.isSpokenHere($0) }
+            if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
         }
+        if isRequest { removeAll("proxy-connection", of: fields) }
+        if !keepsProxyAuthorization { removeAll("proxy-authorization", of: fields) }
         for name in nominated where !Self.isEndToEnd(name) {
             for (index, line) in fields.lines.enumerated() where Self.equal(fields.slice(line.name), name) { removed.append(index) }
+        }
+    }
+
+    private mutating func removeAll(_ name: StaticString, of fields: FieldSection) {
+        var next = fields.line(name)
+        while let index = next {
+            removed.append(index)
+            next = fields.line(name, from: index + 1)
         }
     }
 

@@ -10,6 +10,8 @@ struct FieldFacts {
     var lines: [FieldSection.Line] = []
     /// Bytes of the lines, without the empty line behind them.
     var length = 0
+    /// Offset behind the empty line; nil when there is none.
+    var end: Int?
     /// CRLF everywhere and no folded line, so that the bytes may be sent on as they are.
     var isCanonical = true
     var contentLength: UInt64?
@@ -27,6 +29,15 @@ struct FieldFacts {
         case other
         case unknown
     }
+}
+
+/// A start-line and what stands below it.
+struct ParsedHead {
+    /// The start-line without its end.
+    var line: ByteRange
+    /// Offset of the first field line.
+    var fieldsAt: Int
+    var facts: FieldFacts
 }
 
 /// A parser over the bytes of one section. Offsets are counted from the section's first byte.
@@ -54,13 +65,23 @@ struct FieldFacts {
         return unsafe found - UnsafeMutableRawPointer(mutating: base)
     }
 
+    /// Reads a head from its start-line through the empty line.
+    func head() throws(HTTP1Error) -> ParsedHead {
+        let start = try startLine()
+        var facts = try fields(from: start.next)
+        facts.isCanonical = facts.isCanonical && start.isCanonical
+        return ParsedHead(line: start.line, fieldsAt: start.next, facts: facts)
+    }
+
     /// The range of the start-line without its end, and the offset behind it. A bare CR in it is a fault.
-    func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool) {
+    private func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool) {
         let end = lineFeed(from: 0)
         let hasCR = end > 0 && byte(end - 1) == 0x0D
         let line = ByteRange(0, hasCR ? end - 1 : end)
-        for i in 0..<line.count where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
-            throw HTTP1Error(.startLine, "the start-line holds a control character")
+        if unsafe !bytes.isClear(0, line.count, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) {
+            for i in 0..<line.count where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
+                throw HTTP1Error(.startLine, "the start-line holds a control character")
+            }
         }
         return (line, end + 1, hasCR)
     }
@@ -76,7 +97,10 @@ struct FieldFacts {
             let hasCR = feed > position && byte(feed - 1) == 0x0D
             let end = hasCR ? feed - 1 : feed
             if !hasCR { facts.isCanonical = false }
-            if end == position { break }
+            if end == position {
+                if feed < count { facts.end = feed + 1 }
+                break
+            }
             facts.length = min(feed + 1, count) - start
             let first = byte(position)
             if first == 0x20 || first == 0x09 {
@@ -94,7 +118,7 @@ struct FieldFacts {
         guard facts.lines.count < maximumFieldCount else {
             throw HTTP1Error(.fieldsTooLarge, "there are more than \(maximumFieldCount) fields")
         }
-        var colon = position
+        var colon = nameEnd(position, end)
         while colon < end, byte(colon) != 0x3A {
             // Odd names pass, but no white space, no control character and nothing beyond ASCII (RFC 9112 §5.1).
             guard byte(colon) > 0x20, byte(colon) < 0x7F else {
@@ -111,13 +135,32 @@ struct FieldFacts {
         interpret(position, colon - position, value, &facts)
     }
 
+    /// Passes over bytes of a name, eight at a time.
+    /// - Returns: the offset of the colon, or one before which nothing is wrong.
+    private func nameEnd(_ from: Int, _ to: Int) -> Int {
+        guard let base = unsafe bytes.baseAddress else { return from }
+        var position = from
+        while position &+ 8 <= to {
+            let eight = unsafe EightBytes(at: base + position)
+            let colons = eight.equal(to: 0x3A)
+            let faults = eight.below(0x21) | eight.equal(to: 0x7F) | eight.beyondASCII
+            if colons != 0 {
+                let before = (colons & (0 &- colons)) &- 1
+                return faults & before == 0 ? position &+ colons.trailingZeroBitCount / 8 : position
+            }
+            if faults != 0 { return position }
+            position &+= 8
+        }
+        return position
+    }
+
     /// The value without white space around it. CR and NUL in it are dangerous (RFC 9110 §5.5).
     private func value(_ from: Int, _ to: Int) throws(HTTP1Error) -> Range<Int> {
         var start = from
         var end = to
         while start < end, byte(start) == 0x20 || byte(start) == 0x09 { start += 1 }
         while end > start, byte(end - 1) == 0x20 || byte(end - 1) == 0x09 { end -= 1 }
-        for i in start..<end where byte(i) == 0x0D || byte(i) == 0x00 {
+        if unsafe !bytes.isClear(start, end, of: { $0.equal(to: 0x0D) | $0.equal(to: 0x00) }) {
             throw HTTP1Error(.field, "a field value holds a bare CR or NUL")
         }
         return start..<end

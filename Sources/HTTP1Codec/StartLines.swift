@@ -3,6 +3,16 @@
 import HTTPSemantics
 import NIOCore
 
+/// RFC 9112 §2.3: `HTTP/`, a digit, a dot, a digit.
+private func readVersion(in bytes: Span<UInt8>, _ range: ByteRange) -> HTTPVersion? {
+    guard range.count == 8 else { return nil }
+    let start = Int(range.start)
+    guard bytes[start] == 0x48, bytes[start + 1] == 0x54, bytes[start + 2] == 0x54, bytes[start + 3] == 0x50, bytes[start + 4] == 0x2F,
+        bytes[start + 5] &- 0x30 < 10, bytes[start + 6] == 0x2E, bytes[start + 7] &- 0x30 < 10
+    else { return nil }
+    return HTTPVersion(major: bytes[start + 5] &- 0x30, minor: bytes[start + 7] &- 0x30)
+}
+
 struct RequestLine {
     var method: ByteRange
     var target: ByteRange
@@ -26,8 +36,7 @@ struct RequestLine {
         for i in (first + 1)..<last where bytes[i] <= 0x20 || bytes[i] == 0x7F {
             throw HTTP1Error(.target, "the request-target holds white space")
         }
-        let name = wire.slice(ByteRange(last + 1, line.count))
-        guard let version = HTTPVersion(parsing: name), name.equals(ByteRange(0, 5), "HTTP/") else {
+        guard let version = readVersion(in: bytes, ByteRange(last + 1, line.count)) else {
             throw HTTP1Error(.startLine, "the request-line does not end in a version of HTTP")
         }
         guard version.major == 1 else {
@@ -73,9 +82,7 @@ struct StatusLine {
     /// HTTP-version SP status-code [SP [reason]]: a missing reason is common, with and without its space.
     init(_ wire: ByteBuffer, _ line: ByteRange) throws(HTTP1Error) {
         let bytes = wire.readableBytesUInt8Span
-        guard line.count >= 12, let version = HTTPVersion(parsing: wire.slice(ByteRange(0, 8))),
-            wire.equals(ByteRange(0, 5), "HTTP/"),
-            version.major == 1, bytes[8] == 0x20
+        guard line.count >= 12, let version = readVersion(in: bytes, ByteRange(0, 8)), version.major == 1, bytes[8] == 0x20
         else { throw HTTP1Error(.startLine, "the server does not answer in HTTP/1") }
         var status = 0
         for i in 9..<12 {

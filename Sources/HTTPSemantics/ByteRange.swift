@@ -25,8 +25,13 @@ extension ByteBuffer {
 
     /// Whether the bytes of a range equal an ASCII name, without regard to case.
     /// - Parameter name: in lower case.
-    package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
-        guard range.count == name.utf8CodeUnitCount, Int(range.end) <= readableBytes else { return false }
+    @inline(__always) package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
+        // Most are told apart by their length, where they are asked.
+        range.count == name.utf8CodeUnitCount && isSameIgnoringCase(range, name)
+    }
+
+    private func isSameIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
+        guard Int(range.end) <= readableBytes else { return false }
         // Bytes and not a span, which costs a call: this is asked of each field.
         return unsafe withUnsafeReadableBytes { bytes in
             for i in 0..<range.count {

@@ -28,6 +28,8 @@ package struct FieldSection: Sendable {
     /// HTTP/2: indexes of lines whose sender forbids to put them into a compression table; so must those that pass them on
     /// (RFC 7541 §7.1.3).
     package let neverIndexed: [Int]
+    /// The bits of all names: a name whose bit is not there is the name of no line.
+    private let names: UInt64
 
     /// Made by a codec that has found the lines.
     /// - Parameters:
@@ -38,6 +40,35 @@ package struct FieldSection: Sendable {
         self.lines = lines
         self.isCanonical = isCanonical
         self.neverIndexed = neverIndexed
+        names = unsafe wire.withUnsafeReadableBytes { bytes in
+            var names: UInt64 = 0
+            for line in lines where Int(line.name.start) < bytes.count {
+                names |= unsafe Self.bit(count: line.name.count, first: bytes[Int(line.name.start)])
+            }
+            return names
+        }
+    }
+
+    /// One of 64 bits, by a name's length and its first byte without regard to case.
+    @inline(__always) private static func bit(count: Int, first: UInt8) -> UInt64 {
+        1 &<< UInt64(truncatingIfNeeded: count &* 7 &+ Int(first | 0x20))
+    }
+
+    /// The first line with a name at or behind an index; nil when there is none. The name is compared without regard to case (RFC 9110 §5.1).
+    /// - Parameter name: in lower case.
+    @inline(__always) package func line(_ name: StaticString, from start: Int = 0) -> Int? {
+        let isPossible = unsafe names & Self.bit(count: name.utf8CodeUnitCount, first: name.utf8Start[0]) != 0
+        return isPossible ? search(name, from: start) : nil
+    }
+
+    private func search(_ name: StaticString, from start: Int) -> Int? {
+        var index = start
+        while index < lines.count {
+            let range = lines[index].name
+            if range.count == name.utf8CodeUnitCount, wire.equalsIgnoringCase(range, name) { return index }
+            index += 1
+        }
+        return nil
     }
 
     package init() {
@@ -85,36 +116,37 @@ package struct FieldSection: Sendable {
         wire.slice(range)
     }
 
-    /// The value of the first field with this name, or nil. The name is compared without regard to case (RFC 9110 §5.1).
+    /// The value of the first field with this name, or nil.
     /// - Parameter name: in lower case.
-    package func first(_ name: StaticString) -> ByteBuffer? {
-        for line in lines where wire.equalsIgnoringCase(line.name, name) {
-            return wire.slice(line.value)
-        }
-        return nil
-    }
+    package func first(_ name: StaticString) -> ByteBuffer? { line(name).map { wire.slice(lines[$0].value) } }
 
     /// The values of all fields with this name, in order.
     /// - Parameter name: in lower case.
     package func all(_ name: StaticString) -> [ByteBuffer] {
-        lines.compactMap { wire.equalsIgnoringCase($0.name, name) ? wire.slice($0.value) : nil }
+        var values: [ByteBuffer] = []
+        var next = line(name)
+        while let index = next {
+            values.append(wire.slice(lines[index].value))
+            next = line(name, from: index + 1)
+        }
+        return values
     }
 
     /// - Parameter name: in lower case.
-    package func contains(_ name: StaticString) -> Bool {
-        lines.contains { wire.equalsIgnoringCase($0.name, name) }
-    }
+    package func contains(_ name: StaticString) -> Bool { line(name) != nil }
 
     /// Whether a list-valued field (RFC 9110 §5.6.1) holds this token; neither name nor token regards case.
     /// - Parameters:
     ///   - name: in lower case.
     ///   - token: in lower case.
     package func list(_ name: StaticString, contains token: StaticString) -> Bool {
-        for line in lines where wire.equalsIgnoringCase(line.name, name) {
-            var rest = line.value
+        var next = line(name)
+        while let index = next {
+            var rest = lines[index].value
             while let element = wire.takeListElement(of: &rest) {
                 if wire.equalsIgnoringCase(element, token) { return true }
             }
+            next = line(name, from: index + 1)
         }
         return false
     }

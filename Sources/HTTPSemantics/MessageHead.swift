@@ -2,6 +2,7 @@
 // parts stand. A head of HTTP/1 is everything from the start-line through the empty line. A head of HTTP/2 is laid down as one
 // `name: value` line for each field, pseudo-fields first, in the order in which they came, and an empty line.
 
+import Glibc
 import NIOCore
 
 /// The protocol version of a message.
@@ -196,13 +197,16 @@ private struct StartLine {
 
 extension ByteBuffer {
     /// Whether the bytes of a range equal a word, case regarded.
-    package func equals(_ range: ByteRange, _ word: StaticString) -> Bool {
-        guard range.count == word.utf8CodeUnitCount, Int(range.end) <= readableBytes else { return false }
-        let bytes = readableBytesUInt8Span
-        for i in 0..<range.count {
-            let expected = unsafe word.utf8Start[i]
-            if bytes[Int(range.start) + i] != expected { return false }
+    @inline(__always) package func equals(_ range: ByteRange, _ word: StaticString) -> Bool {
+        // Most are told apart by their length, where they are asked.
+        range.count == word.utf8CodeUnitCount && isSame(range, word)
+    }
+
+    private func isSame(_ range: ByteRange, _ word: StaticString) -> Bool {
+        guard Int(range.end) <= readableBytes else { return false }
+        return unsafe withUnsafeReadableBytes { bytes in
+            guard let base = bytes.baseAddress else { return range.isEmpty }
+            return unsafe memcmp(base + Int(range.start), word.utf8Start, range.count) == 0
         }
-        return true
     }
 }

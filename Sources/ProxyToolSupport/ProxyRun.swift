@@ -1,7 +1,7 @@
 // What the tools with sockets share: waiting for asynchronous work from the main thread, certificates on demand, the way of records to the
 // recording's thread.
 
-private import CMalloc
+private import CJemalloc
 import FlowModel
 import FlowRecording
 import Foundation
@@ -88,7 +88,7 @@ extension ProxyServer {
 /// Sets limits of the process that are too low for a proxy.
 package func prepareProcess() {
     raiseDescriptorLimit()
-    keepFreedMemory()
+    returnFreedMemory()
 }
 
 /// 10,000 connections need two descriptors each.
@@ -101,9 +101,9 @@ private func raiseDescriptorLimit() {
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }
 
-/// Traffic that is received on one thread and freed on another makes glibc hand memory back to the system and ask for it again, page by
-/// page, many times for each large response. What a burst has needed is kept instead, up to these bounds; mallopt(3).
-private func keepFreedMemory() {
-    mallopt(M_TRIM_THRESHOLD, 64 << 20)
-    mallopt(M_MMAP_THRESHOLD, 8 << 20)
+/// What is received on one thread is freed on another, for which jemalloc is made: it serves these programs instead of the C library's
+/// allocator. Here it is told to hand what a burst has needed back to the system on a thread of its own (jemalloc(3)).
+private func returnFreedMemory() {
+    var isWanted = true
+    _ = unsafe mallctl("background_thread", nil, nil, &isWanted, MemoryLayout<Bool>.size)
 }

@@ -127,9 +127,9 @@ package final class TLSClientContext: Sendable {
             unsafe SSL_CTX_set_ex_data(made, 0, Unmanaged.passUnretained(box).toOpaque())
             unsafe SSL_CTX_set_keylog_callback(made, writeKeyLog)
         }
-        // Idle connections give their 34 KiB of record buffers back; a record is read with its header in one go.
+        // Idle connections give their 34 KiB of record buffers back. OpenSSL is not let read ahead: it would move what it has ahead to the
+        // front of its buffer with each record, and what it does not have lies in memory already.
         unsafe mitm_SSL_CTX_set_mode(made, Int(SSL_MODE_RELEASE_BUFFERS))
-        unsafe mitm_SSL_CTX_set_read_ahead(made, 1)
         unsafe SSL_CTX_set_options(made, mitm_SSL_OP_NO_COMPRESSION() | mitm_SSL_OP_NO_RENEGOTIATION())
         // TLS 1.0 and 1.1 sign with SHA-1, which the usual security level forbids. Who asks for them wants them.
         if minimum < .tls12 { unsafe SSL_CTX_set_security_level(made, 0) }
