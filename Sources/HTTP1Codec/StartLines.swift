@@ -7,8 +7,8 @@ import NIOCore
 private func readVersion(in bytes: Span<UInt8>, _ range: ByteRange) -> HTTPVersion? {
     guard range.count == 8 else { return nil }
     let start = Int(range.start)
-    guard bytes[start] == 0x48, bytes[start + 1] == 0x54, bytes[start + 2] == 0x54, bytes[start + 3] == 0x50, bytes[start + 4] == 0x2F,
-        bytes[start + 5] &- 0x30 < 10, bytes[start + 6] == 0x2E, bytes[start + 7] &- 0x30 < 10
+    guard bytes[start] == 0x48, bytes[start + 1] == 0x54, bytes[start + 2] == 0x54, bytes[start + 3] == 0x50,
+        bytes[start + 4] == 0x2F, bytes[start + 5] &- 0x30 < 10, bytes[start + 6] == 0x2E, bytes[start + 7] &- 0x30 < 10
     else { return nil }
     return HTTPVersion(major: bytes[start + 5] &- 0x30, minor: bytes[start + 7] &- 0x30)
 }
