@@ -2,7 +2,6 @@
 // parts stand. A head of HTTP/1 is everything from the start-line through the empty line. A head of HTTP/2 is laid down as one
 // `name: value` line for each field, pseudo-fields first, in the order in which they came, and an empty line.
 
-import Glibc
 import NIOCore
 
 /// The protocol version of a message.
@@ -205,8 +204,11 @@ extension ByteBuffer {
     private func isSame(_ range: ByteRange, _ word: StaticString) -> Bool {
         guard Int(range.end) <= readableBytes else { return false }
         return unsafe withUnsafeReadableBytes { bytes in
-            guard let base = bytes.baseAddress else { return range.isEmpty }
-            return unsafe memcmp(base + Int(range.start), word.utf8Start, range.count) == 0
+            for i in 0..<range.count {
+                let expected = unsafe word.utf8Start[i]
+                if unsafe bytes[Int(range.start) + i] != expected { return false }
+            }
+            return true
         }
     }
 }
