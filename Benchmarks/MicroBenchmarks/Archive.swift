@@ -82,7 +82,10 @@ private func firstFlows(_ count: Int, of path: String) throws -> [Flow] {
 private final class MemoryStorage: ArchiveStorage {
     var bytes = ByteBuffer()
 
-    func append(_ bytes: ByteBuffer) -> Int { self.bytes.writeImmutableBuffer(bytes) }
+    func append(_ bytes: ScatteredBytes) -> Int {
+        for buffer in bytes.buffers { self.bytes.writeImmutableBuffer(buffer) }
+        return bytes.count
+    }
     func sync() {}
     func close() {}
 }

@@ -45,7 +45,7 @@ package final class ArchiveWriter {
     private var pending: [FlowPart] = []
     private var pendingBytes = 0
     /// What the storage has still to take.
-    private var unwritten = UnwrittenBytes()
+    private var unwritten = ScatteredBytes()
     private var hasEnded = false
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
@@ -197,9 +197,9 @@ package final class ArchiveWriter {
 
     private func take(_ piece: FlowPiece, at: Timestamp, _ part: FlowPart) {
         let size = piece.content.readableBytes
-        if part.content.count + size <= Self.maximumPending {
+        if part.contentLength + size <= Self.maximumPending {
             part.piece(piece, size: size, continues: false, at: at)
-            part.content.append(piece.content)
+            part.append(content: piece.content)
             return
         }
         // Large content goes into the block at once: what the flow has so far becomes a record with it.
@@ -256,33 +256,11 @@ package final class ArchiveWriter {
 
     /// Passes on what is to be written.
     private func drain() throws(ArchiveError) {
-        while let bytes = unwritten.first {
-            let taken = try storage.append(bytes)
-            precondition(taken > 0 && taken <= bytes.readableBytes, "a storage takes something or throws")
+        while !unwritten.isEmpty {
+            let taken = try storage.append(unwritten)
+            precondition(taken > 0 && taken <= unwritten.count, "a storage takes something or throws")
             unwritten.removeFirst(taken)
         }
         if options.sync == .always { try storage.sync() }
-    }
-}
-
-/// Bytes on their way to the storage, in the buffers in which they were made.
-struct UnwrittenBytes {
-    private var buffers: [ByteBuffer] = []
-    private(set) var count = 0
-
-    var isEmpty: Bool { count == 0 }
-    var first: ByteBuffer? { buffers.first }
-
-    mutating func append(_ bytes: ByteBuffer) {
-        guard bytes.readableBytes > 0 else { return }
-        buffers.append(bytes)
-        count += bytes.readableBytes
-    }
-
-    /// Forgets bytes of the first buffer.
-    mutating func removeFirst(_ number: Int) {
-        count -= number
-        buffers[0].moveReaderIndex(forwardBy: number)
-        if buffers[0].readableBytes == 0 { buffers.removeFirst() }
     }
 }

@@ -9,15 +9,21 @@ final class BlockBuilder {
     /// Fewer bytes of content than so are copied behind what stands before them; what is kept for those of the next block.
     private static let minimumFrames = 64 * 1024
     private static let maximumReserve = 1 << 20
+    /// Parts in a block of the usual size, and one in hand.
+    private static let maximumRecycled = 3
 
     private let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
     private let records = OutputBytes(capacity: 256 * 1024)
     private let details = OutputBytes(capacity: 256 * 1024)
-    /// The content part that is being filled, and those that are frames already.
-    private let content = OutputBytes(capacity: ArchiveFormat.contentPart)
-    private var frames = ByteBuffer()
+    /// The content part that is being filled, and the frames of those before it: parts that became smaller lie behind one another in the last
+    /// buffer, one that did not is a buffer of its own.
+    private var content = ContentPart()
+    private var frames = ScatteredBytes()
+    private var compressed = ByteBuffer()
+    /// Storage of parts that may have been written by now.
+    private var recycled: [ByteBuffer] = []
     private var contentSize = 0
     private var connections = ConnectionTable()
 
@@ -51,9 +57,9 @@ final class BlockBuilder {
         let server = connections.place(of: part.server, in: records, &header)
         part.write(
             client: client, server: server, detailsAt: details.count, contentAt: contentSize,
-            contentLength: part.content.count + more.readableBytes, into: records, &header)
+            contentLength: part.contentLength + more.readableBytes, into: records, &header)
         details.append(part.details)
-        unsafe addContent(part.content.bytes)
+        unsafe part.withContent { unsafe addContent($0) }
         unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
     }
 
@@ -80,13 +86,30 @@ final class BlockBuilder {
     }
 
     private func endPart() {
-        let frame = encoder.write(content, into: &frames)
-        header.parts.append(BlockHeader.Part(frame: UInt32(frame), size: UInt32(content.count)))
-        content.clear()
+        let size = UInt32(content.count)
+        if let frame = encoder.write(content, into: &compressed) {
+            header.parts.append(BlockHeader.Part(frame: UInt32(frame), size: size))
+            content.clear()
+            return
+        }
+        endCompressed()
+        content.seal()
+        header.parts.append(BlockHeader.Part(frame: UInt32(content.bytes.readableBytes), size: size))
+        frames.append(content.bytes)
+        // A storage that nobody else holds by the time it is used again is written into; otherwise clearing it makes another.
+        recycled.append(content.bytes)
+        content = ContentPart(reusing: recycled.count > Self.maximumRecycled ? recycled.removeFirst() : nil)
+    }
+
+    private func endCompressed() {
+        guard compressed.readableBytes > 0 else { return }
+        frames.append(compressed)
+        // The next parts are likely to take as much.
+        compressed = ByteBufferAllocator().buffer(capacity: min(compressed.readableBytes, Self.maximumReserve))
     }
 
     /// Appends the whole block and begins the next one. The content goes as the frames in which it was compressed.
-    func end(into out: inout UnwrittenBytes) {
+    func end(into out: inout ScatteredBytes) {
         if content.count > 0 { endPart() }
         var front = ByteBuffer()
         // The header comes first and is known last; its length is known.
@@ -104,24 +127,23 @@ final class BlockBuilder {
         entries.writeImmutableBuffer(front.getSlice(at: 0, length: header.frameLength)!)
         entryCount += 1
         front.moveWriterIndex(to: end)
-        segmentLength += UInt64(end + frames.readableBytes)
+        segmentLength += UInt64(end + frames.count + compressed.readableBytes)
         append(front, to: &out)
         beginBlock(header.sequence + 1)
         if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
     }
 
-    private func append(_ front: ByteBuffer, to out: inout UnwrittenBytes) {
-        var front = front
-        if frames.readableBytes < Self.minimumFrames {
-            front.writeBuffer(&frames)
-            out.append(front)
-            frames.clear()
-        } else {
-            out.append(front)
-            out.append(frames)
-            // The next block's are likely to take as much.
-            frames = ByteBufferAllocator().buffer(capacity: min(frames.readableBytes, Self.maximumReserve))
+    private func append(_ front: ByteBuffer, to out: inout ScatteredBytes) {
+        if frames.isEmpty, compressed.readableBytes < Self.minimumFrames {
+            var front = front
+            front.writeBuffer(&compressed)
+            compressed.clear()
+            return out.append(front)
         }
+        endCompressed()
+        out.append(front)
+        for frame in frames.buffers { out.append(frame) }
+        frames = ScatteredBytes()
     }
 
     private func beginBlock(_ sequence: UInt64) {
@@ -137,7 +159,7 @@ final class BlockBuilder {
     // MARK: The index
 
     /// An index frame repeats the headers of the blocks since the one before it, which it finds.
-    private func writeIndex(into out: inout UnwrittenBytes) {
+    private func writeIndex(into out: inout ScatteredBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
         payload.writeBuffer(&entries)
@@ -153,7 +175,7 @@ final class BlockBuilder {
     }
 
     /// Ends the segment: the last index and the footer.
-    func writeEnd(into out: inout UnwrittenBytes) {
+    func writeEnd(into out: inout ScatteredBytes) {
         writeIndex(into: &out)
         var footer = ByteBuffer()
         Footer(segment: segment, index: lastIndex, length: segmentLength).write(into: &footer)

@@ -20,8 +20,10 @@ final class FlowPart {
     var server: Shared<ServerConnection>?
     /// Parts that were written before.
     private(set) var number: UInt32 = 0
-    /// Content that is not in a block yet.
-    let content = OutputBytes(capacity: 4096)
+    /// Content that is not in a block yet: small pieces, copied, and behind them what is left where it was received.
+    private let content = OutputBytes(capacity: 4096)
+    private var received: [ByteBuffer] = []
+    private(set) var contentLength = 0
     let details = OutputBytes(capacity: 2048)
     /// Scheme, host, method, authority, target, error and comment, in this order.
     private let text = OutputBytes(capacity: 256)
@@ -47,7 +49,7 @@ final class FlowPart {
     private var responseFields = (at: UInt32(0), length: UInt32(0))
 
     /// Bytes of memory that wait to be written.
-    var pendingBytes: Int { details.count + content.count }
+    var pendingBytes: Int { details.count + contentLength }
 
     /// Whether the end was said since the last record.
     var hasEnded: Bool { flags & FlowPrefix.isLast != 0 }
@@ -101,6 +103,25 @@ final class FlowPart {
         text.clear()
         details.clear()
         content.clear()
+        if !received.isEmpty { received.removeAll(keepingCapacity: true) }
+        contentLength = 0
+    }
+
+    // MARK: Content
+
+    /// From this size on a piece costs less where it is.
+    private static let leftInPlace = 4 * 1024
+
+    /// Puts content behind that which the part has.
+    func append(content bytes: ByteBuffer) {
+        contentLength += bytes.readableBytes
+        if received.isEmpty, bytes.readableBytes < Self.leftInPlace { content.append(bytes) } else { received.append(bytes) }
+    }
+
+    /// Lends the content, in pieces.
+    func withContent(_ body: (UnsafeRawBufferPointer) -> Void) {
+        unsafe body(content.bytes)
+        for bytes in received { unsafe bytes.withUnsafeReadableBytes { unsafe body($0) } }
     }
 
     // MARK: Items

@@ -27,6 +27,18 @@ enum LZ4Frame {
     /// What a frame adds to its content at the most, for content of at most 64 MiB: header, end mark, checksum, 8 bytes a block.
     static let maximumOverhead = headerSize + 8 + 8 * 16
 
+    /// Appends magic and descriptor.
+    /// - Returns: the size of the frame's blocks: the smallest that holds everything, and 4 MiB otherwise.
+    @discardableResult static func writeHeader(of count: Int, into out: inout ByteBuffer) -> Int {
+        let code = (UInt8(4)...7).first { count <= maximumBlock(code: $0)! } ?? 7
+        out.writeInteger(magic, endianness: .little)
+        let descriptor = out.writerIndex
+        out.writeMultipleIntegers(flags, code << 4, UInt64(count), endianness: .little)
+        let checked = xxHash32(out.getSlice(at: descriptor, length: 10)!)
+        out.writeInteger(UInt8(truncatingIfNeeded: checked >> 8))
+        return maximumBlock(code: code)!
+    }
+
     /// The largest block that a code in the descriptor allows (section "BD byte").
     static func maximumBlock(code: UInt8) -> Int? { (4...7).contains(code) ? 1 << (8 + 2 * Int(code)) : nil }
 }
@@ -36,6 +48,9 @@ enum LZ4Frame {
     // SAFETY: liblz4's state, of the size it asks for, until deinit; used by one owner at a time.
     private let state: UnsafeMutableRawPointer
     private let compression: ArchiveCompression
+    /// Content parts, up to the last one, that did not become smaller.
+    private var rawParts = 0
+    private static let sample = 8 * 1024
 
     init(_ compression: ArchiveCompression) {
         self.compression = compression
@@ -50,21 +65,13 @@ enum LZ4Frame {
     func write(_ bytes: OutputBytes, into out: inout ByteBuffer) -> Int {
         let start = out.writerIndex
         let content = unsafe bytes.bytes
-        // The smallest code whose blocks hold everything, and 4 MiB otherwise.
-        let code = (UInt8(4)...7).first { content.count <= LZ4Frame.maximumBlock(code: $0)! } ?? 7
-        let blockSize = LZ4Frame.maximumBlock(code: code)!
-        out.writeInteger(LZ4Frame.magic, endianness: .little)
-        let descriptor = out.writerIndex
-        out.writeMultipleIntegers(LZ4Frame.flags, code << 4, UInt64(content.count), endianness: .little)
-        let checked = xxHash32(out.getSlice(at: descriptor, length: 10)!)
-        out.writeInteger(UInt8(truncatingIfNeeded: checked >> 8))
+        let blockSize = LZ4Frame.writeHeader(of: content.count, into: &out)
         var offset = 0
         var sameBytes: UInt32?
         while offset < content.count {
             let count = min(blockSize, content.count - offset)
-            let (checksum, isRaw) = unsafe writeBlock(
-                UnsafeRawBufferPointer(rebasing: content[offset..<offset + count]), into: &out)
-            if isRaw, count == content.count { sameBytes = checksum }
+            let block = unsafe UnsafeRawBufferPointer(rebasing: content[offset..<offset + count])
+            if let checksum = unsafe writeBlock(block, into: &out), count == content.count { sameBytes = checksum }
             offset += count
         }
         // One raw block is the content, so its checksum is the content's.
@@ -73,30 +80,114 @@ enum LZ4Frame {
     }
 
     /// A block is stored as it is when compressing would not make it smaller.
-    /// - Returns: the checksum of the block as stored, and whether it is stored as it is.
-    private func writeBlock(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) -> (checksum: UInt32, isRaw: Bool) {
+    /// - Returns: the checksum of a block that is stored as it is.
+    private func writeBlock(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) -> UInt32? {
+        if unsafe writeCompressed(block, into: &out) { return nil }
+        out.writeInteger(UInt32(block.count) | LZ4Frame.isRaw, endianness: .little)
+        unsafe out.writeBytes(block)
+        let checksum = unsafe xxHash32(block)
+        out.writeInteger(checksum, endianness: .little)
+        return checksum
+    }
+
+    /// Appends a block compressed, with its size and its checksum.
+    /// - Returns: false, with nothing appended, when that does not make it smaller.
+    private func writeCompressed(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) -> Bool {
         let sizeAt = out.writerIndex
         out.writeInteger(UInt32(0))
-        var isRaw = false
         let start = out.writerIndex
         let written = unsafe out.writeWithUnsafeMutableBytes(minimumWritableBytes: block.count) { target in
-            let source = unsafe block.baseAddress!.assumingMemoryBound(to: CChar.self)
-            let destination = unsafe target.baseAddress!.assumingMemoryBound(to: CChar.self)
-            let size = Int32(block.count)
-            let count =
-                switch compression {
-                case .fast: unsafe LZ4_compress_fast_extState(state, source, destination, size, size - 1, 1)
-                case .high(let level): unsafe LZ4_compress_HC_extStateHC(state, source, destination, size, size - 1, level)
-                }
-            if count > 0 { return Int(count) }
-            isRaw = true
-            unsafe target.copyMemory(from: block)
-            return block.count
+            unsafe compress(block, into: target)
         }
-        out.setInteger(UInt32(written) | (isRaw ? LZ4Frame.isRaw : 0), at: sizeAt, endianness: .little)
-        let checksum = xxHash32(out.getSlice(at: start, length: written)!)
-        out.writeInteger(checksum, endianness: .little)
-        return (checksum, isRaw)
+        guard written > 0 else {
+            out.moveWriterIndex(to: sizeAt)
+            return false
+        }
+        out.setInteger(UInt32(written), at: sizeAt, endianness: .little)
+        out.writeInteger(xxHash32(out.getSlice(at: start, length: written)!), endianness: .little)
+        return true
+    }
+
+    /// - Returns: 0 when the bytes do not become fewer.
+    private func compress(_ block: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int {
+        let source = unsafe block.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let destination = unsafe target.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let size = Int32(block.count)
+        switch compression {
+        case .fast: return Int(unsafe LZ4_compress_fast_extState(state, source, destination, size, size - 1, 1))
+        case .high(let level): return Int(unsafe LZ4_compress_HC_extStateHC(state, source, destination, size, size - 1, level))
+        }
+    }
+
+    // MARK: Content parts
+
+    /// Appends a frame with a content part.
+    /// - Returns: the frame's length; nil, with nothing appended, when the part does not become smaller: see ``ContentPart/seal()``.
+    func write(_ part: ContentPart, into out: inout ByteBuffer) -> Int? {
+        let start = out.writerIndex
+        let isDone = unsafe part.bytes.withUnsafeReadableBytes { bytes in
+            let content = unsafe UnsafeRawBufferPointer(rebasing: bytes[ContentPart.headerSize...])
+            if rawParts > 0, unsafe !isWorthTrying(content) { return false }
+            LZ4Frame.writeHeader(of: content.count, into: &out)
+            guard unsafe writeCompressed(content, into: &out) else { return false }
+            out.writeMultipleIntegers(UInt32(0), unsafe xxHash32(content), endianness: .little)
+            return true
+        }
+        rawParts = isDone ? 0 : rawParts + 1
+        guard isDone else {
+            out.moveWriterIndex(to: start)
+            return nil
+        }
+        return out.writerIndex - start
+    }
+
+    /// Content that follows what could not be compressed is mostly more of it: three samples tell for a fifth of the work.
+    private func isWorthTrying(_ content: UnsafeRawBufferPointer) -> Bool {
+        guard content.count > 4 * Self.sample else { return true }
+        return unsafe withUnsafeTemporaryAllocation(byteCount: Self.sample, alignment: 16) { target in
+            for offset in [0, (content.count - Self.sample) / 2, content.count - Self.sample] {
+                let block = unsafe UnsafeRawBufferPointer(rebasing: content[offset..<offset + Self.sample])
+                if unsafe compress(block, into: target) > 0 { return true }
+            }
+            return false
+        }
+    }
+}
+
+/// A content part while it is filled: room for the header of its frame, and then its content.
+struct ContentPart {
+    /// The frame's header, and the size of its one block.
+    static let headerSize = LZ4Frame.headerSize + 4
+
+    private(set) var bytes: ByteBuffer
+
+    /// - Parameter storage: is used again.
+    init(reusing storage: ByteBuffer? = nil) {
+        bytes = storage ?? ByteBufferAllocator().buffer(capacity: ArchiveFormat.contentPart + LZ4Frame.maximumOverhead)
+        clear()
+    }
+
+    var count: Int { bytes.readableBytes - Self.headerSize }
+
+    mutating func clear() {
+        bytes.clear()
+        bytes.writeRepeatingByte(0, count: Self.headerSize)
+    }
+
+    mutating func append(_ content: UnsafeRawBufferPointer) { _ = unsafe bytes.writeBytes(content) }
+
+    /// Makes it a frame where it lies, of one block that is stored as it is.
+    mutating func seal() {
+        let (count, end) = (count, bytes.writerIndex)
+        bytes.moveWriterIndex(to: 0)
+        LZ4Frame.writeHeader(of: count, into: &bytes)
+        bytes.writeInteger(UInt32(count) | LZ4Frame.isRaw, endianness: .little)
+        bytes.moveWriterIndex(to: end)
+        // Not a slice, which would be a second owner: what follows is written in place.
+        let checksum = unsafe bytes.withUnsafeReadableBytes { bytes in
+            unsafe xxHash32(UnsafeRawBufferPointer(rebasing: bytes[Self.headerSize...]))
+        }
+        bytes.writeMultipleIntegers(checksum, UInt32(0), checksum, endianness: .little)
     }
 }
 

@@ -88,8 +88,8 @@ package final class POSIXStorage: ArchiveStorage {
         }
     }
 
-    package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
-        let outcome = unsafe bytes.withUnsafeReadableBytes { unsafe write($0) }
+    package func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+        let outcome = write(bytes)
         // A failure behind bytes that were taken comes again with the next call.
         if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
         if isRegular { letGo() }
@@ -97,21 +97,21 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     /// Writes until everything is written or nothing more can be.
-    private func write(_ bytes: UnsafeRawBufferPointer) -> (written: Int, error: Int32) {
+    private func write(_ bytes: ScatteredBytes) -> (written: Int, error: Int32) {
         let start = length
-        var rest = unsafe bytes
-        while let base = rest.baseAddress, unsafe !rest.isEmpty {
+        var rest = bytes
+        while !rest.isEmpty {
             var count = 0
             var limit = rest.count
             if let uncached, rest.count >= UncachedFile.minimum {
                 let begun = Int(length % UInt64(UncachedFile.page))
                 // The page that was begun is the cache's; behind it both have pages of their own.
-                if begun > 0 { limit = UncachedFile.page - begun } else { count = unsafe uncached.write(rest, at: length) }
+                if begun > 0 { limit = UncachedFile.page - begun } else { count = uncached.write(rest, at: length) }
             }
-            if count == 0 { count = unsafe writeOnce(base, limit) }
+            if count == 0 { count = unsafe rest.withVectors(limit: limit, writeOnce) }
             if count > 0 {
                 length += UInt64(count)
-                unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                rest.removeFirst(count)
             } else if errno == EAGAIN {
                 // Standard output may have been made non-blocking by whoever shares it.
                 var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
@@ -123,8 +123,9 @@ package final class POSIXStorage: ArchiveStorage {
         return (Int(length - start), 0)
     }
 
-    private func writeOnce(_ base: UnsafeRawPointer, _ count: Int) -> Int {
-        unsafe isRegular ? pwrite(descriptor, base, count, off_t(length)) : Glibc.write(descriptor, base, count)
+    private func writeOnce(_ vectors: [iovec]) -> Int {
+        let count = unsafe Int32(vectors.count)
+        return unsafe isRegular ? pwritev(descriptor, vectors, count, off_t(length)) : writev(descriptor, vectors, count)
     }
 
     /// Bytes that are written back in one go, and how far behind the end they leave memory.

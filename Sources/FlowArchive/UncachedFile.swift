@@ -40,27 +40,22 @@ import Glibc
         unsafe staging.deallocate()
     }
 
-    /// Writes the whole pages at the front of what is to be written.
+    /// Writes the whole pages at the front of what is to be written, as many as there is room to lay down in one run.
     /// - Parameter offset: where in the file; a multiple of a page.
     /// - Returns: bytes written, perhaps none: then they are for the cache. A failure shows there, if it is one.
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Int {
+    func write(_ bytes: ScatteredBytes, at offset: UInt64) -> Int {
         guard resting <= 0 else {
             resting -= bytes.count
             return 0
         }
-        var written = 0
-        while bytes.count - written >= Self.page, resting <= 0 {
-            let size = min(Self.stagingSize, bytes.count - written) / Self.page * Self.page
-            unsafe staging.copyMemory(from: bytes.baseAddress! + written, byteCount: size)
-            let began = Self.nanoseconds()
-            let count = unsafe pwrite(descriptor, staging, size, off_t(offset) + off_t(written))
-            let took = Self.nanoseconds() - began
-            if took > 1_000_000_000 * UInt64(size) / Self.bytesPerSecond || count != size { resting = Self.pause }
-            // A page that was begun is written again through the cache, with the same bytes.
-            if count > 0 { written += count / Self.page * Self.page }
-            if count != size { break }
-        }
-        return written
+        let size = min(Self.stagingSize, bytes.count) / Self.page * Self.page
+        unsafe bytes.copyFirst(size, to: staging)
+        let began = Self.nanoseconds()
+        let count = unsafe pwrite(descriptor, staging, size, off_t(offset))
+        let took = Self.nanoseconds() - began
+        if took > 1_000_000_000 * UInt64(size) / Self.bytesPerSecond || count != size { resting = Self.pause }
+        // A page that was begun is written again through the cache, with the same bytes.
+        return max(0, count) / Self.page * Self.page
     }
 
     private static func nanoseconds() -> UInt64 {

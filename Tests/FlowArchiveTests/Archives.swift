@@ -150,7 +150,9 @@ final class ScriptedStorage: ArchiveStorage {
     /// Calls of append that fail, counted from 1.
     var failingCalls: Range<Int> = 0..<0
 
-    func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
+    func append(_ scattered: ScatteredBytes) throws(ArchiveError) -> Int {
+        var bytes = ByteBuffer()
+        for buffer in scattered.buffers { bytes.writeImmutableBuffer(buffer) }
         calls += 1
         if failingCalls.contains(calls) { throw ArchiveError(.system(28), "no space left on device") }
         var taken = bytes.readableBytes

@@ -89,6 +89,37 @@ struct RoundTripTests {
         #expect((400_000..<402_500).contains(size))
     }
 
+    @Test(
+        "What can be compressed and what cannot stand in any order, and only the one is stored as it is",
+        arguments: ["r", "rt", "tr", "rrt", "rtrt", "trrrt", "ttrrttrr"], [2_000, 60_000, 262_144])
+    func mixed(order: String, pieceSize: Int) throws {
+        var generator = SeededGenerator(seed: 5)
+        var samples = SampleFlows(seed: 6, certificates: 0)
+        var events = samples.next(bodyBytes: 0)
+        let text = ByteBuffer(string: String(repeating: "all work and no play", count: 30_000))
+        var stored = 0
+        for (index, kind) in order.enumerated() {
+            var random = ByteBuffer()
+            for _ in 0..<75_000 { random.writeInteger(generator.next()) }
+            var content = kind == "t" ? text : random
+            if kind == "r" { stored += content.readableBytes }
+            while let bytes = content.readSlice(length: min(pieceSize, max(1, content.readableBytes))) {
+                let piece = FlowPiece(from: .server, content: bytes)
+                let at = events[events.count - 2].at.advanced(byNanoseconds: Int64(index))
+                events.insert(FlowEvent(flow: events[0].flow, at: at, what: .piece(piece)), at: events.count - 1)
+            }
+        }
+        let expected = try Reading(flows: assemble(events).map(describe))
+        let written = try archive(events)
+        // Of each text one content part may go unnoticed behind what is random.
+        let limit = stored + order.count { $0 == "t" } * 262_144 + 20_000
+        try withTemporaryDirectory { directory in
+            let result = try readAll(written, in: directory)
+            #expect(result == expected)
+            #expect(written.readableBytes < limit)
+        }
+    }
+
     @Test("A flow that never ended comes back incomplete, with all that came")
     func openFlows() throws {
         var samples = SampleFlows(seed: 11)
