@@ -27,7 +27,7 @@ extension ProxySession {
     /// A client that wants WebSocket says nothing before it knows that the server takes it (RFC 8441 §3), which the server's SETTINGS say.
     private func askForSettings() {
         guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
-            configuration.responder == nil
+            !playsServers
         else { return }
         if upstreams.isEmpty {
             openUpstream(route.destination)

@@ -41,7 +41,7 @@ extension ProxySession {
         record(
             flow, at: now, .opened(FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
         phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
-        if configuration.responder != nil { return startPlayedStream(target) }
+        if playsServers { return startPlayedStream(target) }
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
             endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))

@@ -13,7 +13,7 @@ extension ProxySession {
 
     /// Sends the request when a server connection is there, or sees to it that one will be.
     func reachServer(for exchange: Exchange) {
-        if configuration.responder != nil, !exchange.isForwarded { return gather(exchange) }
+        if playsServers, !exchange.isForwarded { return gather(exchange) }
         let destination = exchange.destination
         if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.

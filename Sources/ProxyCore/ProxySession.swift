@@ -36,6 +36,8 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     let configuration: ProxyConfiguration
+    /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
+    let playsServers: Bool
     var identities: IdentityGenerator
     /// The moment of the event that is being handled.
     var now = Timestamp(nanoseconds: 0)
@@ -77,6 +79,7 @@ package final class ProxySession: ProxySessionProtocol {
     ///   - originalDestination: mode transparent: where the client was going.
     package init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
         self.configuration = configuration
+        playsServers = configuration.responder != nil
         self.identities = IdentityGenerator(seed: seed)
         self.abandonment = AbandonmentLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
@@ -107,9 +110,9 @@ package final class ProxySession: ProxySessionProtocol {
         swap(&self.output, &output)
         self.now = now
         handle(event)
-        if configuration.responder != nil { playServers() }
+        if playsServers { playServers() }
         exchangeFrames()
-        if configuration.responder != nil { playOn() }
+        if playsServers { playOn() }
         regulateReading()
         flushClient()
         for upstream in upstreams { flush(upstream) }

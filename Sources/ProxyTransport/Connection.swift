@@ -62,8 +62,9 @@ final class Connection: ChannelInboundHandler {
     /// Above this, a write of its own costs less than copying what is behind it.
     private static let maximumJoinedBytes = 8 * 1024
 
-    func send(_ bytes: ByteBuffer) {
-        guard context != nil, !isFinishAsked, !isCloseAsked else { return }
+    /// - Returns: whether it is the first since the last flush.
+    func send(_ bytes: ByteBuffer) -> Bool {
+        guard context != nil, !isFinishAsked, !isCloseAsked else { return false }
         if unsent.readableBytes == 0 {
             unsent = bytes
         } else if unsent.readableBytes + bytes.readableBytes <= Self.maximumJoinedBytes {
@@ -73,7 +74,8 @@ final class Connection: ChannelInboundHandler {
             unsent = bytes
         }
         // Behind the write, which may have changed whether more is taken, and so have flushed.
-        needsFlush = true
+        defer { needsFlush = true }
+        return !needsFlush
     }
 
     private func writeUnsent() {

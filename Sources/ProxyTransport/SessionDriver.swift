@@ -11,6 +11,8 @@ final class SessionDriver: DeadlineHolder {
     private let session: any ProxySessionProtocol
     /// Those that are established, in the order in which they came to be. Rarely more than two.
     private var connections: [Connection] = []
+    /// Those on which something was sent since the last flush.
+    private var unflushed: [Connection] = []
     /// Those that are asked for.
     private var dials: [Dial] = []
     private var isBusy = false
@@ -94,7 +96,9 @@ final class SessionDriver: DeadlineHolder {
 
     /// Sends what was written since the last flush, once for each connection.
     func flush() {
-        for connection in connections { connection.flush() }
+        guard !unflushed.isEmpty else { return }
+        // What a write tells at once may send more.
+        while let connection = unflushed.popLast() { connection.flush() }
     }
 
     // MARK: commands
@@ -102,7 +106,8 @@ final class SessionDriver: DeadlineHolder {
     private func perform(_ command: ProxyCommand, at now: Timestamp) {
         switch command {
         case .send(let handle, let bytes):
-            connection(handle)?.send(bytes)
+            guard let connection = connection(handle) else { return }
+            if connection.send(bytes) { unflushed.append(connection) }
         case .read(let handle, let isWanted):
             if let connection = connection(handle) {
                 connection.setReading(isWanted)
