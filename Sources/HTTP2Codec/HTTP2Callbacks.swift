@@ -190,6 +190,8 @@ extension HTTP2Connection {
             if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] {
                 outputDone(stream)
             }
+        case NGHTTP2_RST_STREAM.rawValue:
+            noteReset(header.stream_id)
         default:
             break
         }

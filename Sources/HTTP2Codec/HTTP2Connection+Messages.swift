@@ -13,6 +13,7 @@ extension HTTP2Connection {
             guard role == .server else { return }
             let stream = HTTP2Stream(id: id)
             stream.window = limits.initialWindow
+            stream.isTooMany = streams.count >= Int(limits.maximumConcurrentStreams)
             streams[id] = stream
             peerBegan(id)
         }
@@ -35,6 +36,11 @@ extension HTTP2Connection {
     func sectionIsComplete(_ id: Int32, endsStream: Bool) {
         guard let stream = streams[id], var section = stream.section.take() else { return }
         guard !stream.isSilent else { return }
+        if stream.isTooMany {
+            // RFC 9113 §5.1.2: this code tells that it can be said again.
+            _ = section.finish()
+            return fail(stream, "the client has more streams open than it may", code: .refusedStream, head: section.wire)
+        }
         if section.isTooLarge {
             stream.isInputEnded = stream.isInputEnded || endsStream
             stream.isTunnel = true
@@ -183,9 +189,11 @@ extension HTTP2Connection {
         return false
     }
 
-    private func fail(_ stream: HTTP2Stream, _ message: String, head: ByteBuffer = ByteBuffer()) {
-        reset(stream.id.unsigned, .protocolError)
-        emit(.failed(stream.id.unsigned, .protocolError, message: message, head: head))
+    func fail(
+        _ stream: HTTP2Stream, _ message: String, code: HTTP2ErrorCode = .protocolError, head: ByteBuffer = ByteBuffer()
+    ) {
+        reset(stream.id.unsigned, code)
+        emit(.failed(stream.id.unsigned, code, message: message, head: head))
     }
 
     // MARK: Content

@@ -25,9 +25,11 @@ extension HTTP2ClientRule {
     }
 
     static let malformedResponses: [HTTP2ClientRule] = [
-        // nghttp2 sees an error of the connection in it.
         HTTP2ClientRule(
-            "§8.1: DATA before HEADERS", .data(1, "ok", end: true), server: .either(.protocolError), client: .badGateway),
+            "§8.1: DATA before HEADERS", .data(1, "ok", end: true), server: .stream(.protocolError), client: .badGateway),
+        HTTP2ClientRule(
+            "§8.1: DATA between an interim response and the final one", .headers(1, [":status": "103"], end: false), .data(1, "ok"),
+            server: .stream(.protocolError), client: .badGateway),
         HTTP2ClientRule(
             "§8.1: A section of no field", .headers(1, block: []), server: .stream(.protocolError), client: .badGateway),
         malformed("§8.3.2: No :status", ["server": "x"]),
@@ -55,9 +57,15 @@ extension HTTP2ClientRule {
         breaks("§8.1: Trailers with a pseudo-field of requests", .data(1, "o"), .headers(1, ["x": "1", ":path": "/"])),
         breaks("§8.2.1: Trailers with a line end in a value", .data(1, "o"), .headers(1, ["x": "1\r\n\r\n"])),
         HTTP2ClientRule(
-            "§6.9: WINDOW_UPDATE of 0 for a stream", .windowUpdate(1, 0), server: .either(.protocolError), client: .badGateway),
+            "§6.9: WINDOW_UPDATE of 0 for a stream", .windowUpdate(1, 0), server: .stream(.protocolError), client: .badGateway),
         HTTP2ClientRule(
-            "§6.9.1: A window of a stream beyond 2³¹-1", .windowUpdate(1, 0x7FFF_FFFF), server: .either(.flowControlError),
+            "§6.9: WINDOW_UPDATE of 0 for a stream whose response has begun", head, .windowUpdate(1, 0),
+            server: .stream(.protocolError), client: .cut),
+        HTTP2ClientRule(
+            "§6.3: PRIORITY of four octets", .priority(1).with(payload: [0, 0, 0, 0]), server: .stream(.frameSizeError),
+            client: .badGateway),
+        HTTP2ClientRule(
+            "§6.9.1: A window of a stream beyond 2³¹-1", .windowUpdate(1, 0x7FFF_FFFF), server: .stream(.flowControlError),
             client: .badGateway),
         HTTP2ClientRule(
             "§4.2: DATA larger than the largest size", head, .data(1, [UInt8](repeating: 0, count: 16385)),
