@@ -48,8 +48,27 @@ struct FrameWalk {
     var isWithheld = false
     /// CONTINUATION is to follow, and nothing else (RFC 9113 §4.3).
     var isInSection = false
+    /// The SETTINGS frame that comes, its header included: nghttp2 does not tell of settings that it does not know.
+    private var settings = ByteBuffer()
 
     init(_ role: HTTP2Connection.Role) { left = role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0 }
+
+    /// Keeps what a SETTINGS frame says.
+    mutating func keep(_ bytes: UnsafeRawBufferPointer) {
+        let room = FrameHeader.size + 6 * PeerSetting.maximumKept - settings.readableBytes
+        unsafe settings.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(room)))
+    }
+
+    mutating func takeSettings() -> [PeerSetting] {
+        var payload = settings
+        settings = ByteBuffer()
+        payload.moveReaderIndex(forwardBy: min(FrameHeader.size, payload.readableBytes))
+        var said: [PeerSetting] = []
+        while let (id, value) = payload.readMultipleIntegers(as: (UInt16, UInt32).self) {
+            said.append(PeerSetting(id: id, value: value))
+        }
+        return said
+    }
 }
 
 extension HTTP2Connection {
@@ -87,11 +106,13 @@ extension HTTP2Connection {
     }
 
     private func passOn(_ bytes: UnsafeRawBufferPointer) {
+        if walk.frame?.type == NGHTTP2_SETTINGS.rawValue { unsafe walk.keep(bytes) }
         if !walk.isWithheld { unsafe feed(bytes) }
         walk.left -= bytes.count
         guard walk.left == 0, let frame = walk.frame else { return }
         walk.isWithheld = false
         switch frame.type {
+        case NGHTTP2_SETTINGS.rawValue: _ = walk.takeSettings()
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue: walk.isInSection = !frame.has(NGHTTP2_FLAG_END_HEADERS)
         case NGHTTP2_DATA.rawValue: break
         default: return

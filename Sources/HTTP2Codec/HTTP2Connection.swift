@@ -240,7 +240,7 @@ import NIOCore
 
     func receivedSettings() {
         hasPeerSettings = true
-        emit(.settings)
+        emit(.settings(walk.takeSettings()))
     }
 
     func receivedGoAway(last: Int32, code: HTTP2ErrorCode, debug: String) {

@@ -111,8 +111,20 @@ extension ProxySession {
         case .ping:
             // It was answered; what it keeps alive is the whole way.
             for upstream in upstreams { upstream.http2?.sendPing() }
-        case .goAway, .settings, .unprocessed:
+        case .settings(let settings):
+            clientSaid(settings)
+        case .goAway, .unprocessed:
             break
+        }
+    }
+
+    private func clientSaid(_ settings: [PeerSetting]) {
+        guard let known = clientFacts.value.settings.adding(settings) else { return }
+        var facts = clientFacts.value
+        facts.settings = known
+        clientFacts = Shared(facts)
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
+            record(exchange.flow, at: client.lastRead, .client(clientFacts))
         }
     }
 
@@ -188,7 +200,8 @@ extension ProxySession {
             if upstream.isIdle { close(upstream) }
         case .terminated(let code, let message):
             serverClosed(upstream, "\(message) (\(code))", isReset: false)
-        case .settings:
+        case .settings(let settings):
+            serverSaid(settings, upstream)
             if upstream.http2?.peerEnablesConnectProtocol == true { http2?.enableConnectProtocol() }
             // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
             let waiting = upstream.waiting
@@ -198,6 +211,15 @@ extension ProxySession {
             http2?.sendPing()
         case .priority, .priorityUpdate:
             break
+        }
+    }
+
+    private func serverSaid(_ settings: [PeerSetting], _ upstream: Upstream) {
+        guard let known = upstream.facts.settings.adding(settings) else { return }
+        upstream.facts.settings = known
+        upstream.shared = Shared(upstream.facts)
+        for exchange in upstream.exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
+            record(exchange.flow, at: upstream.leg.lastRead, .server(upstream.shared))
         }
     }
 
@@ -221,6 +243,15 @@ extension ProxySession {
         let error = FlowError(side: .server, message: "the server refused the stream unprocessed", at: now)
         let ending = FlowEnding(state: .failed, error: error, closedBy: .server)
         end(exchange, ending, status: http2 == nil ? 503 : nil, isReset: false, code: .refusedStream)
+    }
+}
+
+extension [PeerSetting]? {
+    /// What is known of a peer when it has said more.
+    /// - Returns: nil when that is no more than before.
+    fileprivate func adding(_ said: [PeerSetting]) -> [PeerSetting]? {
+        let known = Array((self ?? []) + said.prefix(PeerSetting.maximumKept)).prefix(PeerSetting.maximumKept)
+        return self.map { $0.count == known.count } == true ? nil : Array(known)
     }
 }
 
