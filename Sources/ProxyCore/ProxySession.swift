@@ -63,6 +63,8 @@ package final class ProxySession: ProxySessionProtocol {
     var upstreamCount: UInt32 = 0
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     var queued: [Exchange] = []
+    /// Bytes that ``Exchange/said`` holds of all exchanges.
+    var keptContent = 0
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel?
     /// The client said something behind its TLS handshake.
