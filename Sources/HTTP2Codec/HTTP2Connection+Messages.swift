@@ -1,6 +1,6 @@
 // Messages as they come in: field sections become heads and trailers, DATA becomes content, held to RFC 9113 §8.1. A malformed request is a
 // stream error. Of a response, what browsers tolerate and can be read in one way only is let through: names with capitals, fields of one
-// connection, white space around a value, a Content-Length that is not right.
+// connection, pseudo-fields that nobody knows, white space around a value, a Content-Length that is not right.
 
 import CNghttp2
 import HTTPSemantics
@@ -127,7 +127,8 @@ extension HTTP2Connection {
     }
 
     private func response(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
-        section.check(pseudo: [":status"])
+        // A status with capitals is one that somebody might read.
+        section.check(pseudo: [":status"], foreign: [":status", ":method", ":scheme", ":authority", ":path", ":protocol"])
         let status = section.pseudo(":status").flatMap { ResponseHead.status(of: section.wire.slice($0)) } ?? 0
         if status < 100 { section.fail("the response has no :status of three digits", isDangerous: true) }
         // RFC 9113 §8.6: there is no 101, and an interim response does not end the stream.
