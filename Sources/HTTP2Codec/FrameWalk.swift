@@ -125,7 +125,8 @@ extension HTTP2Connection {
     private func begin(_ frame: FrameHeader) {
         walk.frame = frame
         walk.left = FrameHeader.size + frame.length
-        guard !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
+        count(frame)
+        guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
         guard let stream = streams[frame.stream] else {
             guard frame.type == NGHTTP2_HEADERS.rawValue, let code = misuse(of: frame.stream) else { return }
             return terminate(code, "a field section on stream \(frame.stream), which is closed")
@@ -137,6 +138,25 @@ extension HTTP2Connection {
         walk.isWithheld = frame.type == NGHTTP2_PRIORITY.rawValue
         if stream.isSilent { reset(stream.id.unsigned, fault.code) } else { fail(stream, fault.message, code: fault.code) }
         closeReset(stream.id)
+    }
+
+    /// Counts frames that carry nothing (RFC 9113 §10.5).
+    private func count(_ frame: FrameHeader) {
+        switch frame.type {
+        case NGHTTP2_CONTINUATION.rawValue where frame.length > Self.maximumFrameSize:
+            // nghttp2 looks at the size of the first frame only.
+            return terminate(.frameSizeError, "a CONTINUATION frame of \(frame.length) bytes")
+        case NGHTTP2_HEADERS.rawValue where role == .server || streams[frame.stream] != nil, NGHTTP2_CONTINUATION.rawValue:
+            // Counted when the section is whole.
+            return
+        case NGHTTP2_DATA.rawValue where frame.length > 0 || frame.has(NGHTTP2_FLAG_END_STREAM):
+            idleFrames = 0
+            return
+        default: idleFrames += 1
+        }
+        if idleFrames > limits.maximumIdleFrames {
+            terminate(.enhanceYourCalm, "the peer sent \(idleFrames) frames that carry nothing")
+        }
     }
 
     /// What is wrong with a frame on a stream, where nghttp2 would end the connection for it.

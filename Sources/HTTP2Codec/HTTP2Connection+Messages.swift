@@ -138,12 +138,23 @@ extension HTTP2Connection {
         let announced = announcedLength(fields, &section)
         guard isAcceptable(section, section.wire, stream) else { return }
         let head = ResponseHead(wire: section.wire, version: .http2, status: status, reason: .empty, fields: fields)
-        if head.isInterim { return emit(.message(stream.id.unsigned, .interim(head))) }
+        if head.isInterim { return interim(head, section.size, stream) }
         stream.hasHead = true
         stream.announced = announced
         if stream.isTunnel, status / 100 != 2 { stream.isTunnel = false }
         emit(.message(stream.id.unsigned, .response(head, endsStream ? .none : .stream)))
         if endsStream { inputEnded(stream, trailers: nil) }
+    }
+
+    /// No window holds back interim responses, so a client that does not read could be made to have us keep them without end.
+    private func interim(_ head: ResponseHead, _ size: Int, _ stream: HTTP2Stream) {
+        stream.interimSize += size
+        guard stream.interimSize <= 4 * limits.maximumFieldSectionSize else {
+            return fail(
+                stream, "interim responses of more than \(4 * limits.maximumFieldSectionSize) bytes", code: .enhanceYourCalm,
+                head: head.wire)
+        }
+        emit(.message(stream.id.unsigned, .interim(head)))
     }
 
     private func trailers(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {

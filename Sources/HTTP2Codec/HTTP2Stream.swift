@@ -17,6 +17,8 @@ final class HTTP2Stream {
     var hasPeerEnded = false
     /// It is one more than the client may have open.
     var isTooMany = false
+    /// Octets of the interim responses that have come, by the measure of RFC 9113 §6.5.2.
+    var interimSize = 0
     /// What Content-Length announced, in bytes, and what has come.
     var announced: UInt64?
     var received: UInt64 = 0
