@@ -646,6 +646,8 @@ def is_address(host):
 
 
 def display_url(flow, method, target, authority, host):
+    if method == "CONNECT" and not target:
+        return authority or ""
     if not target.startswith("/") and not target.startswith("*") or method == "CONNECT":
         return target
     name, named = flow.host, host_name(authority if authority is not None else host or "")

@@ -238,7 +238,10 @@ extension ProxySession {
         guard let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() else { return false }
         sendToClient(bytes)
         for (stream, count) in http2.takeSentContent() {
-            guard let exchange = exchanges[stream] else { continue }
+            guard let exchange = exchanges[stream] else {
+                if streamSessions[stream] != nil { streamSessions.touched.insert(stream) }
+                continue
+            }
             if exchange.webSocket == nil { consumeResponse(exchange, count) } else { openWindows(of: exchange) }
         }
         return true
@@ -267,7 +270,7 @@ extension ProxySession {
             for upstream in upstreams where upstream.http2?.hasEvents == true { advanceFrames(of: upstream) }
         }
         // Both have said that nothing more comes: GOAWAY, and the last stream ended.
-        if let http2, http2.isDone, exchanges.isEmpty, case .http = phase {
+        if let http2, http2.isDone, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase {
             closeUpstreams()
             closeClient(.clean)
         }

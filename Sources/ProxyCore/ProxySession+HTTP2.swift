@@ -81,16 +81,23 @@ extension ProxySession {
         case .message(let stream, let event):
             if let exchange = exchanges[stream] {
                 receive(event, of: exchange)
+            } else if let carried = streamSessions[stream] {
+                hear(event, carried)
             } else if case .body(let content, _) = event {
                 http2?.consumed(content.readableBytes, on: stream)
             }
         case .reset(let stream, let code):
-            guard let exchange = exchanges[stream] else { return }
-            clientGaveUp(exchange, "the client reset the stream with \(code)", code)
-            countAbandoned()
+            if let exchange = exchanges[stream] {
+                clientGaveUp(exchange, "the client reset the stream with \(code)", code)
+                countAbandoned()
+            } else if let carried = streamSessions[stream] {
+                streamEnded(carried, isReset: true)
+                countAbandoned()
+            }
         case .failed(let stream, _, let message, let head):
             let error = FlowError(side: .client, message: message, at: now)
             countAbandoned()
+            if let carried = streamSessions[stream] { return streamEnded(carried, isReset: true) }
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
             recordEnd(of: exchange, ending)
@@ -133,8 +140,12 @@ extension ProxySession {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
             clientGaveUp(exchange, "the client closed the connection", .cancel, isReset: false)
         }
+        for carried in streamSessions.inOrder where !carried.session.client.hasEnded {
+            http2?.reset(carried.stream, .cancel)
+            streamEnded(carried, isReset: false)
+        }
         // A client that still listens can be told; from one that is gone this brings a reset, and nobody works for it any more.
-        if !exchanges.isEmpty { http2?.sendPing() }
+        if !exchanges.isEmpty || !streamSessions.isEmpty { http2?.sendPing() }
         closeIfDone()
     }
 
@@ -159,6 +170,7 @@ extension ProxySession {
         let error = FlowError(side: .client, message: "\(message) (\(code))", at: now)
         if exchanges.isEmpty { recordRefused(ByteBuffer(), error: error, stream: StreamID(0)) }
         for exchange in exchanges.values { abandon(exchange) }
+        streamsEnded(isReset: true)
         endOpenFlow(FlowEnding(state: .incomplete, error: error, closedBy: .client))
         closeUpstreams()
         closeClient(.clean)

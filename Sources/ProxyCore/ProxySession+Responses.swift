@@ -183,7 +183,7 @@ extension ProxySession {
 
     /// A client of HTTP/2 that says no more is closed when its last stream has ended.
     func closeIfDone() {
-        guard client.hasEnded, exchanges.isEmpty, case .http = phase else { return }
+        guard client.hasEnded, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase else { return }
         closeUpstreams()
         closeClient(.clean)
     }

@@ -176,6 +176,7 @@ extension ProxySession {
     func clientClosed(error: String?, isReset: Bool) {
         client.hasEnded = true
         client.isFinished = true
+        streamsEnded(isReset: isReset)
         if case .tunnel(let tunnel) = phase, tunnel.isEnded {
         } else {
             let message = isReset ? "the client reset the connection" : "the client closed the connection"

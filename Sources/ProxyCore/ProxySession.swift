@@ -55,6 +55,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
+    /// Sessions behind CONNECT on its streams.
+    var streamSessions = StreamSessions()
+    /// The CONNECT that this session is behind, when a stream carries it, and what is to be answered.
+    let carriedBy: (head: RequestHead, stream: StreamID)?
+    var connectAnswer: ConnectAnswer?
     var abandonment: AbandonmentLimit
     var pendingPriorities = PendingPriorities()
     var exchangeCount: UInt32 = 0
@@ -77,8 +82,17 @@ package final class ProxySession: ProxySessionProtocol {
     /// - Parameters:
     ///   - seed: random, for identities.
     ///   - originalDestination: mode transparent: where the client was going.
-    package init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
+    package convenience init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
+        self.init(configuration: configuration, seed: seed, originalDestination: originalDestination, carriedBy: nil)
+    }
+
+    /// - Parameter carriedBy: CONNECT on a stream, which is the client connection.
+    init(
+        configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil,
+        carriedBy: (head: RequestHead, stream: StreamID)?
+    ) {
         self.configuration = configuration
+        self.carriedBy = carriedBy
         self.identities = IdentityGenerator(seed: seed)
         self.abandonment = AbandonmentLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
@@ -111,6 +125,7 @@ package final class ProxySession: ProxySessionProtocol {
         handle(event)
         if configuration.responder != nil { playServers() }
         exchangeFrames()
+        while regulateStreamSessions() { exchangeFrames() }
         if configuration.responder != nil { playOn() }
         regulateReading()
         flushClient()
@@ -119,6 +134,7 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     private func handle(_ event: ProxyEvent) {
+        if !streamSessions.isEmpty, isForStreamSession(event) { return }
         switch event {
         case .started(let peer, let local):
             start(peer: peer, local: local)
@@ -160,7 +176,7 @@ package final class ProxySession: ProxySessionProtocol {
         case .timerFired(let timer):
             timerFired(timer)
         case .certificateReady(let result):
-            certificateReady(result)
+            if !isForForging(result) { certificateReady(result) }
         case .shutdown:
             shutDown()
         }
@@ -177,6 +193,7 @@ package final class ProxySession: ProxySessionProtocol {
             return closeClient(.clean)
         }
         if case .socks = phase { return startHandshakeTimer() }
+        if let carriedBy { return connect(carriedBy.head) }
         guard let route else {
             if case .transparent = configuration.mode {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
@@ -212,6 +229,8 @@ package final class ProxySession: ProxySessionProtocol {
             handshakeTimedOut()
         case .linger:
             if !lingerInFailedConversation() { output.commands.append(.close(.client)) }
+        case .streams:
+            streamTimersFired()
         case .replay:
             // Whoever waited for it goes on behind every event.
             break
@@ -252,11 +271,13 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     private func shutDown() {
+        for carried in streamSessions.inOrder { tell(carried, .shutdown) }
         endEverything(FlowError(side: nil, message: "the recorder was stopped", at: now))
     }
 
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
+        streamsEnded(isReset: false)
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
         closeUpstreams()
         if exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
