@@ -20,6 +20,16 @@ KINDS = ["http", "tcp", "tls"]
 STATES = ["complete", "incomplete", "failed"]
 PIECES = ["data", "text", "binary", "ping", "pong", "close"]
 SIDES = ["client", "server"]
+SETTINGS = {
+    1: "HEADER_TABLE_SIZE",
+    2: "ENABLE_PUSH",
+    3: "MAX_CONCURRENT_STREAMS",
+    4: "INITIAL_WINDOW_SIZE",
+    5: "MAX_FRAME_SIZE",
+    6: "MAX_HEADER_LIST_SIZE",
+    8: "ENABLE_CONNECT_PROTOCOL",
+    9: "NO_RFC7540_PRIORITIES",
+}
 
 
 class Damaged(Exception):
@@ -198,7 +208,27 @@ def tls(reader):
         out["verified"] = bits & 8 != 0
     if started is not None and ended is not None:
         out["handshake_ms"] = milliseconds(ended - started)
+    for _ in range(reader.varint()):
+        reader.text()
+    for _ in range(reader.varint()):
+        reader.varint()
     return out
+
+
+def settings(reader):
+    if reader.end():
+        return None
+    count = reader.varint()
+    if count == 0:
+        return None
+    said = []
+    for _ in range(count - 1):
+        one = {"id": reader.varint()}
+        if one["id"] in SETTINGS:
+            one["name"] = SETTINGS[one["id"]]
+        one["value"] = reader.varint()
+        said.append(one)
+    return said
 
 
 def client_connection(data):
@@ -208,7 +238,7 @@ def client_connection(data):
     host, port = endpoint(reader)
     endpoint(reader)
     mode = reader.text()
-    return {"host": host, "address": address(host, port), "mode": mode, "tls": tls(reader)}
+    return {"host": host, "address": address(host, port), "mode": mode, "tls": tls(reader), "settings": settings(reader)}
 
 
 def server_connection(data):
@@ -222,7 +252,7 @@ def server_connection(data):
         endpoint(reader)
     if bits & 4:
         reader.number("q")
-    return {"address": peer, "tls": tls(reader)}
+    return {"address": peer, "tls": tls(reader), "settings": settings(reader)}
 
 
 class Flow:
@@ -616,6 +646,8 @@ def is_address(host):
 
 
 def display_url(flow, method, target, authority, host):
+    if method == "CONNECT" and not target:
+        return authority or ""
     if not target.startswith("/") and not target.startswith("*") or method == "CONNECT":
         return target
     name, named = flow.host, host_name(authority if authority is not None else host or "")
@@ -729,11 +761,15 @@ def flow_json(flow):
         out["client"] = {"address": flow.client["address"]}
         if flow.client["tls"]:
             out["client"]["tls"] = flow.client["tls"]
+        if flow.client["settings"] is not None:
+            out["client"]["settings"] = flow.client["settings"]
     out["server"] = {"host": flow.host, "port": flow.port}
     if flow.server and flow.server["address"]:
         out["server"]["address"] = flow.server["address"]
     if flow.server and flow.server["tls"]:
         out["server"]["tls"] = flow.server["tls"]
+    if flow.server and flow.server["settings"] is not None:
+        out["server"]["settings"] = flow.server["settings"]
     if flow.request:
         out["request"] = request_json(flow)
     if flow.interims:

@@ -2,6 +2,7 @@
 // written once in a segment and referred to by number.
 
 import FlowModel
+import HTTPSemantics
 import NIOCore
 
 enum ConnectionRecord {
@@ -12,6 +13,7 @@ enum ConnectionRecord {
         write(connection.local, into: out)
         out.appendText(connection.mode)
         write(connection.tls, certificates, into: out)
+        write(connection.settings, into: out)
     }
 
     static func write(_ connection: ServerConnection, certificates: [UInt32], into out: OutputBytes) {
@@ -24,6 +26,7 @@ enum ConnectionRecord {
         if let local = connection.local { write(local, into: out) }
         if let connected = connection.connected { out.append(connected.nanoseconds) }
         write(connection.tls, certificates, into: out)
+        write(connection.settings, into: out)
     }
 
     /// - Parameter certificate: finds a certificate by its number; nil is one that was lost, which keeps its place in the chain, empty.
@@ -34,7 +37,9 @@ enum ConnectionRecord {
         let local = try endpoint(&reader)
         let mode = try reader.text()
         let tls = try tls(&reader, certificate)
-        return ClientConnection(id: id, peer: peer, local: local, opened: opened, mode: mode, tls: tls)
+        var connection = ClientConnection(id: id, peer: peer, local: local, opened: opened, mode: mode, tls: tls)
+        connection.settings = try settings(&reader)
+        return connection
     }
 
     static func server(_ bytes: ByteBuffer, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord) -> ServerConnection {
@@ -46,6 +51,7 @@ enum ConnectionRecord {
         if bits & 2 != 0 { connection.local = try endpoint(&reader) }
         if bits & 4 != 0 { connection.connected = Timestamp(nanoseconds: try reader.number()) }
         connection.tls = try tls(&reader, certificate)
+        connection.settings = try settings(&reader)
         return connection
     }
 
@@ -122,6 +128,31 @@ enum ConnectionRecord {
             tls.certificates.append(UInt32(exactly: number).flatMap(certificate) ?? ByteBuffer())
         }
         return tls
+    }
+
+    /// Nothing stands for no SETTINGS, as in files from before they were recorded.
+    private static func write(_ settings: [PeerSetting]?, into out: OutputBytes) {
+        guard let settings else { return }
+        out.appendVarint(UInt64(settings.count) + 1)
+        for setting in settings {
+            out.appendVarint(UInt64(setting.id))
+            out.appendVarint(UInt64(setting.value))
+        }
+    }
+
+    private static func settings(_ reader: inout RecordReader) throws(MalformedRecord) -> [PeerSetting]? {
+        guard !reader.isAtEnd else { return nil }
+        let count = try reader.varint()
+        guard count > 0 else { return nil }
+        guard count - 1 <= UInt64(reader.bytes.readableBytes) else { throw MalformedRecord() }
+        var settings: [PeerSetting] = []
+        for _ in 1..<count {
+            guard let id = UInt16(exactly: try reader.varint()), let value = UInt32(exactly: try reader.varint()) else {
+                throw MalformedRecord()
+            }
+            settings.append(PeerSetting(id: id, value: value))
+        }
+        return settings
     }
 }
 

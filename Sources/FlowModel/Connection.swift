@@ -51,6 +51,8 @@ package struct ClientConnection: Sendable, Equatable {
     /// The mode of the listener that accepted it, as its `--mode` was written: `regular`, `reverse:https://example.org`.
     package var mode: String
     package var tls: TLSDetails?
+    /// HTTP/2: what the client has said in SETTINGS, in its order, up to ``PeerSetting/maximumKept``; nil when it said none.
+    package var settings: [PeerSetting]?
 
     package init(id: ConnectionID, peer: Endpoint, local: Endpoint, opened: Timestamp, mode: String, tls: TLSDetails? = nil) {
         self.id = id
@@ -79,6 +81,8 @@ package struct ServerConnection: Sendable, Equatable {
     package var opened: Timestamp
     package var connected: Timestamp?
     package var tls: TLSDetails?
+    /// HTTP/2: what the server has said in SETTINGS, as of a client.
+    package var settings: [PeerSetting]?
 
     package init(id: ConnectionID, target: Endpoint, opened: Timestamp) {
         self.id = id

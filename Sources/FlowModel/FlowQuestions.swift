@@ -69,9 +69,11 @@ extension FlowQuestions {
     /// port is left out when it is the scheme's own. An absolute-form target is given as it is, CONNECT gives `host:port`.
     package var displayURL: ByteBuffer? {
         guard let target = requestTarget, let method else { return nil }
+        let isConnect = method.equals(ByteRange(0, method.readableBytes), "CONNECT")
+        // RFC 9113 §8.5: CONNECT of HTTP/2 has an :authority alone.
+        if isConnect, target.readableBytes == 0 { return requestAuthority ?? target }
         let first = target.readableBytesView.first
-        if first != 0x2F, first != 0x2A { return target }
-        if method.equals(ByteRange(0, method.readableBytes), "CONNECT") { return target }
+        if first != 0x2F && first != 0x2A || isConnect { return target }
         var url = targetScheme
         url.writeStaticString("://")
         url.writeImmutableBuffer(displayHost.bracketed)

@@ -83,6 +83,7 @@ package struct FlowJSONPrinter: Sendable {
             json.key("address")
             json.string(client.peer.description)
             if let details = client.tls { tls(details, &json) }
+            if let said = client.settings { settings(said, &json) }
             json.endObject()
         }
         json.key("server")
@@ -96,7 +97,26 @@ package struct FlowJSONPrinter: Sendable {
         json.key("port")
         json.number(flow.target.port)
         if let details = flow.server?.value.tls { tls(details, &json) }
+        if let said = flow.server?.value.settings { settings(said, &json) }
         json.endObject()
+    }
+
+    private func settings(_ settings: [PeerSetting], _ json: inout JSONWriter) {
+        json.key("settings")
+        json.beginArray()
+        for setting in settings {
+            json.beginObject()
+            json.key("id")
+            json.number(setting.id)
+            if let name = setting.name {
+                json.key("name")
+                json.string(name)
+            }
+            json.key("value")
+            json.number(setting.value)
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private func tls(_ details: TLSDetails, _ json: inout JSONWriter) {

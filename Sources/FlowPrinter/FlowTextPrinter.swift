@@ -145,7 +145,7 @@ package struct FlowTextPrinter: Sendable {
     // MARK: Heads and content
 
     private func connections(_ flow: Flow, _ out: inout ByteBuffer) {
-        func tls(_ side: String, _ endpoint: String, _ details: TLSDetails?) {
+        func connection(_ side: String, _ endpoint: String, _ details: TLSDetails?, _ settings: [PeerSetting]?) {
             out.writeString("    \(side) \(endpoint)")
             if let details, let version = details.version {
                 out.writeString(" \(version) \(details.cipher ?? "")")
@@ -155,10 +155,15 @@ package struct FlowTextPrinter: Sendable {
                 if details.isVerified == false { out.writeVisible(" NOT VERIFIED: \(details.verificationError ?? "")") }
             }
             out.writeString("\n")
+            guard detail > 2, let settings else { return }
+            out.writeString("        SETTINGS \(settings.map(\.description).joined(separator: " "))\n")
         }
-        if let client = flow.client?.value, !client.peer.host.isEmpty { tls("client", client.peer.description, client.tls) }
+        if let client = flow.client?.value, !client.peer.host.isEmpty {
+            connection("client", client.peer.description, client.tls, client.settings)
+        }
         if let server = flow.server?.value {
-            tls("server", server.target.description + (server.peer.map { " (\($0))" } ?? ""), server.tls)
+            connection(
+                "server", server.target.description + (server.peer.map { " (\($0))" } ?? ""), server.tls, server.settings)
         }
     }
 

@@ -6,10 +6,6 @@ import NIOCore
 
 enum HTTP2Callbacks {
     static func install(_ callbacks: OpaquePointer?) {
-        unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, owner in
-            unsafe connection(owner).beganFrame(header!.pointee)
-            return 0
-        }
         unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, owner in
             unsafe connection(owner).beganSection(frame!.pointee)
             return 0
@@ -76,26 +72,6 @@ private func connection(_ owner: UnsafeMutableRawPointer?) -> HTTP2Connection {
 
 extension HTTP2Connection {
     // MARK: Frames in
-
-    /// Counts frames that carry nothing (RFC 9113 §10.5).
-    func beganFrame(_ header: nghttp2_frame_hd) {
-        let isEmptyData =
-            UInt32(header.type) == NGHTTP2_DATA.rawValue && header.length == 0
-            && UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue == 0
-        switch UInt32(header.type) {
-        case NGHTTP2_CONTINUATION.rawValue where header.length > Self.maximumFrameSize:
-            // nghttp2 looks at the size of the first frame only.
-            return terminate(.frameSizeError, "a CONTINUATION frame of \(header.length) bytes")
-        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue, NGHTTP2_GOAWAY.rawValue: return
-        case NGHTTP2_DATA.rawValue where !isEmptyData:
-            idleFrames = 0
-            return
-        default: idleFrames += 1
-        }
-        if idleFrames > limits.maximumIdleFrames {
-            terminate(.enhanceYourCalm, "the peer sent \(idleFrames) frames that carry nothing")
-        }
-    }
 
     func received(_ frame: UnsafePointer<nghttp2_frame>) {
         let header = unsafe frame.pointee.hd
@@ -190,6 +166,8 @@ extension HTTP2Connection {
             if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] {
                 outputDone(stream)
             }
+        case NGHTTP2_RST_STREAM.rawValue:
+            noteReset(header.stream_id)
         default:
             break
         }

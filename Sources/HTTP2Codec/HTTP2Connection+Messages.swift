@@ -1,6 +1,6 @@
 // Messages as they come in: field sections become heads and trailers, DATA becomes content, held to RFC 9113 §8.1. A malformed request is a
 // stream error. Of a response, what browsers tolerate and can be read in one way only is let through: names with capitals, fields of one
-// connection, white space around a value, a Content-Length that is not right.
+// connection, pseudo-fields that nobody knows, white space around a value, a Content-Length that is not right.
 
 import CNghttp2
 import HTTPSemantics
@@ -13,6 +13,7 @@ extension HTTP2Connection {
             guard role == .server else { return }
             let stream = HTTP2Stream(id: id)
             stream.window = limits.initialWindow
+            stream.isTooMany = streams.count >= Int(limits.maximumConcurrentStreams)
             streams[id] = stream
             peerBegan(id)
         }
@@ -35,6 +36,11 @@ extension HTTP2Connection {
     func sectionIsComplete(_ id: Int32, endsStream: Bool) {
         guard let stream = streams[id], var section = stream.section.take() else { return }
         guard !stream.isSilent else { return }
+        if stream.isTooMany {
+            // RFC 9113 §5.1.2: this code tells that it can be said again.
+            _ = section.finish()
+            return fail(stream, "the client has more streams open than it may", code: .refusedStream, head: section.wire)
+        }
         if section.isTooLarge {
             stream.isInputEnded = stream.isInputEnded || endsStream
             stream.isTunnel = true
@@ -121,7 +127,8 @@ extension HTTP2Connection {
     }
 
     private func response(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
-        section.check(pseudo: [":status"])
+        // A status with capitals is one that somebody might read.
+        section.check(pseudo: [":status"], foreign: [":status", ":method", ":scheme", ":authority", ":path", ":protocol"])
         let status = section.pseudo(":status").flatMap { ResponseHead.status(of: section.wire.slice($0)) } ?? 0
         if status < 100 { section.fail("the response has no :status of three digits", isDangerous: true) }
         // RFC 9113 §8.6: there is no 101, and an interim response does not end the stream.
@@ -131,12 +138,23 @@ extension HTTP2Connection {
         let announced = announcedLength(fields, &section)
         guard isAcceptable(section, section.wire, stream) else { return }
         let head = ResponseHead(wire: section.wire, version: .http2, status: status, reason: .empty, fields: fields)
-        if head.isInterim { return emit(.message(stream.id.unsigned, .interim(head))) }
+        if head.isInterim { return interim(head, section.size, stream) }
         stream.hasHead = true
         stream.announced = announced
         if stream.isTunnel, status / 100 != 2 { stream.isTunnel = false }
         emit(.message(stream.id.unsigned, .response(head, endsStream ? .none : .stream)))
         if endsStream { inputEnded(stream, trailers: nil) }
+    }
+
+    /// No window holds back interim responses, so a client that does not read could be made to have us keep them without end.
+    private func interim(_ head: ResponseHead, _ size: Int, _ stream: HTTP2Stream) {
+        stream.interimSize += size
+        guard stream.interimSize <= 4 * limits.maximumFieldSectionSize else {
+            return fail(
+                stream, "interim responses of more than \(4 * limits.maximumFieldSectionSize) bytes", code: .enhanceYourCalm,
+                head: head.wire)
+        }
+        emit(.message(stream.id.unsigned, .interim(head)))
     }
 
     private func trailers(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
@@ -183,9 +201,11 @@ extension HTTP2Connection {
         return false
     }
 
-    private func fail(_ stream: HTTP2Stream, _ message: String, head: ByteBuffer = ByteBuffer()) {
-        reset(stream.id.unsigned, .protocolError)
-        emit(.failed(stream.id.unsigned, .protocolError, message: message, head: head))
+    func fail(
+        _ stream: HTTP2Stream, _ message: String, code: HTTP2ErrorCode = .protocolError, head: ByteBuffer = ByteBuffer()
+    ) {
+        reset(stream.id.unsigned, code)
+        emit(.failed(stream.id.unsigned, code, message: message, head: head))
     }
 
     // MARK: Content

@@ -20,6 +20,8 @@ import NIOCore
     static let maximumFrameSize = 16_384
     /// Of one field section: a mebibyte of them, four times what is taken.
     private static let maximumContinuations = 64
+    /// So many streams that were reset are remembered.
+    private static let keptResets = 1024
     /// Room for so many events is kept for those to come.
     private static let keptEvents = 256
 
@@ -49,6 +51,12 @@ import NIOCore
     var extensionsToSend = CircularBuffer<ByteBuffer>(initialCapacity: 0)
     /// Frames that ask for work and carry nothing, since the last that carried something.
     var idleFrames = 0
+    /// Where in the bytes that come the frames begin.
+    var walk: FrameWalk
+    /// Streams that we have reset lately: frames on them may have been under way.
+    var resetStreams = CircularBuffer<Int32>(initialCapacity: 0)
+    /// Our SETTINGS have gone out.
+    private var hasSentSettings = false
     /// The peer's first SETTINGS frame has come.
     package private(set) var hasPeerSettings = false
     /// A rule was broken that ends the connection, by either side; nothing is read any more.
@@ -60,6 +68,8 @@ import NIOCore
     var terminationMessage: String?
     /// The stream with the highest identifier that the peer has begun.
     package private(set) var lastPeerStream: Int32 = 0
+    /// How many it has begun.
+    private var peerStreams = 0
 
     /// Begins a connection; the preface and our SETTINGS are in the first output.
     /// - Parameter enablesConnectProtocol: a server that takes extended CONNECT (RFC 8441 §3).
@@ -71,6 +81,7 @@ import NIOCore
         self.limits = limits
         self.validation = validation
         hasEnabledConnect = enablesConnectProtocol
+        walk = FrameWalk(role)
         unsafe session = makeSession()
         submitSettings(enablesConnectProtocol)
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindow)
@@ -90,6 +101,8 @@ import NIOCore
         unsafe HTTP2Callbacks.installExtensions(callbacks)
         unsafe nghttp2_option_set_no_http_messaging(options, 1)
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
+        // It would end the connection for a section on one of them, even one that we have reset: see mayBeReused.
+        unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 4 * limits.maximumFieldSectionSize)
         unsafe nghttp2_option_set_max_continuations(options, Self.maximumContinuations)
         // nghttp2 calls it an INTERNAL_ERROR; the owner has a clock and counts itself.
@@ -110,17 +123,19 @@ import NIOCore
         func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
             nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(value))
         }
-        var settings = [
+        let common = [
             entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, Int(limits.initialWindow)),
             entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.maximumFieldSectionSize),
         ]
-        switch role {
-        case .client:
-            settings.append(entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))
-        case .server:
-            settings.append(entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, Int(limits.maximumConcurrentStreams)))
-            if enablesConnectProtocol { settings.append(entry(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1)) }
-        }
+        let settings =
+            switch role {
+            case .client:
+                common + [entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)]
+            case .server:
+                // The first, and not what the client is told: see sayLimitOfStreams.
+                [entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, Int(UInt32.max))] + common
+                    + (enablesConnectProtocol ? [entry(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1)] : [])
+            }
         unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
     }
 
@@ -148,7 +163,8 @@ import NIOCore
         stream.answersHead = isHeadRequest
         if role == .server {
             stream.isInputEnded = true
-            lastPeerStream = 1
+            stream.hasPeerEnded = true
+            peerBegan(1)
         } else {
             stream.isOutputEnded = true
             stream.isOutputDone = true
@@ -163,12 +179,18 @@ import NIOCore
     package func receive(_ bytes: ByteBuffer) {
         guard !isTerminated else { return }
         input = bytes
-        let result = unsafe bytes.withUnsafeReadableBytes { bytes in
+        unsafe bytes.withUnsafeReadableBytes { bytes in
             unsafe inputBase = bytes.baseAddress
-            defer { unsafe inputBase = nil }
-            return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+            unsafe receiveFrames(bytes)
+            unsafe inputBase = nil
         }
         input = ByteBuffer()
+    }
+
+    /// Hands bytes to nghttp2.
+    func feed(_ bytes: UnsafeRawBufferPointer) {
+        let result = unsafe nghttp2_session_mem_recv(
+            session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
         if result < 0 { receiveFailed(Int32(result)) }
     }
 
@@ -218,7 +240,7 @@ import NIOCore
 
     func receivedSettings() {
         hasPeerSettings = true
-        emit(.settings)
+        emit(.settings(walk.takeSettings()))
     }
 
     func receivedGoAway(last: Int32, code: HTTP2ErrorCode, debug: String) {
@@ -226,7 +248,25 @@ import NIOCore
         emit(.goAway(last: StreamID(UInt32(bitPattern: last)), code, debug: debug))
     }
 
-    func peerBegan(_ stream: Int32) { lastPeerStream = max(lastPeerStream, stream) }
+    func peerBegan(_ stream: Int32) {
+        lastPeerStream = max(lastPeerStream, stream)
+        peerStreams += 1
+    }
+
+    /// A client may use each identifier once, and none below one that it used (RFC 9113 §5.1.1). On a stream that we have reset, trailers may
+    /// have been under way.
+    /// - Returns: why a section on a stream that is not open ends the connection; nil when it is one of those, or new.
+    func misuse(of stream: Int32) -> HTTP2ErrorCode? {
+        guard role == .server, stream % 2 == 1, stream <= lastPeerStream, !resetStreams.contains(stream) else { return nil }
+        // Of a client that left none out it is known that the stream was open.
+        return Int(lastPeerStream) == peerStreams * 2 - 1 ? .streamClosed : .protocolError
+    }
+
+    /// Notes a stream that we have reset.
+    func noteReset(_ stream: Int32) {
+        if resetStreams.count == Self.keptResets { resetStreams.removeFirst() }
+        resetStreams.append(stream)
+    }
 
     // MARK: The peer's settings
 
@@ -256,19 +296,40 @@ import NIOCore
         guard wantsOutput else { return nil }
         maximumOutput = maximum
         output.reserveCapacity(min(outputHint, maximum))
-        while output.readableBytes < maximum {
-            var chunk: UnsafePointer<UInt8>?
-            let count = unsafe nghttp2_session_mem_send(session, &chunk)
-            if count < 0 { ended(.internalError, unsafe String(cString: nghttp2_strerror(Int32(count)))) }
-            guard count > 0, let chunk = unsafe chunk else { break }
-            // DATA frames were put into the output by their callback, behind what came before them.
-            unsafe output.writeBytes(UnsafeRawBufferPointer(start: chunk, count: count))
-        }
+        while output.readableBytes < maximum, makeOutput() {}
         guard output.readableBytes > 0 else { return nil }
         let bytes = output
         output = ByteBuffer()
         outputHint = bytes.readableBytes + 512
         return bytes
+    }
+
+    /// Puts the next frame into the output; DATA frames before it were put there by their callback.
+    /// - Returns: false when there was none.
+    private func makeOutput() -> Bool {
+        var chunk: UnsafePointer<UInt8>?
+        let count = unsafe nghttp2_session_mem_send(session, &chunk)
+        if count < 0 { ended(.internalError, unsafe String(cString: nghttp2_strerror(Int32(count)))) }
+        guard count > 0, let chunk = unsafe chunk else { return false }
+        unsafe output.writeBytes(UnsafeRawBufferPointer(start: chunk, count: count))
+        if !hasSentSettings { sayLimitOfStreams() }
+        return true
+    }
+
+    /// nghttp2 ends the connection of a client that opens more streams than it may, where RFC 9113 §5.1.2 asks for an error of the stream. So
+    /// it is told of no limit, and the client in our first frame of the one that we keep ourselves.
+    private func sayLimitOfStreams() {
+        hasSentSettings = true
+        guard role == .server else { return }
+        let setting = output.readerIndex + FrameHeader.size
+        precondition(output.getInteger(at: setting) == UInt16(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue))
+        output.setInteger(limits.maximumConcurrentStreams, at: setting + 2)
+    }
+
+    /// Sends until the reset of a stream is out, which closes it.
+    func closeReset(_ stream: Int32) {
+        maximumOutput = output.readableBytes + 1 << 20
+        while streams[stream] != nil, makeOutput() {}
     }
 
     /// What the last output took: the next one is likely to be as large.

@@ -50,8 +50,8 @@ package enum HTTP2Event: Sendable, Equatable {
     case fieldsTooLarge(StreamID, head: ByteBuffer)
     /// The peer takes no new streams beyond `last`.
     case goAway(last: StreamID, HTTP2ErrorCode, debug: String)
-    /// The peer's settings are known or have changed.
-    case settings
+    /// The peer's settings are known or have changed: what it said, in its order, as far as somebody might want to know.
+    case settings([PeerSetting])
     /// The peer asked whether we are there (RFC 9113 §6.7), and is answered.
     case ping
     /// A PRIORITY frame or the priority in a HEADERS frame (RFC 9113 §5.3).

@@ -13,6 +13,12 @@ final class HTTP2Stream {
     /// The request, or the final response, has come; a section behind it is the trailers.
     var hasHead = false
     var isInputEnded = false
+    /// END_STREAM has come.
+    var hasPeerEnded = false
+    /// It is one more than the client may have open.
+    var isTooMany = false
+    /// Octets of the interim responses that have come, by the measure of RFC 9113 §6.5.2.
+    var interimSize = 0
     /// What Content-Length announced, in bytes, and what has come.
     var announced: UInt64?
     var received: UInt64 = 0
@@ -90,6 +96,8 @@ struct HTTP2Streams {
             last = newValue
         }
     }
+
+    var count: Int { known.count }
 
     mutating func remove(_ id: Int32) -> HTTP2Stream? {
         if last?.id == id { last = nil }

@@ -84,11 +84,13 @@ struct IncomingSection {
     }
 
     /// RFC 9113 §8.3: only those that are defined, each once.
-    mutating func check(pseudo known: [StaticString]) {
+    /// - Parameter foreign: those that mean something elsewhere. Others mean nothing to anybody, so they are no danger when these are named.
+    mutating func check(pseudo known: [StaticString], foreign: [StaticString]? = nil) {
         var seen = [Bool](repeating: false, count: known.count)
         for line in lines.prefix(pseudoCount) {
             guard let index = known.firstIndex(where: { wire.equals(line.name, $0) }) else {
-                fail("the pseudo-field \(String(buffer: wire.slice(line.name))) is not defined here", isDangerous: true)
+                let isDangerous = foreign.map { $0.contains { wire.equalsIgnoringCase(line.name, $0) } } ?? true
+                fail("the pseudo-field \(String(buffer: wire.slice(line.name))) is not defined here", isDangerous: isDangerous)
                 continue
             }
             if seen[index] { fail("a pseudo-field stands twice", isDangerous: true) }

@@ -1,6 +1,7 @@
 // One request and its response, on their way through.
 
 import FlowModel
+import HTTP1Codec
 import HTTPSemantics
 import NIOCore
 
@@ -22,6 +23,13 @@ final class Exchange {
     var upstreamStream: StreamID?
     /// Content from an HTTP/2 client that came before its request could be sent, or before the answer to its wish for WebSocket.
     var held: [HTTPEvent] = []
+    /// What of the request's content went to a server of HTTP/2 that has not answered, and its trailers: should the server not look at it, it is
+    /// said again. nil when there is too much of it, or the server speaks HTTP/1.
+    var said: ByteBuffer?
+    var saidTrailers: FieldSection?
+    /// Content that has gone on, for which the client's window was opened; and what of it goes on once more.
+    private var passedOn = 0
+    private var passedOnBefore = 0
     /// Content that was passed on to a socket which does not take it: the windows of its sender open when it does.
     var unconsumedRequest = 0
     var unconsumedResponse = 0
@@ -82,7 +90,35 @@ final class Exchange {
     var isFramedAnew: Bool { upstream?.http2 != nil || played != nil }
 
     /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
-    var isAtHand: Bool { (framing == .none || awaitsAnswer) && !hasResponseBegun && repetitions < 3 }
+    var isAtHand: Bool {
+        (framing == .none || awaitsAnswer || said != nil || !isSent) && !hasResponseBegun && repetitions < 3
+    }
+
+    /// Begins the request anew with what was said of it.
+    func hold(_ said: ByteBuffer?) {
+        passedOnBefore = passedOn
+        guard isSent else { return }
+        isSent = false
+        var again: [HTTPEvent] = []
+        let isChunked = framing == .chunked
+        if let said, said.readableBytes > 0 {
+            again.append(.body(content: said, wire: isChunked ? HTTP1Encoder.chunk(said) : said))
+        }
+        if requestIsComplete {
+            let wire = isChunked ? HTTP1Encoder.lastChunk(trailers: saidTrailers) : ByteBuffer()
+            again.append(.end(trailers: saidTrailers, wire: wire))
+        }
+        held = again + held
+    }
+
+    /// Content of the request has gone on.
+    /// - Returns: how much of it for the first time.
+    func hasPassedOn(_ bytes: Int) -> Int {
+        let repeated = min(bytes, passedOnBefore)
+        passedOnBefore -= repeated
+        passedOn += bytes - repeated
+        return bytes - repeated
+    }
 
     /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
     var isRepeatable: Bool {

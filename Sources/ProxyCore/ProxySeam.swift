@@ -69,6 +69,8 @@ package enum ProxyTimer: UInt8, Sendable, CaseIterable {
     case linger
     /// A replay has something to say at a time.
     case replay
+    /// Something is due in a session that a stream carries (CONNECT of HTTP/2).
+    case streams
 }
 
 /// A line for the event log.

@@ -32,8 +32,12 @@ extension ProxySession {
                 fields, endsStream: exchange.framing == .none && !opensWebSocket, isHead: exchange.isHead,
                 isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket,
                 priority: priority.map { translated($0, for: upstream) })
-            guard let stream else { return sayAgain(exchange, "the server takes no more requests on its connection") }
+            guard let stream else {
+                exchange.isSent = false
+                return sayAgain(exchange, "the server takes no more requests on its connection")
+            }
             exchange.upstreamStream = stream
+            exchange.said = ByteBuffer()
             upstream.exchanges[stream] = exchange
             if let update { http2.sendPriorityUpdate(update, on: stream) }
         } else {
@@ -89,6 +93,7 @@ extension ProxySession {
         if let http2 = upstream.http2 {
             // The client's window opens when nghttp2 has sent it: see exchangeFrames().
             if let stream = exchange.upstreamStream { http2.sendData(content, on: stream) }
+            keep(content, of: exchange)
         } else {
             send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
             if http2 != nil, exchange.webSocket == nil {
@@ -96,6 +101,29 @@ extension ProxySession {
                 if upstream.leg.isWritable { consumeRequest(exchange) }
             }
         }
+    }
+
+    /// Keeps what was said to a server of HTTP/2, as long as that is not much.
+    private func keep(_ content: ByteBuffer, of exchange: Exchange) {
+        guard let kept = exchange.said?.readableBytes else { return }
+        let size = content.readableBytes
+        guard kept + size <= Self.maximumBacklog, keptContent + size <= Self.maximumKeptContent,
+            !exchange.hasResponseBegun, exchange.webSocket == nil
+        else {
+            _ = takeSaid(of: exchange)
+            return
+        }
+        keptContent += size
+        // Copied, since the bytes that were received may be a small part of what was read.
+        exchange.said?.writeImmutableBuffer(content)
+    }
+
+    /// What was kept of a request, which is kept no more.
+    func takeSaid(of exchange: Exchange) -> ByteBuffer? {
+        guard let said = exchange.said else { return nil }
+        keptContent -= said.readableBytes
+        exchange.said = nil
+        return said
     }
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
@@ -108,6 +136,7 @@ extension ProxySession {
         }
         if let http2 = upstream.http2 {
             guard let stream = exchange.upstreamStream, exchange.framing != .none || exchange.hasSwitched else { return }
+            if exchange.said != nil { exchange.saidTrailers = trailers }
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
         } else if exchange.hasSwitched {
             finish(upstream)
@@ -120,7 +149,7 @@ extension ProxySession {
 
     /// The client may send as much of a request as has gone on.
     private func consumeRequest(_ exchange: Exchange) {
-        http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
+        http2?.consumed(exchange.hasPassedOn(exchange.unconsumedRequest), on: exchange.stream)
         exchange.unconsumedRequest = 0
     }
 
@@ -209,7 +238,10 @@ extension ProxySession {
         guard let http2, !client.isFinished, client.isWritable, let bytes = http2.takeOutput() else { return false }
         sendToClient(bytes)
         for (stream, count) in http2.takeSentContent() {
-            guard let exchange = exchanges[stream] else { continue }
+            guard let exchange = exchanges[stream] else {
+                if streamSessions[stream] != nil { streamSessions.touched.insert(stream) }
+                continue
+            }
             if exchange.webSocket == nil { consumeResponse(exchange, count) } else { openWindows(of: exchange) }
         }
         return true
@@ -227,14 +259,18 @@ extension ProxySession {
                 send(bytes, to: upstream)
                 for (stream, count) in frames.takeSentContent() {
                     guard let exchange = upstream.exchanges[stream] else { continue }
-                    if exchange.webSocket == nil { http2?.consumed(count, on: exchange.stream) } else { openWindows(of: exchange) }
+                    if exchange.webSocket == nil {
+                        http2?.consumed(exchange.hasPassedOn(count), on: exchange.stream)
+                    } else {
+                        openWindows(of: exchange)
+                    }
                 }
             }
             if http2?.hasEvents == true { advanceFrames() }
             for upstream in upstreams where upstream.http2?.hasEvents == true { advanceFrames(of: upstream) }
         }
         // Both have said that nothing more comes: GOAWAY, and the last stream ended.
-        if let http2, http2.isDone, exchanges.isEmpty, case .http = phase {
+        if let http2, http2.isDone, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase {
             closeUpstreams()
             closeClient(.clean)
         }

@@ -81,16 +81,23 @@ extension ProxySession {
         case .message(let stream, let event):
             if let exchange = exchanges[stream] {
                 receive(event, of: exchange)
+            } else if let carried = streamSessions[stream] {
+                hear(event, carried)
             } else if case .body(let content, _) = event {
                 http2?.consumed(content.readableBytes, on: stream)
             }
         case .reset(let stream, let code):
-            guard let exchange = exchanges[stream] else { return }
-            clientGaveUp(exchange, "the client reset the stream with \(code)", code)
-            countAbandoned()
+            if let exchange = exchanges[stream] {
+                clientGaveUp(exchange, "the client reset the stream with \(code)", code)
+                countAbandoned()
+            } else if let carried = streamSessions[stream] {
+                streamEnded(carried, isReset: true)
+                countAbandoned()
+            }
         case .failed(let stream, _, let message, let head):
             let error = FlowError(side: .client, message: message, at: now)
             countAbandoned()
+            if let carried = streamSessions[stream] { return streamEnded(carried, isReset: true) }
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
             recordEnd(of: exchange, ending)
@@ -111,8 +118,20 @@ extension ProxySession {
         case .ping:
             // It was answered; what it keeps alive is the whole way.
             for upstream in upstreams { upstream.http2?.sendPing() }
-        case .goAway, .settings, .unprocessed:
+        case .settings(let settings):
+            clientSaid(settings)
+        case .goAway, .unprocessed:
             break
+        }
+    }
+
+    private func clientSaid(_ settings: [PeerSetting]) {
+        guard let known = clientFacts.value.settings.adding(settings) else { return }
+        var facts = clientFacts.value
+        facts.settings = known
+        clientFacts = Shared(facts)
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
+            record(exchange.flow, at: client.lastRead, .client(clientFacts))
         }
     }
 
@@ -121,8 +140,12 @@ extension ProxySession {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
             clientGaveUp(exchange, "the client closed the connection", .cancel, isReset: false)
         }
+        for carried in streamSessions.inOrder where !carried.session.client.hasEnded {
+            http2?.reset(carried.stream, .cancel)
+            streamEnded(carried, isReset: false)
+        }
         // A client that still listens can be told; from one that is gone this brings a reset, and nobody works for it any more.
-        if !exchanges.isEmpty { http2?.sendPing() }
+        if !exchanges.isEmpty || !streamSessions.isEmpty { http2?.sendPing() }
         closeIfDone()
     }
 
@@ -147,6 +170,7 @@ extension ProxySession {
         let error = FlowError(side: .client, message: "\(message) (\(code))", at: now)
         if exchanges.isEmpty { recordRefused(ByteBuffer(), error: error, stream: StreamID(0)) }
         for exchange in exchanges.values { abandon(exchange) }
+        streamsEnded(isReset: true)
         endOpenFlow(FlowEnding(state: .incomplete, error: error, closedBy: .client))
         closeUpstreams()
         closeClient(.clean)
@@ -188,7 +212,8 @@ extension ProxySession {
             if upstream.isIdle { close(upstream) }
         case .terminated(let code, let message):
             serverClosed(upstream, "\(message) (\(code))", isReset: false)
-        case .settings:
+        case .settings(let settings):
+            serverSaid(settings, upstream)
             if upstream.http2?.peerEnablesConnectProtocol == true { http2?.enableConnectProtocol() }
             // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
             let waiting = upstream.waiting
@@ -198,6 +223,15 @@ extension ProxySession {
             http2?.sendPing()
         case .priority, .priorityUpdate:
             break
+        }
+    }
+
+    private func serverSaid(_ settings: [PeerSetting], _ upstream: Upstream) {
+        guard let known = upstream.facts.settings.adding(settings) else { return }
+        upstream.facts.settings = known
+        upstream.shared = Shared(upstream.facts)
+        for exchange in upstream.exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
+            record(exchange.flow, at: upstream.leg.lastRead, .server(upstream.shared))
         }
     }
 
@@ -221,6 +255,15 @@ extension ProxySession {
         let error = FlowError(side: .server, message: "the server refused the stream unprocessed", at: now)
         let ending = FlowEnding(state: .failed, error: error, closedBy: .server)
         end(exchange, ending, status: http2 == nil ? 503 : nil, isReset: false, code: .refusedStream)
+    }
+}
+
+extension [PeerSetting]? {
+    /// What is known of a peer when it has said more.
+    /// - Returns: nil when that is no more than before.
+    fileprivate func adding(_ said: [PeerSetting]) -> [PeerSetting]? {
+        let known = Array((self ?? []) + said.prefix(PeerSetting.maximumKept)).prefix(PeerSetting.maximumKept)
+        return self.map { $0.count == known.count } == true ? nil : Array(known)
     }
 }
 

@@ -119,6 +119,9 @@ extension ProxySession {
         let isHTTP2 = head.version.major >= 2
         guard isAllowed(head) else { return refuseCredentials(head, stream: stream) }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
+        if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
+            return carry(head, on: stream)
+        }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
         guard let destination = destination(of: head, absolute) else {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
@@ -179,12 +182,13 @@ extension ProxySession {
     // MARK: CONNECT
 
     /// A tunnel is asked for (RFC 9110 §9.3.6).
-    private func connect(_ head: RequestHead) {
+    func connect(_ head: RequestHead) {
         guard route == nil, configuration.mode != .origin else {
             let message = "CONNECT is answered in regular mode only, and not within a tunnel"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        guard let endpoint = Endpoint(parsing: String(buffer: head.target)[...], defaultPort: nil) else {
+        let target = head.version.major >= 2 ? head.authority : head.target
+        guard let endpoint = Endpoint(parsing: String(buffer: target)[...], defaultPort: nil) else {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
@@ -202,8 +206,28 @@ extension ProxySession {
     }
 
     func answerConnect() {
-        sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
+        if carriedBy != nil {
+            connectAnswer = .accepted
+        } else {
+            sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
+        }
         routeIsOpen()
+    }
+
+    /// The server of CONNECT cannot be had.
+    func denyConnect(_ head: RequestHead, _ error: FlowError) {
+        recordRefused(head.wire, error: error, stream: carriedBy?.stream)
+        if carriedBy != nil {
+            connectAnswer = .refused(status: 502, message: error.message)
+        } else {
+            sendToClient(Self.answer(status: 502, error.message))
+        }
+    }
+
+    /// What the stream that carries this session is to be answered.
+    func takeConnectAnswer() -> ConnectAnswer? {
+        defer { connectAnswer = nil }
+        return connectAnswer
     }
 
     /// What the client says from now on is for the server that it named.
@@ -216,9 +240,10 @@ extension ProxySession {
         detect()
     }
 
-    /// CONNECT on a stream goes on to servers of HTTP/2 as it is (RFC 9113 §8.5); it is nothing that one of HTTP/1 could be asked within a tunnel.
+    /// Where the server is known already, CONNECT on a stream goes on to it as it is if it speaks HTTP/2 (RFC 9113 §8.5); it is nothing that one of
+    /// HTTP/1 could be asked within a tunnel.
     func refuseConnect(_ exchange: Exchange) {
-        let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only"
+        let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only, within a tunnel and in reverse mode"
         fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
     }
 
@@ -277,7 +302,8 @@ extension ProxySession {
             kind: .http, client: clientFacts, target: target, stream: stream ?? StreamID(max(1, exchangeCount)))
         record(flow, at: client.lastRead, .opened(opening))
         if let upstream { record(flow, at: now, .server(upstream.shared)) }
-        let version = http2 == nil ? HTTPVersion.http1_1 : .http2
+        var version = http2 == nil ? HTTPVersion.http1_1 : .http2
+        if case .connecting(let head) = phase { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
         log(.warning, "\(clientFacts.value.peer): refused: \(error.message)")

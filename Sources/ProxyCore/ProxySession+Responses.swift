@@ -30,7 +30,7 @@ extension ProxySession {
     func receiveResponse(_ event: HTTPEvent, of exchange: Exchange, at: Timestamp) {
         switch event {
         case .interim(let head):
-            exchange.hasResponseBegun = true
+            responseBegins(exchange)
             record(exchange.flow, at: at, .interim(head))
             sendInterim(head, of: exchange)
         case .response(let head, let framing):
@@ -60,8 +60,14 @@ extension ProxySession {
         }
     }
 
-    private func receiveHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange, _ at: Timestamp) {
+    /// The server has looked at the request.
+    private func responseBegins(_ exchange: Exchange) {
         exchange.hasResponseBegun = true
+        _ = takeSaid(of: exchange)
+    }
+
+    private func receiveHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange, _ at: Timestamp) {
+        responseBegins(exchange)
         record(exchange.flow, at: at, isUpgradeToHTTP2(head, exchange) ? .interim(head) : .response(head))
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
             let message = "the response's content is larger than \(maximum) bytes"
@@ -167,6 +173,7 @@ extension ProxySession {
     /// The exchange is over: nobody knows it any more.
     func forget(_ exchange: Exchange) {
         exchange.upstream?.forget(exchange)
+        _ = takeSaid(of: exchange)
         exchange.played?.server = nil
         if self.exchange === exchange { self.exchange = nil }
         if http2 != nil { exchanges[exchange.stream] = nil }
@@ -176,7 +183,7 @@ extension ProxySession {
 
     /// A client of HTTP/2 that says no more is closed when its last stream has ended.
     func closeIfDone() {
-        guard client.hasEnded, exchanges.isEmpty, case .http = phase else { return }
+        guard client.hasEnded, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase else { return }
         closeUpstreams()
         closeClient(.clean)
     }
@@ -240,10 +247,8 @@ extension ProxySession {
     func sayAgain(_ exchange: Exchange, _ message: String) {
         guard exchange.isAtHand else { return exchangeLost(exchange, message, isReset: false) }
         exchange.upstream?.forget(exchange)
-        exchange.isSent = false
         exchange.repetitions += 1
-        // It was complete, so its end is to be said again.
-        if exchange.requestIsComplete { exchange.held = [.end(trailers: nil, wire: ByteBuffer())] }
+        exchange.hold(takeSaid(of: exchange))
         reachServer(for: exchange)
     }
 

@@ -18,6 +18,8 @@ extension ProxySession {
 
     /// Bytes of the client that wait for something are kept up to here; then the client is not read.
     static let maximumBacklog = 256 * 1024
+    /// Of requests that may have to be said again, so much is kept for one client; each up to ``maximumBacklog``.
+    static let maximumKeptContent = 4 * 1024 * 1024
 
     // MARK: Reading
 
@@ -174,6 +176,7 @@ extension ProxySession {
     func clientClosed(error: String?, isReset: Bool) {
         client.hasEnded = true
         client.isFinished = true
+        streamsEnded(isReset: isReset)
         if case .tunnel(let tunnel) = phase, tunnel.isEnded {
         } else {
             let message = isReset ? "the client reset the connection" : "the client closed the connection"

@@ -218,8 +218,7 @@ extension ProxySession {
         let error = FlowError(side: .server, message: message, at: now)
         switch phase {
         case .connecting(let head):
-            recordRefused(head.wire, error: error)
-            sendToClient(Self.answer(status: 502, error.message))
+            denyConnect(head, error)
             close(upstream)
             closeClient(.clean)
         case .intercepting:

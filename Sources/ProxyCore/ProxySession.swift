@@ -57,6 +57,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
+    /// Sessions behind CONNECT on its streams.
+    var streamSessions = StreamSessions()
+    /// The CONNECT that this session is behind, when a stream carries it, and what is to be answered.
+    let carriedBy: (head: RequestHead, stream: StreamID)?
+    var connectAnswer: ConnectAnswer?
     var abandonment: AbandonmentLimit
     var pendingPriorities = PendingPriorities()
     var exchangeCount: UInt32 = 0
@@ -65,6 +70,8 @@ package final class ProxySession: ProxySessionProtocol {
     var upstreamCount: UInt32 = 0
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     var queued: [Exchange] = []
+    /// Bytes that ``Exchange/said`` holds of all exchanges.
+    var keptContent = 0
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel?
     /// The client said something behind its TLS handshake.
@@ -77,9 +84,18 @@ package final class ProxySession: ProxySessionProtocol {
     /// - Parameters:
     ///   - seed: random, for identities.
     ///   - originalDestination: mode transparent: where the client was going.
-    package init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
+    package convenience init(configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil) {
+        self.init(configuration: configuration, seed: seed, originalDestination: originalDestination, carriedBy: nil)
+    }
+
+    /// - Parameter carriedBy: CONNECT on a stream, which is the client connection.
+    init(
+        configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil,
+        carriedBy: (head: RequestHead, stream: StreamID)?
+    ) {
         self.configuration = configuration
         playsServers = configuration.responder != nil
+        self.carriedBy = carriedBy
         self.identities = IdentityGenerator(seed: seed)
         self.abandonment = AbandonmentLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
@@ -112,6 +128,7 @@ package final class ProxySession: ProxySessionProtocol {
         handle(event)
         if playsServers { playServers() }
         exchangeFrames()
+        while regulateStreamSessions() { exchangeFrames() }
         if playsServers { playOn() }
         regulateReading()
         flushClient()
@@ -120,6 +137,7 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     private func handle(_ event: ProxyEvent) {
+        if !streamSessions.isEmpty, isForStreamSession(event) { return }
         switch event {
         case .started(let peer, let local):
             start(peer: peer, local: local)
@@ -161,7 +179,7 @@ package final class ProxySession: ProxySessionProtocol {
         case .timerFired(let timer):
             timerFired(timer)
         case .certificateReady(let result):
-            certificateReady(result)
+            if !isForForging(result) { certificateReady(result) }
         case .shutdown:
             shutDown()
         }
@@ -178,6 +196,7 @@ package final class ProxySession: ProxySessionProtocol {
             return closeClient(.clean)
         }
         if case .socks = phase { return startHandshakeTimer() }
+        if let carriedBy { return connect(carriedBy.head) }
         guard let route else {
             if case .transparent = configuration.mode {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
@@ -213,6 +232,8 @@ package final class ProxySession: ProxySessionProtocol {
             handshakeTimedOut()
         case .linger:
             if !lingerInFailedConversation() { output.commands.append(.close(.client)) }
+        case .streams:
+            streamTimersFired()
         case .replay:
             // Whoever waited for it goes on behind every event.
             break
@@ -253,11 +274,13 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     private func shutDown() {
+        for carried in streamSessions.inOrder { tell(carried, .shutdown) }
         endEverything(FlowError(side: nil, message: "the recorder was stopped", at: now))
     }
 
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
+        streamsEnded(isReset: false)
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
         closeUpstreams()
         if exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }

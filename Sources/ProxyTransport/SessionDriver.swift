@@ -212,8 +212,9 @@ private struct TimerDeadlines {
     private var handshake = Timestamp.never
     private var linger = Timestamp.never
     private var replay = Timestamp.never
+    private var streams = Timestamp.never
 
-    var earliest: Timestamp { min(idle, handshake, linger, replay) }
+    var earliest: Timestamp { min(idle, handshake, linger, min(replay, streams)) }
 
     subscript(timer: ProxyTimer) -> Timestamp {
         get {
@@ -222,6 +223,7 @@ private struct TimerDeadlines {
             case .handshake: handshake
             case .linger: linger
             case .replay: replay
+            case .streams: streams
             }
         }
         set {
@@ -230,6 +232,7 @@ private struct TimerDeadlines {
             case .handshake: handshake = newValue
             case .linger: linger = newValue
             case .replay: replay = newValue
+            case .streams: streams = newValue
             }
         }
     }

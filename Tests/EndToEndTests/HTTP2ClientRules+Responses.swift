@@ -25,9 +25,11 @@ extension HTTP2ClientRule {
     }
 
     static let malformedResponses: [HTTP2ClientRule] = [
-        // nghttp2 sees an error of the connection in it.
         HTTP2ClientRule(
-            "§8.1: DATA before HEADERS", .data(1, "ok", end: true), server: .either(.protocolError), client: .badGateway),
+            "§8.1: DATA before HEADERS", .data(1, "ok", end: true), server: .stream(.protocolError), client: .badGateway),
+        HTTP2ClientRule(
+            "§8.1: DATA between an interim response and the final one", .headers(1, [":status": "103"], end: false), .data(1, "ok"),
+            server: .stream(.protocolError), client: .badGateway),
         HTTP2ClientRule(
             "§8.1: A section of no field", .headers(1, block: []), server: .stream(.protocolError), client: .badGateway),
         malformed("§8.3.2: No :status", ["server": "x"]),
@@ -38,7 +40,9 @@ extension HTTP2ClientRule {
         malformed("§8.3: Two :status", [":status": "200", ":status": "200"]),
         malformed("§8.3: :status behind a field", ["server": "x", ":status": "200"]),
         malformed("§8.3: A pseudo-field of requests", [":status": "200", ":path": "/"]),
-        malformed("§8.3: An unknown pseudo-field", [":status": "200", ":x": "1"]),
+        malformed("§8.3: A pseudo-field with another status in capitals", [":status": "200", ":Status": "404"]),
+        malformed("§8.3: An unknown pseudo-field behind a field", [":status": "200", "x": "1", ":y": "1"]),
+        malformed("§8.3: An unknown pseudo-field with a line end", [":status": "200", ":x": "a\r\nb"]),
         malformed("§8.2.1: A name with a space", [":status": "200", "x y": "1"]),
         malformed("§8.2.1: A name with a line end", [":status": "200", "x\r\ny": "1"]),
         malformed("§8.2.1: A name with a colon", [":status": "200", "x:y": "1"]),
@@ -55,9 +59,15 @@ extension HTTP2ClientRule {
         breaks("§8.1: Trailers with a pseudo-field of requests", .data(1, "o"), .headers(1, ["x": "1", ":path": "/"])),
         breaks("§8.2.1: Trailers with a line end in a value", .data(1, "o"), .headers(1, ["x": "1\r\n\r\n"])),
         HTTP2ClientRule(
-            "§6.9: WINDOW_UPDATE of 0 for a stream", .windowUpdate(1, 0), server: .either(.protocolError), client: .badGateway),
+            "§6.9: WINDOW_UPDATE of 0 for a stream", .windowUpdate(1, 0), server: .stream(.protocolError), client: .badGateway),
         HTTP2ClientRule(
-            "§6.9.1: A window of a stream beyond 2³¹-1", .windowUpdate(1, 0x7FFF_FFFF), server: .either(.flowControlError),
+            "§6.9: WINDOW_UPDATE of 0 for a stream whose response has begun", head, .windowUpdate(1, 0),
+            server: .stream(.protocolError), client: .cut),
+        HTTP2ClientRule(
+            "§6.3: PRIORITY of four octets", .priority(1).with(payload: [0, 0, 0, 0]), server: .stream(.frameSizeError),
+            client: .badGateway),
+        HTTP2ClientRule(
+            "§6.9.1: A window of a stream beyond 2³¹-1", .windowUpdate(1, 0x7FFF_FFFF), server: .stream(.flowControlError),
             client: .badGateway),
         HTTP2ClientRule(
             "§4.2: DATA larger than the largest size", head, .data(1, [UInt8](repeating: 0, count: 16385)),
@@ -134,6 +144,13 @@ extension HTTP2ClientRule {
             "RFC 9110 §15.3.5: DATA on 204", .headers(1, [":status": "204"], end: false), .data(1, "ok", end: true),
             // To a client of HTTP/2 they may go on: where the message ends is clear.
             as: "204", "204 <ok>"),
+        passes(
+            "§8.3: A reason phrase in a pseudo-field is taken out",
+            .headers(1, [":status": "200", ":reason": "Fine", ":x": "", "y": "1"]), as: "200 y: 1"),
+        passes(
+            "§8.3: A pseudo-field that nobody knows before the status, and in an interim response",
+            .headers(1, [":x": "1", ":status": "103", "link": "</s>"], end: false),
+            .headers(1, [":reason": "OK", ":status": "200", "y": "1"]), as: "103 link: </s>; 200 y: 1"),
         passes("§8.3.2: A reason phrase behind the status", .headers(1, [":status": "200 OK", "x": "1"]), as: "200 x: 1"),
         passes("§8.3.2: A status that nobody knows", .headers(1, [":status": "799"]), as: "799"),
         passes(

@@ -60,6 +60,32 @@ struct HTTP2ClientRulesTests {
         #expect(client.faults == [], "\(rule.name)")
     }
 
+    @Test("A reason phrase in a pseudo-field is recorded, and is not told to the client", arguments: [true, false])
+    func recordedReason(isHTTP2: Bool) throws {
+        let origin = try HTTP2Origin { endpoint, stream in
+            endpoint.send(.headers(stream, [":status": "200", ":reason": "Fine", "y": "1"]))
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:h2c://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            if isHTTP2 {
+                let client = try HTTP2Endpoint.client(port: recorder.port)
+                client.send(.get(1))
+                let answer = client.answer(on: 1)
+                #expect(answer == .whole("200 y: 1"))
+            } else {
+                let client = try RawConnection(port: recorder.port)
+                client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                let answer = client.readToEnd()
+                #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"))
+                #expect(!answer.contains("eason"))
+            }
+            #expect(recorder.stop() == 0)
+            let text = try run("mitm-dump", ["--detail", "2", "capture.mflow"], in: directory).output
+            #expect(text.contains("\n    :status: 200\n    :reason: Fine\n    y: 1\n"))
+        }
+    }
+
     @Test("DATA beyond the window are a flow-control error")
     func windowExceeded() throws {
         let verdicts = Awaited<HTTP2Verdict>()

@@ -69,12 +69,11 @@ extension HTTP2ServerRule {
             "§4.2: HEADERS larger than the largest size", on: 1,
             .headers(1, block: good + HPACK.block(["x": String(repeating: "x", count: 16384)])),
             allows: .connection(.frameSizeError)),
-        // nghttp2 does not look at the size of this one; nothing can be misread by it.
         HTTP2ServerRule(
             "§4.2: CONTINUATION larger than the largest size", on: 1,
             .headers(1, block: good, endHeaders: false),
             .continuation(1, block: HPACK.block(["x": String(repeating: "x", count: 16384)])),
-            allows: .connection(.frameSizeError) | .answered),
+            allows: .connection(.frameSizeError)),
         HTTP2ServerRule(
             "§4.2: SETTINGS larger than the largest size",
             HTTP2Frame(type: Kind.settings, payload: [UInt8](repeating: 0x7F, count: 16386)),
@@ -176,6 +175,9 @@ extension HTTP2ServerRule {
         HTTP2ServerRule("§6.3: PRIORITY on stream 0", .priority(0), allows: .connection(.protocolError)),
         HTTP2ServerRule(
             "§6.3: PRIORITY of four octets", on: 1, .priority(1).with(payload: [0, 0, 0, 0]), allows: .either(.frameSizeError)),
+        HTTP2ServerRule(
+            "§6.3: PRIORITY of four octets on an open stream", on: 1, .post(1), .priority(1).with(payload: [0, 0, 0, 0]),
+            allows: .stream(.frameSizeError)),
         HTTP2ServerRule("§6.3: PRIORITY on an idle stream", .priority(9), allows: .ignored),
         // RFC 9113 §5.3.2 dropped the scheme and with it this error of RFC 7540 §5.3.1.
         HTTP2ServerRule(
@@ -195,7 +197,13 @@ extension HTTP2ServerRule {
             "§6.6: PUSH_PROMISE from a client", .post(1), .pushPromise(1, promised: 2, [":path": "/"]),
             allows: .connection(.protocolError)),
         HTTP2ServerRule(
-            "§6.9: WINDOW_UPDATE of 0 for a stream", on: 1, .post(1), .windowUpdate(1, 0), allows: .either(.protocolError)),
+            "§6.9: WINDOW_UPDATE of 0 for a stream", on: 1, .post(1), .windowUpdate(1, 0), allows: .stream(.protocolError)),
+        HTTP2ServerRule(
+            "§6.9: WINDOW_UPDATE of 0 with the reserved bit for a stream", on: 1, .post(1), .windowUpdate(1, 1 << 31),
+            allows: .stream(.protocolError)),
+        HTTP2ServerRule(
+            "§6.9: WINDOW_UPDATE of 0 that comes octet by octet", on: 1,
+            steps: [.send(.post(1))] + HTTP2Frame.windowUpdate(1, 0).bytes.map { .bytes([$0]) }, allows: .stream(.protocolError)),
         HTTP2ServerRule("§6.9: WINDOW_UPDATE of 0 for the connection", .windowUpdate(0, 0), allows: .connection(.protocolError)),
         HTTP2ServerRule(
             "§6.9: WINDOW_UPDATE of three octets", .windowUpdate(0, 0).with(payload: [0, 0, 1]),
@@ -207,11 +215,10 @@ extension HTTP2ServerRule {
         ),
         HTTP2ServerRule(
             "§6.9.1: A window of a stream beyond 2³¹-1", on: 1, .post(1), .windowUpdate(1, 0x7FFF_FFFF),
-            allows: .either(.flowControlError)),
-        // An error of the connection by the letter; nghttp2 resets the stream, and a stream should fail before a connection does.
+            allows: .stream(.flowControlError)),
         HTTP2ServerRule(
             "§6.9.2: SETTINGS that take a window beyond 2³¹-1", on: 1, .post(1), .windowUpdate(1, 0x7FFF_FFFF - 65535),
-            .settings([HTTP2Setting.initialWindowSize: 65536]), allows: .either(.flowControlError)),
+            .settings([HTTP2Setting.initialWindowSize: 65536]), allows: .connection(.flowControlError)),
         HTTP2ServerRule("§6.10: CONTINUATION on stream 0", .continuation(0, block: good), allows: .connection(.protocolError)),
         HTTP2ServerRule(
             "§6.10: CONTINUATION behind a finished section", .headers(1, block: good, end: false), .continuation(1, block: []),

@@ -50,6 +50,26 @@ struct Golden: CustomTestStringConvertible, Sendable {
             events[0].what = .opened(opening)
             return (try archive(events), try assemble(events).map(describe))
         },
+        Golden("http2-settings") {
+            var samples = SampleFlows(seed: 113)
+            var events = samples.next(kind: 0)
+            let (known, unknown) = (PeerSetting(id: 3, value: 100), PeerSetting(id: 0xABCD, value: .max))
+            for index in events.indices {
+                switch events[index].what {
+                case .opened(var opening):
+                    var client = opening.client.value
+                    client.settings = [known, unknown, known]
+                    opening.client = Shared(client)
+                    events[index].what = .opened(opening)
+                case .server(let shared):
+                    var server = shared.value
+                    server.settings = []
+                    events[index].what = .server(Shared(server))
+                default: break
+                }
+            }
+            return (try archive(events), try assemble(events).map(describe))
+        },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)

@@ -45,7 +45,8 @@ struct Pair {
             if case .message(let stream, .body(let content, _)) = event, consumes {
                 connection.consumed(content.readableBytes, on: stream)
             }
-            if event != .settings { events.append(event) }
+            if case .settings = event { continue }
+            events.append(event)
         }
     }
 }

@@ -1,0 +1,183 @@
+// Frames on their way to nghttp2, one after the other, by their headers alone. nghttp2 ends a connection for some of what RFC 9113 calls an error
+// of one stream. Here such a stream is reset before its frame is handed on: to nghttp2 the frame then is one that comes late on a stream that was
+// reset, of which it keeps field compression and the connection's window in order and nothing else.
+
+import CNghttp2
+import HTTPSemantics
+import NIOCore
+
+/// RFC 9113 §4.1.
+struct FrameHeader {
+    static let size = 9
+
+    let length: Int
+    let type: UInt32
+    let flags: UInt8
+    let stream: Int32
+    /// The first four bytes of the payload of WINDOW_UPDATE, which has no more.
+    let increment: UInt32
+
+    /// - Parameter bytes: of a frame, from its first on; nil when there are not enough of them.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= Self.size else { return nil }
+        func number(_ at: Int) -> UInt32 { unsafe UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
+        length = Int(number(0) >> 8)
+        type = unsafe UInt32(bytes[3])
+        flags = unsafe bytes[4]
+        stream = Int32(bitPattern: number(5) & 0x7FFF_FFFF)
+        guard type == NGHTTP2_WINDOW_UPDATE.rawValue, length == 4 else {
+            increment = 0
+            return
+        }
+        guard bytes.count >= Self.size + 4 else { return nil }
+        increment = number(Self.size) & 0x7FFF_FFFF
+    }
+
+    func has(_ flag: nghttp2_flag) -> Bool { UInt32(flags) & flag.rawValue != 0 }
+}
+
+/// Where a connection's bytes stand between two reads.
+struct FrameWalk {
+    /// Bytes that belong to the frame, or the preface, that has begun.
+    var left: Int
+    /// The beginning of a frame that is too short to tell.
+    var beginning = ByteBuffer()
+    /// The frame that has begun.
+    var frame: FrameHeader?
+    /// It does not go on to nghttp2.
+    var isWithheld = false
+    /// CONTINUATION is to follow, and nothing else (RFC 9113 §4.3).
+    var isInSection = false
+    /// The SETTINGS frame that comes, its header included: nghttp2 does not tell of settings that it does not know.
+    private var settings = ByteBuffer()
+
+    init(_ role: HTTP2Connection.Role) { left = role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0 }
+
+    /// Keeps what a SETTINGS frame says.
+    mutating func keep(_ bytes: UnsafeRawBufferPointer) {
+        let room = FrameHeader.size + 6 * PeerSetting.maximumKept - settings.readableBytes
+        unsafe settings.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(room)))
+    }
+
+    mutating func takeSettings() -> [PeerSetting] {
+        var payload = settings
+        settings = ByteBuffer()
+        payload.moveReaderIndex(forwardBy: min(FrameHeader.size, payload.readableBytes))
+        var said: [PeerSetting] = []
+        while let (id, value) = payload.readMultipleIntegers(as: (UInt16, UInt32).self) {
+            said.append(PeerSetting(id: id, value: value))
+        }
+        return said
+    }
+}
+
+extension HTTP2Connection {
+    /// Takes bytes as they came, frame by frame.
+    func receiveFrames(_ bytes: UnsafeRawBufferPointer) {
+        var rest = unsafe bytes
+        if walk.left == 0, walk.beginning.readableBytes > 0 { unsafe completeBeginning(&rest) }
+        while rest.count > 0, !isTerminated {
+            if walk.left == 0 {
+                guard let frame = unsafe FrameHeader(rest) else {
+                    unsafe walk.beginning.writeBytes(rest)
+                    return
+                }
+                begin(frame)
+                guard !isTerminated else { return }
+            }
+            let count = min(walk.left, rest.count)
+            unsafe passOn(UnsafeRawBufferPointer(rebasing: rest[..<count]))
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    /// Takes as many bytes as a frame needs that began at the end of the bytes before.
+    private func completeBeginning(_ rest: inout UnsafeRawBufferPointer) {
+        while rest.count > 0 {
+            unsafe walk.beginning.writeInteger(rest[0])
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest[1...])
+            guard let frame = unsafe walk.beginning.withUnsafeReadableBytes({ unsafe FrameHeader($0) }) else { continue }
+            let beginning = walk.beginning
+            walk.beginning = ByteBuffer()
+            begin(frame)
+            guard !isTerminated else { return }
+            return unsafe beginning.withUnsafeReadableBytes { unsafe passOn($0) }
+        }
+    }
+
+    private func passOn(_ bytes: UnsafeRawBufferPointer) {
+        if walk.frame?.type == NGHTTP2_SETTINGS.rawValue { unsafe walk.keep(bytes) }
+        if !walk.isWithheld { unsafe feed(bytes) }
+        walk.left -= bytes.count
+        guard walk.left == 0, let frame = walk.frame else { return }
+        walk.isWithheld = false
+        switch frame.type {
+        case NGHTTP2_SETTINGS.rawValue: _ = walk.takeSettings()
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue: walk.isInSection = !frame.has(NGHTTP2_FLAG_END_HEADERS)
+        case NGHTTP2_DATA.rawValue: break
+        default: return
+        }
+        if frame.type != NGHTTP2_CONTINUATION.rawValue, frame.has(NGHTTP2_FLAG_END_STREAM) {
+            streams[frame.stream]?.hasPeerEnded = true
+        }
+    }
+
+    private func begin(_ frame: FrameHeader) {
+        walk.frame = frame
+        walk.left = FrameHeader.size + frame.length
+        count(frame)
+        guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
+        guard let stream = streams[frame.stream] else {
+            guard frame.type == NGHTTP2_HEADERS.rawValue, let code = misuse(of: frame.stream) else { return }
+            return terminate(code, "a field section on stream \(frame.stream), which is closed")
+        }
+        guard let fault = fault(of: frame, on: stream), unsafe nghttp2_session_find_stream(session, stream.id) != nil else {
+            return
+        }
+        // PRIORITY may come on any stream, so nghttp2 would look at it all the same.
+        walk.isWithheld = frame.type == NGHTTP2_PRIORITY.rawValue
+        if stream.isSilent { reset(stream.id.unsigned, fault.code) } else { fail(stream, fault.message, code: fault.code) }
+        closeReset(stream.id)
+    }
+
+    /// Counts frames that carry nothing (RFC 9113 §10.5).
+    private func count(_ frame: FrameHeader) {
+        switch frame.type {
+        case NGHTTP2_CONTINUATION.rawValue where frame.length > Self.maximumFrameSize:
+            // nghttp2 looks at the size of the first frame only.
+            return terminate(.frameSizeError, "a CONTINUATION frame of \(frame.length) bytes")
+        case NGHTTP2_HEADERS.rawValue where role == .server || streams[frame.stream] != nil, NGHTTP2_CONTINUATION.rawValue:
+            // Counted when the section is whole.
+            return
+        case NGHTTP2_DATA.rawValue where frame.length > 0 || frame.has(NGHTTP2_FLAG_END_STREAM):
+            idleFrames = 0
+            return
+        default: idleFrames += 1
+        }
+        if idleFrames > limits.maximumIdleFrames {
+            terminate(.enhanceYourCalm, "the peer sent \(idleFrames) frames that carry nothing")
+        }
+    }
+
+    /// What is wrong with a frame on a stream, where nghttp2 would end the connection for it.
+    private func fault(of frame: FrameHeader, on stream: HTTP2Stream) -> (code: HTTP2ErrorCode, message: String)? {
+        switch frame.type {
+        case NGHTTP2_DATA.rawValue where stream.hasPeerEnded:
+            // RFC 9113 §5.1, half-closed (remote).
+            (.streamClosed, "content came behind the end of the message")
+        case NGHTTP2_HEADERS.rawValue where stream.hasPeerEnded:
+            (.streamClosed, "a field section came behind the end of the message")
+        case NGHTTP2_DATA.rawValue where role == .client && !stream.hasHead && !stream.isSilent:
+            // RFC 9113 §8.1: it is malformed.
+            (.protocolError, "content came before the head of the message")
+        case NGHTTP2_PRIORITY.rawValue where frame.length != 5:
+            // RFC 9113 §6.3.
+            (.frameSizeError, "a PRIORITY frame of \(frame.length) bytes")
+        case NGHTTP2_WINDOW_UPDATE.rawValue where frame.length == 4 && frame.increment == 0:
+            // RFC 9113 §6.9.
+            (.protocolError, "a WINDOW_UPDATE frame of nothing")
+        default:
+            nil
+        }
+    }
+}
