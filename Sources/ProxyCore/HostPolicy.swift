@@ -33,6 +33,8 @@ package struct HostRules: Sendable {
 package final class HostPolicy: Sendable {
     private struct State {
         var rules: HostRules
+        /// Hosts that were added while it ran.
+        var addedTCP: [HostPattern] = []
         var rejected: Set<String> = []
     }
 
@@ -40,24 +42,27 @@ package final class HostPolicy: Sendable {
 
     package init(_ rules: HostRules = HostRules()) { state = Mutex(State(rules: rules)) }
 
+    /// Puts other rules in the place of those that were there. What was added or learned meanwhile stays.
     package func change(_ rules: HostRules) { state.withLock { $0.rules = rules } }
 
-    /// Adds a pattern of hosts that are TCP.
-    package func addTCP(_ pattern: @escaping HostPattern) { state.withLock { $0.rules.tcp.append(pattern) } }
+    /// Adds a pattern of hosts that are TCP, beside those of the rules.
+    package func addTCP(_ pattern: @escaping HostPattern) { state.withLock { $0.addedTCP.append(pattern) } }
 
     package var passesThroughOnReject: Bool { state.withLock { $0.rules.passesThroughOnReject } }
 
     /// - Parameter serverName: of the ClientHello, when it is known.
     package func treatment(of destination: Endpoint, serverName: String?) -> HostTreatment {
-        let (rules, isRejected) = state.withLock { ($0.rules, $0.rejected.contains(Self.name(destination, serverName))) }
+        let (rules, addedTCP, isRejected) = state.withLock {
+            ($0.rules, $0.addedTCP, $0.rejected.contains(Self.name(destination, serverName)))
+        }
         if isRejected { return .passThrough }
-        if rules.tcp.isEmpty, rules.ignored.isEmpty, rules.allowed.isEmpty { return .intercept }
+        if rules.tcp.isEmpty, addedTCP.isEmpty, rules.ignored.isEmpty, rules.allowed.isEmpty { return .intercept }
         var names = [destination.description]
         if let serverName { names.append(Endpoint(host: serverName, port: destination.port).description) }
         func isIn(_ patterns: [HostPattern]) -> Bool { patterns.contains { pattern in names.contains { pattern($0) } } }
         if isIn(rules.ignored) { return .passThrough }
         if !rules.allowed.isEmpty, !isIn(rules.allowed) { return .passThrough }
-        return isIn(rules.tcp) ? .tcp : .intercept
+        return isIn(rules.tcp) || isIn(addedTCP) ? .tcp : .intercept
     }
 
     /// A client did not accept our certificate for a host.
