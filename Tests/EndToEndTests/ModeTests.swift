@@ -86,6 +86,43 @@ struct ModeTests {
         }
     }
 
+    @Test("A proxy of another kind behind us is asked with our credentials; what it says to none and to wrong ones is told")
+    func tinyproxy() throws {
+        try withPages { directory, nginx in
+            let port = try Nginx.freePort()
+            let settings = "Port \(port)\nListen 127.0.0.1\nTimeout 60\nLogLevel Info\nBasicAuth user secret\n"
+            try settings.write(toFile: directory + "/tinyproxy.conf", atomically: true, encoding: .utf8)
+            // It closes what it inherited, which Foundation takes for its end, so a shell stands between, which it does not outlive.
+            let far = try RunningProgram(
+                "bash", ["-c", "setpriv --pdeathsig KILL stdbuf -oL tinyproxy -d -c tinyproxy.conf >&2 & wait"], in: directory)
+            try #require(far.errorLine(containing: "Accepting connections") != nil)
+            far.collectErrors()
+            let pages = ["http://127.0.0.1:\(nginx.http)/a.json", "https://localhost:\(nginx.https)/a.json"]
+            func statuses(_ login: String, file: String) throws -> (got: [Int], flows: [JSONObject]) {
+                let near = try start(
+                    ["--mode", "upstream:http://\(login)127.0.0.1:\(port)"], in: directory, file: file)
+                let got = try pages.map {
+                    try curl(["-x", "http://127.0.0.1:\(near.port)", $0], trusting: near.authority, in: directory)
+                }
+                #expect(near.stop() == 0)
+                return (got, try near.flows(file))
+            }
+            let right = try statuses("user:secret@", file: "right.mflow")
+            #expect(right.got == [200, 200])
+            #expect(right.flows.map { $0["response.body.text"] } == [#"{"a":1}"#, #"{"a":1}"#])
+            // tinyproxy answers wrong credentials with 401. 56: CURLE_RECV_ERROR, that CONNECT was refused.
+            for (login, status) in [("", "407 Proxy Authentication Required"), ("user:wrong@", "401 Unauthorized")] {
+                let refused = try statuses(login, file: "refused\(status.prefix(3)).mflow")
+                #expect(refused.got == [Int(status.prefix(3)), -56])
+                #expect(
+                    refused.flows.map { $0["error.message"] } == [nil, "the upstream proxy answered CONNECT with \(status)"])
+            }
+            // On SIGTERM it waits for connections that have nothing more to say.
+            far.send(SIGKILL)
+            _ = far.waitForEnd()
+        }
+    }
+
     @Test("An upstream proxy that lets nobody through is named in the answer and in the recording")
     func upstreamRefuses() throws {
         try withPages { directory, nginx in

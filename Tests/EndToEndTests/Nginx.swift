@@ -20,17 +20,11 @@ final class Nginx {
         authority = directory + "/origin-ca.pem"
         try FileManager.default.createDirectory(atPath: directory + "/www", withIntermediateDirectories: true)
         try FileManager.default.createDirectory(atPath: directory + "/nginx", withIntermediateDirectories: true)
-        let script = """
-            set -e
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out origin-ca.pem -days 2 -subj '/CN=Origin CA'
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj '/O=Origin/CN=\(certificateName)'
-            printf 'subjectAltName=DNS:\(certificateName),IP:127.0.0.1' > ext
-            openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem
-            """.replacing("-CA ca.pem", with: "-CA origin-ca.pem")
-        let made = try run("bash", ["-c", script], in: directory)
-        guard made.status == 0 else { throw TestFailure("no certificates: \(made.errors)") }
+        try Self.makeCertificates(in: directory, name: certificateName)
         let configuration = """
-            \(getuid() == 0 ? "user root;" : "") daemon off; pid \(directory)/nginx/pid; error_log stderr notice; worker_processes 1;
+            daemon off; pid \(directory)/nginx/pid; error_log stderr notice;
+            # One process: killing it leaves nothing behind.
+            master_process off;
             events {}
             http {
               access_log off; default_type text/plain; types { application/json json; }
@@ -50,14 +44,27 @@ final class Nginx {
             """
         try configuration.write(toFile: directory + "/nginx.conf", atomically: true, encoding: .utf8)
         program = try RunningProgram("nginx", ["-e", "stderr", "-c", directory + "/nginx.conf"], in: directory)
-        guard program.errorLine(containing: "start worker process ") != nil else {
+        guard program.errorLine(containing: "getrlimit(RLIMIT_NOFILE)") != nil else {
             throw TestFailure("nginx did not start: \(program.errors)")
         }
     }
 
     deinit {
-        program.send(SIGTERM)
+        program.send(SIGKILL)
         _ = program.waitForEnd()
+    }
+
+    /// A certificate authority, `origin-ca.pem`, and what it says of a server, `server.pem` and `server.key`.
+    static func makeCertificates(in directory: String, name: String = "localhost") throws {
+        let script = """
+            set -e
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out origin-ca.pem -days 2 -subj '/CN=Origin CA'
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj '/O=Origin/CN=\(name)'
+            printf 'subjectAltName=DNS:\(name),IP:127.0.0.1' > ext
+            openssl x509 -req -in server.csr -CA origin-ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem
+            """
+        let made = try run("bash", ["-c", script], in: directory)
+        guard made.status == 0 else { throw TestFailure("no certificates: \(made.errors)") }
     }
 
     static func freePort() throws -> Int {
