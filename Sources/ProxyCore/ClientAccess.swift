@@ -4,18 +4,46 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Checks a user name and a password.
-package typealias CredentialCheck = @Sendable (_ user: String, _ password: String) -> Bool
+/// A user name and a password that a client names.
+package struct Login: Sendable, Hashable {
+    package var user: String
+    package var password: String
+
+    package init(user: String, password: String) {
+        self.user = user
+        self.password = password
+    }
+}
+
+/// Checks logins. Used on all event loops.
+package struct CredentialCheck: Sendable {
+    /// What is known at once; nil when it has to be found out.
+    let known: @Sendable (Login) -> Bool?
+    /// Finds it out, which may take a while: a hash of a password is made to be slow.
+    package let findOut: @Sendable (Login) -> Bool
+
+    package init(known: @escaping @Sendable (Login) -> Bool?, findOut: @escaping @Sendable (Login) -> Bool) {
+        self.known = known
+        self.findOut = findOut
+    }
+}
+
+/// A login that is being found out about, and what waits for that.
+struct PendingLogin {
+    var login: Login
+    /// nil: a SOCKS client.
+    var request: (head: RequestHead, framing: BodyFraming, stream: StreamID)?
+}
 
 enum ClientAccess {
     /// The name and password of `Proxy-Authorization: Basic …` (RFC 7617); nil when there is none that can be read.
-    static func basicCredentials(_ fields: FieldSection) -> (user: String, password: String)? {
+    static func basicCredentials(_ fields: FieldSection) -> Login? {
         guard let value = fields.first("proxy-authorization").map({ String(buffer: $0) }) else { return nil }
         let parts = value.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(String(parts[1])) else { return nil }
         let pair = String(decoding: bytes, as: UTF8.self).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard pair.count == 2 else { return nil }
-        return (String(pair[0]), String(pair[1]))
+        return Login(user: String(pair[0]), password: String(pair[1]))
     }
 
     /// An address that is reached from the open internet: not loopback, not private, not local to a link (RFC 6890, RFC 4193).

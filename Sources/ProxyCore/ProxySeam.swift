@@ -33,6 +33,8 @@ package enum ProxyEvent: Sendable {
     case timerFired(ProxyTimer)
     /// The answer to ``ProxyCommand/forge(_:)``.
     case certificateReady(Result<LeafCertificate, CertificateError>)
+    /// The answer to ``ProxyCommand/verify(_:_:)``.
+    case loginVerified(Login, isRight: Bool)
     /// The recorder ends: finish what can be finished at once, record the rest as incomplete.
     case shutdown
 }
@@ -57,6 +59,8 @@ package enum ProxyCommand: Sendable {
     case cancelTimer(ProxyTimer)
     /// Make a certificate for a server's name; answered by `certificateReady`.
     case forge(LeafRequest)
+    /// Find out whether a login is right, elsewhere than on the event loop; answered by `loginVerified`.
+    case verify(Login, CredentialCheck)
     case log(LogLine)
 }
 

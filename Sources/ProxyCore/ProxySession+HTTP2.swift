@@ -71,7 +71,7 @@ extension ProxySession {
 
     func advanceFrames() {
         guard let http2 else { return }
-        while case .http = phase, let event = http2.next() { receive(event) }
+        while case .http = phase, pendingLogin == nil, let event = http2.next() { receive(event) }
     }
 
     private func receive(_ event: HTTP2Event) {

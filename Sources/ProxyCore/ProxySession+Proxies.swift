@@ -49,8 +49,12 @@ extension ProxySession {
             sendToClient(SOCKS5.answer(wanted))
             return wanted == .password ? .credentials : .request
         case .credentials:
-            guard let (user, password) = try SOCKS5.credentials(&backlog) else { return nil }
-            let isRight = configuration.credentials?(user, password) ?? true
+            guard pendingLogin == nil else { return nil }
+            var rest = backlog
+            guard let login = try SOCKS5.credentials(&rest) else { return nil }
+            // What is left to be found out leaves the message where it is.
+            guard let isRight = configuration.credentials.map({ self.isRight(login, $0) }) ?? true else { return nil }
+            backlog = rest
             sendToClient(ByteBuffer(bytes: [1, isRight ? 0 : 1]))
             guard isRight else { throw SOCKS5.Failure(message: "the user name or the password is wrong") }
             return .request

@@ -44,10 +44,10 @@ extension ProxySession {
     /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
     /// for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard !isAdvancing, http2 == nil, !mayBeHTTP2 else { return }
+        guard !isAdvancing, http2 == nil, !mayBeHTTP2, pendingLogin == nil else { return }
         isAdvancing = true
         defer { isAdvancing = false }
-        while case .http = phase {
+        while case .http = phase, pendingLogin == nil {
             if let exchange, exchange.requestIsComplete || exchange.hasSwitched || !(exchange.isSent || exchange.played != nil) {
                 return
             }
@@ -64,7 +64,7 @@ extension ProxySession {
                 requestFailed(error)
             }
         }
-        guard case .http = phase, exchange == nil else { return }
+        guard case .http = phase, exchange == nil, pendingLogin == nil else { return }
         if client.hasEnded {
             closeUpstreams()
             closeClient(.clean)
@@ -117,7 +117,11 @@ extension ProxySession {
     /// A request's head: finds out where it goes.
     func begin(_ head: RequestHead, _ framing: BodyFraming, stream: StreamID) {
         let isHTTP2 = head.version.major >= 2
-        guard isAllowed(head) else { return refuseCredentials(head, stream: stream) }
+        if let isAllowed = isAllowed(head, framing, stream) {
+            guard isAllowed else { return refuseCredentials(head, stream: stream) }
+        } else {
+            return
+        }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
         if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
             return carry(head, on: stream)
@@ -250,10 +254,39 @@ extension ProxySession {
     // MARK: Who may use the proxy
 
     /// RFC 9110 §11.7: asked of a forward proxy's clients, request by request.
-    private func isAllowed(_ head: RequestHead) -> Bool {
+    /// - Returns: nil when it has to be found out first; the request waits for that.
+    private func isAllowed(_ head: RequestHead, _ framing: BodyFraming, _ stream: StreamID) -> Bool? {
         guard let check = configuration.credentials, route == nil else { return true }
-        guard let (user, password) = ClientAccess.basicCredentials(head.fields) else { return false }
-        return check(user, password)
+        guard let login = ClientAccess.basicCredentials(head.fields) else { return false }
+        return isRight(login, check, request: (head, framing, stream))
+    }
+
+    /// - Returns: nil when it has to be found out first, which is told by ``loginVerified(_:isRight:)``.
+    func isRight(
+        _ login: Login, _ check: CredentialCheck, request: (head: RequestHead, framing: BodyFraming, stream: StreamID)? = nil
+    ) -> Bool? {
+        if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
+        if let known = check.known(login) { return known }
+        pendingLogin = PendingLogin(login: login, request: request)
+        output.commands.append(.verify(login, check))
+        return nil
+    }
+
+    func loginVerified(_ login: Login, isRight: Bool) {
+        // The client may be gone.
+        guard let pending = pendingLogin, pending.login == login else { return }
+        pendingLogin = nil
+        verifiedLogin = (login, isRight)
+        if case .socks(let step) = phase { return advanceSOCKS(step) }
+        guard case .http = phase, let (head, framing, stream) = pending.request else { return }
+        if http2 == nil {
+            begin(head, framing, stream: stream)
+            advanceRequests()
+        } else {
+            begin(head, framing, stream: stream)
+            advanceFrames()
+            if client.hasEnded, pendingLogin == nil { framesEnded() }
+        }
     }
 
     private func refuseCredentials(_ head: RequestHead, stream: StreamID) {

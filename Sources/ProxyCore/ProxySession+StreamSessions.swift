@@ -183,6 +183,8 @@ extension ProxySession {
         case .forge(let request):
             streamSessions.forging.append((carried, request))
             if streamSessions.forging.count == 1 { output.commands.append(command) }
+        case .verify:
+            preconditionFailure("who the client is was found out before its CONNECT was taken")
         case .log:
             output.commands.append(command)
         }

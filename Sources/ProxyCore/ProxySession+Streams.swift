@@ -154,7 +154,7 @@ extension ProxySession {
         case .http:
             _ = noteSilentRejection()
             if http2 != nil {
-                framesEnded()
+                if pendingLogin == nil { framesEnded() }
             } else if let exchange, exchange.hasSwitched {
                 conversationEnded(exchange)
             } else {
@@ -398,9 +398,9 @@ extension ProxySession {
         if case .lingering = phase {
             readsClient = true
         } else if http2 != nil {
-            readsClient = true
+            readsClient = pendingLogin == nil
         } else {
-            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? false
+            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingLogin != nil)
             let waiting = backlog.readableBytes + (isWaiting ? decoder.bufferedBytes : 0)
             readsClient = serverTakesMore && waiting < Self.maximumBacklog && client.unread < Self.maximumBacklog
         }

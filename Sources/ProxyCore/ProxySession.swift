@@ -77,6 +77,10 @@ package final class ProxySession: ProxySessionProtocol {
     /// The client said something behind its TLS handshake.
     var hasClientSpoken = false
     var isHandshakeTimerRunning = false
+    /// The client waits until it is known who it is; nothing more of what it says is looked at.
+    var pendingLogin: PendingLogin?
+    /// What was found out last.
+    var verifiedLogin: (login: Login, isRight: Bool)?
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
     var lastActivity = Timestamp(nanoseconds: 0)
@@ -180,6 +184,8 @@ package final class ProxySession: ProxySessionProtocol {
             timerFired(timer)
         case .certificateReady(let result):
             if !isForForging(result) { certificateReady(result) }
+        case .loginVerified(let login, let isRight):
+            loginVerified(login, isRight: isRight)
         case .shutdown:
             shutDown()
         }
@@ -303,6 +309,10 @@ package final class ProxySession: ProxySessionProtocol {
             end(tunnel, ending)
         } else if case .connecting(let head) = phase, let error = ending.error {
             recordRefused(head.wire, error: error)
+        }
+        if let request = pendingLogin?.request, let error = ending.error {
+            pendingLogin = nil
+            recordRefused(request.head.wire, error: error, stream: request.stream)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }
     }

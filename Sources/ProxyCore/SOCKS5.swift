@@ -67,7 +67,7 @@ enum SOCKS5 {
     }
 
     /// A user name and a password (RFC 1929 §2).
-    static func credentials(_ bytes: inout ByteBuffer) throws(Failure) -> (user: String, password: String)? {
+    static func credentials(_ bytes: inout ByteBuffer) throws(Failure) -> Login? {
         var rest = bytes
         guard let version: UInt8 = rest.readInteger() else { return nil }
         guard version == 1 else { throw Failure(message: "the client's user name and password are in no known form") }
@@ -75,7 +75,7 @@ enum SOCKS5 {
             let passwordLength: UInt8 = rest.readInteger(), let password = rest.readString(length: Int(passwordLength))
         else { return nil }
         bytes = rest
-        return (user, password)
+        return Login(user: user, password: password)
     }
 
     /// Where a client wants to go (RFC 1928 §4).

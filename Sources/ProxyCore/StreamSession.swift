@@ -69,7 +69,7 @@ extension ProxyEvent {
         case .received(let handle, _), .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _),
             .openFailed(let handle, _), .writable(let handle, _):
             handle
-        case .started, .timerFired, .certificateReady, .shutdown:
+        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
             nil
         }
     }
@@ -83,7 +83,7 @@ extension ProxyEvent {
         case .opened(_, let peer, let local): .opened(handle, peer: peer, local: local)
         case .openFailed(_, let reason): .openFailed(handle, reason: reason)
         case .writable(_, let isWritable): .writable(handle, isWritable)
-        case .started, .timerFired, .certificateReady, .shutdown: self
+        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown: self
         }
     }
 

@@ -17,6 +17,7 @@ struct SharedServices: Sendable {
     let admission: Admission
     let lookupThreads: NIOThreadPool
     let certificateThreads: NIOThreadPool
+    let passwordThreads: NIOThreadPool
     let lookUp: @Sendable (String) -> NameService.Answer
 }
 
@@ -181,5 +182,13 @@ final class LoopContext: @unchecked Sendable {
             if case .success(let certificate) = made { self.leaves.remember(certificate, for: request) }
             answer(made)
         }
+    }
+
+    // MARK: passwords
+
+    /// Calls back on the event loop with whether a login is right.
+    func verify(_ login: Login, _ check: CredentialCheck, _ answer: @escaping (Bool) -> Void) {
+        // When the threads have ended, so has the proxy, and nobody waits.
+        services.passwordThreads.runIfActive(eventLoop: eventLoop) { check.findOut(login) }.assumeIsolated().whenSuccess(answer)
     }
 }

@@ -46,11 +46,14 @@ package final class ProxyServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, loops))
         let lookupThreads = NIOThreadPool(numberOfThreads: max(1, limits.maximumLookups))
         let certificateThreads = NIOThreadPool(numberOfThreads: max(1, loops))
+        // Whoever guesses passwords takes no more than this from the rest.
+        let passwordThreads = NIOThreadPool(numberOfThreads: max(1, loops / 2))
         lookupThreads.start()
         certificateThreads.start()
+        passwordThreads.start()
         let services = SharedServices(
             limits: limits, clock: clock, sink: sink, certificates: certificates, log: log, admission: Admission(limits: limits),
-            lookupThreads: lookupThreads, certificateThreads: certificateThreads, lookUp: lookUp)
+            lookupThreads: lookupThreads, certificateThreads: certificateThreads, passwordThreads: passwordThreads, lookUp: lookUp)
         self.services = services
         self.loops = group.makeIterator().enumerated().map { LoopContext(eventLoop: $1, index: $0, services: services) }
     }
@@ -151,6 +154,7 @@ package final class ProxyServer: Sendable {
         for ending in endings { try? await ending.get() }
         try? await services.lookupThreads.shutdownGracefully()
         try? await services.certificateThreads.shutdownGracefully()
+        try? await services.passwordThreads.shutdownGracefully()
         try? await group.shutdownGracefully()
     }
 }

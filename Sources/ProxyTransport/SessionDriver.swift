@@ -133,6 +133,8 @@ final class SessionDriver: DeadlineHolder {
             if let connection = connection(handle) { connection.abort() } else { cancelDial(handle, at: now) }
         case .forge(let request):
             loop.forge(request) { self.deliver(.certificateReady($0)) }
+        case .verify(let login, let check):
+            loop.verify(login, check) { self.deliver(.loginVerified(login, isRight: $0)) }
         case .log(let line):
             loop.services.log(line)
         }

@@ -218,7 +218,10 @@ private struct SessionSettings {
         http2Limits.maximumFieldCount = limits.maximumFieldCount
         http2Limits.maximumConcurrentStreams = arguments.limits.maximumStreams
         var check: CredentialCheck?
-        if let credentials { check = { user, password in credentials.accept(user, password) } }
+        if let credentials {
+            check = CredentialCheck(
+                known: { credentials.known($0.user, $0.password) }, findOut: { credentials.accept($0.user, $0.password) })
+        }
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.limits.idleTimeout.nanoseconds
         timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds

@@ -24,15 +24,15 @@ final class Playbook {
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
-        pings: WebSocketPings = .answer
+        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil
     ) throws {
         let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
                 serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Self.authority, webSocketPings: pings, maximumBodySize: maximumBodySize, ownAddresses: ownAddresses,
-                responder: responder),
+                authority: Self.authority, webSocketPings: pings, credentials: credentials, maximumBodySize: maximumBodySize,
+                ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
         _ = tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
@@ -142,6 +142,7 @@ final class Playbook {
             case .abort(let handle): lines.append("abort \(handle)")
             case .read(let handle, let reads): lines.append("\(reads ? "read" : "pause") \(handle)")
             case .forge(let request): lines.append("forge \(request.serverName)")
+            case .verify(let login, _): lines.append("verify \(login.user):\(login.password)")
             case .startTimer, .cancelTimer, .log: break
             }
         }

@@ -177,6 +177,40 @@ struct LoopTests {
         #expect(asked.withLock { $0 }.map(\.serverName) == ["good.example", "bad.example", "bad.example"])
     }
 
+    @Test("While it is found out who a client is, the other clients of its loop are served")
+    func logins() async throws {
+        let gate = Gate()
+        let check = CredentialCheck(
+            known: { _ in nil },
+            findOut: { login in
+                gate.wait()
+                return login.password == "right"
+            })
+        let script: @Sendable () -> ScriptedSession.Script = {
+            { event, now, output in
+                switch event {
+                case .received(.client, let bytes) where bytes.readableBytes > 1:
+                    output.commands.append(.verify(Login(user: "u", password: String(buffer: bytes)), check))
+                case .loginVerified(let login, let isRight):
+                    output.commands.append(.send(.client, ByteBuffer(string: "\(login.password): \(isRight)")))
+                default: echo(event, now, &output)
+                }
+            }
+        }
+        try await withProxy(loops: 1, script: script) { proxy in
+            let (first, second, third) = try await (proxy.connect(), proxy.connect(), proxy.connect())
+            first.send("right")
+            second.send("wrong")
+            _ = await proxy.told.wait { $0.filter { $0 == .received(.client, 5) }.count == 2 }
+            third.send("3")
+            let answer = await third.received("3")
+            gate.open()
+            let outcomes = await (first.received("right: true"), second.received("wrong: false"))
+            #expect(answer == "3")
+            #expect(outcomes == ("right: true", "wrong: false"))
+        }
+    }
+
     @Test("Five hundred clients at once are served, spread evenly over the loops, and every session is let go of")
     func manyClients() async throws {
         let loops = Mutex<[Int: Int]>([:])

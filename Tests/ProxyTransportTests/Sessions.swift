@@ -20,6 +20,7 @@ enum Told: Sendable, Equatable {
     case timer(ProxyTimer)
     case certificate
     case noCertificate(String)
+    case login(isRight: Bool)
     case shutdown
     /// The session was let go of.
     case gone
@@ -37,6 +38,7 @@ enum Told: Sendable, Equatable {
             case .timerFired(let timer): .timer(timer)
             case .certificateReady(.success): .certificate
             case .certificateReady(.failure(let error)): .noCertificate(error.message)
+            case .loginVerified(_, let isRight): .login(isRight: isRight)
             case .shutdown: .shutdown
             }
     }
@@ -96,7 +98,7 @@ func relay(to target: Endpoint) -> ScriptedSession.Script {
             _ = error
         case .writable(let handle, let isWritable): output.commands.append(.read(other(handle), isWritable))
         case .shutdown: output.commands += [.close(.client), .close(upstream)]
-        case .timerFired, .certificateReady: break
+        case .timerFired, .certificateReady, .loginVerified: break
         }
     }
 }
