@@ -3,6 +3,7 @@
 import FlowModel
 import Glibc
 import NIOCore
+import Synchronization
 
 /// Where a flow that is whole in its block stands in its file.
 package struct FlowPlace: Sendable, Hashable {
@@ -24,7 +25,18 @@ extension RecordView {
 
 /// Reads flows of one file in any order. Threads may share it. Facts of TLS certificates are not looked up.
 package final class ArchiveLookup: Sendable {
+    /// Blocks that were read last, the newest last: whoever asks for flows in the order of time finds the next one there.
+    private static let keptBlocks = 4
+
+    private struct Block {
+        var place: UInt64
+        var header: BlockHeader
+        var records: ByteBuffer
+        var source: BlockSource
+    }
+
     private let file: ArchiveFile
+    private let recent = Mutex<[Block]>([])
 
     /// - Throws: why the file cannot be opened.
     package init(path: String) throws(ArchiveError) {
@@ -37,6 +49,31 @@ package final class ArchiveLookup: Sendable {
 
     /// - Throws: when the block is damaged, or is no longer there.
     package func flow(at place: FlowPlace) throws -> Flow {
+        let found = try block(at: place)
+        let records = found.records
+        let block = DecodedBlock(header: found.header, offset: place.block, records: records, source: found.source) { _ in nil }
+        var view = RecordView(block)
+        guard
+            let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
+            Int(length) <= records.readableBytes - Int(place.record), view.move(to: Int(place.record), length: Int(length))
+        else { throw damaged(place) }
+        var flow = OpenFlow(view, block)
+        do {
+            try flow.receive(view, block, isWhole: true)
+        } catch let error as ArchiveError {
+            throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
+        }
+        return flow.flow
+    }
+
+    private func block(at place: FlowPlace) throws -> Block {
+        let known = recent.withLock { recent -> Block? in
+            guard let index = recent.lastIndex(where: { $0.place == place.block }) else { return nil }
+            let block = recent.remove(at: index)
+            recent.append(block)
+            return block
+        }
+        if let known { return known }
         let head = try file.read(at: place.block, count: ArchiveFormat.frameHeader)
         guard
             let (magic, size) = head.getMultipleIntegers(at: head.readerIndex, endianness: .little, as: (UInt32, UInt32).self),
@@ -51,19 +88,12 @@ package final class ArchiveLookup: Sendable {
         guard let records = decodeLZ4Frame(frame, size: Int(header.recordsSize)) else { throw damaged(place) }
         let source = BlockSource(
             place: .file(file, start + UInt64(header.recordsFrame)), header: header, blockOffset: place.block)
-        let block = DecodedBlock(header: header, offset: place.block, records: records, source: source) { _ in nil }
-        var view = RecordView(block)
-        guard
-            let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
-            Int(length) <= records.readableBytes - Int(place.record), view.move(to: Int(place.record), length: Int(length))
-        else { throw damaged(place) }
-        var flow = OpenFlow(view, block)
-        do {
-            try flow.receive(view, block, isWhole: true)
-        } catch let error as ArchiveError {
-            throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
+        let block = Block(place: place.block, header: header, records: records, source: source)
+        recent.withLock { recent in
+            if recent.count >= Self.keptBlocks { recent.removeFirst() }
+            recent.append(block)
         }
-        return flow.flow
+        return block
     }
 
     private func damaged(_ place: FlowPlace) -> ArchiveError {

@@ -1,6 +1,8 @@
 // What of a recording is sent again, and on which connections: flows of one client connection stay together and in their order. What cannot be
-// sent again is left out and counted, with the reason.
+// sent again is left out and counted, with the reason. Of a flow that stands whole in its block only times and a place are kept, some forty bytes, and
+// it is read again when its turn has come; flows with parts in several blocks keep their heads in memory.
 
+import FlowArchive
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -19,7 +21,7 @@ package struct ReplayPlan: Sendable {
         package var target: FlowTarget
         /// The server spoke HTTP/2 in the recording.
         package var isHTTP2Server = false
-        /// Indexes into ``ReplayPlan/flows``, in order.
+        /// Numbers of flows, in order.
         package var flows: [Int]
         package var started: Timestamp
         /// nil: it was open to the end of the recording.
@@ -35,61 +37,203 @@ package struct ReplayPlan: Sendable {
         package init() {}
     }
 
-    /// What is sent, in the order of time.
-    package private(set) var flows: [Flow]
-    /// In the order of their first flow.
-    package private(set) var connections: [Connection] = []
+    /// Flows by number, in the order of time.
+    private var flows: [Planned]
+    /// Connections in the order of their first flow.
+    private var lines: [Line]
+    /// Numbers of flows, those of one connection together.
+    private var members: [UInt32]
+    private let targets: [FlowTarget]
+    private let files: [ArchiveLookup]
+    private let kept: [Flow]
     /// How many flows are not sent, by reason.
-    package private(set) var leftOut: [String: Int] = [:]
+    package let leftOut: [String: Int]
 
-    private struct Key: Hashable {
+    /// What is known of a flow before its turn.
+    fileprivate struct Planned {
+        static let open = Int64.max
+        static let kept = UInt16.max
+        var started: Int64
+        var ended: Int64
+        /// Offset of its block; of one that is kept, its index there.
+        var block: UInt64
+        var record: UInt32
+        var stream: UInt32
+        /// Among the connections.
+        var line: UInt32
+        var file: UInt16
+    }
+
+    /// A connection.
+    fileprivate struct Line {
+        var speech: Speech
+        var isHTTP2Server: Bool
+        var target: UInt32
+        /// Of its flows among the members.
+        var first: UInt32 = 0
+        var count: UInt32 = 0
+        var started: Int64
+        var ended: Int64
+    }
+
+    package var flowCount: Int { flows.count }
+    package var connectionCount: Int { lines.count }
+
+    package var connections: some RandomAccessCollection<Connection> { lines.indices.lazy.map { connection($0) } }
+
+    package func connection(_ index: Int) -> Connection {
+        let line = lines[index]
+        let numbers = members[Int(line.first)..<Int(line.first + line.count)].map { Int($0) }
+        return Connection(
+            speech: line.speech, target: targets[Int(line.target)], isHTTP2Server: line.isHTTP2Server, flows: numbers,
+            started: Timestamp(nanoseconds: line.started), ended: Self.ended(line.ended))
+    }
+
+    /// When a connection began and ended, without the rest of it.
+    package func times(ofConnection index: Int) -> (started: Timestamp, ended: Timestamp?) {
+        (Timestamp(nanoseconds: lines[index].started), Self.ended(lines[index].ended))
+    }
+
+    package func times(of number: Int) -> (started: Timestamp, ended: Timestamp?) {
+        (Timestamp(nanoseconds: flows[number].started), Self.ended(flows[number].ended))
+    }
+
+    private static func ended(_ nanoseconds: Int64) -> Timestamp? {
+        nanoseconds == Planned.open ? nil : Timestamp(nanoseconds: nanoseconds)
+    }
+
+    /// Reads a flow.
+    /// - Throws: when it cannot be read.
+    package func flow(_ number: Int) throws -> Flow {
+        let planned = flows[number]
+        if planned.file == Planned.kept { return kept[Int(planned.block)] }
+        return try files[Int(planned.file)].flow(at: FlowPlace(block: planned.block, record: planned.record))
+    }
+
+    // MARK: Gathering
+
+    fileprivate struct Key: Hashable {
         var client: ConnectionID
         var speech: Speech
-        var target: FlowTarget?
-        /// A stream of bytes has a connection of its own, and so has a WebSocket conversation of HTTP/1.
-        var flow: FlowID?
+        var target: UInt32?
     }
 
-    package init(_ recorded: [Flow], options: Options) {
-        flows = []
-        // Requests that were read at once have one time.
-        for flow in recorded.sorted(by: { ($0.started, $0.stream.value, $0.id) < ($1.started, $1.stream.value, $1.id) }) {
-            if let reason = Self.obstacle(flow, options) { leftOut[reason, default: 0] += 1 } else { flows.append(flow) }
-        }
-        var places: [Key: Int] = [:]
-        for (index, flow) in flows.enumerated() {
-            let key = Self.key(flow, options)
-            if let place = places[key] {
-                add(index, to: place)
-            } else {
-                places[key] = connections.count
-                var connection = Connection(speech: key.speech, target: flow.target, flows: [index], started: flow.started)
-                connection.ended = flow.ended
-                connection.isHTTP2Server = flow.response.map { $0.head.version.major >= 2 } ?? false
-                connections.append(connection)
+    /// Gathers the flows of a recording, in any order.
+    package struct Builder {
+        private let options: Options
+        private var flows: [Planned] = []
+        private var lines: [Line] = []
+        private var places: [Key: UInt32] = [:]
+        private var targets: [FlowTarget] = []
+        private var targetPlaces: [FlowTarget: UInt32] = [:]
+        private var files: [ArchiveLookup] = []
+        private var kept: [Flow] = []
+        private var leftOut: [String: Int] = [:]
+
+        package init(_ options: Options) { self.options = options }
+
+        /// Makes a file known whose flows will be added by their places.
+        package mutating func addFile(_ file: ArchiveLookup) { files.append(file) }
+
+        /// - Parameter place: in the file that was added last; nil: the flow is kept in memory.
+        package mutating func add(_ flow: Flow, at place: FlowPlace?) {
+            if let reason = ReplayPlan.obstacle(flow, options) {
+                leftOut[reason, default: 0] += 1
+                return
             }
+            var planned = Planned(
+                started: flow.started.nanoseconds, ended: flow.ended?.nanoseconds ?? Planned.open, block: UInt64(kept.count),
+                record: 0,
+                stream: flow.stream.value, line: line(of: flow), file: Planned.kept)
+            if let place, !files.isEmpty, files.count < Int(Planned.kept) {
+                (planned.block, planned.record, planned.file) = (place.block, place.record, UInt16(files.count - 1))
+            } else {
+                kept.append(flow)
+            }
+            flows.append(planned)
+        }
+
+        /// The connection of a flow, which now knows of it.
+        private mutating func line(of flow: Flow) -> UInt32 {
+            let target = targetPlaces[flow.target] ?? UInt32(targets.count)
+            if target == targets.count {
+                targets.append(flow.target)
+                targetPlaces[flow.target] = target
+            }
+            let isHTTP2Server = flow.response.map { $0.head.version.major >= 2 } ?? false
+            let (started, ended) = (flow.started.nanoseconds, flow.ended?.nanoseconds ?? Planned.open)
+            let key = ReplayPlan.key(flow, target, options)
+            if let key, let known = places[key] {
+                // What was said first says where it goes.
+                if started < lines[Int(known)].started { lines[Int(known)].target = target }
+                lines[Int(known)].started = min(lines[Int(known)].started, started)
+                lines[Int(known)].ended = max(lines[Int(known)].ended, ended)
+                lines[Int(known)].isHTTP2Server = lines[Int(known)].isHTTP2Server || isHTTP2Server
+                return known
+            }
+            let line = UInt32(lines.count)
+            if let key { places[key] = line }
+            lines.append(
+                Line(
+                    speech: key?.speech ?? .bytes, isHTTP2Server: isHTTP2Server, target: target, started: started, ended: ended))
+            return line
+        }
+
+        /// - Returns: the plan; the builder is empty then.
+        package consuming func finish() -> ReplayPlan {
+            places = [:]
+            targetPlaces = [:]
+            // Requests that were read at once have one time.
+            flows.sort { a, b in
+                (a.started, a.stream, a.file, a.block, a.record) < (b.started, b.stream, b.file, b.block, b.record)
+            }
+            return ReplayPlan(flows, lines, targets: targets, files: files, kept: kept, leftOut: leftOut)
         }
     }
 
-    private mutating func add(_ index: Int, to place: Int) {
-        connections[place].flows.append(index)
-        connections[place].ended = connections[place].ended.flatMap { ended in flows[index].ended.map { max($0, ended) } }
-        if let response = flows[index].response, response.head.version.major >= 2 { connections[place].isHTTP2Server = true }
+    fileprivate init(
+        _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int]
+    ) {
+        (self.flows, self.targets, self.files, self.kept, self.leftOut) = (flows, targets, files, kept, leftOut)
+        // Connections in the order of their first flow: where each comes to stand.
+        var places = [UInt32](repeating: .max, count: lines.count)
+        self.lines = []
+        self.lines.reserveCapacity(lines.count)
+        for index in flows.indices {
+            let known = Int(flows[index].line)
+            if places[known] == .max {
+                places[known] = UInt32(self.lines.count)
+                self.lines.append(lines[known])
+            }
+            self.flows[index].line = places[known]
+            self.lines[Int(places[known])].count += 1
+        }
+        var next: UInt32 = 0
+        for index in self.lines.indices {
+            self.lines[index].first = next
+            next += self.lines[index].count
+            self.lines[index].count = 0
+        }
+        members = [UInt32](repeating: 0, count: flows.count)
+        for index in flows.indices {
+            let line = Int(self.flows[index].line)
+            members[Int(self.lines[line].first + self.lines[line].count)] = UInt32(index)
+            self.lines[line].count += 1
+        }
     }
 
-    private static func key(_ flow: Flow, _ options: Options) -> Key {
-        let client = flow.client?.value.id ?? flow.id
-        guard flow.kind == .http, let head = flow.request?.head else {
-            return Key(client: client, speech: .bytes, target: flow.target, flow: flow.id)
-        }
+    /// What flows of one connection have in common; nil: a stream of bytes has a connection of its own.
+    fileprivate static func key(_ flow: Flow, _ target: UInt32, _ options: Options) -> Key? {
+        guard flow.kind == .http, let head = flow.request?.head else { return nil }
         return Key(
-            client: client, speech: head.version.major >= 2 ? .http2 : .http1, target: options.hasHTTPTarget ? nil : flow.target)
+            client: flow.client?.value.id ?? flow.id, speech: head.version.major >= 2 ? .http2 : .http1,
+            target: options.hasHTTPTarget ? nil : target)
     }
 
     // MARK: What cannot be sent again
 
     /// Why a flow is not sent; nil when it is.
-    private static func obstacle(_ flow: Flow, _ options: Options) -> String? {
+    fileprivate static func obstacle(_ flow: Flow, _ options: Options) -> String? {
         switch flow.kind {
         case .tls: return "the TLS handshake failed"
         case .tcp: return obstacleOfBytes(flow, options)
@@ -146,11 +290,14 @@ package enum ReplaySchedule: Sendable, Equatable {
     case rate(Double)
 
     /// Nanoseconds behind the start of the replay; nil: not by the clock.
-    package func offset(of index: Int, in flows: [Flow]) -> Int64? {
+    /// - Parameters:
+    ///   - number: of the flow, in the order of time.
+    ///   - recorded: nanoseconds behind the first flow of the recording.
+    package func offset(of number: Int, recorded: Int64) -> Int64? {
         switch self {
         case .recorded(.none): nil
-        case .recorded(let timing): timing.pause(flows[index].started - flows[0].started)
-        case .rate(let rate): ReplayTiming.nanoseconds(Double(index) / rate * 1e9)
+        case .recorded(let timing): timing.pause(recorded)
+        case .rate(let rate): ReplayTiming.nanoseconds(Double(number) / rate * 1e9)
         }
     }
 }

@@ -158,7 +158,7 @@ extension ReplaySession {
     /// Everything was said: ends the client's side as it ended in the recording.
     private func endConversation(_ step: OpenStep) {
         guard let conversation = step.conversation else { return }
-        let flow = step.step.flow
+        let flow = step.recorded
         if hasServerEnded || conversation.hasClosed && conversation.isServerClosed { return endStream(of: step) }
         if conversation.hasClosed {
             if isPatienceOver(conversation) { endStream(of: step) }

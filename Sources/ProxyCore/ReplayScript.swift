@@ -1,4 +1,5 @@
-// What a replay says on one connection: recorded flows in their order, when each is due, and what is told of them to whoever asked for it.
+// What a replay says on one connection: recorded flows in their order, when each is due, and what is told of them to whoever asked for it. The
+// flows themselves are read when their turn has come.
 
 import FlowModel
 import NIOCore
@@ -7,15 +8,22 @@ import NIOCore
 package struct ReplayStep: Sendable {
     /// What its owner knows it by.
     package let number: Int
-    package let flow: Flow
+    /// When it began in the recording.
+    package let started: Timestamp
+    /// When it had ended; nil: never.
+    package let ended: Timestamp?
     /// When it is to begin; nil: as soon as those have ended that had ended before it in the recording.
     package var due: Timestamp?
 
-    package init(number: Int, flow: Flow, due: Timestamp?) {
+    package init(number: Int, started: Timestamp, ended: Timestamp?, due: Timestamp?) {
         self.number = number
-        self.flow = flow
+        self.started = started
+        self.ended = ended
         self.due = due
     }
+
+    /// In the recording, it was over when another one began.
+    func hadEnded(before other: ReplayStep) -> Bool { ended.map { $0 <= other.started } ?? false }
 }
 
 /// The client's side of one connection.
@@ -32,6 +40,8 @@ package struct ReplayScript: Sendable {
     package var speech: Speech
     /// In the order in which they begin.
     package var steps: [ReplayStep]
+    /// The recorded flow of a step, by its number.
+    package let read: @Sendable (Int) throws -> Flow
     /// Messages and data keep the recorded rhythm, so many times as fast; nil keeps none.
     package var speed: Double?
     /// A message waits until as many have come from the server as stood before it in the recording.
@@ -41,9 +51,13 @@ package struct ReplayScript: Sendable {
     /// HTTP/2: what :scheme says.
     package var scheme: String
 
-    package init(speech: Speech, steps: [ReplayStep], speed: Double?, waitsForServer: Bool, scheme: String) {
+    package init(
+        speech: Speech, steps: [ReplayStep], speed: Double?, waitsForServer: Bool, scheme: String,
+        read: @escaping @Sendable (Int) throws -> Flow
+    ) {
         self.speech = speech
         self.steps = steps
+        self.read = read
         self.speed = speed
         self.waitsForServer = waitsForServer
         self.scheme = scheme
@@ -54,8 +68,8 @@ package struct ReplayScript: Sendable {
 package enum ReplayReport: Sendable {
     /// A step is being said, as a new flow.
     /// - slip: nanoseconds behind the time at which it was due.
-    case began(number: Int, flow: FlowID, slip: Int64)
-    /// The recording of a step cannot be read; it was cut there.
+    case began(number: Int, recorded: Flow, flow: FlowID, slip: Int64)
+    /// The recording of a step cannot be read; it was cut there, or never begun.
     case unreadable(number: Int, message: String)
     /// The connection is over. These steps were not said: the server closed before, and another connection may take them.
     case ended(rest: [ReplayStep])

@@ -165,7 +165,7 @@ package final class ReplaySession: ProxySessionProtocol {
         if let patienceEnds, patienceEnds <= now, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
-        if next == 0 { return end(.closed(.client, error: nil, isReset: false)) }
+        if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
         endClient()
     }
 
@@ -175,7 +175,7 @@ package final class ReplaySession: ProxySessionProtocol {
         if case .opened(let opening) = event.what {
             guard let step = open.first(where: { $0.flow == nil && (http2 == nil || $0.stream == opening.stream) }) else { return }
             step.flow = event.flow
-            report(.began(number: step.step.number, flow: event.flow, slip: step.slip))
+            report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, slip: step.slip))
             if opening.kind == .tcp { step.beginConversation(at: now, isWebSocket: false) }
             return
         }
@@ -204,31 +204,35 @@ package final class ReplaySession: ProxySessionProtocol {
             if script.speech != .http2, !open.isEmpty { return }
             if let due = step.due {
                 guard due <= now else { return wake(at: due) }
-            } else if open.contains(where: { $0.step.flow.hadEnded(before: step.flow) }) {
+            } else if open.contains(where: { $0.step.hadEnded(before: step) }) {
                 return
             }
             next += 1
-            begin(step)
+            do {
+                begin(step, try script.read(step.number))
+            } catch {
+                report(.unreadable(number: step.number, message: "\(error)"))
+            }
         }
     }
 
-    private func begin(_ step: ReplayStep) {
+    private func begin(_ step: ReplayStep, _ recorded: Flow) {
         let slip = step.due.map { max(0, now - $0) } ?? 0
-        let begun = OpenStep(step, slip: slip)
+        let begun = OpenStep(step, recorded, slip: slip)
         open.append(begun)
         if let startEvent { pending.append(startEvent) }
         startEvent = nil
         switch script.speech {
         case .http1:
-            guard let request = step.flow.request else { return }
+            guard let request = recorded.request else { return }
             if begun.opensWebSocket {
                 say(webSocketRequest(request.head))
             } else {
                 say(Self.requestHead(request.head))
-                begun.body = RequestBody(request, of: step.flow)
+                begun.body = RequestBody(request, of: recorded)
             }
         case .http2:
-            guard let request = step.flow.request else { return }
+            guard let request = recorded.request else { return }
             let hasBody = request.size > 0 || request.trailers != nil || begun.opensWebSocket
             let isTunnel = request.head.isMethod("CONNECT")
             let stream = http2?.sendRequest(
@@ -241,7 +245,7 @@ package final class ReplaySession: ProxySessionProtocol {
                 return
             }
             begun.stream = stream
-            if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: step.flow) }
+            if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: recorded) }
         case .bytes:
             // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
             pending.append(.timerFired(.handshake))
@@ -281,7 +285,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func finish(_ step: OpenStep) {
-        let trailers = step.step.flow.request?.trailers
+        let trailers = step.recorded.request?.trailers
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
         } else if step.body?.isChunked == true {
@@ -325,6 +329,7 @@ package final class ReplaySession: ProxySessionProtocol {
 /// A step that was begun.
 final class OpenStep {
     let step: ReplayStep
+    let recorded: Flow
     let slip: Int64
     /// HTTP/2: on the connection to the inner session.
     var stream = StreamID(0)
@@ -337,15 +342,16 @@ final class OpenStep {
 
     var isConversation: Bool { conversation != nil }
 
-    init(_ step: ReplayStep, slip: Int64) {
+    init(_ step: ReplayStep, _ recorded: Flow, slip: Int64) {
         self.step = step
+        self.recorded = recorded
         self.slip = slip
-        opensWebSocket = step.flow.asksForWebSocket
+        opensWebSocket = recorded.asksForWebSocket
     }
 
     func beginConversation(at now: Timestamp, isWebSocket: Bool) {
         guard conversation == nil else { return }
-        conversation = ReplayConversation(step.flow, begins: now, isWebSocket: isWebSocket)
+        conversation = ReplayConversation(recorded, begins: now, isWebSocket: isWebSocket)
     }
 }
 
@@ -370,13 +376,5 @@ struct RequestBody {
             return piece.content
         }
         return nil
-    }
-}
-
-extension Flow {
-    /// In the recording, it was over when another one began.
-    fileprivate func hadEnded(before other: Flow) -> Bool {
-        guard let ended else { return false }
-        return ended <= other.started
     }
 }

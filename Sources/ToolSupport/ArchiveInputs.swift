@@ -96,16 +96,22 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
+    ///   - begin: told each source before its flows; what can be read again is a flow file that is no pipe.
     ///   - damage: told each damage, and what of another program's file was left out, in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: what opening and reading throws; what the closures throw.
-    package mutating func forEach(damage: (String) -> Void, flow: (Flow) throws -> Bool) throws {
+    package mutating func forEach(
+        begin: (_ source: ArchiveSource, _ canBeReadAgain: Bool) throws -> Void = { _, _ in }, damage: (String) -> Void,
+        flow: (Flow) throws -> Bool
+    ) throws {
         for source in sources {
             let goesOn: Bool
             switch try source.openAny(jobs: jobs) {
             case .archive(let reader):
+                try begin(source, reader.size != nil)
                 goesOn = try readArchive(reader, source.name, damage, flow)
             case .foreign(var foreign):
+                try begin(source, false)
                 defer { isDamaged = isDamaged || foreign.isDamaged }
                 goesOn = try foreign.forEach(where: predicate, damage: damage, flow: flow)
             }

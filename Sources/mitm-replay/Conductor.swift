@@ -20,6 +20,17 @@ final class Conductor: Sendable {
         var patience: Int64 = 10_000_000_000
     }
 
+    /// What connections to one server have in common.
+    private struct Server: Hashable {
+        var speech: ReplayPlan.Speech
+        var target: FlowTarget
+        var isHTTP2: Bool
+
+        init(_ connection: ReplayPlan.Connection) {
+            (speech, target, isHTTP2) = (connection.speech, connection.target, connection.isHTTP2Server)
+        }
+    }
+
     private struct State {
         /// Connections that are being played, by index.
         var active: Set<Int> = []
@@ -35,7 +46,8 @@ final class Conductor: Sendable {
     private let server: ProxyServer
     private let judge: Judge
     private let clock: RecorderClock
-    private let configurations: [ProxyConfiguration]
+    private let first: Timestamp
+    private let configurations: [Server: ProxyConfiguration]
     private let state = Mutex(State())
     private let changed = DispatchSemaphore(value: 0)
 
@@ -48,7 +60,12 @@ final class Conductor: Sendable {
         self.server = server
         self.judge = judge
         self.clock = clock
-        configurations = plan.connections.map(configuration)
+        first = plan.times(of: 0).started
+        var configurations: [Server: ProxyConfiguration] = [:]
+        for connection in plan.connections where configurations[Server(connection)] == nil {
+            configurations[Server(connection)] = configuration(connection)
+        }
+        self.configurations = configurations
     }
 
     var isDone: Bool { state.withLock { $0.isDone } }
@@ -70,7 +87,7 @@ final class Conductor: Sendable {
 
     private func run() {
         for round in 0..<score.rounds where !playRound() {
-            let left = plan.flows.count * (score.rounds - round - 1)
+            let left = plan.flowCount * (score.rounds - round - 1)
             state.withLock { $0.unsent += left }
             break
         }
@@ -89,13 +106,13 @@ final class Conductor: Sendable {
                 )
             }
             if isStopped {
-                let left = plan.connections[next...].reduce(0) { $0 + $1.flows.count }
+                let left = (next..<plan.connectionCount).reduce(0) { $0 + plan.connection($1).flows.count }
                 state.withLock { $0.unsent += left + (rest?.steps.count ?? 0) }
                 return false
             }
             if let rest {
                 play(rest.connection, rest.steps)
-            } else if next < plan.connections.count {
+            } else if next < plan.connectionCount {
                 let steps = self.steps(of: next, from: start)
                 let pause = (steps[0].due ?? start) - clock.now()
                 if pause > 0 {
@@ -116,25 +133,27 @@ final class Conductor: Sendable {
     }
 
     private func steps(of connection: Int, from start: Timestamp) -> [ReplayStep] {
-        plan.connections[connection].flows.map { index in
-            let offset = score.schedule.offset(of: index, in: plan.flows)
-            return ReplayStep(number: index, flow: plan.flows[index], due: offset.map { start.advanced(byNanoseconds: $0) })
+        plan.connection(connection).flows.map { number in
+            let (started, ended) = plan.times(of: number)
+            let offset = score.schedule.offset(of: number, recorded: started - first)
+            return ReplayStep(
+                number: number, started: started, ended: ended, due: offset.map { start.advanced(byNanoseconds: $0) })
         }
     }
 
     /// There is room, and, when the clock does not count, those are over that were over before it began in the recording.
     private func mayBegin(_ connection: Int) -> Bool {
-        let started = plan.connections[connection].started
+        let started = plan.times(ofConnection: connection).started
         return state.withLock { state in
             guard state.active.count < score.concurrency else { return false }
             guard score.schedule == .recorded(.none) else { return true }
-            return !state.active.contains { plan.connections[$0].ended.map { $0 <= started } ?? false }
+            return !state.active.contains { plan.times(ofConnection: $0).ended.map { $0 <= started } ?? false }
         }
     }
 
     private func play(_ connection: Int, _ steps: [ReplayStep]) {
-        let facts = plan.connections[connection]
-        let configuration = configurations[connection]
+        let facts = plan.connection(connection)
+        guard let configuration = configurations[Server(facts)] else { preconditionFailure("each server has a configuration") }
         let speech: ReplayScript.Speech =
             switch facts.speech {
             case .http1: .http1
@@ -144,10 +163,11 @@ final class Conductor: Sendable {
         var isTLS = false
         if case .reverse(let server, _) = configuration.mode { isTLS = server.isTLS }
         var script = ReplayScript(
-            speech: speech, steps: steps, speed: score.speed, waitsForServer: score.waitsForServer, scheme: isTLS ? "https" : "http"
-        )
+            speech: speech, steps: steps, speed: score.speed, waitsForServer: score.waitsForServer,
+            scheme: isTLS ? "https" : "http",
+            read: { [plan] in try plan.flow($0) })
         script.patience = score.patience
-        let client = steps[0].flow.client?.value ?? .unknown
+        let client = (try? plan.flow(steps[0].number))?.client?.value ?? .unknown
         server.start(peer: client.peer, local: client.local) { [self, script] _ in
             ReplaySession(script: script, configuration: configuration, seed: UInt64.random(in: .min ... .max)) { report in
                 self.receive(report, of: connection, steps: steps.count)
@@ -157,8 +177,8 @@ final class Conductor: Sendable {
 
     private func receive(_ report: ReplayReport, of connection: Int, steps: Int) {
         switch report {
-        case .began(let number, let flow, let slip):
-            judge.began(number, as: flow, slip: slip)
+        case .began(_, let recorded, let flow, let slip):
+            judge.began(recorded, as: flow, slip: slip)
         case .unreadable(let number, let message):
             judge.failed(number, message)
         case .ended(var rest):

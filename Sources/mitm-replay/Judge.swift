@@ -13,8 +13,8 @@ import ToolSupport
 /// What came of a replay.
 final class Judge: FlowSink {
     private struct State {
-        /// Which recorded flow a new one stands for.
-        var numbers: [FlowID: Int] = [:]
+        /// The recorded flow that a new one stands for, while it is under way.
+        var recorded: [FlowID: Flow] = [:]
         var tally = ReplayTally()
         var error: (any Error)?
         /// Content of the recording was found damaged.
@@ -50,9 +50,9 @@ final class Judge: FlowSink {
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 
     /// A recorded flow is being said again.
-    func began(_ number: Int, as flow: FlowID, slip: Int64) {
+    func began(_ recorded: Flow, as flow: FlowID, slip: Int64) {
         state.withLock { state in
-            state.numbers[flow] = number
+            state.recorded[flow] = recorded
             state.tally.sent(slip: slip)
         }
     }
@@ -60,7 +60,8 @@ final class Judge: FlowSink {
     /// A recorded flow could not be said.
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
-        complain("\(requestLine(plan.flows[number])) → not sent: \(message)", as: "mitm-replay")
+        let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
+        complain("\(request) → not sent: \(message)", as: "mitm-replay")
     }
 
     /// The replay is about to be stopped.
@@ -90,9 +91,9 @@ final class Judge: FlowSink {
         }
         flows[event.flow]?.receive(event)
         guard case .ended = event.what, let flow = flows.removeValue(forKey: event.flow)?.flow,
-            let number = state.withLock({ $0.numbers.removeValue(forKey: event.flow) })
+            let recorded = state.withLock({ $0.recorded.removeValue(forKey: event.flow) })
         else { return }
-        judge(flow, plan.flows[number], &sink)
+        judge(flow, recorded, &sink)
     }
 
     private func judge(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
@@ -156,7 +157,7 @@ final class Judge: FlowSink {
 
     var progress: String {
         let tally = state.withLock { $0.tally }
-        return "\(tally.ended) of \(plan.flows.count) sent\(tally.failed > 0 ? ", \(tally.failed) failed" : "")"
+        return "\(tally.ended) of \(plan.flowCount) sent\(tally.failed > 0 ? ", \(tally.failed) failed" : "")"
     }
 
     // MARK: Lines

@@ -30,13 +30,12 @@ struct Replayer {
         Signals.block(ending)
         let targets = try Targets(arguments.target)
         let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .answers))
-        let (flows, isDamaged) = try readFlows()
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let plan = ReplayPlan(flows, options: options)
-        guard !plan.flows.isEmpty else {
+        let (plan, isDamaged) = try makePlan(options)
+        guard plan.flowCount > 0 else {
             ReplayTally().summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: 0).forEach(say)
             return isDamaged ? .damaged : .noMatch
         }
@@ -62,19 +61,22 @@ struct Replayer {
 
     // MARK: Parts
 
-    private func readFlows() throws -> (flows: [Flow], isDamaged: Bool) {
-        let sources = try archiveSources(arguments.files)
-        var flows: [Flow] = []
-        func read(where predicate: some FlowPredicate) throws -> Bool {
-            var sequence = ArchiveSequence(sources, where: predicate)
-            try sequence.forEach(damage: say) { flow in
-                flows.append(flow)
-                return true
-            }
-            return sequence.isDamaged
+    /// Goes through the recording once. What can be read again is not kept.
+    private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
+        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) })
+        var sequence = ArchiveSequence(try archiveSources(arguments.files), where: places)
+        var builder = ReplayPlan.Builder(options)
+        try sequence.forEach(
+            begin: { source, canBeReadAgain in
+                guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
+                builder.addFile(try ArchiveLookup(path: path))
+                places.begin(canBeReadAgain: true)
+            }, damage: say
+        ) { flow in
+            builder.add(flow, at: places.take(flow.id))
+            return true
         }
-        let isDamaged = try arguments.filter.map { try read(where: try FlowFilter($0)) } ?? read(where: EveryFlow())
-        return (flows, isDamaged)
+        return (builder.finish(), sequence.isDamaged)
     }
 
     /// Nothing is sent when anything would go where it may not.
@@ -143,6 +145,27 @@ struct Replayer {
         }
         return false
     }
+}
+
+/// Notes where flows stand while the reader passes over them.
+private final class PlaceNotes: FlowPredicate {
+    private let filter: FlowFilter?
+    /// nil: the source cannot be read again.
+    private let places = Mutex<[FlowID: FlowPlace]?>(nil)
+
+    init(filter: FlowFilter?) { self.filter = filter }
+
+    func matches(_ flow: some FlowQuestions) throws -> Bool {
+        if let filter, try !filter.matches(flow) { return false }
+        if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0?[view.id] = place } }
+        return true
+    }
+
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+
+    func take(_ flow: FlowID) -> FlowPlace? { places.withLock { $0?.removeValue(forKey: flow) } }
+
+    func begin(canBeReadAgain: Bool) { places.withLock { $0 = canBeReadAgain ? [:] : nil } }
 }
 
 /// Where things are sent instead of the recorded servers.

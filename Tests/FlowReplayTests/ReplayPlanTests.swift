@@ -7,6 +7,12 @@ import Testing
 
 @Suite("What is sent again, and on which connections")
 struct ReplayPlanTests {
+    private func plan(_ flows: [Flow], _ options: ReplayPlan.Options) -> ReplayPlan {
+        var builder = ReplayPlan.Builder(options)
+        for flow in flows { builder.add(flow, at: nil) }
+        return builder.finish()
+    }
+
     @Test("Flows of one client connection stay together, in the order of time; servers have connections of their own")
     func grouping() {
         let other = FlowTarget(scheme: "http", host: "b", port: 80)
@@ -14,12 +20,12 @@ struct ReplayPlanTests {
             flow(client: 2, at: 30), flow(client: 1, at: 0), flow(client: 1, at: 20), flow(client: 1, at: 10, target: other),
             flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40, version: .http2),
         ]
-        let plan = ReplayPlan(flows, options: ReplayPlan.Options())
+        let plan = self.plan(flows, ReplayPlan.Options())
         let lines = plan.connections.map { "\($0.speech) \($0.target.host) \($0.flows)" }
         #expect(lines == ["http1 a [0, 2]", "http1 b [1]", "http1 a [3]", "http2 a [4]"])
         var options = ReplayPlan.Options()
         options.hasHTTPTarget = true
-        let merged = ReplayPlan(flows, options: options).connections.map(\.flows)
+        let merged = self.plan(flows, options).connections.map(\.flows)
         #expect(merged == [[0, 1, 2], [3], [4]])
     }
 
@@ -34,8 +40,8 @@ struct ReplayPlanTests {
             flow(), flow("CONNECT a:1 HTTP/1.1\r\n\r\n"), flow(kind: .tls), flow(kind: .tcp, ending: passthrough),
             flow(post, body: "abc"), flow("PUT / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ]
-        let careful = ReplayPlan(flows, options: options)
-        #expect(careful.flows.count == 1)
+        let careful = self.plan(flows, options)
+        #expect(careful.flowCount == 1)
         #expect(
             careful.leftOut == [
                 "CONNECT is not sent again": 1, "the TLS handshake failed": 1, "it was passed through unread": 1,
@@ -45,8 +51,8 @@ struct ReplayPlanTests {
             flow(post, body: "a"), flow(post, body: "abc", isRequestWhole: false), flow(isRequestWhole: false),
             flow(post, body: "abc"),
         ]
-        let plan = ReplayPlan(cut, options: ReplayPlan.Options())
-        #expect(plan.flows.count == 2)
+        let plan = self.plan(cut, ReplayPlan.Options())
+        #expect(plan.flowCount == 2)
         #expect(
             plan.leftOut == [
                 "the request's content is not as long as its Content-Length says": 1, "the request is incomplete": 1,
@@ -57,7 +63,9 @@ struct ReplayPlanTests {
     func schedule() {
         let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
         let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50), .rate(1e-300)]
-        let dues = schedules.map { schedule in flows.indices.map { schedule.offset(of: $0, in: flows).map { $0 / 1_000_000 } } }
+        let dues = schedules.map { schedule in
+            flows.indices.map { schedule.offset(of: $0, recorded: flows[$0].started - flows[0].started).map { $0 / 1_000_000 } }
+        }
         #expect(
             dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40], [0, 2_305_843_009_213, 2_305_843_009_213]])
     }

@@ -43,6 +43,11 @@ private func get2(_ path: String, from started: Int64, to ended: Int64) -> Flow 
         version: .http2)
 }
 
+/// The recording of a flow is damaged.
+private struct Unreadable: Error, CustomStringConvertible {
+    var description: String { "the block is damaged" }
+}
+
 /// A replay under test, with a clock that moves one millisecond with each event.
 private final class Stage {
     private let session: ReplaySession
@@ -53,15 +58,20 @@ private final class Stage {
 
     init(
         _ flows: [Flow], _ speech: ReplayScript.Speech = .http1, dues: [Int64?]? = nil, waits: Bool = true,
-        mode: String = "reverse:http://origin:80"
+        mode: String = "reverse:http://origin:80", unreadable: Set<Int> = []
     ) throws {
         let specification = try ModeSpecification(mode)
         let start = now
         let steps = flows.enumerated().map { index, flow in
             let due = dues?[index].map { start.advanced(byNanoseconds: $0 * 1_000_000) }
-            return ReplayStep(number: index, flow: flow, due: due)
+            return ReplayStep(number: index, started: flow.started, ended: flow.ended, due: due)
         }
-        let script = ReplayScript(speech: speech, steps: steps, speed: nil, waitsForServer: waits, scheme: "http")
+        let script = ReplayScript(
+            speech: speech, steps: steps, speed: nil, waitsForServer: waits, scheme: "http",
+            read: { number in
+                if unreadable.contains(number) { throw Unreadable() }
+                return flows[number]
+            })
         var reporting: ((ReplayReport) -> Void)?
         session = ReplaySession(
             script: script,
@@ -74,7 +84,7 @@ private final class Stage {
         ) { reporting?($0) }
         reporting = { [unowned self] report in
             switch report {
-            case .began(let number, _, let slip): reports.append("began \(number), \(slip / 1_000_000) ms late")
+            case .began(let number, _, _, let slip): reports.append("began \(number), \(slip / 1_000_000) ms late")
             case .unreadable(let number, let message): reports.append("unreadable \(number): \(message)")
             case .ended(let rest): reports.append("ended, rest \(rest.map(\.number))")
             }
@@ -138,6 +148,21 @@ struct ReplaySessionTests {
         let last = stage.server(says: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         #expect(last == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest [1, 2]"])
+    }
+
+    @Test("A flow that cannot be read when its turn has come is told, and the others are said")
+    func unreadable() throws {
+        let stage = try Stage([get("/a"), get("/b", from: 20, to: 30), get("/c", from: 40, to: 50)], unreadable: [0, 2])
+        #expect(stage.start() == ["open upstream 1: origin:80"])
+        #expect(stage.serverOpens() == ["send upstream 1: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
+        #expect(stage.server(says: answer) == ["close upstream 1", "close client"])
+        #expect(
+            stage.reports == [
+                "unreadable 0: the block is damaged", "began 1, 0 ms late", "unreadable 2: the block is damaged", "ended, rest []",
+            ])
+        let nothing = try Stage([get("/a")], unreadable: [0])
+        #expect(nothing.start() == ["close client"])
+        #expect(nothing.reports == ["unreadable 0: the block is damaged", "ended, rest []"])
     }
 
     @Test("A request waits for its time, and one whose time has passed is told as late")
