@@ -51,6 +51,7 @@ indirect enum FilterExpression: Sendable {
         var cost: Int
         var pattern: Pattern?
         var status: StatusRange?
+        var quantity: QuantityRange?
 
         /// More codes than this are not asked for one by one.
         private static let maximumCodes = 100
@@ -65,12 +66,16 @@ indirect enum FilterExpression: Sendable {
             case .kind(let kind): return group.mayHold(kind)
             case .host, .method, .url, .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
                 return group.mayHold(.http)
-            case .all, .content, .status, .comment, .destination, .source, .error, .marked: return true
+            case .all, .content, .status, .comment, .destination, .source, .error, .marked, .errorMessage, .id, .incomplete,
+                .messages,
+                .duration:
+                return true
             }
         }
 
         func matches(_ flow: some FlowQuestions) throws -> Bool {
             if let status { return status.contains(flow.status) }
+            if let quantity { return try question.answer(flow, quantity) }
             if let pattern { return try question.answer(flow, pattern) }
             return question.answer(flow)
         }
@@ -149,6 +154,7 @@ indirect enum FilterExpression: Sendable {
         switch self {
         case .question(let leaf):
             if let status = leaf.status { return "\(leaf.name) \(status.text)" }
+            if let quantity = leaf.quantity { return "\(leaf.name) \(quantity.text)" }
             guard let pattern = leaf.pattern else { return leaf.name }
             let escaped = pattern.text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
             return "\(leaf.name) \"\(escaped)\""

@@ -128,6 +128,7 @@ struct FilterParser {
         switch row.argument {
         case .none: return leaf(row)
         case .status: return try status(row, start)
+        case .quantity(let unit): return try quantity(row, unit, start)
         case .pattern:
             try expectArgument(row, start)
             return try leaf(row, pattern: try pattern())
@@ -144,14 +145,37 @@ struct FilterParser {
     private mutating func status(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) -> FilterExpression {
         try expectArgument(row, start)
         let begin = position
-        while position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) { position += 1 }
-        let word = String(text[begin..<position])
+        let word = takeWord()
         guard let range = StatusRange(word) else {
             throw error("'\(word)' is no status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
         }
         return .question(
             FilterExpression.Leaf(
                 name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: range))
+    }
+
+    private mutating func quantity(
+        _ row: FilterOperator, _ unit: QuantityRange.Unit, _ start: Int
+    ) throws(FilterSyntaxError) -> FilterExpression {
+        try expectArgument(row, start)
+        let begin = position
+        let word = takeWord()
+        guard let range = QuantityRange(word, in: unit) else {
+            switch unit {
+            case .one: throw error("'\(word)' is no number; write 3, 2-5, >=3 or <10", at: begin)
+            case .time: throw error("'\(word)' is no time; write >250ms, <=2s, 1s-2s", at: begin)
+            }
+        }
+        return .question(
+            FilterExpression.Leaf(
+                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil,
+                quantity: range))
+    }
+
+    private mutating func takeWord() -> String {
+        let begin = position
+        while position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) { position += 1 }
+        return String(text[begin..<position])
     }
 
     // MARK: Leaves

@@ -8,6 +8,7 @@ enum OperatorArgument {
     /// A regular expression, read with these options.
     case pattern(multiline: Bool, dotMatchesAll: Bool)
     case status
+    case quantity(QuantityRange.Unit)
 }
 
 /// What an operator needs to know of a flow before it can answer for certain.
@@ -55,14 +56,22 @@ struct FilterOperator {
         FilterOperator("~d", plain, .host, .request, cost: 3, "host"),
         FilterOperator("~dns", .none, .none, .opening, cost: 0, "DNS flows: not recorded, matches nothing"),
         FilterOperator("~dst", plain, .destination, .response, cost: 4, "server address, host:port"),
+        FilterOperator(
+            "~duration", .quantity(.time), .duration, .end, cost: 1, "time from start to end: >250ms, 1s-2s; us, ms, s, m, h"),
         FilterOperator("~e", .none, .error, .end, cost: 1, "flows with an error"),
+        FilterOperator("~error", plain, .errorMessage, .end, cost: 2, "message of the error"),
         FilterOperator("~h", lines, .fields(nil), .response, cost: 5, "header fields, as lines 'name: value'"),
         FilterOperator("~hq", lines, .fields(.client), .request, cost: 5, "request header fields"),
         FilterOperator("~hs", lines, .fields(.server), .response, cost: 5, "response header fields"),
         FilterOperator("~http", .none, .kind(.http), .opening, cost: 1, "HTTP flows, WebSocket among them"),
+        FilterOperator("~id", plain, .id, .opening, cost: 4, "identifier"),
+        FilterOperator("~incomplete", .none, .incomplete, .end, cost: 1, "flows that were cut, or had not ended"),
         FilterOperator("~m", plain, .method, .request, cost: 2, "method"),
         FilterOperator("~marked", .none, .marked, .end, cost: 1, "flows that have a tag"),
         FilterOperator("~marker", plain, .none, .opening, cost: 0, "marker: not recorded, matches nothing"),
+        FilterOperator(
+            "~messages", .quantity(.one), .messages, .end, cost: 9,
+            "number of WebSocket messages or pieces of a TCP stream: 3, >10, 2-5"),
         FilterOperator("~meta", lines, .none, .opening, cost: 0, "metadata: not recorded, matches nothing"),
         FilterOperator("~q", .none, .hasNoResponse, .end, cost: 1, "requests without a response"),
         FilterOperator("~replay", .none, .none, .opening, cost: 0, "replayed flows: not told apart, matches nothing"),
@@ -90,6 +99,8 @@ package func filterHelp() -> String {
         case .none: (row.name, row.help)
         case .pattern: (row.name + " REGEX", row.help)
         case .status: (row.name + " CODE", row.help)
+        case .quantity(.one): (row.name + " N", row.help)
+        case .quantity(.time): (row.name + " TIME", row.help)
         }
     }
     let width = rows.map(\.0.count).max() ?? 0

@@ -27,6 +27,11 @@ enum Question: Equatable {
     case contentType(Side?)
     case url
     case webSocket
+    case errorMessage
+    case id
+    case incomplete
+    case messages
+    case duration
 
     /// Decoded content beyond this is not searched.
     static let maximumContent = 64 * 1024 * 1024
@@ -43,7 +48,10 @@ enum Question: Equatable {
         case .hasResponse: flow.status > 0
         case .hasNoResponse: flow.kind == .http && flow.status == 0
         case .webSocket: flow.isWebSocket
-        case .content, .status, .comment, .host, .destination, .source, .fields, .method, .contentType, .url: false
+        case .incomplete: flow.state == .incomplete
+        case .errorMessage, .id, .messages, .duration, .content, .status, .comment, .host, .destination, .source, .fields, .method,
+            .contentType, .url:
+            false
         }
     }
 
@@ -52,6 +60,8 @@ enum Question: Equatable {
         func matches(_ bytes: ByteBuffer?) throws -> Bool { try bytes.map { try pattern.matches($0) } ?? false }
         switch self {
         case .comment: return try matches(flow.commentText)
+        case .errorMessage: return try matches(flow.errorMessage)
+        case .id: return try matches(ByteBuffer(string: flow.id.description))
         case .host:
             guard flow.kind == .http else { return false }
             return try matches(flow.targetHost) || matches(flow.displayHost)
@@ -71,6 +81,22 @@ enum Question: Equatable {
             }
             return false
         case .content(let side): return try Self.content(of: flow, side, pattern)
+        default: return answer(flow)
+        }
+    }
+
+    /// Answers whether a quantity is in a range.
+    func answer(_ flow: some FlowQuestions, _ range: QuantityRange) throws -> Bool {
+        switch self {
+        case .duration: return flow.ended.map { range.contains($0 - flow.started) } ?? false
+        case .messages:
+            guard flow.isWebSocket || flow.kind == .tcp else { return false }
+            var count: Int64 = 0
+            try flow.pieces.forEach { _, piece in
+                if piece.kind == .text || piece.kind == .binary || flow.kind == .tcp { count += 1 }
+                return count <= range.highest
+            }
+            return range.contains(count)
         default: return answer(flow)
         }
     }

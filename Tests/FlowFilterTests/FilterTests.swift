@@ -88,6 +88,8 @@ struct FilterTests {
             ("~b select", "t"),
             ("~bs select", ""), ("~bs row", "t"), ("~b '1one'", ""), ("~src 10.1.2.3:4", "gpf"), ("~src ::1", "t"),
             ("~dst :443", "gf"),
+            ("~error connect", "f"), ("~id ^0{15}5-", ""), ("~id 0005$", "t"), ("~messages 2", "t"), ("~messages >2", ""),
+            ("~messages 0-3", "t"), ("~messages <1", ""), ("~duration <1ms", "gpf"), ("~duration >=1h", ""), ("~incomplete", "t"),
             ("~comment ^here", "p"), ("~marked", ""), ("~meta x", ""), ("~replay", ""),
         ])
     func operators(expression: String, expected: String) throws {
@@ -103,7 +105,7 @@ struct FilterTests {
             ("!(~q)", "!(~q)"), ("~q&~s", "(~q & ~s)"), ("~u a|b", "~u \"a|b\""), ("not ~q", "!(~q)"),
             ("~q and ~s or ~e", "((~q & ~s) | ~e)"),
             ("~q && ~s || ~e", "((~q & ~s) | ~e)"), ("'a\\d+'", "~u \"a\\\\d+\""), ("\"say \\\"it\\\"\"", "~u \"say \\\"it\\\"\""),
-            ("~c  404", "~c 404"),
+            ("~c  404", "~c 404"), ("~messages >2 ~duration 0.5s-1m", "(~duration 0.5s-1m & ~messages >2)"),
             ("~b x ~c 200", "(~c 200 & ~b \"x\")"), ("android", "~u \"android\""), ("notes", "~u \"notes\""),
         ])
     func parses(expression: String, canonical: String) throws {
@@ -118,6 +120,8 @@ struct FilterTests {
             ("", 0), ("   ", 3), ("~c 2..", 3), ("~c 2x", 3), ("~c", 0), ("~zz", 0), ("~u", 0), ("(~q", 0), ("~q)", 2),
             ("~u 'abc", 3), ("()", 0),
             ("~u [", 3), ("~q |", 4), ("& ~q", 0), ("~u (a", 0), ("and ~q", 0), ("~c200", 2), ("~u 'a('", 6),
+            ("~messages", 0), ("~messages 1.5", 10), ("~messages 3-2", 10), ("~duration 3", 10), ("~duration >1x", 10),
+            ("~duration 99999999999h", 10),
         ])
     func errors(expression: String, offset: Int) {
         do throws(FilterSyntaxError) {
