@@ -147,12 +147,14 @@ private struct HelpDump: Decodable {
 
 /// Long options of any of the tools, which share one configuration file.
 private let allToolOptions: Set<String> = [
-    "write", "mode", "listen-host", "listen-port", "insecure", "ca-file", "client-certificate", "certificate",
-    "connection-strategy", "keep-host-header",
-    "confdir", "flush-interval", "sync", "stats", "quiet", "verbose", "truncate", "filter", "detail", "format", "raw-body",
-    "follow",
-    "maximum-body-size", "no-validate-inbound-headers", "idle-timeout", "handshake-timeout", "maximum-connections",
-    "maximum-connections-per-client", "loops", "color", "no-color", "json", "count", "invert", "max-count", "output",
-    "on-disk-full", "no-http2", "tcp", "tcp-hosts", "ignore-hosts", "allow-hosts", "passthrough-on-reject", "proxyauth",
-    "no-block-global", "websocket-ping", "http2-priority", "maximum-streams",
+    "allow-hosts", "allow-target", "ca-file", "certificate", "client-certificate", "color", "concurrency", "confdir",
+    "connect-timeout", "connection-strategy", "count", "detail", "diff", "fault", "filter", "flush-interval", "follow",
+    "format", "handshake-timeout", "help-filter", "http2-priority", "idle-timeout", "ignore", "ignore-hosts", "insecure",
+    "invert", "jobs", "json", "keep-host-header", "list", "listen-host", "listen-port", "match-body", "match-header",
+    "max-count", "maximum-body-size", "maximum-connections", "maximum-connections-per-client", "maximum-field-count",
+    "maximum-field-section", "maximum-start-line", "maximum-streams", "mode", "no-block-global", "no-color", "no-http2",
+    "no-refresh", "no-validate-inbound-headers", "on-disk-full", "on-miss", "once", "order", "output",
+    "passthrough-on-reject", "patience", "proxyauth", "quiet", "rate", "raw-body", "repeat", "safe-methods", "stats",
+    "structure", "sync", "target", "tcp", "tcp-hosts", "timing", "tls-maximum", "tls-minimum", "truncate", "verbose",
+    "verify", "volatile", "websocket-match", "websocket-ping", "write",
 ]

@@ -87,3 +87,8 @@ package func writeToStandardError(_ text: String) {
         written += max(0, result)
     }
 }
+
+extension NameSpecification {
+    /// The long name, and a letter that takes its value behind it or joined to it: `-j 4`, `-j4`.
+    package static func short(_ letter: Character) -> NameSpecification { [.customShort(letter, allowingJoined: true), .long] }
+}

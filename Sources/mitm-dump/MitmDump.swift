@@ -35,7 +35,7 @@ struct MitmDump: Tool {
         case har
     }
 
-    @Option(name: .shortAndLong, help: "Print only flows that this filter lets through (see --help-filter).")
+    @Option(name: .short("f"), help: "Print only flows that this filter lets through (see --help-filter).")
     var filter: String?
 
     @Option(

@@ -40,7 +40,7 @@ struct MitmFilter: Tool {
         var isText: Bool { self != .mflow && self != .mitmproxy }
     }
 
-    @Option(name: .shortAndLong, help: "Write a flow file; - is stdout.")
+    @Option(name: .short("o"), help: "Write a flow file; - is stdout.")
     var output: String?
 
     @Option(help: "What is written: mflow, mitmproxy (its flow format 21), har, or for people text, json. (default: mflow)")
@@ -49,10 +49,10 @@ struct MitmFilter: Tool {
     @Flag(name: [.customShort("v"), .long], help: "The flows that the expression does not let through.")
     var invert = false
 
-    @Option(name: .shortAndLong, help: "Stop after so many flows.")
+    @Option(name: .short("m"), help: "Stop after so many flows.")
     var maxCount: Int?
 
-    @Option(name: .shortAndLong, help: "Threads that look through flow files. (default: one for each core)")
+    @Option(name: .short("j"), help: "Threads that look through flow files. (default: one for each core)")
     var jobs: Int?
 
     @Flag(help: "Print how many flows there are. Damage in heads and content is seen only where the expression asks for them.")

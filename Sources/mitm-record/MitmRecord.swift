@@ -37,7 +37,7 @@ struct MitmRecord: Tool {
         version: toolVersion)
 
     @Option(
-        name: .shortAndLong, help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")
+        name: .short("w"), help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")
     var write = "capture-%Y%m%d-%H%M%S.mflow"
 
     @Flag(help: "Begin the file anew instead of going on behind what it holds.")
@@ -54,7 +54,7 @@ struct MitmRecord: Tool {
     var listenHost = "127.0.0.1"
 
     @Option(
-        name: [.customShort("p"), .long],
+        name: .short("p"),
         help: "Port to listen on; 0 takes a free one. Further modes without a port of their own take the next ones.")
     var listenPort: UInt16 = 8080
 

@@ -61,7 +61,7 @@ struct MitmReplay: Tool {
     @Option(help: "With --diff: does not count: body, host, header:NAME, json:PATH. Repeatable.")
     var ignore: [String] = []
 
-    @Option(name: .shortAndLong, help: "Flow file to record what is sent and answered; an existing one is appended to.")
+    @Option(name: .short("w"), help: "Flow file to record what is sent and answered; an existing one is appended to.")
     var write: String?
 
     @Flag(help: "Begin that file anew instead of going on behind what it holds.")

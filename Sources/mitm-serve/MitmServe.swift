@@ -37,7 +37,7 @@ struct MitmServe: Tool {
     var listenHost = "127.0.0.1"
 
     @Option(
-        name: [.customShort("p"), .long],
+        name: .short("p"),
         help: "Port to listen on; 0 takes a free one. Further modes without a port of their own take the next ones.")
     var listenPort: UInt16 = 8080
 
@@ -135,7 +135,7 @@ struct AnsweringArguments: ParsableArguments {
     @Option(help: "A request without recording: a status, close, forward:URL, or record:URL (with --write).")
     var onMiss = "404"
 
-    @Option(name: .shortAndLong, help: "Flow file for what record:URL brings.")
+    @Option(name: .short("w"), help: "Flow file for what record:URL brings.")
     var write: String?
 
     @Flag(help: "Give dates and the expiry of cookies as they were recorded, not moved to now.")

@@ -267,6 +267,40 @@ struct BadInputTests {
         }
     }
 
+    @Test("Each tool passes over what the configuration file says to the others")
+    func sharedConfiguration() throws {
+        func names(_ tool: String) throws -> Set<String> {
+            let dump = try run(tool, ["--experimental-dump-help"]).output
+            let command = try JSONDecoder().decode(CommandDump.self, from: Data(dump.utf8)).command
+            let long = command.arguments.flatMap { $0.names ?? [] }.filter { $0.kind == "long" }.map(\.name)
+            return Set(long).subtracting(["help", "version"])
+        }
+        let tools = ["mitm-record", "mitm-dump", "mitm-filter", "mitm-serve", "mitm-replay"]
+        let all = try tools.map(names).reduce(Set()) { $0.union($1) }
+        try withTemporaryDirectory { directory in
+            for (tool, arguments) in [("mitm-dump", ["none.mflow"]), ("mitm-filter", ["~all", "none.mflow"])] {
+                let others = try all.subtracting(names(tool)).sorted()
+                let text = others.map { "\($0): x\n" }.joined()
+                try text.write(toFile: directory + "/config.yaml", atomically: true, encoding: .utf8)
+                let result = try run(tool, ["--config", "config.yaml"] + arguments, in: directory)
+                #expect(others.count > 40)
+                #expect(result.errors == "\(tool): cannot open none.mflow: no such file or directory\n")
+            }
+        }
+    }
+
+    @Test("A short option takes its value behind it, or joined to it")
+    func joined() throws {
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder([], in: directory)
+            recorder.stop()
+            let results = try [["-j", "1"], ["-j1"], ["-m1", "-j1"]].map {
+                try run("mitm-filter", $0 + ["--count", "~all", "capture.mflow"], in: directory)
+            }
+            #expect(results == Array(repeating: ProgramResult(status: 1, output: "0\n", errors: ""), count: 3))
+        }
+    }
+
     @Test("A filter that matches nothing ends with status 1; the configuration file is read")
     func statuses() throws {
         try withTemporaryDirectory { directory in
@@ -281,4 +315,15 @@ struct BadInputTests {
             #expect(result.errors.contains("there is no option 'bogus'"))
         }
     }
+}
+
+/// What a tool's parser says of its options.
+private struct CommandDump: Decodable {
+    struct Name: Decodable {
+        var kind: String
+        var name: String
+    }
+    struct Argument: Decodable { var names: [Name]? }
+    struct Command: Decodable { var arguments: [Argument] }
+    var command: Command
 }
