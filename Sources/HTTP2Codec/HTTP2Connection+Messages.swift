@@ -17,25 +17,25 @@ extension HTTP2Connection {
             streams[id] = stream
             peerBegan(id)
         }
-        streams[id]?.section = IncomingSection()
+        arriving = (id, IncomingSection())
     }
 
     /// - Returns: for nghttp2: 0, or that the connection cannot go on.
     func receivedField(
         _ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool
     ) -> Int32 {
-        guard let stream = streams[id], stream.section != nil else { return 0 }
-        unsafe stream.section!.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
+        guard arriving?.stream == id else { return 0 }
+        unsafe arriving!.section.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
         // A section that goes on and on costs work even though nothing of it is kept.
-        if stream.section!.size > 4 * limits.maximumFieldSectionSize {
+        if arriving!.section.size > 4 * limits.maximumFieldSectionSize {
             terminate(.enhanceYourCalm, "a field section of more than \(4 * limits.maximumFieldSectionSize) bytes")
         }
         return 0
     }
 
     func sectionIsComplete(_ id: Int32, endsStream: Bool) {
-        guard let stream = streams[id], var section = stream.section.take() else { return }
-        guard !stream.isSilent else { return }
+        guard arriving?.stream == id, var section = arriving.take()?.section else { return }
+        guard let stream = streams[id], !stream.isSilent else { return }
         if stream.isTooMany {
             // RFC 9113 §5.1.2: this code tells that it can be said again.
             _ = section.finish()
