@@ -12,10 +12,13 @@ enum HTTP2Callbacks {
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, frame, name, nameLength, value, valueLength, flags, owner in
-            unsafe connection(owner).receivedField(
-                frame!.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameLength),
-                UnsafeRawBufferPointer(start: value, count: valueLength),
-                isNeverIndexed: UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0)
+            // The one that is called for each field: the connection is used where it is, without a count of its references.
+            unsafe Unmanaged<HTTP2Connection>.fromOpaque(owner!)._withUnsafeGuaranteedRef { connection in
+                unsafe connection.receivedField(
+                    frame!.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameLength),
+                    UnsafeRawBufferPointer(start: value, count: valueLength),
+                    isNeverIndexed: UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0)
+            }
         }
         unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, data, length, owner in
             unsafe connection(owner).receivedData(stream, UnsafeRawBufferPointer(start: data, count: length))

@@ -17,25 +17,25 @@ extension HTTP2Connection {
             streams[id] = stream
             peerBegan(id)
         }
-        streams[id]?.section = IncomingSection()
+        arriving = (id, IncomingSection())
     }
 
     /// - Returns: for nghttp2: 0, or that the connection cannot go on.
     func receivedField(
         _ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool
     ) -> Int32 {
-        guard let stream = streams[id], stream.section != nil else { return 0 }
-        unsafe stream.section!.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
+        guard arriving?.stream == id else { return 0 }
+        unsafe arriving!.section.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
         // A section that goes on and on costs work even though nothing of it is kept.
-        if stream.section!.size > 4 * limits.maximumFieldSectionSize {
+        if arriving!.section.size > 4 * limits.maximumFieldSectionSize {
             terminate(.enhanceYourCalm, "a field section of more than \(4 * limits.maximumFieldSectionSize) bytes")
         }
         return 0
     }
 
     func sectionIsComplete(_ id: Int32, endsStream: Bool) {
-        guard let stream = streams[id], var section = stream.section.take() else { return }
-        guard !stream.isSilent else { return }
+        guard arriving?.stream == id, var section = arriving.take()?.section else { return }
+        guard let stream = streams[id], !stream.isSilent else { return }
         if stream.isTooMany {
             // RFC 9113 §5.1.2: this code tells that it can be said again.
             _ = section.finish()
@@ -100,17 +100,19 @@ extension HTTP2Connection {
             if isHTTP, bytes.first != 0x2F, !(isAsterisk && section.wire.equals(method, "OPTIONS")) {
                 section.fail("the :path does not begin with a slash")
             }
-            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F }) {
+            if !section.wire.isClear(path, of: { $0.below(0x21) | $0.equal(to: 0x7F) }) {
                 section.fail("the :path holds white space", isDangerous: true)
             }
         }
-        let isToken = section.wire.slice(method).readableBytesView.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2F && $0 != 0x3A }
+        let isToken = section.wire.isClear(method) {
+            $0.below(0x21) | $0.equal(to: 0x7F) | $0.beyondASCII | $0.equal(to: 0x2F) | $0.equal(to: 0x3A)
+        }
         if !isToken { section.fail("the :method holds a character it may not hold", isDangerous: true) }
         if let authority = section.pseudo(":authority") {
-            let bytes = section.wire.slice(authority).readableBytesView
-            if bytes.contains(where: { $0 <= 0x20 || $0 == 0x7F || $0 == 0x2F || $0 == 0x40 }) {
-                section.fail("the :authority is none", isDangerous: true)
+            let isAuthority = section.wire.isClear(authority) {
+                $0.below(0x21) | $0.equal(to: 0x7F) | $0.equal(to: 0x2F) | $0.equal(to: 0x40)
             }
+            if !isAuthority { section.fail("the :authority is none", isDangerous: true) }
         }
     }
 
@@ -168,22 +170,17 @@ extension HTTP2Connection {
 
     /// RFC 9113 §8.2.2: what concerns one connection has no place in a message.
     private func checkConnectionFields(_ fields: FieldSection, _ section: inout IncomingSection) {
-        for line in fields.lines {
-            let names: [StaticString] = ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]
-            if names.contains(where: { fields.wire.equalsIgnoringCase(line.name, $0) }) {
-                section.fail("the field \(String(buffer: fields.slice(line.name))) belongs to one connection")
-            }
-            if fields.wire.equalsIgnoringCase(line.name, "te"), !fields.slice(line.value).equalsIgnoringCase("trailers") {
-                section.fail("the field TE holds more than trailers")
-            }
+        let names: [StaticString] = ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]
+        for name in names where fields.contains(name) { section.fail("the field \(name) belongs to one connection") }
+        if fields.all("te").contains(where: { !$0.equalsIgnoringCase("trailers") }) {
+            section.fail("the field TE holds more than trailers")
         }
     }
 
     private func announcedLength(_ fields: FieldSection, _ section: inout IncomingSection) -> UInt64? {
         var announced: UInt64?
         for value in fields.all("content-length") {
-            let isNumber = value.readableBytes > 0 && value.readableBytesView.allSatisfy { $0 &- 0x30 < 10 }
-            guard isNumber, let number = UInt64(String(buffer: value)) else {
+            guard let number = value.decimal else {
                 section.fail("the Content-Length is no number", isDangerous: true)
                 continue
             }
@@ -245,5 +242,25 @@ extension HTTP2Connection {
     /// DATA of one of our messages was put into the output.
     func sentContent(_ stream: HTTP2Stream, _ bytes: Int) {
         sentBytes.append((stream.id.unsigned, bytes))
+    }
+}
+
+extension ByteBuffer {
+    /// Whether a test of eight bytes is answered with zero for all bytes of a range.
+    @inline(__always) fileprivate func isClear(_ range: ByteRange, of test: (EightBytes) -> UInt64) -> Bool {
+        unsafe withUnsafeReadableBytes { unsafe $0.isClear(Int(range.start), Int(range.end), of: test) }
+    }
+
+    /// The number that the readable bytes are in digits; nil when they are none, or too many.
+    fileprivate var decimal: UInt64? {
+        guard readableBytes > 0 else { return nil }
+        var number: UInt64 = 0
+        for byte in readableBytesView {
+            let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isBeyond) = product.addingReportingOverflow(UInt64(byte &- 0x30))
+            guard byte &- 0x30 < 10, !isTooLarge, !isBeyond else { return nil }
+            number = sum
+        }
+        return number
     }
 }

@@ -32,6 +32,8 @@ import NIOCore
     private(set) var session: OpaquePointer! = nil
 
     var streams = HTTP2Streams()
+    /// The field section that is arriving: there is one at a time (RFC 9113 §4.3).
+    var arriving: (stream: Int32, section: IncomingSection)?
     /// What happened and was not asked for; what was is nil. Moved in and out, never copied.
     private var events: [HTTP2Event?] = []
     private var asked = 0

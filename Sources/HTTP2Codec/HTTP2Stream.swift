@@ -8,8 +8,6 @@ final class HTTP2Stream {
     let id: Int32
 
     // In.
-    /// The section that is arriving.
-    var section: IncomingSection?
     /// The request, or the final response, has come; a section behind it is the trailers.
     var hasHead = false
     var isInputEnded = false
@@ -37,7 +35,7 @@ final class HTTP2Stream {
     // Out.
     private var front = ByteBuffer()
     /// What follows `front`; most messages need no more than that.
-    private var behind = CircularBuffer<ByteBuffer>(initialCapacity: 0)
+    private var behind: CircularBuffer<ByteBuffer>?
     private(set) var queuedBytes = 0
     /// The owner has said everything.
     var isOutputEnded = false
@@ -52,7 +50,12 @@ final class HTTP2Stream {
     init(id: Int32) { self.id = id }
 
     func enqueue(_ bytes: ByteBuffer) {
-        if queuedBytes == 0 { front = bytes } else { behind.append(bytes) }
+        if queuedBytes == 0 {
+            front = bytes
+        } else {
+            if behind == nil { behind = CircularBuffer() }
+            behind?.append(bytes)
+        }
         queuedBytes += bytes.readableBytes
     }
 
@@ -63,7 +66,7 @@ final class HTTP2Stream {
             if front.readableBytes <= rest {
                 out.writeImmutableBuffer(front)
                 rest -= front.readableBytes
-                front = behind.popFirst() ?? ByteBuffer()
+                front = behind?.popFirst() ?? ByteBuffer()
             } else {
                 out.writeImmutableBuffer(front.readSlice(length: rest) ?? ByteBuffer())
                 rest = 0
@@ -74,7 +77,7 @@ final class HTTP2Stream {
 
     func dropQueue() {
         front = ByteBuffer()
-        behind.removeAll()
+        behind = nil
         queuedBytes = 0
     }
 }

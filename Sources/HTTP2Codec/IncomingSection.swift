@@ -61,17 +61,17 @@ struct IncomingSection {
             if pseudoCount < lines.count { fail("a pseudo-field follows a regular field", isDangerous: true) }
             pseudoCount += 1
         }
-        for index in (first == 0x3A ? 1 : 0)..<name.count {
-            let byte = unsafe name[index]
-            // RFC 9113 §8.2.1: upper case, controls, space, DEL and beyond make a message malformed, and a colon does.
-            if byte <= 0x20 || byte >= 0x7F || byte == 0x3A {
-                fail("a field name holds a character it may not hold", isDangerous: true)
-            }
-            if byte &- 0x41 < 26 { fail("a field name is not in lower case") }
+        let start = first == 0x3A ? 1 : 0
+        // RFC 9113 §8.2.1: upper case, controls, space, DEL and beyond make a message malformed, and a colon does.
+        let isName = unsafe name.isClear(start, name.count) {
+            $0.below(0x21) | $0.equal(to: 0x3A) | $0.equal(to: 0x7F) | $0.beyondASCII
         }
-        for index in 0..<value.count {
-            let byte = unsafe value[index]
-            if byte == 0 || byte == 0x0A || byte == 0x0D { fail("a field value holds NUL, CR or LF", isDangerous: true) }
+        if !isName {
+            fail("a field name holds a character it may not hold", isDangerous: true)
+        }
+        if unsafe !name.isClear(start, name.count, of: { $0.upperCase }) { fail("a field name is not in lower case") }
+        if unsafe !value.isClear(0, value.count, of: { $0.equal(to: 0) | $0.equal(to: 0x0A) | $0.equal(to: 0x0D) }) {
+            fail("a field value holds NUL, CR or LF", isDangerous: true)
         }
         if let first = unsafe value.first, let last = unsafe value.last, first.isBlank || last.isBlank {
             fail("a field value begins or ends with white space")
@@ -80,21 +80,23 @@ struct IncomingSection {
 
     /// The value of a pseudo-field; nil when it is not there. A second one is a fault, noted by ``check(pseudo:)``.
     func pseudo(_ name: StaticString) -> ByteRange? {
-        lines.prefix(pseudoCount).first { wire.equals($0.name, name) }?.value
+        for index in 0..<pseudoCount where wire.equals(lines[index].name, name) { return lines[index].value }
+        return nil
     }
 
     /// RFC 9113 §8.3: only those that are defined, each once.
     /// - Parameter foreign: those that mean something elsewhere. Others mean nothing to anybody, so they are no danger when these are named.
     mutating func check(pseudo known: [StaticString], foreign: [StaticString]? = nil) {
-        var seen = [Bool](repeating: false, count: known.count)
-        for line in lines.prefix(pseudoCount) {
-            guard let index = known.firstIndex(where: { wire.equals(line.name, $0) }) else {
-                let isDangerous = foreign.map { $0.contains { wire.equalsIgnoringCase(line.name, $0) } } ?? true
-                fail("the pseudo-field \(String(buffer: wire.slice(line.name))) is not defined here", isDangerous: isDangerous)
+        for place in 0..<pseudoCount {
+            let name = lines[place].name
+            guard known.contains(where: { wire.equals(name, $0) }) else {
+                let isDangerous = foreign.map { $0.contains { wire.equalsIgnoringCase(name, $0) } } ?? true
+                fail("the pseudo-field \(String(buffer: wire.slice(name))) is not defined here", isDangerous: isDangerous)
                 continue
             }
-            if seen[index] { fail("a pseudo-field stands twice", isDangerous: true) }
-            seen[index] = true
+            if (0..<place).contains(where: { wire.slice(lines[$0].name) == wire.slice(name) }) {
+                fail("a pseudo-field stands twice", isDangerous: true)
+            }
         }
     }
 

@@ -3,17 +3,17 @@
 import NIOCore
 
 /// A half-open range of offsets into a buffer, counted in bytes from its reader index. Heads are far below 4 GiB.
-package struct ByteRange: Sendable, Equatable {
-    package var start: UInt32
-    package var end: UInt32
+@usableFromInline package struct ByteRange: Sendable, Equatable {
+    @usableFromInline package var start: UInt32
+    @usableFromInline package var end: UInt32
 
-    package init(_ start: Int, _ end: Int) {
+    @inlinable package init(_ start: Int, _ end: Int) {
         self.start = UInt32(truncatingIfNeeded: start)
         self.end = UInt32(truncatingIfNeeded: end)
     }
 
-    package var count: Int { Int(end) - Int(start) }
-    package var isEmpty: Bool { end <= start }
+    @inlinable package var count: Int { Int(end) - Int(start) }
+    @inlinable package var isEmpty: Bool { end <= start }
     package static let empty = ByteRange(0, 0)
 }
 
@@ -25,12 +25,12 @@ extension ByteBuffer {
 
     /// Whether the bytes of a range equal an ASCII name, without regard to case.
     /// - Parameter name: in lower case.
-    @inline(__always) package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
+    @inlinable @inline(__always) package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
         // Most are told apart by their length, where they are asked.
         range.count == name.utf8CodeUnitCount && isSameIgnoringCase(range, name)
     }
 
-    private func isSameIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
+    @usableFromInline func isSameIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
         guard Int(range.end) <= readableBytes else { return false }
         // Bytes and not a span, which costs a call: this is asked of each field.
         return unsafe withUnsafeReadableBytes { bytes in

@@ -7,7 +7,7 @@
 import NIOCore
 
 /// The header or trailer fields of a message, as received (RFC 9110 §5).
-package struct FieldSection: Sendable {
+@usableFromInline package struct FieldSection: Sendable {
     /// Where one field stands in ``FieldSection/wire``: offsets in bytes from its reader index.
     package struct Line: Sendable, Equatable {
         package var name: ByteRange
@@ -29,7 +29,7 @@ package struct FieldSection: Sendable {
     /// (RFC 7541 §7.1.3).
     package let neverIndexed: [Int]
     /// The bits of all names: a name whose bit is not there is the name of no line.
-    private let names: UInt64
+    @usableFromInline let names: UInt64
 
     /// Made by a codec that has found the lines.
     /// - Parameters:
@@ -50,18 +50,18 @@ package struct FieldSection: Sendable {
     }
 
     /// One of 64 bits, by a name's length and its first byte without regard to case.
-    @inline(__always) private static func bit(count: Int, first: UInt8) -> UInt64 {
+    @inlinable @inline(__always) static func bit(count: Int, first: UInt8) -> UInt64 {
         1 &<< UInt64(truncatingIfNeeded: count &* 7 &+ Int(first | 0x20))
     }
 
     /// The first line with a name at or behind an index; nil when there is none. The name is compared without regard to case (RFC 9110 §5.1).
     /// - Parameter name: in lower case.
-    @inline(__always) package func line(_ name: StaticString, from start: Int = 0) -> Int? {
+    @inlinable @inline(__always) package func line(_ name: StaticString, from start: Int = 0) -> Int? {
         let isPossible = unsafe names & Self.bit(count: name.utf8CodeUnitCount, first: name.utf8Start[0]) != 0
         return isPossible ? search(name, from: start) : nil
     }
 
-    private func search(_ name: StaticString, from start: Int) -> Int? {
+    @usableFromInline func search(_ name: StaticString, from start: Int) -> Int? {
         var index = start
         while index < lines.count {
             let range = lines[index].name
@@ -159,9 +159,9 @@ package struct FieldSection: Sendable {
 
 extension FieldSection: Equatable {
     /// Two sections are equal when their bytes are.
-    package static func == (a: FieldSection, b: FieldSection) -> Bool { a.wire == b.wire }
+    @usableFromInline package static func == (a: FieldSection, b: FieldSection) -> Bool { a.wire == b.wire }
 }
 
 extension FieldSection: CustomStringConvertible {
-    package var description: String { String(buffer: wire) }
+    @usableFromInline package var description: String { String(buffer: wire) }
 }

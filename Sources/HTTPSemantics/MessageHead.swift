@@ -196,12 +196,12 @@ private struct StartLine {
 
 extension ByteBuffer {
     /// Whether the bytes of a range equal a word, case regarded.
-    @inline(__always) package func equals(_ range: ByteRange, _ word: StaticString) -> Bool {
+    @inlinable @inline(__always) package func equals(_ range: ByteRange, _ word: StaticString) -> Bool {
         // Most are told apart by their length, where they are asked.
         range.count == word.utf8CodeUnitCount && isSame(range, word)
     }
 
-    private func isSame(_ range: ByteRange, _ word: StaticString) -> Bool {
+    @usableFromInline func isSame(_ range: ByteRange, _ word: StaticString) -> Bool {
         guard Int(range.end) <= readableBytes else { return false }
         return unsafe withUnsafeReadableBytes { bytes in
             for i in 0..<range.count {

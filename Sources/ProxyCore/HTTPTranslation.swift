@@ -249,11 +249,9 @@ enum HTTP1Translation {
 extension FieldSection {
     /// No name has a capital letter; some servers send such by HTTP/2, where they may not stand.
     var hasLowerCaseNames: Bool {
-        let bytes = wire.readableBytesUInt8Span
-        for line in lines {
-            for i in Int(line.name.start)..<Int(line.name.end) where bytes[i] &- 0x41 < 26 { return false }
+        unsafe wire.withUnsafeReadableBytes { bytes in
+            lines.allSatisfy { unsafe bytes.isClear(Int($0.name.start), Int($0.name.end), of: { $0.upperCase }) }
         }
-        return true
     }
 
     /// Goes through the lines of a head of HTTP/2, pseudo-fields included.

@@ -66,12 +66,15 @@ package final class HostPolicy: Sendable {
     }
 
     /// A client did not accept our certificate for a host.
-    package func noteRejection(of destination: Endpoint, serverName: String?) {
-        state.withLock { state in
+    /// - Returns: the host, when it passes from now on.
+    package func noteRejection(of destination: Endpoint, serverName: String?) -> String? {
+        let name = Self.name(destination, serverName)
+        return state.withLock { state in
             // Names come from clients, so there is a limit to what is kept of them.
-            if state.rules.passesThroughOnReject, state.rejected.count < 10_000 {
-                state.rejected.insert(Self.name(destination, serverName))
+            guard state.rules.passesThroughOnReject, state.rejected.count < 10_000, state.rejected.insert(name).inserted else {
+                return nil
             }
+            return name
         }
     }
 

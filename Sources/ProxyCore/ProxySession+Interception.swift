@@ -213,7 +213,8 @@ extension ProxySession {
     /// The client does not accept our certificate.
     private func noteRejection() {
         guard let route else { return }
-        configuration.hosts.noteRejection(of: route.destination.endpoint, serverName: route.serverName)
+        let host = configuration.hosts.noteRejection(of: route.destination.endpoint, serverName: route.serverName)
+        if let host { log(.notice, "\(host): a client does not accept our certificate; the host passes unread from now on") }
     }
 
     /// What the hello says, for a connection whose TLS is not ours.

@@ -169,8 +169,8 @@ struct ModeTests {
         "A host whose client does not accept our certificate passes unread from the next attempt on", arguments: Rejection.allCases)
     func rejection(_ rejection: Rejection) throws {
         try withPages { directory, nginx in
-            let recorder = try Recorder(
-                ["--mode", "regular", "--passthrough-on-reject", "--ca-file", "origin-ca.pem"], in: directory)
+            let options = ["--mode", "regular", "--passthrough-on-reject", "--ca-file", "origin-ca.pem"]
+            let recorder = try Recorder(options, in: directory)
             var arguments = ["-x", "http://127.0.0.1:\(recorder.port)", "https://localhost:\(nginx.https)/a.json"]
             if rejection != .authority {
                 let key = "openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform der"
@@ -182,9 +182,12 @@ struct ModeTests {
             // 60: CURLE_PEER_FAILED_VERIFICATION; 90: CURLE_SSL_PINNEDPUBKEYNOTMATCH.
             let refused = rejection == .authority ? -60 : -90
             #expect(try curl(arguments, trusting: nginx.authority, in: directory) == refused)
+            // The recorder may learn of it after the client has gone.
+            try #require(recorder.program.errorLine(containing: "passes unread from now on") != nil)
             #expect(try curl(arguments, trusting: nginx.authority, in: directory) == 200)
             // curl has ended before the server has closed its side too.
             try #require(recorder.program.errorLine(containing: "passed through") != nil)
+            recorder.program.collectErrors()
             #expect(recorder.stop() == 0)
             let flows = try recorder.flows().map { "\($0["kind"] ?? "") \($0["state"] ?? "")" }
             #expect(flows == ["tls failed", "tcp complete"])

@@ -251,6 +251,68 @@ struct HTTP2ConnectionTests {
         #expect(summary(pair.exchange().client) == ["3 response :status: 200|server: s none", "3 end "])
     }
 
+    /// A frame's bytes.
+    private static func frame(_ type: UInt8, flags: UInt8 = 0, on stream: UInt32, _ payload: [UInt8]) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        bytes.writeInteger(UInt32(payload.count) << 8 | UInt32(type))
+        bytes.writeInteger(flags)
+        bytes.writeInteger(stream)
+        bytes.writeBytes(payload)
+        return bytes
+    }
+
+    @Test(
+        "A frame that breaks a rule of its stream fails that stream alone, wherever the bytes are cut",
+        arguments: [
+            (8, 0, [0, 0, 0, 0], HTTP2ErrorCode.protocolError, "a WINDOW_UPDATE frame of nothing"),
+            (2, 0, [0, 0, 0, 0], .frameSizeError, "a PRIORITY frame of 4 bytes"),
+            (0, 0, [1, 2, 3], .streamClosed, "content came behind the end of the message"),
+            (0, 8, [0], .streamClosed, "content came behind the end of the message"),
+            (1, 5, [0x40, 1, 0x78, 1, 0x79], .streamClosed, "a field section came behind the end of the message"),
+        ] as [(UInt8, UInt8, [UInt8], HTTP2ErrorCode, String)])
+    func brokenStream(type: UInt8, flags: UInt8, payload: [UInt8], code: HTTP2ErrorCode, message: String) throws {
+        let client = HTTP2Connection(.client)
+        let first = try #require(client.sendRequest(get, endsStream: true))
+        var bytes = try #require(client.takeOutput())
+        let broken = bytes.readableBytes
+        bytes.writeImmutableBuffer(Self.frame(type, flags: flags, on: first.value, payload))
+        let fixed = bytes.readableBytes
+        // A field that came behind the end is in the table all the same: 63 is its index, since :authority is put before it.
+        let indexed: [UInt8] = type == 1 ? [0x82, 0x86, 0x84, 0x41, 1, 0x61, 0xBF] : [0x82, 0x86, 0x84, 0x41, 1, 0x61]
+        bytes.writeImmutableBuffer(Self.frame(1, flags: 5, on: 3, indexed))
+        let whole = try summary(told(bytes, cutAt: []))
+        #expect(
+            whole == [
+                "1 request :method: GET|:scheme: https|:authority: a.example|:path: /x|x-a: 1|x-a: 2 none", "1 end ",
+                "\(HTTP2Event.failed(first, code, message: message, head: ByteBuffer()))",
+                "3 request :method: GET|:scheme: http|:path: /|:authority: a\(type == 1 ? "|x: y" : "") none", "3 end ",
+            ])
+        for cut in broken...fixed {
+            let parts = try summary(told(bytes, cutAt: [cut]))
+            #expect(parts == whole, "cut at \(cut)")
+        }
+        let single = try summary(told(bytes, cutAt: Array(1..<bytes.readableBytes)))
+        #expect(single == whole)
+    }
+
+    /// What a server tells of bytes that come in pieces. Its SETTINGS are left out.
+    private func told(_ bytes: ByteBuffer, cutAt cuts: [Int]) throws -> [HTTP2Event] {
+        let server = HTTP2Connection(.server)
+        var bytes = bytes
+        var start = 0
+        for end in cuts + [bytes.readableBytes] {
+            let piece = bytes.readSlice(length: end - start)
+            server.receive(try #require(piece))
+            start = end
+        }
+        var events: [HTTP2Event] = []
+        while let event = server.next() {
+            if case .settings = event { continue }
+            events.append(event)
+        }
+        return events
+    }
+
     @Test("A field section beyond the limit can still be answered")
     func fieldsTooLarge() throws {
         var limits = HTTP2Limits()

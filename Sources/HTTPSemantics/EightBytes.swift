@@ -1,0 +1,55 @@
+// Eight bytes looked at together, in one register: most bytes of a head are only asked whether they are one of a few.
+
+/// Eight bytes in the order of memory, the first in the lowest bits.
+@usableFromInline package struct EightBytes {
+    @usableFromInline package let value: UInt64
+
+    @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    @inlinable static var tops: UInt64 { 0x8080_8080_8080_8080 }
+
+    @inlinable @inline(__always) package init(_ value: UInt64) { self.value = value }
+
+    // SAFETY: eight bytes from the pointer on are readable.
+    @inlinable @inline(__always) package init(at pointer: UnsafeRawPointer) {
+        value = UInt64(littleEndian: unsafe pointer.loadUnaligned(as: UInt64.self))
+    }
+
+    /// The top bit of each byte that equals another is set, and so may be those of bytes behind the first such, but never without one.
+    @inlinable @inline(__always) package func equal(to byte: UInt8) -> UInt64 {
+        let difference = value ^ (Self.ones &* UInt64(byte))
+        return (difference &- Self.ones) & ~difference & Self.tops
+    }
+
+    /// The top bit of each byte that is below a limit of at most 0x80.
+    @inlinable @inline(__always) package func below(_ limit: UInt8) -> UInt64 {
+        ~((value | Self.tops) &- Self.ones &* UInt64(limit)) & ~value & Self.tops
+    }
+
+    /// The top bit of each byte beyond ASCII.
+    @inlinable @inline(__always) package var beyondASCII: UInt64 { value & Self.tops }
+
+    /// The top bit of each byte from `A` to `Z`.
+    @inlinable @inline(__always) package var upperCase: UInt64 { below(0x5B) & ~below(0x41) }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether a test of eight bytes is answered with zero for all bytes of a range. The range is cut into pieces that may overlap; what a
+    /// shorter one is filled up with are letters `a`.
+    // SAFETY: the range lies within the buffer.
+    @inlinable @inline(__always) package func isClear(_ from: Int, _ to: Int, of test: (EightBytes) -> UInt64) -> Bool {
+        guard let base = baseAddress else { return true }
+        var position = from
+        while position &+ 8 <= to {
+            if test(unsafe EightBytes(at: base + position)) != 0 { return false }
+            position &+= 8
+        }
+        guard position < to else { return true }
+        if to &- from >= 8 { return test(unsafe EightBytes(at: base + (to &- 8))) == 0 }
+        var rest: UInt64 = 0x6161_6161_6161_6161
+        while position < to {
+            rest = rest &<< 8 | UInt64(unsafe self[position])
+            position &+= 1
+        }
+        return test(EightBytes(rest)) == 0
+    }
+}
