@@ -11,7 +11,7 @@ struct HostPolicyTests {
         rules.passesThroughOnReject = true
         let policy = HostPolicy(rules)
         policy.addTCP { $0 == "added:1" }
-        policy.noteRejection(of: Endpoint(host: "pinned", port: 1), serverName: nil)
+        _ = policy.noteRejection(of: Endpoint(host: "pinned", port: 1), serverName: nil)
         func treatments() -> [HostTreatment] {
             ["configured", "added", "pinned", "other"].map {
                 policy.treatment(of: Endpoint(host: $0, port: 1), serverName: nil)
