@@ -21,6 +21,24 @@ struct ArchivePieces: FlowPieces {
 
     func cursor() -> any FlowPieceCursor { ArchivePieceCursor(parts) }
 
+    /// The items alone say it: content is not fetched.
+    func wireSize(from side: Side) throws -> UInt64 {
+        var size: UInt64 = 0
+        var isContinuing = false
+        for (index, part) in parts.enumerated() {
+            let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
+            var items = ItemReader(details, from: part.started)
+            while let item = try items.next() {
+                guard item.tag == ItemTag.piece else { continue }
+                let place = try PiecePlace(item.content)
+                if place.from == side, !isContinuing || place.isPlain { size &+= place.wireSize }
+                isContinuing = place.continues
+            }
+            if index + 1 < parts.count { part.source.forgetPart() }
+        }
+        return size
+    }
+
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
         var cursor = ArchivePieceCursor(parts)
         while let (at, piece) = try cursor.next() {
@@ -72,6 +90,7 @@ struct ArchivePieceCursor: FlowPieceCursor {
         }
         guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else { throw MalformedRecord() }
         whole.content.writeImmutableBuffer(content)
+        if place.isPlain { whole.wireSize += place.wireSize }
         return whole
     }
 }

@@ -217,19 +217,26 @@ package final class ArchiveReader {
             return nil
         }
         let id = view.id
+        // Taken out, so that what it has is added to where it is: a long flow has a hundred thousand parts.
         var flow: OpenFlow
-        if let known = open[id], !view.isFirst {
-            flow = known
+        var isGoingOn = false
+        if let known = open.removeValue(forKey: id) {
+            isGoingOn = !view.isFirst
+            if !isGoingOn { try end(known, predicate) }
+            flow = isGoingOn ? known : OpenFlow(view, block)
         } else {
-            if let known = open[id] { try end(known, predicate) }
             flow = OpenFlow(view, block)
         }
-        try flow.receive(view, block, isWhole: false)
+        do {
+            try flow.receive(view, block, isWhole: false)
+        } catch {
+            if isGoingOn { open[id] = flow }
+            throw error
+        }
         guard view.isLast else {
             open[id] = flow
             return nil
         }
-        open[id] = nil
         let whole = flow.flow
         return try predicate.matches(whole) ? whole : nil
     }

@@ -132,6 +132,8 @@ struct PiecePlace {
     var size: UInt64
     var wireSize: UInt64
     var frames: UInt32
+    /// Of a piece that continues: it came as it is, so what the wire carried is the sum of its places. Otherwise each says it of the whole.
+    var isPlain: Bool
 
     init(_ bytes: ByteBuffer) throws(MalformedRecord) {
         var reader = RecordReader(bytes)
@@ -141,8 +143,9 @@ struct PiecePlace {
         self.from = from
         continues = head & 4 != 0
         size = try reader.varint()
-        wireSize = head & 2 == 0 ? size : try reader.varint()
-        frames = head & 2 == 0 ? 1 : UInt32(clamping: try reader.varint())
+        isPlain = head & 2 == 0
+        wireSize = isPlain ? size : try reader.varint()
+        frames = isPlain ? 1 : UInt32(clamping: try reader.varint())
     }
 }
 

@@ -55,11 +55,20 @@ struct RoundTripTests {
         var bytes = ByteBuffer(repeating: 7, count: size)
         if size > 0 { bytes.setInteger(UInt8(9), at: size - 1) }
         let message = FlowPiece(kind: .binary, from: .server, content: bytes, wireSize: 5, frames: 3)
-        events.insert(FlowEvent(flow: events[0].flow, at: events[3].at, what: .piece(message)), at: events.count - 1)
+        let plain = FlowPiece(kind: .binary, from: .client, content: bytes)
+        for piece in [message, plain] {
+            events.insert(FlowEvent(flow: events[0].flow, at: events[3].at, what: .piece(piece)), at: events.count - 1)
+        }
         let expected = try Reading(flows: assemble(events).map(describe))
         try withTemporaryDirectory { directory in
             let result = try readAll(try archive(events), in: directory)
             #expect(result == expected)
+            let reader = try ArchiveReader(path: directory + "/read.mflow")
+            guard case .flow(let flow)? = try reader.next() else { throw CancellationError() }
+            let flowSizes = try [flow.pieces.wireSize(from: .client), flow.pieces.wireSize(from: .server)]
+            let made = try #require(assemble(events).first).pieces
+            let expectedSizes = try [made.wireSize(from: .client), made.wireSize(from: .server)]
+            #expect(flowSizes == expectedSizes)
         }
     }
 
