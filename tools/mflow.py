@@ -263,6 +263,7 @@ class Flow:
         self.client = self.server = self.error = self.closed_by = self.passthrough = self.comment = None
         self.request = self.response = None
         self.interims, self.pieces, self.tags = [], [], []
+        self.notes, self.malformed, self.local_reply = [], [], None
         self.reset = self.torn = False
         self.next_part = 0
 
@@ -335,6 +336,14 @@ def apply(flow, block, record):
                 half["ended"] = at
         elif tag == 7:
             end(flow, record, content, at)
+        elif tag == 8:
+            flow.notes.append((at, content.take(1)[0], content.data[1:]))
+        elif tag == 9:
+            flow.malformed.append((at, SIDES[content.take(1)[0]], content.data[1:]))
+        elif tag == 10:
+            version = (content.take(1)[0], content.take(1)[0])
+            head = content.take(content.number("I"))
+            flow.local_reply = (message(version, head, at), content.data[content.position :])
 
 
 def end(flow, record, content, at):
@@ -718,6 +727,30 @@ def response_json(flow):
     return out
 
 
+def local_reply_json(flow):
+    half, content = flow.local_reply
+    status, reason, pairs = status_line(half)
+    out = {"at": rfc3339(half["started"]), "status": status, "reason": reason, "version": version_name(half["version"]), "headers": pairs}
+    out.update(size=len(content), base64=base64.b64encode(content).decode())
+    return out
+
+
+def malformed_json(flow):
+    return [
+        {"at": rfc3339(at), "from": side, "size": len(data), "base64": base64.b64encode(data).decode()} for at, side, data in flow.malformed
+    ]
+
+
+def notes_json(flow):
+    out = []
+    for at, side, message_bytes in flow.notes:
+        out.append({"at": rfc3339(at)})
+        if side:
+            out[-1]["side"] = SIDES[side - 1]
+        out[-1]["message"] = text(message_bytes)
+    return out
+
+
 def websocket_json(flow):
     messages, close = [], None
     for at, kind, side, data, wire in flow.pieces:
@@ -778,6 +811,8 @@ def flow_json(flow):
         ]
     if flow.response:
         out["response"] = response_json(flow)
+    if flow.local_reply:
+        out["local_reply"] = local_reply_json(flow)
     is_websocket = any(kind != "data" for _, kind, _, _, _ in flow.pieces)
     if is_websocket:
         out["websocket"] = websocket_json(flow)
@@ -785,6 +820,10 @@ def flow_json(flow):
         out["tcp"] = tcp_json(flow)
     if flow.passthrough:
         out["passthrough"] = {"bytes_from_client": flow.passthrough[0], "bytes_from_server": flow.passthrough[1]}
+    if flow.malformed:
+        out["malformed"] = malformed_json(flow)
+    if flow.notes:
+        out["notes"] = notes_json(flow)
     if flow.tags:
         out["tags"] = flow.tags
     if flow.comment is not None:

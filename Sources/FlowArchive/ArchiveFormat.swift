@@ -200,6 +200,7 @@ enum FlowPrefix {
     static let hasComment: UInt8 = 16
     static let hasRequest: UInt8 = 32
     static let isTagged: UInt8 = 64
+    static let hasLocalReply: UInt8 = 128
 
     /// Which of the texts.
     enum Text: Int {
@@ -217,6 +218,9 @@ enum ItemTag {
     static let trailers: UInt8 = 5
     static let finished: UInt8 = 6
     static let ended: UInt8 = 7
+    static let note: UInt8 = 8
+    static let malformed: UInt8 = 9
+    static let localReply: UInt8 = 10
 }
 
 /// Bits of an ``ItemTag/ended`` item.

@@ -190,6 +190,12 @@ package final class ArchiveWriter {
             part.trailers(side, fields, at: at)
         case .finished(let side):
             part.finished(side, at: at)
+        case .note(let note):
+            part.note(note, at: at)
+        case .malformed(let side, let bytes):
+            part.malformed(side, bytes, at: at)
+        case .localReply(let reply):
+            part.localReply(reply, at: at)
         case .ended(let ending):
             part.ended(ending, at: at)
         }

@@ -147,6 +147,16 @@ final class DecodedBlock {
             return .finished(side)
         case ItemTag.ended:
             return .ended(try ending(&reader, at, view))
+        case ItemTag.note:
+            let side = try reader.byte()
+            return .note(FlowNote(side: side == 0 ? nil : Side(rawValue: side - 1), String(buffer: reader.bytes)))
+        case ItemTag.malformed:
+            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
+            return .malformed(from: side, reader.bytes)
+        case ItemTag.localReply:
+            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
+            let head = ResponseHead(parsing: try reader.slice(UInt64(try reader.number(UInt32.self))), version: version)
+            return .localReply(LocalReply(head: head, content: reader.bytes))
         default:
             return nil
         }

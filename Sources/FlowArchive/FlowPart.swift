@@ -249,6 +249,36 @@ final class FlowPart {
         details.append(side.rawValue)
     }
 
+    func note(_ note: FlowNote, at: Timestamp) {
+        begin(ItemTag.note, at)
+        let message = note.message.limited
+        details.appendVarint(UInt64(message.utf8.count) + 1)
+        details.append(note.side.map { $0.rawValue + 1 } ?? 0)
+        details.append(message)
+    }
+
+    func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
+        begin(ItemTag.malformed, at)
+        let bytes = bytes.limited
+        details.appendVarint(UInt64(bytes.readableBytes) + 1)
+        details.append(side.rawValue)
+        details.append(bytes)
+    }
+
+    func localReply(_ reply: LocalReply, at: Timestamp) {
+        begin(ItemTag.localReply, at)
+        let head = reply.head.wire.limited
+        let content = reply.content.limited
+        details.appendVarint(UInt64(6 + head.readableBytes + content.readableBytes))
+        details.append(reply.head.version.major)
+        details.append(reply.head.version.minor)
+        details.append(UInt32(head.readableBytes))
+        details.append(head)
+        details.append(content)
+        status = UInt16(clamping: reply.head.status)
+        flags |= FlowPrefix.hasLocalReply
+    }
+
     func ended(_ ending: FlowEnding, at: Timestamp) {
         begin(ItemTag.ended, at)
         // Tags are few; the length has a fixed width of four bytes' varint so that it can be set behind.

@@ -78,6 +78,18 @@ package struct RecordView: FlowQuestions {
     package var responseFields: FieldSection? { fields(FlowPrefix.responseFieldsAt, FlowPrefix.responseFieldsLength) }
     package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
     package var isTagged: Bool { has(FlowPrefix.isTagged) }
+    package var hasLocalReply: Bool { has(FlowPrefix.hasLocalReply) }
+    /// Details that are damaged hold no notes; materialising the flow tells of the damage.
+    package var noteTexts: [ByteBuffer] {
+        let place = place
+        guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return [] }
+        var items = ItemReader(details, from: started)
+        var texts: [ByteBuffer] = []
+        while let item = try? items.next() {
+            if item.tag == ItemTag.note { texts.append(item.content.slice(1, max(0, item.content.readableBytes - 1))) }
+        }
+        return texts
+    }
     package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
 
     /// Details that are damaged hold no fields; materialising the flow tells of the damage.

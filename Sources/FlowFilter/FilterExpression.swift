@@ -17,7 +17,7 @@ package struct FlowProgress: Sendable, Equatable {
         switch event {
         case .request: hasRequest = true
         case .finished(.client): hasRequestContent = true
-        case .response: hasResponse = true
+        case .response, .localReply: hasResponse = true
         case .finished(.server): hasResponseContent = true
         case .ended: hasEnded = true
         default: break
@@ -67,8 +67,7 @@ indirect enum FilterExpression: Sendable {
             case .host, .method, .url, .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
                 return group.mayHold(.http)
             case .all, .content, .status, .comment, .destination, .source, .error, .marked, .errorMessage, .id, .incomplete,
-                .messages,
-                .duration:
+                .messages, .duration, .localReply, .note:
                 return true
             }
         }

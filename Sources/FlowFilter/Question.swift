@@ -32,6 +32,8 @@ enum Question: Equatable {
     case incomplete
     case messages
     case duration
+    case localReply
+    case note
 
     /// Decoded content beyond this is not searched.
     static let maximumContent = 64 * 1024 * 1024
@@ -45,12 +47,13 @@ enum Question: Equatable {
         case .error: flow.errorMessage != nil
         case .kind(let kind): flow.kind == kind
         case .marked: flow.isTagged
-        case .hasResponse: flow.status > 0
-        case .hasNoResponse: flow.kind == .http && flow.status == 0
+        case .hasResponse: flow.status > 0 && !flow.hasLocalReply
+        case .hasNoResponse: flow.kind == .http && (flow.status == 0 || flow.hasLocalReply)
+        case .localReply: flow.hasLocalReply
         case .webSocket: flow.isWebSocket
         case .incomplete: flow.state == .incomplete
         case .errorMessage, .id, .messages, .duration, .content, .status, .comment, .host, .destination, .source, .fields, .method,
-            .contentType, .url:
+            .contentType, .url, .note:
             false
         }
     }
@@ -61,6 +64,7 @@ enum Question: Equatable {
         switch self {
         case .comment: return try matches(flow.commentText)
         case .errorMessage: return try matches(flow.errorMessage)
+        case .note: return try flow.noteTexts.contains { try pattern.matches($0) }
         case .id: return try matches(ByteBuffer(string: flow.id.description))
         case .host:
             guard flow.kind == .http else { return false }

@@ -31,6 +31,12 @@ package struct Flow: Sendable {
     package var passthrough: PassthroughSizes?
     package var comment: String?
     package var tags: [String] = []
+    /// What was unusual and passed all the same.
+    package var notes: [Timed<FlowNote>] = []
+    /// Bytes that could not be read, by the side that sent them.
+    package var malformed: [Timed<MalformedBytes>] = []
+    /// What the recorder answered itself, where no response of a server reached the client.
+    package var localReply: Timed<LocalReply>?
 
     package init(id: FlowID, opening: FlowOpening, started: Timestamp) {
         self.id = id
@@ -41,6 +47,17 @@ package struct Flow: Sendable {
         self.stream = opening.stream
         self.client = opening.client
         self.pieces = PiecesInMemory()
+    }
+}
+
+/// Bytes of one side that could not be read, as they came.
+package struct MalformedBytes: Sendable, Equatable {
+    package var from: Side
+    package var bytes: ByteBuffer
+
+    package init(from: Side, _ bytes: ByteBuffer) {
+        self.from = from
+        self.bytes = bytes
     }
 }
 

@@ -49,6 +49,12 @@ package struct FlowAssembler: Sendable {
             partial.request?.ended = at
         case .finished(.server):
             partial.response?.ended = at
+        case .note(let note):
+            partial.notes.append(Timed(at: at, value: note))
+        case .malformed(let side, let bytes):
+            partial.malformed.append(Timed(at: at, value: MalformedBytes(from: side, bytes)))
+        case .localReply(let reply):
+            partial.localReply = Timed(at: at, value: reply)
         case .ended(let ending):
             partial.receive(ending, at: at)
         }

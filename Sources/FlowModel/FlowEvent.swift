@@ -32,6 +32,12 @@ package struct FlowEvent: Sendable {
         case trailers(from: Side, FieldSection)
         /// One side's message is complete (HTTP), or it sent its FIN (TCP).
         case finished(Side)
+        /// Something unusual that passed all the same. May come several times.
+        case note(FlowNote)
+        /// Bytes that could not be read and so ended the flow, as they came.
+        case malformed(from: Side, ByteBuffer)
+        /// What the recorder answered itself; no server said it.
+        indirect case localReply(LocalReply)
         /// The last event of every flow that the recorder lived to see the end of.
         case ended(FlowEnding)
     }
@@ -116,6 +122,29 @@ package struct FlowPiece: Sendable, Equatable {
         self.content = content
         self.wireSize = wireSize ?? UInt64(content.readableBytes)
         self.frames = frames
+    }
+}
+
+/// What was wrong with a flow that passed all the same, in one sentence.
+package struct FlowNote: Sendable, Equatable {
+    /// Whose bytes it concerns; nil is neither's.
+    package var side: Side?
+    package var message: String
+
+    package init(side: Side?, _ message: String) {
+        self.side = side
+        self.message = message
+    }
+}
+
+/// An answer that the recorder gave itself, as the client received it.
+package struct LocalReply: Sendable, Equatable {
+    package var head: ResponseHead
+    package var content: ByteBuffer
+
+    package init(head: ResponseHead, content: ByteBuffer) {
+        self.head = head
+        self.content = content
     }
 }
 

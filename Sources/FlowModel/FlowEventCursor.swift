@@ -35,6 +35,9 @@ package struct FlowEventCursor: Sendable {
             if let trailers = response.trailers { later.append((end, .trailers(from: .server, trailers))) }
             later.append((end, .finished(.server)))
         }
+        later += flow.notes.map { ($0.at, .note($0.value)) }
+        later += flow.malformed.map { ($0.at, .malformed(from: $0.value.from, $0.value.bytes)) }
+        if let reply = flow.localReply { later.append((reply.at, .localReply(reply.value))) }
         later.sort { $0.at < $1.at }
         rest += later.map { ($0.at, $0.what, false) }
     }

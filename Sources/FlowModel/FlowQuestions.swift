@@ -27,8 +27,12 @@ package protocol FlowQuestions {
     var requestTarget: ByteBuffer? { get }
     /// HTTP/2: the value of `:authority`; nil for HTTP/1.
     var requestAuthority: ByteBuffer? { get }
-    /// 0 when there is no response.
+    /// Of the answer that the client got, a server's or the recorder's own; 0 when it got none.
     var status: Int { get }
+    /// The recorder answered itself.
+    var hasLocalReply: Bool { get }
+    /// The messages of the notes.
+    var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
     var commentText: ByteBuffer? { get }
@@ -51,7 +55,9 @@ extension Flow: FlowQuestions {
     package var requestAuthority: ByteBuffer? {
         request.flatMap { $0.head.authorityRange.isEmpty ? nil : $0.head.authority }
     }
-    package var status: Int { response?.head.status ?? 0 }
+    package var status: Int { localReply?.value.head.status ?? response?.head.status ?? 0 }
+    package var hasLocalReply: Bool { localReply != nil }
+    package var noteTexts: [ByteBuffer] { notes.map { ByteBuffer(string: $0.value.message) } }
     package var requestFields: FieldSection? { request?.head.fields }
     package var responseFields: FieldSection? { response?.head.fields }
     package var isTagged: Bool { !tags.isEmpty }

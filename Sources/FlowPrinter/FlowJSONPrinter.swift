@@ -39,6 +39,7 @@ package struct FlowJSONPrinter: Sendable {
         if let request = flow.request { try self.request(flow, request, &json) }
         if !flow.interims.isEmpty { interims(flow.interims, &json) }
         if let response = flow.response { try self.response(flow, response, &json) }
+        if let reply = flow.localReply { localReply(reply, &json) }
         if flow.isWebSocket { try webSocket(flow, &json, pour) }
         if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
         ending(flow, &json)
@@ -345,7 +346,63 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
+    /// What the recorder answered itself.
+    private func localReply(_ reply: Timed<LocalReply>, _ json: inout JSONWriter) {
+        json.key("local_reply")
+        json.beginObject()
+        json.key("at")
+        json.time(reply.at)
+        json.key("status")
+        json.number(reply.value.head.status)
+        json.key("reason")
+        json.string(reply.value.head.reason)
+        json.key("version")
+        json.string(reply.value.head.version.description)
+        json.fields("headers", reply.value.head.fields)
+        json.key("size")
+        json.number(reply.value.content.readableBytes)
+        json.content(reply.value.content, isText: !rawBody)
+        json.endObject()
+    }
+
+    private func malformed(_ malformed: [Timed<MalformedBytes>], _ json: inout JSONWriter) {
+        json.key("malformed")
+        json.beginArray()
+        for timed in malformed {
+            json.beginObject()
+            json.key("at")
+            json.time(timed.at)
+            json.key("from")
+            json.string("\(timed.value.from)")
+            json.key("size")
+            json.number(timed.value.bytes.readableBytes)
+            json.content(timed.value.bytes, isText: !rawBody)
+            json.endObject()
+        }
+        json.endArray()
+    }
+
+    private func notes(_ notes: [Timed<FlowNote>], _ json: inout JSONWriter) {
+        json.key("notes")
+        json.beginArray()
+        for note in notes {
+            json.beginObject()
+            json.key("at")
+            json.time(note.at)
+            if let side = note.value.side {
+                json.key("side")
+                json.string("\(side)")
+            }
+            json.key("message")
+            json.string(note.value.message)
+            json.endObject()
+        }
+        json.endArray()
+    }
+
     private func ending(_ flow: Flow, _ json: inout JSONWriter) {
+        if !flow.malformed.isEmpty { malformed(flow.malformed, &json) }
+        if !flow.notes.isEmpty { notes(flow.notes, &json) }
         if let sizes = flow.passthrough {
             json.key("passthrough")
             json.beginObject()

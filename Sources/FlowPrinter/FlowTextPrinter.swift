@@ -47,6 +47,7 @@ package struct FlowTextPrinter: Sendable {
         if detail > 2, withMessages, flow.isConversation {
             try messages(flow, &out, drain)
         }
+        remarks(flow, &out)
         if let comment = flow.comment {
             out.writeString("    comment: ")
             out.writeVisible(comment)
@@ -95,6 +96,7 @@ package struct FlowTextPrinter: Sendable {
         } else if flow.ended == nil {
             out.writeString(coloured(" << still open when the recording stopped", 33))
         }
+        if !flow.notes.isEmpty { out.writeString(" (\(flow.notes.count == 1 ? "a note" : "\(flow.notes.count) notes"))") }
         if !flow.tags.isEmpty { out.writeVisible(" [\(flow.tags.joined(separator: ", "))]") }
         out.writeString("\n")
     }
@@ -109,6 +111,11 @@ package struct FlowTextPrinter: Sendable {
             if request.head.version != .http1_1 { out.writeString(" \(request.head.version)") }
         } else {
             out.writeString("no request")
+        }
+        if let reply = flow.localReply?.value.head {
+            out.writeString(" << ")
+            out.writeString(coloured("\(reply.status)", 31))
+            out.writeVisible(" \(String(buffer: reply.reason))\(reply.reason.readableBytes > 0 ? " " : "")by the recorder")
         }
         guard let response = flow.response else { return }
         let status = response.head.status
@@ -187,6 +194,29 @@ package struct FlowTextPrinter: Sendable {
         if let trailers {
             out.writeString("\n    trailers\n")
             head(trailers.wire, &out)
+        }
+    }
+
+    /// What the recorder answered itself, what could not be read, and what was unusual.
+    private func remarks(_ flow: Flow, _ out: inout ByteBuffer) {
+        if let reply = flow.localReply?.value {
+            out.writeString("\n    answer of the recorder itself\n")
+            head(reply.head.wire, &out)
+            if detail > 2, reply.content.readableBytes > 0 {
+                out.writeString("\n")
+                ContentView(reply.content, type: nil).write(into: &out, maximumLines: .max)
+            }
+        }
+        for malformed in flow.malformed.map(\.value) {
+            out.writeString(
+                "\n    refused bytes of the \(malformed.from), \(readableSize(UInt64(malformed.bytes.readableBytes)))\n")
+            guard detail > 2 else { continue }
+            ContentView(malformed.bytes, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+        }
+        for note in flow.notes.map(\.value) {
+            out.writeString("    note: ")
+            out.writeVisible((note.side.map { "\($0): " } ?? "") + note.message)
+            out.writeString("\n")
         }
     }
 

@@ -121,6 +121,7 @@ extension FlowEvent {
         case .piece(let piece): 160 + piece.content.readableBytes
         case .request(let head): 160 + head.wire.readableBytes
         case .response(let head), .interim(let head): 160 + head.wire.readableBytes
+        case .malformed(_, let bytes): 160 + bytes.readableBytes
         default: 160
         }
     }

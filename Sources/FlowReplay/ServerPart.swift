@@ -109,7 +109,8 @@ package final class ServerPart {
     /// - Returns: nil when an event is passed over.
     private func step(_ event: FlowEvent, _ now: Timestamp) throws -> ServerStep? {
         switch event.what {
-        case .opened, .server, .client, .request, .trailers(from: .client, _):
+        case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply:
+            // A reply of the recorder's own, and bytes that it refused, are nothing that a server is to say again.
             return nil
         case .piece(let piece) where piece.from == .client:
             return dialogue == .bytes || (dialogue == .messages && piece.kind != .data) ? awaitClient(piece, event.at, now) : nil

@@ -67,7 +67,7 @@ struct HARTimes {
 struct HARMessage {
     private var head = HeadBytes()
     private let isMarkedIncomplete: Bool
-    private var body = ByteBuffer()
+    private(set) var body = ByteBuffer()
     private var isMissing = false
     /// nil when it is not told and cannot be guessed.
     let version: HTTPVersion?

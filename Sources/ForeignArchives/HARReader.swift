@@ -105,8 +105,14 @@ package struct HARReader {
                 message.removeCodings()
             }
             let reason = response["statusText"] as? String ?? ""
-            flow.receive(.response(message.responseHead(version, status: status, reason: reason)), at: times.response)
-            message.finish(.server, at: times.end, into: &flow)
+            let head = message.responseHead(version, status: status, reason: reason)
+            if response["_localReply"] as? Bool == true {
+                // What a recorder answered itself is no server's response.
+                flow.receive(.localReply(LocalReply(head: head, content: message.body)), at: times.response)
+            } else {
+                flow.receive(.response(head), at: times.response)
+                message.finish(.server, at: times.end, into: &flow)
+            }
         }
         receiveMessages(entry, times, into: &flow)
         end(entry, response, times, into: &flow)

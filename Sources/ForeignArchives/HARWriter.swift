@@ -56,7 +56,7 @@ package struct HARWriter: Sendable {
         json.key("request")
         try self.request(flow, request, &json)
         json.key("response")
-        try response(flow, &json)
+        if let reply = flow.localReply?.value { localReply(reply, &json) } else { try response(flow, &json) }
         json.key("cache")
         json.beginObject()
         json.endObject()
@@ -79,6 +79,12 @@ package struct HARWriter: Sendable {
         if let error = flow.error {
             json.key("_error")
             json.string(error.message)
+        }
+        if !flow.notes.isEmpty {
+            json.key("_notes")
+            json.beginArray()
+            for note in flow.notes { json.string((note.value.side.map { "\($0): " } ?? "") + note.value.message) }
+            json.endArray()
         }
         if flow.isWebSocket { try conversation(flow, &json) }
     }
@@ -154,6 +160,35 @@ package struct HARWriter: Sendable {
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
         }
+    }
+
+    /// What the client got, which no server said.
+    private func localReply(_ reply: LocalReply, _ json: inout JSONWriter) {
+        json.beginObject()
+        json.key("status")
+        json.number(reply.head.status)
+        json.key("statusText")
+        json.string(reply.head.reason)
+        json.key("httpVersion")
+        json.string(reply.head.version.description)
+        json.key("cookies")
+        json.beginArray()
+        json.endArray()
+        fields(reply.head.fields, &json)
+        json.key("redirectURL")
+        json.string(ByteBuffer())
+        json.key("content")
+        json.beginObject()
+        json.key("size")
+        json.number(reply.content.readableBytes)
+        json.key("mimeType")
+        json.string(reply.head.fields.first("content-type") ?? ByteBuffer())
+        json.content(reply.content)
+        json.endObject()
+        sizes(reply.head.wire, reply.head.version, UInt64(reply.content.readableBytes), isComplete: true, &json)
+        json.key("_localReply")
+        json.bool(true)
+        json.endObject()
     }
 
     private func sizes(_ head: ByteBuffer, _ version: HTTPVersion, _ body: UInt64, isComplete: Bool, _ json: inout JSONWriter) {

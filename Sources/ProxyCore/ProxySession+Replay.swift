@@ -184,7 +184,7 @@ extension ProxySession {
                 return endPlayed(exchange, FlowEnding(state: .incomplete, error: error))
             }
             receiveResponse(.end(trailers: exchange.played?.trailers, wire: ByteBuffer()), of: exchange, at: now)
-        case .opened, .server, .client, .request, .ended:
+        case .opened, .server, .client, .request, .note, .malformed, .localReply, .ended:
             break
         }
     }

@@ -329,6 +329,12 @@ package final class ProxySession: ProxySessionProtocol {
         output.records.append(FlowEvent(flow: flow, at: at, what: what))
     }
 
+    /// Notes something unusual that passes all the same.
+    /// - Parameter side: whose bytes it concerns.
+    func note(_ flow: FlowID, _ side: Side?, at: Timestamp, _ message: String) {
+        record(flow, at: at, .note(FlowNote(side: side, message)))
+    }
+
     func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) {
         output.commands.append(.log(LogLine(level, text())))
     }

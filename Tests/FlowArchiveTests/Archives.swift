@@ -100,6 +100,14 @@ func describe(_ flow: Flow) throws -> String {
         lines.append(text(response.head.wire) + "\(response.head.fields.pairs)")
         lines.append("trailers \(response.trailers?.description ?? "none")")
     }
+    for note in flow.notes {
+        lines.append("note \(note.at.nanoseconds) \(String(describing: note.value.side)) \(note.value.message)")
+    }
+    for bytes in flow.malformed { lines.append("malformed \(bytes.at.nanoseconds) \(bytes.value.from) \(text(bytes.value.bytes))") }
+    if let reply = flow.localReply {
+        lines.append("local reply \(reply.at.nanoseconds) \(reply.value.head.version) \(text(reply.value.head.wire))")
+        lines.append(text(reply.value.content))
+    }
     lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
     lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error)) \(flow.pieces.count)")
     try flow.pieces.forEach { at, piece in

@@ -70,6 +70,25 @@ struct Golden: CustomTestStringConvertible, Sendable {
             }
             return (try archive(events), try assemble(events).map(describe))
         },
+        Golden("notes-and-replies") {
+            var samples = SampleFlows(seed: 114)
+            var events = samples.next(kind: 0) + samples.next(kind: 5)
+            let ended = events.indices.filter { if case .ended = events[$0].what { true } else { false } }
+            for (index, version) in zip(ended.reversed(), [HTTPVersion.http1_1, .http2]) {
+                let line = version == .http2 ? ":status: 502" : "HTTP/1.1 502 Bad Gateway"
+                let head = ByteBuffer(string: "\(line)\r\ncontent-type: text/plain\r\n\r\n")
+                let reply = LocalReply(
+                    head: ResponseHead(parsing: head, version: version), content: ByteBuffer(string: "mitm: it cannot be read\n"))
+                let whats: [FlowEvent.What] = [
+                    .note(FlowNote(side: .server, "Content-Length was removed")), .note(FlowNote(side: nil, "\u{e9}")),
+                    .note(FlowNote(side: .client, "")), .malformed(from: .server, ByteBuffer(bytes: [0x48, 0, 0xFF, 0x0D])),
+                    .malformed(from: .client, ByteBuffer()), .localReply(reply),
+                ]
+                events.insert(
+                    contentsOf: whats.map { FlowEvent(flow: events[index].flow, at: events[index].at, what: $0) }, at: index)
+            }
+            return (try archive(events, flushEvery: 9), try assemble(events).map(describe))
+        },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)

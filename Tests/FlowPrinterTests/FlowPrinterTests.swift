@@ -69,6 +69,51 @@ struct TextTests {
         #expect(try text(flow, detail: 1) == expected)
     }
 
+    @Test("An answer of the recorder itself, bytes that it refused, and notes are marked as such in text and JSON")
+    func remarks() throws {
+        let head = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n\r\n"
+        let reply = LocalReply(
+            head: ResponseHead(parsing: ByteBuffer(string: head), version: .http1_1), content: ByteBuffer(string: "mitm: no\n"))
+        let error = FlowError(side: .server, message: "no", at: start)
+        let refused = flow(
+            .http,
+            [
+                (0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")), (1, .note(FlowNote(side: .server, "odd"))),
+                (1, .note(FlowNote(side: nil, "\u{1b}"))), (2, .malformed(from: .server, ByteBuffer(string: "HTTP/1.1 200\r\n"))),
+                (3, .localReply(reply)), (3, .ended(FlowEnding(state: .failed, error: error))),
+            ])
+        let line = "10.0.0.1:5000: GET https://a.example/ << 502 Bad Gateway by the recorder << error: no (2 notes)\n"
+        #expect(try text(refused, detail: 1) == line)
+        let printed = try text(refused, detail: 3)
+        #expect(
+            printed.hasSuffix(
+                """
+
+                    answer of the recorder itself
+                    HTTP/1.1 502 Bad Gateway
+                    Content-Type: text/plain
+
+                    mitm: no
+
+                    refused bytes of the server, 14 B
+                    HTTP/1.1 200
+                    note: server: odd
+                    note: \\x1b
+
+
+                """), "\(printed)")
+        var out = ByteBuffer()
+        try FlowJSONPrinter(rawBody: false).print(refused, into: &out)
+        let json = String(buffer: out)
+        #expect(
+            json.contains(
+                #""status":502,"reason":"Bad Gateway","version":"HTTP/1.1","#
+                    + #""headers":[["Content-Type","text/plain"]],"size":9,"text":"mitm: no\n"}"#), "\(json)")
+        #expect(!json.contains("\"response\""))
+        #expect(json.contains(#""from":"server","size":14,"text":"HTTP/1.1 200\r\n"}]"#))
+        #expect(json.contains(#""side":"server","message":"odd"}"#))
+    }
+
     @Test("At detail 3 heads and content are laid out, and what would steer a terminal is shown instead")
     func content() throws {
         let printed = try text(exchange, detail: 3)

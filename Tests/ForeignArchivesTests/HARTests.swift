@@ -101,6 +101,26 @@ struct HARTests {
         #expect(lines.0 == lines.1)
     }
 
+    @Test("An answer of the recorder itself is written as the response and read back as its own")
+    func localReply() throws {
+        var flow = try #require(try harFlows(try fixture("chromium.har")).flows.first)
+        let head = ByteBuffer(string: "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n\r\n")
+        let reply = LocalReply(head: ResponseHead(parsing: head, version: .http1_1), content: ByteBuffer(string: "mitm: no\n"))
+        flow.response = nil
+        flow.localReply = Timed(at: flow.started, value: reply)
+        flow.notes = [Timed(at: flow.started, value: FlowNote(side: .client, "odd"))]
+        flow.state = .failed
+        var written = ByteBuffer()
+        var writer = HARWriter(version: "1")
+        #expect(try writer.write(flow, into: &written))
+        writer.finish(into: &written)
+        #expect(String(buffer: written).contains(#""_notes":["client: odd"]"#))
+        let back = try #require(try harFlows(written).flows.first)
+        #expect(back.response == nil)
+        #expect(back.localReply?.value == reply)
+        #expect(back.state == .failed)
+    }
+
     @Test("An archive without flows is one too")
     func empty() throws {
         var written = ByteBuffer()
