@@ -41,11 +41,16 @@ package final class HTTP1Decoder {
     private let validation: HTTP1Validation
     private var buffer = ByteBuffer()
     private var state = State.head
-    /// Bytes of the buffer that hold no end of a head.
+    /// Bytes of the buffer that hold no end of a head, and where its start-line ends when that is known.
     private var scanned = 0
+    private var startLineEnd: Int?
     private var hasEnded = false
     private var expected: [RequestKind] = []
-    private var received: UInt64 = 0
+    /// What was unusual and passed all the same: since it was taken, and of the message.
+    private var notes: [String] = []
+    private var noted: [String] = []
+    /// Bytes that were taken from the buffer and then refused.
+    private var refused = ByteBuffer()
 
     package init(_ role: Role, limits: HTTP1Limits = HTTP1Limits(), validation: HTTP1Validation = .strict) {
         self.role = role
@@ -79,6 +84,28 @@ package final class HTTP1Decoder {
     package func takeRest() -> ByteBuffer {
         defer { buffer = ByteBuffer() }
         return buffer
+    }
+
+    /// After an error: the bytes that could not be read, and all that came behind them.
+    package func takeRefused() -> ByteBuffer {
+        defer { refused = ByteBuffer() }
+        guard refused.readableBytes > 0 else { return takeRest() }
+        refused.writeImmutableBuffer(takeRest())
+        return refused
+    }
+
+    /// What was unusual in the events since this was asked last, in sentences. A message is told once of each.
+    package func takeNotes() -> [String] {
+        guard !notes.isEmpty else { return [] }
+        defer { notes = [] }
+        return notes
+    }
+
+    private func note(_ sentence: @autoclosure () -> String) {
+        let sentence = sentence()
+        guard !noted.contains(sentence) else { return }
+        noted.append(sentence)
+        notes.append(sentence)
     }
 
     /// The next event.
@@ -120,13 +147,17 @@ package final class HTTP1Decoder {
         }
         let wire = buffer.readSlice(length: length) ?? ByteBuffer()
         scanned = 0
-        received = 0
+        startLineEnd = nil
+        if !noted.isEmpty { noted = [] }
         do throws(HTTP1Error) {
             if parsed == nil { parsed = try parser(wire) { parser throws(HTTP1Error) in try parser.head() } }
             guard let parsed else { return nil }
             return role == .requests ? try request(wire, parsed) : try response(wire, parsed)
         } catch {
-            throw HTTP1Error(error.kind, error.message, head: wire)
+            refused = wire
+            var error = error
+            error.head = wire
+            throw error
         }
     }
 
@@ -154,9 +185,10 @@ package final class HTTP1Decoder {
 
     /// The length of the head at the buffer's start, its empty line included; nil when it is not there.
     private func headLength() throws(HTTP1Error) -> Int? {
-        let (length, firstLine) = Self.sectionLength(of: buffer, from: scanned)
+        if startLineEnd == nil { startLineEnd = buffer.lineFeed(from: scanned) }
+        let length = Self.sectionLength(of: buffer, from: scanned)
         let seen = length ?? buffer.readableBytes
-        if firstLine > limits.maximumStartLine {
+        if startLineEnd ?? buffer.readableBytes > limits.maximumStartLine {
             throw HTTP1Error(
                 .startLineTooLong, "the start-line is longer than \(limits.maximumStartLine) bytes", head: startOfBuffer)
         }
@@ -170,31 +202,29 @@ package final class HTTP1Decoder {
 
     private var startOfBuffer: ByteBuffer { buffer.slice(ByteRange(0, min(4096, buffer.readableBytes))) }
 
-    /// Looks for an empty line: the length up to and with it, and the length of the first line as far as it is there.
-    private static func sectionLength(of buffer: ByteBuffer, from start: Int) -> (length: Int?, firstLine: Int) {
+    /// Looks for an empty line: the length up to and with it.
+    private static func sectionLength(of buffer: ByteBuffer, from start: Int) -> Int? {
         unsafe buffer.withUnsafeReadableBytes { bytes in
-            guard let base = bytes.baseAddress else { return (nil, 0) }
+            guard let base = bytes.baseAddress else { return nil }
             var position = start
-            var firstLine = start == 0 ? bytes.count : 0
             while position < bytes.count, let found = unsafe memchr(base + position, 0x0A, bytes.count - position) {
                 let feed = unsafe found - UnsafeMutableRawPointer(mutating: base)
-                if firstLine == bytes.count { firstLine = feed }
                 let next = feed + 1
-                if next < bytes.count, unsafe bytes[next] == 0x0A { return (next + 1, firstLine) }
+                if next < bytes.count, unsafe bytes[next] == 0x0A { return next + 1 }
                 if next + 1 < bytes.count {
                     let isEmptyLine = unsafe bytes[next] == 0x0D && bytes[next + 1] == 0x0A
-                    if isEmptyLine { return (next + 2, firstLine) }
+                    if isEmptyLine { return next + 2 }
                 }
                 position = next
             }
-            return (nil, firstLine)
+            return nil
         }
     }
 
     private func parser<R>(_ wire: ByteBuffer, _ body: (HeadParser) throws(HTTP1Error) -> R) throws(HTTP1Error) -> R {
         var result: Result<R, HTTP1Error>?
         unsafe wire.withUnsafeReadableBytes { bytes in
-            let parser = unsafe HeadParser(bytes: bytes, validation: validation, maximumFieldCount: limits.maximumFieldCount)
+            let parser = unsafe HeadParser(bytes: bytes, maximumFieldCount: limits.maximumFieldCount)
             do throws(HTTP1Error) {
                 result = .success(try body(parser))
             } catch {
@@ -206,12 +236,17 @@ package final class HTTP1Decoder {
 
     private func request(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> HTTPEvent {
         let facts = parsed.facts
+        if facts.isStartLineOdd { throw HTTP1Error(.startLine, "the start-line holds a control character") }
         let line = try RequestLine(wire, parsed.line)
+        if let fault = facts.hostFault ?? facts.lengthFault { throw fault }
         if validation == .strict {
-            if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field") }
-            if facts.hosts == 0, line.version.minor > 0 { throw HTTP1Error(.host, "the request has no Host field") }
+            if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field", isRelaxable: true) }
+            if facts.hosts == 0, line.version.minor > 0 {
+                throw HTTP1Error(.host, "the request has no Host field", isRelaxable: true)
+            }
         }
         let fields = fields(wire, parsed)
+        try judgeOddities(facts, fields)
         let head = RequestHead(wire: wire, version: line.version, method: line.method, target: line.target, fields: fields)
         let framing = try requestFraming(facts, line.version)
         begin(framing)
@@ -225,12 +260,26 @@ package final class HTTP1Decoder {
         let facts = parsed.facts
         let line = try StatusLine(wire, parsed.line)
         let fields = fields(wire, parsed)
+        if facts.isStartLineOdd { note("the reason phrase holds a control character") }
+        try judgeOddities(facts, fields)
         let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
         if head.isInterim { return .interim(head) }
         expected.removeFirst()
         let framing = try responseFraming(facts, head, kind)
         begin(framing)
         return .response(head, framing)
+    }
+
+    /// Names that are no token, and control characters in values: refused in requests, noted where they pass.
+    private func judgeOddities(_ facts: FieldFacts, _ fields: FieldSection) throws(HTTP1Error) {
+        func judge(_ line: Int?, _ what: String) throws(HTTP1Error) {
+            guard let line else { return }
+            let sentence = "the field '\(fields.slice(fields.lines[line].name).visible)' has a \(what)"
+            if role == .requests, validation == .strict { throw HTTP1Error(.field, sentence, isRelaxable: true) }
+            note(sentence)
+        }
+        try judge(facts.oddName, "name that is not a token")
+        try judge(facts.oddValue, "value with a control character")
     }
 
     private func fields(_ wire: ByteBuffer, _ parsed: ParsedHead) -> FieldSection {
@@ -253,42 +302,67 @@ package final class HTTP1Decoder {
     // MARK: Framing (RFC 9112 §6.3)
 
     private func requestFraming(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) -> BodyFraming {
-        try checkFraming(facts, version)
-        switch facts.codings {
-        case .chunked: return .chunked
-        case .other:
-            throw HTTP1Error(.framing, "chunked is not the last transfer coding of the request, so its end cannot be found")
-        case .unknown, .none:
-            guard let length = facts.contentLength, length > 0 else { return .none }
-            return .length(length)
+        let codings = facts.codings
+        if codings.isPresent {
+            if validation == .strict { try checkCodings(facts, version) }
+            noteFraming(facts, version)
+            if codings.endsInChunked { return .chunked }
+            if !codings.hasUnknown, !codings.isMalformed, codings.chunked == 0 {
+                throw HTTP1Error(.framing, "chunked is not the last transfer coding of the request, so its end cannot be found")
+            }
         }
+        guard let length = facts.contentLength, length > 0 else { return .none }
+        return .length(length)
+    }
+
+    private func checkCodings(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) {
+        let codings = facts.codings
+        if facts.contentLength != nil {
+            throw HTTP1Error(
+                .framing, "Content-Length and Transfer-Encoding are both given, so the end of the message is ambiguous",
+                isRelaxable: true)
+        }
+        if version.minor == 0 {
+            throw HTTP1Error(
+                .framing, "HTTP/1.0 has no Transfer-Encoding, so the end of the message is ambiguous", isRelaxable: true)
+        }
+        guard codings.endsInChunked else {
+            let isRelaxable = codings.hasUnknown || codings.isMalformed || codings.chunked > 0
+            throw HTTP1Error(
+                .framing, "chunked is not the last transfer coding of the request, so its end cannot be found",
+                isRelaxable: isRelaxable)
+        }
+        guard codings.chunked == 1, !codings.isMalformed else {
+            throw HTTP1Error(.framing, "Transfer-Encoding names chunked twice, or nothing between commas", isRelaxable: true)
+        }
+        // RFC 9112 §6.1: a coding that is not understood is answered with 501, where the end of the message is certain.
+        if codings.hasUnknown { throw HTTP1Error(.unknownCoding, "the transfer codings are not known", isRelaxable: true) }
     }
 
     private func responseFraming(_ facts: FieldFacts, _ head: ResponseHead, _ kind: RequestKind) throws(HTTP1Error) -> BodyFraming {
+        let codings = facts.codings
+        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length, whatever that says.
+        if let fault = facts.lengthFault, !codings.isPresent { throw fault }
         if head.status == 101 { return .tunnel }
         if kind == .connect, head.status / 100 == 2 { return .tunnel }
+        if codings.isPresent { noteFraming(facts, head.version) }
         if kind == .head || head.status == 204 || head.status == 304 { return .none }
-        try checkFraming(facts, head.version)
-        switch facts.codings {
-        case .chunked: return .chunked
-        case .other: return .untilClose
-        case .unknown, .none:
-            guard let length = facts.contentLength else { return .untilClose }
-            return length > 0 ? .length(length) : .none
-        }
+        if codings.isPresent { return codings.endsInChunked ? .chunked : .untilClose }
+        guard let length = facts.contentLength else { return .untilClose }
+        return length > 0 ? .length(length) : .none
     }
 
-    private func checkFraming(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) {
-        guard facts.codings != .none, validation == .strict else { return }
-        if facts.contentLength != nil {
-            throw HTTP1Error(
-                .framing, "Content-Length and Transfer-Encoding are both given, so the end of the message is ambiguous")
+    /// What of the framing was ambiguous and passed.
+    private func noteFraming(_ facts: FieldFacts, _ version: HTTPVersion) {
+        let codings = facts.codings
+        if facts.contentLength != nil || facts.lengthFault != nil {
+            note("Content-Length and Transfer-Encoding were both given; one of them is sent on")
         }
-        if version.minor == 0 {
-            throw HTTP1Error(.framing, "HTTP/1.0 has no Transfer-Encoding, so the end of the message is ambiguous")
-        }
-        if facts.codings == .unknown {
-            throw HTTP1Error(.unknownCoding, "the transfer codings are not known, repeated, or do not end in chunked")
+        if version.minor == 0 { note("Transfer-Encoding was given in HTTP/1.0") }
+        if codings.chunked > 1 { note("Transfer-Encoding names chunked more than once") }
+        if codings.isMalformed { note("Transfer-Encoding names nothing between commas") }
+        if codings.hasUnknown || codings.chunked > 0 && !codings.endsInChunked {
+            note("Transfer-Encoding names codings that are not known, or chunked is not the last")
         }
     }
 
@@ -323,13 +397,16 @@ package final class HTTP1Decoder {
 
     /// A chunk's first line, and as much of its data as is there.
     private func nextChunk() throws(HTTP1Error) -> HTTPEvent? {
-        guard let line = try ChunkLine(buffer, limits, isLenient: role == .responses) else {
+        let isStrict = role == .requests && validation == .strict
+        guard let line = try ChunkLine(buffer, limits, isLenient: role == .responses, refusesOddExtensions: isStrict) else {
             if hasEnded { throw truncated("content") }
             return nil
         }
+        if line.hasOddExtension { note("a chunk has an extension that is not 'name' or 'name=value'") }
         if line.size == 0 {
             state = .trailers(lastChunk: line.length)
             scanned = 0
+            startLineEnd = nil
             return try nextTrailers(line.length)
         }
         return try nextChunkData(line.size, lineLength: line.length)
@@ -383,7 +460,7 @@ package final class HTTP1Decoder {
         } else if section.readableBytesView.first == 0x0A {
             throw HTTP1Error(.chunk, "the last chunk is not followed by CRLF")
         } else {
-            length = Self.sectionLength(of: section, from: 0).length
+            length = Self.sectionLength(of: section, from: 0)
         }
         guard let length else {
             if section.readableBytes > limits.maximumFieldSectionSize {
@@ -392,18 +469,41 @@ package final class HTTP1Decoder {
             if hasEnded { throw truncated("trailer section") }
             return nil
         }
-        let wire = buffer.readSlice(length: lastChunk + length) ?? ByteBuffer()
+        if length > 2 { return try nextTrailers(section.slice(ByteRange(0, length)), lastChunk) }
         state = .head
         scanned = 0
-        guard length > 2 else { return .end(trailers: nil, wire: wire) }
-        let trailers = wire.slice(ByteRange(lastChunk, wire.readableBytes))
-        let facts = try parser(trailers) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
+        return .end(trailers: nil, wire: buffer.readSlice(length: lastChunk + length) ?? ByteBuffer())
+    }
+
+    /// A trailer section that is there as a whole.
+    private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
+        let facts = try parser(section) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
         // RFC 9110 §6.5.1: what decides framing or routing cannot stand in a trailer.
-        guard facts.contentLength == nil, facts.codings == .none, facts.hosts == 0 else {
+        guard facts.contentLength == nil, facts.lengthFault == nil, !facts.codings.isPresent, facts.hosts == 0 else {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
+        let trailers = FieldSection(
+            wire: section.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
+        try judgeOddities(facts, trailers)
+        state = .head
+        scanned = 0
         return .end(
-            trailers: FieldSection(
-                wire: trailers.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical), wire: wire)
+            trailers: trailers, wire: buffer.readSlice(length: lastChunk + section.readableBytes) ?? ByteBuffer())
+    }
+}
+
+extension ByteBuffer {
+    /// The offset of the next LF at or behind an offset.
+    fileprivate func lineFeed(from start: Int) -> Int? {
+        unsafe withUnsafeReadableBytes { bytes in
+            guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+            guard let found = unsafe memchr(base + start, 0x0A, bytes.count - start) else { return nil }
+            return unsafe found - UnsafeMutableRawPointer(mutating: base)
+        }
+    }
+
+    /// Bytes as they may stand in a sentence: what is no visible ASCII character is a question mark, and what is long is cut.
+    fileprivate var visible: String {
+        String(decoding: readableBytesView.prefix(64).map { 0x21...0x7E ~= $0 ? $0 : 0x3F }, as: UTF8.self)
     }
 }

@@ -1,6 +1,6 @@
 // Heads on their way out. A head that needs no change is sent on as the bytes that came; otherwise it is rebuilt line by line, and a line
 // that needs no change keeps its bytes. What an intermediary must change: RFC 9110 §7.6.1 (Connection and what it names), RFC 9112 §3.2
-// (target and Host), §5.2 (folded lines), §2.2 (line ends).
+// (target and Host), §5.2 (folded lines), §2.2 (line ends), §6.3 (one framing: see FramingFields).
 
 import HTTPSemantics
 import NIOCore
@@ -23,11 +23,14 @@ package enum HTTP1Encoder {
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
     ///   - host: becomes the value of Host, which is added when there is none; nil keeps it.
+    ///   - framing: how the end of the content that follows is found; nil leaves the fields that say it.
     ///   - proxyAuthorization: what becomes of the credentials for a proxy (RFC 9110 §11.7.2).
     package static func request(
-        _ head: RequestHead, target: ByteBuffer?, host: ByteBuffer?, proxyAuthorization: ProxyAuthorization = .keep
+        _ head: RequestHead, framing: BodyFraming?, target: ByteBuffer?, host: ByteBuffer?,
+        proxyAuthorization: ProxyAuthorization = .keep
     ) -> ByteBuffer {
-        let changes = HopByHop(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
+        var changes = HopByHop(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
+        if let framing { changes.add(FramingFields(head.fields, framing, version: head.version, isRequest: true)) }
         if proxyAuthorization.sent == nil, head.fields.isCanonical, changes.isEmpty {
             if target == nil, host == nil { return head.wire }
             if let spliced = spliced(head, target, host) { return spliced }
@@ -37,7 +40,7 @@ package enum HTTP1Encoder {
         out.writeImmutableBuffer(head.method)
         out.writeInteger(UInt8(0x20))
         out.writeImmutableBuffer(target ?? head.target)
-        out.writeString(" \(head.version)\r\n")
+        out.writeString(" \(changes.version(head.version))\r\n")
         var hasHost = false
         for (index, line) in head.fields.lines.enumerated() where !changes.removed.contains(index) {
             if let host, head.fields.wire.equalsIgnoringCase(line.name, "host") {
@@ -49,7 +52,7 @@ package enum HTTP1Encoder {
         }
         if let host, !hasHost { writeField(ByteBuffer(string: "Host"), host, into: &out) }
         if let sent = proxyAuthorization.sent { out.writeString("Proxy-Authorization: \(sent)\r\n") }
-        out.writeStaticString("\r\n")
+        changes.writeEnd(into: &out)
         return out
     }
 
@@ -88,18 +91,20 @@ package enum HTTP1Encoder {
     }
 
     /// The head of a response as it is to be sent on.
-    package static func response(_ head: ResponseHead) -> ByteBuffer {
-        let changes = HopByHop(head.fields, isRequest: false)
+    /// - Parameter framing: how the end of the content that follows is found.
+    package static func response(_ head: ResponseHead, framing: BodyFraming) -> ByteBuffer {
+        var changes = HopByHop(head.fields, isRequest: false)
+        changes.add(FramingFields(head.fields, framing, version: head.version, isRequest: false))
         if head.fields.isCanonical, changes.isEmpty { return head.wire }
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes)
-        out.writeString("\(head.version) \(head.status) ")
+        out.writeString("\(changes.version(head.version)) \(head.status) ")
         out.writeImmutableBuffer(head.reason)
         out.writeStaticString("\r\n")
         for (index, line) in head.fields.lines.enumerated() where !changes.removed.contains(index) {
             changes.write(line, index, of: head.fields, into: &out)
         }
-        out.writeStaticString("\r\n")
+        changes.writeEnd(into: &out)
         return out
     }
 
@@ -121,14 +126,17 @@ package enum HTTP1Encoder {
     }
 }
 
-/// What the Connection field asks an intermediary to leave out. Options that are spoken on each hop in the same way stay as the sender
+/// What changes in the lines of a head: what the Connection field asks an intermediary to leave out, and the framing. Options that are spoken on each hop in the same way stay as the sender
 /// wrote them: close, keep-alive, upgrade, te, http2-settings.
 private struct HopByHop {
-    /// Lines to leave out, and Connection lines with the options that stay.
+    /// Lines to leave out, and lines with another value.
     var removed: [Int] = []
-    var rewritten: [(line: Int, options: [ByteBuffer])] = []
+    var rewritten: [(line: Int, value: ByteBuffer)] = []
+    /// The connection is not used again, which the other side is told.
+    private var closes = false
+    private var needsHTTP1_1 = false
 
-    var isEmpty: Bool { removed.isEmpty && rewritten.isEmpty }
+    var isEmpty: Bool { removed.isEmpty && rewritten.isEmpty && !closes }
 
     init(_ fields: FieldSection, isRequest: Bool, keepsProxyAuthorization: Bool = true) {
         var nominated: [ByteBuffer] = []
@@ -140,13 +148,33 @@ private struct HopByHop {
             let options = fields.slice(value).listElements()
             let kept = options.filter(Self.isSpokenHere)
             nominated += options.filter { !Self.isSpokenHere($0) }
-            if kept.isEmpty { removed.append(index) } else { rewritten.append((index, kept)) }
+            if kept.isEmpty {
+                removed.append(index)
+            } else {
+                rewritten.append((index, ByteBuffer(string: kept.map { String(buffer: $0) }.joined(separator: ", "))))
+            }
         }
         if isRequest { removeAll("proxy-connection", of: fields) }
         if !keepsProxyAuthorization { removeAll("proxy-authorization", of: fields) }
         for name in nominated where !Self.isEndToEnd(name) {
             for (index, line) in fields.lines.enumerated() where Self.equal(fields.slice(line.name), name) { removed.append(index) }
         }
+    }
+
+    mutating func add(_ framing: FramingFields) {
+        guard !framing.isEmpty else { return }
+        removed += framing.removed
+        rewritten += framing.replaced
+        closes = framing.isAmbiguous
+        needsHTTP1_1 = framing.needsHTTP1_1
+    }
+
+    func version(_ version: HTTPVersion) -> HTTPVersion { needsHTTP1_1 ? .http1_1 : version }
+
+    /// RFC 9112 §9.6: who closes says so.
+    func writeEnd(into out: inout ByteBuffer) {
+        if closes { out.writeStaticString("Connection: close\r\n") }
+        out.writeStaticString("\r\n")
     }
 
     private mutating func removeAll(_ name: StaticString, of fields: FieldSection) {
@@ -194,8 +222,7 @@ private struct HopByHop {
 
     /// Writes one line that stays: as it was, or with what has to change.
     func write(_ line: FieldSection.Line, _ index: Int, of fields: FieldSection, into out: inout ByteBuffer) {
-        if let (_, options) = rewritten.first(where: { $0.line == index }) {
-            let value = ByteBuffer(string: options.map { String(buffer: $0) }.joined(separator: ", "))
+        if let (_, value) = rewritten.first(where: { $0.line == index }) {
             return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
         }
         guard fields.isCanonical else {

@@ -29,11 +29,14 @@ package struct HTTP1Error: Error, Sendable, Equatable {
     package var message: String
     /// The head that was refused, as far as it came; empty when the head was good and the content is not.
     package var head: ByteBuffer
+    /// It passes with lenient validation.
+    package var isRelaxable: Bool
 
-    package init(_ kind: Kind, _ message: String, head: ByteBuffer = ByteBuffer()) {
+    package init(_ kind: Kind, _ message: String, head: ByteBuffer = ByteBuffer(), isRelaxable: Bool = false) {
         self.kind = kind
         self.message = message
         self.head = head
+        self.isRelaxable = isRelaxable
     }
 
     /// What a client is answered with (RFC 9110 §15.5, RFC 6585 §5).
@@ -61,10 +64,10 @@ package struct HTTP1Limits: Sendable, Equatable {
     package init() {}
 }
 
-/// How strict what is ambiguous is judged.
+/// How strict requests are judged. Responses are read as RFC 9112 §6.3 says in either case: a client sees what a server said.
 package enum HTTP1Validation: Sendable, Equatable {
     case strict
-    /// Messages that are open to request smuggling pass: Transfer-Encoding wins over Content-Length, codings that are not known and
-    /// Host fields that are not right are let through.
+    /// Requests that are open to request smuggling pass: Transfer-Encoding wins over Content-Length, codings that are not known, Host
+    /// fields that are not right, odd names, values and chunk extensions are let through. What is sent on has one framing all the same.
     case lenient
 }

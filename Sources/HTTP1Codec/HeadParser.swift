@@ -1,5 +1,6 @@
 // Reads one head or trailer section (RFC 9112 §2 to §5) in one pass over its bytes: the lines, and what they say of the message's
-// framing. Tolerates bare LF, obs-fold and odd names; refuses what two recipients could read differently.
+// framing. Tolerates bare LF and obs-fold; refuses what two recipients could read differently. Odd names and control characters are noted:
+// whether they pass is the decoder's decision.
 
 import Glibc
 import HTTPSemantics
@@ -15,19 +16,30 @@ struct FieldFacts {
     /// CRLF everywhere and no folded line, so that the bytes may be sent on as they are.
     var isCanonical = true
     var contentLength: UInt64?
-    var codings = Codings.none
+    var codings = Codings()
     var hosts = 0
-    /// The first thing that is wrong with the framing, to be thrown when it is certain that it matters.
-    var fault: HTTP1Error?
+    /// What is wrong with Host and with Content-Length, to be thrown when it is certain that it matters.
+    var hostFault: HTTP1Error?
+    var lengthFault: HTTP1Error?
+    /// The first line whose name is not a token, and the first whose value holds a control character.
+    var oddName: Int?
+    var oddValue: Int?
+    /// The start-line holds a control character.
+    var isStartLineOdd = false
 
     /// What Transfer-Encoding says, over all its lines (RFC 9112 §6.1).
-    enum Codings: Equatable {
-        case none
-        /// Chunked is the last one, and once only.
-        case chunked
-        /// The last one is known and not chunked.
-        case other
-        case unknown
+    struct Codings: Equatable {
+        var isPresent = false
+        var endsInChunked = false
+        /// How often chunked is named.
+        var chunked = 0
+        /// A coding that nobody registered.
+        var hasUnknown = false
+        /// An empty element, or no element at all.
+        var isMalformed = false
+
+        /// Chunked is named once, as the last one, and the others are known.
+        var isCertain: Bool { endsInChunked && chunked == 1 && !hasUnknown && !isMalformed }
     }
 }
 
@@ -43,13 +55,11 @@ struct ParsedHead {
 /// A parser over the bytes of one section. Offsets are counted from the section's first byte.
 @safe struct HeadParser {
     private let bytes: UnsafeRawBufferPointer
-    private let validation: HTTP1Validation
     private let maximumFieldCount: Int
 
     // SAFETY: used within the closure that lends the bytes.
-    init(bytes: UnsafeRawBufferPointer, validation: HTTP1Validation, maximumFieldCount: Int) {
+    init(bytes: UnsafeRawBufferPointer, maximumFieldCount: Int) {
         unsafe self.bytes = unsafe bytes
-        self.validation = validation
         self.maximumFieldCount = maximumFieldCount
     }
 
@@ -70,20 +80,16 @@ struct ParsedHead {
         let start = try startLine()
         var facts = try fields(from: start.next)
         facts.isCanonical = facts.isCanonical && start.isCanonical
+        facts.isStartLineOdd = start.isOdd
         return ParsedHead(line: start.line, fieldsAt: start.next, facts: facts)
     }
 
-    /// The range of the start-line without its end, and the offset behind it. A bare CR in it is a fault.
-    private func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool) {
+    /// The range of the start-line without its end, and the offset behind it. A bare CR or NUL in it is a fault.
+    private func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool, isOdd: Bool) {
         let end = lineFeed(from: 0)
         let hasCR = end > 0 && byte(end - 1) == 0x0D
         let line = ByteRange(0, hasCR ? end - 1 : end)
-        if unsafe !bytes.isClear(0, line.count, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) {
-            for i in 0..<line.count where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
-                throw HTTP1Error(.startLine, "the start-line holds a control character")
-            }
-        }
-        return (line, end + 1, hasCR)
+        return (line, end + 1, hasCR, try hasControls(0, line.count, orThrow: .startLine, "the start-line"))
     }
 
     /// Reads field lines until the empty line.
@@ -110,8 +116,20 @@ struct ParsedHead {
             }
             position = feed + 1
         }
-        if let fault = facts.fault { throw fault }
         return facts
+    }
+
+    /// Whether a control character other than a tab is in a range. CR and NUL are dangerous (RFC 9110 §5.5).
+    private func hasControls(
+        _ from: Int, _ to: Int, orThrow kind: HTTP1Error.Kind, _ place: StaticString
+    ) throws(HTTP1Error) -> Bool {
+        if unsafe bytes.isClear(from, to, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) { return false }
+        var isOdd = false
+        for i in from..<to where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
+            guard byte(i) != 0x0D, byte(i) != 0x00 else { throw HTTP1Error(kind, "\(place) holds a bare CR or NUL") }
+            isOdd = true
+        }
+        return isOdd
     }
 
     private func field(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
@@ -120,30 +138,34 @@ struct ParsedHead {
         }
         var colon = nameEnd(position, end)
         while colon < end, byte(colon) != 0x3A {
-            // Odd names pass, but no white space, no control character and nothing beyond ASCII (RFC 9112 §5.1).
-            guard byte(colon) > 0x20, byte(colon) < 0x7F else {
-                throw HTTP1Error(.field, "a field name holds white space, a control character or a byte beyond ASCII")
+            let byte = byte(colon)
+            if !byte.isTokenCharacter {
+                // RFC 9112 §5.1: white space before the colon has been read in two ways.
+                guard byte != 0x20, byte != 0x09, byte != 0x0D, byte != 0x00 else {
+                    throw HTTP1Error(.field, "a field name holds white space, a bare CR or NUL")
+                }
+                if facts.oddName == nil { facts.oddName = facts.lines.count }
             }
             colon += 1
         }
         guard colon < end else { throw HTTP1Error(.field, "a field line has no colon") }
         guard colon > position else { throw HTTP1Error(.field, "a field has no name") }
-        let value = try value(colon + 1, end)
+        let value = try value(colon + 1, end, &facts)
         let line = FieldSection.Line(
             name: ByteRange(position - start, colon - start), value: ByteRange(value.lowerBound - start, value.upperBound - start))
         facts.lines.append(line)
         interpret(position, colon - position, value, &facts)
     }
 
-    /// Passes over bytes of a name, eight at a time.
-    /// - Returns: the offset of the colon, or one before which nothing is wrong.
+    /// Passes over letters, digits, hyphens and dots of a name, eight at a time.
+    /// - Returns: the offset of the colon, or one before which there is nothing else.
     private func nameEnd(_ from: Int, _ to: Int) -> Int {
         guard let base = unsafe bytes.baseAddress else { return from }
         var position = from
         while position &+ 8 <= to {
             let eight = unsafe EightBytes(at: base + position)
             let colons = eight.equal(to: 0x3A)
-            let faults = eight.below(0x21) | eight.equal(to: 0x7F) | eight.beyondASCII
+            let faults = eight.notLetterDigitOrHyphen
             if colons != 0 {
                 let before = (colons & (0 &- colons)) &- 1
                 return faults & before == 0 ? position &+ colons.trailingZeroBitCount / 8 : position
@@ -154,14 +176,14 @@ struct ParsedHead {
         return position
     }
 
-    /// The value without white space around it. CR and NUL in it are dangerous (RFC 9110 §5.5).
-    private func value(_ from: Int, _ to: Int) throws(HTTP1Error) -> Range<Int> {
+    /// The value without white space around it.
+    private func value(_ from: Int, _ to: Int, _ facts: inout FieldFacts) throws(HTTP1Error) -> Range<Int> {
         var start = from
         var end = to
         while start < end, byte(start) == 0x20 || byte(start) == 0x09 { start += 1 }
         while end > start, byte(end - 1) == 0x20 || byte(end - 1) == 0x09 { end -= 1 }
-        if unsafe !bytes.isClear(start, end, of: { $0.equal(to: 0x0D) | $0.equal(to: 0x00) }) {
-            throw HTTP1Error(.field, "a field value holds a bare CR or NUL")
+        if try hasControls(start, end, orThrow: .field, "a field value"), facts.oddValue == nil {
+            facts.oddValue = facts.lines.count
         }
         return start..<end
     }
@@ -171,7 +193,9 @@ struct ParsedHead {
         guard let last = facts.lines.last else {
             throw HTTP1Error(.field, "white space stands before the first field")
         }
-        let continuation = try value(position, end)
+        let isOdd = facts.oddValue != nil
+        let continuation = try value(position, end, &facts)
+        if !isOdd, facts.oddValue != nil { facts.oddValue = facts.lines.count - 1 }
         facts.isCanonical = false
         let nameStart = Int(last.name.start) + start
         if isNamed(nameStart, last.name.count, "content-length") || isNamed(nameStart, last.name.count, "transfer-encoding")
@@ -199,7 +223,7 @@ struct ParsedHead {
         switch count {
         case 4 where isNamed(position, count, "host"):
             facts.hosts += 1
-            if !isHost(value) { facts.fault = facts.fault ?? HTTP1Error(.host, "the Host field is not host[:port]") }
+            if !isHost(value), facts.hostFault == nil { facts.hostFault = HTTP1Error(.host, "the Host field is not host[:port]") }
         case 14 where isNamed(position, count, "content-length"):
             readLength(value, &facts)
         case 17 where isNamed(position, count, "transfer-encoding"):
@@ -221,13 +245,13 @@ struct ParsedHead {
                 break
             }
             if let known = facts.contentLength, known != number {
-                facts.fault = HTTP1Error(.framing, "Content-Length is given with different values")
+                facts.lengthFault = HTTP1Error(.framing, "Content-Length is given with different values")
                 return
             }
             facts.contentLength = number
             start = end + 1
         }
-        if !isValid { facts.fault = HTTP1Error(.framing, "Content-Length is not a number") }
+        if !isValid { facts.lengthFault = HTTP1Error(.framing, "Content-Length is not a number") }
     }
 
     private func number(_ from: Int, _ to: Int) -> UInt64? {
@@ -247,7 +271,8 @@ struct ParsedHead {
 
     /// Transfer-Encoding: a list of codings, over all lines; chunked comes last and once (RFC 9112 §6.1).
     private func readCodings(_ value: Range<Int>, _ facts: inout FieldFacts) {
-        if value.isEmpty { facts.codings = .unknown }
+        facts.codings.isPresent = true
+        if value.isEmpty { facts.codings.isMalformed = true }
         var start = value.lowerBound
         while start < value.upperBound {
             var end = start
@@ -260,11 +285,12 @@ struct ParsedHead {
             let isKnown = (["gzip", "x-gzip", "deflate", "compress", "x-compress"] as [StaticString]).contains {
                 isNamed(wordStart, wordEnd - wordStart, $0)
             }
-            switch (facts.codings, isChunked, isKnown) {
-            case (.none, true, _), (.other, true, _): facts.codings = .chunked
-            case (.none, _, true), (.other, _, true): facts.codings = .other
-            // Chunked twice, something behind chunked, a coding that nobody registered, an empty element.
-            default: facts.codings = .unknown
+            facts.codings.endsInChunked = isChunked
+            if isChunked { facts.codings.chunked += 1 }
+            if wordStart == wordEnd {
+                facts.codings.isMalformed = true
+            } else if !isChunked, !isKnown {
+                facts.codings.hasUnknown = true
             }
             start = end + 1
         }

@@ -102,10 +102,14 @@ struct ChunkLine {
     var size: UInt64
     /// Bytes of the line, CRLF included.
     var length: Int
+    /// The extensions are not those of RFC 9112 §7.1.1.
+    var hasOddExtension = false
 
     /// Reads `size [;extensions] CRLF`; nil when the line is not all there.
-    /// - Parameter isLenient: white space behind the size is let through, as old servers pad it.
-    init?(_ buffer: ByteBuffer, _ limits: HTTP1Limits, isLenient: Bool) throws(HTTP1Error) {
+    /// - Parameters:
+    ///   - isLenient: white space behind the size is let through, as old servers pad it.
+    ///   - refusesOddExtensions: extensions that are not those of RFC 9112 §7.1.1 are an error.
+    init?(_ buffer: ByteBuffer, _ limits: HTTP1Limits, isLenient: Bool, refusesOddExtensions: Bool) throws(HTTP1Error) {
         let bytes = buffer.readableBytesUInt8Span
         var size: UInt64 = 0
         var i = 0
@@ -129,8 +133,8 @@ struct ChunkLine {
             throw HTTP1Error(.chunk, "a chunk's size is followed by something else than an extension or CRLF")
         }
         while i < bytes.count, bytes[i] != 0x0D {
-            guard bytes[i] >= 0x20 && bytes[i] != 0x7F || bytes[i] == 0x09 else {
-                throw HTTP1Error(.chunk, "a chunk's extension holds a control character or a bare LF")
+            guard bytes[i] != 0x0A, bytes[i] != 0x00 else {
+                throw HTTP1Error(.chunk, "a chunk's extension holds a bare LF or NUL")
             }
             i += 1
         }
@@ -142,6 +146,51 @@ struct ChunkLine {
         try Self.checkLength(i, limits)
         self.size = size
         self.length = i + 2
+        guard i > digits else { return }
+        hasOddExtension = !Self.areExtensions(bytes.extracting(digits..<i))
+        if hasOddExtension, refusesOddExtensions {
+            throw HTTP1Error(.chunk, "a chunk's extension is not 'name' or 'name=value'", isRelaxable: true)
+        }
+    }
+
+    /// RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`. White space at the end is padding.
+    private static func areExtensions(_ bytes: Span<UInt8>) -> Bool {
+        var i = 0
+        func skipBlanks() { while i < bytes.count, bytes[i] == 0x20 || bytes[i] == 0x09 { i += 1 } }
+        func skipToken() -> Bool {
+            let start = i
+            while i < bytes.count, bytes[i].isTokenCharacter { i += 1 }
+            return i > start
+        }
+        func skipQuoted() -> Bool {
+            i += 1
+            while i < bytes.count {
+                switch bytes[i] {
+                case 0x22:
+                    i += 1
+                    return true
+                case 0x5C where i + 1 < bytes.count && bytes[i + 1].isText: i += 2
+                case 0x5C: return false
+                case let byte where byte.isText: i += 1
+                default: return false
+                }
+            }
+            return false
+        }
+        skipBlanks()
+        while i < bytes.count {
+            guard bytes[i] == 0x3B else { return false }
+            i += 1
+            skipBlanks()
+            guard skipToken() else { return false }
+            skipBlanks()
+            guard i < bytes.count, bytes[i] == 0x3D else { continue }
+            i += 1
+            skipBlanks()
+            guard i < bytes.count, bytes[i] == 0x22 ? skipQuoted() : skipToken() else { return false }
+            skipBlanks()
+        }
+        return true
     }
 
     private static func checkLength(_ seen: Int, _ limits: HTTP1Limits) throws(HTTP1Error) {
@@ -159,6 +208,9 @@ extension UInt8 {
         default: false
         }
     }
+
+    /// What may stand in a quoted-string (RFC 9110 §5.6.4), and what may be escaped there.
+    fileprivate var isText: Bool { self == 0x09 || self >= 0x20 && self != 0x7F }
 
     /// RFC 3986 §3.1.
     fileprivate var isSchemeCharacter: Bool {

@@ -28,6 +28,14 @@
     /// The top bit of each byte beyond ASCII.
     @inlinable @inline(__always) package var beyondASCII: UInt64 { value & Self.tops }
 
+    /// The top bit of each byte that is no letter, digit, hyphen or dot: those that most names of fields are made of.
+    @inlinable @inline(__always) package var notLetterDigitOrHyphen: UInt64 {
+        let folded = EightBytes(value | Self.ones &* 0x20)
+        let letters = folded.below(0x7B) & ~folded.below(0x61)
+        let digits = below(0x3A) & ~below(0x2D) & ~equal(to: 0x2F)
+        return ~(letters | digits) & Self.tops
+    }
+
     /// The top bit of each byte from `A` to `Z`.
     @inlinable @inline(__always) package var upperCase: UInt64 { below(0x5B) & ~below(0x41) }
 }

@@ -38,6 +38,12 @@ final class Exchange {
     var chunksResponse = false
     /// Content that was promised to a client of HTTP/1 and has not come: below zero when there is more. nil when no length was said.
     var promisedResponse: Int?
+    /// The same of a request that came by HTTP/2, promised to a server of HTTP/1.
+    var promisedRequest: Int?
+    /// Two recipients could have read different ends of its messages: their connections are not used again (RFC 9112 §6.3).
+    var isFramingAmbiguous = false
+    /// The response's chunks are undone for a client of HTTP/1.0.
+    var undoesChunks = false
 
     /// Its server is played from a recording.
     var played: PlayedExchange?
@@ -87,7 +93,7 @@ final class Exchange {
     }
 
     /// Content for a client of HTTP/1 is not sent on as it came on the wire.
-    var isFramedAnew: Bool { upstream?.http2 != nil || played != nil }
+    var isFramedAnew: Bool { upstream?.http2 != nil || played != nil || undoesChunks }
 
     /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
     var isAtHand: Bool {

@@ -11,9 +11,13 @@ extension HTTP2Fields {
     /// - Parameters:
     ///   - target: replaces the path; nil keeps it.
     ///   - authority: replaces :authority or Host; nil keeps it.
+    ///   - framing: how the end of the content was found where it came from.
     ///   - isTLS: what :scheme says of a request that came by HTTP/1.
     ///   - opensWebSocket: the GET of HTTP/1 becomes extended CONNECT (RFC 8441 §5), which has no key.
-    init(_ head: RequestHead, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool, opensWebSocket: Bool = false) {
+    init(
+        _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool,
+        opensWebSocket: Bool = false
+    ) {
         if head.version.major >= 2 {
             self.init(over: head.wire)
             appendSecond(head, authority: authority)
@@ -27,7 +31,8 @@ extension HTTP2Fields {
         let path = target ?? head.target
         append(":path", path.readableBytes == 0 ? ByteBuffer(string: "/") : path)
         let nominated = head.fields.nominated
-        appendUnfolded(head.fields) { line in
+        let changes = FramingFields(head.fields, framing, version: head.version, isRequest: true)
+        appendUnfolded(head.fields, changes) { line in
             !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isOfConnection(line)
                 && !(opensWebSocket && head.fields.wire.equalsIgnoringCase(line.name, "sec-websocket-key"))
                 && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
@@ -54,6 +59,10 @@ extension HTTP2Fields {
     /// - Parameter start: where.
     private mutating func appendSame(_ section: FieldSection, at start: Int, where keep: (FieldSection.Line) -> Bool) {
         for (index, line) in section.lines.enumerated() where keep(line) {
+            if section.isTE(line), !section.wire.equals(line.value, "trailers") {
+                append("te", "trailers")
+                continue
+            }
             append(
                 ByteRange(start + Int(line.name.start), start + Int(line.name.end)),
                 ByteRange(start + Int(line.value.start), start + Int(line.value.end)),
@@ -62,7 +71,7 @@ extension HTTP2Fields {
     }
 
     /// A response for a client of HTTP/2.
-    init(_ head: ResponseHead) {
+    init(_ head: ResponseHead, _ framing: BodyFraming) {
         if head.version.major >= 2, head.fields.hasLowerCaseNames {
             self.init(over: head.fields.wire)
             append(":status", "\(head.status)")
@@ -72,7 +81,8 @@ extension HTTP2Fields {
         self.init()
         append(":status", "\(head.status)")
         let nominated = head.fields.nominated
-        appendUnfolded(head.fields) { line in
+        let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
+        appendUnfolded(head.fields, changes) { line in
             !head.fields.isOfConnection(line) && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
         }
     }
@@ -94,11 +104,21 @@ extension HTTP2Fields {
         appendUnfolded(trailers) { !trailers.isOfConnection($0) }
     }
 
-    private mutating func appendUnfolded(_ section: FieldSection, where keep: (FieldSection.Line) -> Bool) {
-        for (index, line) in section.lines.enumerated() where keep(line) {
+    private mutating func appendUnfolded(
+        _ section: FieldSection, _ framing: FramingFields? = nil, where keep: (FieldSection.Line) -> Bool
+    ) {
+        var hasTE = false
+        for (index, line) in section.lines.enumerated() where keep(line) && framing?.removed.contains(index) != true {
+            if section.isTE(line) {
+                // RFC 9113 §8.2.2: TE may say trailers and nothing else.
+                if !hasTE { append("te", "trailers") }
+                hasTE = true
+                continue
+            }
             let value = section.slice(line.value)
+            let framed = framing?.replaced.first { $0.line == index }?.value
             append(
-                section.slice(line.name), section.isCanonical ? value : value.unfolded(),
+                section.slice(line.name), framed ?? (section.isCanonical ? value : value.unfolded()),
                 isNeverIndexed: section.neverIndexed.contains(index))
         }
     }
@@ -132,10 +152,17 @@ enum HTTP1Translation {
         let host = exchange.authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         out.writeImmutableBuffer(host ?? ByteBuffer())
         out.writeStaticString("\r\n")
-        var hasLength = false
+        let framing = FramingFields(head.fields, exchange.framing, version: head.version, isRequest: true)
+        var length: Int?
+        var hasTE = false
         var cookie = ByteBuffer()
-        for line in head.fields.lines where !head.fields.isOfConnection(line) {
-            if head.fields.wire.equals(line.name, "host") { continue }
+        for (index, line) in head.fields.lines.enumerated() where !head.fields.isOfConnection(line) {
+            if head.fields.wire.equals(line.name, "host") || framing.removed.contains(index) { continue }
+            if head.fields.isTE(line) {
+                if !hasTE, !opensWebSocket { out.writeStaticString("te: trailers\r\n") }
+                hasTE = true
+                continue
+            }
             if opensWebSocket, head.fields.isOfHandshake(line) { continue }
             // RFC 9113 §8.2.3: crumbs are joined before they leave HTTP/2.
             if head.fields.wire.equals(line.name, "cookie") {
@@ -143,9 +170,13 @@ enum HTTP1Translation {
                 cookie.writeImmutableBuffer(head.fields.slice(line.value))
                 continue
             }
-            if head.fields.wire.equals(line.name, "content-length") { hasLength = true }
-            write(head.fields, line, into: &out)
+            if head.fields.wire.equals(line.name, "content-length") {
+                length = FramingFields.contentLength(of: head.fields).flatMap { Int(exactly: $0) }
+            }
+            write(head.fields, line, framing, index, into: &out)
         }
+        // RFC 9110 §10.1.4: TE is of one connection, and Connection says so.
+        if hasTE, !opensWebSocket { out.writeStaticString("Connection: TE\r\n") }
         if cookie.readableBytes > 0 {
             out.writeStaticString("Cookie: ")
             out.writeImmutableBuffer(cookie)
@@ -158,32 +189,38 @@ enum HTTP1Translation {
             out.writeString("Sec-WebSocket-Key: \(key)\r\n\r\n")
             return Head(bytes: out)
         }
-        let isChunked = exchange.framing != .none && !hasLength
+        let isChunked = exchange.framing != .none && length == nil
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         // RFC 9110 §8.6: methods that mean something by content say that there is none.
         let mayHaveContent = head.isMethod("POST") || head.isMethod("PUT") || head.isMethod("PATCH")
-        if exchange.framing == .none, !hasLength, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
+        if exchange.framing == .none, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
         out.writeStaticString("\r\n")
-        return Head(bytes: out, isChunked: isChunked)
+        return Head(bytes: out, isChunked: isChunked, length: length)
     }
 
     /// The response goes to a client of HTTP/1.
     /// - Parameters:
     ///   - isLast: not an interim response.
-    ///   - hasContent: DATA may follow.
-    static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, hasContent: Bool = false) -> Head {
+    ///   - framing: how the end of the content is found where it comes from.
+    static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, framing: BodyFraming = .none) -> Head {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        out.writeString("HTTP/1.1 \(head.status) \(reasonPhrase(head.status))\r\n")
-        var hasLength = false
-        for line in head.fields.lines where !head.fields.isOfConnection(line) {
-            if head.fields.wire.equalsIgnoringCase(line.name, "content-length") { hasLength = true }
-            write(head.fields, line, into: &out)
+        let reason = head.version.major >= 2 ? reasonPhrase(head.status) : String(buffer: head.reason)
+        out.writeString("HTTP/1.1 \(head.status) \(reason)\r\n")
+        let hasContent = framing != .none
+        let framing = FramingFields(head.fields, framing, version: head.version, isRequest: false)
+        var length: UInt64?
+        for (index, line) in head.fields.lines.enumerated()
+        where !head.fields.isOfConnection(line) && !framing.removed.contains(index) {
+            if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
+                length = FramingFields.contentLength(of: head.fields)
+            }
+            write(head.fields, line, framing, index, into: &out)
         }
         var result = Head(bytes: ByteBuffer())
         let isBodiless = exchange.isHead || head.status == 204 || head.status == 304 || !isLast
-        if !isBodiless, hasLength {
-            result.length = head.fields.first("content-length").flatMap { Int(String(buffer: $0)) }
+        if !isBodiless, let length {
+            result.length = Int(clamping: length)
         } else if !isBodiless {
             if !hasContent {
                 out.writeStaticString("Content-Length: 0\r\n")
@@ -219,10 +256,13 @@ enum HTTP1Translation {
         return out
     }
 
-    private static func write(_ section: FieldSection, _ line: FieldSection.Line, into out: inout ByteBuffer) {
+    private static func write(
+        _ section: FieldSection, _ line: FieldSection.Line, _ framing: FramingFields? = nil, _ index: Int = 0,
+        into out: inout ByteBuffer
+    ) {
         out.writeImmutableBuffer(section.slice(line.name))
         out.writeStaticString(": ")
-        out.writeImmutableBuffer(section.slice(line.value))
+        out.writeImmutableBuffer(framing?.replaced.first { $0.line == index }?.value ?? section.slice(line.value))
         out.writeStaticString("\r\n")
     }
 
@@ -271,7 +311,7 @@ extension FieldSection {
     /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
     func isOfConnection(_ line: Line) -> Bool {
         switch line.name.count {
-        case 2: wire.equalsIgnoringCase(line.name, "te") && !slice(line.value).equalsIgnoringCase("trailers")
+        case 2: isTE(line) && !slice(line.value).listElements().contains { $0.equalsIgnoringCase("trailers") }
         case 7: wire.equalsIgnoringCase(line.name, "upgrade")
         case 10: wire.equalsIgnoringCase(line.name, "connection") || wire.equalsIgnoringCase(line.name, "keep-alive")
         case 14: wire.equalsIgnoringCase(line.name, "http2-settings")
@@ -280,6 +320,8 @@ extension FieldSection {
         default: false
         }
     }
+
+    func isTE(_ line: Line) -> Bool { wire.equalsIgnoringCase(line.name, "te") }
 
     /// A field of the handshake of WebSocket that HTTP/2 does not have, or a length, which no conversation has.
     func isOfHandshake(_ line: Line) -> Bool {

@@ -26,8 +26,8 @@ extension ProxySession {
         if let http2 = upstream.http2 {
             let opensWebSocket = exchange.crossing != nil
             let fields = HTTP2Fields(
-                exchange.request, target: exchange.target, authority: exchange.authority, isTLS: upstream.leg.tls != nil,
-                opensWebSocket: opensWebSocket)
+                exchange.request, exchange.framing, target: exchange.target, authority: exchange.authority,
+                isTLS: upstream.leg.tls != nil, opensWebSocket: opensWebSocket)
             let stream = http2.sendRequest(
                 fields, endsStream: exchange.framing == .none && !opensWebSocket, isHead: exchange.isHead,
                 isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket,
@@ -58,12 +58,13 @@ extension ProxySession {
                 exchange, target: upstream.isForwardProxy ? exchange.absoluteTarget : nil,
                 proxyAuthorization: proxyAuthorization(for: upstream).sent)
             exchange.chunksRequest = head.isChunked
+            exchange.promisedRequest = head.length
             send(head.bytes, to: upstream)
         } else {
             let target = upstream.isForwardProxy ? exchange.absoluteTarget : exchange.target
             send(
                 HTTP1Encoder.request(
-                    exchange.request, target: target, host: exchange.authority,
+                    exchange.request, framing: exchange.framing, target: target, host: exchange.authority,
                     proxyAuthorization: proxyAuthorization(for: upstream)
                 ), to: upstream)
         }
@@ -95,6 +96,10 @@ extension ProxySession {
             if let stream = exchange.upstreamStream { http2.sendData(content, on: stream) }
             keep(content, of: exchange)
         } else {
+            if let promised = exchange.promisedRequest {
+                exchange.promisedRequest = promised - content.readableBytes
+                if promised < content.readableBytes { return requestPromiseIsBroken(exchange) }
+            }
             send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
             if http2 != nil, exchange.webSocket == nil {
                 exchange.unconsumedRequest += content.readableBytes
@@ -141,10 +146,18 @@ extension ProxySession {
         } else if exchange.hasSwitched {
             finish(upstream)
         } else if exchange.request.version.major >= 2 {
+            if let promised = exchange.promisedRequest, promised != 0 { return requestPromiseIsBroken(exchange) }
             if exchange.chunksRequest { send(HTTP1Encoder.lastChunk(trailers: trailers), to: upstream) }
         } else {
             send(wire, to: upstream)
         }
+    }
+
+    /// A client of HTTP/2 sent less or more than its Content-Length says, which lenient validation lets pass; a server of HTTP/1 would read the
+    /// rest as another request, or wait for it.
+    private func requestPromiseIsBroken(_ exchange: Exchange) {
+        let message = "the request's content is \(exchange.requestSize) bytes long, which its Content-Length contradicts"
+        fail(exchange, status: 400, FlowError(side: .client, message: message, at: now))
     }
 
     /// The client may send as much of a request as has gone on.
@@ -162,29 +175,32 @@ extension ProxySession {
 
     func sendInterim(_ head: ResponseHead, of exchange: Exchange) {
         if let http2 {
-            http2.sendInterim(HTTP2Fields(head), on: exchange.stream)
-        } else if head.version.major >= 2 {
+            http2.sendInterim(HTTP2Fields(head, .tunnel), on: exchange.stream)
+        } else if exchange.request.version == .http1_0 {
             // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
-            if exchange.request.version != .http1_0 {
-                sendToClient(HTTP1Translation.response(head, to: exchange, isLast: false).bytes)
-            }
+            return
+        } else if head.version.major >= 2 {
+            sendToClient(HTTP1Translation.response(head, to: exchange, isLast: false).bytes)
         } else {
-            sendToClient(HTTP1Encoder.response(head))
+            sendToClient(HTTP1Encoder.response(head, framing: .tunnel))
         }
     }
 
     func sendResponse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
         if let http2 {
-            http2.sendResponse(HTTP2Fields(head), on: exchange.stream, endsStream: framing == .none)
-        } else if head.version.major >= 2 || (framing == .chunked && exchange.request.version == .http1_0 && exchange.played != nil)
-        {
-            let translated = HTTP1Translation.response(head, to: exchange, isLast: true, hasContent: framing != .none)
+            http2.sendResponse(HTTP2Fields(head, framing), on: exchange.stream, endsStream: framing == .none)
+        } else if head.version.major >= 2 || (framing == .chunked && exchange.request.version == .http1_0) {
+            // RFC 9112 §7.1: a client of HTTP/1.0 does not know chunks.
+            exchange.undoesChunks = head.version.major < 2
+            let translated = HTTP1Translation.response(head, to: exchange, isLast: true, framing: framing)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
             exchange.promisedResponse = translated.length
             sendToClient(translated.bytes)
         } else {
-            sendToClient(HTTP1Encoder.response(head))
+            // What is played may hold more content, or less, than its head says.
+            if exchange.played != nil { exchange.promisedResponse = framing.length }
+            sendToClient(HTTP1Encoder.response(head, framing: framing))
         }
     }
 
@@ -275,5 +291,16 @@ extension ProxySession {
             closeClient(.clean)
         }
         for upstream in upstreams where upstream.isIdle && upstream.http2?.isDone == true { close(upstream) }
+    }
+}
+
+extension BodyFraming {
+    /// The length of the content where it is known from the head.
+    fileprivate var length: Int? {
+        switch self {
+        case .none: 0
+        case .length(let length): Int(clamping: length)
+        case .chunked, .untilClose, .stream, .tunnel: nil
+        }
     }
 }

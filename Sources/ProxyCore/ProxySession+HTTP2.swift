@@ -44,7 +44,7 @@ extension ProxySession {
 
     /// Both connections go on in HTTP/2. The request is stream 1 on each, and its response follows there.
     func upgradeToHTTP2(_ head: ResponseHead, _ exchange: Exchange, _ upstream: Upstream, _ at: Timestamp) {
-        sendToClient(HTTP1Encoder.response(head))
+        sendToClient(HTTP1Encoder.response(head, framing: .tunnel))
         let encoded = exchange.request.fields.first("http2-settings") ?? ByteBuffer()
         let toClient = HTTP2Connection(.server, limits: configuration.http2Limits, validation: configuration.http2Validation)
         let toServer = HTTP2Connection(.client, limits: configuration.http2Limits, validation: configuration.http2Validation)
@@ -264,29 +264,6 @@ extension [PeerSetting]? {
     fileprivate func adding(_ said: [PeerSetting]) -> [PeerSetting]? {
         let known = Array((self ?? []) + said.prefix(PeerSetting.maximumKept)).prefix(PeerSetting.maximumKept)
         return self.map { $0.count == known.count } == true ? nil : Array(known)
-    }
-}
-
-extension HTTP2Connection {
-    /// An answer of our own.
-    /// - Parameter hasContent: false for what answers HEAD, and for statuses that have none.
-    func answer(
-        status: Int, _ message: String, fields more: [(String, String)] = [], hasContent: Bool = true, on stream: StreamID
-    ) {
-        var fields = HTTP2Fields()
-        let body = ByteBuffer(string: "mitm: \(message)\n")
-        fields.append(":status", "\(status)")
-        for (name, value) in more { fields.append(ByteBuffer(string: name), ByteBuffer(string: value)) }
-        guard hasContent else {
-            sendResponse(fields, on: stream, endsStream: true)
-            return endInput(of: stream)
-        }
-        fields.append("content-type", "text/plain; charset=utf-8")
-        fields.append("content-length", "\(body.readableBytes)")
-        sendResponse(fields, on: stream, endsStream: false)
-        sendData(body, on: stream)
-        sendEnd(trailers: nil, on: stream)
-        endInput(of: stream)
     }
 }
 

@@ -57,7 +57,9 @@ extension ProxySession {
                     cancelHandshakeTimer()
                     exchangeCount += 1
                     begin(head, framing, stream: StreamID(exchangeCount))
+                    noteRequest()
                 } else if let exchange {
+                    noteRequest()
                     receive(event, of: exchange)
                 }
             } catch {
@@ -72,6 +74,13 @@ extension ProxySession {
             cancelHandshakeTimer()
         } else {
             startHandshakeTimer()
+        }
+    }
+
+    /// Notes what was unusual in the request in progress.
+    private func noteRequest() {
+        for sentence in decoder.takeNotes() {
+            if let exchange { note(exchange.flow, .client, at: client.lastRead, sentence) }
         }
     }
 
@@ -127,6 +136,11 @@ extension ProxySession {
             return carry(head, on: stream)
         }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
+        if !isHTTP2, absolute == nil, AbsoluteTarget.isMeant(by: head.target) {
+            // RFC 9112 §3.2.2: Host is not asked where the target names the server.
+            let message = "the target is a URI without a valid host, or of another scheme than http and https"
+            return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
+        }
         guard let destination = destination(of: head, absolute) else {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
@@ -138,6 +152,10 @@ extension ProxySession {
             flow: identities.next(at: client.lastRead), stream: stream, request: head, framing: framing, destination: destination,
             target: absolute?.origin.emptyPath(for: head), authority: newAuthority(head, absolute))
         if isHTTP2 { exchanges[stream] = exchange } else { self.exchange = exchange }
+        if !isHTTP2, head.fields.contains("transfer-encoding") {
+            let changes = FramingFields(head.fields, framing, version: head.version, isRequest: true)
+            exchange.isFramingAmbiguous = changes.isAmbiguous
+        }
         let scheme = destination.isTLS == true ? "https" : "http"
         let target = FlowTarget(scheme: scheme, host: destination.endpoint.host, port: destination.endpoint.port)
         let opening = FlowOpening(kind: .http, client: clientFacts, target: target, stream: stream)
@@ -220,12 +238,9 @@ extension ProxySession {
 
     /// The server of CONNECT cannot be had.
     func denyConnect(_ head: RequestHead, _ error: FlowError) {
-        recordRefused(head.wire, error: error, stream: carriedBy?.stream)
-        if carriedBy != nil {
-            connectAnswer = .refused(status: 502, message: error.message)
-        } else {
-            sendToClient(Self.answer(status: 502, error.message))
-        }
+        let reply = Self.localReply(status: 502, error.message, isHTTP2: carriedBy != nil)
+        recordRefused(head.wire, error: error, stream: carriedBy?.stream, reply: reply)
+        if carriedBy != nil { connectAnswer = .refused(reply) } else { send(reply) }
     }
 
     /// What the stream that carries this session is to be answered.
@@ -291,10 +306,11 @@ extension ProxySession {
 
     private func refuseCredentials(_ head: RequestHead, stream: StreamID) {
         let message = "the proxy wants a user name and a password"
-        recordRefused(head.wire, error: FlowError(side: .client, message: message, at: now), stream: stream)
         let challenge = ("Proxy-Authenticate", "Basic realm=\"mitm\"")
-        if let http2 { return http2.answer(status: 407, message, fields: [challenge], on: stream) }
-        sendToClient(Self.answer(status: 407, message, fields: [challenge]))
+        let reply = Self.localReply(status: 407, message, fields: [challenge], isHTTP2: http2 != nil)
+        recordRefused(head.wire, error: FlowError(side: .client, message: message, at: now), stream: stream, reply: reply)
+        if let http2 { return http2.answer(reply, on: stream) }
+        send(reply)
         closeUpstreams()
         closeClient(.clean)
     }
@@ -302,7 +318,8 @@ extension ProxySession {
     // MARK: Refusals
 
     private func requestFailed(_ error: HTTP1Error) {
-        let blame = FlowError(side: .client, message: error.message, at: now)
+        let hint = error.isRelaxable && !playsServers ? " (--no-validate-inbound-headers lets it pass)" : ""
+        let blame = FlowError(side: .client, message: error.message + hint, at: now)
         guard let exchange else { return refuse(status: error.status, blame, head: error.head) }
         if error.kind.isTruncation {
             // RFC 9112 §8: the server sees the same cut.
@@ -310,23 +327,31 @@ extension ProxySession {
             closeUpstreams()
             closeClient(.truncated)
         } else {
+            recordMalformed(decoder.takeRefused(), from: .client, of: exchange.flow)
             fail(exchange, status: error.status, blame)
         }
     }
 
+    /// Records bytes that could not be read and so end a flow.
+    func recordMalformed(_ bytes: ByteBuffer, from side: Side, of flow: FlowID) {
+        if bytes.readableBytes > 0 { record(flow, at: now, .malformed(from: side, bytes)) }
+    }
+
     /// Answers a request that never became an exchange. A connection of HTTP/1 closes behind the answer.
     func refuse(status: Int, _ error: FlowError, head: ByteBuffer, stream: StreamID? = nil) {
-        recordRefused(head, error: error, stream: stream)
-        if let stream, let http2 {
-            return http2.answer(status: status, error.message, on: stream)
-        }
-        if !client.hasEnded || status != 400 { sendToClient(Self.answer(status: status, error.message)) }
+        let isHTTP2 = stream != nil && http2 != nil
+        let reply = Self.localReply(status: status, error.message, isHTTP2: isHTTP2)
+        let isAnswered = isHTTP2 || !client.hasEnded || status != 400
+        recordRefused(head, error: error, stream: stream, reply: isAnswered ? reply : nil)
+        if isHTTP2, let stream, let http2 { return http2.answer(reply, on: stream) }
+        if isAnswered { send(reply) }
         closeUpstreams()
         closeClient(.clean)
     }
 
     /// A request that went nowhere is a flow too.
-    func recordRefused(_ head: ByteBuffer, error: FlowError, stream: StreamID? = nil) {
+    /// - Parameter reply: what the client is answered.
+    func recordRefused(_ head: ByteBuffer, error: FlowError, stream: StreamID? = nil, reply: LocalReply? = nil) {
         let flow = identities.next(at: client.lastRead)
         let endpoint = route?.destination.endpoint
         let scheme = client.tls == nil ? "http" : "https"
@@ -338,22 +363,9 @@ extension ProxySession {
         var version = http2 == nil ? HTTPVersion.http1_1 : .http2
         if case .connecting(let head) = phase { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
+        if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
         log(.warning, "\(clientFacts.value.peer): refused: \(error.message)")
-    }
-
-    /// An answer of our own; the connection closes behind it.
-    /// - Parameter hasContent: false for what answers HEAD, and for statuses that have none.
-    static func answer(
-        status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true
-    ) -> ByteBuffer {
-        guard hasContent else {
-            return ByteBuffer(string: "HTTP/1.1 \(status) \(HTTP1Translation.reasonPhrase(status))\r\nConnection: close\r\n\r\n")
-        }
-        return HTTP1Encoder.response(
-            status: status, reason: HTTP1Translation.reasonPhrase(status),
-            fields: fields + [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")],
-            body: ByteBuffer(string: "mitm: \(message)\n"))
     }
 }
 

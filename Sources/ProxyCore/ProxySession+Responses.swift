@@ -13,6 +13,9 @@ extension ProxySession {
             while case .http = phase, upstream.state != .closed {
                 guard let exchange = upstream.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream) }
                 guard let event = try upstream.decoder.next() else { break }
+                for sentence in upstream.decoder.takeNotes() {
+                    note(exchange.flow, .server, at: upstream.leg.lastRead, sentence)
+                }
                 receiveResponse(event, of: exchange, at: upstream.leg.lastRead)
             }
         } catch {
@@ -81,6 +84,15 @@ extension ProxySession {
         if framing == .tunnel, let upstream = exchange.upstream, isUpgradeToHTTP2(head, exchange) {
             return upgradeToHTTP2(head, exchange, upstream, at)
         }
+        if framing == .tunnel, exchange.request.version == .http1_0 {
+            // RFC 9110 §15.2: a 1xx is never sent to a client of HTTP/1.0, which cannot have asked for an upgrade (§7.8).
+            let message = "the server changed the protocol, which HTTP/1.0 cannot ask for"
+            return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
+        }
+        if head.fields.contains("transfer-encoding"), head.version.major < 2 {
+            let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
+            exchange.isFramingAmbiguous = exchange.isFramingAmbiguous || changes.isAmbiguous
+        }
         if exchange.isExtendedConnect { exchange.webSocket = webSocket(of: exchange, head) }
         exchange.response = head
         exchange.endsWithConnection = framing == .untilClose
@@ -139,7 +151,7 @@ extension ProxySession {
         if upstream?.http2 != nil { return true }
         if upstream == nil, response.version.major >= 2 { return !exchange.endsWithConnection }
         let asked = exchange.request.version.major >= 2 || exchange.request.keepsConnection
-        return response.keepsConnection && asked && !exchange.endsWithConnection
+        return response.keepsConnection && asked && !exchange.endsWithConnection && !exchange.isFramingAmbiguous
     }
 
     /// Request and response are complete: the next one, or the end of the connections.
@@ -155,7 +167,9 @@ extension ProxySession {
             }
             return closeIfDone()
         }
-        let clientPersists = exchange.request.keepsClientConnection && !exchange.endsWithConnection && serverPersists
+        let clientPersists =
+            exchange.request.keepsClientConnection && !exchange.endsWithConnection && !exchange.isFramingAmbiguous
+            && serverPersists
         if let upstream, !serverPersists || upstream.leg.hasEnded { close(upstream) }
         if exchange.hasSwitched {
             // Each side's end was passed on as it came.
@@ -216,6 +230,10 @@ extension ProxySession {
         let exchanges = upstream.exchange.map { [$0] } ?? upstream.exchanges.values.sorted { $0.stream.value < $1.stream.value }
         let wasUsed = upstream.requests > exchanges.count
         guard !exchanges.isEmpty || !upstream.waiting.isEmpty else { return close(upstream) }
+        // A head that did not come to its end, or a chunk's.
+        if let exchange = upstream.exchange {
+            recordMalformed(upstream.decoder.takeRefused(), from: .server, of: exchange.flow)
+        }
         let waiting = upstream.waiting
         close(upstream)
         for exchange in exchanges {
@@ -258,6 +276,7 @@ extension ProxySession {
             return serverClosed(upstream, message, isReset: false)
         }
         guard let exchange = upstream.exchange else { return close(upstream) }
+        recordMalformed(upstream.decoder.takeRefused(), from: .server, of: exchange.flow)
         fail(exchange, status: 502, FlowError(side: .server, message: error.message, at: now))
     }
 
@@ -274,15 +293,20 @@ extension ProxySession {
     ///   - code: what a stream of HTTP/2 is reset with, when there was.
     func end(_ exchange: Exchange, _ ending: FlowEnding, status: Int?, isReset: Bool, code: HTTP2ErrorCode) {
         if exchange.isConversationOver { return endConversation(exchange, ending) }
+        let hasContent = !exchange.isHead && status != 204 && status != 304
+        var reply: LocalReply?
+        if let status, exchange.response == nil {
+            reply = Self.localReply(
+                status: status, ending.error?.message ?? "", hasContent: hasContent, isHTTP2: http2 != nil)
+        }
+        if let reply { record(exchange.flow, at: now, .localReply(reply)) }
         recordEnd(of: exchange, ending)
         log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
-        let message = ending.error?.message ?? ""
-        let hasContent = !exchange.isHead && status != 204 && status != 304
         abandon(exchange)
         forget(exchange)
         if let http2 {
-            if let status, exchange.response == nil {
-                http2.answer(status: status, message, hasContent: hasContent, on: exchange.stream)
+            if let reply {
+                http2.answer(reply, on: exchange.stream)
             } else {
                 // nghttp2 lets a reset overtake what is queued; the client is to see what came before it.
                 sendFrames()
@@ -292,8 +316,8 @@ extension ProxySession {
             return closeIfDone()
         }
         closeUpstreams()
-        if let status, exchange.response == nil {
-            sendToClient(Self.answer(status: status, message, hasContent: hasContent))
+        if let reply {
+            send(reply)
             closeClient(.clean)
         } else {
             closeClient(isReset ? .reset : .truncated)

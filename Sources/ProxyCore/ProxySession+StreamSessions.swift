@@ -135,9 +135,9 @@ extension ProxySession {
             fields.append(":status", "200")
             http2?.sendResponse(fields, on: carried.stream, endsStream: false)
             return true
-        case .refused(let status, let message):
+        case .refused(let reply):
             carried.isOver = true
-            http2?.answer(status: status, message, on: carried.stream)
+            http2?.answer(reply, on: carried.stream)
             return false
         }
     }

@@ -214,6 +214,8 @@ extension ProxySession {
             case .record(let piece):
                 record(tunnel.flow, at: now, .piece(piece))
                 hear(piece)
+            case .recordMalformed(let bytes, let side):
+                recordMalformed(bytes, from: side, of: tunnel.flow)
             }
         }
         if let failure {

@@ -59,6 +59,8 @@ extension ProxySession {
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
                 if piece.from == .client { hear(piece, of: exchange) }
+            case .recordMalformed(let bytes, let side):
+                recordMalformed(bytes, from: side, of: exchange.flow)
             }
         }
         takeBack(bytes.readableBytes, from: side, of: exchange)

@@ -11,7 +11,7 @@ extension ReplaySession {
     /// The head of a request of HTTP/1. Credentials were the recorder's business, and an upgrade to HTTP/2 is not asked for again.
     static func requestHead(_ head: RequestHead) -> ByteBuffer {
         guard head.fields.contains("http2-settings") else {
-            return HTTP1Encoder.request(head, target: nil, host: nil, proxyAuthorization: .remove)
+            return HTTP1Encoder.request(head, framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
         }
         return write(head) { !["upgrade", "http2-settings", "connection", "proxy-authorization"].contains($0) }
     }

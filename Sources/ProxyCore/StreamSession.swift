@@ -59,7 +59,7 @@ struct StreamSessions {
 /// What CONNECT on a stream is answered.
 enum ConnectAnswer {
     case accepted
-    case refused(status: Int, message: String)
+    case refused(LocalReply)
 }
 
 extension ProxyEvent {

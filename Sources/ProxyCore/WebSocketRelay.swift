@@ -20,6 +20,8 @@ struct WebSocketRelay {
     enum Action {
         case send(ByteBuffer, to: Side)
         case record(FlowPiece)
+        /// The bytes of a side that broke the protocol, from the frame on that did.
+        case recordMalformed(ByteBuffer, from: Side)
     }
 
     /// What one side says.
@@ -80,10 +82,17 @@ struct WebSocketRelay {
     mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
         guard self[side].failure == nil else { return }
         self[side].decoder.receive(bytes)
+        var refused = ByteBuffer()
         do throws(WebSocketError) {
-            while let part = try self[side].decoder.next() { try receive(part, from: side, &actions) }
+            while let part = try self[side].decoder.next() {
+                refused = part.wire
+                try receive(part, from: side, &actions)
+                refused = ByteBuffer()
+            }
         } catch {
             actions += takeIncomplete(from: side).map { .record($0) }
+            refused.writeImmutableBuffer(self[side].decoder.takeRest())
+            actions.append(.recordMalformed(refused, from: side))
             let close = WebSocketClose(code: error.closeCode, reason: error.message)
             self[side].failure = close
             throw error

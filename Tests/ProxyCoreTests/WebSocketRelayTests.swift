@@ -25,6 +25,8 @@ private struct Conversation {
     var toServer = ByteBuffer()
     var pieces: [FlowPiece] = []
     var failure: WebSocketError?
+    /// What was refused, by the side that sent it.
+    var malformed: [Side: ByteBuffer] = [:]
 
     init(_ pings: WebSocketPings = .answer) throws {
         relay = try WebSocketRelay(WebSocketAgreement(), pings: pings, keys: IdentityGenerator(seed: 1))
@@ -42,6 +44,7 @@ private struct Conversation {
             case .send(let bytes, .client): toClient.writeImmutableBuffer(bytes)
             case .send(let bytes, .server): toServer.writeImmutableBuffer(bytes)
             case .record(let piece): pieces.append(piece)
+            case .recordMalformed(let bytes, let side): malformed[side, default: ByteBuffer()].writeImmutableBuffer(bytes)
             }
         }
     }
