@@ -58,9 +58,11 @@ extension HTTP2Fields {
     /// Lines of a section that stands in the base.
     /// - Parameter start: where.
     private mutating func appendSame(_ section: FieldSection, at start: Int, where keep: (FieldSection.Line) -> Bool) {
+        var hasTE = false
         for (index, line) in section.lines.enumerated() where keep(line) {
-            if section.isTE(line), !section.wire.equals(line.value, "trailers") {
-                append("te", "trailers")
+            if section.isTE(line) {
+                if !hasTE { append("te", "trailers") }
+                hasTE = true
                 continue
             }
             append(

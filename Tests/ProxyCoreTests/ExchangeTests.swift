@@ -202,6 +202,142 @@ struct ExchangeTests {
         #expect(play.flows.first?.hasPrefix("http failed") == true)
     }
 
+    @Test(
+        "A target in absolute form that cannot be used is 400, whatever Host says",
+        arguments: [
+            "ftp://h/x", "s://]ufd/:", "http://[::1/x", "http:///x", "http://", "http://:80/", "http://h:99999/", "http://h:x/",
+            "https://a b".replacing(" ", with: "%20") + ">/", "http://a,b/", "http://a\\b/", "http://h^/", "http://]h/",
+            "http://[zz]/",
+            "http://[::1]x/", "HTTP://", "http://user@/", "http://?q", "urn://", "wss://", "h2c://h/",
+            "//h/x".replacing("//", with: "x://") + "|",
+        ])
+    func unusableTarget(target: String) throws {
+        for mode in ["regular", "reverse:http://origin.example:81"] {
+            let play = try Playbook(mode)
+            let lines = play.client(says: "GET \(target) HTTP/1.1\r\nHost: example.org\r\n\r\n")
+            #expect(lines.count == 2 && lines[0].hasPrefix("send client: HTTP/1.1 400 ") && lines[1] == "finish client", "\(lines)")
+            #expect(play.wholeFlows.map { $0.localReply?.value.head.status } == [400])
+        }
+    }
+
+    @Test(
+        "A target in absolute form that names a server goes there",
+        arguments: [
+            ("http://h", "h:80", "/"), ("HTTP://h:81/x?y", "h:81", "/x?y"), ("http://user:pw@h/x", "h:80", "/x"),
+            ("http://[::1]:82/", "[::1]:82", "/"), ("http://[fe80::1%25eth0]/", "[fe80::1%25eth0]:80", "/"),
+            ("ws://h/x", "h:80", "/x"),
+            ("http://a_b-c.~!$&'()*+;=%41/", "a_b-c.~!$&'()*+;=%41:80", "/"), ("http://h:/x", "h:80", "/x"),
+            ("http://h?q", "h:80", "/?q"),
+        ])
+    func usableTarget(target: String, server: String, path: String) throws {
+        let play = try Playbook()
+        #expect(play.client(says: "GET \(target) HTTP/1.1\r\nHost: other\r\n\r\n") == ["open upstream 1: \(server)"])
+        #expect(play.serverOpens().first?.hasPrefix("send upstream 1: GET \(path) HTTP/1.1\r\n") == true)
+    }
+
+    @Test("No 1xx goes to a client of HTTP/1.0, whatever the server says")
+    func interimToHTTP1_0() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
+        _ = play.serverOpens()
+        #expect(play.server(says: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") == [])
+        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client"])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 100 | 103 | 200 <hi>"])
+        let other = try Playbook()
+        _ = other.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
+        _ = other.serverOpens()
+        let lines = other.server(says: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502 ") } && !lines.contains { $0.contains(" 101 ") })
+    }
+
+    @Test("Chunks are undone for a client of HTTP/1.0, which does not know them")
+    func chunksToHTTP1_0() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
+        _ = play.serverOpens()
+        let response = "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+        #expect(
+            play.server(says: response) == [
+                "send client: HTTP/1.1 200 Fine\r\nConnection: close\r\n\r\nhi", "close upstream 1", "finish client",
+            ])
+        #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
+    }
+
+    @Test(
+        "A response that is refused leaves its bytes, and the answer that the client got instead is marked as the recorder's",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "", "different values"),
+            ("HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\nabc", "", "bare CR or NUL"),
+            ("HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "", "bare CR or NUL"),
+            ("HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "", "white space"), ("220 mail.example ESMTP\r\n\r\n", "", "HTTP/1"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "x\r\nabc\r\n", "its size"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "3\r\nabcd\r\n0\r\n\r\n", "not followed by CRLF"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\nHost: a\r\n\r\n", "trailer section"),
+        ])
+    func refusedResponse(good: String, bad: String, error: String) throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        let lines = play.server(says: good + bad)
+        let flow = try #require(play.wholeFlows.first)
+        #expect(flow.error?.message.contains(error) == true && flow.error?.side == .server, "\(flow.error?.message ?? "")")
+        #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == [bad.isEmpty ? good : bad])
+        #expect(flow.malformed.first?.value.from == .server)
+        // The head is on its way when the content turns out bad.
+        #expect((flow.response == nil) == bad.isEmpty && flow.state == (bad.isEmpty ? .failed : .incomplete))
+        let reply = flow.localReply?.value
+        #expect((reply != nil) == bad.isEmpty)
+        if let reply {
+            let text = String(buffer: reply.head.wire) + String(buffer: reply.content)
+            #expect(lines.contains("send client: \(text)") && text.hasPrefix("HTTP/1.1 502 Bad Gateway\r\n"), "\(lines)")
+        }
+    }
+
+    @Test("A head that the server did not finish is kept")
+    func cutHead() throws {
+        let play = try Playbook()
+        _ = play.client(says: Self.get)
+        _ = play.serverOpens()
+        _ = play.server(says: "HTTP/1.1 200 OK\r\nX: ")
+        _ = play.tell(.halfClosed(ConnectionHandle(1)))
+        let flow = try #require(play.wholeFlows.first)
+        #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == ["HTTP/1.1 200 OK\r\nX: "])
+        #expect(flow.localReply?.value.head.status == 502)
+    }
+
+    @Test("A request whose content cannot be read leaves the bytes that could not be")
+    func refusedContent() throws {
+        let play = try Playbook()
+        let head = "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+        _ = play.client(says: head)
+        _ = play.serverOpens()
+        _ = play.client(says: "2\r\nhi\r\n5;bad[=x\r\nhello\r\n0\r\n\r\n")
+        let flow = try #require(play.wholeFlows.first)
+        #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == ["5;bad[=x\r\nhello\r\n0\r\n\r\n"])
+        #expect(flow.localReply?.value.head.status == 400)
+        #expect(flow.error?.message.hasSuffix("(--no-validate-inbound-headers lets it pass)") == true)
+    }
+
+    @Test(
+        "What the recorder answers itself is in the flow as its own",
+        arguments: [
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", 501), ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+            ("GET /\(String(repeating: "a", count: 70_000))", 414),
+            ("GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: 300_000))", 431),
+            ("CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n", 400),
+            ("POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413),
+            ("HEAD http://localhost:8080/ HTTP/1.1\r\nHost: localhost:8080\r\n\r\n", 502),
+        ])
+    func localReplies(request: String, status: Int) throws {
+        let play = try Playbook(maximumBodySize: 10)
+        let lines = play.client(says: request)
+        let flow = try #require(play.wholeFlows.first)
+        let reply = try #require(flow.localReply?.value)
+        #expect(flow.response == nil && flow.status == status && reply.head.status == status)
+        #expect(lines.contains("send client: " + String(buffer: reply.head.wire) + String(buffer: reply.content)))
+    }
+
     @Test("Content beyond the limit is answered 413")
     func tooLarge() throws {
         let play = try Playbook(maximumBodySize: 10)

@@ -1,6 +1,8 @@
 // A script for one session: this arrives, that must follow. What follows is rendered as lines, so that a test compares all of it.
 
 import FlowModel
+import HTTP1Codec
+import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 import ProxyCore
@@ -19,19 +21,24 @@ final class Playbook {
     /// What was sent to each connection and not taken yet.
     private var sent: [ConnectionHandle: ByteBuffer] = [:]
 
+    /// Made once: they read the system's certificates.
+    private static let serverTLS = try! TLSServerContext(TLSServerOptions())
+    private static let clientTLS = try! TLSClientContext(TLSClientOptions())
     static let authority = try! CertificateAuthority.generate(now: 1_700_000_000)
 
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
-        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil
+        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, validation: HTTP1Validation = .strict,
+        http2Validation: HTTP2Validation = .strict
     ) throws {
         let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
-                serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Self.authority, webSocketPings: pings, credentials: credentials, maximumBodySize: maximumBodySize,
+                serverTLS: Self.serverTLS, clientTLS: Self.clientTLS,
+                authority: Self.authority, validation: validation, http2Validation: http2Validation, webSocketPings: pings,
+                credentials: credentials, maximumBodySize: maximumBodySize,
                 ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
@@ -80,7 +87,10 @@ final class Playbook {
     }
 
     /// The flows that were recorded so far, each as one line.
-    var flows: [String] {
+    var flows: [String] { wholeFlows.map(Self.render) }
+
+    /// The flows that were recorded so far.
+    var wholeFlows: [Flow] {
         var assemblers: [FlowID: FlowAssembler] = [:]
         var order: [FlowID] = []
         for event in records {
@@ -90,7 +100,7 @@ final class Playbook {
             }
             assemblers[event.flow]?.receive(event.what, at: event.at)
         }
-        return order.map { Self.render(assemblers[$0]!.flow) }
+        return order.map { assemblers[$0]!.flow }
     }
 
     static func render(_ flow: Flow) -> String {

@@ -233,8 +233,11 @@ struct WebSocketRelayTests {
         ] as [(ByteBuffer, UInt16)])
     func failures(bytes: ByteBuffer, code: UInt16) throws {
         var talk = try Conversation()
+        talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "before"), maskingKey: key), from: .client)
+        talk.toServer.clear()
         talk.receive(bytes, from: .client)
         #expect(talk.failure?.closeCode == code)
+        #expect(talk.malformed == [.client: bytes])
         #expect(talk.toClient.readableBytes == 0 && !talk.relay.isClosed)
         talk.giveUp()
         #expect(try closeCode(talk.toServer, from: .client) == code)
