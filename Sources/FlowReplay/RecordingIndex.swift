@@ -191,6 +191,8 @@ package struct RecordingIndex {
     /// none: no HTTP, no request, a tunnel.
     private static func key(_ flow: some FlowQuestions, _ rules: MatchRules) -> (RequestKey, isSwitch: Bool)? {
         guard flow.kind == .http, let method = flow.method, let target = flow.requestTarget else { return nil }
+        // The recorder refused the request itself: no server was asked. One that could not be reached, or failed, is played as it was.
+        if flow.hasLocalReply, !(502...504).contains(flow.status) { return nil }
         let isSwitch: Bool
         if method.equals(ByteRange(0, method.readableBytes), "CONNECT") {
             // An extended CONNECT (RFC 8441) has a path.

@@ -193,9 +193,7 @@ extension ProxySession {
             serverReset(exchange, code)
         case .failed(let stream, let code, let message, let head):
             guard let exchange = upstream.exchanges[stream] else { return }
-            if head.readableBytes > 0, exchange.response == nil {
-                record(exchange.flow, at: upstream.leg.lastRead, .response(ResponseHead(parsing: head, version: .http2)))
-            }
+            recordMalformed(head, from: .server, of: exchange.flow)
             fail(exchange, status: 502, FlowError(side: .server, message: "\(message) (\(code))", at: now))
         case .fieldsTooLarge(let stream, _):
             guard let exchange = upstream.exchanges[stream] else { return }

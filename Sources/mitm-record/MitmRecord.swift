@@ -67,7 +67,7 @@ struct MitmRecord: Tool {
     @Flag(help: "Reverse mode: leave the Host field as the client wrote it.")
     var keepHostHeader = false
 
-    @Flag(help: "Let messages pass that are open to request smuggling.")
+    @Flag(help: "Accept requests that are ambiguous or not valid; they are sent on with one framing.")
     var noValidateInboundHeaders = false
 
     @Flag(name: .customLong("no-http2"), help: "Neither offer nor accept HTTP/2.")
