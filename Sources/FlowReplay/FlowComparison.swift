@@ -4,6 +4,7 @@
 import ContentCoding
 import FlowModel
 import HTTPSemantics
+import JSONQuery
 import NIOCore
 
 /// What counts in a comparison, and the comparison.
@@ -211,11 +212,11 @@ package struct FlowComparison: Sendable {
             var (i, j) = (0, 0)
             while i < a.count || j < b.count {
                 if j == b.count || i < a.count && a[i].name < b[j].name {
-                    return "\(member(path, a[i].name)): \(visible(a[i].value.text)) → none"
+                    return "\(member(path, a[i].name.text)): \(visible(a[i].value.text)) → none"
                 } else if i == a.count || b[j].name < a[i].name {
-                    return "\(member(path, b[j].name)): none → \(visible(b[j].value.text))"
+                    return "\(member(path, b[j].name.text)): none → \(visible(b[j].value.text))"
                 }
-                if let found = difference(a[i].value, b[j].value, at: member(path, a[i].name)) { return found }
+                if let found = difference(a[i].value, b[j].value, at: member(path, a[i].name.text)) { return found }
                 (i, j) = (i + 1, j + 1)
             }
             return nil
