@@ -42,6 +42,17 @@ struct FlowComparisonTests {
 
     private static let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
+    @Test("A file that has content decoded says nothing of its coding; another field still counts")
+    func decodedOnImport() throws {
+        var was = flow(Self.request, Self.answer("A: 1\r\n"))
+        let now = flow(Self.request, Self.answer("Content-Encoding: gzip\r\nA: 2\r\n"))
+        let before = try found(was, now)
+        #expect(before == ["header a: 1 → 2", "header content-encoding: none → gzip"])
+        was.notes = [Timed(at: was.started, value: FlowNote(side: .server, FlowNote.decoded(coding: "gzip")))]
+        let after = try found(was, now)
+        #expect(after == ["header a: 1 → 2"])
+    }
+
     @Test("A server that names itself says the same under another name")
     func ownHost() throws {
         let was = flow("GET / HTTP/1.1\r\nHost: api.example\r\n\r\n", Self.answer("Location: https://api.example/x\r\n"))

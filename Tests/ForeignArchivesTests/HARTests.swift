@@ -87,12 +87,13 @@ struct HARTests {
         writer.finish(into: &written)
         let back = try harFlows(written)
         #expect(back.errors == [])
-        // What HAR has no place for: the client, TLS, trailers, tags.
+        // What HAR has no place for: the client, TLS, trailers, tags, times of notes.
         func bare(_ flow: Flow) throws -> String {
             var flow = flow
             flow.client = nil
             flow.server = nil
             flow.tags = []
+            flow.notes = flow.notes.map { Timed(at: flow.started, value: $0.value) }
             flow.response?.trailers = nil
             if let end = flow.ended, flow.response?.ended == nil { flow.response?.ended = end }
             return try line(flow)
