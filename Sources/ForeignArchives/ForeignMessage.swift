@@ -96,8 +96,7 @@ struct ForeignMessage {
         let size = content.bytes.readableBytes
         if size > 0 {
             notes.append(
-                "content of \(size) bytes in the file was left out: a response \(isHead ? "to HEAD" : "with status \(status)") has none"
-            )
+                "the file has content of \(size) bytes, and a response \(isHead ? "to HEAD" : "with status \(status)") has none")
         }
         if case .cut = content { content = .cut(ByteBuffer()) } else { content = .whole(ByteBuffer()) }
     }
