@@ -76,7 +76,7 @@ package struct MitmproxyReader {
             return flow.flow
         }
         try Self.end(entries, at: responseEnd, into: &flow)
-        return try opensConversation(entries, flow.flow) ? join(flow, id) : flow.flow
+        return mayOpenConversation(entries, flow.flow) ? try join(flow, id) : flow.flow
     }
 
     /// - Returns: when it ended; content that was not stored did so nevertheless.
@@ -124,10 +124,9 @@ package struct MitmproxyReader {
         return flow.flow
     }
 
-    /// Whether a conversation in a record of its own belongs to an exchange. Not every version marks it.
-    private func opensConversation(_ entries: TnetstringEntries, _ flow: Flow) throws(TnetstringError) -> Bool {
-        guard flow.status == 101, !entries.contains("websocket") else { return false }
-        return try entries["metadata"]?.entries()["websocket", "websocket_flow"] != nil || flow.asksForWebSocket
+    /// Whether a conversation in a record of its own may belong to an exchange. Not every version marks it.
+    private func mayOpenConversation(_ entries: TnetstringEntries, _ flow: Flow) -> Bool {
+        flow.status == 101 && !entries.contains("websocket")
     }
 
     /// - Returns: nil when the conversation has not come.
