@@ -117,6 +117,39 @@ struct ForeignRoundTripTests {
     }
 
     @Test(
+        "Requests of a HAR file that were under way together are again: a server that answers none before it has both answers both")
+    func overlapping() throws {
+        try withTemporaryDirectory { directory in
+            let entries = ["1", "2"].map { name in
+                """
+                {"startedDateTime":"2026-01-02T03:04:05.\(name)00Z","time":500,"timings":{"send":0,"wait":500,"receive":0},
+                "request":{"method":"GET","url":"http://a.example/\(name)","headers":[{"name":"Host","value":"a.example"}]},
+                "response":{"status":200,"headers":[],"content":{"size":0,"text":""}}}
+                """
+            }
+            let text = "{\"log\":{\"entries\":[\(entries.joined(separator: ","))]}}"
+            try text.write(toFile: directory + "/both.har", atomically: true, encoding: .utf8)
+            let arrived = Mutex(0)
+            let both = DispatchSemaphore(value: 0)
+            let origin = try RawOrigin { connection, _ in
+                guard connection.read(until: "\r\n\r\n").hasSuffix("\r\n\r\n") else { return }
+                let count = arrived.withLock { count in
+                    count += 1
+                    return count
+                }
+                if count == 2 { for _ in 0..<2 { both.signal() } }
+                guard both.wait(timeout: .now() + 10) == .success else { return }
+                connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            }
+            let arguments = [
+                "--target", "http://127.0.0.1:\(origin.port)", "--timing", "max", "--confdir", directory + "/conf", "both.har",
+            ]
+            let result = try run("mitm-replay", arguments, in: directory)
+            #expect(result.status == 0 && result.errors.contains("2 sent\n"), "\(result.errors)")
+        }
+    }
+
+    @Test(
         "What is exported as HAR or for mitmproxy comes back with the same bytes, and is not changed a second time",
         arguments: [0, 1], ["har", "mitmproxy"])
     func exported(format: Int, to other: String) throws {
