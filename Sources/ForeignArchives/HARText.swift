@@ -10,22 +10,22 @@ extension JSONString {
     /// The bytes that a program had which keeps what is not UTF-8 in strings: half of a surrogate pair from U+DC80 to U+DCFF, alone, stands for one
     /// byte (surrogateescape of PEP 383, by which mitmproxy writes). Everything else is UTF-8.
     var unescapedBytes: ByteBuffer {
-        let view = bytes.readableBytesView
-        guard view.contains(0xED) else { return bytes }
+        let span = bytes.readableBytesUInt8Span
         var out = ByteBuffer()
-        var index = view.startIndex
-        while index < view.endIndex {
-            let next = view[index...].prefix(3)
-            if next.count == 3, next.first == 0xED, let second = next.dropFirst().first, let third = next.last,
-                second & 0xFE == 0xB2, third & 0xC0 == 0x80
-            {
-                out.writeInteger((second == 0xB2 ? 0x80 : 0xC0) | third & 0x3F)
-                index += 3
-            } else {
-                out.writeInteger(view[index])
-                index += 1
+        var start = 0
+        var i = 0
+        while i + 2 < span.count {
+            guard span[i] == 0xED, span[i + 1] & 0xFE == 0xB2, span[i + 2] & 0xC0 == 0x80 else {
+                i += 1
+                continue
             }
+            out.writeImmutableBuffer(bytes.slice(ByteRange(start, i)))
+            out.writeInteger((span[i + 1] == 0xB2 ? 0x80 : 0xC0) | span[i + 2] & 0x3F)
+            i += 3
+            start = i
         }
+        guard start > 0 else { return bytes }
+        out.writeImmutableBuffer(bytes.slice(ByteRange(start, span.count)))
         return out
     }
 }
