@@ -107,7 +107,8 @@ extension ForeignMessage {
         let type = values("content-type").first ?? stored?.bytes("mimeType", exact: "_mimeTypeBase64")
         if let bytes = text(of: stored, contentType: type), bytes.readableBytes > 0 || size <= 0 {
             content = isCut ? .cut(bytes) : .whole(bytes)
-            removeContentCodings()
+            // `_decoded` is false where content is as it was sent, since it cannot be decoded.
+            if stored?["_decoded"]?.bool != false { removeContentCodings() }
         } else if !isKnownEmpty(size: size, bodySize: response["bodySize"]?.number, status: status) || isCut {
             content = .missing
         }

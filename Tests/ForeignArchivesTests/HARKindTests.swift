@@ -156,6 +156,8 @@ struct HARKindTests {
         let raw = try flow(entry("", "\(kept),\"content\":{\"text\":\"\(gzip)\",\"encoding\":\"base64\"}"))
         #expect(raw.response?.head.fields.contains("content-encoding") == true)
         #expect(raw.importNotes == [])
+        let undecodable = try flow(entry("", "\(fields),\"content\":{\"text\":\"x\",\"_decoded\":false}"))
+        #expect(try undecodable.responseSeen() == MessageSeen(#"Content-Encoding: gzip\r\nContent-Length: 1\r\n"#, "x"))
     }
 
     @Test(
