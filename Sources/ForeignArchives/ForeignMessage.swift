@@ -83,7 +83,7 @@ struct ForeignMessage {
             // RFC 9110 section 6.4.1: these have no content.
             let isHead = method == ByteBuffer(string: "HEAD")
             let isTunnel = method == ByteBuffer(string: "CONNECT") && (200..<300).contains(status)
-            if isHead || isTunnel || status < 200 || status == 204 || status == 304 {
+            if isHead || isTunnel || (100..<200).contains(status) || status == 204 || status == 304 {
                 dropContent(status: status, isHead: isHead)
                 fitEmptyFraming(describes: isHead || status == 304)
             } else {

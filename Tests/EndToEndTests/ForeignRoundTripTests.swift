@@ -49,7 +49,7 @@ struct ForeignRoundTripTests {
             let replayer = try Replayer(
                 ["--match-body", "none"] + (1..<fixtures.count).map { "\($0).mflow" }, in: directory, file: "0.mflow")
             let asked = fixtures.enumerated().map { index, fixture in
-                // A client must know of HEAD; everything else is told by the framing.
+                // A client must know of HEAD; everything else is known by the framing.
                 let method = fixture.method == "HEAD" ? ["--head"] : ["-X", fixture.method]
                 return [
                     "-s", "--max-time", "30", version, "-w", "%{exitcode} %{http_code}\n", "-o", "\(index).body", "-D",
