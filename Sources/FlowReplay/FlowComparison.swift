@@ -118,7 +118,8 @@ package struct FlowComparison: Sendable {
         )
         for name in Set(before.keys).union(after.keys).sorted() {
             switch (before[name], after[name]) {
-            case (let a?, let b?) where a != b:
+            // Strings are equal when they look the same, values when their bytes are.
+            case (let a?, let b?) where !a.utf8.elementsEqual(b.utf8):
                 found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → \(Self.visible(b))")
             case (let a?, nil): found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → none")
             case (nil, let b?): found.append("\(what) \(Self.visible(name)): none → \(Self.visible(b))")
