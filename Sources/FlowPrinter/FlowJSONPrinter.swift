@@ -155,20 +155,14 @@ package struct FlowJSONPrinter: Sendable {
     private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
         json.key("request")
         json.beginObject()
-        json.key("method")
-        json.string(request.head.method)
+        json.member("method", request.head.method, exact: "method_base64")
         json.key("scheme")
         json.string(flow.target.scheme)
         if let authority = flow.requestAuthority ?? request.head.fields.first("host") {
-            json.key("authority")
-            json.string(authority)
+            json.member("authority", authority, exact: "authority_base64")
         }
-        json.key("path")
-        json.string(flow.requestPath)
-        if let url = flow.displayURL {
-            json.key("url")
-            json.string(url)
-        }
+        json.member("path", flow.requestPath, exact: "path_base64")
+        if let url = flow.displayURL { json.member("url", url, exact: "url_base64") }
         json.key("version")
         json.string(request.head.version.description)
         json.key("stream_id")
@@ -208,8 +202,7 @@ package struct FlowJSONPrinter: Sendable {
         json.beginObject()
         json.key("status")
         json.number(response.head.status)
-        json.key("reason")
-        json.string(response.head.reason)
+        json.member("reason", response.head.reason, exact: "reason_base64")
         json.key("version")
         json.string(response.head.version.description)
         json.fields("headers", response.head.fields)
@@ -309,8 +302,7 @@ package struct FlowJSONPrinter: Sendable {
             json.beginObject()
             json.key("code")
             json.number(code)
-            json.key("reason")
-            json.string(close.content.slice(ByteRange(2, close.content.readableBytes)))
+            json.member("reason", close.content.slice(ByteRange(2, close.content.readableBytes)), exact: "reason_base64")
             json.key("by")
             json.string("\(close.from)")
             json.endObject()
@@ -354,8 +346,7 @@ package struct FlowJSONPrinter: Sendable {
         json.time(reply.at)
         json.key("status")
         json.number(reply.value.head.status)
-        json.key("reason")
-        json.string(reply.value.head.reason)
+        json.member("reason", reply.value.head.reason, exact: "reason_base64")
         json.key("version")
         json.string(reply.value.head.version.description)
         json.fields("headers", reply.value.head.fields)
@@ -426,13 +417,25 @@ package struct FlowJSONPrinter: Sendable {
 }
 
 extension JSONWriter {
+    /// Pairs of names and values. When one of them is not UTF-8, a second member, `…_base64`, holds all of them in base64.
     mutating func fields(_ name: StaticString, _ section: FieldSection) {
+        var isText = true
         key(name)
         beginArray()
         for line in section.lines {
             beginArray()
-            string(section.slice(line.name))
-            string(section.slice(line.value))
+            if !string(section.slice(line.name)) { isText = false }
+            if !string(section.slice(line.value)) { isText = false }
+            endArray()
+        }
+        endArray()
+        guard !isText else { return }
+        key(name, "_base64")
+        beginArray()
+        for line in section.lines {
+            beginArray()
+            base64(section.slice(line.name))
+            base64(section.slice(line.value))
             endArray()
         }
         endArray()

@@ -25,10 +25,11 @@ package struct JSONWriter {
     package mutating func beginArray() { open(0x5B) }
     package mutating func endArray() { close(0x5D) }
 
-    package mutating func key(_ name: StaticString) {
+    package mutating func key(_ name: StaticString, _ suffix: StaticString = "") {
         separate()
         out.append(UInt8(0x22))
         out.append(name)
+        out.append(suffix)
         out.append("\":")
         needsComma = false
     }
@@ -40,12 +41,26 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    /// Bytes as a string: what is no UTF-8 becomes U+FFFD.
-    package mutating func string(_ bytes: ByteBuffer) {
-        guard bytes.isUTF8 else { return string(String(buffer: bytes)) }
+    /// Bytes as a string. Those that are not UTF-8 stand there as ISO-8859-1 has them (RFC 9110 section 5.5), so that a person can read them.
+    /// - Returns: whether they are UTF-8. Otherwise the caller writes the exact bytes in another place.
+    @discardableResult package mutating func string(_ bytes: ByteBuffer) -> Bool {
+        guard bytes.isUTF8 else {
+            string(String(String.UnicodeScalarView(bytes.readableBytesView.map { Unicode.Scalar($0) })))
+            return false
+        }
         separate()
         unsafe bytes.withUnsafeReadableBytes { unsafe quote($0) }
         needsComma = true
+        return true
+    }
+
+    /// A member whose value is bytes that should be text.
+    /// - Parameter exact: the name of a second member that holds the bytes in base64, written when they are not UTF-8.
+    package mutating func member(_ name: StaticString, _ bytes: ByteBuffer, exact: StaticString) {
+        key(name)
+        guard !string(bytes) else { return }
+        key(exact)
+        base64(bytes)
     }
 
     package mutating func time(_ time: Timestamp) {

@@ -4,6 +4,7 @@
 import ContentCoding
 import FlowModel
 import HTTPSemantics
+import JSONQuery
 import NIOCore
 
 /// What counts in a comparison, and the comparison.
@@ -57,8 +58,12 @@ package struct FlowComparison: Sendable {
         if was.head.status != now.head.status { found.append("status: \(was.head.status) → \(now.head.status)") }
         let hasContent = !(recorded.request?.head.isMethod("HEAD") ?? false) && was.head.status != 304
         let moved = Self.movedDates(was.head.fields, now.head.fields)
+        // A file that has content decoded says nothing of how it was encoded.
+        let wasDecoded = recorded.notes.contains { $0.value.saysThatContentWasDecoded }
         func fields(_ message: Message<ResponseHead>, _ flow: Flow) -> [(name: String, value: String)] {
-            self.fields(message.head.fields, of: flow, hasContent: hasContent).filter { !moved.contains($0.name) }
+            self.fields(message.head.fields, of: flow, hasContent: hasContent).filter {
+                !moved.contains($0.name) && (!wasDecoded || $0.name != "content-encoding")
+            }
         }
         compareFields(fields(was, recorded), fields(now, new), "header", &found)
         if recorded.asksForWebSocket, was.head.status == now.head.status, recorded.isWebSocket || new.isWebSocket {
@@ -113,7 +118,8 @@ package struct FlowComparison: Sendable {
         )
         for name in Set(before.keys).union(after.keys).sorted() {
             switch (before[name], after[name]) {
-            case (let a?, let b?) where a != b:
+            // Strings are equal when they look the same, values when their bytes are.
+            case (let a?, let b?) where !a.utf8.elementsEqual(b.utf8):
                 found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → \(Self.visible(b))")
             case (let a?, nil): found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → none")
             case (nil, let b?): found.append("\(what) \(Self.visible(name)): none → \(Self.visible(b))")
@@ -211,11 +217,11 @@ package struct FlowComparison: Sendable {
             var (i, j) = (0, 0)
             while i < a.count || j < b.count {
                 if j == b.count || i < a.count && a[i].name < b[j].name {
-                    return "\(member(path, a[i].name)): \(visible(a[i].value.text)) → none"
+                    return "\(member(path, a[i].name.text)): \(visible(a[i].value.text)) → none"
                 } else if i == a.count || b[j].name < a[i].name {
-                    return "\(member(path, b[j].name)): none → \(visible(b[j].value.text))"
+                    return "\(member(path, b[j].name.text)): none → \(visible(b[j].value.text))"
                 }
-                if let found = difference(a[i].value, b[j].value, at: member(path, a[i].name)) { return found }
+                if let found = difference(a[i].value, b[j].value, at: member(path, a[i].name.text)) { return found }
                 (i, j) = (i + 1, j + 1)
             }
             return nil

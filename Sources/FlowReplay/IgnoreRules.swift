@@ -1,5 +1,7 @@
 // What does not count when a request is matched with a recorded one, or a response compared with one.
 
+import JSONQuery
+
 /// A rule that cannot be understood, in one sentence.
 package struct ReplayRuleError: Error, Sendable, CustomStringConvertible {
     package let description: String

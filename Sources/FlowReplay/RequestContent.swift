@@ -2,6 +2,7 @@
 
 import FlowModel
 import HTTPSemantics
+import JSONQuery
 import NIOCore
 
 /// Content made comparable: equal when the rules say that the requests are.

@@ -1,40 +1,10 @@
-// The parts of an entry of a HAR file: where its request goes, when what happened, its two messages.
+// The parts of an entry of a HAR file: when what happened, its two messages and their content.
 
 import ContentCoding
 import FlowModel
-import Foundation
 import HTTPSemantics
+import JSONQuery
 import NIOCore
-
-/// The parts of a URL that a request needs.
-struct HARLocation {
-    var target: FlowTarget
-    var authority: String
-    var path: String
-
-    /// - Returns: nil for a URL that is not of HTTP or WebSocket.
-    init?(_ url: String) {
-        let parts = url.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
-        let schemes = ["http": "http", "https": "https", "ws": "http", "wss": "https"]
-        guard parts.count == 2, let scheme = schemes[parts[0].lowercased()] else { return nil }
-        let rest = parts[1].prefix { $0 != "#" }
-        var authority = rest.prefix { $0 != "/" && $0 != "?" }
-        let path = rest[authority.endIndex...]
-        if let at = authority.lastIndex(of: "@") { authority = authority[authority.index(after: at)...] }
-        self.authority = String(authority)
-        self.path = path.hasPrefix("/") ? String(path) : "/" + path
-        var port: UInt16 = scheme == "https" ? 443 : 80
-        var host = authority
-        if let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("]"),
-            let number = UInt16(authority[authority.index(after: colon)...])
-        {
-            port = number
-            host = authority[..<colon]
-        }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        target = FlowTarget(scheme: scheme, host: String(host), port: port)
-    }
-}
 
 /// When the steps of an exchange were. HAR has lengths of time, in milliseconds; -1 is one that does not apply.
 struct HARTimes {
@@ -43,104 +13,133 @@ struct HARTimes {
     var response: Timestamp
     var end: Timestamp
 
-    init(_ entry: [String: Any], started: Timestamp) {
-        let timings = entry["timings"] as? [String: Any] ?? [:]
-        func length(_ name: String) -> Int64 { Self.nanoseconds(timings[name]) }
+    init(_ entry: JSONTree, started: Timestamp) {
+        let timings = entry["timings"]
+        func length(_ name: JSONString) -> Int64 { Self.nanoseconds(timings?[name]) }
         // `ssl` is a part of `connect`.
         request = started.advanced(byNanoseconds: length("blocked") + length("dns") + length("connect"))
         requestEnd = request.advanced(byNanoseconds: length("send"))
         response = requestEnd.advanced(byNanoseconds: length("wait"))
         end = response.advanced(byNanoseconds: length("receive"))
-        if timings.isEmpty {
+        if timings?.isEmptyObject ?? true {
             end = started.advanced(byNanoseconds: Self.nanoseconds(entry["time"]))
             response = end
         }
     }
 
-    private static func nanoseconds(_ value: Any?) -> Int64 {
-        guard let milliseconds = value as? Double, milliseconds > 0, milliseconds < 1e11 else { return 0 }
+    private static func nanoseconds(_ value: JSONTree?) -> Int64 {
+        guard let milliseconds = value?.number, milliseconds > 0, milliseconds < 1e11 else { return 0 }
         return Int64((milliseconds * 1e6).rounded())
     }
 }
 
-/// A request or response of an entry.
-struct HARMessage {
-    private var head = HeadBytes()
-    private let isMarkedIncomplete: Bool
-    private(set) var body = ByteBuffer()
-    private var isMissing = false
-    /// nil when it is not told and cannot be guessed.
-    let version: HTTPVersion?
+extension JSONTree {
+    fileprivate var isEmptyObject: Bool { self == .object([]) || !isObject }
+}
 
-    init(_ message: [String: Any]) {
-        isMarkedIncomplete = message["_incomplete"] as? Bool ?? false
+extension ForeignMessage {
+    /// A request or response of an entry, without its content.
+    /// - Parameter other: the version when the message does not say it.
+    init(_ message: JSONTree, or other: HTTPVersion) {
+        self.init(version: other)
         var hasPseudoFields = false
-        for header in message["headers"] as? [Any] ?? [] {
+        for header in message["headers"]?.elements ?? [] {
             // Most write objects, some pairs.
-            let pair = header as? [String] ?? []
-            let object = header as? [String: Any]
-            guard let name = object?["name"] as? String ?? pair.first, !name.isEmpty else { continue }
-            guard !name.hasPrefix(":") else {
+            let pair = header.elements ?? []
+            guard let name = header.bytes("name", exact: "_nameBase64") ?? pair.first?.string?.unescapedBytes,
+                let first = name.readableBytesView.first
+            else { continue }
+            var values = (header["value"] ?? pair.dropFirst().first ?? .null).fieldValues
+            if let exact = header["_valueBase64"]?.string.flatMap({ decodeBase64($0.bytes) }) { values = [exact] }
+            if first == 0x3A {
                 hasPseudoFields = true
-                if name == ":authority" { authority = object?["value"] as? String ?? pair.dropFirst().first }
+                if name.isName(":authority") { authority = values.first }
                 continue
             }
-            let value = object?["value"] as? String ?? pair.dropFirst().first ?? ""
-            head.fields.append((ByteBuffer(string: name), ByteBuffer(string: value)))
+            for value in values { head.fields.append((name, value)) }
         }
-        version = HTTPVersion(foreign: message["httpVersion"] as? String ?? "") ?? (hasPseudoFields ? .http2 : nil)
+        version = HTTPVersion(foreign: message.text("httpVersion") ?? "") ?? (hasPseudoFields ? .http2 : other)
     }
 
-    private var authority: String?
-
-    func requestHead(_ version: HTTPVersion, method: String, _ url: HARLocation) -> RequestHead {
-        let isConnect = method == "CONNECT"
-        let named = version.major >= 2 || isConnect ? authority ?? url.authority : ""
+    /// - Parameter method: without line ends.
+    func requestHead(_ method: ByteBuffer, _ url: HARLocation, target: ByteBuffer?) -> RequestHead {
+        let isConnect = method == ByteBuffer(string: "CONNECT")
+        let named = version.major >= 2 || isConnect ? authority ?? url.authority : ByteBuffer()
         return head.request(
-            version: version, method: ByteBuffer(string: method), scheme: ByteBuffer(string: url.target.scheme),
-            authority: ByteBuffer(string: named), path: ByteBuffer(string: url.path))
+            version: version, method: method, scheme: ByteBuffer(string: url.target.scheme), authority: named,
+            path: target ?? url.path)
     }
 
-    func responseHead(_ other: HTTPVersion, status: Int, reason: String) -> ResponseHead {
-        head.response(version: version ?? other, status: status, reason: ByteBuffer(string: reason))
-    }
-
-    /// Takes `postData` or `content`.
-    /// - Parameter isExpected: without text there was content nevertheless, which was not stored.
-    mutating func content(_ content: [String: Any]?, isExpected: Bool) {
-        guard let text = content?["text"] as? String else {
-            isMissing = isExpected
-            return
-        }
-        if (content?["encoding"] as? String)?.lowercased() == "base64", let data = Data(base64Encoded: text) {
-            body = ByteBuffer(bytes: data)
-        } else if (content?["mimeType"] as? String)?.lowercased().contains("charset=iso-8859-1") == true,
-            let data = text.data(using: .isoLatin1)
-        {
-            body = ByteBuffer(bytes: data)
-        } else {
-            body = ByteBuffer(string: text)
+    /// A name that the URL has in another alphabet stands in Host and `:authority` as it does in the request's target.
+    mutating func normaliseHost(_ url: HARLocation) {
+        if url.isNormalised { notes.append("the file has a URL with characters that no request has") }
+        guard let foreign = url.foreignAuthority else { return }
+        if authority == foreign { authority = url.authority }
+        for i in head.fields.indices where head.fields[i].name.isName("host") && head.fields[i].value == foreign {
+            head.fields[i].value = url.authority
         }
     }
 
-    /// Content in a HAR file is decoded; the fields must not say that it is not.
-    mutating func removeCodings() {
-        func isNamed(_ field: (name: ByteBuffer, value: ByteBuffer), _ name: StaticString) -> Bool {
-            field.name.equalsIgnoringCase(ByteRange(0, field.name.readableBytes), name)
-        }
-        guard body.readableBytes > 0 else { return }
-        let codings = head.fields.filter { isNamed($0, "content-encoding") }.flatMap { $0.value.listElements() }
-        guard !codings.isEmpty, codings.allSatisfy({ ContentCoding(String(buffer: $0)) != nil }) else { return }
-        head.fields.removeAll { isNamed($0, "content-encoding") }
-        for i in head.fields.indices where isNamed(head.fields[i], "content-length") {
-            head.fields[i].value = ByteBuffer(string: "\(body.readableBytes)")
+    // MARK: Content
+
+    /// Takes `postData`.
+    mutating func takePosted(_ posted: JSONTree?, isCut: Bool) {
+        let type = values("content-type").first
+        if let bytes = text(of: posted, contentType: type) {
+            content = isCut ? .cut(bytes) : .whole(bytes)
+        } else if let parameters = posted?["params"]?.elements, !parameters.isEmpty {
+            let form = HARForm(parameters, type: type ?? posted?.bytes("mimeType", exact: "_mimeTypeBase64") ?? ByteBuffer())
+            guard let bytes = form.content(length: announcedLength) else {
+                content = .missing
+                return
+            }
+            content = isCut ? .cut(bytes) : .whole(bytes)
+            notes.append("the content was put together from the parameters of a form")
+        } else if announcedLength ?? 0 > 0 || isCut {
+            content = .missing
         }
     }
 
-    /// The content and the end.
-    func finish(_ side: Side, at: Timestamp, into flow: inout FlowAssembler) {
-        if body.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: side, content: body)), at: at) }
-        if !isMissing, !isMarkedIncomplete { flow.receive(.finished(side), at: at) }
+    /// Takes `content`.
+    mutating func takeContent(of response: JSONTree, status: Int, isCut: Bool) {
+        let stored = response["content"]
+        let size = stored?["size"]?.number ?? -1
+        let type = values("content-type").first ?? stored?.bytes("mimeType", exact: "_mimeTypeBase64")
+        if let bytes = text(of: stored, contentType: type), bytes.readableBytes > 0 || size <= 0 {
+            content = isCut ? .cut(bytes) : .whole(bytes)
+            // `_decoded` is false where content is as it was sent, since it cannot be decoded.
+            if stored?["_decoded"]?.bool != false { removeContentCodings() }
+        } else if !isKnownEmpty(size: size, bodySize: response["bodySize"]?.number, status: status) || isCut {
+            content = .missing
+        }
+    }
+
+    /// Whether there was no content where no text is: browsers do not keep that of redirections, and leave out what they could not keep.
+    private func isKnownEmpty(size: Double, bodySize: Double?, status: Int) -> Bool {
+        if size > 0 { return false }
+        if (300..<400).contains(status) { return true }
+        if let length = announcedLength { return length == 0 }
+        return size == 0 || bodySize == 0
+    }
+
+    /// The bytes of `text`, in the encoding that the media type names; nil when there is no text.
+    private mutating func text(of content: JSONTree?, contentType: ByteBuffer?) -> ByteBuffer? {
+        guard let text = content?["text"]?.string else { return nil }
+        if content?.text("encoding")?.lowercased() == "base64" {
+            if let bytes = decodeBase64(text.bytes) { return bytes }
+            notes.append("the file has content that is marked base64 and is not")
+        }
+        let bytes = text.unescapedBytes
+        guard let charset = contentType.flatMap({ mediaTypeParameter("charset", of: $0) }), charset.lowercased() != "utf-8",
+            bytes.readableBytesView.contains(where: { $0 >= 0x80 })
+        else { return bytes }
+        // Some programs keep the bytes, whatever the charset.
+        if values("content-encoding").isEmpty, announcedLength == UInt64(bytes.readableBytes) { return bytes }
+        guard let encoded = encodeText(bytes, charset: charset) else {
+            notes.append("the content is in UTF-8, since it cannot be written in \(charset)")
+            return bytes
+        }
+        return encoded
     }
 }
 

@@ -1,13 +1,13 @@
-// Reads HAR 1.2 (the archive that browsers' developer tools, Charles, Fiddler and mitmproxy write). The whole file is one JSON object, so
-// it is in memory as a whole; what its entries say is trusted as little as any other input.
+// Reads HAR 1.2 (the archive that browsers' developer tools, Charles, Fiddler and mitmproxy write). The text of a file is in memory as a whole, its
+// entries are made values one at a time; what they say is trusted as little as any other input.
 
-import ContentCoding
 import FlowModel
 import Foundation
 import HTTPSemantics
+import JSONQuery
 import NIOCore
 
-/// An entry that cannot be understood. The others are not touched by it.
+/// What is wrong with an entry, or with the file after it.
 package struct HAREntryError: Error, Equatable, CustomStringConvertible {
     /// Counted from 1.
     package var entry: Int
@@ -18,47 +18,47 @@ package struct HAREntryError: Error, Equatable, CustomStringConvertible {
 
 /// Gives the flows of one file, in its order.
 package struct HARReader {
-    /// A file is in memory several times over while it is parsed.
+    /// The text of a file is in memory while it is read.
     package static let maximumSize = 1 << 30
 
-    private let entries: [Any]
+    private var json: JSONReader
     private var index = 0
-    private var servers: [ServerName: Shared<ServerConnection>] = [:]
+    private var isOver = false
+    private var connections = HARConnections()
+    private var lastTime: Timestamp?
     /// Entries of URLs that are not HTTP's, by scheme.
     package private(set) var leftOut: [String: Int] = [:]
-
-    private struct ServerName: Hashable {
-        var host: String
-        var port: UInt16
-        var address: String
-        var connection: String
-    }
+    /// Entries whose time could not be read. They have the time of the entry before them.
+    package private(set) var untimed = 0
 
     /// - Parameter bytes: the whole file.
     /// - Throws: when it is no JSON, or its JSON no HAR.
     package init(_ bytes: ByteBuffer) throws(ForeignError) {
-        var data = Data(bytes.readableBytesView)
-        if data.starts(with: [0xEF, 0xBB, 0xBF]) { data.removeFirst(3) }
-        let object: Any
-        do {
-            object = try JSONSerialization.jsonObject(with: Data(data))
-        } catch {
-            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String ?? "it does not parse"
-            throw .notHAR("it is not valid JSON (\(reason))")
-        }
-        guard let log = (object as? [String: Any])?["log"] as? [String: Any], let entries = log["entries"] as? [Any] else {
-            throw .notHAR("it has no log with entries")
-        }
-        self.entries = entries
+        let start = bytes.readableBytesView.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        json = JSONReader(bytes, at: start)
+        if json.enter("log"), json.enter("entries"), json.take(0x5B) { return }
+        var whole = JSONReader(bytes, at: start)
+        guard whole.skip() else { throw .notHAR("it is not valid JSON at offset \(whole.offset)") }
+        throw .notHAR("it has no log with entries")
     }
 
     /// The next flow.
     /// - Returns: nil at the end.
-    /// - Throws: for an entry that is no flow; the next call goes on behind it.
+    /// - Throws: for an entry that is no flow; the next call continues after it. For text that is no JSON; the next call returns nil.
     package mutating func next() throws(HAREntryError) -> Flow? {
-        while index < entries.count {
+        while !isOver {
+            if index == 0 ? json.peek() == 0x5D : !json.take(0x2C) {
+                isOver = true
+                // Out of the list, the log and the file.
+                if json.take(0x5D), json.leave(), json.leave(), json.peek() == nil { return nil }
+                throw failure("is the last one that can be read: the file is not valid JSON at offset \(json.offset)")
+            }
             index += 1
-            guard let entry = entries[index - 1] as? [String: Any] else { throw failure("is no object") }
+            guard let entry = json.value() else {
+                isOver = true
+                throw failure("is not valid JSON at offset \(json.offset); what follows is not read")
+            }
+            guard entry.isObject else { throw failure("is no object; it was left out") }
             if let flow = try flow(entry) { return flow }
         }
         return nil
@@ -66,117 +66,144 @@ package struct HARReader {
 
     private func failure(_ what: String) -> HAREntryError { HAREntryError(entry: index, what: what) }
 
-    private mutating func flow(_ entry: [String: Any]) throws(HAREntryError) -> Flow? {
-        guard let request = entry["request"] as? [String: Any], let text = request["url"] as? String,
-            let method = request["method"] as? String
-        else { throw failure("has no request with a method and a URL") }
+    private mutating func flow(_ entry: JSONTree) throws(HAREntryError) -> Flow? {
+        guard let request = entry["request"], let text = request["url"]?.string?.unescapedBytes,
+            let method = request.bytes("method", exact: "_methodBase64"), method.readableBytes > 0
+        else { throw failure("has no request with a method and a URL; it was left out") }
         guard let url = HARLocation(text) else {
-            leftOut[String(text.prefix { $0 != ":" }.prefix(16)), default: 0] += 1
+            leftOut[String(buffer: text).prefix { $0 != ":" }.prefix(16).description, default: 0] += 1
             return nil
         }
-        guard let started = (entry["startedDateTime"] as? String).flatMap({ Timestamp(rfc3339: $0) }) else {
-            throw failure("has no startedDateTime that can be read")
-        }
+        guard !url.target.host.isEmpty else { throw failure("has a URL without a host that can be read; it was left out") }
+        let started = time(of: entry)
         let times = HARTimes(entry, started: started)
-        let hash = FlowID(high: stableHash(text, seed: UInt64(index)), low: stableHash(method, seed: UInt64(index)))
-        let id =
-            (entry["_id"] as? String).flatMap { FlowID($0) }
-            ?? FlowID(time: started, sequence: UInt16(truncatingIfNeeded: index), random: hash.high ^ hash.low)
+        var message = ForeignMessage(request, or: .http1_1)
+        let server = connections.server(entry, url, started)
+        let client = connections.client(server, version: message.version, from: started, to: max(times.end, times.request))
         var flow = FlowAssembler(
-            id: id, at: started,
-            opening: FlowOpening(kind: .http, client: Shared(.unknown), target: url.target, stream: StreamID(1)), keepsPieces: true)
-        flow.receive(.server(server(entry, url, started)), at: started)
+            id: id(entry, text, method, started), at: started,
+            opening: FlowOpening(kind: .http, client: client, target: url.target, stream: StreamID(1)), keepsPieces: true)
+        flow.receive(.server(server), at: started)
 
-        var message = HARMessage(request)
-        let version = message.version ?? .http1_1
-        flow.receive(.request(message.requestHead(version, method: method, url)), at: times.request)
-        let posted = request["postData"] as? [String: Any]
-        message.content(posted, isExpected: posted != nil && posted?["text"] == nil && !isEmptyList(posted?["params"]))
+        let target = request.bytes("_target", exact: "_targetBase64")
+        if target == nil { message.normaliseHost(url) }
+        message.takePosted(request["postData"], isCut: request["_incomplete"]?.bool ?? false)
+        message.fit(.request)
+        flow.receive(.request(message.requestHead(method, url, target: target)), at: times.request)
         message.finish(.client, at: times.requestEnd, into: &flow)
 
-        let response = entry["response"] as? [String: Any] ?? [:]
-        let status = response["status"] as? Int ?? 0
-        if status > 0 {
-            var message = HARMessage(response)
-            let content = response["content"] as? [String: Any]
-            // RFC 9110 §6.4.1: these have no content; a browser shows what it had in its cache.
-            if method != "HEAD", status != 304, status != 204, status >= 200 {
-                message.content(content, isExpected: (content?["size"] as? Double ?? 0) > 0)
-                message.removeCodings()
-            }
-            let reason = response["statusText"] as? String ?? ""
-            let head = message.responseHead(version, status: status, reason: reason)
-            if response["_localReply"] as? Bool == true {
-                // What a recorder answered itself is no server's response.
-                flow.receive(.localReply(LocalReply(head: head, content: message.body)), at: times.response)
-            } else {
-                flow.receive(.response(head), at: times.response)
-                message.finish(.server, at: times.end, into: &flow)
-            }
+        if let response = entry["response"], let status = response["status"]?.number.flatMap({ Int(exactly: $0) }), status > 0 {
+            receive(response, status: status, to: method, or: message.version, times, into: &flow)
         }
         receiveMessages(entry, times, into: &flow)
-        end(entry, response, times, into: &flow)
+        end(entry, times, into: &flow)
         return flow.flow
     }
 
-    private func isEmptyList(_ value: Any?) -> Bool { (value as? [Any])?.isEmpty ?? true }
-
-    private mutating func server(_ entry: [String: Any], _ url: HARLocation, _ started: Timestamp) -> Shared<ServerConnection> {
-        let address = (entry["serverIPAddress"] as? String ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
-        let name = ServerName(
-            host: url.target.host, port: url.target.port, address: address,
-            connection: entry["connection"] as? String ?? "")
-        if let known = servers[name] { return known }
-        let text = "\(name.host):\(name.port) \(address) \(name.connection)"
-        var server = ServerConnection(
-            id: ConnectionID(time: started, sequence: 0, random: stableHash(text, seed: 0)),
-            target: Endpoint(host: name.host, port: name.port), opened: started)
-        if !address.isEmpty { server.peer = Endpoint(host: address, port: name.port) }
-        let shared = Shared(server)
-        servers[name] = shared
-        return shared
+    private func receive(
+        _ response: JSONTree, status: Int, to method: ByteBuffer, or version: HTTPVersion, _ times: HARTimes,
+        into flow: inout FlowAssembler
+    ) {
+        var message = ForeignMessage(response, or: version)
+        message.takeContent(of: response, status: status, isCut: response["_incomplete"]?.bool ?? false)
+        message.fit(.response(status: status, method: method))
+        let reason = response.bytes("statusText", exact: "_statusTextBase64") ?? ByteBuffer()
+        let head = message.head.response(version: message.version, status: status, reason: reason)
+        if response["_localReply"]?.bool == true {
+            // What a recorder answered itself is no server's response.
+            flow.receive(.localReply(LocalReply(head: head, content: message.content.bytes)), at: times.response)
+        } else {
+            flow.receive(.response(head), at: times.response)
+            message.finish(.server, at: times.end, into: &flow)
+        }
     }
 
-    private func receiveMessages(_ entry: [String: Any], _ times: HARTimes, into flow: inout FlowAssembler) {
-        let messages = entry["_webSocketMessages"] as? [[String: Any]]
-        guard messages != nil || entry["_resourceType"] as? String == "websocket" && flow.flow.response?.head.status == 101 else {
+    // MARK: Names and times
+
+    private func id(_ entry: JSONTree, _ url: ByteBuffer, _ method: ByteBuffer, _ started: Timestamp) -> FlowID {
+        if let id = entry.text("_id").flatMap({ FlowID($0) }) { return id }
+        let (high, low) = (
+            stableHash(url.readableBytesView, seed: UInt64(index)), stableHash(method.readableBytesView, seed: UInt64(index))
+        )
+        return FlowID(time: started, sequence: UInt16(truncatingIfNeeded: index), random: high ^ low)
+    }
+
+    /// When an entry began. One without a time that can be read has that of the entry before it, so that the order stays; the first have that of
+    /// the first one with a time.
+    private mutating func time(of entry: JSONTree) -> Timestamp {
+        if let time = Self.time(entry) {
+            lastTime = time
+            return time
+        }
+        untimed += 1
+        if let lastTime { return lastTime }
+        var ahead = json
+        while ahead.take(0x2C), let entry = ahead.value() {
+            guard let time = Self.time(entry) else { continue }
+            lastTime = time
+            return time
+        }
+        lastTime = Timestamp(nanoseconds: 0)
+        return Timestamp(nanoseconds: 0)
+    }
+
+    private static func time(_ entry: JSONTree) -> Timestamp? {
+        entry.text("startedDateTime").flatMap { Timestamp(rfc3339: $0) }
+    }
+
+    // MARK: Conversations and ends
+
+    private func receiveMessages(_ entry: JSONTree, _ times: HARTimes, into flow: inout FlowAssembler) {
+        let messages = entry["_webSocketMessages"]?.elements
+        guard messages != nil || entry.text("_resourceType") == "websocket" && flow.flow.response?.head.status == 101 else {
             return
         }
         var last = times.response
-        for message in messages ?? [] {
+        for message in messages ?? [] where message.text("type") != "error" {
             let kinds: [Int: FlowPiece.Kind] = [1: .text, 2: .binary, 8: .close, 9: .ping, 10: .pong]
-            guard let kind = kinds[message["opcode"] as? Int ?? 1], let data = message["data"] as? String,
-                message["type"] as? String != "error"
-            else { continue }
-            if let seconds = message["time"] as? Double, abs(seconds) < 9.2e9 {
+            let opcode = message["opcode"]?.number.flatMap { Int(exactly: $0) } ?? 1
+            guard let kind = kinds[opcode], let data = message["data"]?.string else { continue }
+            if let seconds = message["time"]?.number, abs(seconds) < 9.2e9 {
                 // A binary fraction of today's seconds is right to the microsecond.
                 last = Timestamp(nanoseconds: Int64((seconds * 1e6).rounded()) * 1000)
             }
-            let content = kind == .text ? Data(data.utf8) : Data(base64Encoded: data) ?? Data(data.utf8)
-            let side: Side = message["type"] as? String == "send" ? .client : .server
-            flow.receive(.piece(FlowPiece(kind: kind, from: side, content: ByteBuffer(bytes: content))), at: last)
+            let exact = message["_dataBase64"]?.string.flatMap { decodeBase64($0.bytes) }
+            let content = exact ?? (kind == .text ? nil : decodeBase64(data.bytes)) ?? data.unescapedBytes
+            let side: Side = message.text("type") == "send" ? .client : .server
+            flow.receive(.piece(FlowPiece(kind: kind, from: side, content: content)), at: last)
         }
         if messages?.isEmpty ?? true { flow.count(.text, from: .client, size: 0, stored: 0, at: last) }
     }
 
-    private func end(_ entry: [String: Any], _ response: [String: Any], _ times: HARTimes, into flow: inout FlowAssembler) {
+    private func end(_ entry: JSONTree, _ times: HARTimes, into flow: inout FlowAssembler) {
         let so = flow.flow
         var end = max(times.end, times.request)
         try? so.pieces.forEach { at, _ in
             end = max(end, at)
             return true
         }
-        var words = [entry["_error"], response["_error"]].compactMap { $0 as? String }.first { !$0.isEmpty }
+        var words = [entry.text("_error"), entry["response"]?.text("_error")].compactMap { $0 }.first { !$0.isEmpty }
         if so.response == nil, words == nil { words = "there was no response" }
         let isComplete = so.request?.isComplete == true && so.response?.isComplete == true
         var ending = FlowEnding(state: so.response == nil ? .failed : isComplete && words == nil ? .complete : .incomplete)
         ending.error = words.map { FlowError(side: nil, message: $0, at: end) }
-        ending.comment = (entry["comment"] as? String).flatMap { $0.isEmpty ? nil : $0 }
+        for note in entry["_notes"]?.elements ?? [] {
+            if let text = note.string?.text { flow.receive(.note(FlowNote(har: text)), at: end) }
+        }
+        ending.comment = entry.text("comment").flatMap { $0.isEmpty ? nil : $0 }
         flow.receive(.ended(ending), at: end)
     }
 }
 
-/// FNV-1a: the same for the same text on every machine.
-private func stableHash(_ text: String, seed: UInt64) -> UInt64 {
-    text.utf8.reduce(0xCBF2_9CE4_8422_2325 ^ seed &* 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+extension FlowNote {
+    /// As HARWriter lays it down: whose bytes it concerns, a colon, the sentence.
+    fileprivate init(har text: String) {
+        let side: Side? = text.hasPrefix("client: ") ? .client : text.hasPrefix("server: ") ? .server : nil
+        self.init(side: side, side == nil ? text : String(text.dropFirst(8)))
+    }
+}
+
+/// FNV-1a: the same for the same bytes on every machine.
+func stableHash(_ bytes: some Sequence<UInt8>, seed: UInt64) -> UInt64 {
+    bytes.reduce(0xCBF2_9CE4_8422_2325 ^ seed &* 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
 }

@@ -46,10 +46,8 @@ struct HARSteps {
 extension JSONWriter {
     mutating func pair(_ name: ByteBuffer, _ value: ByteBuffer) {
         beginObject()
-        key("name")
-        string(name)
-        key("value")
-        string(value)
+        member("name", name, exact: "_nameBase64")
+        member("value", value, exact: "_valueBase64")
         endObject()
     }
 
@@ -59,10 +57,17 @@ extension JSONWriter {
         pair(parts[0], parts.count > 1 ? parts[1] : ByteBuffer())
     }
 
-    /// Text as it is, other bytes in base64.
-    mutating func content(_ bytes: ByteBuffer) {
+    /// Text as it is, other bytes in base64. So is text that a reader would take for another than UTF-8 by its media type.
+    mutating func content(_ bytes: ByteBuffer, type: ByteBuffer?) {
         key("text")
-        guard !bytes.isUTF8 else { return string(bytes) }
+        let charset = type.flatMap { mediaTypeParameter("charset", of: $0) }?.lowercased() ?? "utf-8"
+        // Other encodings have ASCII as it is, except these and those that begin with an escape.
+        let isUTF8 =
+            charset == "utf-8" || !charset.hasPrefix("utf-") && bytes.readableBytesView.allSatisfy { $0 < 0x80 && $0 != 0x1B }
+        if isUTF8, bytes.isUTF8 {
+            string(bytes)
+            return
+        }
         base64(bytes)
         key("encoding")
         string("base64")

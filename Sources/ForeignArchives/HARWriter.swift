@@ -20,13 +20,14 @@ package struct HARWriter: Sendable {
     package init(version: String) { self.version = version }
 
     /// Appends a flow's entry.
-    /// - Returns: false, and nothing is appended, for a flow that is no HTTP exchange.
+    /// - Returns: false, and nothing is appended, for a flow that is no HTTP exchange, or whose request has no URL (it was malformed): readers refuse
+    ///   a whole file for an entry without one.
     /// - Throws: what fetching content throws; nothing is appended then.
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
-        guard flow.kind == .http, let request = flow.request else { return false }
+        guard flow.kind == .http, let request = flow.request, let url = Self.url(flow, request.head) else { return false }
         var json = JSONWriter()
         json.beginObject()
-        try facts(flow, request, &json)
+        try facts(flow, request, url, &json)
         json.endObject()
         begin(&out)
         out.writeStaticString(hasEntries ? ",\n" : "\n")
@@ -47,14 +48,14 @@ package struct HARWriter: Sendable {
         out.writeString("{\"log\":{\"version\":\"1.2\",\"creator\":{\"name\":\"mitm\",\"version\":\"\(version)\"},\"entries\":[")
     }
 
-    private func facts(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+    private func facts(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
         json.key("startedDateTime")
         json.time(flow.started)
         let steps = HARSteps(flow, request)
         json.key("time")
         json.milliseconds(steps.blocked + steps.send + steps.wait + steps.receive)
         json.key("request")
-        try self.request(flow, request, &json)
+        try self.request(flow, request, url, &json)
         json.key("response")
         if let reply = flow.localReply?.value { localReply(reply, &json) } else { try response(flow, &json) }
         json.key("cache")
@@ -91,14 +92,16 @@ package struct HARWriter: Sendable {
 
     // MARK: Messages
 
-    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
         let head = request.head
         json.beginObject()
-        json.key("method")
-        json.string(head.method)
+        json.member("method", head.method, exact: "_methodBase64")
         json.key("url")
-        let url = url(flow, head)
         json.string(url)
+        // What a reader would not make of the URL: a target in another form, or with characters that no URL has.
+        if !head.isMethod("CONNECT"), HARLocation(url)?.path != head.target {
+            json.member("_target", head.target, exact: "_targetBase64")
+        }
         json.key("httpVersion")
         json.string(head.version.description)
         json.key("cookies")
@@ -117,7 +120,9 @@ package struct HARWriter: Sendable {
             json.beginObject()
             json.key("mimeType")
             json.string(head.fields.first("content-type") ?? ByteBuffer())
-            if request.size <= UInt64(Self.maximumBody) { json.content(try flow.pieces.content(from: .client)) }
+            if request.size <= UInt64(Self.maximumBody) {
+                json.content(try flow.pieces.content(from: .client), type: head.fields.first("content-type"))
+            }
             json.endObject()
         }
         sizes(head.wire, head.version, request.size, isComplete: request.isComplete, &json)
@@ -129,8 +134,7 @@ package struct HARWriter: Sendable {
         defer { json.endObject() }
         json.key("status")
         json.number(flow.status)
-        json.key("statusText")
-        json.string(flow.response?.head.reason ?? ByteBuffer())
+        json.member("statusText", flow.response?.head.reason ?? ByteBuffer(), exact: "_statusTextBase64")
         json.key("httpVersion")
         json.string(flow.response?.head.version.description ?? "")
         json.key("cookies")
@@ -152,7 +156,7 @@ package struct HARWriter: Sendable {
         json.number(content.readableBytes > 0 ? UInt64(content.readableBytes) : size)
         json.key("mimeType")
         json.string(flow.responseFields?.first("content-type") ?? ByteBuffer())
-        if size == 0 || content.readableBytes > 0 { json.content(content) }
+        if size == 0 || content.readableBytes > 0 { json.content(content, type: flow.responseFields?.first("content-type")) }
         json.endObject()
         if let response = flow.response {
             sizes(
@@ -167,8 +171,7 @@ package struct HARWriter: Sendable {
         json.beginObject()
         json.key("status")
         json.number(reply.head.status)
-        json.key("statusText")
-        json.string(reply.head.reason)
+        json.member("statusText", reply.head.reason, exact: "_statusTextBase64")
         json.key("httpVersion")
         json.string(reply.head.version.description)
         json.key("cookies")
@@ -183,7 +186,7 @@ package struct HARWriter: Sendable {
         json.number(reply.content.readableBytes)
         json.key("mimeType")
         json.string(reply.head.fields.first("content-type") ?? ByteBuffer())
-        json.content(reply.content)
+        json.content(reply.content, type: reply.head.fields.first("content-type"))
         json.endObject()
         sizes(reply.head.wire, reply.head.version, UInt64(reply.content.readableBytes), isComplete: true, &json)
         json.key("_localReply")
@@ -209,11 +212,22 @@ package struct HARWriter: Sendable {
         json.endArray()
     }
 
-    private func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer {
-        guard head.isMethod("CONNECT") else { return flow.displayURL ?? ByteBuffer() }
-        var url = ByteBuffer(string: "https://")
-        url.writeImmutableBuffer(RequestTarget(head).authority)
-        return url
+    /// The URL of a request in ASCII; nil when there is none that a reader could take.
+    private static func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer? {
+        var url = flow.displayURL ?? ByteBuffer()
+        if head.isMethod("CONNECT") {
+            url = ByteBuffer(string: "https://")
+            url.writeImmutableBuffer(RequestTarget(head).authority)
+        } else if head.target.readableBytesView.first == 0x2A {
+            // The asterisk is no part of a URL (RFC 9112 section 3.2.4).
+            url = url.slice(ByteRange(0, url.readableBytes - head.target.readableBytes))
+        }
+        guard let location = HARLocation(url), !location.target.host.isEmpty else { return nil }
+        var ascii = ByteBuffer(string: location.target.scheme)
+        ascii.writeStaticString("://")
+        ascii.writeImmutableBuffer(location.authority)
+        if !head.isMethod("CONNECT") { ascii.writeImmutableBuffer(location.path) }
+        return ascii
     }
 
     private func conversation(_ flow: Flow, _ json: inout JSONWriter) throws {
@@ -232,7 +246,12 @@ package struct HARWriter: Sendable {
             json.key("opcode")
             json.number(opcode)
             json.key("data")
-            if opcode == 1 { json.string(piece.content) } else { json.base64(piece.content) }
+            if opcode != 1 {
+                json.base64(piece.content)
+            } else if !json.string(piece.content) {
+                json.key("_dataBase64")
+                json.base64(piece.content)
+            }
             json.endObject()
             return true
         }

@@ -4,23 +4,43 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
+/// A message and its times.
+struct MitmproxyMessage {
+    var message: ForeignMessage
+    var started: Timestamp
+    /// nil when it did not end.
+    var ended: Timestamp?
+}
+
 extension MitmproxyReader {
-    static func requestHead(_ request: TnetstringEntries, _ target: FlowTarget) throws(TnetstringError) -> RequestHead {
-        let version = HTTPVersion(foreign: try request.httpVersionText()) ?? .http1_1
+    /// - Parameter fallback: stands for a start that is not there.
+    static func message(_ entries: TnetstringEntries, fallback: Timestamp) throws(TnetstringError) -> MitmproxyMessage {
+        var message = ForeignMessage(version: HTTPVersion(foreign: try entries.httpVersionText()) ?? .http1_1)
+        message.head = try head(entries, "headers")
+        if entries["trailers"] != nil { message.trailers = try head(entries, "trailers").section }
+        let started = try entries["timestamp_start"]?.time()
+        // Versions before 1 have neither time for some messages that are whole.
+        let ended = try entries["timestamp_end"]?.time() ?? (started == nil ? fallback : nil)
+        if let content = try entries["content"]?.bytes() {
+            message.content = ended == nil ? .cut(content) : .whole(content)
+        } else {
+            message.content = .missing
+        }
+        return MitmproxyMessage(message: message, started: started ?? fallback, ended: ended)
+    }
+
+    static func requestHead(
+        _ request: TnetstringEntries, _ message: ForeignMessage, _ target: FlowTarget
+    ) throws(TnetstringError) -> RequestHead {
         var authority = try request["authority"]?.bytes() ?? ByteBuffer()
         // Up to version 8 there is no authority, but the form that the request-target had.
         if request["authority"] == nil, let form = try request.targetForm?.text(), form != "relative" {
             authority = ByteBuffer(string: Endpoint(host: target.host, port: target.port).description)
         }
-        return try head(request, "headers").request(
-            version: version, method: try request["method"]?.bytes() ?? ByteBuffer(), scheme: ByteBuffer(string: target.scheme),
+        return message.head.request(
+            version: message.version, method: try request["method"]?.bytes() ?? ByteBuffer(),
+            scheme: ByteBuffer(string: target.scheme),
             authority: authority, path: try request["path"]?.bytes() ?? ByteBuffer())
-    }
-
-    static func responseHead(_ response: TnetstringEntries) throws(TnetstringError) -> ResponseHead {
-        try head(response, "headers").response(
-            version: HTTPVersion(foreign: try response.httpVersionText()) ?? .http1_1, status: try response.status?.integer() ?? 0,
-            reason: try response.reason?.bytes() ?? ByteBuffer())
     }
 
     private static func head(_ message: TnetstringEntries, _ key: StaticString) throws(TnetstringError) -> HeadBytes {
@@ -33,31 +53,13 @@ extension MitmproxyReader {
         return head
     }
 
-    /// The content and the end of a message.
-    /// - Returns: when it ended; nil when it did not, or its content was not stored, which is the same to a reader of the recording.
-    static func content(
-        of message: TnetstringEntries, from side: Side, into flow: inout FlowAssembler, started: Timestamp
-    ) throws(TnetstringError) -> Timestamp? {
-        // Versions before 1 have neither time for some messages that are whole.
-        let hasTimes = message["timestamp_start"] != nil
-        let end = try message["timestamp_end"]?.time() ?? (hasTimes ? nil : started)
-        guard let content = try message["content"]?.bytes() else { return nil }
-        let at = max(end ?? started, started)
-        if content.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: side, content: content)), at: at) }
-        guard end != nil else { return nil }
-        if message["trailers"] != nil {
-            flow.receive(.trailers(from: side, try head(message, "trailers").section), at: at)
-        }
-        flow.receive(.finished(side), at: at)
-        return at
-    }
-
     /// - Parameters:
     ///   - conversation: messages and the close.
     ///   - flow: what has the error, the marks and the comment.
     ///   - fallback: when it ended, where the conversation does not say so.
     static func receive(
-        _ conversation: TnetstringEntries, flow entries: TnetstringEntries, fallback: Timestamp?, into flow: inout FlowAssembler
+        _ conversation: TnetstringEntries, flow entries: TnetstringEntries, fallback: Timestamp?,
+        into flow: inout FlowAssembler
     ) throws(TnetstringError) {
         var last = flow.flow.response?.started ?? flow.flow.started
         // A conversation without messages is one too.
@@ -99,7 +101,8 @@ extension MitmproxyReader {
         if !hasPieces { flow.count(.text, from: .client, size: 0, stored: 0, at: end) }
         let isOver = ended != nil || code != nil
         try Self.end(
-            entries, at: isOver ? end : nil, closedBy: closedBy, isConversation: true, isCut: code == 1006, into: &flow)
+            entries, at: isOver ? end : nil, closedBy: closedBy, isConversation: true, isCut: code == 1006,
+            into: &flow)
     }
 
     /// The end of a flow, with its error, comment and marks.
@@ -108,7 +111,8 @@ extension MitmproxyReader {
     ///   - isConversation: what is said behind the heads decides whether it is complete.
     ///   - isCut: it ended in another way than it should.
     static func end(
-        _ entries: TnetstringEntries, at: Timestamp?, closedBy: Side? = nil, isConversation: Bool = false, isCut: Bool = false,
+        _ entries: TnetstringEntries, at: Timestamp?, closedBy: Side? = nil, isConversation: Bool = false,
+        isCut: Bool = false,
         into flow: inout FlowAssembler
     ) throws(TnetstringError) {
         let so = flow.flow
@@ -123,7 +127,7 @@ extension MitmproxyReader {
         var ending = FlowEnding(state: state, error: error, closedBy: closedBy)
         ending.comment = try entries["comment"]?.text()
         if ending.comment?.isEmpty == true { ending.comment = nil }
-        ending.tags = try entries.marker().map { [$0] } ?? []
+        ending.tags = try entries.marker().map { [$0] } ?? so.tags
         // A flow that has no end was still open; one that has marks must end to have them.
         if let at = [at, error?.at].compactMap({ $0 }).max() {
             flow.receive(.ended(ending), at: at)

@@ -13,8 +13,10 @@ package struct MitmproxyReader {
     /// Flows of kinds that have no place in a recording, by mitmproxy's name of the kind.
     package private(set) var leftOut: [String: Int] = [:]
     private var connections = ForeignConnections()
-    /// Up to version 11 a WebSocket conversation was a record of its own behind that of its handshake, which waits here.
+    /// Up to version 11 a WebSocket conversation was a record of its own, usually after that of its handshake. The first of the two waits here for
+    /// the other, by the identifier of the handshake.
     private var handshakes: [FlowID: FlowAssembler] = [:]
+    private var conversations: [FlowID: (entries: TnetstringEntries, alone: Flow)] = [:]
     private var order: [FlowID] = []
 
     package init() {}
@@ -38,10 +40,10 @@ package struct MitmproxyReader {
         }
     }
 
-    /// No record follows: the handshakes whose conversations did not come.
+    /// No record follows: the handshakes and conversations whose other half did not come.
     package mutating func finish() -> [Flow] {
-        defer { (handshakes, order) = ([:], []) }
-        return order.compactMap { handshakes[$0]?.flow }
+        defer { (handshakes, conversations, order) = ([:], [:], []) }
+        return order.compactMap { handshakes[$0]?.flow ?? conversations[$0]?.alone }
     }
 
     // MARK: Kinds
@@ -54,32 +56,42 @@ package struct MitmproxyReader {
         let started = try request["timestamp_start"]?.time() ?? entries["timestamp_created"]?.time() ?? Timestamp(nanoseconds: 0)
         let (client, server) = try connections.both(of: entries, id: id, started: started)
         let target = FlowTarget(
-            scheme: try request["scheme"]?.text() ?? "", host: try request["host"]?.text() ?? "",
+            scheme: try request["scheme"]?.text() ?? "", host: HARLocation.asciiHost(try request["host"]?.text() ?? ""),
             port: UInt16(clamping: try request["port"]?.integer() ?? 0))
         var flow = FlowAssembler(
             id: id, at: started,
             opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)), keepsPieces: true)
         if let server { flow.receive(.server(server), at: started) }
-        flow.receive(.request(try Self.requestHead(request, target)), at: started)
-        let requestEnd = try Self.content(of: request, from: .client, into: &flow, started: started)
+        var asked = try Self.message(request, fallback: started)
+        asked.message.fit(.request)
+        let head = try Self.requestHead(request, asked.message, target)
+        flow.receive(.request(head), at: started)
+        asked.message.finish(.client, at: max(asked.ended ?? started, started), into: &flow)
         var responseEnd: Timestamp?
         if let response = try entries["response"]?.entries() {
-            let at = try response["timestamp_start"]?.time() ?? requestEnd ?? started
-            flow.receive(.response(try Self.responseHead(response)), at: at)
-            responseEnd = try Self.content(of: response, from: .server, into: &flow, started: at)
-            // Content that was not stored came to an end nevertheless.
-            if responseEnd == nil { responseEnd = try response["timestamp_end"]?.time() }
+            responseEnd = try Self.answer(response, to: head.method, fallback: flow.flow.request?.ended ?? started, into: &flow)
         }
         if let conversation = try entries["websocket"]?.entries() {
             try Self.receive(conversation, flow: entries, fallback: nil, into: &flow)
             return flow.flow
         }
         try Self.end(entries, at: responseEnd, into: &flow)
-        if try entries["metadata"]?.entries()["websocket"]?.bool() == true, flow.flow.response?.head.status == 101 {
-            if handshakes.updateValue(flow, forKey: id) == nil { order.append(id) }
-            return nil
-        }
-        return flow.flow
+        return mayOpenConversation(entries, flow.flow) ? try join(flow, id) : flow.flow
+    }
+
+    /// - Returns: when it ended; content that was not stored did so nevertheless.
+    private static func answer(
+        _ response: TnetstringEntries, to method: ByteBuffer, fallback: Timestamp, into flow: inout FlowAssembler
+    ) throws(TnetstringError) -> Timestamp? {
+        var answered = try message(response, fallback: fallback)
+        let status = try response.status?.integer() ?? 0
+        answered.message.fit(.response(status: status, method: method))
+        let head = answered.message.head.response(
+            version: answered.message.version, status: status, reason: try response.reason?.bytes() ?? ByteBuffer())
+        flow.receive(.response(head), at: answered.started)
+        answered.ended = answered.ended.map { max($0, answered.started) }
+        answered.message.finish(.server, at: answered.ended ?? answered.started, into: &flow)
+        return answered.ended
     }
 
     private mutating func tcp(_ entries: TnetstringEntries) throws -> Flow {
@@ -112,18 +124,51 @@ package struct MitmproxyReader {
         return flow.flow
     }
 
-    /// A conversation of a version before 12, joined with its handshake.
-    private mutating func conversation(_ entries: TnetstringEntries) throws -> Flow {
-        let handshake = try entries["metadata"]?.entries()["websocket_handshake"]?.text()
-        let id = handshake.flatMap { FlowID($0) }
-        let fallback = try entries["server_conn"]?.entries()["timestamp_end"]?.time()
-        if let id, var flow = handshakes.removeValue(forKey: id) {
+    /// Whether a conversation in a record of its own may belong to an exchange. Not every version marks it.
+    private func mayOpenConversation(_ entries: TnetstringEntries, _ flow: Flow) -> Bool {
+        flow.status == 101 && !entries.contains("websocket")
+    }
+
+    /// - Returns: nil when the conversation has not come.
+    private mutating func join(_ flow: FlowAssembler, _ id: FlowID) throws(TnetstringError) -> Flow? {
+        if let conversation = conversations.removeValue(forKey: id) {
             order.removeAll { $0 == id }
-            try Self.receive(entries, flow: entries, fallback: fallback, into: &flow)
-            return flow.flow
+            return try Self.joined(flow, conversation.entries)
         }
-        // Its handshake is in no record before it.
+        // A file may have a flow twice.
+        if let older = handshakes.updateValue(flow, forKey: id) { return older.flow }
+        order.append(id)
+        return nil
+    }
+
+    /// A conversation of a version before 12, joined with its handshake.
+    /// - Returns: nil when the handshake has not come.
+    private mutating func conversation(_ entries: TnetstringEntries) throws -> Flow? {
+        let handshake = try entries["metadata"]?.entries()["websocket_handshake"]?.text()
+        guard let id = handshake.flatMap({ FlowID($0) }) else { return try alone(entries) }
+        if let flow = handshakes.removeValue(forKey: id) {
+            order.removeAll { $0 == id }
+            return try Self.joined(flow, entries)
+        }
+        if let older = conversations.updateValue((entries, try alone(entries)), forKey: id) { return older.alone }
+        order.append(id)
+        return nil
+    }
+
+    private static func ended(_ entries: TnetstringEntries) throws(TnetstringError) -> Timestamp? {
+        try entries["server_conn"]?.entries()["timestamp_end"]?.time()
+    }
+
+    private static func joined(_ handshake: FlowAssembler, _ entries: TnetstringEntries) throws(TnetstringError) -> Flow {
+        var flow = handshake
+        try receive(entries, flow: entries, fallback: try ended(entries), into: &flow)
+        return flow.flow
+    }
+
+    /// A conversation whose handshake is in no record.
+    private mutating func alone(_ entries: TnetstringEntries) throws -> Flow {
         let own = try Self.id(entries)
+        let fallback = try Self.ended(entries)
         var started: Timestamp?
         try entries["messages"]?.forEachElement { element throws(TnetstringError) in
             if started == nil, let time = try element.elements().dropFirst(3).first { started = try time.time() }

@@ -151,10 +151,8 @@ import NIOCore
         return false
     }
 
-    /// Names and values as text, for printing and tests: bytes that are not UTF-8 are repaired.
-    package var pairs: [(name: String, value: String)] {
-        lines.map { (String(buffer: wire.slice($0.name)), String(buffer: wire.slice($0.value))) }
-    }
+    /// Names and values as text. In one that is not UTF-8 bytes above 127 stand as `\xe9`, so that what differs stays different.
+    package var pairs: [(name: String, value: String)] { lines.map { (wire.slice($0.name).text, wire.slice($0.value).text) } }
 }
 
 extension FieldSection: Equatable {
@@ -164,4 +162,11 @@ extension FieldSection: Equatable {
 
 extension FieldSection: CustomStringConvertible {
     @usableFromInline package var description: String { String(buffer: wire) }
+}
+
+extension ByteBuffer {
+    fileprivate var text: String {
+        if let text = String(validating: readableBytesView, as: UTF8.self) { return text }
+        return readableBytesView.map { $0 < 0x80 ? String(Unicode.Scalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+    }
 }

@@ -86,7 +86,7 @@ package struct ForeignSource {
         return record
     }
 
-    /// Reads a HAR file, which is in memory as a whole.
+    /// Reads a HAR file, whose text is in memory as a whole.
     private mutating func readHAR(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
         guard let bytes = try input.rest(maximum: HARReader.maximumSize) else {
             throw ToolError("\(name) is a HAR file of more than \(HARReader.maximumSize >> 20) MiB, which is too long to read")
@@ -103,10 +103,13 @@ package struct ForeignSource {
                 if try !flow(found) { return false }
             } catch let error as HAREntryError {
                 isDamaged = true
-                damage("\(name): \(error); it was passed over")
+                damage("\(name): \(error)")
             }
         }
         tellLeftOut(reader.leftOut, "entries", damage)
+        if reader.untimed > 0 {
+            damage("\(name): \(reader.untimed) entries have no time that can be read; each has the time of the entry before it")
+        }
         return true
     }
 

@@ -84,7 +84,7 @@ struct Output {
         try flushBuffer(above: 0)
         try storage?.close()
         if leftOut > 0 {
-            complain("\(leftOut) flows were left out, since a file of \(format) has no place for their kind", as: "mitm-filter")
+            complain("\(leftOut) flows were left out, since a file of \(format) has no place for them", as: "mitm-filter")
         }
     }
 

@@ -176,6 +176,30 @@ struct JSONTests {
         #expect(((raw["request"] as? [String: Any])?["body"] as? [String: Any])?["base64"] as? String == "az12K3cmeD0lNDE=")
     }
 
+    @Test(
+        "Bytes of a head that are no text stand as ISO-8859-1 has them, and exactly beside it; where all are text there is nothing beside it"
+    )
+    func bytesOfHeads() throws {
+        func head(_ text: String) -> ByteBuffer { ByteBuffer(bytes: text.unicodeScalars.map { UInt8($0.value) }) }
+        let latin1 = flow(
+            .http,
+            [
+                (
+                    0,
+                    .request(
+                        RequestHead(parsing: head("GET /\u{E9} HTTP/1.1\r\nHost: a\r\nX: caf\u{E9}\r\n\r\n"), version: .http1_1))
+                ),
+                (1, .response(ResponseHead(parsing: head("HTTP/1.1 200 Tr\u{E8}s\r\nY: \u{C3}\u{A9}\r\n\r\n"), version: .http1_1))),
+            ])
+        let line = try json(latin1)
+        for part in [
+            #""path":"/é","path_base64":"L+k=""#, #""url":"https://a.example/é","url_base64":"aHR0cHM6Ly9hLmV4YW1wbGUv6Q==""#,
+            #""headers":[["Host","a"],["X","café"]],"headers_base64":[["SG9zdA==","YQ=="],["WA==","Y2Fm6Q=="]]"#,
+            #""reason":"Très","reason_base64":"VHLocw==""#, #""headers":[["Y","é"]],"body""#,
+        ] { #expect(line.contains(part), "\(part)") }
+        _ = try JSONSerialization.jsonObject(with: Data(line.utf8))
+    }
+
     @Test("WebSocket messages and their close are told")
     func webSocket() throws {
         let conversation = flow(

@@ -42,6 +42,36 @@ struct FlowComparisonTests {
 
     private static let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
+    @Test("Values whose bytes differ are different, also where they look the same or are no text")
+    func bytesOfFields() throws {
+        func answer(_ value: [UInt8]) -> Flow {
+            var was = flow(Self.request, Self.answer(""))
+            let wire = ByteBuffer(bytes: Array("HTTP/1.1 200 OK\r\nX: ".utf8) + value + Array("\r\n\r\n".utf8))
+            was.response?.head = ResponseHead(parsing: wire, version: .http1_1)
+            return was
+        }
+        let values: [[UInt8]] = [[0xE9], [0xE8], [0xC3, 0xA9], [0x65, 0xCC, 0x81]]
+        for (i, a) in values.enumerated() {
+            for (j, b) in values.enumerated() {
+                let result = try found(answer(a), answer(b))
+                #expect(result.isEmpty == (i == j), "\(result)")
+            }
+        }
+        let result = try found(answer([0xE9]), answer([0xE8]))
+        #expect(result == [#"header x: \xe9 → \xe8"#])
+    }
+
+    @Test("A file that has content decoded says nothing of its coding; another field still counts")
+    func decodedOnImport() throws {
+        var was = flow(Self.request, Self.answer("A: 1\r\n"))
+        let now = flow(Self.request, Self.answer("Content-Encoding: gzip\r\nA: 2\r\n"))
+        let before = try found(was, now)
+        #expect(before == ["header a: 1 → 2", "header content-encoding: none → gzip"])
+        was.notes = [Timed(at: was.started, value: FlowNote(side: .server, FlowNote.decoded(coding: "gzip")))]
+        let after = try found(was, now)
+        #expect(after == ["header a: 1 → 2"])
+    }
+
     @Test("A server that names itself says the same under another name")
     func ownHost() throws {
         let was = flow("GET / HTTP/1.1\r\nHost: api.example\r\n\r\n", Self.answer("Location: https://api.example/x\r\n"))

@@ -115,6 +115,33 @@ struct MitmproxyTests {
         #expect(flow.ended == Timestamp(nanoseconds: 1_500_000_005_250_000_000))
     }
 
+    @Test(
+        "It is joined in whichever order the two come, marked or not; a half without the other, and a second one, are flows of their own"
+    )
+    func joinedInAnyOrder() throws {
+        var rest = try fixture("version-7.mitm")
+        var records: [ByteBuffer] = []
+        while let length = try Tnetstring.length(at: rest, offset: 0), let record = rest.readSlice(length: length) {
+            records.append(record)
+        }
+        let (handshake, conversation) = (records[1], records[2])
+        let unmarked = ByteBuffer(string: String(buffer: handshake).replacingOccurrences(of: "9:websocket", with: "9:webSocket"))
+        func seen(_ records: [ByteBuffer]) throws -> [String] {
+            try mitmproxyFlows(records.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }).map {
+                "\($0.status) \($0.pieces.count) \($0.request == nil ? "alone" : "whole")"
+            }
+        }
+        for shake in [handshake, unmarked] {
+            #expect(try seen([shake, conversation]) == ["101 3 whole"])
+            #expect(try seen([conversation, shake]) == ["101 3 whole"])
+            #expect(try seen([shake, shake, conversation]) == ["101 0 whole", "101 3 whole"])
+            #expect(try seen([shake, conversation, conversation]) == ["101 3 whole", "0 3 alone"])
+            #expect(try seen([conversation, conversation, shake]) == ["0 3 alone", "101 3 whole"])
+            #expect(try seen([shake]) == ["101 0 whole"])
+        }
+        #expect(try seen([conversation, records[0]]) == ["200 1 whole", "0 3 alone"])
+    }
+
     @Test("What the newest mitmproxy writes is read, and what has no place in a recording is counted")
     func newest() throws {
         var reader = MitmproxyReader()

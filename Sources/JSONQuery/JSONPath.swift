@@ -4,7 +4,7 @@
 /// A place, or several, in a JSON value.
 package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     enum Step: Sendable, Equatable {
-        case member(String)
+        case member(JSONString)
         case index(Int)
         case all
         /// The steps behind it apply at any depth.
@@ -31,7 +31,7 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
                 let name = rest.prefix { $0 != "." && $0 != "[" }
                 guard !name.isEmpty else { return nil }
                 rest = rest.dropFirst(name.count)
-                steps.append(name == "*" ? .all : .member(String(name)))
+                steps.append(name == "*" ? .all : .member(JSONString(String(name))))
             } else if first == "[" {
                 guard let end = rest.firstIndex(of: "]") else { return nil }
                 let inner = rest[rest.index(after: rest.startIndex)..<end]
@@ -41,7 +41,7 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
                 } else if let index = Int(inner), index >= 0 {
                     steps.append(.index(index))
                 } else if inner.count >= 2, let quote = inner.first, quote == "'" || quote == "\"", inner.last == quote {
-                    steps.append(.member(String(inner.dropFirst().dropLast())))
+                    steps.append(.member(JSONString(String(inner.dropFirst().dropLast()))))
                 } else {
                     return nil
                 }

@@ -1,0 +1,69 @@
+// The connections of a HAR file. It names those of the browser to servers at the most; what matters to a replay is which requests were under way at
+// the same time, since those of one HTTP/1 connection are sent one after the other.
+
+import FlowModel
+import Foundation
+import HTTPSemantics
+import JSONQuery
+import NIOCore
+
+/// Connections of the entries that were read.
+struct HARConnections {
+    private struct ServerName: Hashable {
+        var host: String
+        var port: UInt16
+        var address: String
+        var connection: String
+    }
+
+    private struct ClientName: Hashable {
+        var server: ConnectionID
+        var isMultiplexed: Bool
+    }
+
+    private struct Client {
+        var connection: Shared<ClientConnection>
+        /// When the last exchange on it ended.
+        var free: Timestamp
+    }
+
+    private var servers: [ServerName: Shared<ServerConnection>] = [:]
+    private var clients: [ClientName: [Client]] = [:]
+
+    mutating func server(_ entry: JSONTree, _ url: HARLocation, _ started: Timestamp) -> Shared<ServerConnection> {
+        let address = (entry.text("serverIPAddress") ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        let name = ServerName(
+            host: url.target.host, port: url.target.port, address: address, connection: entry.text("connection") ?? "")
+        if let known = servers[name] { return known }
+        let text = "\(name.host):\(name.port) \(address) \(name.connection)"
+        var server = ServerConnection(
+            id: ConnectionID(time: started, sequence: 0, random: stableHash(text.utf8, seed: 0)),
+            target: Endpoint(host: name.host, port: name.port), opened: started)
+        if !address.isEmpty { server.peer = Endpoint(host: address, port: name.port) }
+        let shared = Shared(server)
+        servers[name] = shared
+        return shared
+    }
+
+    /// The connection that carried an exchange: HTTP/2 carries several at a time, HTTP/1 one after the other, so one that began before another ended
+    /// was on another connection.
+    mutating func client(
+        _ server: Shared<ServerConnection>, version: HTTPVersion, from started: Timestamp, to ended: Timestamp
+    ) -> Shared<ClientConnection> {
+        let name = ClientName(server: server.value.id, isMultiplexed: version.major >= 2)
+        var known = clients[name, default: []]
+        defer { clients[name] = known }
+        if let index = known.firstIndex(where: { name.isMultiplexed || $0.free <= started }) {
+            known[index].free = max(known[index].free, ended)
+            return known[index].connection
+        }
+        let number = UInt64(known.count) << 1 | (name.isMultiplexed ? 1 : 0)
+        let random = stableHash("\(server.value.id)".utf8, seed: number + 1)
+        let connection = Shared(
+            ClientConnection(
+                id: ConnectionID(time: started, sequence: 0, random: random), peer: Endpoint(host: "", port: 0),
+                local: Endpoint(host: "", port: 0), opened: started, mode: ""))
+        known.append(Client(connection: connection, free: ended))
+        return connection
+    }
+}

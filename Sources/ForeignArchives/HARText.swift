@@ -1,0 +1,97 @@
+// Strings of a HAR file as the bytes that they stand for.
+
+import ContentCoding
+import Foundation
+import HTTPSemantics
+import JSONQuery
+import NIOCore
+
+extension JSONString {
+    /// The bytes that a program had which keeps what is not UTF-8 in strings: half of a surrogate pair from U+DC80 to U+DCFF, alone, stands for one
+    /// byte (surrogateescape of PEP 383, by which mitmproxy writes). Everything else is UTF-8.
+    var unescapedBytes: ByteBuffer {
+        let span = bytes.readableBytesUInt8Span
+        var out = ByteBuffer()
+        var start = 0
+        var i = 0
+        while i + 2 < span.count {
+            guard span[i] == 0xED, span[i + 1] & 0xFE == 0xB2, span[i + 2] & 0xC0 == 0x80 else {
+                i += 1
+                continue
+            }
+            out.writeImmutableBuffer(bytes.slice(ByteRange(start, i)))
+            out.writeInteger((span[i + 1] == 0xB2 ? 0x80 : 0xC0) | span[i + 2] & 0x3F)
+            i += 3
+            start = i
+        }
+        guard start > 0 else { return bytes }
+        out.writeImmutableBuffer(bytes.slice(ByteRange(start, span.count)))
+        return out
+    }
+}
+
+extension JSONTree {
+    /// The text of a member; nil when it is no string.
+    func text(_ name: JSONString) -> String? { self[name]?.string?.text }
+
+    /// The bytes of a member that is a string.
+    /// - Parameter exact: a second member that has them in base64, where they are not text.
+    func bytes(_ name: JSONString, exact: JSONString) -> ByteBuffer? {
+        self[exact]?.string.flatMap { decodeBase64($0.bytes) } ?? self[name]?.string?.unescapedBytes
+    }
+
+    /// The values that a field has here. Browsers join those of several lines by line ends; some programs write lists and numbers.
+    var fieldValues: [ByteBuffer] {
+        switch self {
+        case .string(let text): text.unescapedBytes.fieldLines
+        case .array(let elements): elements.flatMap(\.fieldValues)
+        case .null: [ByteBuffer()]
+        case .number, .bool, .object: [ByteBuffer(string: text)]
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// The parts between line ends, except those that fold a value (RFC 9112 section 5.2). Empty parts are left out where there are others.
+    fileprivate var fieldLines: [ByteBuffer] {
+        let bytes = readableBytesUInt8Span
+        var lines: [ByteBuffer] = []
+        var start = 0
+        for i in 0..<bytes.count where bytes[i] == 0x0A {
+            if i + 1 < bytes.count, bytes[i + 1] == 0x20 || bytes[i + 1] == 0x09 { continue }
+            lines.append(slice(ByteRange(start, i > start && bytes[i - 1] == 0x0D ? i - 1 : i)))
+            start = i + 1
+        }
+        lines.append(slice(ByteRange(start, bytes.count)))
+        let filled = lines.filter { $0.readableBytes > 0 }
+        return filled.isEmpty ? [lines[0]] : filled
+    }
+}
+
+/// Base64 as it is found: with line ends, without padding, in the alphabet for URLs (RFC 4648 section 5).
+/// - Returns: nil for text that is none.
+func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? {
+    var plain = Data(capacity: text.readableBytes + 4)
+    for byte in text.readableBytesView {
+        switch byte {
+        case 0x2D: plain.append(0x2B)
+        case 0x5F: plain.append(0x2F)
+        case 0x09, 0x0A, 0x0D, 0x20: break
+        default: plain.append(byte)
+        }
+    }
+    while plain.last == 0x3D { plain.removeLast() }
+    plain.append(contentsOf: repeatElement(0x3D, count: (4 - plain.count % 4) % 4))
+    return Data(base64Encoded: plain).map { ByteBuffer(bytes: $0) }
+}
+
+/// The value of a parameter of a media type (RFC 9110 section 8.3.1), without its quotation marks.
+func mediaTypeParameter(_ name: String, of type: ByteBuffer) -> String? {
+    for parameter in String(buffer: type).split(separator: ";").dropFirst() {
+        let parts = parameter.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, parts[0].trimmingCharacters(in: .whitespaces).lowercased() == name else { continue }
+        let value = parts[1].trimmingCharacters(in: .whitespaces)
+        return value.hasPrefix("\"") && value.hasSuffix("\"") && value.count > 1 ? String(value.dropFirst().dropLast()) : value
+    }
+    return nil
+}

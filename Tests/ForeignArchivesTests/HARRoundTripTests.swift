@@ -1,0 +1,100 @@
+import FlowModel
+import FlowPrinter
+import Foundation
+import HTTPSemantics
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import ForeignArchives
+
+@Suite("Flows as HAR and back")
+struct HARRoundTripTests {
+    private func flow(_ request: ByteBuffer, _ response: ByteBuffer, content: ByteBuffer = ByteBuffer()) -> Flow {
+        let time = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
+        var flow = FlowAssembler(
+            id: FlowID(high: 1, low: 2), at: time,
+            opening: FlowOpening(
+                kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a.example", port: 80),
+                stream: StreamID(1)),
+            keepsPieces: true)
+        flow.receive(.request(RequestHead(parsing: request, version: .http1_1)), at: time)
+        flow.receive(.finished(.client), at: time)
+        flow.receive(.response(ResponseHead(parsing: response, version: .http1_1)), at: time)
+        if content.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: .server, content: content)), at: time) }
+        flow.receive(.finished(.server), at: time)
+        flow.receive(.ended(FlowEnding(state: .complete)), at: time)
+        return flow.flow
+    }
+
+    private func written(_ flow: Flow) throws -> ByteBuffer? {
+        var out = ByteBuffer()
+        var writer = HARWriter(version: "1")
+        guard try writer.write(flow, into: &out) else { return nil }
+        writer.finish(into: &out)
+        return out
+    }
+
+    private func bytes(_ text: String) -> ByteBuffer {
+        // U+0080 to U+00FF stand for bytes here.
+        ByteBuffer(bytes: text.unicodeScalars.map { UInt8($0.value) })
+    }
+
+    @Test(
+        "A head comes back as it was, with bytes that are no text and targets that are no part of a URL",
+        arguments: [
+            "GET / HTTP/1.1\r\nHost: a.example\r\nX: caf\u{E9}\r\n\r\n",
+            "GET /\u{E9}\u{C3}\u{A9}?\u{FF} HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "GET /a b HTTP/1.1\r\nHost: a.example\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "GET http://a.example/x HTTP/1.1\r\nHost: b\r\n\r\n",
+            "GET http://u:p@A.example/x#f HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "M\u{E9}TH / HTTP/1.1\r\nHost: a.example\r\n\r\n", "GET /a#b HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.example\r\nX\u{E9}: 1\r\nY: a\r\n b\r\n\r\n",
+            "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: b\u{FC}cher.example\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: \u{EF}\u{BB}\u{BF}bom\r\nhost: a.example\r\n\r\n",
+        ])
+    func requests(head: String) throws {
+        let original = flow(bytes(head), bytes("HTTP/1.1 204 No\u{E9}\r\nX: \u{80}\r\n\r\n"))
+        let file = try #require(try written(original))
+        #expect(String(validating: file.readableBytesView, as: UTF8.self) != nil)
+        let (flows, errors) = try harFlows(file)
+        #expect(errors == [])
+        #expect(flows.map { $0.request?.head.wire.escaped } == [original.request?.head.wire.escaped])
+        #expect(flows.map { $0.response?.head.wire.escaped } == [original.response?.head.wire.escaped])
+        #expect(flows.map(\.importNotes) == [[]])
+        // Others read it too: every string is Unicode text, and every URL is one.
+        let parsed = try JSONSerialization.jsonObject(with: Data(file.readableBytesView)) as? [String: Any]
+        let entries = (parsed?["log"] as? [String: Any])?["entries"] as? [[String: Any]]
+        let url = (entries?.first?["request"] as? [String: Any])?["url"] as? String
+        #expect(url.flatMap { URL(string: $0)?.host() } != nil)
+        #expect(url?.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } == true)
+    }
+
+    @Test(
+        "Content comes back as it was, whatever its media type says",
+        arguments: [
+            ("text/plain; charset=iso-8859-1", "\u{C3}\u{A9}"), ("text/plain; charset=iso-8859-1", "\u{E9}"),
+            ("text/plain; charset=utf-16", "ab"),
+            ("text/plain; charset=iso-2022-jp", "\u{1B}$BF|\u{1B}(B"), ("text/plain; charset=Shift_JIS", "\u{93}\u{FA}"),
+            ("text/plain", "\u{EF}\u{BB}\u{BF}x"), ("text/plain", "\u{ED}\u{A0}\u{80}"), ("text/plain", "a\u{0}\u{7F}\u{C2}\u{80}"),
+            ("text/plain; charset=iso-8859-1", "plain"),
+        ])
+    func contents(type: String, content: String) throws {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nContent-Length: \(content.unicodeScalars.count)\r\n\r\n"
+        let original = flow(bytes("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), bytes(head), content: bytes(content))
+        let back = try harFlows(try #require(try written(original))).flows
+        #expect(try back.map { try $0.responseSeen() } == [try original.responseSeen()])
+    }
+
+    @Test(
+        "A request that has no URL is left out: others refuse a file with an entry that has none",
+        arguments: [
+            "\r\n\r\n", "GET\r\n\r\n", "GET  HTTP/1.1\r\n\r\n", "GET nonsense HTTP/1.1\r\n\r\n", "CONNECT\r\n\r\n",
+            "GET ftp://h/ HTTP/1.1\r\n\r\n",
+        ])
+    func malformed(head: String) throws {
+        let file = try written(flow(bytes(head), bytes("HTTP/1.1 400 Bad Request\r\n\r\n")))
+        #expect(file == nil)
+    }
+}
