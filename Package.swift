@@ -60,7 +60,7 @@ let package = Package(
         module("HTTP2Codec", ["HTTPSemantics", "CNghttp2", nioCore]),
         module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
-        module("ContentCoding", ["CZlib", "CBrotli", "CZstd", nioCore]),
+        module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
@@ -127,7 +127,7 @@ let package = Package(
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
         tests("TLSEngineTests", ["TLSEngine"]),
-        tests("ContentCodingTests", ["ContentCoding"]),
+        tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "HTTPSemantics"]),

@@ -242,12 +242,16 @@ package struct FlowJSONPrinter: Sendable {
         json.key("complete")
         json.bool(message.isComplete)
         json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody)
+        if !rawBody, !body.decoded.isDecoded {
+            json.key("decoded")
+            json.bool(false)
+        }
         if !rawBody, let remark = body.remark {
             json.key("remark")
             json.string(remark)
         }
         if let type = fields.first("content-type") {
-            if !rawBody, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
+            if !rawBody, body.decoded.isDecoded, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
                 var protobuf = ProtobufJSON()
                 protobuf.write(body.decoded.content, media: media, coding: fields.first("grpc-encoding"), into: &json)
             }

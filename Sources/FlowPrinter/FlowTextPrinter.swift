@@ -177,7 +177,9 @@ package struct FlowTextPrinter: Sendable {
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
-            ContentView(body.decoded.content, type: fields.first("content-type"), messageCoding: fields.first("grpc-encoding"))
+            // The media type says nothing of bytes that could not be decoded.
+            let type = body.decoded.isDecoded ? fields.first("content-type") : nil
+            ContentView(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
                 .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
         }

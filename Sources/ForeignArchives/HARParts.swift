@@ -92,6 +92,8 @@ struct HARMessage {
     }
 
     private var authority: String?
+    /// The content is as it was sent (`_decoded` is false): Content-Encoding is right.
+    private var isCoded = false
 
     func requestHead(_ version: HTTPVersion, method: String, _ url: HARLocation) -> RequestHead {
         let isConnect = method == "CONNECT"
@@ -108,6 +110,7 @@ struct HARMessage {
     /// Takes `postData` or `content`.
     /// - Parameter isExpected: without text there was content nevertheless, which was not stored.
     mutating func content(_ content: [String: Any]?, isExpected: Bool) {
+        isCoded = content?["_decoded"] as? Bool == false
         guard let text = content?["text"] as? String else {
             isMissing = isExpected
             return
@@ -128,7 +131,7 @@ struct HARMessage {
         func isNamed(_ field: (name: ByteBuffer, value: ByteBuffer), _ name: StaticString) -> Bool {
             field.name.equalsIgnoringCase(ByteRange(0, field.name.readableBytes), name)
         }
-        guard body.readableBytes > 0 else { return }
+        guard body.readableBytes > 0, !isCoded else { return }
         let codings = head.fields.filter { isNamed($0, "content-encoding") }.flatMap { $0.value.listElements() }
         guard !codings.isEmpty, codings.allSatisfy({ ContentCoding(String(buffer: $0)) != nil }) else { return }
         head.fields.removeAll { isNamed($0, "content-encoding") }

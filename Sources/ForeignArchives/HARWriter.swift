@@ -137,22 +137,43 @@ package struct HARWriter: Sendable {
         json.key("content")
         json.beginObject()
         let size = flow.status == 101 ? 0 : flow.response?.size ?? 0
-        var content = ByteBuffer()
-        if size > 0, size <= UInt64(Self.maximumBody) {
-            let codings = flow.responseFields?.all("content-encoding").flatMap { $0.listElements() } ?? []
-            content = decodeContent(try flow.pieces.content(from: .server), codings: codings, maximum: Self.maximumBody).content
-        }
+        let decoded = size <= UInt64(Self.maximumBody) ? try decodedContent(of: flow) : nil
         json.key("size")
-        json.number(content.readableBytes > 0 ? UInt64(content.readableBytes) : size)
+        json.number(decoded.map { UInt64($0.content.readableBytes) } ?? size)
         json.key("mimeType")
         json.string(flow.responseFields?.first("content-type") ?? ByteBuffer())
-        if size == 0 || content.readableBytes > 0 { json.content(content) }
+        if let decoded {
+            json.content(decoded.content)
+            // A reader keeps the Content-Encoding of such content.
+            if !decoded.isDecoded {
+                json.key("_decoded")
+                json.bool(false)
+            }
+        }
         json.endObject()
         if let response = flow.response {
             sizes(
                 response.head.wire, response.head.version, size, isComplete: response.isComplete || flow.status == 101, &json)
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
+        }
+    }
+
+    /// The response's content as HAR has it, decoded. Content that cannot be decoded is as it was sent, also when that is because it ends
+    /// too early and the recording has all of it.
+    /// - Returns: nil when it is too large.
+    private func decodedContent(of flow: Flow) throws -> DecodedContent? {
+        guard let response = flow.response, flow.status != 101 else {
+            return DecodedContent(content: ByteBuffer(), outcome: .complete)
+        }
+        guard response.size == 0 || response.storedSize > 0 else { return nil }
+        let wire = try flow.pieces.content(from: .server)
+        let decoded = decodeContent(wire, codings: response.head.fields.contentCodings, maximum: Self.maximumBody)
+        switch decoded.outcome {
+        case .limited: return nil
+        case .truncated where response.isComplete:
+            return DecodedContent(content: wire, outcome: .failed("the encoded content is truncated"))
+        default: return decoded
         }
     }
 
