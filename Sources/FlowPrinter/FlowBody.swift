@@ -15,10 +15,14 @@ struct FlowBody {
     /// As it was sent.
     var wire: ByteBuffer
     var isCut: Bool
+    /// Content of it is damaged in the recording; nothing of it is shown.
+    var isDamaged: Bool
 
-    /// - Throws: what fetching content throws.
+    /// - Throws: what fetching content throws, unless it is damaged.
     init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
-        wire = try flow.pieces.content(from: side, maximum: Self.maximum)
+        let content = try flow.pieces.contentUnlessDamaged(from: side, maximum: Self.maximum)
+        isDamaged = content == nil
+        wire = content ?? ByteBuffer()
         isCut = size > UInt64(Self.maximum)
         decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: Self.maximum)
     }

@@ -240,7 +240,11 @@ package struct FlowJSONPrinter: Sendable {
         json.key("stored")
         json.number(message.storedSize)
         json.key("complete")
-        json.bool(message.isComplete)
+        json.bool(message.isComplete && !body.isDamaged)
+        guard !body.isDamaged else {
+            json.damageMark()
+            return json.endObject()
+        }
         json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody)
         if !rawBody, !body.decoded.isDecoded {
             json.key("decoded")
@@ -285,18 +289,17 @@ package struct FlowJSONPrinter: Sendable {
         json.key("messages")
         json.beginArray()
         var close: FlowPiece?
+        func begin(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
+            json.message(at, from)
+            json.key("opcode")
+            json.string("\(kind)")
+            json.key("size")
+            json.number(size)
+        }
         try flow.pieces.forEach { at, piece in
             if piece.kind == .data { return true }
             if piece.kind == .close, close == nil { close = piece }
-            json.beginObject()
-            json.key("at")
-            json.time(at)
-            json.key("from")
-            json.string("\(piece.from)")
-            json.key("opcode")
-            json.string("\(piece.kind)")
-            json.key("size")
-            json.number(piece.content.readableBytes)
+            begin(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
             if piece.wireSize != UInt64(piece.content.readableBytes) {
                 json.key("compressed_size")
                 json.number(piece.wireSize)
@@ -304,6 +307,12 @@ package struct FlowJSONPrinter: Sendable {
             json.content(piece.content, isText: !rawBody && piece.kind != .binary)
             json.endObject()
             try pour(json)
+            return true
+        } damaged: { piece in
+            if piece.kind == .data { return true }
+            begin(piece.at, piece.from, piece.kind, piece.size)
+            json.damageMark()
+            json.endObject()
             return true
         }
         json.endArray()
@@ -327,16 +336,19 @@ package struct FlowJSONPrinter: Sendable {
         json.key("messages")
         json.beginArray()
         try flow.pieces.forEach { at, piece in
-            json.beginObject()
-            json.key("at")
-            json.time(at)
-            json.key("from")
-            json.string("\(piece.from)")
+            json.message(at, piece.from)
             json.key("size")
             json.number(piece.content.readableBytes)
             json.content(piece.content, isText: !rawBody)
             json.endObject()
             try pour(json)
+            return true
+        } damaged: { piece in
+            json.message(piece.at, piece.from)
+            json.key("size")
+            json.number(piece.size)
+            json.damageMark()
+            json.endObject()
             return true
         }
         json.endArray()
@@ -373,6 +385,21 @@ package struct FlowJSONPrinter: Sendable {
 }
 
 extension JSONWriter {
+    /// Begins the object of a message.
+    fileprivate mutating func message(_ at: Timestamp, _ from: Side) {
+        beginObject()
+        key("at")
+        time(at)
+        key("from")
+        string("\(from)")
+    }
+
+    /// The content is damaged in the recording, so it does not stand here.
+    fileprivate mutating func damageMark() {
+        key("damaged")
+        bool(true)
+    }
+
     mutating func fields(_ name: StaticString, _ section: FieldSection) {
         key(name)
         beginArray()

@@ -87,6 +87,7 @@ package struct HARWriter: Sendable {
 
     private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
         let head = request.head
+        var isDamaged = false
         json.beginObject()
         json.key("method")
         json.string(head.method)
@@ -111,10 +112,17 @@ package struct HARWriter: Sendable {
             json.beginObject()
             json.key("mimeType")
             json.string(head.fields.first("content-type") ?? ByteBuffer())
-            if request.size <= UInt64(Self.maximumBody) { json.content(try flow.pieces.content(from: .client)) }
+            if request.size <= UInt64(Self.maximumBody) {
+                if let content = try flow.pieces.contentUnlessDamaged(from: .client) {
+                    json.content(content)
+                } else {
+                    isDamaged = true
+                    json.damageMark()
+                }
+            }
             json.endObject()
         }
-        sizes(head.wire, head.version, request.size, isComplete: request.isComplete, &json)
+        sizes(head.wire, head.version, request.size, isComplete: request.isComplete && !isDamaged, &json)
         json.endObject()
     }
 
@@ -137,7 +145,8 @@ package struct HARWriter: Sendable {
         json.key("content")
         json.beginObject()
         let size = flow.status == 101 ? 0 : flow.response?.size ?? 0
-        let decoded = size <= UInt64(Self.maximumBody) ? try decodedContent(of: flow) : nil
+        var isDamaged = false
+        let decoded = size <= UInt64(Self.maximumBody) ? try decodedContent(of: flow, &isDamaged) : nil
         json.key("size")
         json.number(decoded.map { UInt64($0.content.readableBytes) } ?? size)
         json.key("mimeType")
@@ -150,10 +159,11 @@ package struct HARWriter: Sendable {
                 json.bool(false)
             }
         }
+        if isDamaged { json.damageMark() }
         json.endObject()
         if let response = flow.response {
-            sizes(
-                response.head.wire, response.head.version, size, isComplete: response.isComplete || flow.status == 101, &json)
+            let isComplete = !isDamaged && (response.isComplete || flow.status == 101)
+            sizes(response.head.wire, response.head.version, size, isComplete: isComplete, &json)
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
         }
@@ -161,13 +171,16 @@ package struct HARWriter: Sendable {
 
     /// The response's content as HAR has it, decoded. Content that cannot be decoded is as it was sent, also when that is because it ends
     /// too early and the recording has all of it.
-    /// - Returns: nil when it is too large.
-    private func decodedContent(of flow: Flow) throws -> DecodedContent? {
+    /// - Returns: nil when it is too large, or damaged.
+    private func decodedContent(of flow: Flow, _ isDamaged: inout Bool) throws -> DecodedContent? {
         guard let response = flow.response, flow.status != 101 else {
             return DecodedContent(content: ByteBuffer(), outcome: .complete)
         }
         guard response.size == 0 || response.storedSize > 0 else { return nil }
-        let wire = try flow.pieces.content(from: .server)
+        guard let wire = try flow.pieces.contentUnlessDamaged(from: .server) else {
+            isDamaged = true
+            return nil
+        }
         let decoded = decodeContent(wire, codings: response.head.fields.contentCodings, maximum: Self.maximumBody)
         switch decoded.outcome {
         case .limited: return nil
@@ -207,21 +220,39 @@ package struct HARWriter: Sendable {
         json.string("websocket")
         json.key("_webSocketMessages")
         json.beginArray()
-        try flow.pieces.forEach { at, piece in
+        func begin(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind) -> Int? {
             let opcodes: [FlowPiece.Kind: Int] = [.text: 1, .binary: 2, .close: 8, .ping: 9, .pong: 10]
-            guard let opcode = opcodes[piece.kind] else { return true }
+            guard let opcode = opcodes[kind] else { return nil }
             json.beginObject()
             json.key("type")
-            json.string(piece.from == .client ? "send" : "receive")
+            json.string(from == .client ? "send" : "receive")
             json.key("time")
             json.decimal(at.decimalSeconds)
             json.key("opcode")
             json.number(opcode)
+            return opcode
+        }
+        try flow.pieces.forEach { at, piece in
+            guard let opcode = begin(at, piece.from, piece.kind) else { return true }
             json.key("data")
             if opcode == 1 { json.string(piece.content) } else { json.base64(piece.content) }
             json.endObject()
             return true
+        } damaged: { piece in
+            guard begin(piece.at, piece.from, piece.kind) != nil else { return true }
+            // Without data, readers leave the message out.
+            json.damageMark()
+            json.endObject()
+            return true
         }
         json.endArray()
+    }
+}
+
+extension JSONWriter {
+    /// The content is damaged in the recording, so it does not stand here.
+    fileprivate mutating func damageMark() {
+        key("_damaged")
+        bool(true)
     }
 }
