@@ -1,19 +1,21 @@
-// Undoes content codings (RFC 9110 §8.4.1): gzip, deflate, br, zstd, several in a row. Output is bounded by the caller, and what could be
-// decoded of damaged or truncated content is given with the reason why it stops there.
+// Undoes content codings (RFC 9110 §8.4.1): gzip, deflate, br, zstd, several in a row. Output is bounded by the caller. Content of a message
+// is decoded here for every user of it: the result is decoded content, or the bytes as they were sent with the reason, never something
+// in between.
 
+import HTTPSemantics
 import NIOCore
 
-/// What came of decoding.
+/// The result of decoding.
 package struct DecodedContent: Sendable, Equatable {
     package enum Outcome: Sendable, Equatable {
         case complete
-        /// The content ends before the coding does.
+        /// The content ends before the coding does; what comes before is decoded.
         case truncated
         /// There is more than was asked for.
         case limited
-        /// The content is not what its coding says; in words.
+        /// The content does not fit its coding, in words. The bytes are as they were sent.
         case failed(String)
-        /// A coding that nobody here knows; the content is as it was before it.
+        /// A coding that is not supported here. The bytes are as they were sent, even when a coding applied after it could be undone.
         case unknownCoding(String)
     }
 
@@ -24,6 +26,19 @@ package struct DecodedContent: Sendable, Equatable {
         self.content = content
         self.outcome = outcome
     }
+
+    /// ``content`` is decoded; otherwise it is the bytes as they were sent, and ``outcome`` says why.
+    package var isDecoded: Bool {
+        switch outcome {
+        case .complete, .truncated, .limited: true
+        case .failed, .unknownCoding: false
+        }
+    }
+}
+
+extension FieldSection {
+    /// The elements of Content-Encoding, in the order in which the codings were applied.
+    package var contentCodings: [ByteBuffer] { all("content-encoding").flatMap { $0.listElements() } }
 }
 
 /// A content coding that can be undone.
@@ -51,28 +66,43 @@ package enum ContentCoding: Sendable, Equatable {
 /// - Parameters:
 ///   - wire: content as it was sent.
 ///   - codings: the elements of Content-Encoding, in their order: the last one is undone first.
-///   - maximum: bytes that each step gives at the most.
+///   - maximum: bytes that are given at the most, and by each step.
+/// - Returns: decoded content, or the bytes as they were sent with the reason.
 package func decodeContent(_ wire: ByteBuffer, codings: [ByteBuffer], maximum: Int) -> DecodedContent {
     var decoded = DecodedContent(content: wire, outcome: .complete)
-    for name in codings.reversed().map({ String(buffer: $0) }) {
-        guard let coding = ContentCoding(name) else {
-            decoded.outcome = .unknownCoding(name)
-            return decoded
+    if wire.readableBytes > 0 {
+        for name in codings.reversed().map({ String(buffer: $0) }) {
+            guard let coding = ContentCoding(name) else {
+                decoded = DecodedContent(content: wire, outcome: .unknownCoding(name))
+                break
+            }
+            guard coding != .identity else { continue }
+            let step = undo(coding, decoded.content, maximum: maximum)
+            guard step.isDecoded else {
+                decoded = DecodedContent(content: wire, outcome: step.outcome)
+                break
+            }
+            if step.content.readableBytes == 0, step.outcome == .truncated {
+                decoded = DecodedContent(content: wire, outcome: .failed("it ends before anything can be decoded"))
+                break
+            }
+            // What was cut at one step is cut for good; later steps decode what there is.
+            decoded = DecodedContent(content: step.content, outcome: decoded.outcome == .complete ? step.outcome : decoded.outcome)
         }
-        let step: DecodedContent
-        switch coding {
-        case .identity: continue
-        case .gzip: step = inflateContent(decoded.content, wrapping: .gzip, maximum: maximum)
-        case .deflate: step = inflateDeflate(decoded.content, maximum: maximum)
-        case .brotli: step = decodeBrotli(decoded.content, maximum: maximum)
-        case .zstd: step = decodeZstd(decoded.content, maximum: maximum)
-        }
-        // What was cut at one step is cut for good; later steps only make of it what they can.
-        decoded = DecodedContent(content: step.content, outcome: decoded.outcome == .complete ? step.outcome : decoded.outcome)
     }
     if decoded.content.readableBytes > maximum {
         decoded.content = decoded.content.getSlice(at: decoded.content.readerIndex, length: maximum)!
         if decoded.outcome == .complete { decoded.outcome = .limited }
     }
     return decoded
+}
+
+private func undo(_ coding: ContentCoding, _ content: ByteBuffer, maximum: Int) -> DecodedContent {
+    switch coding {
+    case .identity: DecodedContent(content: content, outcome: .complete)
+    case .gzip: inflateContent(content, wrapping: .gzip, maximum: maximum)
+    case .deflate: inflateDeflate(content, maximum: maximum)
+    case .brotli: decodeBrotli(content, maximum: maximum)
+    case .zstd: decodeZstd(content, maximum: maximum)
+    }
 }

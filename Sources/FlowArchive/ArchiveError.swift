@@ -20,6 +20,8 @@ package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible
     package var description: String
     /// With ``Kind/damagedContent``: the block that the content is in.
     package var damage: ArchiveDamage?
+    /// With ``Kind/damagedContent``: the piece, when it was asked for by a cursor.
+    package var damagedPiece: DamagedPiece?
 
     package init(_ kind: Kind, _ description: String, damage: ArchiveDamage? = nil) {
         self.kind = kind
@@ -27,6 +29,8 @@ package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible
         self.damage = damage
     }
 }
+
+extension ArchiveError: ContentError {}
 
 /// A part of a file that could not be read.
 package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
@@ -37,6 +41,8 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
         case damaged
         /// Blocks are not there: their sequence numbers were passed over.
         case missing(blocks: UInt64)
+        /// The content of so many flows, in a block of which the heads can be read.
+        case content(flows: Int)
         /// A record that cannot be understood, in a block whose checksum is right.
         case record
     }
@@ -69,7 +75,9 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
             switch kind {
             case .tornTail: "the file ends in the middle of a block at offset \(offset); the last \(length) bytes are not used"
             case .damaged: "damaged at offset \(offset): \(length) bytes were passed over"
-            case .missing(let blocks): "\(blocks) blocks are missing before offset \(offset)"
+            case .missing(let blocks): "\(blocks) \(blocks == 1 ? "block is" : "blocks are") missing before offset \(offset)"
+            case .content(let flows):
+                "content of \(flows == 1 ? "1 flow" : "\(flows) flows") cannot be read: the block at offset \(offset) is damaged"
             case .record: "a record that cannot be understood, in the block at offset \(offset), was passed over"
             }
         let lost = records.map { ", with up to \($0) records of block \(block ?? 0)" } ?? ""

@@ -8,6 +8,7 @@ import NIOCore
 struct ArchivePieces: FlowPieces {
     /// One record's part of the flow.
     struct Part {
+        var flow: FlowID
         var source: BlockSource
         var started: Timestamp
         var detailsAt: UInt32
@@ -57,21 +58,30 @@ struct ArchivePieceCursor: FlowPieceCursor {
 
     init(_ parts: [ArchivePieces.Part]) { self.parts = parts }
 
+    /// A part of which the items cannot be read is the last one; a piece of which the content cannot be read is passed over.
     mutating func next() throws -> (at: Timestamp, piece: FlowPiece)? {
         var begun: FlowPiece?
+        var damage: (error: ArchiveError, size: UInt64)?
         while index < parts.count {
             let part = parts[index]
-            if items == nil {
-                let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
-                items = ItemReader(details, from: part.started)
-                offset = 0
-            }
+            if items == nil { items = try open(part) }
             while let item = try items?.next() {
                 guard item.tag == ItemTag.piece else { continue }
                 let place = try PiecePlace(item.content)
-                let piece = try piece(place, of: part, behind: begun)
-                if !place.continues { return (item.at, piece) }
-                begun = piece
+                do throws(ArchiveError) {
+                    begun = try piece(place, of: part, behind: begun, isDamaged: damage != nil)
+                } catch {
+                    guard error.kind == .damagedContent else { throw error }
+                    part.source.noteDamagedContent(of: part.flow)
+                    damage = (error, UInt64(begun?.content.readableBytes ?? 0))
+                }
+                damage?.size &+= place.size
+                guard !place.continues else { continue }
+                if var damage {
+                    damage.error.damagedPiece = DamagedPiece(at: item.at, kind: place.kind, from: place.from, size: damage.size)
+                    throw damage.error
+                }
+                return begun.map { (item.at, $0) }
             }
             items = nil
             index += 1
@@ -81,14 +91,34 @@ struct ArchivePieceCursor: FlowPieceCursor {
         return nil
     }
 
-    private mutating func piece(_ place: PiecePlace, of part: ArchivePieces.Part, behind begun: FlowPiece?) throws -> FlowPiece {
-        guard place.size <= UInt64(part.contentLength) - offset else { throw MalformedRecord() }
-        let content = try part.source.content(at: UInt64(part.contentAt) + offset, count: place.size)
+    private mutating func open(_ part: ArchivePieces.Part) throws(ArchiveError) -> ItemReader {
+        offset = 0
+        do throws(ArchiveError) {
+            return ItemReader(try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength)), from: part.started)
+        } catch {
+            index = parts.count
+            throw error
+        }
+    }
+
+    /// - Parameter isDamaged: a place of the piece was damaged, so the rest of it is not fetched.
+    private mutating func piece(
+        _ place: PiecePlace, of part: ArchivePieces.Part, behind begun: FlowPiece?, isDamaged: Bool
+    ) throws(ArchiveError) -> FlowPiece? {
+        let start = offset
+        guard place.size <= UInt64(part.contentLength) - start else {
+            offset = UInt64(part.contentLength)
+            throw part.source.contentError("a piece lies outside of the content of its record")
+        }
         offset += place.size
+        guard !isDamaged else { return nil }
+        let content = try part.source.content(at: UInt64(part.contentAt) + start, count: place.size)
         guard var whole = begun else {
             return FlowPiece(kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames)
         }
-        guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else { throw MalformedRecord() }
+        guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else {
+            throw part.source.contentError("a message is longer than one can be")
+        }
         whole.content.writeImmutableBuffer(content)
         if place.isPlain { whole.wireSize += place.wireSize }
         return whole

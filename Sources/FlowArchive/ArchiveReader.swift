@@ -28,6 +28,10 @@ package final class ArchiveReader {
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks of which it was told that something in them is damaged.
     private var told: Set<UInt64> = []
+    /// Blocks of the flow that was returned last, when it has parts in several: what is found damaged in them is told at the end of what
+    /// there is, with how many flows that concerns by then.
+    private var returned: [BlockSource] = []
+    private var foundLater: [ArchiveDamage] = []
     /// Flows that are whole in their block are counted when the predicate lets them through, and not made. What is damaged in their heads
     /// and content is not seen then, unless the predicate asks for it.
     package var countsOnly = false
@@ -67,6 +71,7 @@ package final class ArchiveReader {
     /// - Throws: an ``ArchiveError`` when reading cannot go on; what the predicate throws, unless it is that content is damaged: that is
     ///   told as damage, and reading can go on.
     package func next(where predicate: some FlowPredicate) throws -> ArchiveItem? {
+        noteReturned()
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
             if let block {
@@ -74,7 +79,11 @@ package final class ArchiveReader {
                 endBlock(block)
                 continue
             }
-            guard let (item, scan) = try nextItem(predicate) else { return nil }
+            guard let (item, scan) = try nextItem(predicate) else {
+                tellLater()
+                if waiting.isEmpty { return nil }
+                continue
+            }
             switch item {
             case .segment: try beginSegment(predicate)
             case .block(let fetched): try begin(fetched, scan)
@@ -150,6 +159,30 @@ package final class ArchiveReader {
         view = RecordView(block)
     }
 
+    /// What was found damaged in flows that were returned, when no more of them are asked for.
+    package func takeFoundDamage() -> [ArchiveDamage] {
+        noteReturned()
+        tell(block?.source.foundDamage)
+        tellLater()
+        defer { waiting.removeAll() }
+        return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
+    }
+
+    private func noteReturned() {
+        for source in returned {
+            guard let found = source.foundDamage, source !== block?.source else { continue }
+            foundLater.removeAll { $0.offset == found.offset }
+            foundLater.append(found)
+        }
+        // Of those that wait, one after the other is returned.
+        if waiting.isEmpty { returned = [] }
+    }
+
+    private func tellLater() {
+        foundLater.forEach { tell($0) }
+        foundLater = []
+    }
+
     private func endBlock(_ block: DecodedBlock) {
         tell(block.source.foundDamage)
         self.block = nil
@@ -177,7 +210,8 @@ package final class ArchiveReader {
                     }
                     if let flow = try read(view, block, predicate) { return flow }
                 } catch let error as ArchiveError where error.kind == .damagedContent {
-                    tell(error.damage)
+                    // Of damaged content it is told at the end of the block, with how many flows that concerns.
+                    if error.damagedPiece == nil { tell(error.damage) }
                 }
             }
         } catch is MalformedRecord {
@@ -238,6 +272,7 @@ package final class ArchiveReader {
             return nil
         }
         let whole = flow.flow
+        returned = flow.sources
         return try predicate.matches(whole) ? whole : nil
     }
 
@@ -250,11 +285,12 @@ package final class ArchiveReader {
     }
 
     private func end(_ flow: OpenFlow, _ predicate: some FlowPredicate) throws {
+        returned += flow.sources
         let flow = flow.flow
         do {
             if try predicate.matches(flow) { waiting.append(.flow(flow)) }
         } catch let error as ArchiveError where error.kind == .damagedContent {
-            tell(error.damage)
+            if error.damagedPiece == nil { tell(error.damage) }
         }
     }
 

@@ -20,6 +20,8 @@ final class BlockSource: Sendable {
         /// The content part that was decompressed last: flows are read in the order in which they were written.
         var part: (index: Int, bytes: ByteBuffer)?
         var isDamaged = false
+        /// Flows of which content was asked for and is damaged.
+        var damagedContents: Set<FlowID> = []
     }
 
     private let place: Place
@@ -38,7 +40,18 @@ final class BlockSource: Sendable {
     }
 
     /// The block, when something of it was found damaged as it was asked for.
-    var foundDamage: ArchiveDamage? { kept.withLock { $0.isDamaged } ? damage : nil }
+    var foundDamage: ArchiveDamage? {
+        let (isDamaged, flows) = kept.withLock { ($0.isDamaged, $0.damagedContents.count) }
+        if isDamaged { return damage }
+        guard flows > 0 else { return nil }
+        var found = damage
+        found.kind = .content(flows: flows)
+        found.records = nil
+        return found
+    }
+
+    /// Notes that content of a flow was found damaged.
+    func noteDamagedContent(of flow: FlowID) { _ = kept.withLock { $0.damagedContents.insert(flow) } }
 
     /// The items of a part of a flow.
     /// - Throws: `damagedContent` when the block's details are damaged or the bytes are not there.
@@ -118,10 +131,12 @@ final class BlockSource: Sendable {
     }
 
     private func damaged(_ what: String) -> ArchiveError {
-        kept.withLock { $0.isDamaged = true }
-        let text = "the \(what) of the block at offset \(damage.offset) cannot be read; other blocks can"
-        return ArchiveError(.damagedContent, text, damage: damage)
+        if what == "details" { kept.withLock { $0.isDamaged = true } }
+        return contentError("the \(what) of the block at offset \(damage.offset) cannot be read; other blocks can")
     }
+
+    /// Damage that is found in this block.
+    func contentError(_ text: String) -> ArchiveError { ArchiveError(.damagedContent, text, damage: damage) }
 }
 
 /// What a piece is; its content stands behind that of the piece before it.

@@ -64,6 +64,9 @@ struct OpenFlow {
         return flow
     }
 
+    /// The blocks that its parts are in.
+    var sources: [BlockSource] { pieces.parts.map(\.source) }
+
     var flow: Flow {
         var flow = assembler.flow
         flow.pieces = pieces

@@ -122,6 +122,7 @@ package struct RecordView: FlowQuestions {
     var pieceCount: Int { Int(number(FlowPrefix.pieces, UInt32.self)) }
     var place: ArchivePieces.Part {
         ArchivePieces.Part(
+            flow: id,
             source: block.source, started: started, detailsAt: number(FlowPrefix.detailsAt),
             detailsLength: number(FlowPrefix.detailsLength), contentAt: number(FlowPrefix.contentAt),
             contentLength: number(FlowPrefix.contentLength))

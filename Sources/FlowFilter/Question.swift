@@ -105,7 +105,7 @@ enum Question: Equatable {
         }
     }
 
-    /// A message body is searched whole and decoded; WebSocket messages and pieces of a TCP stream one by one.
+    /// A message body is searched whole and decoded, or as it was sent where it cannot be decoded; WebSocket messages and pieces of a TCP stream one by one.
     private static func content(of flow: some FlowQuestions, _ side: Side?, _ pattern: Pattern) throws -> Bool {
         var isFound = false
         var bodies: [Side: ByteBuffer] = [:]
@@ -126,18 +126,10 @@ enum Question: Equatable {
         }
         for (side, wire) in bodies where !isFound {
             let fields = side == .client ? flow.requestFields : flow.responseFields
-            let codings = fields?.all("content-encoding").flatMap { $0.listElements() } ?? []
-            isFound = try pattern.matches(decoded(wire, codings))
+            let decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: maximumContent)
+            isFound = try pattern.matches(decoded.content)
         }
         return isFound
-    }
-
-    /// Raw where it cannot be decoded at all.
-    private static func decoded(_ wire: ByteBuffer, _ codings: [ByteBuffer]) -> ByteBuffer {
-        guard !codings.isEmpty else { return wire }
-        let decoded = decodeContent(wire, codings: codings, maximum: maximumContent)
-        if case .failed = decoded.outcome, decoded.content.readableBytes == 0 { return wire }
-        return decoded.content
     }
 
     /// text/javascript, application/javascript and x-javascript, text/css, image/*, font/*, application/font*.

@@ -116,7 +116,7 @@ package protocol FlowPieces: Sendable {
 /// Goes through pieces one at a time, when whoever asks has time for the next.
 package protocol FlowPieceCursor: Sendable {
     /// - Returns: nil behind the last piece.
-    /// - Throws: what fetching a piece throws.
+    /// - Throws: what fetching a piece throws; a ``ContentError`` for a damaged piece, after which the next one can be fetched.
     mutating func next() throws -> (at: Timestamp, piece: FlowPiece)?
 }
 
@@ -172,9 +172,10 @@ package struct PiecesInMemory: FlowPieces {
 
 extension Flow {
     /// Says the flow again as events, in an order that a recorder could have seen. Content is fetched piece by piece.
-    /// - Throws: what fetching a piece throws; what `visit` throws.
+    /// Damaged content is left out; the flow is incomplete then, and its error says so.
+    /// - Throws: what fetching a piece throws for another reason; what `visit` throws.
     package func forEachEvent(_ visit: (FlowEvent) throws -> Void) throws {
-        var events = FlowEventCursor(self)
+        var events = FlowEventCursor(self, marksDamage: true)
         while let event = try events.next() { try visit(event) }
     }
 }

@@ -12,11 +12,16 @@ package struct FlowEventCursor: Sendable {
     private var pieces: any FlowPieceCursor
     private var piece: (at: Timestamp, piece: FlowPiece)?
     private var hasBegun = false
-    private let end: (at: Timestamp, ending: FlowEnding)?
+    private var end: (at: Timestamp, ending: FlowEnding)?
     private var isOver = false
+    private let marksDamage: Bool
+    /// Sides of which content was left out, since it is damaged: their messages do not come to an end.
+    private var damaged: Set<Side> = []
 
-    package init(_ flow: Flow) {
+    /// - Parameter marksDamage: damaged content is left out, and the flow is incomplete then; otherwise it is an error.
+    package init(_ flow: Flow, marksDamage: Bool = false) {
         self.flow = flow.id
+        self.marksDamage = marksDamage
         pieces = flow.pieces.cursor()
         end = flow.ended.map { ($0, FlowEnding(flow)) }
         let opening = FlowOpening(
@@ -47,19 +52,42 @@ package struct FlowEventCursor: Sendable {
     package mutating func next() throws -> FlowEvent? {
         if !hasBegun {
             hasBegun = true
-            piece = try pieces.next()
+            piece = try nextPiece()
         }
+        while index < rest.count, isOfDamaged(rest[index].what) { index += 1 }
         if index < rest.count, piece.map({ stands(rest[index], before: $0.at) }) ?? true {
             defer { index += 1 }
             return FlowEvent(flow: flow, at: rest[index].at, what: rest[index].what)
         }
         if let (at, found) = piece {
-            piece = try pieces.next()
+            piece = try nextPiece()
             return FlowEvent(flow: flow, at: at, what: .piece(found))
         }
         guard let end, !isOver else { return nil }
         isOver = true
         return FlowEvent(flow: flow, at: end.at, what: .ended(end.ending))
+    }
+
+    private mutating func nextPiece() throws -> (at: Timestamp, piece: FlowPiece)? {
+        while true {
+            do { return try pieces.next() } catch let error as any ContentError {
+                guard marksDamage, let piece = error.damagedPiece else { throw error }
+                // Messages of a conversation are not the content of a request or a response.
+                if piece.kind == .data { damaged.insert(piece.from) }
+                end?.ending.state = .incomplete
+                if end?.ending.error == nil {
+                    let message = "content of this flow was damaged in the recording that it was copied from"
+                    end?.ending.error = FlowError(side: nil, message: message, at: piece.at)
+                }
+            }
+        }
+    }
+
+    private func isOfDamaged(_ what: FlowEvent.What) -> Bool {
+        switch what {
+        case .finished(let side), .trailers(from: let side, _): damaged.contains(side)
+        default: false
+        }
     }
 
     /// A head stands before content of the same time. A message's end has the time of its last piece at the least, and stands behind it.

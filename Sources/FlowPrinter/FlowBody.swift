@@ -10,20 +10,21 @@ struct FlowBody {
     /// Bodies beyond this are shown up to here: a printer holds one body in memory.
     static let maximum = 64 * 1024 * 1024
 
-    /// With content codings removed.
+    /// With content codings removed, or as it was sent where they cannot be removed.
     var decoded: DecodedContent
     /// As it was sent.
     var wire: ByteBuffer
     var isCut: Bool
+    /// Content of it is damaged in the recording; nothing of it is shown.
+    var isDamaged: Bool
 
-    /// - Throws: what fetching content throws.
+    /// - Throws: what fetching content throws, unless it is damaged.
     init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
-        wire = try flow.pieces.content(from: side, maximum: Self.maximum)
+        let content = try flow.pieces.contentUnlessDamaged(from: side, maximum: Self.maximum)
+        isDamaged = content == nil
+        wire = content ?? ByteBuffer()
         isCut = size > UInt64(Self.maximum)
-        let codings = fields?.all("content-encoding").flatMap { $0.listElements() } ?? []
-        decoded =
-            codings.isEmpty || wire.readableBytes == 0
-            ? DecodedContent(content: wire, outcome: .complete) : decodeContent(wire, codings: codings, maximum: Self.maximum)
+        decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: Self.maximum)
     }
 
     /// What keeps the decoded content from being the whole of it, in words.
@@ -39,8 +40,8 @@ extension DecodedContent.Outcome {
         case .complete: nil
         case .truncated: "the encoded content is truncated"
         case .limited: "only the first \(readableSize(UInt64(FlowBody.maximum))) are shown"
-        case .failed(let reason): "it cannot be decoded: \(reason)"
-        case .unknownCoding(let name): "its content coding \(name) is not known"
+        case .failed(let reason): "it cannot be decoded and is shown as it was sent: \(reason)"
+        case .unknownCoding(let name): "its content coding \(name) is not known; it is shown as it was sent"
         }
     }
 }

@@ -234,14 +234,22 @@ package struct FlowJSONPrinter: Sendable {
         json.key("stored")
         json.number(message.storedSize)
         json.key("complete")
-        json.bool(message.isComplete)
+        json.bool(message.isComplete && !body.isDamaged)
+        guard !body.isDamaged else {
+            json.damageMark()
+            return json.endObject()
+        }
         json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody)
+        if !rawBody, !body.decoded.isDecoded {
+            json.key("decoded")
+            json.bool(false)
+        }
         if !rawBody, let remark = body.remark {
             json.key("remark")
             json.string(remark)
         }
         if let type = fields.first("content-type") {
-            if !rawBody, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
+            if !rawBody, body.decoded.isDecoded, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
                 var protobuf = ProtobufJSON()
                 protobuf.write(body.decoded.content, media: media, coding: fields.first("grpc-encoding"), into: &json)
             }
@@ -275,18 +283,17 @@ package struct FlowJSONPrinter: Sendable {
         json.key("messages")
         json.beginArray()
         var close: FlowPiece?
+        func begin(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
+            json.message(at, from)
+            json.key("opcode")
+            json.string("\(kind)")
+            json.key("size")
+            json.number(size)
+        }
         try flow.pieces.forEach { at, piece in
             if piece.kind == .data { return true }
             if piece.kind == .close, close == nil { close = piece }
-            json.beginObject()
-            json.key("at")
-            json.time(at)
-            json.key("from")
-            json.string("\(piece.from)")
-            json.key("opcode")
-            json.string("\(piece.kind)")
-            json.key("size")
-            json.number(piece.content.readableBytes)
+            begin(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
             if piece.wireSize != UInt64(piece.content.readableBytes) {
                 json.key("compressed_size")
                 json.number(piece.wireSize)
@@ -294,6 +301,12 @@ package struct FlowJSONPrinter: Sendable {
             json.content(piece.content, isText: !rawBody && piece.kind != .binary)
             json.endObject()
             try pour(json)
+            return true
+        } damaged: { piece in
+            if piece.kind == .data { return true }
+            begin(piece.at, piece.from, piece.kind, piece.size)
+            json.damageMark()
+            json.endObject()
             return true
         }
         json.endArray()
@@ -316,16 +329,19 @@ package struct FlowJSONPrinter: Sendable {
         json.key("messages")
         json.beginArray()
         try flow.pieces.forEach { at, piece in
-            json.beginObject()
-            json.key("at")
-            json.time(at)
-            json.key("from")
-            json.string("\(piece.from)")
+            json.message(at, piece.from)
             json.key("size")
             json.number(piece.content.readableBytes)
             json.content(piece.content, isText: !rawBody)
             json.endObject()
             try pour(json)
+            return true
+        } damaged: { piece in
+            json.message(piece.at, piece.from)
+            json.key("size")
+            json.number(piece.size)
+            json.damageMark()
+            json.endObject()
             return true
         }
         json.endArray()
@@ -417,6 +433,21 @@ package struct FlowJSONPrinter: Sendable {
 }
 
 extension JSONWriter {
+    /// Begins the object of a message.
+    fileprivate mutating func message(_ at: Timestamp, _ from: Side) {
+        beginObject()
+        key("at")
+        time(at)
+        key("from")
+        string("\(from)")
+    }
+
+    /// The content is damaged in the recording, so it does not stand here.
+    fileprivate mutating func damageMark() {
+        key("damaged")
+        bool(true)
+    }
+
     /// Pairs of names and values. When one of them is not UTF-8, a second member, `…_base64`, holds all of them in base64.
     mutating func fields(_ name: StaticString, _ section: FieldSection) {
         var isText = true

@@ -61,21 +61,34 @@ package struct FlowTextPrinter: Sendable {
     package func printMessages(of flow: Flow, behind told: Int, into out: inout ByteBuffer, drain: Drain) throws {
         guard detail > 0 else { return }
         var rest = told
-        try flow.pieces.forEach { _, piece in
-            guard rest == 0 else {
-                rest -= 1
-                return true
-            }
+        func isNew() -> Bool {
+            if rest > 0 { rest -= 1 } else { return true }
+            return false
+        }
+        func line(_ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
             if let client = flow.client?.value { out.writeString("\(client.peer) ") }
-            out.writeString("\(piece.from == .client ? ">>" : "<<") ")
+            out.writeString("\(from == .client ? ">>" : "<<") ")
             out.writeVisible(flow.displayURL ?? ByteBuffer(string: "\(flow.target.host):\(flow.target.port)"))
-            out.writeString(" \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes)))\n")
+            out.writeString(" \(kind) \(readableSize(size))\n")
+        }
+        try flow.pieces.forEach { _, piece in
+            guard isNew() else { return true }
+            line(piece.from, piece.kind, UInt64(piece.content.readableBytes))
             if detail > 2 {
                 ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             }
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
+        } damaged: { piece in
+            guard isNew() else { return true }
+            line(piece.from, piece.kind, piece.size)
+            out.writeString(damageMark(piece.size))
+            return true
         }
+    }
+
+    private func damageMark(_ size: UInt64) -> String {
+        coloured("    (damaged: \(readableSize(size)) of the recording cannot be read)\n", 31)
     }
 
     // MARK: One line
@@ -184,7 +197,10 @@ package struct FlowTextPrinter: Sendable {
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
-            ContentView(body.decoded.content, type: fields.first("content-type"), messageCoding: fields.first("grpc-encoding"))
+            if body.isDamaged { out.writeString(damageMark(size)) }
+            // The media type says nothing of bytes that could not be decoded.
+            let type = body.decoded.isDecoded ? fields.first("content-type") : nil
+            ContentView(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
                 .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
         }
@@ -233,17 +249,25 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
         var lines = detail > 3 ? Int.max : Self.maximumLines
         var shown = 0
+        func line(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
+            let arrow = from == .client ? ">>" : "<<"
+            out.writeString("    \(arrow) \(kind) \(readableSize(size)) +\(readableDuration(at - flow.started))\n")
+        }
         try flow.pieces.forEach { at, piece in
             guard lines > 0 else { return false }
-            let arrow = piece.from == .client ? ">>" : "<<"
-            out.writeString(
-                "    \(arrow) \(piece.kind) \(readableSize(UInt64(piece.content.readableBytes))) +\(readableDuration(at - flow.started))\n"
-            )
+            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
             let start = out.writerIndex
             ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : lines)
             if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
             shown += 1
             if out.readableBytes > maximumPrinted { try drain(&out) }
+            return true
+        } damaged: { piece in
+            guard lines > 0 else { return false }
+            line(piece.at, piece.from, piece.kind, piece.size)
+            out.writeString(damageMark(piece.size))
+            lines -= detail == 3 ? 1 : 0
+            shown += 1
             return true
         }
         if shown < flow.pieces.count {

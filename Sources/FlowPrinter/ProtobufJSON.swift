@@ -44,7 +44,7 @@ struct ProtobufJSON {
         json.key("compressed")
         json.bool(message.isCompressed)
         let content = message.decoded.content
-        if case .unknownCoding = message.decoded.outcome {
+        if !message.decoded.isDecoded {
             json.content(content, isText: false)
         } else if message.isTrailers {
             json.fields("trailers", FieldSection(parsing: content))

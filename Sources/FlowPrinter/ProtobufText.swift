@@ -45,13 +45,15 @@ struct ProtobufText {
             out.writeString(message.isTrailers ? "trailers" : "message \(number)")
             out.writeString(", \(readableSize(UInt64(message.size)))")
             guard message.isCompressed else { return }
-            out.writeString(" compressed, \(readableSize(UInt64(message.decoded.content.readableBytes))) decoded")
+            out.writeString(" compressed")
+            guard message.decoded.isDecoded else { return }
+            out.writeString(", \(readableSize(UInt64(message.decoded.content.readableBytes))) decoded")
         }
         indentation = 1
         defer { indentation = 0 }
         var isWhole = true
         let content = message.decoded.content
-        if case .unknownCoding = message.decoded.outcome {
+        if !message.decoded.isDecoded {
             lines.dump(content, depth: indentation)
         } else if message.isTrailers || media == .grpcJSON {
             for line in (message.isTrailers ? content : jsonLaidOut(content) ?? content).lines {

@@ -154,13 +154,23 @@ package struct FlowComparison: Sendable {
     ) throws -> String? {
         var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
-        let (a, b) = (was.head.fields.codings, now.head.fields.codings)
-        if before != after, !(a.isEmpty && b.isEmpty) {
-            before = decodeContent(before, codings: a, maximum: Self.maximumContent).content
-            after = decodeContent(after, codings: b, maximum: Self.maximumContent).content
-        }
+        let (a, b) = (was.head.fields.contentCodings, now.head.fields.contentCodings)
         // What the recording does not have is not compared.
         let isCut = was.storedSize < was.size || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
+        if before != after, !(a.isEmpty && b.isEmpty) {
+            let decoded = (
+                decodeContent(before, codings: a, maximum: Self.maximumContent),
+                decodeContent(after, codings: b, maximum: Self.maximumContent)
+            )
+            let errors = (decoded.0.decodingError(isCut: isCut), decoded.1.decodingError(isCut: isCut))
+            switch errors {
+            case (nil, nil): (before, after) = (decoded.0.content, decoded.1.content)
+            case (nil, let error?): return "decoded → \(Self.visible(error))"
+            case (let error?, nil): return "\(Self.visible(error)) → decoded"
+            // Neither can be decoded: compared as they were sent.
+            case (.some, .some): break
+            }
+        }
         if isCut {
             let count = min(before.readableBytes, after.readableBytes)
             before = before.slice(ByteRange(0, count))
@@ -310,8 +320,16 @@ extension Flow {
     }
 }
 
-extension FieldSection {
-    fileprivate var codings: [ByteBuffer] { all("content-encoding").flatMap { $0.listElements() } }
+extension DecodedContent {
+    /// Why the content is not the decoded whole, in words; nil when it is, or is as much of it as there can be.
+    fileprivate func decodingError(isCut: Bool) -> String? {
+        switch outcome {
+        case .complete, .limited: nil
+        case .truncated: isCut ? nil : "the encoded content is truncated"
+        case .failed(let reason): "cannot be decoded: \(reason)"
+        case .unknownCoding(let name): "the content coding \(name) is not known"
+        }
+    }
 }
 
 extension ResponseHead {

@@ -422,8 +422,10 @@ package struct RecordingIndex {
     private mutating func digest(_ entry: Entry) throws -> UInt64 {
         guard has(entry, Flags.hasContent), rules.body != .none, !rules.ignore.body else { return 0 }
         let flow = try flow(entry)
+        // Content that is damaged is no other content: digests are odd.
+        guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { return 2 }
         return RequestContent.digest(
-            try flow.pieces.content(from: .client), flow.request?.head.fields ?? FieldSection(), rules)
+            content, flow.request?.head.fields ?? FieldSection(), rules)
     }
 
     /// The flow of an entry.

@@ -94,6 +94,7 @@ package struct HARWriter: Sendable {
 
     private func request(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
         let head = request.head
+        var isDamaged = false
         json.beginObject()
         json.member("method", head.method, exact: "_methodBase64")
         json.key("url")
@@ -121,11 +122,16 @@ package struct HARWriter: Sendable {
             json.key("mimeType")
             json.string(head.fields.first("content-type") ?? ByteBuffer())
             if request.size <= UInt64(Self.maximumBody) {
-                json.content(try flow.pieces.content(from: .client), type: head.fields.first("content-type"))
+                if let content = try flow.pieces.contentUnlessDamaged(from: .client) {
+                    json.content(content, type: head.fields.first("content-type"))
+                } else {
+                    isDamaged = true
+                    json.damageMark()
+                }
             }
             json.endObject()
         }
-        sizes(head.wire, head.version, request.size, isComplete: request.isComplete, &json)
+        sizes(head.wire, head.version, request.size, isComplete: request.isComplete && !isDamaged, &json)
         json.endObject()
     }
 
@@ -147,20 +153,25 @@ package struct HARWriter: Sendable {
         json.key("content")
         json.beginObject()
         let size = flow.status == 101 ? 0 : flow.response?.size ?? 0
-        var content = ByteBuffer()
-        if size > 0, size <= UInt64(Self.maximumBody) {
-            let codings = flow.responseFields?.all("content-encoding").flatMap { $0.listElements() } ?? []
-            content = decodeContent(try flow.pieces.content(from: .server), codings: codings, maximum: Self.maximumBody).content
-        }
+        var isDamaged = false
+        let decoded = size <= UInt64(Self.maximumBody) ? try decodedContent(of: flow, &isDamaged) : nil
         json.key("size")
-        json.number(content.readableBytes > 0 ? UInt64(content.readableBytes) : size)
+        json.number(decoded.map { UInt64($0.content.readableBytes) } ?? size)
         json.key("mimeType")
         json.string(flow.responseFields?.first("content-type") ?? ByteBuffer())
-        if size == 0 || content.readableBytes > 0 { json.content(content, type: flow.responseFields?.first("content-type")) }
+        if let decoded {
+            json.content(decoded.content, type: flow.responseFields?.first("content-type"))
+            // A reader keeps the Content-Encoding of such content.
+            if !decoded.isDecoded {
+                json.key("_decoded")
+                json.bool(false)
+            }
+        }
+        if isDamaged { json.damageMark() }
         json.endObject()
         if let response = flow.response {
-            sizes(
-                response.head.wire, response.head.version, size, isComplete: response.isComplete || flow.status == 101, &json)
+            let isComplete = !isDamaged && (response.isComplete || flow.status == 101)
+            sizes(response.head.wire, response.head.version, size, isComplete: isComplete, &json)
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
         }
@@ -192,6 +203,27 @@ package struct HARWriter: Sendable {
         json.key("_localReply")
         json.bool(true)
         json.endObject()
+    }
+
+    /// The response's content as HAR has it, decoded. Content that cannot be decoded is as it was sent, also when that is because it ends
+    /// too early and the recording has all of it.
+    /// - Returns: nil when it is too large, or damaged.
+    private func decodedContent(of flow: Flow, _ isDamaged: inout Bool) throws -> DecodedContent? {
+        guard let response = flow.response, flow.status != 101 else {
+            return DecodedContent(content: ByteBuffer(), outcome: .complete)
+        }
+        guard response.size == 0 || response.storedSize > 0 else { return nil }
+        guard let wire = try flow.pieces.contentUnlessDamaged(from: .server) else {
+            isDamaged = true
+            return nil
+        }
+        let decoded = decodeContent(wire, codings: response.head.fields.contentCodings, maximum: Self.maximumBody)
+        switch decoded.outcome {
+        case .limited: return nil
+        case .truncated where response.isComplete:
+            return DecodedContent(content: wire, outcome: .failed("the encoded content is truncated"))
+        default: return decoded
+        }
     }
 
     private func sizes(_ head: ByteBuffer, _ version: HTTPVersion, _ body: UInt64, isComplete: Bool, _ json: inout JSONWriter) {
@@ -235,16 +267,20 @@ package struct HARWriter: Sendable {
         json.string("websocket")
         json.key("_webSocketMessages")
         json.beginArray()
-        try flow.pieces.forEach { at, piece in
+        func begin(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind) -> Int? {
             let opcodes: [FlowPiece.Kind: Int] = [.text: 1, .binary: 2, .close: 8, .ping: 9, .pong: 10]
-            guard let opcode = opcodes[piece.kind] else { return true }
+            guard let opcode = opcodes[kind] else { return nil }
             json.beginObject()
             json.key("type")
-            json.string(piece.from == .client ? "send" : "receive")
+            json.string(from == .client ? "send" : "receive")
             json.key("time")
             json.decimal(at.decimalSeconds)
             json.key("opcode")
             json.number(opcode)
+            return opcode
+        }
+        try flow.pieces.forEach { at, piece in
+            guard let opcode = begin(at, piece.from, piece.kind) else { return true }
             json.key("data")
             if opcode != 1 {
                 json.base64(piece.content)
@@ -254,7 +290,21 @@ package struct HARWriter: Sendable {
             }
             json.endObject()
             return true
+        } damaged: { piece in
+            guard begin(piece.at, piece.from, piece.kind) != nil else { return true }
+            // Without data, readers leave the message out.
+            json.damageMark()
+            json.endObject()
+            return true
         }
         json.endArray()
+    }
+}
+
+extension JSONWriter {
+    /// The content is damaged in the recording, so it does not stand here.
+    fileprivate mutating func damageMark() {
+        key("_damaged")
+        bool(true)
     }
 }

@@ -45,8 +45,13 @@ extension MitmproxyWriter {
         self.fields(fields, &out)
         out.text("content")
         let isEmpty = message.size == 0 && (message.ended != nil || flow.isWebSocket || flow.status == 101)
-        let isMissing = message.storedSize == 0 && !isEmpty || message.storedSize > UInt64(Self.maximumBody)
-        if isMissing { out.null() } else { out.bytes(try flow.pieces.content(from: side)) }
+        var isMissing = message.storedSize == 0 && !isEmpty || message.storedSize > UInt64(Self.maximumBody)
+        if !isMissing, let content = try flow.pieces.contentUnlessDamaged(from: side) {
+            out.bytes(content)
+        } else {
+            isMissing = true
+            out.null()
+        }
         out.text("trailers")
         if let trailers = message.trailers { self.fields(trailers, &out) } else { out.null() }
         out.text("timestamp_start")
@@ -86,6 +91,8 @@ extension MitmproxyWriter {
                         out.bool(false)
                     }
                     return true
+                } damaged: { _ in
+                    true
                 }
             }
             let code: UInt16? = close.flatMap { $0.piece.content.getInteger(at: $0.piece.content.readerIndex) }
@@ -112,6 +119,8 @@ extension MitmproxyWriter {
                     out.time(at)
                 }
                 return true
+            } damaged: { _ in
+                true
             }
         }
     }

@@ -124,6 +124,14 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     ) throws -> Bool {
         reader.countsOnly = countsOnly
         defer { counted += reader.counted }
+        // Damage in the content of flows that were told is known when they have been used.
+        func tellFound() {
+            for found in reader.takeFoundDamage() {
+                isDamaged = true
+                damage("\(name): \(found)")
+            }
+        }
+        defer { tellFound() }
         while let item = try reader.next(where: predicate) {
             guard try take(item, name, damage, flow) else { return false }
         }

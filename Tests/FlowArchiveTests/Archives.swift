@@ -47,6 +47,7 @@ func readAll(_ reader: ArchiveReader, where predicate: some FlowPredicate = Ever
     }
     while let item = try reader.next(where: predicate) { take(item) }
     try reader.finish(where: predicate).forEach(take)
+    reading.damage += reader.takeFoundDamage()
     return reading
 }
 

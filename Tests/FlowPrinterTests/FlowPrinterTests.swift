@@ -147,6 +147,37 @@ struct TextTests {
     }
 }
 
+@Suite("Content that cannot be decoded")
+struct UndecodableTests {
+    private static func answer(_ coding: String, _ bytes: [UInt8]) -> Flow {
+        flow(
+            .http,
+            [
+                (0, request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+                (
+                    1,
+                    response(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Encoding: \(coding)\r\n\r\n")
+                ),
+                (1, piece(bytes, from: .server)), (2, .finished(.server)), (2, .ended(FlowEnding(state: .complete))),
+            ])
+    }
+
+    @Test(
+        "It is shown as it was sent, and the reason",
+        arguments: ["gzip", "br", "zstd", "deflate", "sdch", "sdch, gzip, identity", "gzip, sdch"])
+    func shown(coding: String) throws {
+        let textual = Self.answer(coding, Array("\u{7f}plain".utf8))
+        #expect(try text(textual, detail: 4).contains("plain\n"))
+        #expect(try text(textual, detail: 4).contains("as it was sent"))
+        #expect(try json(textual).contains(#""text":"\u007fplain","decoded":false,"remark":"#))
+        let binary = Self.answer(coding, [0xFF, 0x00, 0x10])
+        #expect(try text(binary, detail: 4).contains("    00000000  ff 00 10"))
+        #expect(try json(binary).contains(#""base64":"/wAQ","decoded":false,"remark":"#))
+        #expect(try json(binary, rawBody: true).contains(#""base64":"/wAQ"},"started""#))
+    }
+}
+
 @Suite("A flow as JSON")
 struct JSONTests {
     @Test("The line is the schema's, field for field")

@@ -265,8 +265,8 @@ struct GRPCTests {
             (
                 frame(small, flags: 1), "snap\u{1b}py",
                 [
-                    "message 1, 3 B compressed, 3 B decoded", "  00000000  08 96 01 \(String(repeating: " ", count: 41))...",
-                    "  (its content coding snap\\x1bpy is not known)",
+                    "message 1, 3 B compressed", "  00000000  08 96 01 \(String(repeating: " ", count: 41))...",
+                    "  (its content coding snap\\x1bpy is not known; it is shown as it was sent)",
                 ]
             ),
             (

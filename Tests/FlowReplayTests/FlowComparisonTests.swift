@@ -101,6 +101,24 @@ struct FlowComparisonTests {
         #expect(result == differences)
     }
 
+    @Test(
+        "Content that cannot be decoded is compared as it was sent, and differs from content that can be",
+        arguments: [
+            ("sdch", "abc", "sdch", "abd", ["body: abc → abd"]), ("sdch", "abc", "sdch", "abc", []),
+            ("gzip", "abc", "gzip", "abd", ["body: abc → abd"]), ("br", "{\"a\":1}", "zstd", "{\"a\":2}", ["body: $.a: 1 → 2"]),
+            ("", "abc", "gzip", "abd", ["body: decoded → cannot be decoded: incorrect header check"]),
+            ("sdch", "abc", "", "abd", ["body: the content coding sdch is not known → decoded"]),
+        ] as [(String, String, String, String, [String])])
+    func undecodable(coding: String, was: String, newCoding: String, now: String, differences: [String]) throws {
+        func answer(_ coding: String, _ content: String) -> Flow {
+            flow(
+                Self.request, Self.answer(coding.isEmpty ? "" : "Content-Encoding: \(coding)\r\n"),
+                content: ByteBuffer(string: content))
+        }
+        let result = try found(answer(coding, was), answer(newCoding, now), ignoring: ["header:content-encoding"])
+        #expect(result == differences)
+    }
+
     @Test("What is ignored does not count")
     func ignored() throws {
         let was = flow(content: ByteBuffer(string: #"{"a":1,"t":5}"#))
