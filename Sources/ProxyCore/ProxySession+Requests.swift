@@ -18,12 +18,10 @@ extension ProxySession {
             decoder.receive(bytes)
             return advanceRequests()
         }
-        backlog.writeImmutableBuffer(bytes)
-        switch HTTP2Preface.matches(backlog) {
+        backlog.append(bytes, at: client.lastRead)
+        switch HTTP2Preface.matches(backlog.bytes) {
         case true?:
-            let bytes = backlog
-            backlog = ByteBuffer()
-            startHTTP2(bytes)
+            startHTTP2(backlog.take())
         case false?:
             startDecoding()
             advanceRequests()
@@ -36,9 +34,7 @@ extension ProxySession {
     func startDecoding() {
         guard mayBeHTTP2 else { return }
         mayBeHTTP2 = false
-        let bytes = backlog
-        backlog = ByteBuffer()
-        if bytes.readableBytes > 0 { decoder.receive(bytes) }
+        if !backlog.isEmpty { decoder.receive(backlog.take()) }
     }
 
     /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
@@ -197,7 +193,7 @@ extension ProxySession {
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
-        backlog.writeImmutableBuffer(decoder.takeRest())
+        backlog.append(decoder.takeRest(), at: client.lastRead)
         decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
         phase = .connecting(head)
@@ -240,7 +236,7 @@ extension ProxySession {
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
             return startPassthrough()
         }
-        if backlog.readableBytes == 0, playsFirst(isTLS: false) { return startTunnel() }
+        if backlog.isEmpty, playsFirst(isTLS: false) { return startTunnel() }
         detect()
     }
 

@@ -47,7 +47,7 @@ package final class ProxySession: ProxySessionProtocol {
     var client = Leg(handle: .client)
     var clientFacts = Shared(ClientConnection.unknown)
     /// Bytes of the client that nobody could use yet.
-    var backlog = ByteBuffer()
+    var backlog = EarlyBytes()
     var route: Route?
     /// HTTP/1 of the client, and the exchange in progress.
     var decoder: HTTP1Decoder
@@ -217,8 +217,9 @@ package final class ProxySession: ProxySessionProtocol {
             startPassthrough()
         } else if playsFirst(isTLS: false) {
             startTunnel()
-        } else if route.isTunnel, configuration.strategy == .eager {
+        } else if route.isTunnel || route.isTCP, configuration.strategy == .eager {
             openUpstream(destination)
+            if destination.isTLS == true { startHandshakeTimer(Self.timeToOffer) }
         } else if route.isTunnel || route.isTCP {
             awaitFirstWord()
         }
@@ -236,8 +237,12 @@ package final class ProxySession: ProxySessionProtocol {
         case .handshake:
             isHandshakeTimerRunning = false
             handshakeTimedOut()
+        case .servers:
+            serverDeadlinesPassed()
         case .linger:
-            if !lingerInFailedConversation() { output.commands.append(.close(.client)) }
+            output.commands.append(.close(.client))
+        case .tunnel:
+            tunnelIsOverdue()
         case .streams:
             streamTimersFired()
         case .replay:
@@ -253,29 +258,15 @@ package final class ProxySession: ProxySessionProtocol {
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
-        case .intercepting where isServerSlow:
-            failSlowServers()
-        case .intercepting, .handshaking:
+        case .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
-        case .http where isServerSlow:
-            failSlowServers()
         case .http where exchange == nil && http2 == nil:
             refuse(
                 status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
                 head: decoder.takeRest())
         default:
             break
-        }
-    }
-
-    /// A server, or an upstream proxy, is in the middle of a handshake.
-    private var isServerSlow: Bool { upstreams.contains { $0.state == .handshaking || $0.state == .negotiating } }
-
-    private func failSlowServers() {
-        for upstream in upstreams where upstream.state == .handshaking || upstream.state == .negotiating {
-            let target = configuration.upstreamProxy?.endpoint ?? upstream.destination.endpoint
-            upstreamGone(upstream, "\(target) did not complete the handshake in time")
         }
     }
 

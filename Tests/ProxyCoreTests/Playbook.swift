@@ -24,14 +24,18 @@ final class Playbook {
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
-        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil
+        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, verifies: Bool = true,
+        hosts: HostPolicy = HostPolicy()
     ) throws {
+        var clientTLS = TLSClientOptions()
+        clientTLS.verifies = verifies
         let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
-                serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Self.authority, webSocketPings: pings, credentials: credentials, maximumBodySize: maximumBodySize,
+                serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(clientTLS),
+                authority: Self.authority, webSocketPings: pings, hosts: hosts, credentials: credentials,
+                maximumBodySize: maximumBodySize,
                 ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
