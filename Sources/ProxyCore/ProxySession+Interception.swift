@@ -265,8 +265,7 @@ extension ProxySession {
         record(flow, at: now, .opened(FlowOpening(kind: .tls, client: clientFacts, target: target, stream: StreamID(0))))
         if let upstream { record(flow, at: now, .server(upstream.shared)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        log(
-            .warning,
+        logFailure(
             "\(clientFacts.value.peer): TLS with \(error.side == .server ? "the server" : "the client") failed (\(destination)): \(error.message)"
         )
     }

@@ -14,6 +14,7 @@ extension ProxySession {
             return advanceFrames()
         }
         if let exchange, exchange.hasSwitched { return receive(.body(content: bytes, wire: bytes), of: exchange) }
+        if firstLine != nil, isForeign(bytes) { return }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
             return advanceRequests()
@@ -28,6 +29,24 @@ extension ProxySession {
         case nil:
             client.hasEnded ? startDecoding() : startHandshakeTimer()
         }
+    }
+
+    /// Judges the client's first line.
+    /// - Returns: whether it is no HTTP, and was refused.
+    private func isForeign(_ bytes: ByteBuffer) -> Bool {
+        var line = firstLine ?? ByteBuffer()
+        if line.readableBytes == 0 { line = bytes } else { line.writeImmutableBuffer(bytes) }
+        switch FirstLine(line) {
+        case .http:
+            firstLine = nil
+        case .undecided:
+            firstLine = line.readableBytes < FirstLine.maximumSize ? line : nil
+        case .foreign(let message):
+            firstLine = nil
+            refuse(status: 400, FlowError(side: .client, message: message, at: now), head: line)
+            return true
+        }
+        return false
     }
 
     /// The client speaks HTTP/1: its decoder gets what was kept.
@@ -330,12 +349,13 @@ extension ProxySession {
         let opening = FlowOpening(
             kind: .http, client: clientFacts, target: target, stream: stream ?? StreamID(max(1, exchangeCount)))
         record(flow, at: client.lastRead, .opened(opening))
-        if let upstream { record(flow, at: now, .server(upstream.shared)) }
+        // The servers of other streams are not this one's.
+        if http2 == nil, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http2 == nil ? HTTPVersion.http1_1 : .http2
         if case .connecting(let head) = phase { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        log(.warning, "\(clientFacts.value.peer): refused: \(error.message)")
+        logFailure("\(clientFacts.value.peer): refused: \(error.message)")
     }
 
     /// An answer of our own; the connection closes behind it.

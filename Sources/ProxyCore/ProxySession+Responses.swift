@@ -275,7 +275,7 @@ extension ProxySession {
     func end(_ exchange: Exchange, _ ending: FlowEnding, status: Int?, isReset: Bool, code: HTTP2ErrorCode) {
         if exchange.isConversationOver { return endConversation(exchange, ending) }
         recordEnd(of: exchange, ending)
-        log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
+        logFailure("\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
         let message = ending.error?.message ?? ""
         let hasContent = !exchange.isHead && status != 204 && status != 304
         abandon(exchange)

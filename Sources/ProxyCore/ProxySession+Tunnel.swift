@@ -261,9 +261,10 @@ extension ProxySession {
             switch action {
             case .send(let bytes, let other):
                 sendThrough(bytes, to: other)
-                if other == side { countUnread(bytes.readableBytes, by: side) }
+                if other == side { countUnread(bytes.readableBytes, by: side, upstream) }
             case .record(let piece):
                 record(tunnel.flow, at: at, .piece(piece))
+                logControl(piece, route?.destination.endpoint ?? upstream?.destination.endpoint)
                 hear(piece)
             }
         }
@@ -276,7 +277,8 @@ extension ProxySession {
     }
 
     /// A side that pings and does not read the answers is not read either, when there are many.
-    func countUnread(_ bytes: Int, by side: Side) {
+    /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
+    func countUnread(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
             if !client.isWritable { client.unread += bytes }
         } else if let upstream, !upstream.leg.isWritable {

@@ -54,6 +54,8 @@ package final class ProxySession: ProxySessionProtocol {
     var exchange: Exchange?
     /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``backlog``.
     var mayBeHTTP2 = true
+    /// What the client said of its first line of HTTP; nil when that is judged.
+    var firstLine: ByteBuffer? = ByteBuffer()
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
@@ -285,13 +287,9 @@ package final class ProxySession: ProxySessionProtocol {
 
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
-        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            recordEnd(of: exchange, exchange.ending(ending))
-            forget(exchange)
-        }
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) { endOpen(exchange, ending) }
         if let exchange {
-            recordEnd(of: exchange, exchange.ending(ending))
-            forget(exchange)
+            endOpen(exchange, ending)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
             phase = .lingering
@@ -308,6 +306,22 @@ package final class ProxySession: ProxySessionProtocol {
         if let failure = route?.failure { recordFailedTLS(failure) }
     }
 
+    private func endOpen(_ exchange: Exchange, _ ending: FlowEnding) {
+        if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
+            // A client that counts needs no END_STREAM to know that it has everything, and leaves.
+            record(exchange.flow, at: now, .finished(.server))
+            recordEnd(of: exchange, FlowEnding(state: .complete))
+        } else {
+            recordEnd(of: exchange, exchange.ending(ending))
+        }
+        forget(exchange)
+    }
+
+    /// What came of a response has gone on to the client.
+    private func hasTaken(_ exchange: Exchange) -> Bool {
+        client.isWritable && (http2?.queuedBytes(on: exchange.stream) ?? 0) == 0
+    }
+
     /// Says that an exchange is over, and before it what had come of messages that are not.
     func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
         for piece in exchange.webSocket?.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
@@ -318,6 +332,11 @@ package final class ProxySession: ProxySessionProtocol {
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
         guard configuration.isRecording else { return }
         output.records.append(FlowEvent(flow: flow, at: at, what: what))
+    }
+
+    /// Says in the event log why something failed, unless its flow says so there.
+    func logFailure(_ text: @autoclosure () -> String) {
+        if !configuration.isRecording { log(.warning, text()) }
     }
 
     func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) {
