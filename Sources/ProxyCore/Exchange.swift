@@ -140,6 +140,17 @@ final class Exchange {
         return content.getSlice(at: content.readerIndex, length: min(content.readableBytes, max(0, promised))) ?? ByteBuffer()
     }
 
+    /// All that the server promised has come, and only the end of its stream has not, which HTTP/2 may say by itself (RFC 9113 §8.1).
+    var isAnswered: Bool {
+        guard requestIsComplete, !responseIsComplete, let response, response.version.major >= 2, webSocket == nil, !hasSwitched
+        else {
+            return false
+        }
+        if isHead || response.status == 204 || response.status == 304 { return true }
+        guard let length = response.fields.first("content-length") else { return false }
+        return UInt64(String(buffer: length)) == responseSize
+    }
+
     var isHead: Bool { request.isMethod("HEAD") }
 
     /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).

@@ -66,6 +66,18 @@ final class Upstream {
     var handshake: ProxyHandshake?
     /// Requests go to an upstream proxy in absolute form.
     var isForwardProxy = false
+    /// When the handshake that is in progress must be complete.
+    var deadline: Timestamp?
+    /// What it said, and how it ended, before its client's side of a tunnel stood.
+    var early = EarlyBytes()
+    var earlyEnd: EarlyEnd?
+
+    enum EarlyEnd {
+        /// It says no more.
+        case finished
+        /// The connection is gone.
+        case closed(isReset: Bool)
+    }
 
     init(leg: Leg, destination: Destination, facts: ServerConnection, decoder: HTTP1Decoder) {
         self.leg = leg
@@ -74,6 +86,9 @@ final class Upstream {
         self.shared = Shared(facts)
         self.decoder = decoder
     }
+
+    /// Something of it waits for the tunnel.
+    var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
 
     /// It serves nobody.
     var isIdle: Bool { exchange == nil && exchanges.isEmpty && waiting.isEmpty }

@@ -67,10 +67,14 @@ package enum ProxyCommand: Sendable {
 package enum ProxyTimer: UInt8, Sendable, CaseIterable {
     /// Nothing was received from anyone for too long.
     case idle
-    /// A TLS handshake or the head of a message takes too long.
+    /// The client takes too long for a TLS handshake or the head of a message.
     case handshake
-    /// A connection that is to close waits for its peer.
+    /// A server, or the proxy on the way to one, takes too long for its handshake.
+    case servers
+    /// A client connection that is to close waits for its peer.
     case linger
+    /// A tunnel that is about to end waits for one of its sides.
+    case tunnel
     /// A replay has something to say at a time.
     case replay
     /// Something is due in a session that a stream carries (CONNECT of HTTP/2).

@@ -8,13 +8,13 @@ import TLSEngine
 extension ProxySession {
     /// Looks at the first bytes of a stream and goes on with what they tell.
     func detect() {
-        let detected = client.hasEnded && backlog.readableBytes == 0 ? nil : Detected(backlog)
+        let detected = client.hasEnded && backlog.isEmpty ? nil : Detected(backlog.bytes)
         switch detected {
         case nil:
             clientEndedWithoutAWord()
-        case .undecided where !client.hasEnded && backlog.readableBytes == 0:
+        case .undecided where !client.hasEnded && backlog.isEmpty:
             awaitFirstWord()
-        case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog)):
+        case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog.bytes)):
             startHandshakeTimer()
         case .tls where client.tls == nil:
             intercept()
@@ -27,6 +27,8 @@ extension ProxySession {
 
     /// A client that speaks first does so as soon as it is connected.
     private static let timeToSpeak: Int64 = 1_000_000_000
+    /// The server is offered by ALPN what the client offers. One that is connected to already waits no longer than this for the client's TLS.
+    static let timeToOffer: Int64 = 250_000_000
 
     /// Nobody has said anything. Who is connected to a server may take all the time; otherwise the client may be waiting for a server that
     /// waits for us.
@@ -37,7 +39,7 @@ extension ProxySession {
     /// The client waits for the server to speak first.
     func firstWordIsDue() {
         guard let route, route.isTunnel || route.isTCP else { return closeClient(.clean) }
-        if backlog.readableBytes == 0, upstream == nil, route.failure == nil, !route.isTCP {
+        if backlog.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
             openUpstream(route.destination)
         } else {
             startTunnel()
@@ -46,7 +48,7 @@ extension ProxySession {
 
     /// The client went away, or leaves it to the server to speak.
     private func clientEndedWithoutAWord() {
-        guard !noteSilentRejection(), route?.isTunnel == true else {
+        guard !noteSilentRejection(), route?.isTunnel == true || (route?.isTCP == true && upstream != nil) else {
             closeUpstreams()
             return closeClient(.clean)
         }
@@ -63,10 +65,20 @@ extension ProxySession {
         cancelHandshakeTimer()
         phase = .http
         if route?.destination.isTLS == nil { route?.destination.isTLS = false }
-        let bytes = backlog
-        backlog = ByteBuffer()
+        for upstream in upstreams where upstream.isEarly { releaseEarly(upstream) }
+        let bytes = backlog.take()
         if clientFacts.value.tls?.alpn == "h2" { return startHTTP2(bytes) }
         httpReceived(bytes)
+    }
+
+    /// A server that said something, or ended, before its client was known to speak HTTP.
+    private func releaseEarly(_ upstream: Upstream) {
+        let bytes = upstream.early.take()
+        if bytes.readableBytes > 0, upstream.http2 == nil {
+            upstream.decoder.receive(bytes)
+            advanceResponses(of: upstream)
+        }
+        if upstream.earlyEnd != nil { upstreamGone(upstream, "the server closed the connection") }
     }
 
     /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.
@@ -74,7 +86,7 @@ extension ProxySession {
         startHandshakeTimer()
         let hello: ClientHello
         do throws(TLSError) {
-            guard let parsed = try ClientHello.parse(backlog) else { return }
+            guard let parsed = try ClientHello.parse(backlog.bytes) else { return }
             hello = parsed
         } catch {
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
@@ -88,9 +100,13 @@ extension ProxySession {
             case .intercept: break
             }
         }
+        // From here on the client waits for us.
+        cancelHandshakeTimer()
         phase = .intercepting(hello)
         if route?.isTunnel == true { route?.destination.isTLS = true }
-        if suspendedTunnel != nil, let upstream { return startUpstreamTLS(upstream) }
+        if suspendedTunnel != nil, let upstream {
+            return upstream.leg.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
+        }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
         if let upstream, upstream.state == .connected {
             startUpstreamTLS(upstream)
@@ -124,9 +140,8 @@ extension ProxySession {
             details.handshakeStarted = client.lastRead
             updateClientTLS(details)
             phase = .handshaking
-            let bytes = backlog
-            backlog = ByteBuffer()
-            tls.receive(bytes)
+            startHandshakeTimer()
+            tls.receive(backlog.take())
             readClientTLS(tls)
         } catch {
             let message = (error as? CertificateError)?.message ?? (error as? TLSError)?.message ?? "\(error)"
@@ -159,6 +174,9 @@ extension ProxySession {
         if route?.isTCP == true || (facts.alpn == nil && playsFirst(isTLS: true)) { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
+        } else if upstream?.isEarly == true {
+            // The server speaks first, so it is not HTTP.
+            startTunnel()
         } else {
             phase = .detecting
             awaitFirstWord()
@@ -247,8 +265,7 @@ extension ProxySession {
         record(flow, at: now, .opened(FlowOpening(kind: .tls, client: clientFacts, target: target, stream: StreamID(0))))
         if let upstream { record(flow, at: now, .server(upstream.shared)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        log(
-            .warning,
+        logFailure(
             "\(clientFacts.value.peer): TLS with \(error.side == .server ? "the server" : "the client") failed (\(destination)): \(error.message)"
         )
     }

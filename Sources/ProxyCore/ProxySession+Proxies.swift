@@ -38,7 +38,9 @@ extension ProxySession {
     private func advance(from step: SOCKSStep) throws(SOCKS5.Failure) -> SOCKSStep? {
         switch step {
         case .greeting:
-            guard let methods = try SOCKS5.greeting(&backlog) else { return nil }
+            var rest = backlog.bytes
+            guard let methods = try SOCKS5.greeting(&rest) else { return nil }
+            backlog.keep(rest)
             let wanted: SOCKS5.Method = configuration.credentials == nil ? .none : .password
             guard methods.contains(wanted.rawValue) else {
                 sendToClient(SOCKS5.answer(.noAcceptable))
@@ -50,16 +52,18 @@ extension ProxySession {
             return wanted == .password ? .credentials : .request
         case .credentials:
             guard pendingLogin == nil else { return nil }
-            var rest = backlog
+            var rest = backlog.bytes
             guard let login = try SOCKS5.credentials(&rest) else { return nil }
             // What is left to be found out leaves the message where it is.
             guard let isRight = configuration.credentials.map({ self.isRight(login, $0) }) ?? true else { return nil }
-            backlog = rest
+            backlog.keep(rest)
             sendToClient(ByteBuffer(bytes: [1, isRight ? 0 : 1]))
             guard isRight else { throw SOCKS5.Failure(message: "the user name or the password is wrong") }
             return .request
         case .request:
-            guard let endpoint = try SOCKS5.request(&backlog) else { return nil }
+            var rest = backlog.bytes
+            guard let endpoint = try SOCKS5.request(&rest) else { return nil }
+            backlog.keep(rest)
             route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
             return .connecting
         case .connecting:
@@ -89,13 +93,13 @@ extension ProxySession {
     /// TCP with the upstream proxy stands.
     func reached(_ proxy: UpstreamProxy, _ upstream: Upstream) {
         upstream.state = .negotiating
+        startDeadline(upstream)
         guard proxy.kind == .https else { return beginHandshake(proxy, upstream) }
         do throws(TLSError) {
             let name = proxy.endpoint.host
             let outer = try TLSConnection(
                 client: configuration.clientTLS, serverName: name, alpnOffers: ["http/1.1"], sessionKey: "proxy \(proxy.endpoint)")
             upstream.leg.outer = outer
-            startHandshakeTimer()
             readOuter(upstream, outer)
         } catch {
             upstreamGone(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
@@ -145,7 +149,6 @@ extension ProxySession {
                 let isEstablished = try outer.handshake()
                 if let records = outer.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
                 guard isEstablished, let proxy = configuration.upstreamProxy else { return }
-                cancelHandshakeTimer()
                 upstream.leg.isOuterEstablished = true
                 beginHandshake(proxy, upstream)
             }

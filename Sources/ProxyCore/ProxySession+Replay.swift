@@ -262,7 +262,7 @@ extension ProxySession {
             case .say(.piece(let piece)):
                 lastActivity = now
                 budget -= piece.content.readableBytes
-                tunnelReceived(tunnel.webSocket == nil ? piece.content : frame(piece), from: .server)
+                tunnelReceived(tunnel.webSocket == nil ? piece.content : frame(piece), from: .server, at: now)
             case .say(.finished):
                 tunnelEnded(.server)
             case .say:
@@ -280,7 +280,7 @@ extension ProxySession {
     /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
     private func answerGoodbye() {
         guard case .tunnel(let tunnel) = phase, let goodbye = tunnel.goodbye, tunnel.webSocket?.isClosed == false else { return }
-        tunnelReceived(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server)
+        tunnelReceived(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server, at: now)
         endPlayedTunnel(FlowEnding(state: .complete))
     }
 
@@ -298,7 +298,10 @@ extension ProxySession {
     func hear(_ piece: FlowPiece) {
         guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.server else { return }
         server.receive(piece, at: now)
-        if piece.kind == .ping { tunnelReceived(WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil), from: .server) }
+        if piece.kind == .ping {
+            let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
+            tunnelReceived(pong, from: .server, at: now)
+        }
         if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
     }
 

@@ -14,16 +14,15 @@ extension ProxySession {
             return advanceFrames()
         }
         if let exchange, exchange.hasSwitched { return receive(.body(content: bytes, wire: bytes), of: exchange) }
+        if firstLine != nil, isForeign(bytes) { return }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
             return advanceRequests()
         }
-        backlog.writeImmutableBuffer(bytes)
-        switch HTTP2Preface.matches(backlog) {
+        backlog.append(bytes, at: client.lastRead)
+        switch HTTP2Preface.matches(backlog.bytes) {
         case true?:
-            let bytes = backlog
-            backlog = ByteBuffer()
-            startHTTP2(bytes)
+            startHTTP2(backlog.take())
         case false?:
             startDecoding()
             advanceRequests()
@@ -32,13 +31,29 @@ extension ProxySession {
         }
     }
 
+    /// Judges the client's first line.
+    /// - Returns: whether it is no HTTP, and was refused.
+    private func isForeign(_ bytes: ByteBuffer) -> Bool {
+        var line = firstLine ?? ByteBuffer()
+        if line.readableBytes == 0 { line = bytes } else { line.writeImmutableBuffer(bytes) }
+        switch FirstLine(line) {
+        case .http:
+            firstLine = nil
+        case .undecided:
+            firstLine = line.readableBytes < FirstLine.maximumSize ? line : nil
+        case .foreign(let message):
+            firstLine = nil
+            refuse(status: 400, FlowError(side: .client, message: message, at: now), head: line)
+            return true
+        }
+        return false
+    }
+
     /// The client speaks HTTP/1: its decoder gets what was kept.
     func startDecoding() {
         guard mayBeHTTP2 else { return }
         mayBeHTTP2 = false
-        let bytes = backlog
-        backlog = ByteBuffer()
-        if bytes.readableBytes > 0 { decoder.receive(bytes) }
+        if !backlog.isEmpty { decoder.receive(backlog.take()) }
     }
 
     /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
@@ -215,7 +230,7 @@ extension ProxySession {
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
-        backlog.writeImmutableBuffer(decoder.takeRest())
+        backlog.append(decoder.takeRest(), at: client.lastRead)
         decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
         phase = .connecting(head)
@@ -255,7 +270,7 @@ extension ProxySession {
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
             return startPassthrough()
         }
-        if backlog.readableBytes == 0, playsFirst(isTLS: false) { return startTunnel() }
+        if backlog.isEmpty, playsFirst(isTLS: false) { return startTunnel() }
         detect()
     }
 
@@ -359,13 +374,14 @@ extension ProxySession {
         let opening = FlowOpening(
             kind: .http, client: clientFacts, target: target, stream: stream ?? StreamID(max(1, exchangeCount)))
         record(flow, at: client.lastRead, .opened(opening))
-        if let upstream { record(flow, at: now, .server(upstream.shared)) }
+        // The servers of other streams are not this one's.
+        if http2 == nil, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http2 == nil ? HTTPVersion.http1_1 : .http2
         if case .connecting(let head) = phase { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        log(.warning, "\(clientFacts.value.peer): refused: \(error.message)")
+        logFailure("\(clientFacts.value.peer): refused: \(error.message)")
     }
 }
 

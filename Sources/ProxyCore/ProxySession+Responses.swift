@@ -301,7 +301,7 @@ extension ProxySession {
         }
         if let reply { record(exchange.flow, at: now, .localReply(reply)) }
         recordEnd(of: exchange, ending)
-        log(.warning, "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
+        logFailure("\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
         abandon(exchange)
         forget(exchange)
         if let http2 {

@@ -24,7 +24,7 @@ extension ProxySession {
     // MARK: Reading
 
     func clientReceived(_ bytes: ByteBuffer) {
-        guard let tls = client.tls else { return clientPlain(bytes) }
+        guard let tls = client.tls else { return clientPlain(bytes, at: client.lastRead) }
         tls.receive(bytes)
         readClientTLS(tls)
     }
@@ -39,7 +39,7 @@ extension ProxySession {
             }
             while client.tls === tls, let plain = try tls.read() {
                 hasClientSpoken = true
-                clientPlain(plain)
+                clientPlain(plain, at: client.lastRead)
             }
             if client.tls === tls, tls.isPeerClosed { clientEnded() }
         } catch {
@@ -48,21 +48,21 @@ extension ProxySession {
         }
     }
 
-    func clientPlain(_ bytes: ByteBuffer) {
+    func clientPlain(_ bytes: ByteBuffer, at: Timestamp) {
         switch phase {
         case .detecting:
-            if backlog.readableBytes == 0 { cancelHandshakeTimer() }
-            backlog.writeImmutableBuffer(bytes)
+            if backlog.isEmpty { cancelHandshakeTimer() }
+            backlog.append(bytes, at: at)
             detect()
         case .intercepting, .handshaking, .connecting:
-            backlog.writeImmutableBuffer(bytes)
+            backlog.append(bytes, at: at)
         case .http:
             httpReceived(bytes)
         case .socks(let step):
-            backlog.writeImmutableBuffer(bytes)
+            backlog.append(bytes, at: at)
             advanceSOCKS(step)
         case .tunnel:
-            tunnelReceived(bytes, from: .client)
+            tunnelReceived(bytes, from: .client, at: at)
         case .lingering:
             break
         }
@@ -75,7 +75,7 @@ extension ProxySession {
 
     func upstreamInnerReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
         if upstream.state == .negotiating { return negotiate(bytes, upstream) }
-        guard let tls = upstream.leg.tls else { return upstreamPlain(bytes, upstream) }
+        guard let tls = upstream.leg.tls else { return upstreamPlain(bytes, upstream, at: upstream.leg.lastRead) }
         tls.receive(bytes)
         readUpstreamTLS(upstream, tls)
     }
@@ -88,7 +88,7 @@ extension ProxySession {
                 upstreamTLSEstablished(upstream, tls)
             }
             while upstream.state != .closed, let plain = try tls.read() {
-                upstreamPlain(plain, upstream)
+                upstreamPlain(plain, upstream, at: upstream.leg.lastRead)
             }
             if upstream.state != .closed, tls.isPeerClosed { upstreamEnded(upstream, isClean: true) }
         } catch {
@@ -100,7 +100,7 @@ extension ProxySession {
         }
     }
 
-    private func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream) {
+    func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
         switch phase {
         case .http:
             if let http2 = upstream.http2 {
@@ -113,18 +113,17 @@ extension ProxySession {
                 advanceResponses(of: upstream)
             }
         case .tunnel:
-            tunnelReceived(bytes, from: .server)
-        case .socks:
-            break
-        case .detecting, .connecting:
+            tunnelReceived(bytes, from: .server, at: at)
+        case .detecting where suspendedTunnel != nil && upstream.leg.tls == nil:
+            // It goes on in the clear while its client begins TLS.
+            relayBesideTLS(bytes, at: at)
+        case .detecting where isFirst(upstream):
             // The server speaks first, so it is not HTTP.
-            if case .detecting = phase, route?.isTunnel == true {
-                startTunnel()
-                tunnelReceived(bytes, from: .server)
-            }
-        case .intercepting, .handshaking:
-            // Its SETTINGS come as soon as TLS stands.
-            upstream.http2?.receive(bytes)
+            startTunnel()
+            tunnelReceived(bytes, from: .server, at: at)
+        case .detecting, .intercepting, .handshaking, .connecting, .socks:
+            // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
+            if let http2 = upstream.http2 { http2.receive(bytes) } else { upstream.early.append(bytes, at: at) }
         case .lingering:
             break
         }
@@ -221,17 +220,28 @@ extension ProxySession {
             tunnelEnded(.server)
         case .http:
             serverEnded(upstream, isClean: isClean)
-        case .detecting where isSilent(upstream):
+        case .detecting where isFirst(upstream):
             startTunnel()
             tunnelEnded(.server)
+        case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
+            .handshaking where isOfTunnel(upstream):
+            upstream.earlyEnd = .finished
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, "the server closed the connection")
         }
     }
 
-    /// Nothing was said to a server, nor by it, in a stream that may be anything: its end is the client's to know at once.
-    private func isSilent(_ upstream: Upstream) -> Bool {
-        route?.isTunnel == true && suspendedTunnel == nil && (upstream.state == .connected || upstream.state == .ready)
+    /// What the server says, and its end, is for the client, whatever that will turn out to speak.
+    private func isOfTunnel(_ upstream: Upstream) -> Bool {
+        guard let route, route.isTunnel || route.isTCP, upstream.http2 == nil else { return false }
+        return upstream.state == .ready || (upstream.state == .connected && upstream.destination.isTLS != true)
+    }
+
+    /// The server speaks, or ends, before the client has said anything that counts: the client is to have it at once.
+    private func isFirst(_ upstream: Upstream) -> Bool {
+        guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
+        // A client that has begun TLS gets it in there, if the server's side is TLS.
+        return client.tls != nil || upstream.leg.tls == nil || Detected(backlog.bytes) != .tls
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
@@ -251,9 +261,12 @@ extension ProxySession {
             serverClosed(
                 upstream, error ?? (isReset ? "the server reset the connection" : "the server closed the connection"),
                 isReset: isReset)
-        case .detecting where isSilent(upstream):
+        case .detecting where isFirst(upstream):
             startTunnel()
             tunnelClosed(.server, isReset: isReset)
+        case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
+            .handshaking where isOfTunnel(upstream):
+            upstream.earlyEnd = .closed(isReset: isReset)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamGone(upstream, error ?? "the server closed the connection")
         }
@@ -373,6 +386,7 @@ extension ProxySession {
             if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
         }
         upstream.state = .closed
+        cancelDeadline(upstream)
         if upstream.leg.isTLSEstablished { upstream.leg.tls?.close() }
         if upstream.leg.tls != nil {
             upstream.leg.hasUnsentRecords = true
@@ -385,6 +399,7 @@ extension ProxySession {
     func abort(_ upstream: Upstream) {
         guard upstream.state != .closed else { return }
         upstream.state = .closed
+        cancelDeadline(upstream)
         output.commands.append(.abort(upstream.leg.handle))
         upstreams.removeAll { $0 === upstream }
     }
@@ -401,7 +416,7 @@ extension ProxySession {
             readsClient = pendingLogin == nil
         } else {
             let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingLogin != nil)
-            let waiting = backlog.readableBytes + (isWaiting ? decoder.bufferedBytes : 0)
+            let waiting = backlog.count + (isWaiting ? decoder.bufferedBytes : 0)
             readsClient = serverTakesMore && waiting < Self.maximumBacklog && client.unread < Self.maximumBacklog
         }
         if readsClient != client.isReading {
@@ -426,7 +441,7 @@ extension ProxySession {
     }
 
     private func clientTakesMore(from upstream: Upstream) -> Bool {
-        guard upstream.leg.unread < Self.maximumBacklog else { return false }
+        guard upstream.leg.unread < Self.maximumBacklog, upstream.early.count < Self.maximumBacklog else { return false }
         guard let http2, let exchange = upstream.exchange else { return client.isWritable }
         return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
     }
@@ -443,5 +458,40 @@ extension ProxySession {
         guard isHandshakeTimerRunning else { return }
         isHandshakeTimerRunning = false
         output.commands.append(.cancelTimer(.handshake))
+    }
+
+    // MARK: Deadlines of server connections
+
+    /// The server, or the proxy on the way to it, has so long for what has begun.
+    func startDeadline(_ upstream: Upstream) {
+        upstream.deadline = now.advanced(byNanoseconds: configuration.timeouts.handshake)
+        watchDeadlines()
+    }
+
+    func cancelDeadline(_ upstream: Upstream) {
+        guard upstream.deadline != nil else { return }
+        upstream.deadline = nil
+        watchDeadlines()
+    }
+
+    private func watchDeadlines() {
+        if let earliest = upstreams.compactMap(\.deadline).min(by: <) {
+            output.commands.append(.startTimer(.servers, nanoseconds: max(0, earliest - now)))
+        } else {
+            output.commands.append(.cancelTimer(.servers))
+        }
+    }
+
+    func serverDeadlinesPassed() {
+        for upstream in upstreams {
+            guard let deadline = upstream.deadline, deadline <= now else { continue }
+            upstream.deadline = nil
+            if upstream.state == .negotiating, let proxy = configuration.upstreamProxy {
+                upstreamGone(upstream, "the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
+            } else if upstream.state != .closed {
+                upstreamGone(upstream, "\(upstream.destination.endpoint) did not complete the handshake in time")
+            }
+        }
+        watchDeadlines()
     }
 }

@@ -23,6 +23,10 @@ struct Tunnel {
     /// What broke the protocol of a WebSocket conversation that is being ended.
     var failure: FlowError?
     var isFailureTold = false
+    /// The client has said something.
+    var hasClientSpoken = false
+    /// The server has said something.
+    var hasServerSpoken = false
     /// Data is told in the event log.
     var isTold = false
 
@@ -34,12 +38,14 @@ extension ProxySession {
     func startTunnel() {
         guard let route else { return }
         cancelHandshakeTimer()
-        let flow = identities.next(at: client.lastRead)
+        // It began with the first byte of either side.
+        let began = [backlog.began, upstream?.early.began].compactMap { $0 }.min() ?? now
+        let flow = identities.next(at: min(client.lastRead, began))
         let endpoint = route.destination.endpoint
         let target = FlowTarget(scheme: client.tls == nil ? "tcp" : "tls", host: endpoint.host, port: endpoint.port)
         exchangeCount += 1
-        record(
-            flow, at: now, .opened(FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))))
+        let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
+        record(flow, at: began, .opened(opening))
         phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
         if playsServers { return startPlayedStream(target) }
         if let failure = route.failure {
@@ -48,7 +54,10 @@ extension ProxySession {
             return closeClient(.reset)
         }
         if let upstream {
-            if upstream.state == .connected { upstream.state = .ready }
+            if upstream.state == .connected {
+                if upstream.destination.isTLS == true { return startUpstreamTLS(upstream) }
+                upstream.state = .ready
+            }
             if upstream.state == .ready { tunnelIsOpen() }
         } else {
             openUpstream(Destination(endpoint: endpoint, isTLS: route.destination.isTLS ?? (client.tls != nil)))
@@ -80,6 +89,19 @@ extension ProxySession {
     func end(_ tunnel: Tunnel, _ ending: FlowEnding) {
         var (tunnel, ending) = (tunnel, ending)
         for piece in tunnel.webSocket?.takeIncomplete() ?? [] { record(tunnel.flow, at: now, .piece(piece)) }
+        switch phase {
+        // What the client has begun to say is TLS.
+        case .detecting, .intercepting: backlog = EarlyBytes()
+        default: break
+        }
+        for (bytes, at, side) in takeEarly() {
+            // It came, although it could not go on.
+            if tunnel.passthrough != nil {
+                tunnel.passthrough?.add(bytes.readableBytes, from: side)
+            } else {
+                record(tunnel.flow, at: at, .piece(FlowPiece(from: side, content: bytes)))
+            }
+        }
         ending.passthrough = tunnel.passthrough
         record(tunnel.flow, at: now, .ended(ending))
     }
@@ -95,18 +117,52 @@ extension ProxySession {
             return closeClient(.reset)
         }
         if let upstream { record(tunnel.flow, at: now, .server(upstream.shared)) }
-        let bytes = backlog
-        backlog = ByteBuffer()
-        if bytes.readableBytes > 0 { tunnelReceived(bytes, from: .client) }
+        relayEarly()
+    }
+
+    /// What came of both sides before the tunnel stood, in the order in which it came.
+    private func takeEarly() -> [(bytes: ByteBuffer, at: Timestamp, side: Side)] {
+        guard !backlog.isEmpty || upstream?.early.isEmpty == false else { return [] }
+        var pieces = backlog.takePieces().map { (bytes: $0.bytes, at: $0.at, side: Side.client) }
+        for (bytes, at) in upstream?.early.takePieces() ?? [] {
+            pieces.insert((bytes, at, .server), at: pieces.firstIndex { $0.at > at } ?? pieces.endIndex)
+        }
+        return pieces
+    }
+
+    /// Relays what came before the tunnel stood, and passes on how the server ended.
+    private func relayEarly() {
+        for (bytes, at, side) in takeEarly() {
+            // TLS may begin in the middle of it.
+            if side == .client {
+                clientPlain(bytes, at: at)
+            } else if let upstream {
+                upstreamPlain(bytes, upstream, at: at)
+            }
+        }
+        guard case .tunnel = phase, let upstream, let end = upstream.earlyEnd else { return }
+        upstream.earlyEnd = nil
+        switch end {
+        case .finished: tunnelEnded(.server)
+        case .closed(let isReset): tunnelClosed(.server, isReset: isReset)
+        }
+    }
+
+    /// What a server still says in the clear while its client begins TLS in the middle of a conversation.
+    func relayBesideTLS(_ bytes: ByteBuffer, at: Timestamp) {
+        guard let tunnel = suspendedTunnel else { return }
+        relay(bytes, from: .server, in: tunnel, at: at)
     }
 
     /// Where TLS begins in what a client says in the middle of a conversation (STARTTLS of SMTP, IMAP, POP3, XMPP, LDAP, PostgreSQL, …): it
     /// waits for the server's consent, so its hello stands at the beginning of what is read. MySQL's client waits for nothing: its hello
     /// may stand behind the packet of 32 bytes that asks for TLS.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
-        guard client.tls == nil, upstream?.leg.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
+        guard client.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
             upstream?.state == .ready || tunnel.server != nil, exchange == nil
         else { return nil }
+        // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
+        if upstream?.leg.tls != nil, tunnel.hasClientSpoken || tunnel.hasServerSpoken { return nil }
         func isHello(at offset: Int) -> Bool {
             let start = bytes.slice(ByteRange(offset, bytes.readableBytes)).readableBytesView.prefix(6)
             guard start.count == 6 else { return false }
@@ -121,60 +177,55 @@ extension ProxySession {
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
         phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.played?.server))
+        let server = exchange.upstream
         forget(exchange)
-        backlog.writeImmutableBuffer(decoder.takeRest())
-        let early = exchange.upstream?.decoder.takeRest() ?? upstream?.decoder.takeRest() ?? ByteBuffer()
+        backlog.append(decoder.takeRest(), at: client.lastRead)
+        if let server { server.early.append(server.decoder.takeRest(), at: server.leg.lastRead) }
         tunnelIsOpen()
-        if early.readableBytes > 0 { tunnelReceived(early, from: .server) }
     }
 
     func tunnelIsOpen() {
         guard case .tunnel(let tunnel) = phase else { return }
         if upstream?.state == .connected { upstream?.state = .ready }
         if let upstream { record(tunnel.flow, at: now, .server(upstream.shared)) }
-        let bytes = backlog
-        backlog = ByteBuffer()
-        if bytes.readableBytes > 0 { tunnelReceived(bytes, from: .client) }
+        relayEarly()
         if client.hasEnded { tunnelEnded(.client) }
     }
 
-    func tunnelReceived(_ bytes: ByteBuffer, from side: Side) {
+    func tunnelReceived(_ bytes: ByteBuffer, from side: Side, at: Timestamp) {
         guard case .tunnel(let tunnel) = phase else { return }
         if side == .client, upstream?.state != .ready, tunnel.server == nil {
-            backlog.writeImmutableBuffer(bytes)
+            backlog.append(bytes, at: at)
             return
         }
-        if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel) }
+        if side == .server, tunnel.clientEnded { output.commands.append(.cancelTimer(.tunnel)) }
+        if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel, at: at) }
         if tunnel.passthrough != nil {
             count(bytes.readableBytes, from: side)
         } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {
-            if start > 0 { relay(bytes.slice(ByteRange(0, start)), from: .client, in: tunnel) }
+            if start > 0 { relay(bytes.slice(ByteRange(0, start)), from: .client, in: tunnel, at: at) }
             suspendedTunnel = tunnel
-            backlog = bytes.slice(ByteRange(start, bytes.readableBytes))
+            backlog = EarlyBytes(bytes.slice(ByteRange(start, bytes.readableBytes)), at: at)
             phase = .detecting
             return detect()
         } else {
-            return relay(bytes, from: side, in: tunnel)
+            return relay(bytes, from: side, in: tunnel, at: at)
         }
         sendThrough(bytes, to: side.opposite)
     }
 
-    private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
+    private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel, at: Timestamp) {
         let piece = FlowPiece(from: side, content: bytes)
-        record(tunnel.flow, at: now, .piece(piece))
+        record(tunnel.flow, at: at, .piece(piece))
+        let hasSpoken = side == .client ? tunnel.hasClientSpoken : tunnel.hasServerSpoken
+        if !hasSpoken { updateTunnel { if side == .client { $0.hasClientSpoken = true } else { $0.hasServerSpoken = true } } }
         hear(piece)
         if tunnel.isTold { log(.notice, told(bytes, from: side)) }
         sendThrough(bytes, to: side.opposite)
     }
 
     private func count(_ bytes: Int, from side: Side) {
-        guard case .tunnel(var tunnel) = phase else { return }
-        if side == .client {
-            tunnel.passthrough?.fromClient += UInt64(bytes)
-        } else {
-            tunnel.passthrough?.fromServer += UInt64(bytes)
-        }
-        phase = .tunnel(tunnel)
+        updateTunnel { $0.passthrough?.add(bytes, from: side) }
     }
 
     /// A line for the event log: who said how much, and how it begins, with what no terminal should see as dots.
@@ -193,7 +244,7 @@ extension ProxySession {
         }
     }
 
-    private func relayFrames(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel) {
+    private func relayFrames(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel, at: Timestamp) {
         var tunnel = tunnel
         // The relay has one owner while it works, so that nothing in it is copied.
         phase = .tunnel(
@@ -210,9 +261,10 @@ extension ProxySession {
             switch action {
             case .send(let bytes, let other):
                 sendThrough(bytes, to: other)
-                if other == side { countUnread(bytes.readableBytes, by: side) }
+                if other == side { countUnread(bytes.readableBytes, by: side, upstream) }
             case .record(let piece):
-                record(tunnel.flow, at: now, .piece(piece))
+                record(tunnel.flow, at: at, .piece(piece))
+                logControl(piece, route?.destination.endpoint ?? upstream?.destination.endpoint)
                 hear(piece)
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: tunnel.flow)
@@ -221,13 +273,14 @@ extension ProxySession {
         if let failure {
             let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
             updateTunnel { $0.failure = error }
-            output.commands.append(.startTimer(.linger, nanoseconds: Self.timeToAnswer))
+            output.commands.append(.startTimer(.tunnel, nanoseconds: Self.timeToAnswer))
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
     }
 
     /// A side that pings and does not read the answers is not read either, when there are many.
-    func countUnread(_ bytes: Int, by side: Side) {
+    /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
+    func countUnread(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
             if !client.isWritable { client.unread += bytes }
         } else if let upstream, !upstream.leg.isWritable {
@@ -238,18 +291,29 @@ extension ProxySession {
     /// So long the other side may go on answering what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
     private static let timeToAnswer: Int64 = 100_000_000
 
+    /// One side was given time to say its last, and has not.
+    func tunnelIsOverdue() {
+        guard case .tunnel(let tunnel) = phase else { return }
+        if tunnel.failure == nil {
+            guard tunnel.clientEnded || tunnel.serverEnded else { return }
+            finishClient()
+            endTunnel(tunnel)
+        } else if tunnel.isFailureTold {
+            endFailedConversation()
+        } else {
+            tellFailure(in: tunnel)
+        }
+    }
+
     /// The other side is told that a conversation broke the protocol, and has some time to close.
-    /// - Returns: false when there is no such conversation.
-    func lingerInFailedConversation() -> Bool {
-        guard case .tunnel(var tunnel) = phase, tunnel.failure != nil else { return false }
-        guard !tunnel.isFailureTold else { return endFailedConversation() }
+    private func tellFailure(in tunnel: Tunnel) {
+        var tunnel = tunnel
         var actions: [WebSocketRelay.Action] = []
         tunnel.webSocket?.tell(into: &actions)
         tunnel.isFailureTold = true
         phase = .tunnel(tunnel)
         for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
-        output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
-        return true
+        output.commands.append(.startTimer(.tunnel, nanoseconds: configuration.timeouts.linger))
     }
 
     /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
@@ -294,7 +358,25 @@ extension ProxySession {
         } else if let upstream {
             finish(upstream, isCut: client.tls?.isPeerClosed == false)
         }
-        guard tunnel.isEnded else { return }
+        if tunnel.isEnded {
+            endTunnel(tunnel)
+        } else if isNothingOutstanding(in: tunnel) {
+            output.commands.append(.startTimer(.tunnel, nanoseconds: configuration.timeouts.linger))
+        }
+    }
+
+    /// One side has ended, and there is nothing that the other could be answering: the client never said anything, and the server does not
+    /// speak first; or both have said goodbye in WebSocket (RFC 6455 §7.1.1). It has some time to end too. Everything else may take as long
+    /// as it likes, since a connection that is closed by half still carries data.
+    private func isNothingOutstanding(in tunnel: Tunnel) -> Bool {
+        if let webSocket = tunnel.webSocket { return webSocket.isClosed }
+        guard tunnel.clientEnded, tunnel.server == nil else { return false }
+        if let sizes = tunnel.passthrough { return sizes.fromClient == 0 && sizes.fromServer == 0 }
+        return !tunnel.hasClientSpoken && !tunnel.hasServerSpoken && suspendedTunnel == nil
+    }
+
+    /// Both sides have ended, or one has and the other has nothing to say.
+    private func endTunnel(_ tunnel: Tunnel) {
         if let webSocket = tunnel.webSocket, !webSocket.isClosed {
             // RFC 6455 §7.1.5: known to both sides as 1006.
             let message = "the connection was closed without the close frames of both sides (1006)"
@@ -324,5 +406,11 @@ extension ProxySession {
         phase = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
         closeClient(isReset ? .reset : .truncated)
+    }
+}
+
+extension PassthroughSizes {
+    fileprivate mutating func add(_ bytes: Int, from side: Side) {
+        if side == .client { fromClient += UInt64(bytes) } else { fromServer += UInt64(bytes) }
     }
 }

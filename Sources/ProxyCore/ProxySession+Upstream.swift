@@ -81,16 +81,23 @@ extension ProxySession {
     /// The connection leads to the server.
     func isConnected(_ upstream: Upstream) {
         upstream.state = .connected
+        cancelDeadline(upstream)
         if isPassingThrough {
             becomeReady(upstream)
             return upstreamIsReady(upstream)
         }
         if upstream.destination.isTLS == true {
-            startUpstreamTLS(upstream)
+            if !mayOfferYet { startUpstreamTLS(upstream) }
         } else {
             if upstream.destination.isTLS == false { becomeReady(upstream) }
             upstreamIsReady(upstream)
         }
+    }
+
+    /// The client of a TCP server in TLS has not said yet what it offers, and still has time for that.
+    private var mayOfferYet: Bool {
+        guard case .detecting = phase, client.tls == nil else { return false }
+        return isHandshakeTimerRunning
     }
 
     /// The connection can be spoken on, in the version that is known by now.
@@ -135,7 +142,9 @@ extension ProxySession {
             upstream.leg.tls = tls
             upstream.state = .handshaking
             upstream.shared = Shared(upstream.facts)
-            startHandshakeTimer()
+            startDeadline(upstream)
+            // A server that speaks before TLS does not speak TLS.
+            if !upstream.early.isEmpty { tls.receive(upstream.early.take()) }
             readUpstreamTLS(upstream, tls)
         } catch {
             upstreamTLSFailed(upstream, error)
@@ -147,7 +156,7 @@ extension ProxySession {
     }
 
     func upstreamTLSEstablished(_ upstream: Upstream, _ tls: TLSConnection) {
-        cancelHandshakeTimer()
+        cancelDeadline(upstream)
         upstream.leg.isTLSEstablished = true
         takeFacts(of: tls, upstream)
         becomeReady(upstream)
@@ -178,7 +187,6 @@ extension ProxySession {
             default: return upstreamGone(upstream, error.message)
             }
         }
-        cancelHandshakeTimer()
         if let tls = upstream.leg.tls { takeFacts(of: tls, upstream) }
         // The alert tells the server why.
         upstream.leg.hasUnsentRecords = true
@@ -240,13 +248,13 @@ extension ProxySession {
         case .socks(.connecting):
             refuseSOCKS(SOCKS5.Reply(failure: message), message)
             close(upstream)
-        case .detecting where route?.isTunnel == true:
+        case .detecting where route?.isTunnel == true || route?.isTCP == true:
             // Opened before the client said anything: what it says next is answered with the reason.
             route?.failure = error
             close(upstream)
             if upstream.destination.isTLS == nil, route?.isTCP == true {
                 startTunnel()
-            } else if backlog.readableBytes == 0 {
+            } else if backlog.isEmpty {
                 awaitFirstWord()
             }
         case .detecting, .handshaking, .lingering, .socks:

@@ -55,9 +55,10 @@ extension ProxySession {
                 } else {
                     sendResponseContent(bytes, wire: bytes, of: exchange)
                 }
-                if other == side { countUnread(bytes.readableBytes, by: side) }
+                if other == side { countUnread(bytes.readableBytes, by: side, exchange.upstream) }
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
+                logControl(piece, exchange.destination.endpoint)
                 if piece.from == .client { hear(piece, of: exchange) }
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: exchange.flow)
@@ -68,6 +69,21 @@ extension ProxySession {
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
         recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: side))
         finishConversation(exchange)
+    }
+
+    /// A ping or a pong stands in the event log with its payload.
+    func logControl(_ piece: FlowPiece, _ server: Endpoint?) {
+        guard piece.kind == .ping || piece.kind == .pong else { return }
+        let arrow = piece.from == .client ? "->" : "<-"
+        let payload = piece.content.readableBytesView.map { byte in
+            byte >= 0x20 && byte < 0x7F && byte != 0x5C
+                ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }
+        let name = piece.kind == .ping ? "PING" : "PONG"
+        let size = piece.content.readableBytes
+        log(
+            .info,
+            "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B: \(payload.joined())")
     }
 
     /// What came and what goes on differ by our own frames, so windows open by what came, as long as the other side keeps up.

@@ -47,13 +47,15 @@ package final class ProxySession: ProxySessionProtocol {
     var client = Leg(handle: .client)
     var clientFacts = Shared(ClientConnection.unknown)
     /// Bytes of the client that nobody could use yet.
-    var backlog = ByteBuffer()
+    var backlog = EarlyBytes()
     var route: Route?
     /// HTTP/1 of the client, and the exchange in progress.
     var decoder: HTTP1Decoder
     var exchange: Exchange?
     /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``backlog``.
     var mayBeHTTP2 = true
+    /// What the client said of its first line of HTTP; nil when that is judged.
+    var firstLine: ByteBuffer? = ByteBuffer()
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
@@ -217,8 +219,9 @@ package final class ProxySession: ProxySessionProtocol {
             startPassthrough()
         } else if playsFirst(isTLS: false) {
             startTunnel()
-        } else if route.isTunnel, configuration.strategy == .eager {
+        } else if route.isTunnel || route.isTCP, configuration.strategy == .eager {
             openUpstream(destination)
+            if destination.isTLS == true { startHandshakeTimer(Self.timeToOffer) }
         } else if route.isTunnel || route.isTCP {
             awaitFirstWord()
         }
@@ -236,8 +239,12 @@ package final class ProxySession: ProxySessionProtocol {
         case .handshake:
             isHandshakeTimerRunning = false
             handshakeTimedOut()
+        case .servers:
+            serverDeadlinesPassed()
         case .linger:
-            if !lingerInFailedConversation() { output.commands.append(.close(.client)) }
+            output.commands.append(.close(.client))
+        case .tunnel:
+            tunnelIsOverdue()
         case .streams:
             streamTimersFired()
         case .replay:
@@ -253,29 +260,15 @@ package final class ProxySession: ProxySessionProtocol {
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
-        case .intercepting where isServerSlow:
-            failSlowServers()
-        case .intercepting, .handshaking:
+        case .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
-        case .http where isServerSlow:
-            failSlowServers()
         case .http where exchange == nil && http2 == nil:
             refuse(
                 status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
                 head: decoder.takeRest())
         default:
             break
-        }
-    }
-
-    /// A server, or an upstream proxy, is in the middle of a handshake.
-    private var isServerSlow: Bool { upstreams.contains { $0.state == .handshaking || $0.state == .negotiating } }
-
-    private func failSlowServers() {
-        for upstream in upstreams where upstream.state == .handshaking || upstream.state == .negotiating {
-            let target = configuration.upstreamProxy?.endpoint ?? upstream.destination.endpoint
-            upstreamGone(upstream, "\(target) did not complete the handshake in time")
         }
     }
 
@@ -294,13 +287,9 @@ package final class ProxySession: ProxySessionProtocol {
 
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
-        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            recordEnd(of: exchange, exchange.ending(ending))
-            forget(exchange)
-        }
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) { endOpen(exchange, ending) }
         if let exchange {
-            recordEnd(of: exchange, exchange.ending(ending))
-            forget(exchange)
+            endOpen(exchange, ending)
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
             phase = .lingering
@@ -315,6 +304,22 @@ package final class ProxySession: ProxySessionProtocol {
             recordRefused(request.head.wire, error: error, stream: request.stream)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }
+    }
+
+    private func endOpen(_ exchange: Exchange, _ ending: FlowEnding) {
+        if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
+            // A client that counts needs no END_STREAM to know that it has everything, and leaves.
+            record(exchange.flow, at: now, .finished(.server))
+            recordEnd(of: exchange, FlowEnding(state: .complete))
+        } else {
+            recordEnd(of: exchange, exchange.ending(ending))
+        }
+        forget(exchange)
+    }
+
+    /// What came of a response has gone on to the client.
+    private func hasTaken(_ exchange: Exchange) -> Bool {
+        client.isWritable && (http2?.queuedBytes(on: exchange.stream) ?? 0) == 0
     }
 
     /// Says that an exchange is over, and before it what had come of messages that are not.
@@ -333,6 +338,11 @@ package final class ProxySession: ProxySessionProtocol {
     /// - Parameter side: whose bytes it concerns.
     func note(_ flow: FlowID, _ side: Side?, at: Timestamp, _ message: String) {
         record(flow, at: at, .note(FlowNote(side: side, message)))
+    }
+
+    /// Says in the event log why something failed, unless its flow says so there.
+    func logFailure(_ text: @autoclosure () -> String) {
+        if !configuration.isRecording { log(.warning, text()) }
     }
 
     func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) {

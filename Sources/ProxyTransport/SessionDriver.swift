@@ -212,18 +212,22 @@ final class SessionDriver: DeadlineHolder {
 private struct TimerDeadlines {
     private var idle = Timestamp.never
     private var handshake = Timestamp.never
+    private var servers = Timestamp.never
     private var linger = Timestamp.never
+    private var tunnel = Timestamp.never
     private var replay = Timestamp.never
     private var streams = Timestamp.never
 
-    var earliest: Timestamp { min(idle, handshake, linger, min(replay, streams)) }
+    var earliest: Timestamp { min(min(idle, handshake, servers), min(linger, tunnel), min(replay, streams)) }
 
     subscript(timer: ProxyTimer) -> Timestamp {
         get {
             switch timer {
             case .idle: idle
             case .handshake: handshake
+            case .servers: servers
             case .linger: linger
+            case .tunnel: tunnel
             case .replay: replay
             case .streams: streams
             }
@@ -232,7 +236,9 @@ private struct TimerDeadlines {
             switch timer {
             case .idle: idle = newValue
             case .handshake: handshake = newValue
+            case .servers: servers = newValue
             case .linger: linger = newValue
+            case .tunnel: tunnel = newValue
             case .replay: replay = newValue
             case .streams: streams = newValue
             }

@@ -29,16 +29,18 @@ final class Playbook {
     init(
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
-        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, validation: HTTP1Validation = .strict,
-        http2Validation: HTTP2Validation = .strict
+        pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, verifies: Bool = true,
+        hosts: HostPolicy = HostPolicy(), validation: HTTP1Validation = .strict, http2Validation: HTTP2Validation = .strict
     ) throws {
+        var unverified = TLSClientOptions()
+        unverified.verifies = false
         let specification = try ModeSpecification(mode, isServing: responder != nil)
         session = ProxySession(
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
-                serverTLS: Self.serverTLS, clientTLS: Self.clientTLS,
+                serverTLS: Self.serverTLS, clientTLS: verifies ? Self.clientTLS : try TLSClientContext(unverified),
                 authority: Self.authority, validation: validation, http2Validation: http2Validation, webSocketPings: pings,
-                credentials: credentials, maximumBodySize: maximumBodySize,
+                hosts: hosts, credentials: credentials, maximumBodySize: maximumBodySize,
                 ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))

@@ -157,7 +157,7 @@ struct PlayedStreamTests {
     func none() throws {
         let play = try Playbook("tcp", strategy: .lazy, responder: ScriptedResponder())
         #expect(play.client(says: "PING") == ["abort client"])
-        #expect(play.flows == ["tcp failed ! recorder: no recording holds a TCP stream"])
+        #expect(play.flows == ["tcp failed >PING ! recorder: no recording holds a TCP stream"])
     }
 
     @Test("Pauses and much data: as the client takes it")
@@ -180,45 +180,6 @@ struct PlayedStreamTests {
         for _ in 0..<20 where play.timers[.replay] != nil { _ = play.fire(.replay) }
         sent += play.takeSent(.client).readableBytes
         #expect(sent == 2 << 20)
-    }
-}
-
-/// A client that speaks TLS with a session.
-private final class TLSClient {
-    let tls: TLSConnection
-    private let play: Playbook
-    /// What the session asked for beside sending to the client.
-    private(set) var lines: [String] = []
-
-    init(_ play: Playbook, alpn: [String]) throws {
-        self.play = play
-        var options = TLSClientOptions()
-        options.verifies = false
-        tls = try TLSConnection(
-            client: TLSClientContext(options), serverName: "a.example", alpnOffers: alpn, sessionKey: "a.example")
-    }
-
-    /// - Returns: what came, as text.
-    func exchange() throws -> String {
-        var text = ""
-        for _ in 0..<20 {
-            _ = try tls.handshake()
-            if let bytes = tls.takeCiphertext() { try hear(play.tell(.received(.client, bytes))) }
-            let bytes = play.takeSent(.client)
-            if bytes.readableBytes > 0 { tls.receive(bytes) }
-            _ = try tls.handshake()
-            while let plain = try tls.read() { text += String(buffer: plain) }
-        }
-        return text
-    }
-
-    private func hear(_ commands: [String]) throws {
-        for line in commands where !line.hasPrefix("send client") {
-            lines.append(line)
-            guard line.hasPrefix("forge ") else { continue }
-            let leaf = try Playbook.authority.issue(LeafRequest(serverName: "a.example"), now: 1_700_000_000)
-            try hear(play.tell(.certificateReady(.success(leaf))))
-        }
     }
 }
 

@@ -158,7 +158,7 @@ struct TunnelTests {
         #expect(lazy.server(says: "220 mail\r\n") == ["send client: 220 mail\r\n"])
         #expect(lazy.flows == ["tcp incomplete <220 mail\r\n"])
         // Whether there is TLS on this side as well, the client would have said by then.
-        let behindTLS = try Playbook("reverse:tls://imap.example:993")
+        let behindTLS = try Playbook("reverse:tls://imap.example:993", strategy: .lazy)
         #expect(behindTLS.fire(.handshake) == ["open upstream 1: imap.example:993"])
         // A client that is connected to its server may think as long as it likes before it speaks HTTP.
         let eager = try Playbook()

@@ -231,6 +231,40 @@ struct WebSocketToHTTP1Tests {
                 ))
     }
 
+    @Test("A server that pings and does not read the answers is stopped itself, and not that of another conversation")
+    func pingingServer() throws {
+        let (play, client, _) = try open()
+        let other = try #require(client.frames.sendRequest(HTTP2Fields(Self.connect), endsStream: false, isTunnel: true))
+        #expect(other.value == 3)
+        #expect(client.exchange() == ["open upstream 2: example.org:81"])
+        let second = ConnectionHandle(2)
+        _ = play.tell(
+            .opened(second, peer: Endpoint(host: "192.0.2.1", port: 81), local: Endpoint(host: "192.0.2.9", port: 40001)))
+        _ = play.server(2, says: Self.accepting(String(buffer: play.takeSent(second))))
+        _ = play.tell(.writable(second, false))
+        let ping = WebSocketFrameEncoder.frame(.ping, ByteBuffer(string: String(repeating: "p", count: 125)))
+        var pings = ByteBuffer()
+        for _ in 0..<1000 { pings.writeImmutableBuffer(ping) }
+        var lines: [String] = []
+        for _ in 0..<3 { lines += play.tell(.received(second, pings)).filter { !$0.hasPrefix("send ") } }
+        #expect(lines == ["pause upstream 2"])
+        #expect(play.tell(.writable(second, true)).filter { !$0.hasPrefix("send ") } == ["read upstream 2"])
+    }
+
+    @Test("Pings and pongs stand in the event log with their payload")
+    func pingsInTheLog() throws {
+        let (play, client, stream) = try open()
+        client.frames.sendData(
+            WebSocketFrameEncoder.frame(.ping, ByteBuffer(string: "a\u{1}b\\"), maskingKey: mask), on: stream)
+        client.exchange()
+        _ = play.tell(.received(server, WebSocketFrameEncoder.frame(.pong, ByteBuffer(string: "alive"))))
+        #expect(
+            play.log == [
+                "websocket 10.0.0.1:5000 -> example.org:81 PING 4 B: a\\x01b\\x5c",
+                "websocket 10.0.0.1:5000 <- example.org:81 PONG 5 B: alive",
+            ])
+    }
+
     @Test("A server that does not read stops the client by its window, and no sooner opens it than it reads")
     func backPressure() throws {
         let (play, client, stream) = try open()
