@@ -104,6 +104,14 @@ package final class ArchiveWriter {
         release(part)
     }
 
+    /// Ends all open flows in the same way: events of them that still come are passed over. Nothing is written yet.
+    package func endOpenFlows(_ ending: FlowEnding, at: Timestamp) {
+        for flow in open.keys.sorted() {
+            let event = FlowEvent(flow: flow, at: at, what: .ended(ending))
+            unsafe withUnsafePointer(to: event) { unsafe take($0) }
+        }
+    }
+
     /// Writes everything that was said, also of flows that go on.
     package func flush() throws(ArchiveError) {
         writePending()

@@ -34,6 +34,13 @@ package final class EventQueue: Sendable {
         return unsafe state.bytes >= Self.bound
     }
 
+    /// No more batches will come.
+    package var isClosed: Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        return unsafe state.isClosed
+    }
+
     /// Hands a batch over; never waits. After ``close()`` batches are dropped.
     package func submit(_ events: [FlowEvent]) {
         let batch = EventBatch(events)

@@ -16,6 +16,8 @@ package struct RecordingOptions: Sendable {
     package var flowLine: (@Sendable (String) -> Void)?
     /// Called on the recording's thread when something must be told: the disk is full, a file was begun.
     package var notice: @Sendable (String) -> Void
+    /// Called on the recording's thread when the recording has stopped by itself.
+    package var failed: @Sendable () -> Void = {}
     /// The time, for flushing and for file names.
     package var now: @Sendable () -> Timestamp
 
@@ -48,6 +50,8 @@ package final class FlowRecorder: Sendable {
         self.options = options
         self.queue = queue
         state = Mutex(State())
+        var files = files
+        files?.isEnding = { queue.isClosed }
         let worker = Worker(files: files, options: options)
         // The worker moves to its thread and is never touched from here again.
         nonisolated(unsafe) let moved = worker
@@ -75,10 +79,12 @@ package final class FlowRecorder: Sendable {
             for batch in batches { worker.receive(batch.events) }
             let isIdle = worker.breathe()
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
-            state.withLock {
-                $0.totals = worker.totals
-                $0.failure = worker.failure
+            let hasFailed = state.withLock { state in
+                state.totals = worker.totals
+                defer { state.failure = worker.failure }
+                return state.failure == nil && worker.failure != nil
             }
+            if hasFailed { options.failed() }
             queue.finished(batches)
         }
         worker.close()

@@ -12,7 +12,7 @@ package enum DiskFullPolicy: String, Sendable, CaseIterable {
     case pause
     /// The recording ends, and the tool with it.
     case stop
-    /// Traffic goes on and is not recorded.
+    /// Traffic continues and is not recorded until there is room again. Flows that are open at that moment end as incomplete.
     case pass
 }
 
@@ -44,7 +44,13 @@ package struct RecordingFiles {
     /// Files that still have flows that go on.
     private var closing: [OpenFile] = []
     private var nameChecked: Int64 = 0
-    private var isPassing = false
+    /// Nothing is recorded for want of room; when that was last tried again.
+    private var passingSince: Timestamp?
+    /// Waiting for room ends when this says so. Set by the owner.
+    package var isEnding: @Sendable () -> Bool = { false }
+
+    /// How long to wait before trying a full disk again.
+    private static let retryInterval: Int64 = 500_000_000
 
     /// Opens the first file.
     /// - Throws: ``ArchiveError`` when it cannot be had, or is no flow file.
@@ -87,14 +93,21 @@ package struct RecordingFiles {
     /// Takes events.
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
     package mutating func append(_ events: [FlowEvent]) throws(ArchiveError) {
-        guard !isPassing else { return }
+        guard let first = events.first, try isRecording(at: first.at) else { return }
         guard rotates else {
-            return try attempt(current.writer) { writer throws(ArchiveError) in try writer.append(contentsOf: events) }
+            let writer = current.writer
+            return try attempt(at: first.at, again: { () throws(ArchiveError) in try writer.flush() }) { () throws(ArchiveError) in
+                try writer.append(contentsOf: events)
+            }
         }
-        for event in events where !isPassing {
+        for event in events where passingSince == nil {
             try rotateWhenDue(event)
-            try attempt(writer(of: event)) { writer throws(ArchiveError) in try writer.append(event) }
-            if !closing.isEmpty { try closeFinished() }
+            guard passingSince == nil else { return }
+            let writer = writer(of: event)
+            try attempt(at: event.at, again: { () throws(ArchiveError) in try writer.flush() }) { () throws(ArchiveError) in
+                try writer.append(event)
+            }
+            if !closing.isEmpty { try closeFinished(at: event.at) }
         }
     }
 
@@ -105,12 +118,13 @@ package struct RecordingFiles {
     /// Flushes what is older than the interval.
     /// - Returns: whether nothing waits for being flushed.
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
-        guard !isPassing else { return true }
+        guard try isRecording(at: now) else { return false }
         var isIdle = true
         for file in [current] + closing {
             guard let oldest = file.writer.unflushedSince else { continue }
             if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                try attempt(file.writer) { writer throws(ArchiveError) in try writer.flush() }
+                let flush = { () throws(ArchiveError) in try file.writer.flush() }
+                try attempt(at: now, again: flush, flush)
             } else {
                 isIdle = false
             }
@@ -119,41 +133,70 @@ package struct RecordingFiles {
     }
 
     package mutating func close() throws(ArchiveError) {
-        for file in closing + [current] where !isPassing { try file.writer.close() }
+        for file in closing + [current] {
+            do throws(ArchiveError) {
+                try file.writer.close()
+            } catch {
+                guard passingSince != nil, error.isDiskFull else { throw error }
+                options.notice("\(error); what was said before the disk was full is not all in the file")
+            }
+        }
     }
 
+    // MARK: A full disk
+
     /// Does something that may fail for want of room, as the policy says.
-    private mutating func attempt(_ writer: ArchiveWriter, _ body: (ArchiveWriter) throws(ArchiveError) -> Void)
-        throws(ArchiveError)
-    {
+    /// - Parameter again: does what has failed once more.
+    private mutating func attempt(
+        at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
+    ) throws(ArchiveError) {
         do throws(ArchiveError) {
-            try body(writer)
+            try body()
         } catch {
-            guard case .system(let code) = error.kind, code == ENOSPC || code == EDQUOT else { throw error }
-            switch options.whenFull {
-            case .stop:
-                throw error
-            case .pass:
-                isPassing = true
-                options.notice("\(error); traffic goes on and is no longer recorded")
-            case .pause:
-                options.notice("\(error); traffic waits until there is room")
-                try waitForRoom(writer)
-                options.notice("there is room again; traffic goes on")
-            }
+            guard error.isDiskFull, options.whenFull != .stop else { throw error }
+            if options.whenFull == .pass { return pass(error, at: now) }
+            options.notice("\(error); traffic waits until there is room")
+            try waitForRoom(again)
+            options.notice("there is room again; traffic continues")
         }
     }
 
     /// The writer keeps the block that found no room; the thread that waits here lets the queue fill, and so the traffic stop.
-    private func waitForRoom(_ writer: ArchiveWriter) throws(ArchiveError) {
+    private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
         while true {
-            usleep(500_000)
+            usleep(useconds_t(Self.retryInterval / 1000))
             do throws(ArchiveError) {
-                return try writer.flush()
+                return try again()
             } catch {
-                guard case .system(let code) = error.kind, code == ENOSPC || code == EDQUOT else { throw error }
+                guard error.isDiskFull, !isEnding() else { throw error }
             }
         }
+    }
+
+    /// Stops recording. What is missed of an open flow would be a hole in it, so all of them end here.
+    private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
+        passingSince = now
+        options.notice("\(error); traffic continues and is not recorded until there is room")
+        let ending = FlowEnding(
+            state: .incomplete,
+            error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
+        for file in [current] + closing { file.writer.endOpenFlows(ending, at: now) }
+    }
+
+    /// Whether events are recorded; after a full disk it is tried again from time to time.
+    private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {
+        guard let since = passingSince else { return true }
+        guard now - since >= Self.retryInterval else { return false }
+        passingSince = now
+        do throws(ArchiveError) {
+            for file in closing + [current] { try file.writer.flush() }
+        } catch {
+            guard error.isDiskFull else { throw error }
+            return false
+        }
+        passingSince = nil
+        options.notice("there is room again; recording continues")
+        return true
     }
 
     // MARK: Rotation
@@ -171,14 +214,34 @@ package struct RecordingFiles {
         guard second != nameChecked else { return }
         nameChecked = second
         guard Self.expand(options.pattern, event.at) != current.path else { return }
-        let next = try Self.open(options, event.at)
+        var next: OpenFile?
+        let open = { [options] () throws(ArchiveError) in next = try Self.open(options, event.at) }
+        do throws(ArchiveError) {
+            try attempt(at: event.at, again: open, open)
+        } catch {
+            guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
+            options.notice("\(error); recording continues in \(current.path)")
+        }
+        guard let next else { return }
         closing.append(current)
         current = next
         options.notice("recording to \(next.path)")
     }
 
-    private mutating func closeFinished() throws(ArchiveError) {
-        for file in closing where file.writer.openFlows == 0 { try file.writer.close() }
+    private mutating func closeFinished(at now: Timestamp) throws(ArchiveError) {
+        for file in closing where file.writer.openFlows == 0 {
+            let close = { () throws(ArchiveError) in try file.writer.close() }
+            try attempt(at: now, again: close, close)
+        }
+        guard passingSince == nil else { return }
         closing.removeAll { $0.writer.openFlows == 0 }
+    }
+}
+
+extension ArchiveError {
+    /// No room on the disk, none within a quota, or none within the limit on a file's size (RLIMIT_FSIZE).
+    fileprivate var isDiskFull: Bool {
+        guard case .system(let code) = kind else { return false }
+        return code == ENOSPC || code == EDQUOT || code == EFBIG
     }
 }

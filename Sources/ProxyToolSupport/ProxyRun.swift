@@ -86,19 +86,57 @@ extension ProxyServer {
 }
 
 /// Sets limits of the process that are too low for a proxy.
-package func prepareProcess() {
-    raiseDescriptorLimit()
+/// - Returns: how many descriptors it may have.
+package func prepareProcess() -> DescriptorLimit {
+    // A file that may not grow is a full disk (see RecordingFiles), not the end.
+    signal(SIGXFSZ, SIG_IGN)
+    // It means nothing yet, so it does nothing.
+    signal(SIGUSR1, SIG_IGN)
     returnFreedMemory()
+    return DescriptorLimit.raised()
 }
 
-/// 10,000 connections need two descriptors each.
-private func raiseDescriptorLimit() {
-    var limit = rlimit()
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
-        return
+/// How many descriptors the process may have (RLIMIT_NOFILE), and what a proxy can do with them.
+package struct DescriptorLimit {
+    /// For files that are opened later: the next file of a recording, name lookups, certificates.
+    private static let spare = 8
+    private let count: Int
+
+    /// 10,000 connections need two descriptors each, so the soft limit is raised to the hard one.
+    static func raised() -> DescriptorLimit {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard unsafe getrlimit(resource, &limit) == 0 else { return DescriptorLimit(count: 1024) }
+        let before = limit.rlim_cur
+        limit.rlim_cur = limit.rlim_max
+        if unsafe setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
+        return DescriptorLimit(count: Int(clamping: limit.rlim_cur))
     }
-    limit.rlim_cur = limit.rlim_max
-    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+
+    /// Event loops of a proxy: one for each core, fewer when descriptors are scarce, since each takes three.
+    package var loops: Int { max(1, min(ProcessInfo.processInfo.activeProcessorCount, 16, count / 32)) }
+
+    /// Lowers limits of the transport to what the descriptors allow. Call it when all files are open.
+    /// - Returns: a sentence for the user when that is less than what was asked for.
+    /// - Throws: ``ToolError`` when there is no room for a single client.
+    package func bound(_ limits: inout TransportLimits, listeners: Int) throws -> String? {
+        limits.maximumLookups = max(1, min(limits.maximumLookups, count / 32))
+        // epoll, its timer and its wake-up; a lookup has a socket and a file.
+        let needed = Self.openNow + listeners + 3 * loops + 2 * limits.maximumLookups + Self.spare
+        let left = count - needed
+        guard left >= limits.descriptorsPerClient else {
+            throw ToolError("the limit of open files, \(count), is too low for a proxy; raise it with ulimit -n")
+        }
+        limits.maximumDescriptors = left
+        let clients = left / limits.descriptorsPerClient
+        guard clients < limits.maximumConnections else { return nil }
+        return "the limit of open files, \(count), allows \(clients) clients at a time instead of \(limits.maximumConnections); "
+            + "further clients wait (raise it with ulimit -n)"
+    }
+
+    private static var openNow: Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 16
+    }
 }
 
 /// What is received on one thread is freed on another, for which jemalloc is made: it serves these programs instead of the C library's

@@ -88,7 +88,8 @@ final class Acceptor: Sendable {
     }
 }
 
-/// Stands in the listening socket's pipeline and holds back the wish to accept while there is no room. Used on the listener's event loop only.
+/// Stands in the listening socket's pipeline. While there is no room for a client the socket is not polled, since a client that waits
+/// in the kernel would make it readable all the time. Used on the listener's event loop only.
 final class AcceptGate: ChannelDuplexHandler {
     typealias InboundIn = any Channel
     typealias OutboundIn = Never
@@ -96,7 +97,7 @@ final class AcceptGate: ChannelDuplexHandler {
     private let services: SharedServices
     private let name: String
     private var isResting = false
-    /// When the log was last told that nobody is accepted. At the bound that comes and goes with every client.
+    /// When the log was last told that no client is accepted. At the bound that comes and goes with every client.
     private var reported: NIODeadline?
 
     init(name: String, services: SharedServices) {
@@ -106,10 +107,15 @@ final class AcceptGate: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         if isResting { return }
-        if services.admission.hasRoom { return context.read() }
-        let limit = services.limits.maximumConnections
-        report(.warning, "\(limit) connections are open; new clients of \(name) wait until one closes")
-        rest(.maximum, context)
+        guard let shortage = services.admission.shortage else { return context.read() }
+        switch shortage {
+        case .connections:
+            let limit = services.limits.maximumConnections
+            report(.warning, "\(limit) connections are open; new clients of \(name) wait until one closes")
+        case .descriptors:
+            report(.warning, "no descriptors are left; new clients of \(name) wait until a connection closes")
+        }
+        rest(shortage, isExpected: true, context)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -122,8 +128,8 @@ final class AcceptGate: ChannelDuplexHandler {
         guard let error = error as? IOError, error.errnoCode != ECONNABORTED, !isResting else { return }
         let reason = words(forErrno: error.errnoCode)
         report(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes")
-        rest(.descriptors, context)
-        // Descriptors may also be freed by somebody else in the process, or limits raised from outside.
+        rest(.descriptors, isExpected: false, context)
+        // Descriptors may also be freed elsewhere in the process, or limits raised from outside.
         context.eventLoop.scheduleTask(in: services.limits.acceptBackoff) { [services] in services.admission.descriptorFreed() }
     }
 
@@ -134,18 +140,26 @@ final class AcceptGate: ChannelDuplexHandler {
         services.log(LogLine(level, text))
     }
 
-    private func rest(_ reason: Admission.RestReason, _ context: ChannelHandlerContext) {
+    private func rest(_ shortage: Admission.Shortage, isExpected: Bool, _ context: ChannelHandlerContext) {
         isResting = true
+        setPolling(false, context)
         let waker = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
-        services.admission.rest(reason) {
+        services.admission.rest(shortage, isExpected: isExpected) {
             eventLoop.execute { waker.value.gate.wake(waker.value.context) }
         }
     }
 
     private func wake(_ context: ChannelHandlerContext) {
         guard isResting, context.channel.isActive else { return }
+        // Another listener, or a connection to a server, may have been faster.
+        if let shortage = services.admission.shortage { return rest(shortage, isExpected: true, context) }
         isResting = false
-        read(context: context)
+        setPolling(true, context)
+    }
+
+    /// Withholding `read` is not enough: after accept(2) failed SwiftNIO still has the last one pending.
+    private func setPolling(_ isOn: Bool, _ context: ChannelHandlerContext) {
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 }

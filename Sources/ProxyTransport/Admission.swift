@@ -1,4 +1,5 @@
-// Who is let in: the bound on all connections, the bound on each client's, and the rest after the process ran out of descriptors.
+// Who is let in: the bound on all connections, the bound on each client's, the descriptors that are set aside for clients and their
+// servers, and the listeners that wait for room.
 
 import FlowModel
 import NIOCore
@@ -14,7 +15,11 @@ final class Admission: Sendable {
 
     private let maximum: Int
     private let maximumPerClient: Int?
+    private let maximumDescriptors: Int
+    private let descriptorsPerClient: Int
     private let open = Atomic(0)
+    /// Descriptors in use or set aside.
+    private let descriptors = Atomic(0)
     private let accepted = Atomic(0)
     private let refused = Atomic(0)
     private let pausedAtMaximum = Atomic(0)
@@ -27,6 +32,8 @@ final class Admission: Sendable {
     init(limits: TransportLimits) {
         maximum = limits.maximumConnections
         maximumPerClient = limits.maximumConnectionsPerClient
+        maximumDescriptors = limits.maximumDescriptors ?? .max
+        descriptorsPerClient = max(1, limits.descriptorsPerClient)
     }
 
     var counts: TransportCounts {
@@ -41,12 +48,37 @@ final class Admission: Sendable {
 
     // MARK: the bound on all
 
-    /// Whether one more client may be accepted.
-    var hasRoom: Bool { open.load(ordering: .sequentiallyConsistent) < maximum }
+    /// What keeps a listener from accepting.
+    enum Shortage { case connections, descriptors }
 
-    func clientArrived() { open.add(1, ordering: .sequentiallyConsistent) }
+    /// What is short for one more client; nil when it may be accepted.
+    var shortage: Shortage? {
+        if open.load(ordering: .sequentiallyConsistent) >= maximum { return .connections }
+        return hasDescriptors(descriptorsPerClient) ? nil : .descriptors
+    }
 
-    func clientLeft() { open.subtract(1, ordering: .sequentiallyConsistent) }
+    func clientArrived() {
+        open.add(1, ordering: .sequentiallyConsistent)
+        descriptors.add(descriptorsPerClient, ordering: .sequentiallyConsistent)
+    }
+
+    func clientLeft() {
+        open.subtract(1, ordering: .sequentiallyConsistent)
+        descriptors.subtract(descriptorsPerClient, ordering: .sequentiallyConsistent)
+    }
+
+    // MARK: descriptors
+
+    /// Server sockets that are set aside for each client.
+    var serversPerClient: Int { descriptorsPerClient - 1 }
+
+    /// Whether so many descriptors are neither in use nor set aside.
+    func hasDescriptors(_ count: Int) -> Bool {
+        descriptors.load(ordering: .sequentiallyConsistent) <= maximumDescriptors - count
+    }
+
+    /// Counts server sockets that were not set aside with their client.
+    func serverSocketsChanged(by count: Int) { descriptors.add(count, ordering: .sequentiallyConsistent) }
 
     /// A socket was closed: listeners that rest try again.
     func descriptorFreed() {
@@ -59,12 +91,11 @@ final class Admission: Sendable {
         for wake in wake { wake() }
     }
 
-    enum RestReason { case maximum, descriptors }
-
     /// Notes that a listener rests until a socket is closed.
-    func rest(_ reason: RestReason, wake: @escaping @Sendable () -> Void) {
-        switch reason {
-        case .maximum: pausedAtMaximum.add(1, ordering: .relaxed)
+    /// - Parameter isExpected: the shortage was found before accept(2) failed.
+    func rest(_ shortage: Shortage, isExpected: Bool, wake: @escaping @Sendable () -> Void) {
+        switch shortage {
+        case .connections: pausedAtMaximum.add(1, ordering: .relaxed)
         case .descriptors: pausedWithoutDescriptors.add(1, ordering: .relaxed)
         }
         resting.withLock { resting in
@@ -72,7 +103,7 @@ final class Admission: Sendable {
             isSomeoneResting.store(true, ordering: .sequentiallyConsistent)
         }
         // The last connection may have closed between the question and the note.
-        if reason == .maximum, hasRoom { descriptorFreed() }
+        if isExpected, self.shortage == nil { descriptorFreed() }
     }
 
     // MARK: the bound on each client

@@ -23,6 +23,8 @@ final class Connection: ChannelInboundHandler {
     var clientHost: String?
     private var origin: Origin?
     private var driver: SessionDriver?
+    /// Whose sockets this one counts among, until it is closed.
+    private var counter: SessionDriver?
     private var context: ChannelHandlerContext?
     /// What was sent since the last flush and did not go on yet: small pieces, such as a head and the content behind it, share one write.
     private var unsent = ByteBuffer()
@@ -165,6 +167,8 @@ final class Connection: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        counter?.sockets.closed(handle)
+        counter = nil
         if case .accepted(let acceptor) = origin { acceptor.connectionGone(self) }
         loop.services.admission.descriptorFreed()
         origin = nil
@@ -186,10 +190,14 @@ final class Connection: ChannelInboundHandler {
             else { return context.close(promise: nil) }
             let driver = SessionDriver(session: session, loop: loop)
             self.driver = driver
+            counter = driver
+            driver.sockets.opened(handle)
             driver.start(client: self, peer: peer, local: local)
         case .dialed(let dial):
             guard let driver = dial.won() else { return context.close(promise: nil) }
             self.driver = driver
+            // The dial has counted it.
+            counter = driver
             driver.opened(dial, self, peer: peer, local: local)
         }
     }

@@ -15,6 +15,8 @@ final class Dial {
     private let loop: LoopContext
     private let deadline: NIODeadline
     private var candidates: [any Channel] = []
+    /// The socket is counted among the session's.
+    private var isCounted = false
     private var lookupTimeout: Scheduled<Void>?
 
     init(handle: ConnectionHandle, driver: SessionDriver) {
@@ -34,9 +36,10 @@ final class Dial {
 
     /// Gives the dial up: what is being established is closed, and nobody is told.
     func cancel() {
-        _ = won()
+        let driver = won()
         for candidate in candidates { candidate.close(promise: nil) }
         candidates.removeAll()
+        letGo(driver)
     }
 
     /// Claims the dial for the connection that was established first; nil for those that come too late.
@@ -50,6 +53,7 @@ final class Dial {
     private func failed(_ reason: String) {
         guard let driver = won() else { return }
         candidates.removeAll()
+        letGo(driver)
         driver.openFailed(self, reason: reason)
     }
 
@@ -67,17 +71,36 @@ final class Dial {
 
     private func connect(to address: SocketAddress) {
         if loop.services.admission.isOwn(address) { return failed(Self.loopWords) }
+        guard count() else { return failed(Self.shortageWords) }
         watch(bootstrap().connect(to: address))
     }
 
     private func race(_ addresses: [SocketAddress], _ endpoint: Endpoint) {
         let port = Int(endpoint.port)
         if addresses.contains(where: { loop.services.admission.isOwn($0.with(port: port)) }) { return failed(Self.loopWords) }
+        guard count() else { return failed(Self.shortageWords) }
         let known = KnownAddresses(eventLoop: loop.eventLoop, addresses: addresses)
         watch(bootstrap().resolver(known).connect(host: endpoint.host, port: port))
     }
 
+    /// Counts one socket before it is made. Of several attempts at a time the others are few and short.
+    /// - Returns: false when no descriptor is left.
+    private func count() -> Bool {
+        guard let driver, driver.sockets.hasRoom else { return false }
+        driver.sockets.opened(handle)
+        isCounted = true
+        return true
+    }
+
+    private func letGo(_ driver: SessionDriver?) {
+        guard isCounted, let driver else { return }
+        isCounted = false
+        driver.sockets.closed(handle)
+        loop.services.admission.descriptorFreed()
+    }
+
     private static let loopWords = "this is the proxy's own address"
+    private static let shortageWords = "no descriptor is left for another connection (see ulimit -n)"
 
     private func bootstrap() -> ClientBootstrap {
         let adopter = NIOLoopBound(self, eventLoop: loop.eventLoop)

@@ -21,6 +21,8 @@ final class SessionDriver: DeadlineHolder {
     /// The session has no client connection and says itself when it is over, by closing it.
     private var isHeadless = false
     private var timers = TimerDeadlines()
+    /// What its sockets cost in descriptors.
+    var sockets: SessionSockets
 
     /// Its place among the sessions of the loop.
     var sessionIndex = 0
@@ -30,6 +32,7 @@ final class SessionDriver: DeadlineHolder {
     init(session: any ProxySessionProtocol, loop: LoopContext) {
         self.session = session
         self.loop = loop
+        sockets = SessionSockets(admission: loop.services.admission)
     }
 
     /// Begins with an accepted client connection.
@@ -205,6 +208,32 @@ final class SessionDriver: DeadlineHolder {
             isHeadless = false
             deliver(.closed(.client, error: nil, isReset: true), at: loop.services.clock.now())
         }
+    }
+}
+
+/// The descriptors of one session. Those of its client were set aside when it was accepted; what its servers need beyond that is
+/// counted here. Used on its event loop only.
+struct SessionSockets {
+    private let admission: Admission
+    private var hasClient = false
+    private var servers = 0
+
+    init(admission: Admission) { self.admission = admission }
+
+    private var setAside: Int { hasClient ? admission.serversPerClient : 0 }
+    private var beyond: Int { max(0, servers - setAside) }
+
+    /// Whether one more connection to a server may be asked for.
+    var hasRoom: Bool { servers < setAside || admission.hasDescriptors(1) }
+
+    mutating func opened(_ handle: ConnectionHandle) { change(handle, isOpen: true) }
+
+    mutating func closed(_ handle: ConnectionHandle) { change(handle, isOpen: false) }
+
+    private mutating func change(_ handle: ConnectionHandle, isOpen: Bool) {
+        let before = beyond
+        if handle == .client { hasClient = isOpen } else { servers += isOpen ? 1 : -1 }
+        if beyond != before { admission.serverSocketsChanged(by: beyond - before) }
     }
 }
 

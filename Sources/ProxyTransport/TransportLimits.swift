@@ -7,6 +7,12 @@ package struct TransportLimits: Sendable {
     /// Client connections at one time over all listeners. Beyond it accepting pauses, and new clients wait in the kernel's queue.
     /// With an upstream connection for each this needs 20,000 descriptors.
     package var maximumConnections = 10_000
+    /// Descriptors that the sockets of clients and servers may take together; nil when they are not scarce. Beyond it accepting
+    /// pauses, as at the maximum of connections.
+    package var maximumDescriptors: Int?
+    /// Descriptors that are set aside for each client: its own socket, and one for the server that it will ask for, so that no client
+    /// is accepted for which no server can be reached. 1 where sessions contact no server.
+    package var descriptorsPerClient = 2
     /// Connections from one client address at one time; one more is closed at once. Nil is no limit, since behind one address there
     /// may be a whole office.
     package var maximumConnectionsPerClient: Int?
@@ -23,7 +29,7 @@ package struct TransportLimits: Sendable {
     package var nameLifetime = TimeAmount.seconds(5)
     /// Names that are looked up at the same time. A lookup blocks a thread, and a dead name server blocks it for many seconds.
     package var maximumLookups = 16
-    /// How long accepting rests after the process ran out of descriptors, unless a connection closes earlier.
+    /// How long accepting rests after accept(2) failed, unless a connection closes earlier.
     package var acceptBackoff = TimeAmount.milliseconds(500)
 
     package init() {}
@@ -39,7 +45,7 @@ package struct TransportCounts: Sendable, Equatable {
     package var refusedPerClient = 0
     /// How often accepting stopped because there were too many connections.
     package var pausedAtMaximum = 0
-    /// How often accepting stopped because the process ran out of descriptors.
+    /// How often accepting stopped for want of descriptors.
     package var pausedWithoutDescriptors = 0
 
     package init() {}

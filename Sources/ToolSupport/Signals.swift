@@ -12,6 +12,9 @@ package enum Signals {
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
+    /// Ends the waiting of the main thread from another one, as a user would.
+    package static func askToEnd() { kill(getpid(), SIGTERM) }
+
     /// Waits for one of the blocked signals.
     /// - Parameter seconds: returns nil after so long; nil waits for ever.
     package static func wait(for signals: [Int32], seconds: Double? = nil) -> Int32? {

@@ -91,7 +91,11 @@ struct MitmRecord: Tool {
     @Option(help: "When the file is made to survive a loss of power: none, interval (with each flush), always.")
     var sync = Sync.none
 
-    @Option(help: "What happens when the disk is full: pause (traffic waits), stop, pass (traffic goes on unrecorded).")
+    @Option(
+        help: """
+            What happens when the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, \
+            unrecorded until there is room).
+            """)
     var onDiskFull = WhenFull.pause
 
     @Option(help: "Print totals in this interval.")
@@ -217,7 +221,8 @@ struct LimitArguments: ParsableArguments {
     @Option(help: "Time for connecting to a server.")
     var connectTimeout = TimeSpan(seconds: 30)
 
-    @Option(help: "Clients at a time; more have to wait.")
+    @Option(
+        help: "Maximum concurrent clients; further clients wait. The limit of open files (ulimit -n) may allow fewer.")
     var maximumConnections = 10_000
 
     @Option(help: "Connections at a time from one address; more are closed. (default: none)")

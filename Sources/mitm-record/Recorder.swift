@@ -29,7 +29,7 @@ struct Recorder {
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM, SIGHUP]
         Signals.block(ending)
-        prepareProcess()
+        let descriptors = prepareProcess()
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
         }
@@ -41,8 +41,15 @@ struct Recorder {
         let sessions = try SessionSettings(arguments, keyLog)
         let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
         let clock = clock
+        let limits: TransportLimits
+        do {
+            limits = try transportLimits(descriptors, listeners: modes.count)
+        } catch {
+            recorder.finish()
+            throw error
+        }
         let server = ProxyServer(
-            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: transportLimits,
+            loops: descriptors.loops, limits: limits,
             sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock), log: log)
         do {
@@ -56,7 +63,9 @@ struct Recorder {
         keys?.start()
         waitForEnd(ending, recorder, sessions)
         keys?.end()
-        wait { await server.shutDown(grace: .seconds(2)) }
+        // What cannot be recorded any more is not forwarded either.
+        let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
+        wait { await server.shutDown(grace: grace) }
         recorder.finish()
         if !arguments.quiet { say(recorder.totals.summary) }
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10)
@@ -89,6 +98,7 @@ struct Recorder {
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
         var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
         options.filter = filter
+        options.failed = { Signals.askToEnd() }
         if !arguments.quiet { options.flowLine = { writeToStandardError($0) } }
         return options
     }
@@ -99,11 +109,12 @@ struct Recorder {
         return cache
     }
 
-    private var transportLimits: TransportLimits {
+    private func transportLimits(_ descriptors: DescriptorLimit, listeners: Int) throws -> TransportLimits {
         var limits = TransportLimits()
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
+        if let notice = try descriptors.bound(&limits, listeners: listeners), !arguments.quiet { say(notice) }
         return limits
     }
 

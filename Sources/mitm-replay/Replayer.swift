@@ -28,6 +28,7 @@ struct Replayer {
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
+        let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)
         let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .answers))
         var options = ReplayPlan.Options()
@@ -43,8 +44,9 @@ struct Replayer {
         let servers = try ServerSettings(arguments, now: clock.now())
         let recorder = try makeRecorder()
         let judge = Judge(plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder)
-        let server = makeServer(judge)
-        let conductor = Conductor(plan, score: score, server: server, judge: judge, clock: clock) { connection in
+        let limits = try transportLimits(descriptors)
+        let server = makeServer(judge, limits, loops: descriptors.loops)
+        let conductor = Conductor(plan, score: score(limits), server: server, judge: judge, clock: clock) { connection in
             servers.configuration(connection, targets)
         }
         conductor.start()
@@ -96,12 +98,12 @@ struct Replayer {
         )
     }
 
-    private var score: Conductor.Score {
+    private func score(_ limits: TransportLimits) -> Conductor.Score {
         var score = Conductor.Score()
         score.schedule = arguments.rate.map { .rate($0.perSecond) } ?? .recorded(arguments.timing.value)
         if case .scaled(let speed) = arguments.timing.value { score.speed = speed }
         score.waitsForServer = arguments.timing.value != .recorded
-        score.concurrency = arguments.concurrency ?? .max
+        score.concurrency = min(arguments.concurrency ?? .max, limits.maximumDescriptors ?? .max)
         score.rounds = arguments.rounds
         score.patience = arguments.patience.nanoseconds
         return score
@@ -121,12 +123,19 @@ struct Replayer {
             files: files, options: RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() }))
     }
 
-    private func makeServer(_ judge: Judge) -> ProxyServer {
+    private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
         var limits = TransportLimits()
         limits.connectTimeout = .nanoseconds(arguments.connectTimeout.nanoseconds)
+        limits.descriptorsPerClient = 1
+        // Connections beyond it begin later, and the replay reports by how much.
+        _ = try descriptors.bound(&limits, listeners: 0)
+        return limits
+    }
+
+    private func makeServer(_ judge: Judge, _ limits: TransportLimits, loops: Int) -> ProxyServer {
         let lowest: LogLine.Level = arguments.verbose ? .debug : .error
         return ProxyServer(
-            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), limits: limits, sink: judge, clock: clock,
+            loops: loops, limits: limits, sink: judge, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that ask for certificates")) },
             log: { line in if line.level >= lowest { complain(line.text, as: Self.name) } })
     }

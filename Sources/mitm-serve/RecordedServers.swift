@@ -17,6 +17,8 @@ enum MissPolicy: Equatable {
     case close
     case forward(Endpoint, isTLS: Bool)
 
+    var contactsServers: Bool { if case .forward = self { true } else { false } }
+
     /// - Throws: ``ToolError`` for what is none.
     init(_ text: String) throws {
         if let status = Int(text), (200...599).contains(status) {

@@ -38,7 +38,7 @@ struct RecordingServer {
         let settings = try answerSettings()
         let modes = try self.modes()
         Signals.block(ending)
-        prepareProcess()
+        let descriptors = prepareProcess()
         let loaders = try sources.map { try RecordingLoader($0, into: recordings, filter: filter) }
         let warn: (String) -> Void = {
             recordings.state.withLock { $0.isDamaged = true }
@@ -52,7 +52,7 @@ struct RecordingServer {
         }
         say("serving \(requests) recorded requests and \(streams) TCP streams")
         let recorder = try recorder()
-        let server = try start(modes, recordings, settings, recorder)
+        let server = try start(modes, recordings, settings, recorder, descriptors)
         follow(loaders, recorder, ending, warn)
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
@@ -117,20 +117,25 @@ struct RecordingServer {
         var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
+        options.failed = { Signals.askToEnd() }
         let files = RecordingFiles.Options(pattern: (path as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
     private func start(
-        _ modes: [ModeSpecification], _ recordings: Recordings, _ settings: AnswerSettings, _ recorder: FlowRecorder
+        _ modes: [ModeSpecification], _ recordings: Recordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
+        _ descriptors: DescriptorLimit
     ) throws -> ProxyServer {
         let now = clock.now()
         let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
         let certificates = LeafCertificateCache(authority: authority)
         try certificates.register(files: arguments.certificate)
         let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .error
+        var limits = TransportLimits()
+        limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
+        if let notice = try descriptors.bound(&limits, listeners: modes.count) { say(notice) }
         let server = ProxyServer(
-            loops: min(ProcessInfo.processInfo.activeProcessorCount, 16), sink: RecordingSink(queue: recorder.queue), clock: clock,
+            loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock)
         ) { line in
             if line.level >= lowest { complain(line.text, as: Self.name) }

@@ -103,6 +103,44 @@ struct ServerTests {
         }
     }
 
+    @Test("A descriptor is set aside for each client's server; more servers, and further clients, get what is left")
+    func descriptors() async throws {
+        var limits = TransportLimits()
+        limits.maximumDescriptors = 4
+        let origin = try await Server.start()
+        let target = origin.endpoint
+        // Opens as many connections as bytes are received, and closes them all after a full stop.
+        let script: @Sendable () -> ScriptedSession.Script = {
+            var count = 0
+            return { event, now, output in
+                echo(event, now, &output)
+                guard case .received(.client, let bytes) = event else { return }
+                if bytes.readableBytesView.contains(UInt8(ascii: ".")) {
+                    output.commands += (1...count).map { .close(ConnectionHandle(UInt32($0))) }
+                } else {
+                    output.commands += (count + 1...count + bytes.readableBytes).map { .open(ConnectionHandle(UInt32($0)), target) }
+                    count += bytes.readableBytes
+                }
+            }
+        }
+        try await withProxy(limits: limits, script: script) { proxy in
+            let first = try await proxy.connect()
+            first.send("abcd")
+            let told = await proxy.told.wait { $0.count { $0.isAnswerToOpen } == 4 }
+            #expect(
+                told.filter { if case .openFailed = $0 { true } else { false } }
+                    == [.openFailed(ConnectionHandle(4), "no descriptor is left for another connection (see ulimit -n)")])
+            // The kernel accepts for us; the proxy does not.
+            let second = try await proxy.connect()
+            second.send("e")
+            first.send(".")
+            #expect(await second.received("e") == "e")
+            await proxy.told.wait { $0.count { $0.isAnswerToOpen } == 5 }
+            #expect(proxy.server.counts.open == 2)
+        }
+        try await origin.stop()
+    }
+
     @Test("One client too many from one address is closed at once, and the log says so once")
     func maximumPerClient() async throws {
         var limits = TransportLimits()
@@ -229,5 +267,14 @@ struct ServerTests {
         ])
     func errorWords(code: Int32, expected: String) {
         #expect(words(for: IOError(errnoCode: code, reason: "connect")) == expected)
+    }
+}
+
+extension Told {
+    fileprivate var isAnswerToOpen: Bool {
+        switch self {
+        case .opened, .openFailed: true
+        default: false
+        }
     }
 }
