@@ -132,7 +132,7 @@ let package = Package(
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
-        tests("FlowArchiveTests", ["FlowArchive", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+        tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),

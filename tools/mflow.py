@@ -456,7 +456,7 @@ class File:
         if position + 8 > len(self.data):
             return "incomplete"
         magic, size = struct.unpack_from("<II", self.data, position)
-        limits = {SEGMENT: 4096, BLOCK: 2204, INDEX: 4096 * 2220 + 24, FOOTER: 36}
+        limits = {SEGMENT: 4096, BLOCK: 6302, INDEX: 4096 * 6318 + 24, FOOTER: 36}
         if not SEGMENT <= magic <= 0x184D2A5F or size > limits.get(magic, 16 << 20):
             return None
         payload = self.data[position + 8 : position + 8 + size]

@@ -28,6 +28,10 @@ enum ArchiveFormat {
     static let maximumSegmentPayload = 4096
     /// Bytes of a block header's payload without the table of content parts and the checksum.
     static let blockFixed = 152
+    /// Bytes of 0 at its end, where the first writers put a filter of hosts.
+    static let blockReserved = 64
+    /// Bytes of the list of hosts in a block header.
+    static let maximumHosts = 4096
     static let footerPayload = 36
     /// Bytes of an index's payload before its entries.
     static let indexFixed = 20
@@ -38,7 +42,7 @@ enum ArchiveFormat {
     static let contentPart = 256 * 1024
     /// Parts of one block: 64 MiB of content.
     static let maximumParts = 256
-    static let maximumHeaderPayload = blockFixed + 8 * maximumParts + 4
+    static let maximumHeaderPayload = blockFixed + 8 * maximumParts + 2 + maximumHosts + 4
     /// The longest a block can be: from its header's first byte to its last content frame's last.
     static let maximumBlock =
         frameHeader + maximumHeaderPayload + 2 * (maximumMetadata + LZ4Frame.maximumOverhead)

@@ -34,10 +34,12 @@ struct BlockHeader {
     var methods: UInt32 = 0
     /// Bit status mod 64, for each response.
     var statuses: UInt64 = 0
-    /// A Bloom filter of the hosts that were asked for: 512 bits, two for each host.
-    var hosts = SIMD8<UInt64>()
     /// Frame length and content size of each content part.
     var parts: [Part] = []
+    /// The target's host of each flow that begins in the block, and the hosts of its authority and of an absolute-form target.
+    var hostList = BlockHosts()
+    /// Bytes that a later version has put after the hosts.
+    private var unknownLength = 0
 
     struct Part: Equatable {
         var frame: UInt32
@@ -47,7 +49,7 @@ struct BlockHeader {
     init() {}
 
     /// Bytes of the header's payload, and of its frame.
-    var payloadLength: Int { ArchiveFormat.blockFixed + 8 * parts.count + 4 }
+    var payloadLength: Int { ArchiveFormat.blockFixed + 8 * parts.count + hostList.encodedLength + unknownLength + 4 }
     var frameLength: Int { ArchiveFormat.frameHeader + payloadLength }
     /// Bytes of the frames behind the header.
     var bodyLength: Int { Int(recordsFrame) + Int(detailsFrame) + contentFrames }
@@ -63,8 +65,9 @@ struct BlockHeader {
             records,
             flows, UInt32(0), endianness: .little)
         payload.writeMultipleIntegers(earliest, latest, kinds, methods, statuses, endianness: .little)
-        for i in 0..<8 { payload.writeInteger(hosts[i], endianness: .little) }
+        payload.writeRepeatingByte(0, count: ArchiveFormat.blockReserved)
         for part in parts { payload.writeMultipleIntegers(part.frame, part.size, endianness: .little) }
+        hostList.write(into: &payload)
         payload.writeInteger(xxHash32(payload), endianness: .little)
         out.writeMultipleIntegers(ArchiveFormat.blockMagic, UInt32(payload.readableBytes), endianness: .little)
         out.writeBuffer(&payload)
@@ -84,7 +87,7 @@ struct BlockHeader {
         (sequence, recordsFrame, recordsSize, detailsFrame, detailsSize) = (places.1, places.2, places.3, places.4, places.5)
         (flags, records, flows) = (counts.1, counts.2, counts.3)
         (earliest, latest, kinds, methods, statuses) = zone
-        for i in 0..<8 { hosts[i] = payload.readInteger(endianness: .little) ?? 0 }
+        payload.moveReaderIndex(forwardBy: ArchiveFormat.blockReserved)
         let maximumFrame = ArchiveFormat.maximumMetadata + LZ4Frame.maximumOverhead
         guard Int(counts.0) <= ArchiveFormat.maximumParts, Int(recordsSize) <= ArchiveFormat.maximumMetadata,
             Int(recordsFrame) <= maximumFrame, Int(detailsSize) <= ArchiveFormat.maximumMetadata, Int(detailsFrame) <= maximumFrame
@@ -96,8 +99,11 @@ struct BlockHeader {
             else { return nil }
             parts.append(Part(frame: part.0, size: part.1))
         }
-        // What a later version puts here stands before the checksum.
+        // What a later version puts here stands before the checksum. Files of the first writers have no list of hosts.
         guard payload.readableBytes >= 4 else { return nil }
+        let rest = payload.readableBytes - 4
+        hostList = BlockHosts(reading: payload.slice(0, rest))
+        unknownLength = rest - hostList.encodedLength
     }
 
     // MARK: What the block may hold
@@ -110,22 +116,6 @@ struct BlockHeader {
 
     mutating func note(method: UInt8) { methods |= 1 &<< UInt32(method & 31) }
     mutating func note(status: UInt16) { statuses |= 1 &<< UInt64(status & 63) }
-
-    mutating func note(host: UnsafeRawBufferPointer) {
-        let (first, second) = unsafe Self.hostBits(host)
-        hosts[first &>> 6] |= 1 &<< UInt64(first & 63)
-        hosts[second &>> 6] |= 1 &<< UInt64(second & 63)
-    }
-
-    /// The two bits of a host in ``hosts``: FNV-1a (32 bits) of its bytes in lower case, the low nine bits and the nine above them.
-    private static func hostBits(_ host: UnsafeRawBufferPointer) -> (Int, Int) {
-        var hash: UInt32 = 0x811C_9DC5
-        for index in host.indices {
-            let byte = unsafe host[index]
-            hash = (hash ^ UInt32(byte &- 0x41 < 26 ? byte | 0x20 : byte)) &* 0x0100_0193
-        }
-        return (Int(hash & 511), Int(hash &>> 9 & 511))
-    }
 }
 
 extension BlockHeader: Equatable {}
@@ -136,13 +126,12 @@ extension BlockHeader: FlowGroupQuestions {
     }
 
     func mayHold(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
-    func mayHold(method: ByteBuffer) -> Bool {
-        methods & 1 &<< UInt32(MethodCode.code(method, ByteRange(0, method.readableBytes))) != 0
-    }
     func mayHold(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
 
-    func mayHold(host: ByteBuffer) -> Bool {
-        let (first, second) = unsafe host.withUnsafeReadableBytes { unsafe Self.hostBits($0) }
-        return hosts[first &>> 6] & 1 &<< UInt64(first & 63) != 0 && hosts[second &>> 6] & 1 &<< UInt64(second & 63) != 0
+    /// A method without a code can be any.
+    var methodNames: [ByteBuffer]? {
+        methods & 1 != 0
+            ? nil : MethodCode.methods.indices.filter { methods & 1 &<< UInt32($0) != 0 }.map { MethodCode.methods[$0] }
     }
+    var hosts: [ByteBuffer]? { hostList.names }
 }

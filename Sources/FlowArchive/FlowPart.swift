@@ -370,24 +370,36 @@ final class FlowPart {
         if flags & FlowPrefix.isFirst != 0 { note(hosts: records, from: start, in: &header) }
     }
 
-    /// Notes the target's host and the one that people would name.
+    /// Notes the target's host, and those that the client named: in its Host field or `:authority`, and in a target of absolute form.
     private func note(hosts records: OutputBytes, from start: Int, in header: inout BlockHeader) {
-        func text(_ which: FlowPrefix.Text) -> Range<Int> {
+        func text(_ which: FlowPrefix.Text) -> UnsafeRawBufferPointer {
             var at = start + FlowPrefix.size
             for index in 0..<which.rawValue { at += Int(textLengths[index]) }
-            return at..<at + Int(textLengths[which.rawValue])
+            return unsafe UnsafeRawBufferPointer(rebasing: records.bytes[at..<at + Int(textLengths[which.rawValue])])
         }
-        let bytes = unsafe records.bytes
-        unsafe header.note(host: UnsafeRawBufferPointer(rebasing: bytes[text(.host)]))
-        let authority = text(.authority)
-        guard !authority.isEmpty else { return }
-        // The same as ByteBuffer.hostWithoutPort says.
-        let isLiteral = unsafe bytes[authority.lowerBound] == 0x5B
-        let stop: UInt8 = isLiteral ? 0x5D : 0x3A
-        var end = authority.lowerBound
-        while end < authority.upperBound, unsafe bytes[end] != stop { end += 1 }
-        let begin = isLiteral && end < authority.upperBound ? authority.lowerBound + 1 : authority.lowerBound
-        unsafe header.note(host: UnsafeRawBufferPointer(rebasing: bytes[begin..<end]))
+        unsafe header.hostList.note(text(.host))
+        let (authority, target) = unsafe (text(.authority), text(.target))
+        if unsafe !authority.isEmpty { unsafe header.hostList.note(Self.host(of: authority)) }
+        if let named = unsafe Self.authority(of: target) { unsafe header.hostList.note(Self.host(of: named)) }
+    }
+
+    /// The host of `host[:port]`; the same as ByteBuffer.hostWithoutPort says.
+    private static func host(of authority: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let isLiteral = unsafe authority.first == 0x5B
+        let end = unsafe authority.firstIndex(of: isLiteral ? 0x5D : 0x3A) ?? authority.endIndex
+        let begin = isLiteral && end < authority.endIndex ? 1 : 0
+        return unsafe UnsafeRawBufferPointer(rebasing: authority[begin..<end])
+    }
+
+    /// The authority of a target in absolute form (RFC 9112 section 3.2.2), without what stands before an `@`; nil for other forms.
+    private static func authority(of target: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard let first = unsafe target.first, first != 0x2F, let colon = unsafe target.firstIndex(of: 0x3A),
+            unsafe target[colon...].starts(with: "://".utf8)
+        else { return nil }
+        let rest = unsafe target[(colon + 3)...]
+        let end = unsafe rest.firstIndex { $0 == 0x2F || $0 == 0x3F || $0 == 0x23 } ?? rest.endIndex
+        let begin = unsafe rest[..<end].lastIndex(of: 0x40).map { $0 + 1 } ?? rest.startIndex
+        return unsafe UnsafeRawBufferPointer(rebasing: rest[begin..<end])
     }
 }
 

@@ -1,6 +1,7 @@
 // A parsed expression: a tree of questions, and its evaluation.
 
 import FlowModel
+import NIOCore
 
 /// What is known for certain of a flow that goes on.
 package struct FlowProgress: Sendable, Equatable {
@@ -52,6 +53,8 @@ indirect enum FilterExpression: Sendable {
         var pattern: Pattern?
         var status: StatusRange?
         var quantity: QuantityRange?
+        /// What the host is like of each URL that the pattern of `~u` matches; nil when it can be any.
+        var urlHost: Pattern?
 
         /// More codes than this are not asked for one by one.
         private static let maximumCodes = 100
@@ -64,12 +67,21 @@ indirect enum FilterExpression: Sendable {
             switch question {
             case .none: return false
             case .kind(let kind): return group.mayHold(kind)
-            case .host, .method, .url, .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
+            case .host: return group.mayHold(.http) && Self.matches(pattern, anyOf: group.hosts)
+            case .method: return group.mayHold(.http) && Self.matches(pattern, anyOf: group.methodNames)
+            case .url: return group.mayHold(.http) && Self.matches(urlHost, anyOf: group.hosts)
+            case .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
                 return group.mayHold(.http)
             case .all, .content, .status, .comment, .destination, .source, .error, .marked, .errorMessage, .id, .incomplete,
                 .messages, .duration, .localReply, .note:
                 return true
             }
+        }
+
+        /// A pattern or texts that are not known match, and a pattern that takes too many steps: the flows tell.
+        private static func matches(_ pattern: Pattern?, anyOf texts: [ByteBuffer]?) -> Bool {
+            guard let pattern, let texts else { return true }
+            return texts.contains { (try? pattern.matches($0)) ?? true }
         }
 
         func matches(_ flow: some FlowQuestions) throws -> Bool {

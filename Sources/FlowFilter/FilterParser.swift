@@ -191,10 +191,11 @@ struct FilterParser {
         do throws(PatternError) {
             let options = Pattern.Options(isCaseSensitive: isCaseSensitive, isMultiline: multiline, dotMatchesAll: dotMatchesAll)
             let compiled = try Pattern(pattern.text, options)
+            let urlHost = row.question == .url ? hostOfURLs(matching: pattern.text).flatMap { try? Pattern($0, options) } : nil
             return .question(
                 FilterExpression.Leaf(
-                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled, status: nil
-                ))
+                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled,
+                    urlHost: urlHost))
         } catch {
             throw self.error(
                 "the regular expression is wrong: \(error.message)", at: min(pattern.start + error.offset, max(0, text.count - 1)))

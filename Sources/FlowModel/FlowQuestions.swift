@@ -143,9 +143,11 @@ package protocol FlowGroupQuestions {
     /// From the first start to the last end; nil when there are no flows.
     var times: ClosedRange<Timestamp>? { get }
     func mayHold(_ kind: FlowKind) -> Bool
-    func mayHold(method: ByteBuffer) -> Bool
     /// A flow with this status, or with none when it is 0.
     func mayHold(status: Int) -> Bool
-    /// A flow whose target this is, or that names it in its Host field or `:authority`, without regard to case.
-    func mayHold(host: ByteBuffer) -> Bool
+    /// The methods of the requests; nil when they may be any.
+    var methodNames: [ByteBuffer]? { get }
+    /// The hosts of the flows: that of each target, and those that the request names in its Host field, in `:authority` and in a target of
+    /// absolute form, without ports. nil when they are not known.
+    var hosts: [ByteBuffer]? { get }
 }

@@ -19,13 +19,13 @@ private struct StatusIs: FlowPredicate {
 private struct HostIs: FlowPredicate {
     var host: ByteBuffer
     func matches(_ flow: some FlowQuestions) -> Bool { flow.targetHost == host }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(host: host) }
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.hosts?.contains(host) ?? true }
 }
 
 private struct MethodIs: FlowPredicate {
     var method: ByteBuffer
     func matches(_ flow: some FlowQuestions) -> Bool { flow.method == method }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(method: method) }
+    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.methodNames?.contains(method) ?? true }
 }
 
 private struct KindIs: FlowPredicate {

@@ -194,9 +194,9 @@ struct FilterTests {
         var statuses: [Int]
         var times: ClosedRange<Timestamp>? { nil }
         func mayHold(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
-        func mayHold(method: ByteBuffer) -> Bool { true }
         func mayHold(status: Int) -> Bool { statuses.contains(status) }
-        func mayHold(host: ByteBuffer) -> Bool { true }
+        var methodNames: [ByteBuffer]? = ["GET", "PUT"].map { ByteBuffer(string: $0) }
+        var hosts: [ByteBuffer]? = ["api.example", "10.0.0.1"].map { ByteBuffer(string: $0) }
     }
 
     @Test(
@@ -205,7 +205,13 @@ struct FilterTests {
             ("~c 404", false), ("~c 200", true), ("~c 4xx", false), ("~c 2xx", true), ("~c >=300", true), ("!~c 404", true),
             ("!~c 200", true),
             ("~tcp", false), ("~http", true), ("~tcp | ~c 404", false), ("~tcp | ~c 200", true), ("~u x & ~c 404", false),
-            ("~udp", false), ("~e", true),
+            ("~udp", false), ("~e", true), ("~m get", true), ("~m POST", false), ("!~m POST", true), ("~m P", true),
+            ("~d example", true), ("~d ^example", false), ("~d 'api|www'", true), ("~d www", false),
+            ("~u ^https://api.example/", true), ("~u '^https?://api\\.example:8080/x'", true), ("~u ^http://www.example/", false),
+            ("~u ^http://10.0.0.1/", true), ("~u ^http://10.0.0/", false), ("~u ^http://10.0.0.1/?x", true),
+            ("~u '^http://www.example/|x'", true), ("~u http://www.example/", true), ("~u ^http://a.api.example/", true),
+            ("~u '^http://a\\.api.example/'", false),
+            ("~u ^http://api.example.x/", true), ("~u '^http://ap?i.example/'", true), ("~u ^https://www", true),
         ])
     func groups(expression: String, mayMatch: Bool) throws {
         #expect(try FlowFilter(expression).mayMatch(Group(kinds: [.http], statuses: [200, 302])) == mayMatch)

@@ -1,0 +1,82 @@
+// The hosts of a block's flows, listed in its header: a question about hosts is answered for the whole block without decompressing it, whatever
+// regular expression asks it.
+
+import NIOCore
+
+/// Distinct hosts, as they were written. Either all of them, or none when they are too many.
+struct BlockHosts: Equatable {
+    /// Each host: `u8` length, bytes. nil when there are more than the list may hold, or the header has no list.
+    private(set) var list: ByteBuffer? = ByteBuffer()
+    /// Hash and place of each host of the list that is being written, so that a host is looked for without comparing it with each.
+    private var places: [Place] = []
+
+    private struct Place: Equatable {
+        var hash: UInt32
+        var offset: Int
+        var length: Int
+    }
+
+    /// What a header has after its content parts: `u16` length of the list, the list. A list that is not there has length 0xFFFF.
+    static let absent = UInt16.max
+
+    init() {}
+
+    /// Reads the list behind the content parts.
+    /// - Parameter payload: the header's payload after its content parts, without its checksum.
+    init(reading payload: ByteBuffer) {
+        var payload = payload
+        list = nil
+        guard let length: UInt16 = payload.readInteger(endianness: .little), length != Self.absent,
+            let bytes = payload.readSlice(length: Int(length))
+        else { return }
+        list = bytes
+        if names == nil { list = nil }
+    }
+
+    static func == (a: BlockHosts, b: BlockHosts) -> Bool { a.list == b.list }
+
+    var encodedLength: Int { 2 + (list?.readableBytes ?? 0) }
+
+    func write(into out: inout ByteBuffer) {
+        out.writeInteger(list.map { UInt16($0.readableBytes) } ?? Self.absent, endianness: .little)
+        if let list { out.writeImmutableBuffer(list) }
+    }
+
+    /// The hosts; nil when they are not known.
+    var names: [ByteBuffer]? {
+        guard var list else { return nil }
+        var names: [ByteBuffer] = []
+        while let length: UInt8 = list.readInteger() {
+            guard let name = list.readSlice(length: Int(length)) else { return nil }
+            names.append(name)
+        }
+        return names
+    }
+
+    /// Adds a host unless it is in the list.
+    mutating func note(_ host: UnsafeRawBufferPointer) {
+        guard let written = list?.readableBytes else { return }
+        let hash = unsafe Self.hash(host)
+        for place in places.reversed() where place.hash == hash && place.length == host.count {
+            let isSame = unsafe list?.withUnsafeReadableBytes { bytes in
+                unsafe UnsafeRawBufferPointer(rebasing: bytes[place.offset..<place.offset + place.length]).elementsEqual(host)
+            }
+            if isSame == true { return }
+        }
+        guard host.count <= Int(UInt8.max), written + 1 + host.count <= ArchiveFormat.maximumHosts else {
+            list = nil
+            places = []
+            return
+        }
+        list?.writeInteger(UInt8(host.count))
+        unsafe list?.writeBytes(host)
+        places.append(Place(hash: hash, offset: written + 1, length: host.count))
+    }
+
+    /// FNV-1a, 32 bits.
+    private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        var hash: UInt32 = 0x811C_9DC5
+        for index in bytes.indices { hash = unsafe (hash ^ UInt32(bytes[index])) &* 0x0100_0193 }
+        return hash
+    }
+}
