@@ -88,6 +88,7 @@ private struct HeadEdits {
     private let original: ResponseHead
     private var version: HTTPVersion
     private var status: Int
+    /// Each character of a name is one byte.
     private var lines: [(name: String, value: ByteBuffer)]
     private var isChanged = false
 
@@ -95,13 +96,13 @@ private struct HeadEdits {
         original = head
         version = head.version
         status = head.status
-        lines = head.fields.lines.map { (String(buffer: head.fields.slice($0.name)), head.fields.slice($0.value)) }
+        lines = head.fields.lines.map { (head.fields.slice($0.name).byteText, head.fields.slice($0.value)) }
     }
 
     private mutating func replace(_ name: String, _ change: (String) -> String?) {
         for index in lines.indices where lines[index].name.lowercased() == name {
-            if let value = change(String(buffer: lines[index].value)) {
-                lines[index].value = ByteBuffer(string: value)
+            if let value = change(lines[index].value.byteText) {
+                lines[index].value = ByteBuffer(byteText: value)
                 isChanged = true
             }
         }
@@ -181,10 +182,13 @@ private struct HeadEdits {
         if version.major >= 2 {
             wire.writeString(":status: \(status)\r\n")
         } else {
-            wire.writeString("\(version) \(status) \(reason)\r\n")
+            wire.writeString("\(version) \(status) ")
+            wire.writeImmutableBuffer(reason)
+            wire.writeString("\r\n")
         }
         for (name, value) in lines {
-            wire.writeString("\(version.major >= 2 ? name.lowercased() : name): ")
+            wire.writeImmutableBuffer(ByteBuffer(byteText: version.major >= 2 ? name.lowercased() : name))
+            wire.writeString(": ")
             wire.writeImmutableBuffer(value)
             wire.writeString("\r\n")
         }
@@ -192,12 +196,19 @@ private struct HeadEdits {
         return ResponseHead(parsing: wire, version: version)
     }
 
-    private var reason: String {
+    private var reason: ByteBuffer {
         switch status {
-        case original.status: String(buffer: original.reason)
-        case 101: "Switching Protocols"
-        case 206: "Partial Content"
-        default: "Range Not Satisfiable"
+        case original.status: original.reason
+        case 101: ByteBuffer(string: "Switching Protocols")
+        case 206: ByteBuffer(string: "Partial Content")
+        default: ByteBuffer(string: "Range Not Satisfiable")
         }
     }
+}
+
+extension ByteBuffer {
+    /// Text of which each character is one byte, so that bytes which are not UTF-8 stay what they are.
+    fileprivate var byteText: String { String(String.UnicodeScalarView(readableBytesView.map { Unicode.Scalar($0) })) }
+
+    fileprivate init(byteText: String) { self.init(bytes: byteText.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }) }
 }

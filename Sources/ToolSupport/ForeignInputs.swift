@@ -108,7 +108,7 @@ package struct ForeignSource {
         }
         tellLeftOut(reader.leftOut, "entries", damage)
         if reader.untimed > 0 {
-            damage("\(name): \(reader.untimed) entries have no time that can be read; each has the time of the entry before it")
+            damage("\(name): entries without a time that can be read: \(reader.untimed); each has the time of the entry before it")
         }
         return true
     }

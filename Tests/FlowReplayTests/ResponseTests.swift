@@ -101,6 +101,21 @@ struct ResponseTests {
         #expect(shiftedSecond == ":status: 200|date: Fri, 10 Oct 2025 08:53:20 GMT||")
     }
 
+    @Test("Bytes that are no text stay in a head whose dates move")
+    func bytesOfHeads() {
+        func head(_ date: String, _ expires: String) -> ByteBuffer {
+            let lines = [
+                "HTTP/1.1 200 Tr\u{E8}s", "Date: \(date)", "X\u{C9}: caf\u{E9}", "Set-Cookie: a=\u{E9}\u{FF}; Expires=\(expires)",
+                "", "",
+            ]
+            return ByteBuffer(bytes: lines.joined(separator: "\r\n").unicodeScalars.map { UInt8($0.value) })
+        }
+        let wire = head("Thu, 09 Oct 2025 08:53:20 GMT", "Fri, 10 Oct 2025 00:00:00 GMT")
+        let flow = exchange(number: 1, requestHead(), ResponseHead(parsing: wire, version: .http1_1))
+        let shifted = flow.response(for: occasion(keepsDates: false))?.head.wire
+        #expect(shifted == head("Fri, 10 Oct 2025 08:53:20 GMT", "Sat, 11 Oct 2025 00:00:00 GMT"))
+    }
+
     @Test(
         "A range is cut from a whole body",
         arguments: [
