@@ -200,15 +200,6 @@ struct ChunkLine {
 }
 
 extension UInt8 {
-    /// RFC 9110 §5.6.2.
-    var isTokenCharacter: Bool {
-        switch self {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
-        default: false
-        }
-    }
-
     /// What may stand in a quoted-string (RFC 9110 §5.6.4), and what may be escaped there.
     fileprivate var isText: Bool { self == 0x09 || self >= 0x20 && self != 0x7F }
 

@@ -80,6 +80,7 @@ extension HTTP2Connection {
             fields: fields)
         idleFrames = 0
         emit(.message(stream.id.unsigned, .request(head, endsStream ? .none : .stream)))
+        note(section, stream)
         if endsStream { inputEnded(stream, trailers: nil) }
     }
 
@@ -140,6 +141,7 @@ extension HTTP2Connection {
         let announced = announcedLength(fields, &section)
         guard isAcceptable(section, section.wire, stream) else { return }
         let head = ResponseHead(wire: section.wire, version: .http2, status: status, reason: .empty, fields: fields)
+        note(section, stream)
         if head.isInterim { return interim(head, section.size, stream) }
         stream.hasHead = true
         stream.announced = announced
@@ -165,6 +167,7 @@ extension HTTP2Connection {
         let fields = section.finish()
         checkConnectionFields(fields, &section)
         guard isAcceptable(section, section.wire, stream) else { return }
+        note(section, stream)
         inputEnded(stream, trailers: fields)
     }
 
@@ -196,6 +199,11 @@ extension HTTP2Connection {
         if !section.isDangerous, role == .client || validation == .lenient { return true }
         fail(stream, "the message is malformed: \(fault)", head: wire)
         return false
+    }
+
+    /// Tells of a fault that passes.
+    private func note(_ section: IncomingSection, _ stream: HTTP2Stream) {
+        if let fault = section.fault { emit(.note(stream.id.unsigned, fault)) }
     }
 
     func fail(

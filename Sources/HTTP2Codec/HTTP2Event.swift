@@ -44,6 +44,8 @@ package enum HTTP2Event: Sendable, Equatable {
     case reset(StreamID, HTTP2ErrorCode)
     /// The peer broke a rule on one stream, which we have reset. `head` holds the fields that were malformed, as far as they are known.
     case failed(StreamID, HTTP2ErrorCode, message: String, head: ByteBuffer)
+    /// A head or trailer section of the stream breaks a rule, can be read in one way only, and passes: what is wrong, in a sentence.
+    case note(StreamID, String)
     /// The peer has not looked at a request of ours and never will: it may be said again on another connection (RFC 9113 §8.7).
     case unprocessed(StreamID)
     /// A field section larger than we take; the rest of the stream is ignored and can still be answered.

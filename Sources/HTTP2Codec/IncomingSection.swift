@@ -70,8 +70,22 @@ struct IncomingSection {
             fail("a field name holds a character it may not hold", isDangerous: true)
         }
         if unsafe !name.isClear(start, name.count, of: { $0.upperCase }) { fail("a field name is not in lower case") }
-        if unsafe !value.isClear(0, value.count, of: { $0.equal(to: 0) | $0.equal(to: 0x0A) | $0.equal(to: 0x0D) }) {
-            fail("a field value holds NUL, CR or LF", isDangerous: true)
+        if unsafe !name.isClear(start, name.count, of: { $0.notLetterDigitOrHyphen }) {
+            for i in start..<name.count {
+                let byte = unsafe name[i]
+                if !byte.isTokenCharacter { fail("a field name is not a token") }
+            }
+        }
+        if unsafe !value.isClear(0, value.count, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) {
+            for i in 0..<value.count {
+                let byte = unsafe value[i]
+                guard byte < 0x20 && byte != 0x09 || byte == 0x7F else { continue }
+                if byte == 0x00 || byte == 0x0A || byte == 0x0D {
+                    fail("a field value holds NUL, CR or LF", isDangerous: true)
+                } else {
+                    fail("a field value holds a control character")
+                }
+            }
         }
         if let first = unsafe value.first, let last = unsafe value.last, first.isBlank || last.isBlank {
             fail("a field value begins or ends with white space")

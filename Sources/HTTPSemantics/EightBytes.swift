@@ -61,3 +61,14 @@ extension UnsafeRawBufferPointer {
         return test(EightBytes(rest)) == 0
     }
 }
+
+extension UInt8 {
+    /// What a method and the name of a field are made of (RFC 9110 §5.6.2).
+    @inlinable package var isTokenCharacter: Bool {
+        switch self {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
+        default: false
+        }
+    }
+}

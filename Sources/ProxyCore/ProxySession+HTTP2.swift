@@ -120,6 +120,8 @@ extension ProxySession {
             for upstream in upstreams { upstream.http2?.sendPing() }
         case .settings(let settings):
             clientSaid(settings)
+        case .note(let stream, let sentence):
+            if let exchange = exchanges[stream] { note(exchange.flow, .client, at: client.lastRead, sentence) }
         case .goAway, .unprocessed:
             break
         }
@@ -195,6 +197,9 @@ extension ProxySession {
             guard let exchange = upstream.exchanges[stream] else { return }
             recordMalformed(head, from: .server, of: exchange.flow)
             fail(exchange, status: 502, FlowError(side: .server, message: "\(message) (\(code))", at: now))
+        case .note(let stream, let sentence):
+            guard let exchange = upstream.exchanges[stream] else { return }
+            note(exchange.flow, .server, at: upstream.leg.lastRead, sentence)
         case .fieldsTooLarge(let stream, _):
             guard let exchange = upstream.exchanges[stream] else { return }
             let message = "the response's field section is larger than \(configuration.http2Limits.maximumFieldSectionSize) bytes"

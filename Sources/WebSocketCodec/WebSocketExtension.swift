@@ -119,14 +119,3 @@ private struct Scanner {
         return String(decoding: value, as: UTF8.self)
     }
 }
-
-extension UInt8 {
-    /// tchar (RFC 9110 §5.6.2).
-    var isTokenCharacter: Bool {
-        switch self {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5E, 0x5F, 0x60, 0x7C, 0x7E: true
-        case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E: true
-        default: false
-        }
-    }
-}

@@ -251,6 +251,33 @@ struct HTTP2ConnectionTests {
         #expect(summary(pair.exchange().client) == ["3 response :status: 200|server: s none", "3 end "])
     }
 
+    /// Fields that RFC 9110 section 5.1 or 5.5 does not allow, and that can be read in one way only.
+    private static let odd = [
+        ("bad[name", "x"), ("fo@", "x"), ("/", "x"), ("a-name-of-many-letters\"", "x"), ("a", "\u{7}"), ("a", "x\u{7F}"),
+        ("a", "many bytes and then \u{1B}"), ("a", "\u{1}many bytes"),
+    ]
+
+    @Test("Names that are no token and control characters fail a request, and pass with a note in a response", arguments: odd)
+    func oddFields(name: String, value: String) throws {
+        let pair = Pair()
+        var bad = get
+        bad.append(ByteBuffer(string: name), ByteBuffer(string: value))
+        let first = try #require(pair.client.sendRequest(bad, endsStream: true))
+        guard case .failed(first, .protocolError, _, _)? = pair.exchange().server.first else {
+            Issue.record("the request passed")
+            return
+        }
+        let second = try #require(pair.client.sendRequest(get, endsStream: true))
+        _ = pair.exchange()
+        var response = ok
+        response.append(ByteBuffer(string: name), ByteBuffer(string: value))
+        pair.server.sendResponse(response, on: second, endsStream: true)
+        let told = pair.exchange().client
+        let sentence = name == "a" ? "a field value holds a control character" : "a field name is not a token"
+        #expect(told.first == .note(second, sentence))
+        #expect(summary(told).dropFirst() == ["3 response :status: 200|server: s|\(name): \(value) none", "3 end "])
+    }
+
     /// A frame's bytes.
     private static func frame(_ type: UInt8, flags: UInt8 = 0, on stream: UInt32, _ payload: [UInt8]) -> ByteBuffer {
         var bytes = ByteBuffer()
