@@ -106,7 +106,7 @@ package struct FlowTextPrinter: Sendable {
             text.writeVisible(error.message)
             out.writeString(coloured(String(buffer: text), 31))
         } else if flow.ended == nil {
-            out.writeString(coloured(" << still open when the recording stopped", 33))
+            out.writeString(coloured(flow.isBeingRecorded ? " << still open" : " << open at the end of the recording", 33))
         }
         if !flow.tags.isEmpty { out.writeVisible(" [\(flow.tags.joined(separator: ", "))]") }
         out.writeString("\n")
