@@ -15,6 +15,22 @@ final class ArchiveFile: Sendable {
 
     deinit { Glibc.close(descriptor) }
 
+    /// Whether a recorder has the file open for writing, by the lock that it keeps (proc_locks(5)). Asking for the lock itself could keep a
+    /// recorder from getting it.
+    var isBeingWritten: Bool {
+        var status = stat()
+        guard unsafe fstat(self.descriptor, &status) == 0 else { return false }
+        let locks = unsafe open("/proc/locks", O_RDONLY | O_CLOEXEC)
+        guard locks >= 0, let bytes = try? ArchiveFile(takingOwnershipOf: locks, path: "/proc/locks").read(at: 0, count: 1 << 20)
+        else {
+            return false
+        }
+        return String(buffer: bytes).split(separator: "\n").contains { line in
+            let words = line.split(separator: " ", omittingEmptySubsequences: true)
+            return words.count > 5 && words[1] == "FLOCK" && words[3] == "WRITE" && words[5].hasSuffix(":\(status.st_ino)")
+        }
+    }
+
     /// Bytes at an offset; fewer than asked for at the file's end.
     func read(at offset: UInt64, count: Int) throws(ArchiveError) -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -52,6 +68,8 @@ package final class ArchiveInput {
     /// Bytes that were gone through.
     package private(set) var offset: UInt64 = 0
     private var isAtEnd = false
+    /// Called before a pipe is read that has nothing to be read yet: what was made of the bytes before can go out.
+    package var beforeWaiting: (() -> Void)?
 
     /// - Throws: why the file cannot be opened.
     package init(path: String) throws(ArchiveError) {
@@ -151,6 +169,13 @@ package final class ArchiveInput {
         if window.readerIndex > 1 << 20 { window.discardReadBytes() }
     }
 
+    /// A pipe has nothing to be read now, and its end has not come.
+    package var wouldWait: Bool {
+        guard file == nil, !isAtEnd else { return false }
+        var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&ready, 1, 0) == 0
+    }
+
     private func fill(_ missing: Int) throws(ArchiveError) -> Bool {
         let count = max(missing, Self.readSize)
         if let file {
@@ -162,6 +187,7 @@ package final class ArchiveInput {
         guard !isAtEnd else { return false }
         // What a length in the input announces is made room for when it comes, not before.
         let step = min(count, Self.maximumStep)
+        if let beforeWaiting, wouldWait { beforeWaiting() }
         var failed: Int32 = 0
         let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: step) { target in
             while true {

@@ -57,6 +57,12 @@ package final class ArchiveReader {
 
     private var input: ArchiveInput { fetcher.input }
 
+    /// Called before a pipe is waited for.
+    package var beforeWaiting: (() -> Void)? {
+        get { input.beforeWaiting }
+        set { input.beforeWaiting = newValue }
+    }
+
     /// Bytes that were gone through so far, and those that are there; nil for a pipe.
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
@@ -100,7 +106,9 @@ package final class ArchiveReader {
             while let item = try next(where: predicate) { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        let start = waiting.count
         try endOpenFlows(predicate)
+        if start < waiting.count, input.file?.isBeingWritten == true { markOpen(from: start) }
         defer { waiting.removeAll() }
         return items + waiting
     }
@@ -108,7 +116,14 @@ package final class ArchiveReader {
     package func finish() throws -> [ArchiveItem] { try finish(where: AnyFlow()) }
 
     /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
-    package var unfinished: [Flow] { open.values.sorted { $0.order < $1.order }.map(\.flow) }
+    package var unfinished: [Flow] {
+        let isLive = !open.isEmpty && input.file?.isBeingWritten == true
+        return open.values.sorted { $0.order < $1.order }.map { open in
+            var flow = open.flow
+            flow.isBeingRecorded = isLive
+            return flow
+        }
+    }
 
     /// Flows that are open and of which pieces have come since this was asked last, in the order in which they began. Those are their pieces.
     package func takeNews() -> [Flow] {
@@ -123,7 +138,10 @@ package final class ArchiveReader {
 
     private func nextItem(_ predicate: some FlowPredicate) throws(ArchiveError) -> (item: FetchedItem, scan: BlockScan?)? {
         guard jobs > 1 else { return try fetcher.next(where: predicate).map { ($0, nil) } }
-        while ahead.count < jobs * Self.blocksAhead, let item = try fetcher.next(where: predicate) {
+        // What has been found is not kept back while a pipe is waited for.
+        while ahead.count < jobs * Self.blocksAhead, ahead.isEmpty || !input.wouldWait,
+            let item = try fetcher.next(where: predicate)
+        {
             var scan: BlockScan?
             // Flows with parts elsewhere are put together in order first, and asked then.
             if case .block(let fetched) = item, fetched.header.flags & BlockHeader.holdsParts == 0 {
@@ -277,6 +295,15 @@ package final class ArchiveReader {
     }
 
     // MARK: Flows that do not end
+
+    /// The flows that wait from an index on go on in a recorder.
+    private func markOpen(from start: Int) {
+        for index in start..<waiting.count {
+            guard case .flow(var flow) = waiting[index] else { continue }
+            flow.isBeingRecorded = true
+            waiting[index] = .flow(flow)
+        }
+    }
 
     /// No flow goes on from one segment to another.
     private func beginSegment(_ predicate: some FlowPredicate) throws {

@@ -36,8 +36,10 @@ package struct ArchiveStructure {
     /// What is damaged, as far as the walk has come.
     package private(set) var damage: [ArchiveDamage] = []
     package private(set) var blocks = 0
-    /// Flows that are whole in their blocks.
-    package private(set) var flows: UInt64 = 0
+    private var endedFlows: UInt64 = 0
+    private var openFlows: Set<FlowID> = []
+    /// Flows whose heads can be read, those that did not end among them: as many as a reader gives. Counted when everything is checked.
+    package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
@@ -67,6 +69,7 @@ package struct ArchiveStructure {
         case .segment(let header):
             sequence = 0
             segment = header.created
+            endOpenFlows()
             var line = line(.segment, start, frames.offset - start)
             line.isIntact = verifies ? true : nil
             line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
@@ -100,10 +103,12 @@ package struct ArchiveStructure {
 
     private mutating func block(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> ArchiveStructureLine {
         // The header of its segment may be lost.
-        if header.segment != segment { sequence = 0 }
+        if header.segment != segment {
+            sequence = 0
+            endOpenFlows()
+        }
         segment = header.segment
         blocks += 1
-        flows += UInt64(header.flows)
         var missing: ArchiveStructureLine?
         if header.sequence > sequence {
             missing = tell(ArchiveDamage(.missing(blocks: header.sequence - sequence), offset: offset, length: 0))
@@ -137,14 +142,47 @@ package struct ArchiveStructure {
     }
 
     /// Decompresses everything of the block whose header was just passed.
-    private func check(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> [String] {
+    private mutating func check(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> [String] {
         let bytes = try input.bytes(at: 0, count: header.bodyLength) ?? ByteBuffer()
         var faults: [String] = []
         let length = Int(header.recordsFrame)
         let records = decodeLZ4Frame(bytes.slice(0, length), size: Int(header.recordsSize), isThorough: true)
         if records == nil { faults.append("records damaged") }
         let rest = bytes.slice(length, header.bodyLength - length)
-        return faults + (try BlockSource(place: .memory(rest), header: header, blockOffset: offset).faults())
+        let source = BlockSource(place: .memory(rest), header: header, blockOffset: offset)
+        let others = try source.faults()
+        // Without its details nothing of a flow can be shown.
+        if let records, !others.contains(BlockSource.detailsFault) {
+            count(DecodedBlock(header: header, offset: offset, records: records, source: source) { _ in nil })
+        }
+        return faults + others
+    }
+
+    /// Counts flows as a reader comes to them.
+    private mutating func count(_ block: DecodedBlock) {
+        var view = RecordView(block)
+        while let (type, start, length) = try? block.nextRecord() {
+            if type == RecordType.discard {
+                var reader = RecordReader(block.content(start, length))
+                if let high = try? reader.number(UInt64.self), let low = try? reader.number(UInt64.self) {
+                    openFlows.remove(FlowID(high: high, low: low))
+                }
+            }
+            guard type == RecordType.flow, view.move(to: start, length: length) else { continue }
+            if view.isFirst, openFlows.remove(view.id) != nil { endedFlows += 1 }
+            if view.isLast {
+                openFlows.remove(view.id)
+                endedFlows += 1
+            } else {
+                openFlows.insert(view.id)
+            }
+        }
+    }
+
+    /// No flow goes on from one segment to another.
+    private mutating func endOpenFlows() {
+        endedFlows = flows
+        openFlows = []
     }
 
     private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {

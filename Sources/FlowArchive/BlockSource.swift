@@ -106,12 +106,14 @@ final class BlockSource: Sendable {
     /// Lets go of the content part that was decompressed last.
     func forgetPart() { kept.withLock { $0.part = nil } }
 
+    static let detailsFault = "details damaged"
+
     /// Checks everything.
     /// - Returns: what is damaged, for people.
     func faults() throws(ArchiveError) -> [String] {
         var faults: [String] = []
         if detailsSize > 0, decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize, isThorough: true) == nil {
-            faults.append("details damaged")
+            faults.append(Self.detailsFault)
         }
         var offset = detailsFrame
         for (index, part) in parts.enumerated() {

@@ -161,6 +161,9 @@ struct FrameWalker {
     private func look(_ header: BlockHeader, _ total: Int) throws(ArchiveError) -> Look {
         guard try input.has(total + header.bodyLength) else { return .incomplete }
         let frame = ArchiveFrame.block(header, offset: input.offset)
+        // A block is not kept back because nothing comes after it for a while.
+        let isLast = input.available < total + header.bodyLength + 4 && input.wouldWait
+        if isLast, try isIntact(header, at: total) { return .frame(frame, total) }
         // Behind a block stands a frame or nothing. Otherwise either this block or what follows is not what it was.
         guard let next = try input.bytes(at: total + header.bodyLength, count: 4),
             let magic: UInt32 = next.getInteger(at: next.readerIndex, endianness: .little), Self.limit(magic) == nil

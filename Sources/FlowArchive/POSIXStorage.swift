@@ -15,6 +15,8 @@ package final class POSIXStorage: ArchiveStorage {
     private var writtenBack: UInt64 = 0
     /// Nil for what is not a file on a disk.
     private var uncached: UncachedFile?
+    /// Not nil for a file that takes the place of another one when it is closed.
+    private var replacement: Replacement?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
@@ -22,7 +24,39 @@ package final class POSIXStorage: ArchiveStorage {
         self.isRegular = isRegular
     }
 
-    deinit { if descriptor > 2 { Glibc.close(descriptor) } }
+    deinit {
+        replacement?.giveUp()
+        if descriptor > 2 { Glibc.close(descriptor) }
+    }
+
+    /// A file that has its name when it is closed. Until then, and when it never is, a file that has the name now stays as it is. What is
+    /// not a file on a disk is written to at once.
+    package static func replacing(path: String) throws(ArchiveError) -> POSIXStorage {
+        let found = unsafe Glibc.open(path, O_WRONLY | O_CLOEXEC)
+        var existing: ArchiveFile?
+        if found >= 0 {
+            let file = ArchiveFile(takingOwnershipOf: found, path: path)
+            var status = stat()
+            guard unsafe fstat(found, &status) == 0 else { throw failure("cannot write", path) }
+            guard status.st_mode & S_IFMT == S_IFREG else { return try open(path: path, truncates: true) }
+            try lock(found, path)
+            existing = file
+        } else if errno != ENOENT {
+            throw failure("cannot write", path)
+        }
+        let (descriptor, replacement) = try Replacement.begin(path: path, existing: existing)
+        let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: true)
+        storage.replacement = replacement
+        storage.uncached = UncachedFile(sameFileAs: descriptor)
+        return storage
+    }
+
+    /// One recorder at a time: two would interleave their blocks.
+    private static func lock(_ descriptor: Int32, _ path: String) throws(ArchiveError) {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw ArchiveError(.system(errno), "\(path) is being written by another recorder; choose another file")
+        }
+    }
 
     /// Standard output, or another descriptor that is already open. It is not closed.
     package init(standard descriptor: Int32) {
@@ -43,10 +77,7 @@ package final class POSIXStorage: ArchiveStorage {
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
         guard isRegular else { return storage }
-        // One recorder at a time: two would interleave their blocks.
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            throw ArchiveError(.system(errno), "\(path) is being written by another recorder; choose another file")
-        }
+        try lock(descriptor, path)
         var length: UInt64 = 0
         if truncates {
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
@@ -153,6 +184,8 @@ package final class POSIXStorage: ArchiveStorage {
 
     package func close() throws(ArchiveError) {
         guard descriptor > 2 else { return }
+        try replacement?.finish(descriptor)
+        replacement = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw Self.failure("cannot close", path) }

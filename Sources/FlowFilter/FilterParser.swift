@@ -29,7 +29,7 @@ struct FilterParser {
     private var position = 0
     private var depth = 0
 
-    /// Nesting beyond this is nobody's expression.
+    /// Levels of negations and parentheses.
     private static let maximumDepth = 100
 
     init(_ expression: String, caseSensitive: Bool) {
@@ -56,9 +56,6 @@ struct FilterParser {
     // MARK: Grammar
 
     private mutating func sequence() throws(FilterSyntaxError) -> FilterExpression {
-        depth += 1
-        defer { depth -= 1 }
-        guard depth <= Self.maximumDepth else { throw error("the parentheses are nested too deeply") }
         var parts = [try or()]
         skipSpace()
         while position < text.count, text[position] != ")" {
@@ -83,6 +80,12 @@ struct FilterParser {
     private mutating func unary() throws(FilterSyntaxError) -> FilterExpression {
         skipSpace()
         guard position < text.count else { throw error("something is missing at the end") }
+        // Parsing, sorting, evaluating and freeing go as deep as the tree is. Only a negation and a parenthesis make it deeper.
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.maximumDepth else {
+            throw error("the expression is nested too deeply; \(Self.maximumDepth) levels are possible")
+        }
         if text[position] == "!" {
             position += 1
             return .not(try unary())

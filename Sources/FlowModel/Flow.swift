@@ -12,6 +12,8 @@ package struct Flow: Sendable {
     package var started: Timestamp
     /// nil when the recording stops before the flow ends.
     package var ended: Timestamp?
+    /// The flow is open in a recording that is being written: it has not ended.
+    package var isBeingRecorded = false
     package var error: FlowError?
     package var target: FlowTarget
     package var stream: StreamID

@@ -107,7 +107,7 @@ package struct FlowTextPrinter: Sendable {
             text.writeVisible(error.message)
             out.writeString(coloured(String(buffer: text), 31))
         } else if flow.ended == nil {
-            out.writeString(coloured(" << still open when the recording stopped", 33))
+            out.writeString(coloured(flow.isBeingRecorded ? " << still open" : " << open at the end of the recording", 33))
         }
         if !flow.notes.isEmpty { out.writeString(" (\(flow.notes.count == 1 ? "a note" : "\(flow.notes.count) notes"))") }
         if !flow.tags.isEmpty { out.writeVisible(" [\(flow.tags.joined(separator: ", "))]") }

@@ -8,7 +8,7 @@ import Glibc
 import NIOCore
 
 /// One thing to read.
-package enum ArchiveSource: Sendable, Equatable {
+package enum ArchiveSource: Sendable, Hashable {
     case file(String)
     case standardInput
 
@@ -22,6 +22,14 @@ package enum ArchiveSource: Sendable, Equatable {
     /// Opens it as a flow file.
     package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
 
+    /// Opens it to see what it is made of.
+    package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
+        switch self {
+        case .file(let path): try ArchiveStructure(path: path, verifies: verifies)
+        case .standardInput: try ArchiveStructure(descriptor: 0, name: name, verifies: verifies)
+        }
+    }
+
     /// Opens it as what it begins as.
     /// - Parameter jobs: threads that look through a flow file.
     package func openAny(jobs: Int = 1) throws(ArchiveError) -> OpenedSource {
@@ -34,8 +42,12 @@ package enum ArchiveSource: Sendable, Equatable {
 
     private func input() throws(ArchiveError) -> ArchiveInput {
         switch self {
-        case .file(let path): try ArchiveInput(path: path)
-        case .standardInput: ArchiveInput(descriptor: 0, name: name)
+        case .file(let path):
+            guard !isDirectory(path) else {
+                throw ArchiveError(.system(EISDIR), "there is no .mflow file in the directory \(path)")
+            }
+            return try ArchiveInput(path: path)
+        case .standardInput: return ArchiveInput(descriptor: 0, name: name)
         }
     }
 }
@@ -44,11 +56,19 @@ package enum ArchiveSource: Sendable, Equatable {
 package enum OpenedSource {
     case archive(ArchiveReader)
     case foreign(ForeignSource)
+
+    /// It is a flow file on a disk.
+    fileprivate var canBeReadAgain: Bool {
+        switch self {
+        case .archive(let reader): reader.size != nil
+        case .foreign: false
+        }
+    }
 }
 
 /// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
-/// arguments it is stdin.
-/// - Throws: ``ToolError`` for a directory without flow files, and for a terminal as stdin.
+/// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened.
+/// - Throws: ``ToolError`` for a terminal as stdin.
 package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
     guard !arguments.isEmpty else { return [.standardInput] }
@@ -59,8 +79,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
         } else if isDirectory(argument) {
             let names = FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []
             let files = names.filter { $0.hasSuffix(".mflow") }.sorted()
-            guard !files.isEmpty else { throw ToolError("there is no .mflow file in the directory \(argument)") }
-            sources += files.map { .file(argument + "/" + $0) }
+            sources += files.isEmpty ? [.file(argument)] : files.map { .file(argument + "/" + $0) }
         } else {
             sources.append(.file(argument))
         }
@@ -68,7 +87,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
     return sources
 }
 
-private func isDirectory(_ path: String) -> Bool {
+package func isDirectory(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
@@ -83,11 +102,22 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package private(set) var counted = 0
     /// A source was damaged, or its end torn.
     package private(set) var isDamaged = false
+    /// Sources that could be read, and whether one could not.
+    package private(set) var sourcesRead = 0
+    package private(set) var hasFailed = false
+    /// Called before a pipe is waited for: what was found so far can go out. What it throws ends the reading.
+    package var beforeWaiting: (() throws -> Void)?
+    private let skipsUnreadable: Bool
 
     /// - Parameters:
     ///   - jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
     ///   - countsOnly: flows that can be counted without being made are not told, but counted in ``counted``.
-    package init(_ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, countsOnly: Bool = false) {
+    ///   - skipsUnreadable: a source that cannot be read is reported, and the others are read; otherwise it is an error.
+    package init(
+        _ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, countsOnly: Bool = false,
+        skipsUnreadable: Bool = false
+    ) {
+        self.skipsUnreadable = skipsUnreadable
         self.sources = sources
         self.jobs = jobs
         self.countsOnly = countsOnly
@@ -97,25 +127,44 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
     ///   - begin: told each source before its flows; what can be read again is a flow file that is no pipe.
-    ///   - damage: told each damage, and what of another program's file was left out, in one sentence with the source's name.
+    ///   - damage: told each damage, each source that could not be read, and what of another program's file was left out, in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: what opening and reading throws; what the closures throw.
     package mutating func forEach(
         begin: (_ source: ArchiveSource, _ canBeReadAgain: Bool) throws -> Void = { _, _ in }, damage: (String) -> Void,
         flow: (Flow) throws -> Bool
     ) throws {
+        let user = FlowUser(beforeWaiting)
         for source in sources {
-            let goesOn: Bool
-            switch try source.openAny(jobs: jobs) {
-            case .archive(let reader):
-                try begin(source, reader.size != nil)
-                goesOn = try readArchive(reader, source.name, damage, flow)
-            case .foreign(var foreign):
-                try begin(source, false)
-                defer { isDamaged = isDamaged || foreign.isDamaged }
-                goesOn = try foreign.forEach(where: predicate, damage: damage, flow: flow)
+            do {
+                let opened = try source.openAny(jobs: jobs)
+                guard
+                    try user.goesOn({
+                        try begin(source, opened.canBeReadAgain); return true
+                    })
+                else { break }
+                let goesOn = try read(opened, source.name, user, damage, flow)
+                sourcesRead += 1
+                guard goesOn else { break }
+            } catch  where skipsUnreadable && (error is ArchiveError || error is ToolError) {
+                hasFailed = true
+                damage("\(error)")
             }
-            guard goesOn else { return }
+        }
+        if let error = user.error { throw error }
+    }
+
+    private mutating func read(
+        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        switch opened {
+        case .archive(let reader):
+            reader.beforeWaiting = user.beforeWaiting
+            return try readArchive(reader, name, damage) { found in try user.goesOn { try flow(found) } }
+        case .foreign(var foreign):
+            foreign.beforeWaiting = user.beforeWaiting
+            defer { isDamaged = isDamaged || foreign.isDamaged }
+            return try foreign.forEach(where: predicate, damage: damage) { found in try user.goesOn { try flow(found) } }
         }
     }
 
@@ -157,6 +206,32 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 damage("\(name): \(error)")
                 return true
             }
+        }
+    }
+}
+
+/// Keeps the errors of those who use flows apart from the errors of the source.
+private final class FlowUser {
+    private(set) var error: (any Error)?
+    private let waits: (() throws -> Void)?
+
+    init(_ waits: (() throws -> Void)?) { self.waits = waits }
+
+    var beforeWaiting: (() -> Void)? {
+        guard let waits else { return nil }
+        return { [self] in
+            guard error == nil else { return }
+            do { try waits() } catch { self.error = error }
+        }
+    }
+
+    /// - Returns: false when there was an error.
+    /// - Throws: that content is damaged, which is the source's.
+    func goesOn(_ body: () throws -> Bool) throws -> Bool {
+        guard error == nil else { return false }
+        do { return try body() } catch let error as ArchiveError where error.kind == .damagedContent { throw error } catch {
+            self.error = error
+            return false
         }
     }
 }

@@ -10,6 +10,10 @@ package struct ForeignSource {
     private let input: ArchiveInput
     private let name: String
     private let format: ForeignFormat
+    var beforeWaiting: (() -> Void)? {
+        get { input.beforeWaiting }
+        nonmutating set { input.beforeWaiting = newValue }
+    }
     /// It was damaged, or its end torn.
     package private(set) var isDamaged = false
 

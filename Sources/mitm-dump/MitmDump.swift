@@ -25,7 +25,9 @@ struct MitmDump: Tool {
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
-            Exit status: 0 done, 2 an error, 3 the input was damaged or torn and what could be read was printed.
+            A pipe is printed as it comes, a line for each flow unless --detail says otherwise.
+
+            Exit status: 0 done, 2 an error, or an input that could not be read (the others are printed), 3 the input was damaged or torn and what could be read was printed.
             """,
         version: toolVersion)
 
@@ -39,8 +41,10 @@ struct MitmDump: Tool {
     var filter: String?
 
     @Option(
-        help:
-            "0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow)"
+        help: """
+            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow, \
+            not from a pipe)
+            """
     )
     var detail: Int?
 
@@ -50,7 +54,7 @@ struct MitmDump: Tool {
     @Flag(help: "With json: bodies as they were sent, in base64, instead of decoded.")
     var rawBody = false
 
-    @Flag(help: "Go on printing while the file grows; with text, messages of WebSocket and TCP as they come.")
+    @Flag(help: "Follow files and directories as they grow; with text, print messages of WebSocket and TCP as they come.")
     var follow = false
 
     @Flag(help: "Print what the file is made of instead of its flows: frames, offsets, sizes.")
@@ -72,7 +76,7 @@ struct MitmDump: Tool {
 
     func validate() throws {
         if let detail, !(0...4).contains(detail) { throw ValidationError("--detail is a number from 0 to 4") }
-        if follow, files.count != 1 || files == ["-"] { throw ValidationError("--follow needs one file") }
+        if follow, files.count > 1, files.contains("-") { throw ValidationError("--follow takes files, or standard input alone") }
         if follow, format == .har { throw ValidationError("a HAR archive has an end, which --follow has not") }
     }
 
@@ -96,42 +100,37 @@ struct MitmDump: Tool {
 
     private func printFlows(where predicate: some FlowPredicate) throws -> ToolStatus {
         let sources = try archiveSources(files)
+        try refuseInput(asOutput: nil, sources)
+        let isLive = sources.contains { $0.isLive }
         var printer = Printer(
-            detail: detail, format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1), warn: warn)
-        if follow { return try follow(sources[0], where: predicate, &printer) }
-        var sequence = ArchiveSequence(sources, where: predicate)
+            detail: detail ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1),
+            warn: warn)
+        if follow, sources != [.standardInput] { return try followFiles(where: predicate, &printer) }
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        printer.follows = follow
+        var sequence = ArchiveSequence(sources, where: predicate, skipsUnreadable: true)
+        sequence.beforeWaiting = { try printer.flush() }
         try sequence.forEach(damage: warn) { flow in
             try printer.print(flow)
             return true
         }
-        try printer.finish()
-        return sequence.isDamaged || printer.isDamaged ? .damaged : .done
+        if sequence.sourcesRead > 0 { try printer.finish() }
+        return sequence.hasFailed ? .failed : sequence.isDamaged || printer.isDamaged ? .damaged : .done
     }
 
     /// Prints what is there, then what comes, messages of WebSocket and TCP while their flows are open. Ends when the process is told to.
-    private func follow(_ source: ArchiveSource, where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus
-    {
+    private func followFiles(where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus {
         printer.follows = true
-        // A conversation of which one part was let through is printed from there to its end.
-        var chosen: Set<FlowID> = []
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        let reader = try source.open()
+        var followed = FollowedFiles(files, warn: warn)
+        try followed.find()
+        guard followed.isAnyOpen || files.contains(where: { isDirectory($0) }) else { return .failed }
         while true {
-            while let item = try reader.next(where: predicate) {
-                switch item {
-                case .flow(let flow):
-                    chosen.remove(flow.id)
-                    try printer.print(flow)
-                case .damage(let damage): warn("\(source.name): \(damage)")
-                }
-            }
-            for flow in reader.takeNews() where try chosen.contains(flow.id) || predicate.matches(flow) {
-                chosen.insert(flow.id)
-                try printer.printNews(flow)
-            }
+            try followed.printNew(where: predicate, &printer)
             try printer.flush()
-            if Signals.wait(for: ending, seconds: 0.1) != nil { return .done }
+            if Signals.wait(for: ending, seconds: 0.1) != nil { return followed.hasFailed ? .failed : .done }
+            try followed.find()
         }
     }
 
@@ -140,24 +139,33 @@ struct MitmDump: Tool {
     private func describe() throws -> ToolStatus {
         var sink = OutputSink()
         var isDamaged = false
+        var hasFailed = false
         for source in try archiveSources(files) {
-            var walk: ArchiveStructure
-            switch source {
-            case .file(let path): walk = try ArchiveStructure(path: path, verifies: verify)
-            case .standardInput: walk = try ArchiveStructure(descriptor: 0, name: source.name, verifies: verify)
-            }
-            while let line = try walk.next() {
-                guard structure else { continue }
-                try sink.write { $0.writeString("\(line.offset)\t\(line.text)\n") }
-            }
-            for damage in walk.damage { warn("\(source.name): \(damage)") }
-            isDamaged = isDamaged || !walk.damage.isEmpty
-            if verify {
-                let verdict = walk.damage.isEmpty ? "right" : "damaged"
-                try sink.write { $0.writeString("\(source.name): \(walk.blocks) blocks, \(walk.flows) whole flows: \(verdict)\n") }
+            do {
+                let walk = try walk(source, &sink)
+                for damage in walk.damage { warn("\(source.name): \(damage)") }
+                isDamaged = isDamaged || !walk.damage.isEmpty
+                guard verify else { continue }
+                let verdict = walk.damage.isEmpty ? "verified" : "damaged"
+                let counts = "\(counted(walk.blocks, "block")), \(counted(Int(walk.flows), "flow"))"
+                try sink.write { $0.writeString("\(source.name): \(counts): \(verdict)\n") }
+            } catch let error as ArchiveError {
+                hasFailed = true
+                warn("\(error)")
             }
         }
         try sink.flush()
-        return isDamaged ? .damaged : .done
+        return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
+
+    private func walk(_ source: ArchiveSource, _ sink: inout OutputSink) throws -> ArchiveStructure {
+        var walk = try source.structure(verifies: verify)
+        while let line = try walk.next() {
+            guard structure else { continue }
+            try sink.write { $0.writeString("\(line.offset)\t\(line.text)\n") }
+        }
+        return walk
+    }
+
+    private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }

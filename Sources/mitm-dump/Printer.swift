@@ -76,7 +76,11 @@ struct Printer {
         first = nil
         if format == .har { try sink.write { har.finish(into: &$0) } }
         try sink.flush()
-        if leftOut > 0 { warn("\(leftOut) flows were left out, since a HAR archive has no place for them") }
+        if leftOut > 0 {
+            warn(
+                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a HAR archive has no place for them"
+            )
+        }
     }
 
     mutating func flush() throws { try sink.flush() }

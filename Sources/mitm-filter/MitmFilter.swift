@@ -25,7 +25,9 @@ struct MitmFilter: Tool {
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
-            Exit status: 0 something matched, 1 nothing did, 2 an error, 3 the input was damaged or torn and what could be read was searched.
+            The file of -o takes its name when it is complete; until then, and on an error or a signal, a file of that name stays as it is.
+
+            Exit status: 0 something matched, 1 nothing did, 2 an error, or an input that could not be read (the others are searched), 3 the input was damaged or torn and what could be read was searched.
             """,
         version: toolVersion)
 
@@ -42,6 +44,9 @@ struct MitmFilter: Tool {
 
     @Option(name: .short("o"), help: "Write a flow file; - is stdout.")
     var output: String?
+
+    @Flag(help: "Append to the flow file of -o instead of replacing it.")
+    var append = false
 
     @Option(help: "What is written: mflow, mitmproxy (its flow format 21), har, or for people text, json. (default: mflow)")
     var format: Format?
@@ -76,6 +81,9 @@ struct MitmFilter: Tool {
         if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' is every flow") }
         if let jobs, jobs < 1 { throw ValidationError("--jobs is a number from 1") }
         if let maxCount, maxCount < 1 { throw ValidationError("--max-count is a number from 1") }
+        if append, output == nil || output == "-" || json || format ?? .mflow != .mflow {
+            throw ValidationError("--append needs a flow file, named with -o")
+        }
         if count, json || output != nil { throw ValidationError("--count stands alone: nothing else is printed or written") }
     }
 
@@ -86,14 +94,15 @@ struct MitmFilter: Tool {
         }
         let filter = try FlowFilter(expression ?? "")
         let sources = try archiveSources(files)
-        if let output, output != "-" { try refuseInput(as: output, sources) }
+        if !count { try refuseInput(asOutput: output, sources) }
         let format = json ? .json : format ?? .mflow
         guard count || format.isText || output != nil || !isTerminal(1) else {
             throw ToolError("a flow file is not for a terminal; name one with -o, pipe to mitm-dump, or take --json or --count")
         }
-        var result = try Output(count: count, format: format, path: output)
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let result = Output(count: count, format: format, path: output, appends: append)
         do {
-            return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: &result)
+            return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {
             return .done
         } catch let error as ArchiveError where error.kind == .system(EPIPE) {
@@ -101,26 +110,21 @@ struct MitmFilter: Tool {
         }
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: inout Output) throws -> ToolStatus {
+    private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
-        var sequence = ArchiveSequence(sources, where: choice, jobs: threads, countsOnly: count && maxCount == nil)
+        var sequence = ArchiveSequence(
+            sources, where: choice, jobs: threads, countsOnly: count && maxCount == nil, skipsUnreadable: true)
+        if result.isLive { sequence.beforeWaiting = { try result.flush() } }
         var matched = 0
-        try sequence.forEach(damage: { complain($0, as: "mitm-filter") }) { flow in
+        try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { complain($0, as: "mitm-filter") }) { flow in
             matched += 1
             try result.take(flow)
             return matched < maxCount ?? .max
         }
         matched += sequence.counted
-        try result.finish(matched)
+        if sequence.sourcesRead > 0 { try result.finish(matched) }
+        if sequence.hasFailed { return .failed }
         return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
-    }
-
-    /// Writing over what is being read would lose it.
-    private func refuseInput(as output: String, _ sources: [ArchiveSource]) throws {
-        func identity(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
-        for case .file(let path) in sources where identity(path) == identity(output) {
-            throw ToolError("\(output) is an input; write to another file")
-        }
     }
 }
 

@@ -9,7 +9,7 @@ import NIOCore
 import ToolSupport
 
 /// Takes the chosen flows, one after the other.
-struct Output {
+final class Output {
     private enum Target {
         case count
         case json(FlowJSONPrinter)
@@ -21,39 +21,67 @@ struct Output {
 
     private static let bufferSize = 64 * 1024
 
-    private let target: Target
+    private let count: Bool
+    private let format: MitmFilter.Format
+    /// nil is standard output.
+    private let path: String?
+    private let appends: Bool
+    /// nil until an input could be opened: an output that never has one is not touched.
+    private var target: Target?
     private var sink = OutputSink()
-    /// Of everything but flow files: where the bytes go, and those that have not gone yet.
+    /// Of everything but counts: where the bytes go, and, but for flow files, those that have not gone yet.
     private var storage: POSIXStorage?
     private var buffer = ByteBuffer()
     private var har = HARWriter(version: toolVersion)
     private var leftOut = 0
-    private let format: MitmFilter.Format
 
-    /// - Parameter path: nil and `-` are stdout.
-    init(count: Bool, format: MitmFilter.Format, path: String?) throws {
+    /// - Parameters:
+    ///   - path: nil and `-` are stdout.
+    ///   - appends: to a flow file.
+    init(count: Bool, format: MitmFilter.Format, path: String?, appends: Bool) {
+        self.count = count
         self.format = format
+        self.path = path == "-" ? nil : path
+        self.appends = appends
+    }
+
+    /// Somebody may wait for the output.
+    var isLive: Bool { path == nil && !count }
+
+    /// An input could be opened.
+    func begin() throws {
+        guard target == nil else { return }
         if count {
             target = .count
             return
         }
-        let storage = try path == nil || path == "-" ? POSIXStorage(standard: 1) : POSIXStorage.open(path: path!, truncates: true)
+        let storage = try openStorage()
+        self.storage = storage
         switch format {
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             target = .archive(try ArchiveWriter(storage: storage, now: now))
-            return
         case .mitmproxy: target = .mitmproxy(MitmproxyWriter())
         case .har: target = .har
         case .json: target = .json(FlowJSONPrinter(rawBody: false))
         case .text: target = .text(FlowTextPrinter(detail: 1, isColoured: false))
         }
-        self.storage = storage
     }
 
-    mutating func take(_ flow: Flow) throws {
+    private func openStorage() throws -> POSIXStorage {
+        guard let path else { return POSIXStorage(standard: 1) }
+        return try appends ? POSIXStorage.open(path: path, truncates: false) : POSIXStorage.replacing(path: path)
+    }
+
+    /// What was found so far goes out.
+    func flush() throws {
+        if case .archive(let writer) = target { try writer.flush() }
+        try flushBuffer(above: 0)
+    }
+
+    func take(_ flow: Flow) throws {
         switch target {
-        case .count: break
+        case .count, nil: break
         case .json(let printer):
             var out = ByteBuffer()
             try printer.print(flow, into: &out) { part in try self.put(&part) }
@@ -72,29 +100,32 @@ struct Output {
         }
     }
 
-    mutating func finish(_ matched: Int) throws {
+    func finish(_ matched: Int) throws {
         switch target {
         case .count: try sink.write { $0.writeString("\(matched)\n") }
-        case .json, .text: break
+        case .json, .text, nil: break
         case .archive(let writer): try writer.close()
         case .mitmproxy: break
         case .har: har.finish(into: &buffer)
         }
         try sink.flush()
         try flushBuffer(above: 0)
+        // A flow file was closed by its writer.
         try storage?.close()
         if leftOut > 0 {
-            complain("\(leftOut) flows were left out, since a file of \(format) has no place for them", as: "mitm-filter")
+            complain(
+                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a file of \(format) has no place for them",
+                as: "mitm-filter")
         }
     }
 
-    private mutating func put(_ printed: inout ByteBuffer) throws {
+    private func put(_ printed: inout ByteBuffer) throws {
         buffer.writeBuffer(&printed)
         printed.clear()
         try flushBuffer(above: Self.bufferSize)
     }
 
-    private mutating func flushBuffer(above size: Int) throws {
+    private func flushBuffer(above size: Int) throws {
         guard let storage, buffer.readableBytes > size else { return }
         while buffer.readableBytes > 0 { buffer.moveReaderIndex(forwardBy: try storage.append(buffer)) }
         buffer.clear()

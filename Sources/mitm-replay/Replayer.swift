@@ -111,12 +111,14 @@ struct Replayer {
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
-        let isInput = arguments.files.contains {
-            URL(fileURLWithPath: $0).standardizedFileURL == URL(fileURLWithPath: path).standardizedFileURL
+        let expanded = (path as NSString).expandingTildeInPath
+        if let identity = FileIdentity(path: expanded),
+            try archiveSources(arguments.files).contains(where: { $0.identity == identity })
+        {
+            throw ToolError("\(path) is what is sent; name another file with -w")
         }
-        if isInput { throw ToolError("\(path) is what is sent; name another file with -w") }
         if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: (path as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
+        var options = RecordingFiles.Options(pattern: expanded) { complain($0, as: Self.name) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(

@@ -209,7 +209,7 @@ struct RecordingServer {
         let printer = FlowTextPrinter(detail: 1, isColoured: false)
         var sink = OutputSink()
         var count = 0
-        var sequence = ArchiveSequence(sources, where: Servable(filter: filter))
+        var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
         do {
             try sequence.forEach(damage: { complain($0, as: Self.name) }) { flow in
                 count += 1
@@ -220,6 +220,7 @@ struct RecordingServer {
         } catch is ReaderGone {
             return .done
         }
+        if sequence.hasFailed { return .failed }
         return sequence.isDamaged ? .damaged : count > 0 ? .done : .noMatch
     }
 }

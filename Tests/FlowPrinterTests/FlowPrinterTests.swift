@@ -23,7 +23,7 @@ struct TextTests {
             (exchange, "10.0.0.1:5000: POST https://a.example/a?b=1 << 200 OK 25 B 7.0 ms\n"),
             (
                 flow(.http, [(0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"))]),
-                "10.0.0.1:5000: GET https://a.example/ << still open when the recording stopped\n"
+                "10.0.0.1:5000: GET https://a.example/ << open at the end of the recording\n"
             ),
             (
                 flow(

@@ -1,0 +1,75 @@
+// A file that takes the place of another one when it is complete: until then the other one stays as it is, also when the process is killed.
+
+import Glibc
+
+/// Where the bytes of a new file wait until they take the name of the file.
+struct Replacement {
+    /// The file that is replaced; where the name is a symbolic link, what it points to.
+    private let path: String
+    /// nil: the new file has no name yet (O_TMPFILE of open(2)), so nothing of it stays when the process ends.
+    private var name: String?
+    /// Keeps other recorders away from the file that is there.
+    private let replaced: ArchiveFile?
+
+    /// O_TMPFILE, which Glibc's module does not show: <asm-generic/fcntl.h>; O_DIRECTORY is a part of it.
+    private static let unnamed: Int32 = 0o20000000 | O_DIRECTORY
+
+    /// - Parameter existing: the file that is there, open; nil when there is none.
+    /// - Returns: where to write, and how it takes the name.
+    static func begin(path: String, existing: ArchiveFile?) throws(ArchiveError) -> (descriptor: Int32, replacement: Replacement) {
+        let path = existing == nil ? path : resolved(path)
+        var replacement = Replacement(path: path, name: nil, replaced: existing)
+        var descriptor = unsafe open(replacement.directory, O_RDWR | unnamed | O_CLOEXEC, 0o600)
+        if descriptor < 0 {
+            // Not every file system has files without a name.
+            replacement.name = replacement.temporaryName
+            descriptor = unsafe open(replacement.temporaryName, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        }
+        guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a file beside", path) }
+        var status = stat()
+        if let existing, unsafe fstat(existing.descriptor, &status) == 0 {
+            // It is the same file to its users: readers and owner stay where that is allowed.
+            _ = fchown(descriptor, status.st_uid, status.st_gid)
+            _ = fchmod(descriptor, status.st_mode & 0o7777)
+        }
+        return (descriptor, replacement)
+    }
+
+    private static func resolved(_ path: String) -> String {
+        guard let resolved = unsafe realpath(path, nil) else { return path }
+        defer { unsafe free(resolved) }
+        return unsafe String(cString: resolved)
+    }
+
+    private var directory: String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private var temporaryName: String { "\(path).tmp-\(getpid())" }
+
+    /// The new file takes the name.
+    mutating func finish(_ descriptor: Int32) throws(ArchiveError) {
+        // Otherwise a loss of power could leave neither the old file nor the new one.
+        if replaced != nil, fdatasync(descriptor) != 0 { throw POSIXStorage.failure("cannot sync", path) }
+        if name == nil {
+            let source = "/proc/self/fd/\(descriptor)"
+            guard unsafe linkat(AT_FDCWD, source, AT_FDCWD, temporaryName, AT_SYMLINK_FOLLOW) == 0 else {
+                throw POSIXStorage.failure("cannot make a file beside", path)
+            }
+            name = temporaryName
+        }
+        guard unsafe rename(temporaryName, path) == 0 else {
+            let error = POSIXStorage.failure("cannot replace", path)
+            giveUp()
+            throw error
+        }
+        name = nil
+    }
+
+    /// The file that was there stays.
+    mutating func giveUp() {
+        if let name { unsafe unlink(name) }
+        name = nil
+    }
+}

@@ -1,0 +1,59 @@
+// Which file is which, whatever its name: a hard link, a symbolic link, standard input and standard output may all be one file.
+
+import Glibc
+
+/// A file on a disk.
+package struct FileIdentity: Hashable, Sendable {
+    private let device: UInt64
+    private let inode: UInt64
+
+    /// - Returns: nil where there is no file, or it is none on a disk (a pipe, a terminal, /dev/null).
+    package init?(path: String) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    package init?(descriptor: Int32) {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init?(_ status: stat) {
+        guard status.st_mode & S_IFMT == S_IFREG else { return nil }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+    }
+}
+
+/// Writing over what is being read would lose it; appending to it would never end.
+/// - Parameter output: nil and `-` are standard output.
+/// - Throws: ``ToolError`` when the output is one of the inputs.
+package func refuseInput(asOutput output: String?, _ sources: [ArchiveSource]) throws {
+    let isStandard = output == nil || output == "-"
+    guard let identity = isStandard ? FileIdentity(descriptor: 1) : FileIdentity(path: output!) else { return }
+    guard sources.contains(where: { $0.identity == identity }) else { return }
+    throw ToolError("\(isStandard ? "standard output" : output!) is an input; write to another file")
+}
+
+extension ArchiveSource {
+    /// nil for what is not a file on a disk.
+    package var identity: FileIdentity? {
+        switch self {
+        case .file(let path): FileIdentity(path: path)
+        case .standardInput: FileIdentity(descriptor: 0)
+        }
+    }
+
+    /// A pipe, a socket or a terminal: what it brings may come while it is read.
+    package var isLive: Bool {
+        var status = stat()
+        let result =
+            switch self {
+            case .file(let path): unsafe stat(path, &status)
+            case .standardInput: unsafe fstat(0, &status)
+            }
+        return result == 0 && status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR
+    }
+}

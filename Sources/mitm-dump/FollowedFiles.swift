@@ -1,0 +1,75 @@
+// Files that are followed as they grow, those of directories too, also when they appear later.
+
+import FlowArchive
+import FlowModel
+import ToolSupport
+
+/// Reads files side by side, each as far as it has come.
+struct FollowedFiles {
+    private struct Followed {
+        let name: String
+        let reader: ArchiveReader
+        /// Open conversations of which a part was let through: they are printed from there to their end.
+        var chosen: Set<FlowID> = []
+    }
+
+    private let arguments: [String]
+    private let warn: (String) -> Void
+    private var files: [Followed] = []
+    private var known: Set<ArchiveSource> = []
+    /// A file could not be read.
+    private(set) var hasFailed = false
+
+    var isAnyOpen: Bool { !files.isEmpty }
+
+    init(_ arguments: [String], warn: @escaping (String) -> Void) {
+        self.arguments = arguments
+        self.warn = warn
+    }
+
+    /// Opens the files that are there and were not before. A directory may still be empty.
+    mutating func find() throws {
+        for source in try archiveSources(arguments) where known.insert(source).inserted {
+            if case .file(let path) = source, isDirectory(path) {
+                known.remove(source)
+                continue
+            }
+            do throws(ArchiveError) {
+                files.append(Followed(name: source.name, reader: try source.open()))
+            } catch {
+                hasFailed = true
+                warn("\(error)")
+            }
+        }
+    }
+
+    /// Prints what has come.
+    mutating func printNew(where predicate: some FlowPredicate, _ printer: inout Printer) throws {
+        var failed: [Int] = []
+        for index in files.indices {
+            do {
+                try printNew(&files[index], predicate, &printer)
+            } catch let error as ArchiveError {
+                hasFailed = true
+                warn("\(error)")
+                failed.append(index)
+            }
+        }
+        for index in failed.reversed() { files.remove(at: index) }
+    }
+
+    private func printNew(_ file: inout Followed, _ predicate: some FlowPredicate, _ printer: inout Printer) throws {
+        while let item = try file.reader.next(where: predicate) {
+            switch item {
+            case .flow(let flow):
+                file.chosen.remove(flow.id)
+                try printer.print(flow)
+            case .damage(let damage): warn("\(file.name): \(damage)")
+            }
+        }
+        for flow in file.reader.takeNews() where try file.chosen.contains(flow.id) || predicate.matches(flow) {
+            file.chosen.insert(flow.id)
+            try printer.printNews(flow)
+        }
+    }
+}
