@@ -55,7 +55,7 @@ struct ReplayPlanTests {
         #expect(plan.flowCount == 2)
         #expect(
             plan.leftOut == [
-                "the request's content is not as long as its Content-Length says": 1, "the request is incomplete": 1,
+                "the request's content is shorter than its Content-Length says": 1, "the request is incomplete": 1,
             ])
     }
 
