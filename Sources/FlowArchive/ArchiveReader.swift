@@ -67,6 +67,13 @@ package final class ArchiveReader {
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
+    /// Everything that is there was read, and more may follow: the file has no block yet, or no recorder has closed it.
+    package var mayGrow: Bool {
+        guard let size, size == offset else { return false }
+        if blocksRead + blocksSkipped == 0 { return true }
+        return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
+    }
+
     /// The next flow or damage.
     /// - Returns: nil at the end; a file that grows may be asked again later.
     /// - Throws: an ``ArchiveError`` when reading cannot go on.

@@ -107,7 +107,7 @@ package struct FlowComparison: Sendable {
             if name == "location" || name == "content-location" { value = withoutOwnHost(value, flow) }
             values[name, default: []].append(value)
         }
-        return values.map { ($0.key, $0.value.joined(separator: ", ")) }.sorted { $0.0 < $1.0 }
+        return values.map { ($0.key, $0.value.joined(separator: FieldSection.separator(of: $0.key))) }.sorted { $0.0 < $1.0 }
     }
 
     private func compareFields(
@@ -116,15 +116,12 @@ package struct FlowComparison: Sendable {
         let (before, after) = (
             Dictionary(was, uniquingKeysWith: { a, _ in a }), Dictionary(now, uniquingKeysWith: { a, _ in a })
         )
+        // Lines that cannot be joined are told in one.
+        func told(_ value: String?) -> String { value.map { Self.visible($0.replacing("\n", with: " and ")) } ?? "none" }
         for name in Set(before.keys).union(after.keys).sorted() {
-            switch (before[name], after[name]) {
             // Strings are equal when they look the same, values when their bytes are.
-            case (let a?, let b?) where !a.utf8.elementsEqual(b.utf8):
-                found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → \(Self.visible(b))")
-            case (let a?, nil): found.append("\(what) \(Self.visible(name)): \(Self.visible(a)) → none")
-            case (nil, let b?): found.append("\(what) \(Self.visible(name)): none → \(Self.visible(b))")
-            default: break
-            }
+            if let a = before[name], let b = after[name], a.utf8.elementsEqual(b.utf8) { continue }
+            found.append("\(what) \(Self.visible(name)): \(told(before[name])) → \(told(after[name]))")
         }
     }
 

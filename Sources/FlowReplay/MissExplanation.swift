@@ -1,41 +1,99 @@
-// Why no recording answers a request: the nearest one, and where it differs, in words.
+// Why no recording answers a request: the nearest one, and where it differs, in words. What does not count when requests are matched does not
+// count here.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
 extension RecordingIndex {
-    /// Candidates of which the texts are looked at when hashes do not tell them apart.
-    private static let maximumExamined = 64
+    /// Recordings of which the path or the content is read: those with the same path, with a path in the same place, on the same host,
+    /// and others.
+    private static let maximumExamined = [256, 2048, 2048, 512]
+    /// Request-targets that are kept for the next explanation.
+    private static let maximumTargets = 8192
+    /// Recordings with the same key of which the content is compared.
+    private static let maximumContents = 64
+
+    /// How far something is from what was asked for. A segment of a path that is missing weighs 6, another one less.
+    private enum Weight {
+        static let host = 10
+        static let method = 4
+        static let query = 1
+    }
 
     /// One sentence on the recording that comes nearest.
     package mutating func explain(_ question: Question, host: String) -> String {
         guard count > 0 else { return "the recordings hold no HTTP request" }
-        var best: [Entry] = []
-        var bestScore = -1
-        forEachKey { entry, key in
-            // A host or a path that is right says more than a method that is.
-            let score =
-                (key.path == question.key.path ? 8 : 0) + (key.host == question.key.host ? 4 : 0)
-                + (key.method == question.key.method ? 2 : 0) + (key.query == question.key.query ? 1 : 0)
-            if score > bestScore {
-                bestScore = score
-                best = [entry]
-            } else if score == bestScore, best.count < Self.maximumExamined {
-                best.append(entry)
-            }
+        var nearest: [Entry] = []
+        var least = Int.max
+        for (entry, weight) in candidates(question) {
+            guard let distance = distance(of: entry, weight, to: question), distance <= least else { continue }
+            if distance < least { nearest = [] }
+            least = distance
+            nearest.append(entry)
         }
-        var nearest: (likeness: Int, flow: Flow)?
-        for entry in best {
-            guard let flow = try? flow(entry), let head = flow.request?.head else { continue }
-            let likeness = question.head.target.commonPrefix(with: head.target)
-            if likeness > nearest?.likeness ?? -1 { nearest = (likeness, flow) }
-        }
-        guard let flow = nearest?.flow, let head = flow.request?.head else { return "the nearest recording cannot be read" }
+        guard let flow = nearestContent(nearest.flatMap { alike($0, atMost: Self.maximumContents) }, question),
+            let head = flow.request?.head
+        else { return "the nearest recording cannot be read" }
         let differences = differences(question, host, flow, head)
         let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
         return "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))"
     }
+
+    // MARK: The nearest
+
+    /// One entry for each path that may be the nearest, with what is known of its distance by hashes.
+    private func candidates(_ question: Question) -> [(entry: Entry, weight: Int)] {
+        let asked = question.key
+        var groups: [[UInt64: (entry: Entry, weight: Int)]] = [[:], [:], [:], [:]]
+        forEachKey { entry, key in
+            let isHost = question.isForAnyHost || key.host == asked.host
+            let group = key.path == asked.path ? 0 : key.parent == asked.parent ? 1 : isHost ? 2 : 3
+            // Of one path, each method, host and query is another candidate.
+            let place = group == 0 ? key.combined : key.path
+            let weight =
+                (isHost ? 0 : Weight.host) + (key.method == asked.method ? 0 : Weight.method)
+                + (key.query == asked.query ? 0 : Weight.query)
+            guard groups[group].count < Self.maximumExamined[group] else { return }
+            if let known = groups[group][place], known.weight <= weight { return }
+            groups[group][place] = (entry, weight)
+        }
+        return groups.flatMap { $0.values }.sorted { $0.entry < $1.entry }
+    }
+
+    /// - Returns: nil when it cannot be read.
+    private mutating func distance(of entry: Entry, _ weight: Int, to question: Question) -> Int? {
+        guard let target = target(of: entry) else { return nil }
+        let (askedPath, askedQuery) = question.head.target.pathAndQuery
+        let (path, query) = target.pathAndQuery
+        let isQueryEqual = queryDifferences(askedQuery, query).count
+        return weight + PathDistance.between(askedPath, path) + min(isQueryEqual, 4)
+    }
+
+    private mutating func target(of entry: Entry) -> ByteBuffer? {
+        if let known = examinedTargets[entry] { return known }
+        guard let target = (try? read(entry))?.request?.head.target else { return nil }
+        if examinedTargets.count >= Self.maximumTargets { examinedTargets = [:] }
+        // Copied, since it is a small part of a block.
+        examinedTargets[entry] = ByteBuffer(bytes: target.readableBytesView)
+        return target
+    }
+
+    /// Among recordings that are equally near, the one with the most fields that must be equal, then with most of the content.
+    private func nearestContent(_ entries: [Entry], _ question: Question) -> Flow? {
+        let content = RequestContent.comparable(question.content, question.head.fields, rules)
+        var nearest: (likeness: (Int, Int), flow: Flow)?
+        for entry in entries.prefix(Self.maximumContents) {
+            guard let flow = try? read(entry), let head = flow.request?.head else { continue }
+            let fields = rules.headers.count { question.head.fields.joined($0) == head.fields.joined($0) }
+            let recorded = (try? flow.pieces.content(from: .client)).map { RequestContent.comparable($0, head.fields, rules) }
+            let common = recorded.map { $0 == content ? Int.max : content.commonPrefix(with: $0) } ?? -1
+            if nearest.map({ (fields, common) > $0.likeness }) ?? true { nearest = ((fields, common), flow) }
+        }
+        return nearest?.flow
+    }
+
+    // MARK: Where it differs
 
     private func differences(_ question: Question, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
         var found: [String] = []
@@ -50,14 +108,16 @@ extension RecordingIndex {
             found.append(
                 "the protocol: " + (asks ? "asked for another one, recorded without" : "asked for no other one, recorded with one"))
         }
-        if !rules.ignore.host { compare("host", host.lowercased(), String(buffer: flow.displayHost).lowercased()) }
+        if !rules.ignore.host, !question.isForAnyHost {
+            compare("host", host.lowercased(), String(buffer: flow.displayHost).lowercased())
+        }
         let (askedPath, askedQuery) = question.head.target.pathAndQuery
         let (path, query) = head.target.pathAndQuery
         compare("path", String(buffer: askedPath), String(buffer: path))
         found += queryDifferences(askedQuery, query)
         for name in rules.headers {
-            let asked = question.head.value(of: name).map { String(buffer: $0) } ?? ""
-            compare("field \(name)", asked, head.value(of: name).map { String(buffer: $0) } ?? "")
+            let asked = question.head.fields.joined(name).map { String(buffer: $0) } ?? ""
+            compare("field \(name)", asked, head.fields.joined(name).map { String(buffer: $0) } ?? "")
         }
         if found.isEmpty { found.append(contentDifference(question, flow, head)) }
         return found
@@ -94,6 +154,49 @@ extension RecordingIndex {
         }
         return
             "the body, from byte \(at) on: asked with '\(near(one))' (\(question.content.readableBytes) bytes), recorded '\(near(other))' (\(recorded.readableBytes) bytes)"
+    }
+}
+
+/// How far two paths are from each other: segments that are missing or differ.
+private enum PathDistance {
+    /// Of longer paths the beginning is compared.
+    private static let maximumSegments = 32
+    private static let missing = 6
+
+    static func between(_ one: ByteBuffer, _ other: ByteBuffer) -> Int {
+        if one == other { return 0 }
+        let (a, b) = (segments(of: one), segments(of: other))
+        // The edit distance over segments (Levenshtein), a row at a time.
+        var row = [0]
+        for segment in b { row.append(row[row.count - 1] + cost(of: segment)) }
+        for segment in a {
+            var next = [row[0] + cost(of: segment)]
+            for (index, other) in b.enumerated() {
+                next.append(
+                    min(
+                        row[index] + difference(segment, other), row[index + 1] + cost(of: segment), next[index] + cost(of: other)))
+            }
+            row = next
+        }
+        // Escapes and longer paths than are compared differ too.
+        return max(1, row[b.count])
+    }
+
+    private static func segments(of path: ByteBuffer) -> [ByteBufferView] {
+        path.readableBytesView.dropFirst().split(separator: 0x2F, maxSplits: maximumSegments, omittingEmptySubsequences: false)
+    }
+
+    /// A slash at the end, or one too many, is little.
+    private static func cost(of segment: ByteBufferView) -> Int { segment.isEmpty ? 1 : missing }
+
+    /// 0 for the same, 2 for a letter in a word, 5 for another one.
+    private static func difference(_ one: ByteBufferView, _ other: ByteBufferView) -> Int {
+        let longer = max(one.count, other.count)
+        guard longer > 0 else { return 0 }
+        let prefix = zip(one, other).prefix { $0 == $1 }.count
+        if prefix == longer { return 0 }
+        let suffix = zip(one.dropFirst(prefix).reversed(), other.dropFirst(prefix).reversed()).prefix { $0 == $1 }.count
+        return 1 + (4 * (longer - prefix - suffix) + longer - 1) / longer
     }
 }
 

@@ -74,6 +74,8 @@ package struct RecordingIndex {
     private var recent = RecentFlows()
     /// All hosts, in the order of the recording; filled when they are asked for.
     private var hosts: [UInt32]?
+    /// Request-targets that were read for explanations.
+    var examinedTargets: [Entry: ByteBuffer] = [:]
 
     private typealias Chain = (first: Entry, last: Entry)
 
@@ -211,11 +213,14 @@ package struct RecordingIndex {
         package var key: RequestKey
         package var head: RequestHead
         package var content: ByteBuffer
+        /// The client named this machine and no server: each recorded host may answer, the one with the same name first.
+        package var isForAnyHost: Bool
 
-        package init(key: RequestKey, head: RequestHead, content: ByteBuffer) {
+        package init(key: RequestKey, head: RequestHead, content: ByteBuffer, isForAnyHost: Bool = false) {
             self.key = key
             self.head = head
             self.content = content
+            self.isForAnyHost = isForAnyHost
         }
     }
 
@@ -226,32 +231,56 @@ package struct RecordingIndex {
         case none
     }
 
-    /// The same request to the host that a recording has of it; unchanged when there is none.
-    package mutating func withRecordedHost(_ key: RequestKey) -> RequestKey {
-        guard chains[key.combined] == nil else { return key }
-        if hosts == nil {
-            var known: Set<UInt32> = []
-            hosts = keys.compactMap { known.insert($0.host).inserted ? $0.host : nil }
-        }
-        let others = (hosts ?? []).lazy.map { host in
-            var other = key
-            other.host = host
-            return other
-        }
-        return others.first { chains[$0.combined] != nil } ?? key
-    }
-
     /// Finds the recording whose turn it is to answer.
     /// - Parameter elapsed: nanoseconds since the start, for ``ReplayOrder/time``.
     /// - Throws: when the recording cannot be read.
     package mutating func answer(_ question: Question, elapsed: Int64) throws -> Answer {
-        guard let chain = chains[question.key.combined], keys[Int(chain.first)] == question.key else { return .none }
+        guard question.isForAnyHost else { return try answer(question, as: question.key, elapsed) }
+        var answer = Answer.none
+        var error: (any Error)?
+        do {
+            answer = try self.answer(question, as: question.key, elapsed)
+        } catch let found {
+            error = found
+        }
+        if case .flow = answer { return answer }
+        for key in otherHosts(question.key) {
+            do {
+                switch try self.answer(question, as: key, elapsed) {
+                case .flow(let flow, let entry): return .flow(flow, entry)
+                case .exhausted(let entry): if case .none = answer { answer = .exhausted(entry) }
+                case .none: break
+                }
+            } catch let found {
+                error = error ?? found
+            }
+        }
+        if let error { throw error }
+        return answer
+    }
+
+    /// The same request to the other hosts that recordings have of it, in the order of the recording.
+    private mutating func otherHosts(_ key: RequestKey) -> [RequestKey] {
+        if hosts == nil {
+            var known: Set<UInt32> = []
+            hosts = keys.compactMap { known.insert($0.host).inserted ? $0.host : nil }
+        }
+        return (hosts ?? []).compactMap { host in
+            guard host != key.host else { return nil }
+            var other = key
+            other.host = host
+            return chains[other.combined] == nil ? nil : other
+        }
+    }
+
+    private mutating func answer(_ question: Question, as key: RequestKey, _ elapsed: Int64) throws -> Answer {
+        guard let chain = chains[key.combined], keys[Int(chain.first)] == key else { return .none }
         let content = RequestContent.digest(question.content, question.head.fields, rules)
-        guard let first = firstAlike(question.key.combined, chain, content) else { return .none }
-        let fields = rules.headers.map { question.head.value(of: $0) }
+        guard let first = firstAlike(key.combined, chain, content) else { return .none }
+        let fields = rules.headers.map { question.head.fields.joined($0) }
         var values = ByteHash()
         for field in fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
-        let group = Group(key: question.key.combined, content: content, fields: values.value)
+        let group = Group(key: key.combined, content: content, fields: values.value)
         var position = positions[group] ?? Position()
         var choice: Entry?
         let takesPartials = !holdsPartials || question.head.fields.askForLess
@@ -365,9 +394,19 @@ package struct RecordingIndex {
 
     /// Finds a recording in which the response began before the request was complete. Its content is not known yet, so it is not compared:
     /// they answer one after the other.
+    /// - Parameter isForAnyHost: the host does not count.
     /// - Returns: nil when no recording with the key is one.
     /// - Throws: when the recording cannot be read.
-    package mutating func duplexAnswer(_ key: RequestKey) throws -> Flow? {
+    package mutating func duplexAnswer(_ key: RequestKey, isForAnyHost: Bool = false) throws -> Flow? {
+        if let flow = try duplexAnswer(as: key) { return flow }
+        guard isForAnyHost else { return nil }
+        for other in otherHosts(key) {
+            if let flow = try duplexAnswer(as: other) { return flow }
+        }
+        return nil
+    }
+
+    private mutating func duplexAnswer(as key: RequestKey) throws -> Flow? {
         guard let chain = chains[key.combined], keys[Int(chain.first)] == key else { return nil }
         let group = Group(key: key.combined, content: 0, fields: .max)
         var position = positions[group] ?? Position()
@@ -415,7 +454,7 @@ package struct RecordingIndex {
         if has(entry, Flags.isReplaced) || wanted.isWhole && has(entry, Flags.isPartial) { return false }
         guard !wanted.fields.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
-        return zip(rules.headers, wanted.fields).allSatisfy { head.value(of: $0) == $1 }
+        return zip(rules.headers, wanted.fields).allSatisfy { head.fields.joined($0) == $1 }
     }
 
     /// What stands for the content of an entry; 0 where there is none, or it does not count.
@@ -431,11 +470,9 @@ package struct RecordingIndex {
     /// The flow of an entry.
     /// - Throws: when it cannot be read.
     package mutating func flow(_ entry: Entry) throws -> Flow {
-        let place = places[Int(entry)]
-        let origin = origins[Int(entry)]
-        if origin == Self.keptOrigin { return kept[Int(place.block)] }
+        if origins[Int(entry)] == Self.keptOrigin { return try read(entry) }
         if let known = recent[entry] { return known }
-        let flow = try files[Int(origin)].flow(at: place)
+        let flow = try read(entry)
         recent.remember(flow, for: entry)
         return flow
     }
@@ -456,21 +493,29 @@ package struct RecordingIndex {
     func forEachKey(_ body: (Entry, RequestKey) -> Void) {
         for index in keys.indices where !has(Entry(index), Flags.isReplaced) { body(Entry(index), keys[index]) }
     }
+
+    /// Entries with the key of an entry, from it on.
+    func alike(_ entry: Entry, atMost count: Int) -> [Entry] {
+        var found: [Entry] = []
+        var next = entry
+        while next != Self.none, found.count < count {
+            if !has(next, Flags.isReplaced) { found.append(next) }
+            next = following[Int(next)]
+        }
+        return found
+    }
+
+    /// Reads a flow, which is not kept: those that are asked for are not to make room for one that is looked at once.
+    func read(_ entry: Entry) throws -> Flow {
+        let place = places[Int(entry)]
+        let origin = origins[Int(entry)]
+        return origin == Self.keptOrigin ? kept[Int(place.block)] : try files[Int(origin)].flow(at: place)
+    }
 }
 
 extension FieldSection {
     /// A request's, which asks for a part, or for the whole only if it has changed (RFC 9110 §13, §14).
     fileprivate var askForLess: Bool { contains("range") || contains("if-none-match") || contains("if-modified-since") }
-}
-
-extension RequestHead {
-    /// The value of the first field with a name in lower case that is not known before.
-    func value(of name: String) -> ByteBuffer? {
-        for line in fields.lines where String(buffer: fields.slice(line.name)).lowercased() == name {
-            return fields.slice(line.value)
-        }
-        return nil
-    }
 }
 
 /// The flows that were asked for last, with what they have decompressed of their blocks.

@@ -267,16 +267,17 @@ package struct ReplayPlan: Sendable {
     }
 
     private static func obstacleOfContent(_ request: Message<RequestHead>) -> String? {
-        let fields = request.head.fields
-        let length = fields.first("content-length").flatMap { UInt64(String(buffer: $0)) }
+        let declared = DeclaredFraming(request.head.fields)
         guard request.storedSize == request.size else { return "the request's content is not whole in the recording" }
         if request.ended == nil {
             // Where no content was announced, the head was all of it.
-            let isBare = request.head.version.major < 2 && length ?? 0 == 0 && !fields.contains("transfer-encoding")
+            let isBare = request.head.version.major < 2 && (declared.isAbsent || declared.codings.isEmpty && declared.length == 0)
             guard isBare else { return "the request is incomplete" }
         }
-        if let length, length != request.size, !fields.contains("transfer-encoding") {
-            return "the request's content is not as long as its Content-Length says"
+        // Content that is longer than its length, or has none, is all there, and is framed as what it is.
+        let isByLength = request.head.version.major >= 2 || declared.effectiveCodings.isEmpty
+        if isByLength, let length = declared.length, length > request.size {
+            return "the request's content is shorter than its Content-Length says"
         }
         return nil
     }

@@ -69,6 +69,8 @@ package struct RequestKey: Sendable, Hashable {
     /// A recording has few methods and hosts, but may have millions of paths, or of queries to one path: 32 bits would make some of them one.
     var path: UInt64
     var query: UInt64
+    /// The path without its last segment: paths that have it in common are near each other.
+    var parent: UInt32
 
     /// One number for the dictionary. Two requests with the same number are told apart by the parts, and those that agree in all four
     /// are taken for the same.
@@ -91,6 +93,7 @@ package struct RequestKey: Sendable, Hashable {
         self.host = UInt32(truncatingIfNeeded: place.mixed)
         let (path, query) = target.pathAndQuery
         self.path = ByteHash.of(path)
+        parent = UInt32(truncatingIfNeeded: ByteHash.of(path.parentPath))
         self.query = rules.ignore.query ? 0 : Self.hash(query: query, rules)
     }
 
@@ -164,6 +167,14 @@ extension ByteBuffer {
         while mark < bytes.count, bytes[mark] != 0x3F { mark += 1 }
         let path = start == mark ? ByteBuffer(string: "/") : slice(ByteRange(start, mark))
         return (path, mark < bytes.count ? slice(ByteRange(mark + 1, bytes.count)) : ByteBuffer())
+    }
+
+    /// A path up to its last segment; a slash at the end opens none.
+    fileprivate var parentPath: ByteBuffer {
+        let bytes = readableBytesUInt8Span
+        var end = bytes.count > 1 && bytes[bytes.count - 1] == 0x2F ? bytes.count - 1 : bytes.count
+        while end > 0, bytes[end - 1] != 0x2F { end -= 1 }
+        return slice(ByteRange(0, end))
     }
 
     /// The parameters of a query or of a form: the name, and name and value together as they are written.

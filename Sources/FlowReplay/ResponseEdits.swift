@@ -36,7 +36,11 @@ extension Flow {
         guard let response else { return nil }
         var edits = HeadEdits(response.head)
         if !occasion.keepsDates { edits.shiftDates(bySeconds: (occasion.now - response.started) / 1_000_000_000) }
-        if opensWebSocket { edits.renewHandshake(occasion.accept) }
+        if opensWebSocket {
+            edits.renewHandshake(occasion.accept)
+        } else if !hasSwitched {
+            edits.frame(framing(of: response))
+        }
         let isHead = occasion.request.isMethod("HEAD")
         var range: Range<UInt64>?
         if !isHead, let asked = occasion.request.fields.first("range"), let part = part(asked, of: response, occasion) {
@@ -50,6 +54,14 @@ extension Flow {
             }
         }
         return EditedResponse(head: edits.head, range: range, hasContent: !isHead)
+    }
+
+    /// How the content of the response is framed when it is given again: by what its head says, where that fits the content.
+    private func framing(of response: Message<ResponseHead>) -> ContentFraming {
+        // RFC 9112 §6.3: these describe content that is not there.
+        let isBodiless = request?.head.isMethod("HEAD") == true || response.head.status == 204 || response.head.status == 304
+        return DeclaredFraming(response.head.fields).framing(
+            ofResponse: isBodiless ? nil : response.size, isWhole: response.ended != nil, response.head.version)
     }
 
     /// The range that a request asks for (RFC 9110 §14.2), of a body that is there as a whole.
@@ -141,6 +153,18 @@ private struct HeadEdits {
         }
     }
 
+    /// Says where the content ends in one way. Fields that say this and nothing else stay as they are.
+    mutating func frame(_ framing: ContentFraming) {
+        guard !DeclaredFraming(original.fields).says(framing) else { return }
+        let names = ["content-length", "transfer-encoding"]
+        let place = lines.firstIndex { names.contains($0.name.lowercased()) } ?? lines.endIndex
+        lines.removeAll { names.contains($0.name.lowercased()) }
+        if let (name, value) = framing.field {
+            lines.insert((name, ByteBuffer(string: value)), at: place)
+        }
+        isChanged = true
+    }
+
     /// The handshake as this client's version of HTTP has it, whichever it was recorded in. The extensions are left out: messages go
     /// uncompressed, which every peer understands.
     mutating func renewHandshake(_ accept: String?) {
@@ -148,6 +172,7 @@ private struct HeadEdits {
         if let accept {
             if status != 101 {
                 version = .http1_1
+                for name in ["content-length", "transfer-encoding"] { remove(name) }
                 set("Upgrade", "websocket")
                 set("Connection", "Upgrade")
             }

@@ -170,10 +170,21 @@ extension ProxySession {
         case .response(let head):
             let framing = framing(of: head, exchange)
             exchange.chunksResponse = framing == .chunked && exchange.request.version == .http1_1
-            if case .length(let length) = framing { exchange.played?.promised = length }
+            let isBodiless = exchange.isHead || head.status == 204 || head.status == 304
+            switch framing {
+            case .length(let length): exchange.played?.promised = length
+            case .none where !isBodiless: exchange.played?.promised = 0
+            default: break
+            }
             receiveResponse(.response(head, framing), of: exchange, at: now)
         case .piece(let piece):
             let bytes = piece.kind == .data ? piece.content : frame(piece)
+            if let promised = exchange.played?.promised, exchange.responseSize + UInt64(bytes.readableBytes) > promised {
+                // A client would read the rest as another response.
+                let message = "the recording holds more than the \(promised) bytes of content that the response promises"
+                let error = FlowError(side: nil, message: message, at: now)
+                return endPlayed(exchange, FlowEnding(state: .incomplete, error: error))
+            }
             receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: now)
         case .trailers(_, let fields):
             exchange.played?.trailers = fields

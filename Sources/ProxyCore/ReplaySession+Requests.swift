@@ -1,6 +1,7 @@
 // Heads of recorded requests as a client says them again: what belonged to the recorded connection stays behind, a WebSocket handshake is made
 // anew (RFC 6455 §4.1).
 
+import FlowModel
 import HTTP1Codec
 import HTTP2Codec
 import HTTPSemantics
@@ -8,12 +9,22 @@ import NIOCore
 import WebSocketCodec
 
 extension ReplaySession {
-    /// The head of a request of HTTP/1. Credentials were the recorder's business, and an upgrade to HTTP/2 is not asked for again.
-    static func requestHead(_ head: RequestHead) -> ByteBuffer {
-        guard head.fields.contains("http2-settings") else {
+    /// How the content of a recorded request of HTTP/1 is framed: as it was, where that fits what the recording holds.
+    static func framing(of request: Message<RequestHead>) -> ContentFraming {
+        DeclaredFraming(request.head.fields).framing(
+            ofRequest: request.size, hasTrailers: request.trailers != nil, request.head.version)
+    }
+
+    /// The head of a request of HTTP/1. The credentials belonged to the recorder, and an upgrade to HTTP/2 is not requested again.
+    static func requestHead(_ head: RequestHead, _ framing: ContentFraming) -> ByteBuffer {
+        let isUpgrade = head.fields.contains("http2-settings")
+        guard isUpgrade || !DeclaredFraming(head.fields).says(framing) else {
             return HTTP1Encoder.request(head, framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
         }
-        return write(head) { !["upgrade", "http2-settings", "connection", "proxy-authorization"].contains($0) }
+        let left: Set<String> = isUpgrade ? ["upgrade", "http2-settings", "connection"] : []
+        let written = write(head, framing) { !left.contains($0) }
+        return HTTP1Encoder.request(
+            RequestHead(parsing: written, version: head.version), framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
     }
 
     /// The opening handshake with a key of its own. Extensions are not asked for: messages are sent as they are.
@@ -25,7 +36,8 @@ extension ReplaySession {
             ]
                 + [UInt8(truncatingIfNeeded: word)]
         }
-        var out = Self.write(head) {
+        // Messages follow, and no content.
+        var out = Self.write(head, .unstated) {
             !["sec-websocket-key", "sec-websocket-extensions", "proxy-authorization", "proxy-connection"].contains($0)
         }
         // Before the empty line.
@@ -34,30 +46,53 @@ extension ReplaySession {
         return out
     }
 
-    /// - Parameter keep: whether a field stays, asked with its name in lower case.
-    private static func write(_ head: RequestHead, where keep: (String) -> Bool) -> ByteBuffer {
+    /// - Parameters:
+    ///   - framing: what the head says of its content, in place of what it said.
+    ///   - keep: whether another field stays, asked with its name in lower case.
+    private static func write(_ head: RequestHead, _ framing: ContentFraming, where keep: (String) -> Bool) -> ByteBuffer {
         var out = ByteBuffer()
         out.writeImmutableBuffer(head.method)
         out.writeStaticString(" ")
         out.writeImmutableBuffer(head.target)
         out.writeString(" \(head.version)\r\n")
-        for line in head.fields.lines where keep(String(buffer: head.fields.slice(line.name)).lowercased()) {
-            out.writeImmutableBuffer(head.fields.slice(line.name))
-            out.writeStaticString(": ")
-            out.writeImmutableBuffer(head.fields.slice(line.value).unfolded())
-            out.writeStaticString("\r\n")
+        var field = framing.field
+        func writeFraming() {
+            if let (name, value) = field { out.writeString("\(name): \(value)\r\n") }
+            field = nil
         }
+        for line in head.fields.lines {
+            let name = String(buffer: head.fields.slice(line.name)).lowercased()
+            if name == "content-length" || name == "transfer-encoding" {
+                writeFraming()
+            } else if keep(name) {
+                out.writeImmutableBuffer(head.fields.slice(line.name))
+                out.writeStaticString(": ")
+                out.writeImmutableBuffer(head.fields.slice(line.value).unfolded())
+                out.writeStaticString("\r\n")
+            }
+        }
+        writeFraming()
         out.writeStaticString("\r\n")
         return out
     }
 
-    /// The fields of a request of HTTP/2, with the scheme of the server that is spoken to now.
-    func fields(_ head: RequestHead) -> HTTP2Fields {
+    /// The fields of a request of HTTP/2, with the scheme of the server that is spoken to now. A length that does not fit the content makes a
+    /// request malformed (RFC 9113 §8.1.1), and so does a transfer coding (§8.2.2); neither is needed.
+    func fields(_ request: Message<RequestHead>) -> HTTP2Fields {
+        let head = request.head
+        let declared = DeclaredFraming(head.fields)
+        let isLengthRight = declared.length == request.size
+        var hasLength = false
         var fields = HTTP2Fields()
         FieldSection.forEachLine(in: head.wire) { name, value in
             if head.wire.equals(name, ":scheme") {
                 fields.append(":scheme", script.scheme)
-            } else if !head.wire.equals(name, "sec-websocket-extensions"), !head.wire.equals(name, "proxy-authorization") {
+            } else if head.wire.equalsIgnoringCase(name, "content-length") {
+                if isLengthRight, !hasLength { fields.append("content-length", "\(request.size)") }
+                hasLength = true
+            } else if !head.wire.equals(name, "sec-websocket-extensions"), !head.wire.equals(name, "proxy-authorization"),
+                !head.wire.equalsIgnoringCase(name, "transfer-encoding")
+            {
                 fields.append(head.wire.slice(name), head.wire.slice(value))
             }
         }

@@ -228,15 +228,16 @@ package final class ReplaySession: ProxySessionProtocol {
             if begun.opensWebSocket {
                 say(webSocketRequest(request.head))
             } else {
-                say(Self.requestHead(request.head))
-                begun.body = RequestBody(request, of: recorded)
+                let framing = Self.framing(of: request)
+                say(Self.requestHead(request.head, framing))
+                begun.body = RequestBody(request, of: recorded, isChunked: framing.isChunked)
             }
         case .http2:
             guard let request = recorded.request else { return }
             let hasBody = request.size > 0 || request.trailers != nil || begun.opensWebSocket
             let isTunnel = request.head.isMethod("CONNECT")
             let stream = http2?.sendRequest(
-                fields(request.head), endsStream: !hasBody, isHead: request.head.isMethod("HEAD"), isTunnel: isTunnel)
+                fields(request), endsStream: !hasBody, isHead: request.head.isMethod("HEAD"), isTunnel: isTunnel)
             guard let stream else {
                 // The connection takes no more: the rest goes to another one.
                 open.removeLast()
@@ -245,7 +246,7 @@ package final class ReplaySession: ProxySessionProtocol {
                 return
             }
             begun.stream = stream
-            if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: recorded) }
+            if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: recorded, isChunked: false) }
         case .bytes:
             // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
             pending.append(.timerFired(.handshake))
@@ -359,13 +360,13 @@ final class OpenStep {
 struct RequestBody {
     private var reader: any FlowPieceCursor
     private var rest: UInt64
-    /// HTTP/1: it is sent in chunks, as it was.
+    /// HTTP/1: it is sent in chunks.
     let isChunked: Bool
 
-    init(_ request: Message<RequestHead>, of flow: Flow) {
+    init(_ request: Message<RequestHead>, of flow: Flow, isChunked: Bool) {
         reader = flow.pieces.cursor()
         rest = request.size
-        isChunked = request.head.fields.list("transfer-encoding", contains: "chunked")
+        self.isChunked = isChunked
     }
 
     mutating func next() throws -> ByteBuffer? {

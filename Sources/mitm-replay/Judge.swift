@@ -27,12 +27,16 @@ final class Judge: FlowSink {
     private let comparison: FlowComparison?
     private let isQuiet: Bool
     private let recorder: FlowRecorder?
+    private let progressLine: ProgressLine
     private let queue = EventQueue()
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameter comparison: nil does not compare.
-    init(_ plan: ReplayPlan, comparison: FlowComparison?, isQuiet: Bool, recorder: FlowRecorder?) {
+    init(
+        _ plan: ReplayPlan, comparison: FlowComparison?, isQuiet: Bool, recorder: FlowRecorder?, progressLine: ProgressLine
+    ) {
+        self.progressLine = progressLine
         self.plan = plan
         self.comparison = comparison
         self.isQuiet = isQuiet
@@ -61,7 +65,7 @@ final class Judge: FlowSink {
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
         let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
-        complain("\(request) → not sent: \(message)", as: "mitm-replay")
+        progressLine.complain("\(request) → not sent: \(message)")
     }
 
     /// The replay is about to be stopped.
@@ -97,7 +101,7 @@ final class Judge: FlowSink {
     }
 
     private func judge(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
-        if !isQuiet { writeToStandardError(resultLine(new) + "\n") }
+        if !isQuiet { progressLine.print(resultLine(new)) }
         let isCut = state.withLock { $0.isStopped } && new.error.map { $0.side == nil } ?? false
         guard !isCut else { return state.withLock { $0.tally.cut += 1 } }
         var differences: [String] = []
@@ -105,7 +109,7 @@ final class Judge: FlowSink {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                complain("\(requestLine(new)): not compared: \(error)", as: "mitm-replay")
+                progressLine.complain("\(requestLine(new)): not compared: \(error)")
                 return state.withLock { state in
                     state.isDamaged = true
                     state.tally.notCompared += 1
@@ -115,6 +119,8 @@ final class Judge: FlowSink {
         }
         state.withLock { $0.tally.count(new, recorded: recorded, isDifferent: comparison.map { _ in !differences.isEmpty }) }
         guard !differences.isEmpty else { return }
+        // Differences may go to the same terminal.
+        progressLine.clear()
         attempt {
             try sink.write { out in
                 out.writeString(requestLine(new) + "\n")
@@ -155,10 +161,8 @@ final class Judge: FlowSink {
         state.withLock { $0.tally.summary(compares: comparison != nil, leftOut: leftOut, unsent: unsent) }
     }
 
-    var progress: String {
-        let tally = state.withLock { $0.tally }
-        return "\(tally.ended) of \(plan.flowCount) sent\(tally.failed > 0 ? ", \(tally.failed) failed" : "")"
-    }
+    /// How many flows came to their end, and how many of them failed.
+    var counts: (ended: Int, failed: Int) { state.withLock { ($0.tally.ended, $0.tally.failed) } }
 
     // MARK: Lines
 

@@ -17,13 +17,15 @@ import ToolSupport
 
 /// One run of mitm-replay.
 struct Replayer {
-    private static let name = "mitm-replay"
     private let arguments: MitmReplay
     private let clock = RecorderClock()
+    private let progressLine = ProgressLine()
+    /// A schedule that takes less is not told of, in nanoseconds.
+    private static let worthTelling: Int64 = 2_000_000_000
 
     init(_ arguments: MitmReplay) { self.arguments = arguments }
 
-    private func say(_ text: String) { complain(text, as: Self.name) }
+    private func say(_ text: String) { progressLine.complain(text) }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM]
@@ -43,14 +45,18 @@ struct Replayer {
         try checkTargets(plan, targets)
         let servers = try ServerSettings(arguments, now: clock.now())
         let recorder = try makeRecorder()
-        let judge = Judge(plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder)
+        let judge = Judge(
+            plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder,
+            progressLine: progressLine)
         let limits = try transportLimits(descriptors)
+        let score = score(limits)
         let server = makeServer(judge, limits, loops: descriptors.loops)
-        let conductor = Conductor(plan, score: score(limits), server: server, judge: judge, clock: clock) { connection in
+        let conductor = Conductor(plan, score: score, server: server, judge: judge, clock: clock) { connection in
             servers.configuration(connection, targets)
         }
+        let duration = tellDuration(of: plan, score.schedule)
         conductor.start()
-        let isInterrupted = waitForEnd(of: conductor, judge, ending)
+        let isInterrupted = waitForEnd(of: conductor, judge, ending, flows: plan.flowCount * arguments.rounds, duration)
         wait { await server.shutDown(grace: .seconds(2)) }
         let status = try judge.finish()
         recorder?.finish()
@@ -61,15 +67,33 @@ struct Replayer {
         return status == .done && isDamaged ? .damaged : status
     }
 
+    /// Says how long the schedule takes, where it takes long.
+    /// - Returns: nanoseconds; nil when nothing waits for the clock.
+    private func tellDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
+        guard let once = plan.duration(schedule) else { return nil }
+        let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
+        let duration = all.overflow ? Int64.max : all.partialValue
+        guard duration >= Self.worthTelling else { return duration }
+        let flows = ReplayProgress.grouped(UInt64(plan.flowCount * arguments.rounds))
+        let reason =
+            arguments.rate == nil ? "at their recorded times; --timing max sends as fast as the server answers" : "at this rate"
+        say("\(flows) flows, which take \(ReplayProgress.duration(duration)) \(reason)")
+        return duration
+    }
+
     // MARK: Parts
 
     /// Goes through the recording once. What can be read again is not kept.
     private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
-        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) })
-        var sequence = ArchiveSequence(try archiveSources(arguments.files), where: places)
+        let sources = try archiveSources(arguments.files)
+        let watch = ReadingWatch(sources, progressLine, clock)
+        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) }, watch: watch)
+        defer { progressLine.clear() }
+        var sequence = ArchiveSequence(sources, where: places)
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
+                watch.begin(source)
                 guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
                 builder.addFile(try ArchiveLookup(path: path))
                 places.begin(canBeReadAgain: true)
@@ -118,11 +142,12 @@ struct Replayer {
             throw ToolError("\(path) is what is sent; name another file with -w")
         }
         if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: expanded) { complain($0, as: Self.name) }
+        var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.complain($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(
-            files: files, options: RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() }))
+            files: files,
+            options: RecordingOptions(notice: { [progressLine] in progressLine.complain($0) }, now: { [clock] in clock.now() }))
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
@@ -139,20 +164,25 @@ struct Replayer {
         return ProxyServer(
             loops: loops, limits: limits, sink: judge, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that ask for certificates")) },
-            log: { line in if line.level >= lowest { complain(line.text, as: Self.name) } })
+            log: { [progressLine] line in if line.level >= lowest { progressLine.complain(line.text) } })
     }
 
     /// - Returns: whether a signal came before everything was sent.
-    private func waitForEnd(of conductor: Conductor, _ judge: Judge, _ signals: [Int32]) -> Bool {
-        let showsProgress = arguments.quiet && isTerminal(2)
-        defer { if showsProgress { writeToStandardError("\r\u{1B}[K") } }
+    private func waitForEnd(
+        of conductor: Conductor, _ judge: Judge, _ signals: [Int32], flows: Int, _ scheduled: Int64?
+    ) -> Bool {
+        defer { progressLine.clear() }
+        let start = clock.now()
         while !conductor.isDone {
             if Signals.wait(for: signals, seconds: 0.05) != nil {
                 judge.stop()
                 conductor.stop()
                 return true
             }
-            if showsProgress { writeToStandardError("\r\(judge.progress)\u{1B}[K") }
+            let (ended, failed) = judge.counts
+            let progress = ReplayProgress(
+                done: UInt64(ended), total: UInt64(flows), elapsed: clock.now() - start, scheduled: scheduled)
+            progressLine.show(progress.sending(failed: failed))
         }
         return false
     }
@@ -161,12 +191,17 @@ struct Replayer {
 /// Notes where flows stand while the reader passes over them.
 private final class PlaceNotes: FlowPredicate {
     private let filter: FlowFilter?
+    private let watch: ReadingWatch
     /// nil: the source cannot be read again.
     private let places = Mutex<[FlowID: FlowPlace]?>(nil)
 
-    init(filter: FlowFilter?) { self.filter = filter }
+    init(filter: FlowFilter?, watch: ReadingWatch) {
+        self.filter = filter
+        self.watch = watch
+    }
 
     func matches(_ flow: some FlowQuestions) throws -> Bool {
+        watch.count(in: (flow as? RecordView)?.flowPlace?.block)
         if let filter, try !filter.matches(flow) { return false }
         if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0?[view.id] = place } }
         return true
@@ -177,6 +212,71 @@ private final class PlaceNotes: FlowPredicate {
     func take(_ flow: FlowID) -> FlowPlace? { places.withLock { $0?.removeValue(forKey: flow) } }
 
     func begin(canBeReadAgain: Bool) { places.withLock { $0 = canBeReadAgain ? [:] : nil } }
+}
+
+/// Shows how much of the recording was read.
+private final class ReadingWatch: Sendable {
+    /// Nanoseconds between two looks at the progress.
+    private static let interval: Int64 = 100_000_000
+
+    private struct State {
+        var flows: UInt64 = 0
+        /// Bytes of the sources before this one, and the size of this one.
+        var before: UInt64 = 0
+        var size: UInt64 = 0
+        /// Where the last block that is known stands in this one.
+        var block: UInt64 = 0
+        var shown: Timestamp
+    }
+
+    private let line: ProgressLine
+    private let clock: RecorderClock
+    private let start: Timestamp
+    /// 0: not known.
+    private let total: UInt64
+    private let state: Mutex<State>
+
+    init(_ sources: [ArchiveSource], _ line: ProgressLine, _ clock: RecorderClock) {
+        self.line = line
+        self.clock = clock
+        start = clock.now()
+        state = Mutex(State(shown: start))
+        let sizes = sources.map { Self.size(of: $0) }
+        total = sizes.contains(nil) ? 0 : sizes.reduce(0) { $0 + ($1 ?? 0) }
+    }
+
+    /// nil: it is no flow file that can be read again.
+    private static func size(of source: ArchiveSource) -> UInt64? {
+        guard case .file(let path) = source else { return nil }
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return UInt64(max(0, status.st_size))
+    }
+
+    func begin(_ source: ArchiveSource) {
+        let size = Self.size(of: source) ?? 0
+        state.withLock { state in
+            state.before += state.size
+            state.size = size
+            state.block = 0
+        }
+    }
+
+    /// A flow was read.
+    /// - Parameter block: where its block stands in the file.
+    func count(in block: UInt64?) {
+        state.withLock { state in
+            state.flows += 1
+            if let block { state.block = block }
+            guard state.flows % 256 == 0 else { return }
+            let now = clock.now()
+            guard now - state.shown >= Self.interval else { return }
+            state.shown = now
+            let progress = ReplayProgress(done: state.before + state.block, total: total, elapsed: now - start)
+            let flows = state.flows
+            line.show(progress.reading(flows: flows))
+        }
+    }
 }
 
 /// Where things are sent instead of the recorded servers.

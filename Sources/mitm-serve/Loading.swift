@@ -4,6 +4,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowReplay
+import Glibc
 import HTTPSemantics
 import NIOCore
 import Synchronization
@@ -13,20 +14,34 @@ import ToolSupport
 final class RecordingLoader {
     private let source: ArchiveSource
     private let recordings: Recordings
+    private let filter: FlowFilter?
     /// nil for a file of another program: it is read once, and what it holds stays in memory.
-    private let reader: ArchiveReader?
+    private var reader: ArchiveReader?
     private var foreign: ForeignSource?
-    private let collector: Collector
+    /// nil: the file is not there yet.
+    private var collector: Collector?
     /// Open flows that were added as they were when the file was first read.
     private var isFirstRound = true
 
+    /// - Parameter mayBeAbsent: a file that is not there is read when it is.
     /// - Throws: why it cannot be read.
-    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?) throws {
+    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false) throws {
         self.source = source
         self.recordings = recordings
+        self.filter = filter
+        if mayBeAbsent, !isThere { return }
+        try open()
+    }
+
+    private var isThere: Bool {
+        guard case .file(let path) = source else { return true }
+        return unsafe access(path, F_OK) == 0 || errno != ENOENT
+    }
+
+    private func open() throws {
         switch try source.openAny() {
-        case .archive(let opened): (reader, foreign) = (opened, nil)
-        case .foreign(let opened): (reader, foreign) = (nil, opened)
+        case .archive(let opened): reader = opened
+        case .foreign(let opened): foreign = opened
         }
         var file: UInt16?
         if case .file(let path) = source, reader?.size != nil {
@@ -36,10 +51,18 @@ final class RecordingLoader {
         collector = Collector(recordings: recordings, file: file, filter: filter)
     }
 
+    /// More may come: it is a flow file that is not there yet, holds nothing yet, or was not closed by a recorder.
+    var mayGrow: Bool { collector == nil || reader?.mayGrow == true }
+
     /// Reads what is there.
     /// - Parameter warn: told each damage, in one sentence.
     func load(warn: (String) -> Void) throws {
-        guard let reader else { return try loadForeign(warn) }
+        if collector == nil {
+            guard isThere else { return }
+            try open()
+        }
+        guard let collector else { return }
+        guard let reader else { return try loadForeign(collector, warn) }
         while let item = try reader.next(where: collector) { add(item, warn) }
         guard isFirstRound else { return }
         isFirstRound = false
@@ -52,11 +75,11 @@ final class RecordingLoader {
 
     /// Nothing more will be read: tells of a tail that is no whole block.
     func finish(warn: (String) -> Void) throws {
-        guard let reader, reader.size != nil else { return }
+        guard let reader, let collector, reader.size != nil else { return }
         for case .damage(let damage) in try reader.finish(where: collector) { warn("\(source.name): \(damage)") }
     }
 
-    private func loadForeign(_ warn: (String) -> Void) throws {
+    private func loadForeign(_ collector: Collector, _ warn: (String) -> Void) throws {
         guard var foreign else { return }
         self.foreign = nil
         _ = try foreign.forEach(where: collector, damage: warn) { flow in

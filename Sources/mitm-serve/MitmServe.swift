@@ -135,7 +135,7 @@ struct AnsweringArguments: ParsableArguments {
     @Option(help: "A request without recording: a status, close, forward:URL, or record:URL (with --write).")
     var onMiss = "404"
 
-    @Option(name: .short("w"), help: "Flow file for what record:URL brings.")
+    @Option(name: .short("w"), help: "Flow file for what record:URL brings. It may be one that is served, and need not be there.")
     var write: String?
 
     @Flag(help: "Give dates and the expiry of cookies as they were recorded, not moved to now.")

@@ -123,15 +123,15 @@ struct RecordedServers: Responder {
         return recordings.state.withLock { state in
             let host = host(of: request)
             let question = RecordingIndex.Question(
-                key: key(of: request, host, &state, method: request.asksForSwitch ? nil : request.method), head: request.head,
-                content: request.content)
+                key: key(of: request, host, state.index.rules, method: request.asksForSwitch ? nil : request.method),
+                head: request.head, content: request.content, isForAnyHost: isUnnamed(host))
             do {
                 var answer = try state.index.answer(question, elapsed: now - started)
                 // HEAD is answered from GET; who asks for another protocol may have been refused, or not understood.
                 if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
                     let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     var other = question
-                    other.key = key(of: request, host, &state, method: method)
+                    other.key = key(of: request, host, state.index.rules, method: method)
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
@@ -152,8 +152,9 @@ struct RecordedServers: Responder {
 
     func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
         recordings.state.withLock { state in
-            let key = key(of: request, host(of: request), &state, method: request.method)
-            guard let flow = try? state.index.duplexAnswer(key) else { return nil }
+            let host = host(of: request)
+            let key = key(of: request, host, state.index.rules, method: request.method)
+            guard let flow = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
             state.counts.answered += 1
             return play(flow, flow.response(for: occasion(request, now)), for: request, now, isComplete: false)
         }
@@ -171,12 +172,13 @@ struct RecordedServers: Responder {
     }
 
     /// - Parameter method: nil asks for another protocol.
-    private func key(
-        of request: AskedRequest, _ host: ByteBuffer, _ state: inout Recordings.State, method: ByteBuffer?
-    ) -> RequestKey {
-        let key = RequestKey(method: method, host: host, target: request.head.target, state.index.rules)
-        let isUnnamed = settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
-        return isUnnamed ? state.index.withRecordedHost(key) : key
+    private func key(of request: AskedRequest, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
+        RequestKey(method: method, host: host, target: request.head.target, rules)
+    }
+
+    /// The client names this machine and no server.
+    private func isUnnamed(_ host: ByteBuffer) -> Bool {
+        settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
     }
 
     private func line(_ request: AskedRequest) -> String {

@@ -39,18 +39,21 @@ struct RecordingServer {
         let modes = try self.modes()
         Signals.block(ending)
         let descriptors = prepareProcess()
-        let loaders = try sources.map { try RecordingLoader($0, into: recordings, filter: filter) }
+        let loaders = try sources.map {
+            try RecordingLoader($0, into: recordings, filter: filter, mayBeAbsent: isWritten($0))
+        }
         let warn: (String) -> Void = {
             recordings.state.withLock { $0.isDamaged = true }
             complain($0, as: Self.name)
         }
         for loader in loaders { try loader.load(warn: warn) }
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
-        guard requests + streams > 0 else {
+        if requests + streams == 0, arguments.answering.write == nil, !loaders.contains(where: \.mayGrow) {
             for loader in loaders { try loader.finish(warn: warn) }
             throw ToolError("there is nothing to serve: the recordings hold no request and no stream")
         }
         say("serving \(requests) recorded requests and \(streams) TCP streams")
+        if requests + streams == 0 { say("nothing is recorded yet; what is added to the files is served from then on") }
         let recorder = try recorder()
         let server = try start(modes, recordings, settings, recorder, descriptors)
         follow(loaders, recorder, ending, warn)
@@ -63,6 +66,15 @@ struct RecordingServer {
     }
 
     // MARK: Parts
+
+    /// It is the file of --write, which is made when it is not there.
+    private func isWritten(_ source: ArchiveSource) -> Bool {
+        guard case .file(let path) = source, let written = arguments.answering.write else { return false }
+        func identity(_ path: String) -> String {
+            URL(fileURLWithPath: (path as NSString).expandingTildeInPath).standardizedFileURL.path
+        }
+        return identity(path) == identity(written)
+    }
 
     private func rules() throws -> MatchRules {
         var rules = MatchRules()

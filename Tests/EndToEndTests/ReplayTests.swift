@@ -119,6 +119,25 @@ struct ReplayTests {
         }
     }
 
+    @Test("A terminal shows how far it is, below what is printed; a schedule that takes long is told before")
+    func progress() throws {
+        try withRecording { directory, nginx in
+            let tool = toolDirectory + "/mitm-replay"
+            let arguments = "--target h2c://127.0.0.1:\(nginx.h2c) --rate 3/s -q capture.mflow --confdir conf"
+            // script gives it a terminal.
+            let shown = try run("script", ["-qec", "\(tool) \(arguments)", "/dev/null"], in: directory)
+            #expect(shown.status == 0)
+            let lines = shown.output.split(whereSeparator: { $0 == "\r" || $0 == "\n" || $0 == "\r\n" }).map(String.init)
+            #expect(lines.first == "mitm-replay: 9 flows, which take 2 s at this rate")
+            #expect(lines.contains { $0.hasPrefix("5 of 9 sent, ") && $0.hasSuffix(" left\u{1B}[K") }, "\(lines)")
+            #expect(lines.contains { $0.hasSuffix("mitm-replay: 9 sent") }, "\(lines)")
+            // Anything else gets lines only.
+            let piped = try replay(["--target", "h2c://127.0.0.1:\(nginx.h2c)", "--rate", "3/s", "capture.mflow"], in: directory)
+            #expect(!piped.errors.contains("\r") && !piped.errors.contains("\u{1B}"))
+            #expect(piped.errors.hasPrefix("mitm-replay: 9 flows, which take 2 s at this rate\nGET "))
+        }
+    }
+
     @Test("WebSocket and TCP conversations are held again")
     func conversations() throws {
         try withTemporaryDirectory { directory in

@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -237,6 +238,49 @@ struct ServeTests {
                         errors: "mitm-serve: there is nothing to serve: the recordings hold no request and no stream\n"))
             let missing = try run("mitm-serve", ["-p", "0", "none.mflow"], in: directory)
             #expect(missing.status == 2 && missing.errors.hasPrefix("mitm-serve: ") && missing.errors.contains("none.mflow"))
+        }
+    }
+
+    @Test("A recording that is absent, empty or just begun is served as it grows: by recorded misses, or by a recorder")
+    func beginnings() throws {
+        try withTemporaryDirectory { directory in
+            let count = Mutex(0)
+            let origin = try RawOrigin { connection, _ in
+                while connection.read(until: "\r\n\r\n") != "" {
+                    connection.send(response("\(count.withLock { $0 += 1; return $0 })"))
+                }
+            }
+            let record = ["--on-miss", "record:http://127.0.0.1:\(origin.port)"]
+            try Data().write(to: URL(fileURLWithPath: directory + "/empty.mflow"))
+            for file in ["absent.mflow", "empty.mflow"] {
+                let first = count.withLock { $0 } + 1
+                let replayer = try Replayer(record + ["-w", file], in: directory, file: file)
+                #expect(try replayer.ask("/a") == "\(first) 200")
+                let deadline = Date(timeIntervalSinceNow: 10)
+                var answer = ""
+                while answer != "\(first) 200", Date() < deadline { answer = try replayer.ask("/a") }
+                #expect(answer == "\(first) 200")
+                #expect(replayer.stop().first == "serving 0 recorded requests and 0 TCP streams")
+                // The second time it needs no server.
+                let again = try Replayer([], in: directory, file: file)
+                #expect(try again.ask("/a") == "\(first) 200")
+                _ = again.stop()
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(origin.port)"], in: directory, file: "begun.mflow")
+            recorder.program.collectErrors()
+            let replayer = try Replayer([], in: directory, file: "begun.mflow")
+            #expect(try replayer.ask("/b").hasSuffix(" 404"))
+            let recorded = try recorder.curl(["http://127.0.0.1:\(recorder.port)/b"]).output
+            let deadline = Date(timeIntervalSinceNow: 10)
+            while try replayer.ask("/b") != "\(recorded) 200", Date() < deadline {}
+            #expect(try replayer.ask("/b") == "\(recorded) 200")
+            _ = replayer.stop()
+            #expect(recorder.stop() == 0)
+            // Another name is a mistake.
+            let other = try run(
+                "mitm-serve", ["-p", "0", "--confdir", directory + "/conf"] + record + ["-w", "absent.mflow", "other.mflow"],
+                in: directory)
+            #expect(other.status == 2 && other.errors.contains("other.mflow"))
         }
     }
 

@@ -22,6 +22,8 @@ struct FlowComparisonTests {
             ("Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", []),
             ("Set-Cookie: a=1; Expires=Mon; Path=/\r\n", "Set-Cookie: a=1; Expires=Tue; Path=/\r\n", []),
             ("Set-Cookie: a=1\r\n", "Set-Cookie: a=2\r\n", ["header set-cookie: a=1 → a=2"]),
+            ("Set-Cookie: a=1, b=2\r\n", "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n", ["header set-cookie: a=1, b=2 → a=1 and b=2"]),
+            ("Vary: a, b\r\n", "Vary: a\r\nVary: b\r\n", []),
             (
                 "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 22:14:20 GMT\r\n",
                 "Date: Tue, 14 Nov 2023 23:13:20 GMT\r\nExpires: Tue, 14 Nov 2023 23:14:21 GMT\r\n", []

@@ -88,11 +88,35 @@ struct MatchingTests {
         var questioner = Questioner(flows)
         let asked = try ["a.example", "b.example", "10.0.0.1", "localhost"].map { try questioner.ask(host: $0) }
         #expect(asked == ["1", "2", "3", "-"])
-        let head = requestHead()
-        let anywhere = questioner.index.withRecordedHost(
-            RequestKey(method: head.method, host: bytes("localhost"), target: head.target, MatchRules()))
-        let known = RequestKey(method: head.method, host: bytes("a.example"), target: head.target, MatchRules())
-        #expect(anywhere == known)
+    }
+
+    @Test(
+        "A client that names no server is answered for any host, by all that counts; of equal recordings the named host's come first"
+    )
+    func anyHost() throws {
+        let post = requestHead("POST /o HTTP/1.1", [])
+        let get = requestHead("GET /e HTTP/1.1", [])
+        let accept = requestHead("GET /e HTTP/1.1", ["Accept: b"])
+        let flows = [
+            exchange(number: 1, host: "localhost", post, content: "A"), exchange(number: 2, host: "127.0.0.1", post, content: "B"),
+            exchange(number: 3, host: "a.example", get), exchange(number: 4, host: "127.0.0.1", get),
+            exchange(number: 5, host: "b.example", accept),
+            exchange(number: 6, host: "localhost", requestHead("HEAD /h HTTP/1.1", [])),
+        ]
+        for isOnce in [false, true] {
+            var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept"]), isOnce: isOnce)
+            func ask(_ head: RequestHead, _ host: String, _ content: String = "") throws -> String {
+                try questioner.ask(head, host: host, content: content, isForAnyHost: true)
+            }
+            #expect(
+                try [ask(post, "127.0.0.1", "A"), ask(post, "localhost", "B"), ask(post, "localhost", "C")] == ["1", "2", "-"])
+            #expect(try [ask(get, "127.0.0.1"), ask(accept, "127.0.0.1")] == ["4", "5"])
+            #expect(
+                try [ask(get, "127.0.0.1"), ask(get, "127.0.0.1"), ask(get, "localhost")]
+                    == (isOnce ? ["3", "x", "x"] : ["4", "4", "4"]))
+            #expect(try ask(requestHead("HEAD /h HTTP/1.1", []), "::1") == "6")
+            #expect(try questioner.ask(post, host: "127.0.0.1", content: "A") == "-")
+        }
     }
 
     @Test(
@@ -151,6 +175,21 @@ struct MatchingTests {
             try questioner.ask(requestHead("GET / HTTP/1.1", $0))
         }
         #expect(answers == ["2", "1", "3", "-"])
+    }
+
+    @Test("How a field that must be equal is spread over lines means nothing")
+    func joinedFields() throws {
+        let flows = [
+            exchange(number: 1, requestHead("GET / HTTP/1.1", ["Accept: a, b", "Cookie: x=1; y=2"])),
+            exchange(number: 2, requestHead("GET / HTTP/1.1", ["Accept: a", "Accept: c", "Cookie: x=1", "Cookie: y=2"])),
+            exchange(number: 3, requestHead("GET / HTTP/1.1", ["Accept: a", "Cookie: x=1; y=3"])),
+        ]
+        var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept", "cookie"]))
+        let answers = try [
+            ["accept: a", "accept: b", "cookie: x=1", "cookie: y=2"], ["accept: a, c", "cookie: x=1; y=2"],
+            ["accept: a", "cookie: x=1", "cookie: y=3"], ["accept: a", "cookie: x=1; y=2"], ["cookie: x=1; y=2", "accept: b, a"],
+        ].map { try questioner.ask(requestHead("GET / HTTP/1.1", $0)) }
+        #expect(answers == ["1", "2", "3", "-", "-"])
     }
 
     @Test("A conversation answers who asks for one, and an ordinary exchange everybody else")
@@ -358,6 +397,49 @@ struct MissTests {
         ])
         let text = questioner.explain(requestHead(line), host: host, content: content)
         #expect(text == "the nearest recording is GET http://a.example/a?x=7, which differs in \(expected)")
+    }
+
+    @Test(
+        "The nearest recording is the nearest by all that counts, wherever it stands in the recording",
+        arguments: [
+            ("GET /api/itemz", "", "GET /api/items"), ("GET /api/item", "", "GET /api/items"),
+            ("GET /simple/fo", "", "GET /simple/foo/"), ("GET /api/items/8", "", "GET /api/items/7"),
+            ("GET /api/items/7/", "", "GET /api/items/7"), ("GET /v2/api/items", "", "GET /api/items"),
+            ("POST /api/order", "B", "POST /api/orders"), ("PUT /api/orders", "", "POST /api/orders"),
+            ("GET /q?a=1&b=2", "", "GET /q?a=1&b=3"), ("GET /page/79x", "", "GET /page/79"), ("GET /", "", "GET /"),
+        ] as [(String, String, String)])
+    func nearestPath(_ line: String, _ content: String, _ expected: String) {
+        var lines = (0..<300).map { "GET /page/\($0)" }
+        lines += (0..<300).map { "GET /other\($0)/page" }
+        lines += [
+            "GET /", "GET /q?a=5&b=6", "GET /q?a=1&b=3", "GET /api/items", "GET /simple/foo/", "GET /simple/bar/",
+            "GET /api/items/7",
+        ]
+        var flows = lines.enumerated().map { exchange(number: UInt64($0), host: "127.0.0.1", requestHead("\($1) HTTP/1.1", [])) }
+        flows.append(exchange(number: 999, host: "b.example", requestHead("POST /api/orders HTTP/1.1"), content: "A"))
+        var questioner = Questioner(flows)
+        let head = requestHead("\(line) HTTP/1.1")
+        let text = questioner.explain(head, host: "localhost", content: content, isForAnyHost: true)
+        let parts = expected.split(separator: " ")
+        let host = parts[0] == "POST" ? "b.example" : "127.0.0.1"
+        #expect(text.hasPrefix("the nearest recording is \(parts[0]) http://\(host)\(parts[1]), which differs in "), "\(text)")
+        // What does not count is not named.
+        #expect(!text.contains("the host"), "\(text)")
+    }
+
+    @Test("Another body is told as another body, under the host that was asked for")
+    func anotherBody() {
+        let post = requestHead("POST /o HTTP/1.1")
+        var questioner = Questioner([
+            exchange(number: 1, host: "a.example", post, content: "price=1"),
+            exchange(number: 2, host: "b.example", post, content: "x"),
+            exchange(number: 3, host: "b.example", post, content: "price=9"),
+        ])
+        let body = "the body, from byte 6 on: asked with 'price=2' (7 bytes), recorded"
+        let own = questioner.explain(post, host: "b.example", content: "price=2")
+        #expect(own == "the nearest recording is POST http://b.example/o, which differs in \(body) 'price=9' (7 bytes)")
+        let any = questioner.explain(post, host: "127.0.0.1", content: "price=2", isForAnyHost: true)
+        #expect(any == "the nearest recording is POST http://a.example/o, which differs in \(body) 'price=1' (7 bytes)")
     }
 
     @Test("Fields that must be equal, and the place where bodies part, are told")

@@ -74,17 +74,20 @@ struct Questioner {
         for flow in flows { index.add(flow) }
     }
 
-    func question(_ head: RequestHead, host: String, content: String, asksForSwitch: Bool) -> RecordingIndex.Question {
+    func question(
+        _ head: RequestHead, host: String, content: String, asksForSwitch: Bool, isForAnyHost: Bool = false
+    ) -> RecordingIndex.Question {
         let key = RequestKey(
             method: asksForSwitch ? nil : head.method, host: bytes(host), target: head.target, rules)
-        return RecordingIndex.Question(key: key, head: head, content: bytes(content))
+        return RecordingIndex.Question(key: key, head: head, content: bytes(content), isForAnyHost: isForAnyHost)
     }
 
     mutating func ask(
         _ head: RequestHead = requestHead(), host: String = "a.example", content: String = "", elapsed: Int64 = 0,
-        asksForSwitch: Bool = false
+        asksForSwitch: Bool = false, isForAnyHost: Bool = false
     ) throws -> String {
-        let question = question(head, host: host, content: content, asksForSwitch: asksForSwitch)
+        let question = question(
+            head, host: host, content: content, asksForSwitch: asksForSwitch, isForAnyHost: isForAnyHost)
         switch try index.answer(question, elapsed: elapsed * 1_000_000) {
         case .flow(let flow, _): return "\(flow.id.low)"
         case .exhausted: return "x"
@@ -98,7 +101,10 @@ struct Questioner {
         return answers
     }
 
-    mutating func explain(_ head: RequestHead, host: String = "a.example", content: String = "") -> String {
-        index.explain(question(head, host: host, content: content, asksForSwitch: false), host: host)
+    mutating func explain(
+        _ head: RequestHead, host: String = "a.example", content: String = "", isForAnyHost: Bool = false
+    ) -> String {
+        let question = question(head, host: host, content: content, asksForSwitch: false, isForAnyHost: isForAnyHost)
+        return index.explain(question, host: host)
     }
 }

@@ -55,7 +55,7 @@ struct ReplayPlanTests {
         #expect(plan.flowCount == 2)
         #expect(
             plan.leftOut == [
-                "the request's content is not as long as its Content-Length says": 1, "the request is incomplete": 1,
+                "the request's content is shorter than its Content-Length says": 1, "the request is incomplete": 1,
             ])
     }
 
@@ -68,6 +68,36 @@ struct ReplayPlanTests {
         }
         #expect(
             dues == [[0, 100, 300], [0, 50, 150], [nil, nil, nil], [0, 20, 40], [0, 2_305_843_009_213, 2_305_843_009_213]])
+    }
+
+    @Test("A plan knows how long its schedule takes, to the end of its last flow")
+    func duration() {
+        let plan = self.plan([flow(client: 1, at: 0), flow(client: 2, at: 100), flow(client: 3, at: 300)], ReplayPlan.Options())
+        let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50)]
+        // Each flow takes five milliseconds.
+        #expect(schedules.map { plan.duration($0) } == [305_000_000, 152_500_000, nil, 40_000_000])
+        #expect(self.plan([], ReplayPlan.Options()).duration(.rate(1)) == 0)
+    }
+
+    @Test("Progress tells how many, how fast, and how long it still takes")
+    func progress() {
+        func sending(_ done: UInt64, _ total: UInt64, _ elapsed: Int64, _ scheduled: Int64? = nil, failed: Int = 0) -> String {
+            ReplayProgress(
+                done: done, total: total, elapsed: elapsed * 1_000_000, scheduled: scheduled.map { $0 * 1_000_000 }
+            ).sending(failed: failed)
+        }
+        #expect(sending(0, 9, 0) == "0 of 9 sent, 0/s")
+        #expect(sending(12_000, 108_000, 6000) == "12,000 of 108,000 sent, 2,000/s, 48 s left")
+        #expect(sending(3, 9, 60_000, 1_383_000) == "3 of 9 sent, 0/s, 22 min 3 s left")
+        // Late: the schedule is over, and the rest takes as long as it takes.
+        #expect(sending(5, 10, 2000, 1000, failed: 2) == "5 of 10 sent, 2/s, 2 s left, 2 failed")
+        #expect(sending(9, 9, 1000) == "9 of 9 sent, 9/s, 0 ms left")
+        let reading = ReplayProgress(done: 100, total: 900, elapsed: 1_000_000_000)
+        #expect(reading.reading(flows: 98_765) == "reading the recording: 98,765 flows, 98,765/s, 8 s left")
+        let pipe = ReplayProgress(done: 0, total: 0, elapsed: 2_000_000_000)
+        #expect(pipe.reading(flows: 1_000_000) == "reading the recording: 1,000,000 flows, 500,000/s")
+        let durations: [Int64] = [850_000_000, 59_999_999_999, 120_000_000_000, 11_100_000_000_000, 180_000_000_000_000]
+        #expect(durations.map { ReplayProgress.duration($0) } == ["850 ms", "59 s", "2 min", "3 h 5 min", "2 d 2 h"])
     }
 
     @Test(

@@ -116,6 +116,63 @@ struct ResponseTests {
         #expect(shifted == head("Fri, 10 Oct 2025 08:53:20 GMT", "Sat, 11 Oct 2025 00:00:00 GMT"))
     }
 
+    /// Lines that say something of the content, whether it is there or not.
+    private static let framings: [[String]] = [
+        [], ["Content-Length: 0"], ["Content-Length: 3"], ["Content-Length: 5"], ["Content-Length: 5, 5"], ["Content-Length: 03"],
+        ["Content-Length: 6,219"], ["Content-Length:"], ["Content-Length: 3", "content-length: 4"],
+        ["Content-Length: 3", "Content-Length: 3"], ["Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked", "transfer-encoding: Chunked"], ["Transfer-Encoding: chunked", "Content-Length: 3"],
+        ["Content-Length: 3", "Transfer-Encoding: identity"], ["Transfer-Encoding: chunked, gzip"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: x", "Content-Length: 3"], ["Transfer-Encoding: identity, chunked"],
+    ]
+
+    @Test("The end of content is said once and fits the content, whatever a recorded head says", arguments: framings.indices)
+    func framing(_ index: Int) {
+        let lines = Self.framings[index]
+        for (start, isWhole, content) in [
+            ("HTTP/1.1 200 OK", true, "abc"), ("HTTP/1.1 200 OK", false, "abc"), ("HTTP/1.1 200 OK", true, ""),
+            ("HTTP/1.1 200 OK", true, "HTTP/1.1 200 OK\r\n\r\n"), ("HTTP/1.0 200 OK", true, "abc"), (":status: 200", true, "abc"),
+            (":status: 200", false, "abc"),
+        ] {
+            let flow = exchange(
+                number: 1, requestHead(), responseHead(start, ["A: b"] + lines + ["C: d"]), answer: content, isComplete: isWhole)
+            guard let head = flow.response(for: occasion())?.head else { continue }
+            let names = head.fields.pairs.map { $0.name.lowercased() }
+            let (lengths, codings) = (head.fields.all("content-length"), head.fields.all("transfer-encoding"))
+            let what = "\(start) \(lines) \(isWhole) \(content.utf8.count): \(head.fields)"
+            #expect(names.filter { $0 != "content-length" && $0 != "transfer-encoding" } == ["a", "c"], "\(what)")
+            #expect(lengths.count + codings.count <= 1, "\(what)")
+            #expect(codings.isEmpty || start == "HTTP/1.1 200 OK", "\(what)")
+            for coding in codings {
+                let list = coding.listElements().map { String(buffer: $0) }
+                #expect(!list.contains("identity") && !list.dropLast().contains("chunked"), "\(what)")
+            }
+            let length = lengths.first.map { UInt64(String(buffer: $0)) }
+            let size = UInt64(content.utf8.count)
+            #expect(length == nil || (isWhole ? length == size : length.flatMap { $0 }.map { $0 >= size } == true), "\(what)")
+            let isOneDeclared =
+                lines.count == 1 && (lines == ["Content-Length: \(size)"] || lines == ["Transfer-Encoding: chunked"])
+            if isOneDeclared || lines.isEmpty, start == "HTTP/1.1 200 OK" { #expect(head == flow.response?.head, "\(what)") }
+        }
+    }
+
+    @Test("A head without content keeps the length of what it stands for, once")
+    func framingWithoutContent() {
+        func lengths(_ method: String, _ status: String, _ lines: [String]) -> [String] {
+            let flow = exchange(number: 1, requestHead("\(method) / HTTP/1.1"), responseHead("HTTP/1.1 \(status)", lines))
+            let head = flow.response(for: occasion(requestHead("\(method) / HTTP/1.1")))?.head
+            return head?.fields.pairs.map { "\($0.name): \($0.value)" } ?? []
+        }
+        let one = ["Content-Length: 9"]
+        for (method, status) in [("HEAD", "200 OK"), ("GET", "304 Not Modified")] {
+            #expect(lengths(method, status, one) == one)
+            #expect(lengths(method, status, ["Content-Length: 9, 09"]) == one)
+            #expect(lengths(method, status, one + ["Content-Length: 8"]) == [])
+            #expect(lengths(method, status, one + ["Transfer-Encoding: chunked"]) == ["Transfer-Encoding: chunked"])
+        }
+    }
+
     @Test(
         "A range is cut from a whole body",
         arguments: [

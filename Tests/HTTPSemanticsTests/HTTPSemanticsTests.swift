@@ -72,3 +72,41 @@ struct MessageHeadTests {
         #expect(String(buffer: head.fields.slice(head.fields.lines[0].value)) == "trailers")
     }
 }
+
+@Suite("A field of several lines")
+struct FieldValueTests {
+    private static let section = FieldSection([
+        ("Accept", "a, b"), ("Cookie", "x=1"), ("accept", "c"), ("Set-Cookie", "p=1, 2"), ("COOKIE", "y=2"), ("Set-Cookie", "q=3"),
+    ])
+
+    @Test(
+        "Its lines make one value: lists with commas, crumbs with semicolons, Set-Cookie apart",
+        arguments: [
+            ("accept", "a, b, c"), ("cookie", "x=1; y=2"), ("set-cookie", "p=1, 2\nq=3"), ("accep", nil), ("", nil),
+        ] as [(String, String?)])
+    func joined(_ name: String, _ expected: String?) {
+        let value = Self.section.joined(name).map { String(buffer: $0) }
+        #expect(value == expected)
+        // What is joined is not written into the section.
+        #expect(Self.section.pairs.count == 6 && Self.section.first("accept").map { String(buffer: $0) } == "a, b")
+    }
+}
+
+@Suite("What fields say of the end of content")
+struct DeclaredFramingTests {
+    @Test(
+        "Lengths agree on one number or say none; codings are one list",
+        arguments: [
+            (["Content-Length: 5"], 5, []), (["Content-Length: 5, 5"], 5, []),
+            (["Content-Length: 05", "content-length: 5"], 5, []),
+            (["Content-Length: 5, 6"], nil, []), (["Content-Length: 5", "Content-Length:"], nil, []),
+            (["Content-Length: +5"], nil, []),
+            (["Content-Length: 6,219"], nil, []), (["Content-Length: 99999999999999999999999"], nil, []), ([], nil, []),
+            (["Transfer-Encoding: gzip", "transfer-encoding: Chunked"], nil, ["gzip", "chunked"]),
+        ] as [([String], UInt64?, [String])])
+    func reading(_ lines: [String], _ length: UInt64?, _ codings: [String]) {
+        let declared = DeclaredFraming(FieldSection(parsing: ByteBuffer(string: lines.map { $0 + "\r\n" }.joined())))
+        #expect(declared.length == length)
+        #expect(declared.codings == codings)
+    }
+}

@@ -11,7 +11,7 @@ import WebSocketCodec
 @testable import ProxyCore
 
 /// A recorded flow that began and ended so many milliseconds behind the start of the recording.
-private func recorded(
+func recorded(
     _ head: String, body: String? = nil, from started: Int64 = 0, to ended: Int64 = 10, answer: String? = "HTTP/1.1 200 OK\r\n\r\n",
     version: HTTPVersion = .http1_1, pieces: [(Int64, FlowPiece)] = []
 ) -> Flow {
@@ -49,7 +49,7 @@ private struct Unreadable: Error, CustomStringConvertible {
 }
 
 /// A replay under test, with a clock that moves one millisecond with each event.
-private final class Stage {
+final class Stage {
     private let session: ReplaySession
     private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
     /// What was reported, as lines.

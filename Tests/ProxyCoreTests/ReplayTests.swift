@@ -128,6 +128,12 @@ struct PlayedHTTP1Tests {
             let play = try origin(lines)
             #expect(play.client(says: get) == ["send client: \(started)\r\n\r\nabc", end])
         }
+        // What does not fit would be read as the next response.
+        for (length, pieces, sent) in [(0, ["abc"], ""), (2, ["abc"], ""), (4, ["abc", "de"], "abc")] {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: \(length)"
+            let play = try origin([.head(head)] + pieces.map { .piece($0) } + [.finished, .complete])
+            #expect(play.client(says: get) == ["send client: \(head)\r\n\r\n\(sent)", "finish client"])
+        }
         let silent = try origin([.end(FlowEnding(state: .failed))])
         #expect(silent.client(says: get) == ["finish client"])
         #expect(silent.flows == ["http failed GET http://a.example:80 /a ! server: the recording of the response ends here"])

@@ -1,0 +1,79 @@
+// How far a replay has come and how long it will take, in words for one line of a terminal.
+
+import FlowModel
+
+/// Numbers of a progress line, and the line.
+package struct ReplayProgress: Sendable, Equatable {
+    /// Flows, or, while a recording is read, bytes.
+    package var done: UInt64
+    package var total: UInt64
+    /// Nanoseconds since it began.
+    package var elapsed: Int64
+    /// Nanoseconds that the schedule takes; nil when nothing waits for the clock.
+    package var scheduled: Int64?
+
+    package init(done: UInt64, total: UInt64, elapsed: Int64, scheduled: Int64? = nil) {
+        (self.done, self.total, self.elapsed, self.scheduled) = (done, total, elapsed, scheduled)
+    }
+
+    /// Nanoseconds that are left: those of the schedule, and beyond it as many as the rest takes at the rate so far. nil when that cannot be said.
+    package var left: Int64? {
+        guard done < total else { return 0 }
+        if let scheduled, scheduled > elapsed { return scheduled - elapsed }
+        guard done > 0, elapsed > 0 else { return nil }
+        return ReplayTiming.nanoseconds(Double(elapsed) / Double(done) * Double(total - done))
+    }
+
+    private func perSecond(_ count: UInt64) -> String {
+        elapsed > 0 ? "\(Self.grouped(UInt64(Double(count) * 1e9 / Double(elapsed))))/s" : "0/s"
+    }
+
+    private var leftInWords: String { left.map { ", \(Self.duration($0)) left" } ?? "" }
+
+    /// `12,000 of 108,000 sent, 2,000/s, 48 s left`.
+    package func sending(failed: Int) -> String {
+        "\(Self.grouped(done)) of \(Self.grouped(total)) sent, \(perSecond(done))\(leftInWords)"
+            + (failed > 0 ? ", \(failed) failed" : "")
+    }
+
+    /// `reading the recording: 12,000 flows, 98,000/s, 8 s left`.
+    /// - Parameter flows: that were read; ``done`` and ``total`` are bytes, 0 when they are not known.
+    package func reading(flows: UInt64) -> String {
+        "reading the recording: \(Self.grouped(flows)) flows, \(perSecond(flows))" + (total > 0 ? leftInWords : "")
+    }
+
+    /// `850 ms`, `48 s`, `22 min 3 s`, `3 h 5 min`.
+    package static func duration(_ nanoseconds: Int64) -> String {
+        let seconds = nanoseconds / 1_000_000_000
+        if seconds == 0 { return "\(nanoseconds / 1_000_000) ms" }
+        if seconds < 60 { return "\(seconds) s" }
+        let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400)
+        if minutes < 60 { return "\(minutes) min" + (seconds % 60 > 0 ? " \(seconds % 60) s" : "") }
+        if hours < 24 { return "\(hours) h" + (minutes % 60 > 0 ? " \(minutes % 60) min" : "") }
+        return "\(days) d" + (hours % 24 > 0 ? " \(hours % 24) h" : "")
+    }
+
+    /// `1,234,567`.
+    package static func grouped(_ number: UInt64) -> String {
+        var digits = String(number)
+        var place = digits.count - 3
+        while place > 0 {
+            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
+            place -= 3
+        }
+        return digits
+    }
+}
+
+extension ReplayPlan {
+    /// Nanoseconds from the beginning to the end of one round by a schedule, with servers as fast as the recorded ones; nil when nothing waits for
+    /// the clock.
+    package func duration(_ schedule: ReplaySchedule) -> Int64? {
+        guard flowCount > 0 else { return 0 }
+        let first = times(of: 0).started
+        guard let last = schedule.offset(of: flowCount - 1, recorded: times(of: flowCount - 1).started - first) else { return nil }
+        guard case .recorded(let timing) = schedule else { return last }
+        let ends = (0..<connectionCount).compactMap { times(ofConnection: $0).ended }
+        return max(last, ends.max().map { timing.pause(max(0, $0 - first)) } ?? 0)
+    }
+}

@@ -1,0 +1,42 @@
+// The value of a field that has several lines. Whoever asks for a field by its name decides between three:
+//
+// - the first line (`first`): the field has one value (Content-Type, Host, Range), and recipients take the first of several;
+// - all lines (`all`, `list(_:contains:)`): each line or list element is looked at for itself (Connection, Content-Encoding), or the lines
+//   cannot be joined (Set-Cookie);
+// - one value for all lines (`joined`): values are compared, and how a sender spreads them over lines means nothing (RFC 9110 §5.3).
+
+import NIOCore
+
+extension FieldSection {
+    /// The values of all lines with a name as one: crumbs of Cookie with `; ` between them (RFC 9113 §8.2.3), lists with `, ` (RFC 9110 §5.3),
+    /// and Set-Cookie, which is no list, with a line feed, which no value holds.
+    /// - Parameter name: in lower case.
+    /// - Returns: nil when there is no such line.
+    package func joined(_ name: String) -> ByteBuffer? {
+        let wanted = name.utf8
+        var value: ByteBuffer?
+        for line in lines where line.name.count == wanted.count {
+            guard slice(line.name).readableBytesView.elementsEqual(wanted, by: { ($0 &- 0x41 < 26 ? $0 | 0x20 : $0) == $1 }) else {
+                continue
+            }
+            guard var known = value else {
+                value = slice(line.value)
+                continue
+            }
+            known.writeString(Self.separator(of: name))
+            known.writeImmutableBuffer(slice(line.value))
+            value = known
+        }
+        return value
+    }
+
+    /// What stands between the values of lines that are joined.
+    /// - Parameter name: in lower case.
+    package static func separator(of name: String) -> String {
+        switch name {
+        case "cookie": "; "
+        case "set-cookie": "\n"
+        default: ", "
+        }
+    }
+}

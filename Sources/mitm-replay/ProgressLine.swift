@@ -1,0 +1,40 @@
+// The last line of a terminal, written over while work goes on. Other lines are printed above it.
+
+import Synchronization
+import ToolSupport
+
+/// Progress on stderr, where that is a terminal.
+final class ProgressLine: Sendable {
+    private let isShown = isTerminal(2)
+    private let hasText = Mutex(false)
+
+    /// Puts a text in the place of the one before.
+    func show(_ text: @autoclosure () -> String) {
+        guard isShown else { return }
+        let text = text()
+        hasText.withLock { hasText in
+            writeToStandardError("\r\(text)\u{1B}[K")
+            hasText = true
+        }
+    }
+
+    /// Makes room for what is written by somebody else.
+    func clear() {
+        guard isShown else { return }
+        hasText.withLock { hasText in
+            if hasText { writeToStandardError("\r\u{1B}[K") }
+            hasText = false
+        }
+    }
+
+    /// Prints a line that stays.
+    func print(_ line: String) {
+        hasText.withLock { hasText in
+            writeToStandardError((hasText ? "\r\u{1B}[K" : "") + line + "\n")
+            hasText = false
+        }
+    }
+
+    /// Prints a message of the tool.
+    func complain(_ text: String) { print("mitm-replay: \(text)") }
+}
