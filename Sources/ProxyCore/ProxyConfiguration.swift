@@ -71,12 +71,16 @@ package final class OwnAddresses: Sendable {
         endpoints.withLock { $0.append(endpoint) }
     }
 
-    /// Whether connecting to this endpoint would come back to the recorder. Names are not looked up; `localhost` is known.
+    /// Whether connecting to this endpoint would come back to the recorder. Names are not looked up; `localhost` and all names below it are
+    /// known (RFC 6761 §6.3).
     package func contains(_ endpoint: Endpoint) -> Bool {
         endpoints.withLock { own in
             own.contains { mine in
                 guard mine.port == endpoint.port else { return false }
-                let isLoopbackName = endpoint.host == "localhost" || endpoint.host.hasPrefix("127.") || endpoint.host == "::1"
+                let name = endpoint.host.lowercased()
+                let host = name.hasSuffix(".") ? name.dropLast() : name[...]
+                let isLoopbackName =
+                    host == "localhost" || host.hasSuffix(".localhost") || host.hasPrefix("127.") || host == "::1"
                 let isWildcard = mine.host == "0.0.0.0" || mine.host == "::"
                 return mine.host == endpoint.host
                     || (isLoopbackName && (isWildcard || mine.host.hasPrefix("127.") || mine.host == "::1"))

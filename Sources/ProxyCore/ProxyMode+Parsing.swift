@@ -1,6 +1,7 @@
 // Modes as people write them: `regular`, `reverse:https://example.org`, each with `@[host:]port` behind it.
 
 import FlowModel
+import NIOCore
 
 /// One `--mode`: what to do, and where to listen when that differs from the general setting.
 package struct ModeSpecification: Sendable, Equatable {
@@ -104,7 +105,8 @@ extension ModeSpecification {
 }
 
 extension Endpoint {
-    /// Reads `host`, `host:port`, `[ipv6]` or `[ipv6]:port` (RFC 3986 §3.2).
+    /// Reads `host`, `host:port`, `[ipv6]` or `[ipv6]:port` (RFC 3986 §3.2), and where a port is mandatory `ipv6:port`: there what stands
+    /// after the last colon can be nothing else.
     /// - Parameter defaultPort: taken when there is none; nil makes the port mandatory.
     package init?(parsing text: Substring, defaultPort: UInt16?) {
         var host = text
@@ -129,7 +131,9 @@ extension Endpoint {
         }
         let forbidden: (UInt8) -> Bool = { $0 <= 0x20 || $0 == 0x2F || $0 == 0x40 || $0 == 0x3F || $0 == 0x23 || $0 >= 0x7F }
         guard let port, !host.isEmpty, !host.utf8.contains(where: forbidden) else { return nil }
-        if text.first != "[", host.utf8.contains(0x3A) { return nil }
+        if text.first != "[", host.utf8.contains(0x3A) {
+            guard defaultPort == nil, (try? SocketAddress(ipAddress: String(host), port: 0)) != nil else { return nil }
+        }
         self.init(host: String(host), port: port)
     }
 }

@@ -123,7 +123,7 @@ extension ProxySession {
             .forge(
                 LeafRequest(
                     serverName: hello.serverName ?? (host.isEmpty ? clientFacts.value.local.host : host),
-                    upstream: upstream?.facts.tls?.certificates.first)))
+                    upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
     }
 
     func certificateReady(_ result: Result<LeafCertificate, CertificateError>) {

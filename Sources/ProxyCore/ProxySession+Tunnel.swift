@@ -268,6 +268,8 @@ extension ProxySession {
                 hear(piece)
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: tunnel.flow)
+            case .note(let message, let side):
+                note(tunnel.flow, side, at: at, message)
             }
         }
         if let failure {

@@ -19,7 +19,8 @@ extension ProxySession {
                     "\(clientFacts.value.peer): the WebSocket extension \(names) is not known; frames are recorded as bytes")
                 return nil
             }
-            return try WebSocketRelay(agreement, pings: configuration.webSocketPings, keys: identities)
+            return try WebSocketRelay(
+                agreement, pings: configuration.webSocketPings, keys: identities, isStrict: exchange.played != nil)
         } catch {
             log(.warning, "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
             return nil
@@ -62,6 +63,8 @@ extension ProxySession {
                 if piece.from == .client { hear(piece, of: exchange) }
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: exchange.flow)
+            case .note(let message, let side):
+                note(exchange.flow, side, at: at, message)
             }
         }
         takeBack(bytes.readableBytes, from: side, of: exchange)

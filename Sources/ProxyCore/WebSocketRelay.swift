@@ -22,6 +22,8 @@ struct WebSocketRelay {
         case record(FlowPiece)
         /// The bytes of a side that broke the protocol, from the frame on that did.
         case recordMalformed(ByteBuffer, from: Side)
+        /// Something of a side is unusual, and passes all the same.
+        case note(String, of: Side)
     }
 
     /// What one side says.
@@ -32,6 +34,8 @@ struct WebSocketRelay {
         var isInFrame = false
         /// Frames of ours that wait for its end.
         var waiting: [ByteBuffer] = []
+        /// A frame was masked that should not be, or the other way round.
+        var isMaskNoted = false
         /// A close frame has passed in this direction, of the sender's or of ours.
         var hasClosed = false
         /// The sender broke the protocol; what else it says is dropped.
@@ -48,16 +52,20 @@ struct WebSocketRelay {
 
     /// - Parameters:
     ///   - keys: where masking keys come from.
-    init(_ agreement: WebSocketAgreement, pings: WebSocketPings, keys: IdentityGenerator) throws(WebSocketError) {
+    ///   - isStrict: masking is judged (RFC 6455 §5.1) as the peer at the end of the conversation has to; on the way through that is left to
+    ///     it, and noted.
+    init(
+        _ agreement: WebSocketAgreement, pings: WebSocketPings, keys: IdentityGenerator, isStrict: Bool = false
+    ) throws(WebSocketError) {
         var limits = WebSocketLimits()
         limits.maximumPieceSize = 16 << 20
         let compression = agreement.compression
         let allowed: ReservedBits = compression == nil ? [] : .rsv1
         fromClient = Direction(
-            decoder: WebSocketFrameDecoder(from: .client, allowing: allowed),
+            decoder: WebSocketFrameDecoder(from: .client, allowing: allowed, isStrict: isStrict),
             assembler: try WebSocketMessageAssembler(compression: compression?.client, limits: limits))
         fromServer = Direction(
-            decoder: WebSocketFrameDecoder(from: .server, allowing: allowed),
+            decoder: WebSocketFrameDecoder(from: .server, allowing: allowed, isStrict: isStrict),
             assembler: try WebSocketMessageAssembler(compression: compression?.server, limits: limits))
         self.pings = pings
         self.keys = keys
@@ -128,6 +136,7 @@ struct WebSocketRelay {
     private mutating func receive(
         _ part: WebSocketFramePart, from side: Side, _ actions: inout [Action]
     ) throws(WebSocketError) {
+        noteMask(of: part, from: side, &actions)
         switch part.header.opcode {
         case .ping:
             actions.append(.record(FlowPiece(kind: .ping, from: side, content: part.payload)))
@@ -149,6 +158,15 @@ struct WebSocketRelay {
                 if case .message(let message) = event { actions.append(.record(piece(message, from: side))) }
             }
         }
+    }
+
+    /// RFC 6455 §5.1: a client masks its frames, a server does not.
+    private mutating func noteMask(of part: WebSocketFramePart, from side: Side, _ actions: inout [Action]) {
+        let isMasked = part.header.maskingKey != nil
+        guard part.isFirst, isMasked != (side == .client), !self[side].isMaskNoted else { return }
+        self[side].isMaskNoted = true
+        let message = isMasked ? "the server masks its WebSocket frames" : "the client does not mask its WebSocket frames"
+        actions.append(.note(message, of: side))
     }
 
     private func piece(_ message: WebSocketMessage, from side: Side) -> FlowPiece {

@@ -22,6 +22,8 @@ final class NameService {
     /// A proxy that is shown more names than this forgets them all and asks anew.
     private static let maximumKnown = 1024
 
+    private static let loopback = ["127.0.0.1", "::1"].compactMap { try? SocketAddress(ipAddress: $0, port: 0) }
+
     private let eventLoop: any EventLoop
     private let threads: NIOThreadPool
     private let lifetime: TimeAmount
@@ -42,6 +44,7 @@ final class NameService {
 
     /// Calls back on the event loop with the addresses of a name, port 0, in the order of preference; perhaps at once.
     func addresses(of name: String, _ answer: @escaping (Answer) -> Void) {
+        if isLoopbackName(name) { return answer(.success(Self.loopback)) }
         if let entry = known[name], NIODeadline.now() < entry.expires { return answer(.success(entry.addresses)) }
         if waiting[name] != nil {
             waiting[name]?.append(answer)
@@ -62,6 +65,13 @@ final class NameService {
         }
         for waiter in waiting.removeValue(forKey: name) ?? [] { waiter(answer) }
     }
+}
+
+/// RFC 6761 §6.3: names that are this machine's loopback addresses, which no server is asked for. `localhost` itself is what /etc/hosts says.
+func isLoopbackName(_ name: String) -> Bool {
+    let name = name.lowercased()
+    let relative = name.hasSuffix(".") ? name.dropLast() : name[...]
+    return relative.hasSuffix(".localhost") || (relative == "localhost" && relative.count < name.count)
 }
 
 /// Asks the system, as every program does: /etc/hosts, DNS, whatever nsswitch.conf names. Blocks.

@@ -4,6 +4,7 @@
 
 import COpenSSL
 import NIOCore
+import Synchronization
 
 /// A certificate authority: its certificate and its key. No file access: PEM text comes in and goes out.
 package final class CertificateAuthority: Sendable {
@@ -17,8 +18,10 @@ package final class CertificateAuthority: Sendable {
     private let key: PrivateKey
     /// One key for every leaf of this process: making one for each would cost more than the signature.
     private let leafKey: PrivateKey
-    /// What a leaf's chain holds behind the leaf: nothing when the authority is a root, which clients have; else the authority itself
-    /// and the certificates between it and its root.
+    /// The same for clients that take RSA alone; made when the first one comes.
+    private let leafKeyRSA = Mutex<PrivateKey?>(nil)
+    /// What a leaf's chain holds after the leaf: the authority itself and the certificates between it and its root. A root is sent too,
+    /// although RFC 8446 §4.4.2 lets it be left out: a client that is pinned to the authority's key looks for it in the chain.
     private let issuers: [X509Certificate]
 
     // Two days back for clients whose clock is behind; CA/Browser Forum ballot SC-081: less than 200 days from March 2026 on.
@@ -31,8 +34,7 @@ package final class CertificateAuthority: Sendable {
         self.certificate = certificate
         self.key = key
         leafKey = try CertificateAuthority.makeKey(.ecdsaP256)
-        let isRoot = unsafe X509_get_extension_flags(certificate.pointer) & UInt32(EXFLAG_SI) != 0
-        issuers = isRoot ? [] : [certificate] + intermediates
+        issuers = [certificate] + intermediates
     }
 
     /// Makes a new authority.
@@ -82,12 +84,15 @@ package final class CertificateAuthority: Sendable {
         guard !subject.names.isEmpty else {
             throw CertificateError("no certificate can be made for the name \"\(request.serverName.prefix(300))\"")
         }
+        let leafKey = try key(for: request)
         let notBefore = now - CertificateAuthority.leafBackdating
         let template = try CertificateTemplate(
             subject: (subject.commonName, subject.organization), key: leafKey, issuer: certificate,
             notBefore: notBefore, notAfter: notBefore + CertificateAuthority.leafValidity)
         try template.add(NID_basic_constraints, "critical,CA:FALSE")
-        try template.add(NID_key_usage, "critical,digitalSignature")
+        // RFC 5246 §7.4.2: RSA may also encrypt the secret.
+        let usage = request.key == .rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature"
+        try template.add(NID_key_usage, usage)
         try template.add(NID_ext_key_usage, "serverAuth")
         try template.add(NID_subject_key_identifier, "hash")
         if unsafe X509_get0_subject_key_id(certificate.pointer) != nil {
@@ -96,6 +101,21 @@ package final class CertificateAuthority: Sendable {
         // RFC 5280 §4.2.1.6: critical when the subject is empty.
         try template.addNames(subject.names, isCritical: subject.commonName == nil && subject.organization == nil)
         return try LeafCertificate(template.sign(with: key), key: leafKey, issuers: issuers, isMade: true)
+    }
+
+    private func key(for request: LeafRequest) throws(CertificateError) -> PrivateKey {
+        guard request.key == .rsa else { return leafKey }
+        let made = leafKeyRSA.withLock { known -> Result<PrivateKey, CertificateError> in
+            if let known { return .success(known) }
+            do throws(CertificateError) {
+                let made = try Self.makeKey(.rsa(bits: 2048))
+                known = made
+                return .success(made)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try made.get()
     }
 
     private static func makeKey(_ type: KeyType) throws(CertificateError) -> PrivateKey {

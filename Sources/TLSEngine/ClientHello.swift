@@ -23,6 +23,32 @@ package struct ClientHello: Sendable, Equatable {
     /// The bytes of the first ALPN protocol, which need not be text.
     var firstALPN: [UInt8] = []
 
+    /// The client takes certificates with RSA keys and none with a key on P-256: it is older than those, or was told so.
+    package var needsRSA: Bool {
+        let speaksTLS13 = supportedVersions.contains(TLSVersion.tls13.rawValue)
+        // RFC 8446 §4.2.3: in TLS 1.3 the curve is named; RFC 5246 §7.4.1.4.1: before, the second byte is the kind of key.
+        let signsByECDSA =
+            signatureAlgorithms.isEmpty || signatureAlgorithms.contains(0x0403)
+            || (!speaksTLS13 && signatureAlgorithms.contains { $0 & 0xFF == 3 && $0 >> 8 <= 6 })
+        // Before TLS 1.3 the cipher suite names the kind of key too, and the curves are those of certificates as well (RFC 8422 §5.1).
+        let hasSuite = speaksTLS13 || cipherSuites.contains { Self.ecdsaSuites.contains($0) }
+        let hasCurve = speaksTLS13 || supportedGroups.isEmpty || supportedGroups.contains(23)
+        let signsByRSA = signatureAlgorithms.isEmpty || signatureAlgorithms.contains { Self.isRSA($0) }
+        return !(signsByECDSA && hasSuite && hasCurve) && signsByRSA
+    }
+
+    /// `rsa_pkcs1_*`, and `rsa_pss_rsae_*`, which go with the keys that certificates usually have.
+    private static func isRSA(_ algorithm: UInt16) -> Bool {
+        (algorithm & 0xFF == 1 && algorithm >> 8 <= 6) || (0x0804...0x0806).contains(algorithm)
+    }
+
+    /// TLS_ECDHE_ECDSA_* (IANA's registry of cipher suites).
+    private static let ecdsaSuites: Set<UInt16> = [
+        0xC006, 0xC007, 0xC008, 0xC009, 0xC00A, 0xC023, 0xC024, 0xC02B, 0xC02C, 0xC048, 0xC049, 0xC05C, 0xC05D, 0xC072, 0xC073,
+        0xC086,
+        0xC087, 0xC0AC, 0xC0AD, 0xC0AE, 0xC0AF, 0xCCA9,
+    ]
+
     // Real ones have 200 to 2,000 bytes; with every post-quantum key share and padding, still below 16 KiB.
     static let maximumSize = 65_536
     // Some clients cut it into a few records on purpose. Enough for those, and not enough to make us count for long.

@@ -9,11 +9,21 @@ package struct LeafRequest: Sendable, Hashable {
     package var serverName: String
     /// The upstream server's own certificate, DER, whose names and organisation are mirrored; nil when it is not known.
     package var upstream: ByteBuffer?
+    package var key: LeafKey
 
-    package init(serverName: String, upstream: ByteBuffer? = nil) {
+    package init(serverName: String, upstream: ByteBuffer? = nil, key: LeafKey = .ecdsa) {
         self.serverName = serverName
         self.upstream = upstream
+        self.key = key
     }
+}
+
+/// The kind of key that a made certificate has.
+package enum LeafKey: Sendable, Hashable {
+    /// On P-256: small and fast, and what every client of the last ten years takes.
+    case ecdsa
+    /// 2048 bits, for clients that take nothing else.
+    case rsa
 }
 
 /// Why a certificate could not be made or loaded, in words for people.

@@ -16,6 +16,7 @@ package struct WebSocketFrameDecoder: Sendable {
 
     private let sender: Side
     private let allowed: ReservedBits
+    private let isStrict: Bool
     private var buffer = ByteBuffer()
     private var state = State.header
     /// A message has begun and its last frame has not.
@@ -25,9 +26,11 @@ package struct WebSocketFrameDecoder: Sendable {
     ///   - sender: who sends these frames: a client masks them, a server does not (RFC 6455 §5.1).
     ///   - allowed: bits that the extensions which both sides agreed on give a meaning for the first frame of a message: RSV1 for
     ///     permessage-deflate. All others are refused.
-    package init(from sender: Side, allowing allowed: ReservedBits = []) {
+    ///   - isStrict: frames of a client that are not masked are refused, and those of a server that are. They can be read all the same.
+    package init(from sender: Side, allowing allowed: ReservedBits = [], isStrict: Bool = true) {
         self.sender = sender
         self.allowed = allowed
+        self.isStrict = isStrict
     }
 
     /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
@@ -138,7 +141,7 @@ package struct WebSocketFrameDecoder: Sendable {
         guard let second = buffer.getInteger(at: start + 1, as: UInt8.self) else { return nil }
         let isMasked = second & 0x80 != 0
         // RFC 6455 §5.1
-        guard isMasked == (sender == .client) else {
+        guard !isStrict || isMasked == (sender == .client) else {
             throw WebSocketError(
                 .masking, sender == .client ? "a frame of the client is not masked" : "a frame of the server is masked")
         }

@@ -128,6 +128,33 @@ struct TunnelTests {
     }
 
     @Test(
+        "An IPv6 address in CONNECT needs no brackets where it is clear what the port is",
+        arguments: [
+            ("[::1]:443", "[::1]:443"), ("::1:443", "[::1]:443"), ("2001:db8:0:0:0:0:0:1:8443", "[2001:db8:0:0:0:0:0:1]:8443"),
+            ("2001:db8::1:80", "[2001:db8::1]:80"), ("2001:db8::1", nil), ("1:2:3:4:5:6:7:8", nil), ("a:b:80", nil),
+            ("::1:99999", nil),
+            ("a.example:1:80", nil),
+        ] as [(String, String?)])
+    func bareIPv6(target: String, opened: String?) throws {
+        let play = try Playbook()
+        let lines = play.client(says: "CONNECT \(target) HTTP/1.1\r\nHost: \(target)\r\n\r\n")
+        if let opened {
+            #expect(lines == ["open upstream 1: \(opened)"])
+        } else {
+            #expect(lines.first?.hasPrefix("send client: HTTP/1.1 400 ") == true)
+        }
+    }
+
+    @Test(
+        "A name below localhost leads back to the recorder as localhost does",
+        arguments: ["localhost", "LOCALHOST.", "a.localhost", "b.a.localhost."])
+    func loopbackNames(name: String) throws {
+        let play = try Playbook()
+        let lines = play.client(says: "CONNECT \(name):8080 HTTP/1.1\r\nHost: \(name):8080\r\n\r\n")
+        #expect(lines.first?.hasPrefix("send client: HTTP/1.1 502 ") == true)
+    }
+
+    @Test(
         "Addresses that SOCKS names are written as people write them",
         arguments: [
             ([4] + [UInt8](repeating: 0, count: 15) + [1], "[::1]:80"),

@@ -12,6 +12,7 @@ import WebSocketCodec
 private let mask = MaskingKey(0x0102_0304)
 private let hello = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hello"), maskingKey: mask)
 private let answer = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hi"))
+private let broken = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: mask)
 private let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""), maskingKey: mask)
 private let farewell = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""))
 private let server = ConnectionHandle(1)
@@ -201,7 +202,7 @@ struct WebSocketToHTTP1Tests {
     @Test("What breaks the protocol is answered on both sides with the same code")
     func violation() throws {
         let (play, client, stream) = try open()
-        client.frames.sendData(answer, on: stream)
+        client.frames.sendData(broken, on: stream)
         #expect(client.exchange().suffix(2) == ["finish upstream 1", "close upstream 1"])
         #expect(frameNames(play.takeSent(server), from: .client) == "close")
         #expect(client.takeHeard().prefix(2) == ["close", "end"])
@@ -422,7 +423,7 @@ struct WebSocketToHTTP2Tests {
     @Test("What breaks the protocol is answered on both sides with the same code")
     func violation() throws {
         let (play, peer) = try open()
-        _ = play.tell(.received(.client, answer))
+        _ = play.tell(.received(.client, broken))
         #expect(frameNames(play.takeSent(.client), from: .server) == "close")
         #expect(peer.takeHeard().prefix(2) == ["close", "end"])
     }

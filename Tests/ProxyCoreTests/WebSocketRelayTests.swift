@@ -24,6 +24,7 @@ private struct Conversation {
     var toClient = ByteBuffer()
     var toServer = ByteBuffer()
     var pieces: [FlowPiece] = []
+    var notes: [String] = []
     var failure: WebSocketError?
     /// What was refused, by the side that sent it.
     var malformed: [Side: ByteBuffer] = [:]
@@ -45,6 +46,7 @@ private struct Conversation {
             case .send(let bytes, .server): toServer.writeImmutableBuffer(bytes)
             case .record(let piece): pieces.append(piece)
             case .recordMalformed(let bytes, let side): malformed[side, default: ByteBuffer()].writeImmutableBuffer(bytes)
+            case .note(let message, let side): notes.append("\(side): \(message)")
             }
         }
     }
@@ -226,8 +228,7 @@ struct WebSocketRelayTests {
     @Test(
         "What breaks the protocol is answered with its code on both sides",
         arguments: [
-            (WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "not masked")), UInt16(1002)),
-            (WebSocketFrameEncoder.frame(.text, ByteBuffer(bytes: [0xFF]), maskingKey: key), 1007),
+            (WebSocketFrameEncoder.frame(.text, ByteBuffer(bytes: [0xFF]), maskingKey: key), UInt16(1007)),
             (WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: key), 1002),
             (WebSocketFrameEncoder.frame(.close, ByteBuffer(bytes: [3]), maskingKey: key), 1002),
         ] as [(ByteBuffer, UInt16)])
@@ -245,10 +246,38 @@ struct WebSocketRelayTests {
         #expect(talk.relay.isClosed)
     }
 
+    @Test("Frames whose mask is not as it should be can be read: they pass as they came, and that is noted once")
+    func masks() throws {
+        for side in [Side.client, .server] {
+            var talk = try Conversation()
+            var wire = ByteBuffer()
+            for text in ["one", "two"] {
+                wire.writeImmutableBuffer(
+                    WebSocketFrameEncoder.frame(.text, ByteBuffer(string: text), maskingKey: side == .server ? key : nil))
+            }
+            wire.writeImmutableBuffer(frame(.text, "three", from: side))
+            talk.receive(wire, from: side)
+            #expect(talk.failure == nil)
+            #expect((side == .client ? talk.toServer : talk.toClient) == wire)
+            #expect(talk.pieces.map { String(buffer: $0.content) } == ["one", "two", "three"])
+            let message = side == .client ? "client: the client does not mask" : "server: the server masks"
+            #expect(talk.notes == ["\(message) its WebSocket frames"])
+        }
+    }
+
+    @Test("A server that is played judges the masks, as the end of a conversation must")
+    func strictMasks() throws {
+        var relay = try WebSocketRelay(WebSocketAgreement(), pings: .answer, keys: IdentityGenerator(seed: 1), isStrict: true)
+        var actions: [WebSocketRelay.Action] = []
+        #expect(throws: WebSocketError(.masking, "a frame of the client is not masked")) {
+            try relay.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x")), from: .client, into: &actions)
+        }
+    }
+
     @Test("A side that breaks the protocol still gets what the other one has on its way, and then its goodbye")
     func lateAnswers() throws {
         var talk = try Conversation()
-        talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "not masked")), from: .client)
+        talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: key), from: .client)
         talk.receive(frame(.text, "an answer", from: .server), from: .server)
         talk.tell()
         let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1002, reason: ""))

@@ -64,6 +64,18 @@ struct OpeningTests {
         try await server.stop()
     }
 
+    @Test(
+        "Names below localhost, and localhost with a dot, are this machine's: nobody is asked (RFC 6761)",
+        arguments: ["localhost.", "a.localhost", "B.A.LocalHost."])
+    func loopbackNames(name: String) async throws {
+        let server = try await Server.start()
+        let outcome = try await outcome(of: Endpoint(host: name, port: server.endpoint.port))
+        #expect(outcome == .opened(upstream, peer: server.endpoint))
+        try await server.stop()
+        let foreign = try await self.outcome(of: Endpoint(host: "notlocalhost.", port: server.endpoint.port))
+        #expect(foreign == .openFailed(upstream, "no such host"))
+    }
+
     @Test("Of several addresses the one that answers is taken")
     func happyEyeballs() async throws {
         let server = try await Server.start()

@@ -79,7 +79,7 @@ import Testing
         #expect(Set(leaves.map { $0.chain[0] }).count == 20)
         #expect(Set(leaves.map { $0.key.pem }).count == 1)
         #expect(leaves[0].key.pem != Scene.authority.privateKeyPEM)
-        #expect(leaves.allSatisfy { $0.chain.count == 1 })
+        #expect(leaves.allSatisfy { $0.chain.dropFirst() == [Scene.authority.certificateDER] })
     }
 
     @Test(
@@ -99,6 +99,27 @@ import Testing
             pair.pump()
             #expect(pair.clientSide == .init(isDone: true))
             #expect(pair.serverSide == .init(isDone: true))
+        }
+    }
+
+    @Test("A leaf with an RSA key is made for clients that take nothing else; both kinds are kept apart")
+    func rsaLeaves() throws {
+        let cache = LeafCertificateCache(authority: Scene.authority)
+        let plain = try cache.certificate(for: LeafRequest(serverName: "a.example"), now: Scene.now)
+        let rsa = try (0..<2).map { _ in
+            try cache.certificate(for: LeafRequest(serverName: "a.example", key: .rsa), now: Scene.now)
+        }
+        #expect(rsa[0] === rsa[1] && rsa[0] !== plain)
+        let other = try cache.certificate(for: LeafRequest(serverName: "b.example", key: .rsa), now: Scene.now)
+        #expect(other.key.pem == rsa[0].key.pem && other.key.pem != plain.key.pem)
+        #expect(rsa[0].chain.dropFirst() == [Scene.authority.certificateDER])
+        for version in [TLSVersion.tls12, .tls13] {
+            var scene = Scene()
+            scene.serverName = "a.example"
+            scene.clientOptions.maximumVersion = version
+            let pair = try scene.pair(certificate: rsa[0])
+            pair.pump()
+            #expect(pair.clientSide == .init(isDone: true))
         }
     }
 

@@ -57,6 +57,40 @@ import Testing
             ])
     }
 
+    /// A client that speaks up to a version, and what it says of the keys that it takes.
+    private static func needsRSA(
+        suites: [UInt16], algorithms: [UInt16]? = nil, groups: [UInt16]? = nil, speaksTLS13: Bool = false
+    ) throws -> Bool? {
+        var builder = Builder(suites: suites)
+        if let groups { builder.extensions.append((10, Builder.prefixed(Builder.words(groups)))) }
+        if let algorithms { builder.extensions.append((13, Builder.prefixed(Builder.words(algorithms)))) }
+        if speaksTLS13 { builder.extensions.append((43, [4] + Builder.words([0x0304, 0x0303]))) }
+        return try ClientHello.parse(builder.records())?.needsRSA
+    }
+
+    @Test("Clients that take RSA alone are known by their algorithms, their cipher suites or their curves")
+    func needsRSA() throws {
+        let both: [UInt16] = [0x0403, 0x0804, 0x0401]
+        let rsa: [UInt16] = [0x0804, 0x0401, 0x0201]
+        let mixed: [UInt16] = [0xC02B, 0xC02F]
+        #expect(try ClientHello.parse(Builder.browser.records())?.needsRSA == false)
+        #expect(try Self.needsRSA(suites: [0x1301], algorithms: both, speaksTLS13: true) == false)
+        #expect(try Self.needsRSA(suites: [0x1301], algorithms: rsa, speaksTLS13: true) == true)
+        // In TLS 1.3 another curve of ECDSA is of no use; before, the curve is named elsewhere.
+        #expect(try Self.needsRSA(suites: [0x1301], algorithms: [0x0503, 0x0804], speaksTLS13: true) == true)
+        #expect(try Self.needsRSA(suites: mixed, algorithms: [0x0503, 0x0401]) == false)
+        #expect(try Self.needsRSA(suites: mixed, algorithms: both) == false)
+        #expect(try Self.needsRSA(suites: mixed, algorithms: rsa) == true)
+        #expect(try Self.needsRSA(suites: [0xC02F, 0x9C], algorithms: both) == true)
+        #expect(try Self.needsRSA(suites: mixed, algorithms: both, groups: [29, 24]) == true)
+        #expect(try Self.needsRSA(suites: mixed, algorithms: both, groups: [29, 23]) == false)
+        // Clients of before TLS 1.2 name no algorithms.
+        #expect(try Self.needsRSA(suites: [0x2F, 0x35]) == true)
+        #expect(try Self.needsRSA(suites: [0xC009, 0x2F]) == false)
+        // One that takes neither gets what others get.
+        #expect(try Self.needsRSA(suites: [0x1301], algorithms: [0x0807], speaksTLS13: true) == false)
+    }
+
     @Test("What curl says first")
     func curl() throws {
         let hello = try #require(try ClientHello.parse(Fixture.curlHello))
