@@ -138,6 +138,7 @@ extension HTTP2Connection {
         guard let stream = streams.remove(id) else { return }
         growth -= max(0, Int(stream.window - limits.initialWindow))
         let isWhole = stream.isInputEnded && stream.isOutputDone
+        if role == .server, code == .noError, stream.hasPeerEnded { noteEnd(id) }
         guard !stream.isSilent, !isWhole else { return }
         // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.
         if code == .flowControlError { terminate(.flowControlError, "SETTINGS take the window of a stream beyond 2³¹-1") }

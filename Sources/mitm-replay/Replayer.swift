@@ -26,7 +26,7 @@ struct Replayer {
     private func say(_ text: String) { complain(text, as: Self.name) }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM]
+        let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
         Signals.block(ending)
         let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)
