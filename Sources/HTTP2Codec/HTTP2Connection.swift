@@ -270,7 +270,8 @@ import NIOCore
     /// stream, as it is when fields come there. After a reset of ours it may have been under way, and is passed over.
     func dataOnClosedStream(_ stream: Int32) {
         let isPeers = (stream % 2 == 1) == (role == .server)
-        let isIdle = unsafe isPeers ? stream > lastPeerStream : UInt32(bitPattern: stream) >= nghttp2_session_get_next_stream_id(session)
+        let next = unsafe nghttp2_session_get_next_stream_id(session)
+        let isIdle = isPeers ? stream > lastPeerStream : UInt32(bitPattern: stream) >= next
         // nghttp2 ends the connection for a stream that was never open.
         guard isPeers || role == .client, !isIdle, !resetStreams.contains(stream) else { return }
         if endedStreams.contains(stream) {
