@@ -128,6 +128,7 @@ extension HTTP2Connection {
         count(frame)
         guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
         guard let stream = streams[frame.stream] else {
+            if frame.type == NGHTTP2_DATA.rawValue { return dataOnClosedStream(frame.stream) }
             guard frame.type == NGHTTP2_HEADERS.rawValue, let code = misuse(of: frame.stream) else { return }
             return terminate(code, "a field section on stream \(frame.stream), which is closed")
         }

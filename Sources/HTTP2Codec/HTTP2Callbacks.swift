@@ -138,6 +138,7 @@ extension HTTP2Connection {
         guard let stream = streams.remove(id) else { return }
         growth -= max(0, Int(stream.window - limits.initialWindow))
         let isWhole = stream.isInputEnded && stream.isOutputDone
+        if role == .server, code == .noError, stream.hasPeerEnded { noteEnd(id) }
         guard !stream.isSilent, !isWhole else { return }
         // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.
         if code == .flowControlError { terminate(.flowControlError, "SETTINGS take the window of a stream beyond 2³¹-1") }
@@ -160,10 +161,10 @@ extension HTTP2Connection {
             let goAway = unsafe frame.pointee.goaway
             guard unsafe goAway.error_code != 0 else { return }
             let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
-            let reason = unsafe String(decoding: debug, as: UTF8.self)
+            // nghttp2 gives no reason for what the code says already.
+            let reason = debug.isEmpty ? "" : unsafe ": \(String(decoding: debug, as: UTF8.self))"
             ended(
-                unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
-                terminationMessage ?? "the peer broke a rule of HTTP/2: \(reason)")
+                unsafe HTTP2ErrorCode(rawValue: goAway.error_code), terminationMessage ?? "the peer broke a rule of HTTP/2\(reason)")
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             idleFrames = 0
             if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] {

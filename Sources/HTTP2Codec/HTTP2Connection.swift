@@ -20,8 +20,8 @@ import NIOCore
     static let maximumFrameSize = 16_384
     /// Of one field section: a mebibyte of them, four times what is taken.
     private static let maximumContinuations = 64
-    /// So many streams that were reset are remembered.
-    private static let keptResets = 1024
+    /// Closed streams that are remembered, of each kind.
+    private static let keptStreams = 1024
     /// Room for so many events is kept for those to come.
     private static let keptEvents = 256
 
@@ -57,6 +57,8 @@ import NIOCore
     var walk: FrameWalk
     /// Streams that we have reset lately: frames on them may have been under way.
     var resetStreams = CircularBuffer<Int32>(initialCapacity: 0)
+    /// Streams of a client that both ends have ended lately: nothing may follow on them.
+    var endedStreams = CircularBuffer<Int32>(initialCapacity: 0)
     /// Our SETTINGS have gone out.
     private var hasSentSettings = false
     /// The peer's first SETTINGS frame has come.
@@ -264,10 +266,32 @@ import NIOCore
         return Int(lastPeerStream) == peerStreams * 2 - 1 ? .streamClosed : .protocolError
     }
 
+    /// DATA on a stream that is closed (RFC 9113 §5.1, §6.1): an error of the stream, and of the connection when a client had ended the
+    /// stream, as it is when fields come there. After a reset of ours it may have been under way, and is passed over.
+    func dataOnClosedStream(_ stream: Int32) {
+        let isPeers = (stream % 2 == 1) == (role == .server)
+        let next = unsafe nghttp2_session_get_next_stream_id(session)
+        let isIdle = isPeers ? stream > lastPeerStream : UInt32(bitPattern: stream) >= next
+        // nghttp2 ends the connection for a stream that was never open.
+        guard isPeers || role == .client, !isIdle, !resetStreams.contains(stream) else { return }
+        if endedStreams.contains(stream) {
+            return terminate(.streamClosed, "content on stream \(stream), which is closed")
+        }
+        unsafe nghttp2_submit_rst_stream(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, HTTP2ErrorCode.streamClosed.rawValue)
+        // Once is enough.
+        noteReset(stream)
+    }
+
     /// Notes a stream that we have reset.
-    func noteReset(_ stream: Int32) {
-        if resetStreams.count == Self.keptResets { resetStreams.removeFirst() }
-        resetStreams.append(stream)
+    func noteReset(_ stream: Int32) { Self.note(stream, in: &resetStreams) }
+
+    /// Notes a stream that both ends have ended.
+    func noteEnd(_ stream: Int32) { Self.note(stream, in: &endedStreams) }
+
+    private static func note(_ stream: Int32, in list: inout CircularBuffer<Int32>) {
+        if list.count == keptStreams { list.removeFirst() }
+        list.append(stream)
     }
 
     // MARK: The peer's settings

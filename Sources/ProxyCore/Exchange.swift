@@ -95,9 +95,9 @@ final class Exchange {
     /// Content for a client of HTTP/1 is not sent on as it came on the wire.
     var isFramedAnew: Bool { upstream?.http2 != nil || played != nil || undoesChunks }
 
-    /// All of the request is at hand, and no response has begun: it can be said again where the server has not looked at it.
+    /// All of the request is at hand, and no response has begun: it can be sent once more where the server has not processed it.
     var isAtHand: Bool {
-        (framing == .none || awaitsAnswer || said != nil || !isSent) && !hasResponseBegun && repetitions < 3
+        (framing == .none || awaitsAnswer || said != nil || !isSent) && !hasResponseBegun && repetitions == 0
     }
 
     /// Begins the request anew with what was said of it.
@@ -128,7 +128,7 @@ final class Exchange {
 
     /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
     var isRepeatable: Bool {
-        isAtHand && repetitions == 0
+        isAtHand
             && (request.isMethod("GET") || request.isMethod("HEAD") || request.isMethod("OPTIONS") || request.isMethod("PUT")
                 || request.isMethod("DELETE") || request.isMethod("TRACE") || awaitsAnswer)
     }

@@ -58,6 +58,8 @@ final class Upstream {
     /// HTTP/2: the connection, and the exchanges on its streams.
     var http2: HTTP2Connection?
     var exchanges: [StreamID: Exchange] = [:]
+    /// The server's GOAWAY.
+    var goAway: GoAway?
     /// Exchanges that wait until it is ready.
     var waiting: [Exchange] = []
     /// Requests sent on it.
@@ -111,6 +113,17 @@ final class Upstream {
         exchange.upstream = nil
         exchange.upstreamStream = nil
     }
+}
+
+/// Why a server takes no more streams (RFC 9113 §6.8).
+struct GoAway {
+    var code: HTTP2ErrorCode
+    var debug: String
+
+    var isError: Bool { code != .noError }
+
+    /// `GOAWAY with ENHANCE_YOUR_CALM, "too_many_pings"`
+    var description: String { "GOAWAY with \(code)" + (debug.isEmpty ? "" : ", \"\(debug)\"") }
 }
 
 /// Where an upstream connection leads.

@@ -212,6 +212,8 @@ extension ProxySession {
                 .info,
                 "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")"
             )
+            // A server may say it twice, at first to announce the second (RFC 9113 §6.8).
+            if upstream.goAway?.isError != true { upstream.goAway = GoAway(code: code, debug: debug) }
             if upstream.isIdle { close(upstream) }
         case .terminated(let code, let message):
             serverClosed(upstream, "\(message) (\(code))", isReset: false)
@@ -253,9 +255,12 @@ extension ProxySession {
     }
 
     /// Beyond the last stream of a GOAWAY (RFC 9113 §8.7): the request may be sent again, and where we no longer have it, by the client.
+    /// A server that goes away for what we did is not asked again.
     private func serverDidNotProcess(_ exchange: Exchange) {
-        if exchange.isAtHand { return sayAgain(exchange, "the server refused the stream") }
-        let error = FlowError(side: .server, message: "the server refused the stream unprocessed", at: now)
+        let goAway = exchange.upstream?.goAway
+        if exchange.isAtHand, goAway?.isError != true { return sayAgain(exchange, "the server refused the stream") }
+        let reason = goAway.map { " (\($0.description))" } ?? ""
+        let error = FlowError(side: .server, message: "the server refused the stream unprocessed\(reason)", at: now)
         let ending = FlowEnding(state: .failed, error: error, closedBy: .server)
         end(exchange, ending, status: http2 == nil ? 503 : nil, isReset: false, code: .refusedStream)
     }

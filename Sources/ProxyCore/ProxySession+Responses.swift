@@ -129,10 +129,12 @@ extension ProxySession {
         }
     }
 
-    /// The server answered and reads no more of the request.
+    /// The server answered and reads no more of the request, which it may (RFC 9112 §9.3, RFC 9113 §8.1): the exchange is complete
+    /// although its request is not.
     func cutRequest(_ exchange: Exchange) {
-        let error = FlowError(side: .server, message: "the server answered and closed before the request was complete", at: now)
-        recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: .server))
+        var ending = FlowEnding(state: .complete, closedBy: .server)
+        ending.comment = "the server answered before the request was complete"
+        recordEnd(of: exchange, ending)
         let upstream = exchange.upstream
         if let http2 {
             http2.endInput(of: exchange.stream)
@@ -235,16 +237,18 @@ extension ProxySession {
             recordMalformed(upstream.decoder.takeRefused(), from: .server, of: exchange.flow)
         }
         let waiting = upstream.waiting
+        let isRefused = upstream.goAway?.isError == true
+        let message = message + (isRefused ? upstream.goAway.map { " after \($0.description)," } ?? "" : "")
         close(upstream)
         for exchange in exchanges {
-            if wasUsed, exchange.isRepeatable, isBetweenMessages {
+            if wasUsed, !isRefused, exchange.isRepeatable, isBetweenMessages {
                 // The server closed a connection it had kept, while the request was on its way (RFC 9112 §9.3.1).
                 sayAgain(exchange, message)
             } else {
                 exchangeLost(exchange, message, isReset: isReset)
             }
         }
-        for exchange in waiting { sayAgain(exchange, message) }
+        for exchange in waiting { isRefused ? exchangeLost(exchange, message, isReset: isReset) : sayAgain(exchange, message) }
     }
 
     /// The server went away in the middle of an exchange.

@@ -45,3 +45,32 @@ package enum Signals {
         }
     }
 }
+
+/// The terminal that a tool was started from. When it is closed the system sends SIGHUP, as a user does for other reasons.
+package struct ControllingTerminal: Sendable {
+    private let isThere: Bool
+
+    /// Call it at the start, before anything changes.
+    package init() {
+        var action = sigaction()
+        let isKnown = unsafe sigaction(SIGHUP, nil, &action) == 0
+        let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+        let ignoresHangUp = unsafe isKnown && handler == unsafeBitCast(SIG_IGN, to: Int.self)
+        // nohup(1) asks for a program that outlives its terminal.
+        isThere = !ignoresHangUp && Self.canBeOpened
+        outlivesTerminal = ignoresHangUp
+    }
+
+    /// Whether SIGHUP was ignored when the tool was started.
+    package let outlivesTerminal: Bool
+
+    /// Whether it was there and has been closed.
+    package var isGone: Bool { isThere && !Self.canBeOpened }
+
+    private static var canBeOpened: Bool {
+        let descriptor = unsafe open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC)
+        guard descriptor >= 0 else { return errno == EMFILE || errno == ENFILE }
+        close(descriptor)
+        return true
+    }
+}

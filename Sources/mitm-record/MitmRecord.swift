@@ -29,8 +29,8 @@ struct MitmRecord: Tool {
             HTTP/1 and HTTP/2 are spoken on both sides, as client and server agree, and translated where they differ. \
             WebSocket conversations are recorded message by message.
 
-            SIGHUP reads the configuration file again and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; on a terminal \
-            the keys O, then T, ask for a TCP host.
+            SIGHUP reads the configuration file again and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; \
+            when the terminal is closed the recorder ends (unless started by nohup). On a terminal the keys O, then T, ask for a TCP host.
 
             Options may stand in config.yaml in the configuration directory, under their long names.
             """,

@@ -29,6 +29,7 @@ struct Recorder {
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM, SIGHUP]
         Signals.block(ending)
+        let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
@@ -61,7 +62,7 @@ struct Recorder {
         let keys =
             arguments.quiet ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
-        waitForEnd(ending, recorder, sessions)
+        waitForEnd(ending, terminal, recorder, sessions)
         keys?.end()
         // What cannot be recorded any more is not forwarded either.
         let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
@@ -152,12 +153,15 @@ struct Recorder {
         }
     }
 
-    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to. SIGHUP reads the configuration anew.
-    private func waitForEnd(_ signals: [Int32], _ recorder: FlowRecorder, _ sessions: SessionSettings) {
+    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to. SIGHUP reads the configuration again, unless
+    /// it says that the terminal was closed.
+    private func waitForEnd(
+        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings
+    ) {
         let interval = arguments.stats?.seconds ?? 1
         while recorder.failure == nil {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
-                guard signal == SIGHUP else { return }
+                guard signal == SIGHUP, !terminal.isGone else { return }
                 reload(sessions)
                 continue
             }

@@ -28,7 +28,7 @@ struct Replayer {
     private func say(_ text: String) { progressLine.complain(text) }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM]
+        let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
         Signals.block(ending)
         let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)

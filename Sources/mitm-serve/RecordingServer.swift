@@ -29,7 +29,7 @@ struct RecordingServer {
     }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM, SIGHUP]
+        let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
         let filter = try arguments.matching.filter.map { try FlowFilter($0) }
         let recordings = Recordings(
             RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))

@@ -143,4 +143,60 @@ struct HTTP2RetryTests {
             #expect(server.seen.withLock { $0 } == [whole(1), whole(2)])
         }
     }
+
+    @Test(
+        "A server that goes away with an error is not asked again, and its code and text are in the error; without one it is, once",
+        arguments: [(HTTP2Code.enhanceYourCalm, 1), (.noError, 2)], [true, false])
+    func goesAwayAlways(reason: (code: HTTP2Code, connections: Int), isHTTP1: Bool) throws {
+        let connections = Counter()
+        let origin = try HTTP2Origin { endpoint in
+            connections.increment()
+            endpoint.send(.settings())
+            HTTP2Origin.serve(endpoint) { endpoint, _ in
+                endpoint.send(.goAway(last: 0, reason.code, debug: "too_many_pings"))
+            }
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:h2c://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            if isHTTP1 {
+                let answer = try run("curl", ["-sS", "-w", "%{http_code}", "http://127.0.0.1:\(recorder.port)/"]).output
+                #expect(answer.hasSuffix("503"))
+            } else {
+                let client = try HTTP2Endpoint.client(port: recorder.port)
+                client.send(.get(1))
+                client.wait(.seconds(5)) { client.streams[1]?.isOver == true }
+                #expect(client.streams[1]?.reset == .refusedStream)
+            }
+            #expect(recorder.stop() == 0)
+            let flows = try recorder.flows()
+            let name = reason.code == .noError ? "NO_ERROR" : "ENHANCE_YOUR_CALM"
+            #expect(
+                flows.map { $0["error.message"] } == [
+                    "the server refused the stream unprocessed (GOAWAY with \(name), \"too_many_pings\")"
+                ])
+            #expect(connections.value == reason.connections)
+        }
+    }
+
+    @Test("A request that a server took before it went away with an error fails with the server's code and text")
+    func goesAwayInTheMiddle() throws {
+        let origin = try HTTP2Origin { endpoint in
+            endpoint.send(.settings())
+            HTTP2Origin.serve(endpoint) { endpoint, stream in
+                endpoint.send(.goAway(last: stream, .enhanceYourCalm, debug: "calm"))
+                endpoint.connection.finish()
+            }
+        }
+        try withTemporaryDirectory { directory in
+            let recorder = try Recorder(["--mode", "reverse:h2c://127.0.0.1:\(origin.port)"], in: directory)
+            let answer = try run("curl", ["-sS", "-w", "%{http_code}", "http://127.0.0.1:\(recorder.port)/"]).output
+            #expect(answer.hasSuffix("502"))
+            #expect(recorder.stop() == 0)
+            #expect(
+                try recorder.flows().map { $0["error.message"] } == [
+                    "the server closed the connection after GOAWAY with ENHANCE_YOUR_CALM, \"calm\", before it answered"
+                ])
+        }
+    }
 }

@@ -54,8 +54,8 @@ extension HTTP2ServerRule {
 
     private static let closed: [HTTP2ServerRule] = [
         HTTP2ServerRule(
-            "§5.1 closed by the client's reset: DATA", on: 1, .post(1, "/never"), .reset(1), .data(1, text, end: true), allows: late
-        ),
+            "§5.1 closed by the client's reset: DATA", on: 1, .post(1, "/never"), .reset(1), .data(1, text, end: true),
+            allows: .stream(.streamClosed)),
         HTTP2ServerRule(
             "§5.1 closed by the client's reset: HEADERS", on: 1, .post(1, "/never"), .reset(1), .headers(1, ["x": "1"]),
             allows: late),
@@ -66,7 +66,8 @@ extension HTTP2ServerRule {
             "§5.1 closed by the client's reset: WINDOW_UPDATE, RST_STREAM and PRIORITY", on: 1, .post(1, "/never"), .reset(1),
             .windowUpdate(1, 9), .reset(1), .priority(1), allows: .ignored),
         HTTP2ServerRule(
-            "§5.1 closed by both ends: DATA", steps: [.send(.get(1)), .answer(1), .send(.data(1, text, end: true))], allows: late),
+            "§5.1 closed by both ends: DATA", steps: [.send(.get(1)), .answer(1), .send(.data(1, text, end: true))],
+            allows: .connection(.streamClosed)),
         HTTP2ServerRule(
             "§5.1 closed by both ends: HEADERS", steps: [.send(.get(1)), .answer(1), .send(.get(1))],
             allows: .connection(.streamClosed)),
