@@ -162,9 +162,10 @@ extension HTTP2Connection {
             guard unsafe goAway.error_code != 0 else { return }
             let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
             // nghttp2 gives no reason for what the code says already.
-            let reason = debug.isEmpty ? "" : unsafe ": \(String(decoding: debug, as: UTF8.self))"
+            let reason = unsafe debug.isEmpty ? "" : ": \(String(decoding: debug, as: UTF8.self))"
             ended(
-                unsafe HTTP2ErrorCode(rawValue: goAway.error_code), terminationMessage ?? "the peer broke a rule of HTTP/2\(reason)")
+                unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
+                terminationMessage ?? "the peer broke a rule of HTTP/2\(reason)")
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             idleFrames = 0
             if UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let stream = streams[header.stream_id] {
