@@ -104,7 +104,7 @@ struct MitmRecord: Tool {
     @Flag(name: .shortAndLong, help: "No event log.")
     var quiet = false
 
-    @Flag(name: .shortAndLong, help: "A more talkative event log.")
+    @Flag(name: .shortAndLong, help: "A more talkative event log, with the pings and pongs of WebSocket.")
     var verbose = false
 
     @Option(help: "Configuration directory. (default: ~/.config/mitm)")
@@ -215,7 +215,7 @@ struct LimitArguments: ParsableArguments {
     @Option(help: "Connections on which nothing is received for so long are closed.")
     var idleTimeout = TimeSpan(seconds: 600)
 
-    @Option(help: "Time for a TLS handshake, and for a head that has begun.")
+    @Option(help: "Time for a handshake with a client, a server or an upstream proxy, and for a head that has begun.")
     var handshakeTimeout = TimeSpan(seconds: 60)
 
     @Option(help: "Time for connecting to a server.")
