@@ -151,6 +151,9 @@ final class Exchange {
         return UInt64(String(buffer: length)) == responseSize
     }
 
+    /// The response is whole, and the request is not.
+    var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !hasSwitched }
+
     var isHead: Bool { request.isMethod("HEAD") }
 
     /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).

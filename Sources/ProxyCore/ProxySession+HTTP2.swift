@@ -155,7 +155,7 @@ extension ProxySession {
     private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
         var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
         ending.isReset = isReset
-        recordEnd(of: exchange, exchange.ending(ending))
+        recordEarlyEnd(of: exchange, ending)
         abandon(exchange, code, isReset: isReset && !exchange.isConversationOver)
         forget(exchange)
         serveQueued()

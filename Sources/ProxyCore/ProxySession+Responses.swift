@@ -132,9 +132,8 @@ extension ProxySession {
     /// The server answered and reads no more of the request, which it may (RFC 9112 §9.3, RFC 9113 §8.1): the exchange is complete
     /// although its request is not.
     func cutRequest(_ exchange: Exchange) {
-        var ending = FlowEnding(state: .complete, closedBy: .server)
-        ending.comment = "the server answered before the request was complete"
-        recordEnd(of: exchange, ending)
+        note(exchange.flow, .server, at: now, "the server answered before the request was complete, and reads no more of it")
+        recordEnd(of: exchange, FlowEnding(state: .complete, closedBy: .server))
         let upstream = exchange.upstream
         if let http2 {
             http2.endInput(of: exchange.stream)

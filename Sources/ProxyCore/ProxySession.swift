@@ -307,14 +307,23 @@ package final class ProxySession: ProxySessionProtocol {
     }
 
     private func endOpen(_ exchange: Exchange, _ ending: FlowEnding) {
+        recordEarlyEnd(of: exchange, ending)
+        forget(exchange)
+    }
+
+    /// An exchange ends before both messages have.
+    func recordEarlyEnd(of exchange: Exchange, _ ending: FlowEnding) {
         if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
             // A client that counts needs no END_STREAM to know that it has everything, and leaves.
             record(exchange.flow, at: now, .finished(.server))
             recordEnd(of: exchange, FlowEnding(state: .complete))
+        } else if ending.closedBy == .client, exchange.isAnsweredEarly, hasTaken(exchange) {
+            // It need not send the rest of a request that was answered (RFC 9110 §10.1.1, RFC 9112 §9.5).
+            note(exchange.flow, .client, at: now, "the client had the answer and did not send the rest of its request")
+            recordEnd(of: exchange, FlowEnding(state: .complete, closedBy: .client, isReset: ending.isReset))
         } else {
             recordEnd(of: exchange, exchange.ending(ending))
         }
-        forget(exchange)
     }
 
     /// What came of a response has gone on to the client.

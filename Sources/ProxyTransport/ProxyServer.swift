@@ -70,6 +70,20 @@ package final class ProxyServer: Sendable {
     /// - Throws: what is in the way, in a sentence: `cannot listen on 127.0.0.1:8080: address already in use`.
     @discardableResult
     package func listen(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
+        guard !spec.host.isEmpty else {
+            throw TransportError("cannot listen on an empty address; name one, or * for every address")
+        }
+        guard spec.host == "*" else { return try await bind(spec) }
+        var every = spec
+        every.host = "::"
+        // A system without IPv6 has no such address.
+        do throws(TransportError) { return try await bind(every) } catch {
+            every.host = "0.0.0.0"
+            return try await bind(every)
+        }
+    }
+
+    private func bind(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
         let wanted = Endpoint(host: spec.host, port: spec.port)
         do {
             guard !state.withLock({ $0.isShutDown }) else { throw Self.isEnding }

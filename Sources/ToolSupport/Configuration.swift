@@ -7,10 +7,24 @@ import Yams
 
 /// Where the tools keep their configuration and the certificate authority.
 package func configurationDirectory(_ option: String?) -> String {
-    if let option { return option }
-    let environment = ProcessInfo.processInfo.environment
-    let base = environment["XDG_CONFIG_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.config"
+    if let option { return expandingTilde(option) }
+    // Paths that are not absolute are ignored (XDG Base Directory Specification).
+    let base = environmentPath("XDG_CONFIG_HOME") ?? homeDirectory() + "/.config"
     return base + "/mitm"
+}
+
+/// The user's directory: HOME where it is set and absolute, as for every other program, otherwise what the system's users say.
+package func homeDirectory() -> String { environmentPath("HOME") ?? NSHomeDirectory() }
+
+/// A path with `~` at its beginning replaced by the user's directory.
+package func expandingTilde(_ path: String) -> String {
+    if path == "~" || path.hasPrefix("~/") { return homeDirectory() + path.dropFirst() }
+    return (path as NSString).expandingTildeInPath
+}
+
+private func environmentPath(_ name: String) -> String? {
+    guard let path = ProcessInfo.processInfo.environment[name], path.hasPrefix("/") else { return nil }
+    return path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
 }
 
 /// Options that mitmproxy's users know by other names, where they mean the same.

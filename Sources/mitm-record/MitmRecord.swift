@@ -50,7 +50,7 @@ struct MitmRecord: Tool {
             """)
     var mode: [String] = []
 
-    @Option(help: "Address to listen on.")
+    @Option(help: "Address to listen on; * for every address.")
     var listenHost = "127.0.0.1"
 
     @Option(

@@ -84,7 +84,7 @@ struct Recorder {
         if arguments.write == "-", isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
-        var options = RecordingFiles.Options(pattern: (arguments.write as NSString).expandingTildeInPath) {
+        var options = RecordingFiles.Options(pattern: expandingTilde(arguments.write)) {
             complain($0, as: Self.name)
         }
         options.truncates = arguments.truncate

@@ -135,7 +135,7 @@ struct Replayer {
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
-        let expanded = (path as NSString).expandingTildeInPath
+        let expanded = expandingTilde(path)
         if let identity = FileIdentity(path: expanded),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
         {

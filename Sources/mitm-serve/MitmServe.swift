@@ -33,7 +33,7 @@ struct MitmServe: Tool {
             """)
     var mode: [String] = []
 
-    @Option(help: "Address to listen on.")
+    @Option(help: "Address to listen on; * for every address.")
     var listenHost = "127.0.0.1"
 
     @Option(

@@ -71,7 +71,7 @@ struct RecordingServer {
     private func isWritten(_ source: ArchiveSource) -> Bool {
         guard case .file(let path) = source, let written = arguments.answering.write else { return false }
         func identity(_ path: String) -> String {
-            URL(fileURLWithPath: (path as NSString).expandingTildeInPath).standardizedFileURL.path
+            URL(fileURLWithPath: expandingTilde(path)).standardizedFileURL.path
         }
         return identity(path) == identity(written)
     }
@@ -130,7 +130,7 @@ struct RecordingServer {
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: (path as NSString).expandingTildeInPath) { complain($0, as: Self.name) }
+        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { complain($0, as: Self.name) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 

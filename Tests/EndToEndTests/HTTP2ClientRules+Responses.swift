@@ -131,7 +131,7 @@ extension HTTP2ClientRule {
             "§8.1.1: A length that is one too small", .headers(1, [":status": "200", "content-length": "1"], end: false),
             .data(1, "ok", end: true), as: "200 content-length: 1 <ok>", "200 <ok>"),
         passes(
-            "§8.2.1: White space around a value", .headers(1, [":status": "200", "x": " a\t"]), as: "200 x:  a\t", "200 x: a"),
+            "§8.2.1: White space around a value", .headers(1, [":status": "200", "x": " a\t"]), as: "200 x:  a\t"),
         passes("§8.2.1: A value beyond ASCII", .headers(1, [":status": "200", "x": "é"]), as: "200 x: é"),
         passes(
             "§8.1.1: DATA on a response to HEAD is dropped", request: .headers(1, block: HPACK.request("HEAD", "/bad")), head,

@@ -53,12 +53,21 @@ struct ServerTests {
         await server.shutDown(grace: .zero)
     }
 
-    @Test("A listener on all addresses of both families shows an IPv4 client as one")
-    func mappedAddress() async throws {
+    @Test("An empty address is not every address")
+    func emptyAddress() async throws {
+        let server = server()
+        await #expect(throws: TransportError("cannot listen on an empty address; name one, or * for every address")) {
+            try await server.listen(echoing("", 8080))
+        }
+        await server.shutDown(grace: .zero)
+    }
+
+    @Test("A listener on all addresses of both families shows an IPv4 client as one", arguments: ["::", "*"])
+    func mappedAddress(host: String) async throws {
         let accepted = Journal<AcceptedConnection>()
         let server = server()
         let endpoint = try await server.listen(
-            ListenerSpec(host: "::", port: 0, readsOriginalDestination: true) { connection in
+            ListenerSpec(host: host, port: 0, readsOriginalDestination: true) { connection in
                 accepted.append(connection)
                 return ScriptedSession(Journal(), echo)
             })
