@@ -39,7 +39,9 @@ package struct ReplayProgress: Sendable, Equatable {
     /// `reading the recording: 12,000 flows, 98,000/s, 8 s left`.
     /// - Parameter flows: that were read; ``done`` and ``total`` are bytes, 0 when they are not known.
     package func reading(flows: UInt64) -> String {
-        "reading the recording: \(Self.grouped(flows)) flows, \(perSecond(flows))" + (total > 0 ? leftInWords : "")
+        // The place in the file is that of a block, which says little before there were some.
+        let isKnown = total > 0 && done >= total / 100
+        return "reading the recording: \(Self.grouped(flows)) flows, \(perSecond(flows))" + (isKnown ? leftInWords : "")
     }
 
     /// `850 ms`, `48 s`, `22 min 3 s`, `3 h 5 min`.

@@ -34,6 +34,8 @@ struct ReplayTests {
         try run("mitm-replay", arguments + ["--confdir", directory + "/conf"], in: directory)
     }
 
+    private static let ok = response("ok")
+
     /// The line of the counts on stderr.
     private func counts(_ result: ProgramResult) -> String? {
         result.errors.split(separator: "\n").first { $0.contains(" sent") }.map(String.init)
@@ -135,6 +137,42 @@ struct ReplayTests {
             let piped = try replay(["--target", "h2c://127.0.0.1:\(nginx.h2c)", "--rate", "3/s", "capture.mflow"], in: directory)
             #expect(!piped.errors.contains("\r") && !piped.errors.contains("\u{1B}"))
             #expect(piped.errors.hasPrefix("mitm-replay: 9 flows, which take 2 s at this rate\nGET "))
+        }
+    }
+
+    @Test("Content of an imported request that looks like a request is content, whatever the file says of its framing")
+    func importedFraming() throws {
+        let content = "DELETE /x HTTP/1.1\r\nHost: a.example\r\n\r\n"
+        let framings: [[String: String]] = [
+            [:], ["Transfer-Encoding": "identity"], ["Content-Length": "0"], ["Content-Length": "6,219"],
+        ]
+        for fields in framings {
+            try withTemporaryDirectory { directory in
+                let headers = [["name": "Host", "value": "a.example"]] + fields.map { ["name": $0.key, "value": $0.value] }
+                let request: [String: Any] = [
+                    "method": "GET", "url": "http://a.example/a", "httpVersion": "HTTP/1.1", "headers": headers,
+                    "postData": ["mimeType": "text/plain", "text": content],
+                ]
+                let response: [String: Any] = [
+                    "status": 200, "statusText": "OK", "httpVersion": "HTTP/1.1", "headers": [[String: String]](),
+                    "content": ["size": 0, "mimeType": ""],
+                ]
+                let entry: [String: Any] = [
+                    "startedDateTime": "2024-01-01T00:00:00.000Z", "time": 1, "request": request, "response": response,
+                ]
+                let file = try JSONSerialization.data(withJSONObject: ["log": ["version": "1.2", "entries": [entry]]])
+                try file.write(to: URL(fileURLWithPath: directory + "/in.har"))
+                let origin = try RawOrigin(answering: [(content, Self.ok), ("GET", Self.ok)])
+                let result = try replay(
+                    ["--target", "http://127.0.0.1:\(origin.port)", "--safe-methods", "--timing", "max", "in.har"], in: directory)
+                #expect(counts(result) == "mitm-replay: 1 sent")
+                let parts = origin.log.components(separatedBy: "\r\n\r\n")
+                #expect(parts.count == 3 && parts[0].hasPrefix("GET /a HTTP/1.1\r\n"))
+                let framing = parts[0].components(separatedBy: "\r\n").filter {
+                    $0.lowercased().hasPrefix("content-length:") || $0.lowercased().hasPrefix("transfer-encoding:")
+                }
+                #expect(framing.map { $0.lowercased() } == ["content-length: \(content.utf8.count)"], "\(fields)")
+            }
         }
     }
 

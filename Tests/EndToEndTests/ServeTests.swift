@@ -66,6 +66,29 @@ struct ServeTests {
         }
     }
 
+    @Test("A client that names this machine is answered for any host by the body too, though this machine was recorded itself")
+    func anyHost() throws {
+        try withTemporaryDirectory { directory in
+            func record(_ host: [String], _ body: String) throws {
+                try EndToEndTests.record([("/o", response(body))], curl: host + ["-d", body], in: directory)
+            }
+            try record(["-H", "Host: localhost:9000"], "one")
+            try record([], "two")
+            try record(["-H", "Host: a.example"], "three")
+            let replayer = try Replayer([], in: directory)
+            let local = replayer.url.replacing("127.0.0.1", with: "localhost")
+            for body in ["one", "two", "three"] {
+                #expect(try replayer.ask("/o", ["-d", body]) == "\(body) 200")
+                #expect(try replayer.curl(["-d", body, local + "/o"]).output == body)
+            }
+            let miss = try replayer.ask("/o", ["-d", "four"])
+            #expect(miss.contains("which differs in the body, ") && !miss.contains("the host: "))
+            let named = try replayer.ask("/o", ["-d", "one", "-H", "Host: a.example"])
+            #expect(named.contains("/o, which differs in the body, ") && named.contains("is POST http://a.example:"))
+            _ = replayer.stop()
+        }
+    }
+
     @Test("A miss goes to a server when asked to, and what that brings is recorded")
     func forwarding() throws {
         try withTemporaryDirectory { directory in

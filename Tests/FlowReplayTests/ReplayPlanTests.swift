@@ -94,6 +94,8 @@ struct ReplayPlanTests {
         #expect(sending(9, 9, 1000) == "9 of 9 sent, 9/s, 0 ms left")
         let reading = ReplayProgress(done: 100, total: 900, elapsed: 1_000_000_000)
         #expect(reading.reading(flows: 98_765) == "reading the recording: 98,765 flows, 98,765/s, 8 s left")
+        let begun = ReplayProgress(done: 32, total: 1_000_000, elapsed: 1_000_000_000)
+        #expect(begun.reading(flows: 512) == "reading the recording: 512 flows, 512/s")
         let pipe = ReplayProgress(done: 0, total: 0, elapsed: 2_000_000_000)
         #expect(pipe.reading(flows: 1_000_000) == "reading the recording: 1,000,000 flows, 500,000/s")
         let durations: [Int64] = [850_000_000, 59_999_999_999, 120_000_000_000, 11_100_000_000_000, 180_000_000_000_000]
