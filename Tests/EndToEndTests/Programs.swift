@@ -88,6 +88,19 @@ final class RunningProgram {
         }.start()
     }
 
+    /// Writes bytes after which others come.
+    func writePart(_ data: Data) { try? stdin.fileHandleForWriting.write(contentsOf: data) }
+
+    /// The next line of the output; nil at its end.
+    func outputLine() -> String? {
+        var line = Data()
+        while let byte = try? stdout.fileHandleForReading.read(upToCount: 1), let first = byte.first {
+            if first == 0x0A { return String(decoding: line, as: UTF8.self) }
+            line.append(first)
+        }
+        return nil
+    }
+
     func readOutput() -> String { String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
 
     /// Reads stderr until a line holds some text.
