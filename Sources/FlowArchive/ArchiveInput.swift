@@ -73,7 +73,7 @@ package final class ArchiveInput {
 
     /// - Throws: why the file cannot be opened.
     package init(path: String) throws(ArchiveError) {
-        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot open", path) }
         self.path = path
         self.descriptor = descriptor

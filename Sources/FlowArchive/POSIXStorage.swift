@@ -32,7 +32,7 @@ package final class POSIXStorage: ArchiveStorage {
     /// A file that has its name when it is closed. Until then, and when it never is, a file that has the name now stays as it is. What is
     /// not a file on a disk is written to at once.
     package static func replacing(path: String) throws(ArchiveError) -> POSIXStorage {
-        let found = unsafe Glibc.open(path, O_WRONLY | O_CLOEXEC)
+        let found = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_WRONLY | O_CLOEXEC) }
         var existing: ArchiveFile?
         if found >= 0 {
             let file = ArchiveFile(takingOwnershipOf: found, path: path)
@@ -70,7 +70,7 @@ package final class POSIXStorage: ArchiveStorage {
     /// - Throws: `notAFlowFile`, with the file untouched, when it is not empty and no flow file and is not to be emptied.
     package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
-        let descriptor = unsafe Glibc.open(path, flags, 0o600)
+        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }

@@ -19,11 +19,13 @@ struct Replacement {
     static func begin(path: String, existing: ArchiveFile?) throws(ArchiveError) -> (descriptor: Int32, replacement: Replacement) {
         let path = existing == nil ? path : resolved(path)
         var replacement = Replacement(path: path, name: nil, replaced: existing)
-        var descriptor = unsafe open(replacement.directory, O_RDWR | unnamed | O_CLOEXEC, 0o600)
+        var descriptor = unsafe FileName.withCString(replacement.directory) { unsafe open($0, O_RDWR | unnamed | O_CLOEXEC, 0o600) }
         if descriptor < 0 {
             // Not every file system has files without a name.
             replacement.name = replacement.temporaryName
-            descriptor = unsafe open(replacement.temporaryName, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            descriptor = unsafe FileName.withCString(replacement.temporaryName) { name in
+                unsafe open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            }
         }
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a file beside", path) }
         var status = stat()
@@ -36,9 +38,9 @@ struct Replacement {
     }
 
     private static func resolved(_ path: String) -> String {
-        guard let resolved = unsafe realpath(path, nil) else { return path }
+        guard let resolved = unsafe FileName.withCString(path, { unsafe realpath($0, nil) }) else { return path }
         defer { unsafe free(resolved) }
-        return unsafe String(cString: resolved)
+        return unsafe FileName.text(unsafe UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
     }
 
     private var directory: String {
@@ -54,12 +56,18 @@ struct Replacement {
         if replaced != nil, fdatasync(descriptor) != 0 { throw POSIXStorage.failure("cannot sync", path) }
         if name == nil {
             let source = "/proc/self/fd/\(descriptor)"
-            guard unsafe linkat(AT_FDCWD, source, AT_FDCWD, temporaryName, AT_SYMLINK_FOLLOW) == 0 else {
+            let result = unsafe FileName.withCString(temporaryName) { name in
+                unsafe linkat(AT_FDCWD, source, AT_FDCWD, name, AT_SYMLINK_FOLLOW)
+            }
+            guard result == 0 else {
                 throw POSIXStorage.failure("cannot make a file beside", path)
             }
             name = temporaryName
         }
-        guard unsafe rename(temporaryName, path) == 0 else {
+        let result = unsafe FileName.withCString(temporaryName) { from in
+            unsafe FileName.withCString(path) { to in unsafe rename(from, to) }
+        }
+        guard result == 0 else {
             let error = POSIXStorage.failure("cannot replace", path)
             giveUp()
             throw error
@@ -69,7 +77,7 @@ struct Replacement {
 
     /// The file that was there stays.
     mutating func giveUp() {
-        if let name { unsafe unlink(name) }
+        if let name { _ = unsafe FileName.withCString(name) { unsafe unlink($0) } }
         name = nil
     }
 }

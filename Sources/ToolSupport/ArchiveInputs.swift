@@ -3,7 +3,6 @@
 import FlowArchive
 import FlowModel
 import ForeignArchives
-import Foundation
 import Glibc
 import NIOCore
 
@@ -77,8 +76,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
         if argument == "-" {
             sources.append(.standardInput)
         } else if isDirectory(argument) {
-            let names = FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []
-            let files = names.filter { $0.hasSuffix(".mflow") }.sorted()
+            let files = flowFiles(in: argument)
             sources += files.isEmpty ? [.file(argument)] : files.map { .file(argument + "/" + $0) }
         } else {
             sources.append(.file(argument))
@@ -89,7 +87,7 @@ package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
 
 package func isDirectory(_ path: String) -> Bool {
     var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    return unsafe FileName.withCString(path) { unsafe stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// Reads sources one after the other: flow files, and mitmproxy's flow files and HAR files in their place.

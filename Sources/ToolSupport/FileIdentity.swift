@@ -1,5 +1,6 @@
 // Which file is which, whatever its name: a hard link, a symbolic link, standard input and standard output may all be one file.
 
+import FlowArchive
 import Glibc
 
 /// A file on a disk.
@@ -10,7 +11,7 @@ package struct FileIdentity: Hashable, Sendable {
     /// - Returns: nil where there is no file, or it is none on a disk (a pipe, a terminal, /dev/null).
     package init?(path: String) {
         var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return nil }
+        guard unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0 else { return nil }
         self.init(status)
     }
 
@@ -51,7 +52,7 @@ extension ArchiveSource {
         var status = stat()
         let result =
             switch self {
-            case .file(let path): unsafe stat(path, &status)
+            case .file(let path): unsafe FileName.withCString(path) { unsafe stat($0, &status) }
             case .standardInput: unsafe fstat(0, &status)
             }
         return result == 0 && status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR

@@ -1,6 +1,7 @@
 // How a tool ends: the exit statuses that scripts rely on, and errors as one sentence on stderr.
 
 import ArgumentParser
+import FlowArchive
 import Glibc
 
 /// Exit statuses, the same for every tool.
@@ -45,7 +46,7 @@ extension Tool {
     /// The command line once more, with what the configuration file says now.
     /// - Throws: ``ToolError``, and what parsing throws.
     package static func parseAgain() throws -> Self {
-        try parse(try configuredArguments(Array(CommandLine.arguments.dropFirst())))
+        try parse(try configuredArguments(givenArguments()))
     }
 
     /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
@@ -53,7 +54,7 @@ extension Tool {
         // A reader that goes away is seen where we write to it.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot(try configuredArguments(Array(CommandLine.arguments.dropFirst())))
+            var command = try parseAsRoot(try configuredArguments(givenArguments()))
             try command.run()
             Glibc.exit(ToolStatus.done.rawValue)
         } catch let error as ToolError {
@@ -72,6 +73,14 @@ extension Tool {
     }
 }
 
+/// The arguments of the process, without its name. They may be names of files, which need not be UTF-8.
+private func givenArguments() -> [String] {
+    (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+        guard let argument = unsafe CommandLine.unsafeArgv[index] else { return nil }
+        return unsafe FileName.text(UnsafeRawBufferPointer(start: argument, count: strlen(argument)))
+    }
+}
+
 /// Says something on stderr, in one line of its own.
 package func complain(_ text: String, as tool: String) {
     writeToStandardError("\(tool): \(text)\n")
@@ -79,7 +88,7 @@ package func complain(_ text: String, as tool: String) {
 
 /// Writes text to stderr as it is; a stderr that is gone is no error.
 package func writeToStandardError(_ text: String) {
-    var bytes = Array(text.utf8)
+    var bytes = FileName.bytes(text)
     var written = 0
     while written < bytes.count {
         let result = unsafe bytes.withUnsafeMutableBytes { unsafe write(2, $0.baseAddress! + written, $0.count - written) }

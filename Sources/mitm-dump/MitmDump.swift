@@ -148,7 +148,7 @@ struct MitmDump: Tool {
                 guard verify else { continue }
                 let verdict = walk.damage.isEmpty ? "verified" : "damaged"
                 let counts = "\(counted(walk.blocks, "block")), \(counted(Int(walk.flows), "flow"))"
-                try sink.write { $0.writeString("\(source.name): \(counts): \(verdict)\n") }
+                try sink.write { $0.writeBytes(FileName.bytes("\(source.name): \(counts): \(verdict)\n")) }
             } catch let error as ArchiveError {
                 hasFailed = true
                 warn("\(error)")

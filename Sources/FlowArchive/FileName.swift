@@ -1,0 +1,58 @@
+// File names are bytes, which need not be UTF-8. In this program they are strings: each byte that is no part of a character stands as a
+// character of its own, from a range that nobody assigns (as in PEP 383), and becomes the byte again where a file is opened or printed.
+
+import Glibc
+
+package enum FileName {
+    /// U+10F780 to U+10F7FF, for private use, stand for the bytes 0x80 to 0xFF.
+    private static let first: UInt32 = 0x10F700
+    private static let escapes: ClosedRange<UInt32> = 0x10F780...0x10F7FF
+
+    /// The string that stands for a name. No two names have the same.
+    package static func text(_ bytes: some Collection<UInt8>) -> String {
+        if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: { escapes.contains($0.value) })
+        {
+            return text
+        }
+        var text = String.UnicodeScalarView()
+        var rest = Array(bytes)[...]
+        while let byte = rest.first {
+            if let (scalar, length) = scalar(rest), !escapes.contains(scalar.value) {
+                text.append(scalar)
+                rest = rest.dropFirst(length)
+            } else {
+                // A byte below 0x80 is always a character.
+                text.append(Unicode.Scalar(first + UInt32(byte))!)
+                rest = rest.dropFirst()
+            }
+        }
+        return String(text)
+    }
+
+    /// The character that bytes begin with, and its length.
+    private static func scalar(_ bytes: ArraySlice<UInt8>) -> (Unicode.Scalar, Int)? {
+        for length in 1...min(4, bytes.count) {
+            guard let text = String(validating: bytes.prefix(length), as: UTF8.self), let scalar = text.unicodeScalars.first else {
+                continue
+            }
+            return (scalar, length)
+        }
+        return nil
+    }
+
+    /// The name that a string stands for.
+    package static func bytes(_ text: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        for scalar in text.unicodeScalars {
+            if escapes.contains(scalar.value) { bytes.append(UInt8(scalar.value - first)) } else { bytes += UTF8.encode(scalar)! }
+        }
+        return bytes
+    }
+
+    /// A name as system calls take it.
+    package static func withCString<Result>(_ text: String, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        let name = (bytes(text) + [0]).map { CChar(bitPattern: $0) }
+        return unsafe name.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+    }
+}

@@ -1,0 +1,37 @@
+// The flow files of a directory, whatever their names are made of.
+
+import FlowArchive
+import Glibc
+
+/// Names of the `.mflow` files in a directory and in those below it, from there, in their order. Links to directories are not followed.
+func flowFiles(in directory: String) -> [String] {
+    var found: [String] = []
+    var waiting = [""]
+    while let below = waiting.popLast() {
+        guard let stream = unsafe FileName.withCString(below.isEmpty ? directory : directory + "/" + below, { unsafe opendir($0) })
+        else {
+            continue
+        }
+        defer { unsafe closedir(stream) }
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe name(of: entry)
+            if name == "." || name == ".." { continue }
+            let path = below.isEmpty ? name : below + "/" + name
+            if isDirectoryItself(directory + "/" + path) {
+                waiting.append(path)
+            } else if name.hasSuffix(".mflow") {
+                found.append(path)
+            }
+        }
+    }
+    return found.sorted()
+}
+
+private func name(of entry: UnsafeMutablePointer<dirent>) -> String {
+    unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in unsafe FileName.text(bytes.prefix { $0 != 0 }) }
+}
+
+private func isDirectoryItself(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe FileName.withCString(path) { unsafe lstat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
