@@ -32,6 +32,23 @@ SETTINGS = {
 }
 
 
+class Lost:
+    """Content that is damaged: its size is known."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+
+def shown(data):
+    """A message's size and content; a mark where the content is damaged."""
+    if isinstance(data, Lost):
+        return {"size": len(data), "damaged": True}
+    return {"size": len(data), "base64": base64.b64encode(data).decode()}
+
+
 class Damaged(Exception):
     pass
 
@@ -318,7 +335,12 @@ def apply(flow, block, record):
             wire = content.varint() if head & 2 else size
             if position + size > record.content_at + record.content:
                 raise Damaged("a piece lies outside of its record's content")
-            joined += block.content(position, size)
+            try:
+                part = block.content(position, size)
+            except Damaged:
+                part, block.lost = Lost(size), True
+            is_lost = isinstance(joined, Lost) or isinstance(part, Lost)
+            joined = Lost(len(joined) + len(part)) if is_lost else joined + part
             position += size
             half = flow.request if side == "client" else flow.response
             if kind == "data" and half:
@@ -377,7 +399,7 @@ class Block:
         self.details_start = self.start + self.records_frame
         self.content_start = self.details_start + self.details_frame
         self.end = self.content_start + sum(frame for frame, _ in self.parts)
-        self.records, self.details_bytes, self.decoded = b"", None, {}
+        self.records, self.details_bytes, self.decoded, self.lost = b"", None, {}, False
 
     @staticmethod
     def fits(payload):
@@ -547,6 +569,8 @@ class File:
             try:
                 block.decode()
                 yield from self.records(block, open_flows)
+                if block.lost:
+                    self.complain("content of the block at offset %d is damaged" % offset)
             except Damaged as error:
                 self.complain("the block at offset %d: %s" % (offset, error))
         yield from self.unended(open_flows)
@@ -637,7 +661,10 @@ def version_name(version):
 
 
 def body(flow, side, half, pairs):
-    stored = b"".join(data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side)
+    pieces = [data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
+    if any(isinstance(data, Lost) for data in pieces):
+        return {"size": half["size"], "stored": half["size"], "complete": False, "damaged": True}
+    stored = b"".join(pieces)
     out = {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
     if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
         out["chunks"] = [{"at": rfc3339(at), "size": len(data)} for at, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
@@ -756,11 +783,12 @@ def websocket_json(flow):
     for at, kind, side, data, wire in flow.pieces:
         if kind == "data":
             continue
-        one = {"at": rfc3339(at), "from": side, "opcode": kind, "size": len(data)}
+        one = {"at": rfc3339(at), "from": side, "opcode": kind} | shown(data)
+        messages.append(one)
+        if isinstance(data, Lost):
+            continue
         if wire != len(data):
             one["compressed_size"] = wire
-        one["base64"] = base64.b64encode(data).decode()
-        messages.append(one)
         if kind == "close" and close is None and len(data) >= 2:
             close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": side}
     out = {"messages": messages}
@@ -772,7 +800,7 @@ def websocket_json(flow):
 def tcp_json(flow):
     out = {
         "messages": [
-            {"at": rfc3339(at), "from": side, "size": len(data), "base64": base64.b64encode(data).decode()} for at, _, side, data, _ in flow.pieces
+            {"at": rfc3339(at), "from": side} | shown(data) for at, _, side, data, _ in flow.pieces
         ]
     }
     if flow.closed_by:
