@@ -1,6 +1,7 @@
 // tools/mflow.py was written from the specification alone; it and mitm-dump must say the same of every file.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The independent reader")
@@ -19,6 +20,27 @@ struct IndependentReaderTests {
             let theirs = try run("python3", [Self.root.appendingPathComponent("tools/mflow.py").path, path])
             #expect(try Self.objects(ours.output) == Self.objects(theirs.output), "\(file)")
             #expect(ours.status == theirs.status, "\(file)")
+        }
+    }
+
+    @Test("It agrees on content that is damaged", arguments: ["every-kind", "http", "websocket", "tcp", "long-bodies"])
+    func damaged(name: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = Self.root.appendingPathComponent("Fixtures/archives/v1/\(name).mflow").path
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let frames = try run("mitm-dump", ["--structure", path]).output.split(separator: "\n")
+            let first = try #require(frames.firstIndex { $0.contains("\tblock") && !$0.contains("content 0") })
+            // The last frame of a block is content.
+            let end = try #require(frames[first + 1].split(separator: "\t").first.flatMap { Int($0) })
+            data[end - 6] ^= 1
+            try data.write(to: URL(fileURLWithPath: directory + "/damaged.mflow"))
+            let ours = try run("mitm-dump", ["--format", "json", "--raw-body", "damaged.mflow"], in: directory)
+            let theirs = try run(
+                "python3", [Self.root.appendingPathComponent("tools/mflow.py").path, "damaged.mflow"], in: directory)
+            #expect(ours.output.contains(#""damaged":true"#))
+            #expect(try Self.objects(ours.output) == Self.objects(theirs.output))
+            #expect(ours.status == 3)
+            #expect(theirs.status == 3)
         }
     }
 
