@@ -1,6 +1,7 @@
 // The hosts of a block's flows, listed in its header: a question about hosts is answered for the whole block without decompressing it, whatever
 // regular expression asks it.
 
+import Glibc
 import NIOCore
 
 /// Distinct hosts, as they were written. Either all of them, or none when they are too many.
@@ -59,7 +60,7 @@ struct BlockHosts: Equatable {
         let hash = unsafe Self.hash(host)
         for place in places.reversed() where place.hash == hash && place.length == host.count {
             let isSame = unsafe list?.withUnsafeReadableBytes { bytes in
-                unsafe UnsafeRawBufferPointer(rebasing: bytes[place.offset..<place.offset + place.length]).elementsEqual(host)
+                unsafe memcmp(bytes.baseAddress! + place.offset, host.baseAddress ?? bytes.baseAddress!, host.count) == 0
             }
             if isSame == true { return }
         }

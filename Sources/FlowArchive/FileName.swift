@@ -42,6 +42,13 @@ package enum FileName {
 
     /// The name that a string stands for.
     package static func bytes(_ text: String) -> [UInt8] {
+        // Few names, and few lines that name files, have an escape; in UTF-8 each begins with this byte.
+        var whole = text
+        let plain = whole.withUTF8 { utf8 -> [UInt8]? in
+            guard let start = utf8.baseAddress else { return [] }
+            return unsafe memchr(start, 0xF4, utf8.count) == nil ? Array(utf8) : nil
+        }
+        if let plain { return plain }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {

@@ -38,7 +38,12 @@ package struct Flow: Sendable {
     /// Bytes that could not be read, by the side that sent them.
     package var malformed: [Timed<MalformedBytes>] = []
     /// What the recorder answered itself, where no response of a server reached the client.
-    package var localReply: Timed<LocalReply>?
+    package var localReply: Timed<LocalReply>? {
+        get { sharedLocalReply?.value }
+        set { sharedLocalReply = newValue.map { Shared($0) } }
+    }
+    /// Rare and large: a flow is copied often.
+    private var sharedLocalReply: Shared<Timed<LocalReply>>?
 
     package init(id: FlowID, opening: FlowOpening, started: Timestamp) {
         self.id = id
