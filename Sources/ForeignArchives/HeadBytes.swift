@@ -75,7 +75,9 @@ extension ByteBuffer {
     }
 
     fileprivate mutating func writeField(_ name: ByteBuffer, _ value: ByteBuffer) {
-        writeLine(name)
+        // RFC 9112 §5.1: white space before the colon is no part of a name.
+        let blank = name.readableBytesView.reversed().prefix { $0 == 0x20 || $0 == 0x09 }.count
+        writeLine(name.slice(ByteRange(0, name.readableBytes - blank)))
         writeStaticString(": ")
         writeLine(value, isFolded: true)
         writeStaticString("\r\n")

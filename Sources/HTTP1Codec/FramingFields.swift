@@ -135,6 +135,11 @@ package struct FramingFields {
         return found
     }
 
+    /// The transfer codings, as they are named.
+    package static func codings(of fields: FieldSection) -> [String] {
+        fields.elements("transfer-encoding").map { String(buffer: $0) }
+    }
+
     /// Whether chunked is the last transfer coding, so that the content has an end of its own.
     package static func isChunked(_ fields: FieldSection) -> Bool {
         fields.elements("transfer-encoding").last?.equalsIgnoringCase("chunked") == true

@@ -278,6 +278,14 @@ package final class HTTP1Decoder {
             if role == .requests, validation == .strict { throw HTTP1Error(.field, sentence, isRelaxable: true) }
             note(sentence)
         }
+        if let line = facts.spacedName {
+            // RFC 9112 §5.1: refused in a request, since it was read in two ways; removed before the colon of a response.
+            let name = fields.slice(fields.lines[line].name).visible
+            guard role == .responses else {
+                throw HTTP1Error(.field, "the field '\(name)' has white space in its name or before its colon")
+            }
+            note("the field '\(name)' has white space in its name or before its colon; the latter is not sent on")
+        }
         try judge(facts.oddName, "name that is not a token")
         try judge(facts.oddValue, "value with a control character")
     }
@@ -341,13 +349,16 @@ package final class HTTP1Decoder {
 
     private func responseFraming(_ facts: FieldFacts, _ head: ResponseHead, _ kind: RequestKind) throws(HTTP1Error) -> BodyFraming {
         let codings = facts.codings
-        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length, whatever that says.
-        if let fault = facts.lengthFault, !codings.isPresent { throw fault }
+        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length, whatever that says. A server that names identity and a length keeps
+        // the connection open, and browsers read the length.
+        let hasOnlyLength = codings.isIdentity && facts.lengthFault == nil && facts.contentLength != nil
+        let isCoded = codings.isPresent && !hasOnlyLength
+        if let fault = facts.lengthFault, !isCoded { throw fault }
         if head.status == 101 { return .tunnel }
         if kind == .connect, head.status / 100 == 2 { return .tunnel }
         if codings.isPresent { noteFraming(facts, head.version) }
         if kind == .head || head.status == 204 || head.status == 304 { return .none }
-        if codings.isPresent { return codings.endsInChunked ? .chunked : .untilClose }
+        if isCoded { return codings.endsInChunked ? .chunked : .untilClose }
         guard let length = facts.contentLength else { return .untilClose }
         return length > 0 ? .length(length) : .none
     }

@@ -226,7 +226,12 @@ private struct HopByHop {
             return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
         }
         guard fields.isCanonical else {
-            Self.writeUnfolded(fields.wire.slice(ByteRange(Int(line.name.start), Int(line.value.end))), into: &out)
+            // RFC 9112 §5.1: white space before the colon is not sent on.
+            let bytes = fields.wire.readableBytesUInt8Span
+            var colon = Int(line.name.end)
+            while colon < Int(line.value.start), bytes[colon] != 0x3A { colon += 1 }
+            out.writeImmutableBuffer(fields.slice(line.name))
+            Self.writeUnfolded(fields.wire.slice(ByteRange(colon, Int(line.value.end))), into: &out)
             out.writeStaticString("\r\n")
             return
         }

@@ -24,6 +24,8 @@ struct FieldFacts {
     /// The first line whose name is not a token, and the first whose value holds a control character.
     var oddName: Int?
     var oddValue: Int?
+    /// The first line with white space in its name, or between its name and the colon.
+    var spacedName: Int?
     /// The start-line holds a control character.
     var isStartLineOdd = false
 
@@ -37,6 +39,12 @@ struct FieldFacts {
         var hasUnknown = false
         /// An empty element, or no element at all.
         var isMalformed = false
+        /// How many elements there are, and how many of them are identity.
+        var count = 0
+        var identities = 0
+
+        /// Identity alone, which RFC 2616 had for no coding at all.
+        var isIdentity: Bool { identities > 0 && identities == count }
 
         /// Chunked is named once, as the last one, and the others are known.
         var isCertain: Bool { endsInChunked && chunked == 1 && !hasUnknown && !isMalformed }
@@ -139,22 +147,25 @@ struct ParsedHead {
         var colon = nameEnd(position, end)
         while colon < end, byte(colon) != 0x3A {
             let byte = byte(colon)
-            if !byte.isTokenCharacter {
-                // RFC 9112 §5.1: white space before the colon has been read in two ways.
-                guard byte != 0x20, byte != 0x09, byte != 0x0D, byte != 0x00 else {
-                    throw HTTP1Error(.field, "a field name holds white space, a bare CR or NUL")
-                }
+            if byte == 0x20 || byte == 0x09 {
+                if facts.spacedName == nil { facts.spacedName = facts.lines.count }
+                facts.isCanonical = false
+            } else if !byte.isTokenCharacter {
+                guard byte != 0x0D, byte != 0x00 else { throw HTTP1Error(.field, "a field name holds a bare CR or NUL") }
                 if facts.oddName == nil { facts.oddName = facts.lines.count }
             }
             colon += 1
         }
         guard colon < end else { throw HTTP1Error(.field, "a field line has no colon") }
         guard colon > position else { throw HTTP1Error(.field, "a field has no name") }
+        var nameEnd = colon
+        while byte(nameEnd - 1) == 0x20 || byte(nameEnd - 1) == 0x09 { nameEnd -= 1 }
         let value = try value(colon + 1, end, &facts)
         let line = FieldSection.Line(
-            name: ByteRange(position - start, colon - start), value: ByteRange(value.lowerBound - start, value.upperBound - start))
+            name: ByteRange(position - start, nameEnd - start), value: ByteRange(value.lowerBound - start, value.upperBound - start)
+        )
         facts.lines.append(line)
-        interpret(position, colon - position, value, &facts)
+        interpret(position, nameEnd - position, value, &facts)
     }
 
     /// Passes over letters, digits, hyphens and dots of a name, eight at a time.
@@ -286,6 +297,8 @@ struct ParsedHead {
                 isNamed(wordStart, wordEnd - wordStart, $0)
             }
             facts.codings.endsInChunked = isChunked
+            facts.codings.count += 1
+            if isNamed(wordStart, wordEnd - wordStart, "identity") { facts.codings.identities += 1 }
             if isChunked { facts.codings.chunked += 1 }
             if wordStart == wordEnd {
                 facts.codings.isMalformed = true

@@ -197,7 +197,9 @@ extension HTTP2Connection {
     private func isAcceptable(_ section: IncomingSection, _ wire: ByteBuffer, _ stream: HTTP2Stream) -> Bool {
         guard let fault = section.fault else { return true }
         if !section.isDangerous, role == .client || validation == .lenient { return true }
-        fail(stream, "the message is malformed: \(fault)", head: wire)
+        fail(
+            stream, "the message is malformed: \(fault)", head: wire,
+            isRelaxable: !section.isDangerous && validation == .strict)
         return false
     }
 
@@ -207,10 +209,11 @@ extension HTTP2Connection {
     }
 
     func fail(
-        _ stream: HTTP2Stream, _ message: String, code: HTTP2ErrorCode = .protocolError, head: ByteBuffer = ByteBuffer()
+        _ stream: HTTP2Stream, _ message: String, code: HTTP2ErrorCode = .protocolError, head: ByteBuffer = ByteBuffer(),
+        isRelaxable: Bool = false
     ) {
         reset(stream.id.unsigned, code)
-        emit(.failed(stream.id.unsigned, code, message: message, head: head))
+        emit(.failed(stream.id.unsigned, code, message: message, head: head, isRelaxable: isRelaxable))
     }
 
     // MARK: Content

@@ -43,7 +43,8 @@ package enum HTTP2Event: Sendable, Equatable {
     /// The peer sent RST_STREAM. Nothing more comes of the stream.
     case reset(StreamID, HTTP2ErrorCode)
     /// The peer broke a rule on one stream, which we have reset. `head` holds the fields that were malformed, as far as they are known.
-    case failed(StreamID, HTTP2ErrorCode, message: String, head: ByteBuffer)
+    /// `isRelaxable`: it passes with lenient validation.
+    case failed(StreamID, HTTP2ErrorCode, message: String, head: ByteBuffer, isRelaxable: Bool = false)
     /// A head or trailer section of the stream breaks a rule, can be read in one way only, and passes: what is wrong, in a sentence.
     case note(StreamID, String)
     /// The peer has not looked at a request of ours and never will: it may be said again on another connection (RFC 9113 §8.7).

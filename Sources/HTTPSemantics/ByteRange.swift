@@ -103,7 +103,7 @@ extension UInt8 {
 extension Span<UInt8> {
     /// Walks field lines that end in LF or CRLF until an empty line or the end of the bytes. For a line that begins with
     /// white space (obs-fold) the name is nil and the value is the continuation.
-    /// - Parameter visit: name, value without white space around it.
+    /// - Parameter visit: name without white space before the colon, value without white space around it.
     /// - Returns: the offset of the empty line, or the count of bytes.
     func withFieldLines(_ visit: (_ name: ByteRange?, _ value: ByteRange) -> Void) -> Int {
         var start = 0
@@ -121,7 +121,9 @@ extension Span<UInt8> {
             var valueEnd = end
             while valueStart < valueEnd, self[valueStart].isWhitespaceOrLineEnd { valueStart += 1 }
             while valueEnd > valueStart, self[valueEnd - 1].isWhitespaceOrLineEnd { valueEnd -= 1 }
-            visit(folded ? nil : ByteRange(start, Swift.min(colon, end)), ByteRange(valueStart, valueEnd))
+            var nameEnd = Swift.min(colon, end)
+            while colon < end, nameEnd > start + 1, self[nameEnd - 1] == 0x20 || self[nameEnd - 1] == 0x09 { nameEnd -= 1 }
+            visit(folded ? nil : ByteRange(start, nameEnd), ByteRange(valueStart, valueEnd))
             start = Swift.min(lineFeed + 1, count)
         }
         return count

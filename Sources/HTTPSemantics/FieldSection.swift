@@ -87,8 +87,12 @@ import NIOCore
                 lines[lines.count - 1].value.end = value.end
             }
         }
-        self.init(wire: wire.slice(ByteRange(0, end)), lines: lines)
+        let isCanonical = !lines.contains { $0.hasSpaceBeforeColon(in: wire) }
+        self.init(wire: wire.slice(ByteRange(0, end)), lines: lines, isCanonical: isCanonical)
     }
+
+    /// White space stands between a name and its colon, which is not sent on (RFC 9112 §5.1).
+    package var hasSpaceBeforeColon: Bool { lines.contains { $0.hasSpaceBeforeColon(in: wire) } }
 
     /// Lays fields down as `name: value` lines, in order.
     package init(_ fields: [(name: String, value: String)]) {
@@ -168,5 +172,12 @@ extension ByteBuffer {
     fileprivate var text: String {
         if let text = String(validating: readableBytesView, as: UTF8.self) { return text }
         return readableBytesView.map { $0 < 0x80 ? String(Unicode.Scalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+    }
+}
+
+extension FieldSection.Line {
+    fileprivate func hasSpaceBeforeColon(in wire: ByteBuffer) -> Bool {
+        let end = Int(name.end)
+        return end < Int(value.start) && wire.readableBytesUInt8Span[end] != 0x3A
     }
 }

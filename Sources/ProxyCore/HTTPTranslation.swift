@@ -110,7 +110,8 @@ extension HTTP2Fields {
         _ section: FieldSection, _ framing: FramingFields? = nil, where keep: (FieldSection.Line) -> Bool
     ) {
         var hasTE = false
-        for (index, line) in section.lines.enumerated() where keep(line) && framing?.removed.contains(index) != true {
+        for (index, line) in section.lines.enumerated()
+        where keep(line) && framing?.removed.contains(index) != true && section.isNameOfHTTP2(line) {
             if section.isTE(line) {
                 // RFC 9113 §8.2.2: TE may say trailers and nothing else.
                 if !hasTE { append("te", "trailers") }
@@ -320,6 +321,15 @@ extension FieldSection {
         case 16: wire.equalsIgnoringCase(line.name, "proxy-connection")
         case 17: wire.equalsIgnoringCase(line.name, "transfer-encoding")
         default: false
+        }
+    }
+
+    /// Whether HTTP/2 can carry a field of that name (RFC 9113 §8.2.1). A message with another one is malformed as a whole.
+    func isNameOfHTTP2(_ line: Line) -> Bool {
+        unsafe wire.withUnsafeReadableBytes { bytes in
+            unsafe bytes.isClear(Int(line.name.start), Int(line.name.end)) {
+                $0.below(0x21) | $0.equal(to: 0x3A) | $0.equal(to: 0x7F) | $0.beyondASCII
+            }
         }
     }
 

@@ -227,6 +227,8 @@ extension ProxySession {
             finishClient()
         } else if exchange.isFramedAnew {
             if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
+        } else if let trailers, trailers.hasSpaceBeforeColon {
+            sendToClient(HTTP1Encoder.lastChunk(trailers: trailers))
         } else {
             sendToClient(wire)
         }

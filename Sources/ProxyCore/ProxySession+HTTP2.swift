@@ -94,8 +94,8 @@ extension ProxySession {
                 streamEnded(carried, isReset: true)
                 countAbandoned()
             }
-        case .failed(let stream, _, let message, let head):
-            let error = FlowError(side: .client, message: message, at: now)
+        case .failed(let stream, _, let message, let head, let isRelaxable):
+            let error = FlowError(side: .client, message: message + hint(isRelaxable: isRelaxable), at: now)
             countAbandoned()
             if let carried = streamSessions[stream] { return streamEnded(carried, isReset: true) }
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
@@ -193,7 +193,7 @@ extension ProxySession {
         case .reset(let stream, let code):
             guard let exchange = upstream.exchanges[stream] else { return }
             serverReset(exchange, code)
-        case .failed(let stream, let code, let message, let head):
+        case .failed(let stream, let code, let message, let head, _):
             guard let exchange = upstream.exchanges[stream] else { return }
             recordMalformed(head, from: .server, of: exchange.flow)
             fail(exchange, status: 502, FlowError(side: .server, message: "\(message) (\(code))", at: now))

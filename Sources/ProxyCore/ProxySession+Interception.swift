@@ -261,9 +261,14 @@ extension ProxySession {
         }
         let flow = identities.next(at: now)
         let destination = route?.destination.endpoint ?? clientFacts.value.local
-        let target = FlowTarget(scheme: "tls", host: destination.host, port: destination.port)
-        record(flow, at: now, .opened(FlowOpening(kind: .tls, client: clientFacts, target: target, stream: StreamID(0))))
-        if let upstream { record(flow, at: now, .server(upstream.shared)) }
+        // What the server sent before its client was there, which the client did not get.
+        let lost = upstream?.early.takePieces() ?? []
+        let began = lost.first?.at ?? now
+        let target = FlowTarget(scheme: lost.isEmpty ? "tls" : "tcp", host: destination.host, port: destination.port)
+        let kind: FlowKind = lost.isEmpty ? .tls : .tcp
+        record(flow, at: began, .opened(FlowOpening(kind: kind, client: clientFacts, target: target, stream: StreamID(0))))
+        if let upstream { record(flow, at: began, .server(upstream.shared)) }
+        for piece in lost { record(flow, at: piece.at, .piece(FlowPiece(from: .server, content: piece.bytes))) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
         logFailure(
             "\(clientFacts.value.peer): TLS with \(error.side == .server ? "the server" : "the client") failed (\(destination)): \(error.message)"

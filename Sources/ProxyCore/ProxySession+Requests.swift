@@ -332,9 +332,13 @@ extension ProxySession {
 
     // MARK: Refusals
 
+    /// What a user can do about a request that was refused.
+    func hint(isRelaxable: Bool) -> String {
+        isRelaxable && !playsServers ? " (--no-validate-inbound-headers lets it pass)" : ""
+    }
+
     private func requestFailed(_ error: HTTP1Error) {
-        let hint = error.isRelaxable && !playsServers ? " (--no-validate-inbound-headers lets it pass)" : ""
-        let blame = FlowError(side: .client, message: error.message + hint, at: now)
+        let blame = FlowError(side: .client, message: error.message + hint(isRelaxable: error.isRelaxable), at: now)
         guard let exchange else { return refuse(status: error.status, blame, head: error.head) }
         if error.kind.isTruncation {
             // RFC 9112 §8: the server sees the same cut.

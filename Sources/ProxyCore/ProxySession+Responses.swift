@@ -92,6 +92,10 @@ extension ProxySession {
         if head.fields.contains("transfer-encoding"), head.version.major < 2 {
             let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
             exchange.isFramingAmbiguous = exchange.isFramingAmbiguous || changes.isAmbiguous
+            noteCoding(of: head, exchange, at)
+        }
+        if http2 != nil, head.version.major < 2, !head.fields.lines.allSatisfy(head.fields.isNameOfHTTP2) {
+            note(exchange.flow, .client, at: at, "fields whose names HTTP/2 does not allow are not sent to the client")
         }
         if exchange.isExtendedConnect { exchange.webSocket = webSocket(of: exchange, head) }
         exchange.response = head
@@ -103,6 +107,18 @@ extension ProxySession {
         } else if !exchange.held.isEmpty {
             releaseHeld(exchange)
         }
+    }
+
+    /// HTTP/2 and HTTP/1.0 have no transfer codings: the content is passed on as it was coded, since undoing it would change what was sent.
+    private func noteCoding(of head: ResponseHead, _ exchange: Exchange, _ at: Timestamp) {
+        guard http2 != nil || exchange.request.version == .http1_0 else { return }
+        let codings = FramingFields.codings(of: head.fields).filter { !["chunked", "identity"].contains($0.lowercased()) }
+        guard !codings.isEmpty else { return }
+        let version = http2 == nil ? "HTTP/1.0" : "HTTP/2"
+        let names = codings.joined(separator: ", ")
+        note(
+            exchange.flow, .client, at: at,
+            "the client gets the content with the transfer coding \(names) of the server, which \(version) does not have")
     }
 
     /// A server of HTTP/2 sent less or more than its Content-Length says. A client of HTTP/1 waits for the rest, or has no place for it: it is

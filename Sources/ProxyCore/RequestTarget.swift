@@ -40,7 +40,8 @@ struct AbsoluteTarget {
             end += 1
         }
         authority = target.slice(ByteRange(start, end))
-        guard Self.isAuthority(authority.readableBytesView),
+        guard Self.isUserInformation(target.slice(ByteRange(schemeLength, start)).readableBytesView),
+            Self.isAuthority(authority.readableBytesView),
             let endpoint = Endpoint(parsing: String(buffer: authority)[...], defaultPort: isTLS ? 443 : 80)
         else { return nil }
         self.endpoint = endpoint
@@ -49,6 +50,18 @@ struct AbsoluteTarget {
             var path = ByteBuffer(string: "/")
             path.writeImmutableBuffer(origin)
             origin = path
+        }
+    }
+
+    /// RFC 3986 §3.2.1: nothing, or user information of these characters and one `@`. Browsers end the authority at a backslash, so what
+    /// follows it could be read as the host or as the path.
+    private static func isUserInformation(_ bytes: ByteBufferView) -> Bool {
+        bytes.dropLast().allSatisfy { byte in
+            switch byte {
+            case 0x30...0x3A, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E, 0x25: true
+            case 0x21, 0x24, 0x26...0x2C, 0x3B, 0x3D: true
+            default: false
+            }
         }
     }
 

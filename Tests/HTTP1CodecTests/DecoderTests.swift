@@ -128,6 +128,12 @@ struct RequestDecodingTests {
         Row("9112 §5 no colon", "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", "! field"),
         Row("9112 §5 no name", "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", "! field"),
         Row("9112 §5.1 white space before the colon", "GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", "! field"),
+        Row("9112 §5.1 a tab before the colon", "GET / HTTP/1.1\r\nHost\t: a\r\n\r\n", "! field"),
+        Row("9112 §5.1 white space in a name", "GET / HTTP/1.1\r\nHost: a\r\nX y: b\r\n\r\n", "! field"),
+        Row(
+            "9112 §5.1 white space before the colon of a trailer",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX : 1\r\n\r\n",
+            "POST / HTTP/1.1 chunked | ! field"),
         Row("9112 §5.2 a folded value", "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n  c\r\n\r\n", "GET / HTTP/1.1 none | end"),
         Row("9112 §5.2 a folded length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\n", "! framing"),
         Row(
@@ -283,6 +289,32 @@ struct ResponseDecodingTests {
         Row(
             "9112 §6.3 chunked is not last", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\nabc",
             "HTTP/1.1 200 OK untilClose | <abc> | end", ends: true),
+        Row(
+            "2616 §3.6 identity with a length",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: Identity\r\nContent-Length: 3\r\n\r\nabc",
+            "HTTP/1.1 200 OK length(3) | <abc> | end"),
+        Row(
+            "2616 §3.6 identity on two lines, without content",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK none | end"),
+        Row(
+            "2616 §3.6 identity without a length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc",
+            "HTTP/1.1 200 OK untilClose | <abc> | end", ends: true),
+        Row(
+            "2616 §3.6 identity with a bad length",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: x\r\n\r\nabc",
+            "HTTP/1.1 200 OK untilClose | <abc> | end", ends: true),
+        Row(
+            "2616 §3.6 identity and another coding",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, gzip\r\nContent-Length: 1\r\n\r\nabc",
+            "HTTP/1.1 200 OK untilClose | <abc> | end", ends: true),
+        Row(
+            "9112 §5.1 white space before the colon of a length", "HTTP/1.1 200 OK\r\nContent-Length \t: 3\r\n\r\nabc",
+            "HTTP/1.1 200 OK length(3) | <abc> | end"),
+        Row(
+            "9112 §5.1 white space before the colon of a coding",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\nX-Sum : 1\r\n\r\n",
+            "HTTP/1.1 200 OK chunked | end X-Sum=1"),
         Row("9112 §6.3 two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", "! framing"),
         Row("9110 §5.5 NUL", "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "! field"),
         Row("9112 §2.2 bare CR", "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", "! field"),

@@ -116,6 +116,25 @@ struct EarlyBytesTests {
         #expect(left.flows == ["tcp incomplete >\u{1}one ! client: the client reset the connection"])
     }
 
+    @Test(
+        "What a TLS server said to a client whose own TLS came to nothing is recorded", arguments: [TLSVersion.tls12, .tls13],
+        [TLSServer.Moment.withItsHandshake, .certificateIsMade, .clientShakesHands])
+    func lostGreeting(version: TLSVersion, moment: TLSServer.Moment) throws {
+        for isReset in [false, true] {
+            let play = try Self.play(.connect)
+            let server = try TLSServer(play, version: version, says: Self.greeting, at: moment)
+            let client = try TLSClient(play, alpn: [], server: server)
+            _ = try client.tls.handshake()
+            let hello = try #require(client.tls.takeCiphertext())
+            try client.hear(play.tell(.received(.client, hello)))
+            let unknownCertificate = ByteBuffer(bytes: [0x15, 3, 3, 0, 2, 2, 46])
+            _ = play.tell(isReset ? .closed(.client, error: nil, isReset: true) : .received(.client, unknownCertificate))
+            #expect(play.flows.count == 1)
+            let flow = try #require(play.flows.first)
+            #expect(flow.hasPrefix("tcp failed <\(Self.greeting) ! client: "), "\(flow)")
+        }
+    }
+
     @Test("A server that goes on in the clear while its client begins TLS is heard")
     func besideTLS() throws {
         let play = try Self.play(.startTLS)

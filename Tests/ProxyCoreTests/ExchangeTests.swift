@@ -209,6 +209,7 @@ struct ExchangeTests {
             "https://a b".replacing(" ", with: "%20") + ">/", "http://a,b/", "http://a\\b/", "http://h^/", "http://]h/",
             "http://[zz]/",
             "http://[::1]x/", "HTTP://", "http://user@/", "http://?q", "urn://", "wss://", "h2c://h/",
+            "http://a\\@h/", "http://a.example:80\\@h/x", "http://a@b@h/", "http://[a]@h/", "http://<@h/", "http://\u{E9}@h/",
             "//h/x".replacing("//", with: "x://") + "|",
         ])
     func unusableTarget(target: String) throws {
@@ -269,7 +270,7 @@ struct ExchangeTests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "", "different values"),
             ("HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\nabc", "", "bare CR or NUL"),
             ("HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "", "bare CR or NUL"),
-            ("HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "", "white space"), ("220 mail.example ESMTP\r\n\r\n", "", "HTTP/1"),
+            ("220 mail.example ESMTP\r\n\r\n", "", "HTTP/1"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "x\r\nabc\r\n", "its size"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "3\r\nabcd\r\n0\r\n\r\n", "not followed by CRLF"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\nHost: a\r\n\r\n", "trailer section"),

@@ -57,7 +57,7 @@ final class FramePeer {
                 heard.append(frameNames(content, from: frames.role == .client ? .server : .client))
             case .message(_, .end): heard.append("end")
             case .reset(_, let code): heard.append("reset \(code)")
-            case .failed(_, let code, let message, _): heard.append("failed \(code) \(message)")
+            case .failed(_, let code, let message, _, _): heard.append("failed \(code) \(message)")
             case .terminated(let code, let message): heard.append("terminated \(code) \(message)")
             case .goAway: heard.append("goaway")
             default: break

@@ -162,6 +162,78 @@ struct FramingTests {
         #expect(play.client(says: Self.marker) == ["send upstream 1: GET /marker HTTP/1.1\r\nHost: example.org\r\n\r\n"])
     }
 
+    @Test(
+        "White space before the colon of a response's field is not sent on, and noted",
+        arguments: [" ", "\t", " \t  "], ["X", "X y", "Bad[", "Server"])
+    func spacedName(space: String, name: String) throws {
+        let play = try Playbook()
+        _ = play.client(says: "GET http://example.org/first HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        _ = play.serverOpens()
+        let lines = play.server(
+            says: "HTTP/1.1 200 OK\r\nTransfer-Encoding\(space): chunked\r\n\(name)\(space):\tz  z\r\nA: b\r\n\r\n"
+                + "1;a\r\nx\r\n0\r\n\(name)\(space): t\r\n\r\n")
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\(name):\tz  z\r\nA: b\r\n\r\n"
+        #expect(sent(lines, to: "client") == "\(head)1;a\r\nx\r\n0\r\n\(name): t\r\n\r\n")
+        // The connection is used again.
+        #expect(play.client(says: Self.marker) == ["send upstream 1: GET /marker HTTP/1.1\r\nHost: example.org\r\n\r\n"])
+        let flow = try #require(play.wholeFlows.first)
+        #expect(flow.notes.contains { $0.value.message.contains("'Transfer-Encoding' has white space") }, "\(flow.notes)")
+        // The recording has it as it came.
+        #expect(flow.response.map { String(buffer: $0.head.wire).contains("\(name)\(space):\tz") } == true)
+    }
+
+    @Test("A client of HTTP/2 gets a response without the fields whose names HTTP/2 does not allow")
+    func namesOfHTTP2() throws {
+        let play = try Playbook("reverse:http://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        let fields = HTTP2Fields([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "example.org")])
+        _ = try #require(client.frames.sendRequest(fields, endsStream: true))
+        client.exchange()
+        _ = play.serverOpens()
+        let names = ["X y: 1", "\u{E9}: 2", "\u{7F}: 3", "bad[: 4", "A : 5"]
+        _ = play.server(
+            says: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\(names.joined(separator: "\r\n"))\r\n\r\n")
+        #expect(client.takeHeard() == ["200 content-length=0 bad[=4 a=5", "end"])
+        let notes = try #require(play.wholeFlows.first).notes.map(\.value.message)
+        #expect(notes.contains("fields whose names HTTP/2 does not allow are not sent to the client"), "\(notes)")
+    }
+
+    @Test(
+        "Transfer codings that a client cannot know of are noted", arguments: ["HTTP/1.0", "HTTP/1.1"],
+        [("gzip", "gzip"), ("gzip, chunked", "gzip"), ("x, Identity, deflate", "x, deflate"), ("chunked", nil), ("identity", nil)])
+    func unknowableCoding(version: String, coding: (value: String, noted: String?)) throws {
+        let play = try Playbook()
+        _ = play.client(says: "GET http://example.org/ \(version)\r\nHost: example.org\r\n\r\n")
+        _ = play.serverOpens()
+        _ = play.server(says: "HTTP/1.1 200 OK\r\nTransfer-Encoding: \(coding.value)\r\n\r\n1\r\na\r\n0\r\n\r\n")
+        _ = play.tell(.halfClosed(ConnectionHandle(1)))
+        let flow = try #require(play.wholeFlows.first)
+        let noted = flow.notes.map(\.value.message).filter { $0.contains("the client gets the content with the transfer coding") }
+        let expected =
+            "the client gets the content with the transfer coding \(coding.noted ?? "") of the server, which HTTP/1.0 does not have"
+        #expect(noted == (version == "HTTP/1.0" && coding.noted != nil ? [expected] : []))
+    }
+
+    @Test(
+        "What refuses a request of HTTP/2 names the option that lets it pass, if one does",
+        arguments: [
+            ("bad[name", "x", true), ("a", "\u{7}", true), ("connection", "close", true), ("a", "x\ny", false), ("b c", "x", false),
+        ])
+    func namedOption(name: String, value: String, passes: Bool) throws {
+        let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        var fields = HTTP2Fields([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "example.org")])
+        fields.append(ByteBuffer(string: name), ByteBuffer(string: value))
+        _ = try #require(client.frames.sendRequest(fields, endsStream: true))
+        client.exchange()
+        #expect(client.takeHeard() == ["reset PROTOCOL_ERROR"])
+        let message = try #require(play.wholeFlows.first?.error?.message)
+        #expect(message.hasPrefix("the message is malformed: "))
+        #expect(message.hasSuffix(" (--no-validate-inbound-headers lets it pass)") == passes, "\(message)")
+    }
+
     @Test("A response is one response for the client, whatever framing it came with", arguments: ["HTTP/1.1", "HTTP/1.0"])
     func responses(version: String) throws {
         for clientVersion in ["HTTP/1.1", "HTTP/1.0"] {

@@ -137,7 +137,7 @@ struct ReplayFramingTests {
                 case .message(_, .request(let head, _)): lengths = head.fields.all("content-length").map { String(buffer: $0) }
                 case .message(_, .body(let piece, _)): content.writeImmutableBuffer(piece)
                 case .message(_, .end): hasEnded = true
-                case .failed(_, _, let message, _): faults.append(message)
+                case .failed(_, _, let message, _, _): faults.append(message)
                 default: break
                 }
             }
