@@ -16,6 +16,8 @@ struct FrameHeader {
     let stream: Int32
     /// The first four bytes of the payload of WINDOW_UPDATE, which has no more.
     let increment: UInt32
+    /// DATA whose padding reaches beyond the frame (RFC 9113 §6.1).
+    let isOverpadded: Bool
 
     /// - Parameter bytes: of a frame, from its first on; nil when there are not enough of them.
     init?(_ bytes: UnsafeRawBufferPointer) {
@@ -25,12 +27,19 @@ struct FrameHeader {
         type = unsafe UInt32(bytes[3])
         flags = unsafe bytes[4]
         stream = Int32(bitPattern: number(5) & 0x7FFF_FFFF)
-        guard type == NGHTTP2_WINDOW_UPDATE.rawValue, length == 4 else {
+        switch type {
+        case NGHTTP2_WINDOW_UPDATE.rawValue where length == 4:
+            guard bytes.count >= Self.size + 4 else { return nil }
+            increment = number(Self.size) & 0x7FFF_FFFF
+            isOverpadded = false
+        case NGHTTP2_DATA.rawValue where UInt32(flags) & NGHTTP2_FLAG_PADDED.rawValue != 0:
+            guard length == 0 || bytes.count > Self.size else { return nil }
             increment = 0
-            return
+            isOverpadded = unsafe length == 0 || Int(bytes[Self.size]) >= length
+        default:
+            increment = 0
+            isOverpadded = false
         }
-        guard bytes.count >= Self.size + 4 else { return nil }
-        increment = number(Self.size) & 0x7FFF_FFFF
     }
 
     func has(_ flag: nghttp2_flag) -> Bool { UInt32(flags) & flag.rawValue != 0 }
@@ -127,7 +136,12 @@ extension HTTP2Connection {
         walk.left = FrameHeader.size + frame.length
         count(frame)
         guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
-        guard let stream = streams[frame.stream] else {
+        let stream = streams[frame.stream]
+        if frame.isOverpadded, stream?.hasPeerEnded ?? true {
+            // nghttp2 looks at the padding of content that it takes only.
+            return terminate(.protocolError, "content on stream \(frame.stream) with more padding than its frame has room for")
+        }
+        guard let stream else {
             if frame.type == NGHTTP2_DATA.rawValue { return dataOnClosedStream(frame.stream) }
             guard frame.type == NGHTTP2_HEADERS.rawValue, let code = misuse(of: frame.stream) else { return }
             return terminate(code, "a field section on stream \(frame.stream), which is closed")

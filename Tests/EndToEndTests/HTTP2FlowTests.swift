@@ -104,6 +104,20 @@ struct HTTP2FlowTests {
         }
     }
 
+    @Test("Of several values of a setting in one frame the last counts")
+    func severalValues() throws {
+        try withClient(settings: [HTTP2Setting.initialWindowSize: 100, HTTP2Setting.initialWindowSize: 1]) { client in
+            client.returnsWindows = false
+            client.send(.get(1, "/size/5"))
+            let came = client.wait { client.streams[1]?.body.size == 1 }
+            #expect(came)
+            client.send(.windowUpdate(1, 4))
+            let ended = client.wait { client.streams[1]?.ended == true }
+            #expect(ended)
+            #expect(client.streams[1]?.pieces.first == 1)
+        }
+    }
+
     @Test("A window of none holds the content back, not the head, and no other stream")
     func closedWindow() throws {
         try withClient(settings: [HTTP2Setting.initialWindowSize: 0]) { client in

@@ -10,7 +10,31 @@ extension HTTP2ServerRule {
         HTTP2ServerRule("RFC 7541 " + name, on: 1, .headers(1, block: block), allows: allowed)
     }
 
-    static let compression: [HTTP2ServerRule] = [
+    /// §6.2: literals of each kind, with names and values of each kind. The codes are those of "user-agent" and "mitm".
+    private static let literals: [HTTP2ServerRule] = {
+        let codedName = HPACK.codedString([0xB5, 0x05, 0xB1, 0x61, 0xCC, 0x5A, 0x93])
+        let values = [("plain", HPACK.string(Array("mitm".utf8))), ("coded", HPACK.codedString([0xA4, 0xC9, 0xA7]))]
+        let kinds: [(String, HPACK.Indexing)] = [("incremental", .incremental), ("without", .without), ("never", .never)]
+        return kinds.flatMap { kind, indexing in
+            let indexedName = HPACK.literal(nameIndex: 58, "", indexing: indexing).dropLast()
+            let literalName = HPACK.literal([], [], indexing: indexing).prefix(1)
+            let names = [
+                ("indexed", indexedName), ("plain", literalName + HPACK.string(Array("user-agent".utf8))),
+                ("coded", literalName + codedName),
+            ]
+            return names.flatMap { name, nameOctets in
+                values.map { value, valueOctets in
+                    block(
+                        "§6.2: Indexing \(kind), name \(name), value \(value)", good + nameOctets + valueOctets,
+                        allows: .answered)
+                }
+            }
+        }
+    }()
+
+    static let compression: [HTTP2ServerRule] = literals + blocks
+
+    private static let blocks: [HTTP2ServerRule] = [
         block("§2.3.3: An index beyond both tables", good + HPACK.indexed(70)),
         block("§2.3.3: The first index of an empty dynamic table", good + HPACK.indexed(62)),
         block("§2.3.3: A name with an index beyond both tables", good + HPACK.literal(nameIndex: 70, "x")),
@@ -59,6 +83,8 @@ extension HTTP2ServerRule {
             .post(1), .reset(1), .headers(3, block: good + HPACK.block(["x-kept": "1"], indexing: .incremental), end: false),
             .reset(3),
             .headers(5, block: good + HPACK.indexed(62)), allows: .ignored),
+        block("§6.1: An index of the static table", good + HPACK.indexed(58), allows: .answered),
+        block("§6.3: A table size at the beginning", HPACK.tableSize(128) + good, allows: .answered),
         block("§6.3: Table sizes at the beginning", HPACK.tableSize(0) + HPACK.tableSize(4096) + good, allows: .answered),
         block("§6.2.3: Fields that are never to be indexed", good + HPACK.block(["x": "1"], indexing: .never), allows: .answered),
         block(

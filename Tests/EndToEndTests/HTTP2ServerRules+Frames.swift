@@ -5,11 +5,15 @@ private typealias Flag = HTTP2Frame.Flag
 
 private let text = Array("hello".utf8)
 private let good = HPACK.request()
+private let overpadded = HTTP2Frame.data(1).with(payload: [6] + text).with(flags: Flag.padded | Flag.endStream)
 
 extension HTTP2ServerRule {
     /// §3.4. Nothing is sent before the steps.
     static let prefaces: [HTTP2ServerRule] = [
         // What does not begin like HTTP/2 may be HTTP/1 or anything else, which has its own refusals.
+        HTTP2ServerRule(
+            "§3.4: Something else than a preface", steps: [.bytes(Array("INVALID CONNECTION PREFACE\r\n\r\n".utf8))],
+            allows: .connection(.protocolError) | [.closed, .plainText]),
         HTTP2ServerRule(
             "§3.4: A preface that goes wrong behind its first line",
             steps: [.bytes(Array("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".utf8)), .send(.settings())],
@@ -130,6 +134,9 @@ extension HTTP2ServerRule {
         HTTP2ServerRule(
             "§7: Unknown error codes have no effect beyond the frame", on: 5,
             .post(1), HTTP2Frame(type: Kind.reset, stream: 1, payload: [0, 0, 0, 0xFF]), .get(5), allows: .answered),
+        HTTP2ServerRule(
+            "§7: GOAWAY with an unknown error code", on: 1,
+            steps: [.send(.get(1), .goAway(last: 0, HTTP2Code(rawValue: 0xFF)))], goesOn: false, allows: .answered),
     ]
 
     /// §6: padding, lengths and identifiers of frames on streams.
@@ -138,6 +145,25 @@ extension HTTP2ServerRule {
         HTTP2ServerRule(
             "§6.1: DATA with more padding than there is", .post(1), .data(1).with(payload: [6] + text).with(flags: Flag.padded),
             allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.1: DATA with more padding than there is, on a stream that is half-closed (remote)", .get(1, "/never"), overpadded,
+            allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.1: DATA with more padding than there is, on a stream that its client has reset", .post(1, "/never"), .reset(1),
+            overpadded, allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.1: DATA with more padding than there is, on a stream that the server has reset",
+            steps: [.send(.headers(1, block: HPACK.block([":method": "POST"]), end: false)), .settled, .send(overpadded)],
+            allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.1: DATA with more padding than there is, on a stream that both have ended, octet by octet",
+            steps: [.send(.get(1)), .answer(1)] + overpadded.bytes.map { .bytes([$0]) }, allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.1: Padded DATA without a padding length, on a stream that its client has reset", .post(1, "/never"), .reset(1),
+            .data(1).with(flags: Flag.padded), allows: .connection(.protocolError, .frameSizeError)),
+        HTTP2ServerRule(
+            "§6.1: DATA that is all padding, on a stream that its client has reset", on: 1, .post(1, "/never"), .reset(1),
+            .data(1, padding: 9), allows: .stream(.streamClosed)),
         HTTP2ServerRule(
             "§6.1: Padded DATA without a padding length", .post(1), .data(1).with(flags: Flag.padded),
             allows: .connection(.protocolError, .frameSizeError)),
@@ -179,13 +205,17 @@ extension HTTP2ServerRule {
             "§6.3: PRIORITY of four octets on an open stream", on: 1, .post(1), .priority(1).with(payload: [0, 0, 0, 0]),
             allows: .stream(.frameSizeError)),
         HTTP2ServerRule("§6.3: PRIORITY on an idle stream", .priority(9), allows: .ignored),
-        // RFC 9113 §5.3.2 dropped the scheme and with it this error of RFC 7540 §5.3.1.
+        HTTP2ServerRule(
+            "§6.3: PRIORITY of every kind, and HEADERS of a lower stream", on: 1,
+            .priority(1, weight: 0), .priority(1, weight: 255), .priority(3, dependency: 1), .priority(1, dependency: 1 << 31),
+            .priority(5), .get(1), allows: .answered),
+        // RFC 9113 §5.3.2 dropped the scheme. What was an error in RFC 7540 §5.3.1 is one still.
         HTTP2ServerRule(
             "§5.3.1 of RFC 7540: HEADERS that depend on themselves", on: 1, .headers(1, block: good, dependency: 1),
-            allows: .either(.protocolError) | .answered),
+            allows: .either(.protocolError)),
         HTTP2ServerRule(
             "§5.3.1 of RFC 7540: PRIORITY that depends on itself", on: 1, .priority(1, dependency: 1),
-            allows: .either(.protocolError) | .ignored),
+            allows: .either(.protocolError)),
         HTTP2ServerRule("§6.4: RST_STREAM on stream 0", .reset(0), allows: .connection(.protocolError)),
         HTTP2ServerRule("§6.4: RST_STREAM on an idle stream", .reset(1), allows: .connection(.protocolError)),
         HTTP2ServerRule(
@@ -226,6 +256,10 @@ extension HTTP2ServerRule {
         HTTP2ServerRule(
             "§6.10: CONTINUATION behind a CONTINUATION that finished", .headers(1, block: good, end: false, endHeaders: false),
             .continuation(1, block: []), .continuation(1, block: []), allows: .connection(.protocolError)),
+        HTTP2ServerRule(
+            "§6.10: DATA behind a CONTINUATION that does not finish",
+            .headers(1, block: good, end: false, endHeaders: false), .continuation(1, block: [], endHeaders: false), .data(1, text),
+            allows: .connection(.protocolError)),
         HTTP2ServerRule(
             "§6.10: CONTINUATION behind DATA", .post(1), .data(1, text), .continuation(1, block: []),
             allows: .connection(.protocolError)),

@@ -3,10 +3,6 @@
 private let text = Array("hello".utf8)
 private let good = HPACK.request()
 
-/// RFC 9113 §5.1 makes frames on a closed stream an error of the connection or of the stream, and lets them be ignored for a while, as
-/// they may have been sent before the sender knew.
-private let late: Set<HTTP2Verdict> = .either(.streamClosed) | .connection(.protocolError) | .ignored
-
 extension HTTP2ServerRule {
     static let lifecycle: [HTTP2ServerRule] = idle + halfClosed + closed + identifiers
 
@@ -58,7 +54,7 @@ extension HTTP2ServerRule {
             allows: .stream(.streamClosed)),
         HTTP2ServerRule(
             "§5.1 closed by the client's reset: HEADERS", on: 1, .post(1, "/never"), .reset(1), .headers(1, ["x": "1"]),
-            allows: late),
+            allows: .either(.streamClosed)),
         HTTP2ServerRule(
             "§5.1 closed by the client's reset: CONTINUATION", on: 1, .post(1, "/never"), .reset(1), .continuation(1, block: []),
             allows: .connection(.protocolError, .streamClosed)),
