@@ -17,7 +17,7 @@ struct Replacement {
     /// - Parameter existing: the file that is there, open; nil when there is none.
     /// - Returns: where to write, and how it takes the name.
     static func begin(path: String, existing: ArchiveFile?) throws(ArchiveError) -> (descriptor: Int32, replacement: Replacement) {
-        let path = existing == nil ? path : resolved(path)
+        let path = existing == nil ? missingFile(path) : resolved(path)
         var replacement = Replacement(path: path, name: nil, replaced: existing)
         var descriptor = unsafe FileName.withCString(replacement.directory) { unsafe open($0, O_RDWR | unnamed | O_CLOEXEC, 0o600) }
         if descriptor < 0 {
@@ -43,7 +43,28 @@ struct Replacement {
         return unsafe FileName.text(unsafe UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
     }
 
-    private var directory: String {
+    /// The name of a file that is not there; where a symbolic link leads to it, the name that the link has.
+    private static func missingFile(_ path: String) -> String {
+        var path = path
+        // As many as Linux follows, see path_resolution(7).
+        for _ in 0..<40 {
+            guard let target = linkTarget(path) else { return path }
+            path = target.hasPrefix("/") ? target : "\(directory(of: path))/\(target)"
+        }
+        return path
+    }
+
+    private static func linkTarget(_ path: String) -> String? {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { target in
+            let length = unsafe FileName.withCString(path) { unsafe readlink($0, target.baseAddress!, target.count) }
+            guard length > 0 else { return nil }
+            return unsafe FileName.text(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(target)[..<length]))
+        }
+    }
+
+    private var directory: String { Self.directory(of: path) }
+
+    private static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }

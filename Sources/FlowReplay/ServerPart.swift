@@ -101,36 +101,53 @@ package final class ServerPart {
                 return .end(FlowEnding(state: .incomplete))
             }
             pending = event
-            if let step = try step(event, now) { return step }
+            if !isPassedOver(event.what), let step = step(event, now) { return step }
             pending = nil
         }
     }
 
-    /// - Returns: nil when an event is passed over.
-    private func step(_ event: FlowEvent, _ now: Timestamp) throws -> ServerStep? {
-        switch event.what {
+    /// Fetches what is given first, and the content that follows a head at once.
+    /// - Throws: what fetching content throws; nothing was given then.
+    package func readAhead() throws {
+        while let event = try pending ?? events.next() {
+            pending = event
+            guard isPassedOver(event.what) else { return }
+            pending = nil
+        }
+    }
+
+    /// It is neither given nor waited for.
+    private func isPassedOver(_ what: FlowEvent.What) -> Bool {
+        switch what {
         case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply:
             // A reply of the recorder's own, and bytes that it refused, are nothing that a server is to say again.
-            return nil
+            true
         case .piece(let piece) where piece.from == .client:
-            return dialogue == .bytes || (dialogue == .messages && piece.kind != .data) ? awaitClient(piece, event.at, now) : nil
+            dialogue == .none || (dialogue == .messages && piece.kind == .data)
+        // The end of a request is known already; that of a stream is waited for.
+        case .finished(.client): dialogue != .bytes || hasSwitched
+        // The end of the handshake, or of the conversation, which comes with the flow's.
+        case .finished(.server): hasSwitched
+        case .interim(let head): head.status == 101 || (head.status == 100 && hasSaid100)
+        default: false
+        }
+    }
+
+    /// - Returns: nil when an event is passed over.
+    private func step(_ event: FlowEvent, _ now: Timestamp) -> ServerStep? {
+        switch event.what {
+        case .piece(let piece) where piece.from == .client:
+            return awaitClient(piece, event.at, now)
         case .finished(.client):
-            // The end of a request is known already; that of a stream is waited for.
-            guard dialogue == .bytes, !hasSwitched else { return nil }
             if !hasClientFinished, matching != .time { return .waitForClient }
             move(to: event.at, now)
-            return nil
-        case .finished(.server) where hasSwitched:
-            // The end of the handshake, or of the conversation, which comes with the flow's.
             return nil
         case .ended(let ending) where ending.isOfClient && !hasClientFinished:
             // The client of that time gave up; the server would have gone on.
             return .waitForClient
         case .ended(let ending) where kind == .tcp && ending.closedBy == .client && !hasClientFinished && matching != .time:
             return .waitForClient
-        case .interim(let head) where head.status == 101 || (head.status == 100 && hasSaid100):
-            return nil
-        case .interim, .response, .piece, .trailers(from: .server, _), .finished(.server), .ended:
+        default:
             let due = anchor.advanced(byNanoseconds: timing.pause(max(0, event.at - recordedAnchor)))
             if due > now { return .wait(until: due) }
             guard let step = given(event.what) else { return nil }

@@ -28,12 +28,15 @@ struct HARTimes {
     }
 
     private static func nanoseconds(_ value: JSONTree?) -> Int64 {
-        guard let milliseconds = value?.number, milliseconds > 0, milliseconds < 1e11 else { return 0 }
+        guard let milliseconds = value?.quantity, milliseconds > 0, milliseconds < 1e11 else { return 0 }
         return Int64((milliseconds * 1e6).rounded())
     }
 }
 
 extension JSONTree {
+    /// A number, also one that is written as a string.
+    var quantity: Double? { number ?? string.flatMap { Double($0.text) } }
+
     fileprivate var isEmptyObject: Bool { self == .object([]) || !isObject }
 }
 
@@ -43,22 +46,29 @@ extension ForeignMessage {
     init(_ message: JSONTree, or other: HTTPVersion) {
         self.init(version: other)
         var hasPseudoFields = false
-        for header in message["headers"]?.elements ?? [] {
+        for (name, value) in Self.fields(message["headers"]) {
+            guard name.readableBytesView.first == 0x3A else {
+                head.fields.append((name, value))
+                continue
+            }
+            hasPseudoFields = true
+            if authority == nil, name.isName(":authority") { authority = value }
+        }
+        if let list = message["_trailers"] { trailers = HeadBytes(fields: Self.fields(list)).section }
+        version = HTTPVersion(foreign: message.text("httpVersion") ?? "") ?? (hasPseudoFields ? .http2 : other)
+    }
+
+    /// The lines of a list of fields. A value may stand for several.
+    private static func fields(_ list: JSONTree?) -> [(name: ByteBuffer, value: ByteBuffer)] {
+        (list?.elements ?? []).flatMap { header -> [(name: ByteBuffer, value: ByteBuffer)] in
             // Most write objects, some pairs.
             let pair = header.elements ?? []
             guard let name = header.bytes("name", exact: "_nameBase64") ?? pair.first?.string?.unescapedBytes,
-                let first = name.readableBytesView.first
-            else { continue }
-            var values = (header["value"] ?? pair.dropFirst().first ?? .null).fieldValues
-            if let exact = header["_valueBase64"]?.string.flatMap({ decodeBase64($0.bytes) }) { values = [exact] }
-            if first == 0x3A {
-                hasPseudoFields = true
-                if name.isName(":authority") { authority = values.first }
-                continue
-            }
-            for value in values { head.fields.append((name, value)) }
+                name.readableBytes > 0
+            else { return [] }
+            if let exact = header["_valueBase64"]?.string.flatMap({ decodeBase64($0.bytes) }) { return [(name, exact)] }
+            return (header["value"] ?? pair.dropFirst().first ?? .null).fieldValues.map { (name, $0) }
         }
-        version = HTTPVersion(foreign: message.text("httpVersion") ?? "") ?? (hasPseudoFields ? .http2 : other)
     }
 
     /// - Parameter method: without line ends.
@@ -103,13 +113,13 @@ extension ForeignMessage {
     /// Takes `content`.
     mutating func takeContent(of response: JSONTree, status: Int, isCut: Bool) {
         let stored = response["content"]
-        let size = stored?["size"]?.number ?? -1
+        let size = stored?["size"]?.quantity ?? -1
         let type = values("content-type").first ?? stored?.bytes("mimeType", exact: "_mimeTypeBase64")
         if let bytes = text(of: stored, contentType: type), bytes.readableBytes > 0 || size <= 0 {
             content = isCut ? .cut(bytes) : .whole(bytes)
             // `_decoded` is false where content is as it was sent, since it cannot be decoded.
             if stored?["_decoded"]?.bool != false { removeContentCodings() }
-        } else if !isKnownEmpty(size: size, bodySize: response["bodySize"]?.number, status: status) || isCut {
+        } else if !isKnownEmpty(size: size, bodySize: response["bodySize"]?.quantity, status: status) || isCut {
             content = .missing
         }
     }

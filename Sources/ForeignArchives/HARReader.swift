@@ -92,7 +92,7 @@ package struct HARReader {
         flow.receive(.request(message.requestHead(method, url, target: target)), at: times.request)
         message.finish(.client, at: times.requestEnd, into: &flow)
 
-        if let response = entry["response"], let status = response["status"]?.number.flatMap({ Int(exactly: $0) }), status > 0 {
+        if let response = entry["response"], let status = response["status"]?.quantity.flatMap({ Int(exactly: $0) }), status > 0 {
             receive(response, status: status, to: method, or: message.version, times, into: &flow)
         }
         receiveMessages(entry, times, into: &flow)
@@ -161,9 +161,9 @@ package struct HARReader {
         var last = times.response
         for message in messages ?? [] where message.text("type") != "error" {
             let kinds: [Int: FlowPiece.Kind] = [1: .text, 2: .binary, 8: .close, 9: .ping, 10: .pong]
-            let opcode = message["opcode"]?.number.flatMap { Int(exactly: $0) } ?? 1
+            let opcode = message["opcode"]?.quantity.flatMap { Int(exactly: $0) } ?? 1
             guard let kind = kinds[opcode], let data = message["data"]?.string else { continue }
-            if let seconds = message["time"]?.number, abs(seconds) < 9.2e9 {
+            if let seconds = message["time"]?.quantity, abs(seconds) < 9.2e9 {
                 // A binary fraction of today's seconds is right to the microsecond.
                 last = Timestamp(nanoseconds: Int64((seconds * 1e6).rounded()) * 1000)
             }

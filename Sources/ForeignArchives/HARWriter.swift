@@ -110,6 +110,7 @@ package struct HARWriter: Sendable {
         for line in head.fields.all("cookie") { for part in line.parts(at: 0x3B) { json.pair(part.trimmed()) } }
         json.endArray()
         fields(head.fields, &json)
+        if let trailers = request.trailers { fields(trailers, as: "_trailers", &json) }
         json.key("queryString")
         json.beginArray()
         if let query = url.parts(at: 0x3F, maximum: 2).dropFirst().first {
@@ -148,6 +149,7 @@ package struct HARWriter: Sendable {
         for line in flow.responseFields?.all("set-cookie") ?? [] { json.pair(line.parts(at: 0x3B)[0].trimmed()) }
         json.endArray()
         fields(flow.responseFields ?? FieldSection(), &json)
+        if let trailers = flow.response?.trailers { fields(trailers, as: "_trailers", &json) }
         json.key("redirectURL")
         json.string(flow.responseFields?.first("location") ?? ByteBuffer())
         json.key("content")
@@ -237,8 +239,8 @@ package struct HARWriter: Sendable {
         json.bool(true)
     }
 
-    private func fields(_ fields: FieldSection, _ json: inout JSONWriter) {
-        json.key("headers")
+    private func fields(_ fields: FieldSection, as key: StaticString = "headers", _ json: inout JSONWriter) {
+        json.key(key)
         json.beginArray()
         for line in fields.lines { json.pair(fields.slice(line.name), fields.slice(line.value)) }
         json.endArray()

@@ -145,7 +145,7 @@ package struct MitmproxyReader {
     /// - Returns: nil when the handshake has not come.
     private mutating func conversation(_ entries: TnetstringEntries) throws -> Flow? {
         let handshake = try entries["metadata"]?.entries()["websocket_handshake"]?.text()
-        guard let id = handshake.flatMap({ FlowID($0) }) else { return try alone(entries) }
+        guard let id = handshake.map({ FlowID(mitmproxy: $0) }) else { return try alone(entries) }
         if let flow = handshakes.removeValue(forKey: id) {
             order.removeAll { $0 == id }
             return try Self.joined(flow, entries)
@@ -186,9 +186,14 @@ package struct MitmproxyReader {
     }
 
     private static func id(_ entries: TnetstringEntries) throws(TnetstringError) -> FlowID {
-        guard let value = entries["id"], let id = FlowID(try value.text()) else {
-            throw TnetstringError(kind: .expected("id"), offset: entries.offset)
-        }
-        return id
+        guard let value = entries["id"] else { throw TnetstringError(kind: .expected("id"), offset: entries.offset) }
+        return FlowID(mitmproxy: try value.text())
+    }
+}
+
+extension FlowID {
+    /// A UUID, or for any other text an identifier that is the same each time.
+    fileprivate init(mitmproxy text: String) {
+        self = FlowID(text) ?? FlowID(high: stableHash(text.utf8, seed: 1), low: stableHash(text.utf8, seed: 2))
     }
 }

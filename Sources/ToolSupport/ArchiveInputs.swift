@@ -105,6 +105,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package private(set) var hasFailed = false
     /// Called before a pipe is waited for: what was found so far can go out. What it throws ends the reading.
     package var beforeWaiting: (() throws -> Void)?
+    /// Told, before a pipe is waited for, each flow of which pieces have come and that goes on, with those pieces.
+    package var news: ((Flow) throws -> Void)?
     private let skipsUnreadable: Bool
 
     /// - Parameters:
@@ -132,7 +134,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         begin: (_ source: ArchiveSource, _ canBeReadAgain: Bool) throws -> Void = { _, _ in }, damage: (String) -> Void,
         flow: (Flow) throws -> Bool
     ) throws {
-        let user = FlowUser(beforeWaiting)
+        let user = FlowUser()
         for source in sources {
             do {
                 let opened = try source.openAny(jobs: jobs)
@@ -157,12 +159,20 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     ) throws -> Bool {
         switch opened {
         case .archive(let reader):
-            reader.beforeWaiting = user.beforeWaiting
+            reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             return try readArchive(reader, name, damage) { found in try user.goesOn { try flow(found) } }
         case .foreign(var foreign):
-            foreign.beforeWaiting = user.beforeWaiting
+            foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             defer { isDamaged = isDamaged || foreign.isDamaged }
             return try foreign.forEach(where: predicate, damage: damage) { found in try user.goesOn { try flow(found) } }
+        }
+    }
+
+    private func tellNews(of reader: ArchiveReader) -> (() throws -> Void)? {
+        guard let news else { return beforeWaiting }
+        return { [unowned reader, beforeWaiting] in
+            for flow in reader.takeNews() { try news(flow) }
+            try beforeWaiting?()
         }
     }
 
@@ -211,11 +221,9 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 /// Keeps the errors of those who use flows apart from the errors of the source.
 private final class FlowUser {
     private(set) var error: (any Error)?
-    private let waits: (() throws -> Void)?
 
-    init(_ waits: (() throws -> Void)?) { self.waits = waits }
-
-    var beforeWaiting: (() -> Void)? {
+    /// What is done before a pipe is waited for, unless there was an error.
+    func beforeWaiting(_ waits: (() throws -> Void)?) -> (() -> Void)? {
         guard let waits else { return nil }
         return { [self] in
             guard error == nil else { return }

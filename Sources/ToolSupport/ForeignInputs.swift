@@ -119,7 +119,7 @@ package struct ForeignSource {
 
     private func tellLeftOut(_ counts: [String: Int], _ noun: String, _ damage: (String) -> Void) {
         guard !counts.isEmpty else { return }
-        let kinds = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        let kinds = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key.isEmpty ? "without a scheme" : $0.key)" }
         damage("\(name): left out, since a recording has no place for them: \(kinds.joined(separator: ", ")) \(noun)")
     }
 }

@@ -9,8 +9,6 @@ struct FollowedFiles {
     private struct Followed {
         let name: String
         let reader: ArchiveReader
-        /// Open conversations of which a part was let through: they are printed from there to their end.
-        var chosen: Set<FlowID> = []
     }
 
     private let arguments: [String]
@@ -48,7 +46,7 @@ struct FollowedFiles {
         var failed: [Int] = []
         for index in files.indices {
             do {
-                try printNew(&files[index], predicate, &printer)
+                try printNew(files[index], predicate, &printer)
             } catch let error as ArchiveError {
                 hasFailed = true
                 warn("\(error)")
@@ -58,18 +56,14 @@ struct FollowedFiles {
         for index in failed.reversed() { files.remove(at: index) }
     }
 
-    private func printNew(_ file: inout Followed, _ predicate: some FlowPredicate, _ printer: inout Printer) throws {
+    private func printNew(_ file: Followed, _ predicate: some FlowPredicate, _ printer: inout Printer) throws {
         while let item = try file.reader.next(where: predicate) {
             switch item {
             case .flow(let flow):
-                file.chosen.remove(flow.id)
                 try printer.print(flow)
             case .damage(let damage): warn("\(file.name): \(damage)")
             }
         }
-        for flow in file.reader.takeNews() where try file.chosen.contains(flow.id) || predicate.matches(flow) {
-            file.chosen.insert(flow.id)
-            try printer.printNews(flow)
-        }
+        for flow in file.reader.takeNews() { try printer.printNews(flow, where: predicate) }
     }
 }

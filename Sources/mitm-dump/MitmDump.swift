@@ -110,6 +110,7 @@ struct MitmDump: Tool {
         printer.follows = follow
         var sequence = ArchiveSequence(sources, where: predicate, skipsUnreadable: true)
         sequence.beforeWaiting = { try printer.flush() }
+        if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         try sequence.forEach(damage: warn) { flow in
             try printer.print(flow)
             return true

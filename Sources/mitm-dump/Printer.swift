@@ -20,7 +20,7 @@ struct Printer {
     private var count = 0
     /// Flows are printed while they come, so the first one does not wait for the second, and messages do not wait for the end of their flow.
     var follows = false
-    /// Of flows that are open: so many messages were printed.
+    /// Of flows that are open and of which a part was let through: so many messages were printed. They are printed from there to their end.
     private var told: [FlowID: Int] = [:]
     /// Content of a flow could not be read.
     private(set) var isDamaged = false
@@ -52,8 +52,8 @@ struct Printer {
 
     /// Prints what has come of a conversation that goes on.
     /// - Parameter flow: its pieces are those that have come.
-    mutating func printNews(_ flow: Flow) throws {
-        guard format == .text, flow.isConversation else { return }
+    mutating func printNews(_ flow: Flow, where predicate: some FlowPredicate) throws {
+        guard format == .text, flow.isConversation, try told[flow.id] != nil || predicate.matches(flow) else { return }
         try printMessages(of: flow, behind: 0)
         told[flow.id, default: 0] += flow.pieces.count
     }

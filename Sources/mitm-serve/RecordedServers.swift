@@ -136,8 +136,13 @@ struct RecordedServers: Responder {
                 }
                 switch answer {
                 case .flow(let flow, let entry):
+                    let response = state.index.response(of: entry, flow, for: occasion(request, now))
+                    // What cannot be read is found out before a head goes out.
+                    let part = part(flow, response, for: request, now)
+                    try part.readAhead()
                     state.counts.answered += 1
-                    return .play(play(flow, state.index.response(of: entry, flow, for: occasion(request, now)), for: request, now))
+                    tell(request, flow, response)
+                    return .play(part)
                 case .exhausted:
                     return miss(request, "its recordings were served, each once (--once)", &state)
                 case .none:
@@ -156,7 +161,9 @@ struct RecordedServers: Responder {
             let key = key(of: request, host, state.index.rules, method: request.method)
             guard let flow = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
             state.counts.answered += 1
-            return play(flow, flow.response(for: occasion(request, now)), for: request, now, isComplete: false)
+            let response = flow.response(for: occasion(request, now))
+            tell(request, flow, response)
+            return part(flow, response, for: request, now, isComplete: false)
         }
     }
 
@@ -185,11 +192,14 @@ struct RecordedServers: Responder {
         "\(String(buffer: request.head.method)) \(request.url(host(of: request)))".short
     }
 
-    private func play(
+    private func tell(_ request: AskedRequest, _ flow: Flow, _ response: EditedResponse?) {
+        settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
+    }
+
+    private func part(
         _ flow: Flow, _ response: EditedResponse?, for request: AskedRequest, _ now: Timestamp, isComplete: Bool = true
     ) -> ServerPart {
-        settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
-        return ServerPart(
+        ServerPart(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
             isRequestComplete: isComplete, hasSaid100: request.hasSaid100)
     }

@@ -140,6 +140,17 @@ struct ConversationTests {
             #expect(watcher.errorLine(containing: "hello") == "    hello")
             watcher.send(SIGTERM)
             #expect(watcher.waitForEnd() == 0)
+            // And what the pipe of another program brings.
+            let piped = try RunningProgram(
+                "bash", ["-c", "(cat capture.mflow; read -r _) | \(toolDirectory)/mitm-dump --follow --detail 3 - >&2"],
+                in: directory, takesInput: true)
+            #expect(piped.errorLine(containing: " text 5 B")?.contains(" << http://x") == true)
+            #expect(piped.errorLine(containing: "hello") == "    hello")
+            piped.write(Data("\n".utf8))
+            // The flow is told as open when the pipe ends, its message once.
+            #expect(piped.errorLine(containing: "open at the end of the recording") != nil)
+            _ = piped.waitForEnd()
+            #expect(piped.errors.components(separatedBy: "hello").count == 2, "\(piped.errors)")
             // The recorder is killed with the conversation open: what was said is in the file.
             let deadline = Date(timeIntervalSinceNow: 10)
             var flows: [JSONObject] = []

@@ -115,6 +115,9 @@ struct OutputTests {
                 $T/mitm-filter -o link '~all' \(http) || exit 8
                 [ -L link ] && [ "$(stat -c %a file)" = 640 ] || exit 9
                 $T/mitm-filter -o new '~all' \(http) && [ "$(stat -c %a new)" = 600 ] || exit 10
+                mkdir sub; ln -s there.mflow sub/second; ln -s sub/second first; $T/mitm-filter -o first '~all' \(http) || exit 12
+                [ -L first ] && [ -L sub/second ] && [ -f sub/there.mflow ] || exit 13
+                $T/mitm-dump --format json sub/there.mflow > one; $T/mitm-dump --format json \(http) | cmp - one || exit 14
                 $T/mitm-dump --format json file > one; $T/mitm-dump --format json \(http) | cmp - one || exit 11
                 $T/mitm-filter --append -o file '~all' \(http) && $T/mitm-dump --format json file | cmp - <(cat one one)
                 """, in: directory)

@@ -61,6 +61,17 @@ struct HARKindTests {
         #expect(try responseSeen("\"content\":{\"text\":\"\(json)\",\"encoding\":\"base64\"}").content == bytes)
     }
 
+    @Test(
+        "Numbers that are written as strings are read",
+        arguments: [(#""204""#, 204), ("204", 204), (#""204 OK""#, nil), ("null", nil)] as [(String, Int?)])
+    func quantities(status: String, expected: Int?) throws {
+        let text = entry("", "\"headers\":[]", more: #","timings":{"send":"1","wait":"2.5","receive":-1}"#)
+            .replacingOccurrences(of: "\"status\":200", with: "\"status\":\(status)")
+        let flow = try flow(text)
+        #expect(flow.response?.head.status == expected)
+        if let response = flow.response { #expect(response.started - flow.started == 3_500_000) }
+    }
+
     @Test("Text that is marked base64 and is not stays text, with a note")
     func notBase64() throws {
         let flow = try flow(entry("", #""content":{"text":"not so!","encoding":"base64"}"#))

@@ -10,7 +10,9 @@ import Testing
 
 @Suite("Flows as HAR and back")
 struct HARRoundTripTests {
-    private func flow(_ request: ByteBuffer, _ response: ByteBuffer, content: ByteBuffer = ByteBuffer()) -> Flow {
+    private func flow(
+        _ request: ByteBuffer, _ response: ByteBuffer, content: ByteBuffer = ByteBuffer(), trailers: [Side: FieldSection] = [:]
+    ) -> Flow {
         let time = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
         var flow = FlowAssembler(
             id: FlowID(high: 1, low: 2), at: time,
@@ -19,9 +21,11 @@ struct HARRoundTripTests {
                 stream: StreamID(1)),
             keepsPieces: true)
         flow.receive(.request(RequestHead(parsing: request, version: .http1_1)), at: time)
+        if let trailers = trailers[.client] { flow.receive(.trailers(from: .client, trailers), at: time) }
         flow.receive(.finished(.client), at: time)
         flow.receive(.response(ResponseHead(parsing: response, version: .http1_1)), at: time)
         if content.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: .server, content: content)), at: time) }
+        if let trailers = trailers[.server] { flow.receive(.trailers(from: .server, trailers), at: time) }
         flow.receive(.finished(.server), at: time)
         flow.receive(.ended(FlowEnding(state: .complete)), at: time)
         return flow.flow
@@ -85,6 +89,21 @@ struct HARRoundTripTests {
         let original = flow(bytes("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), bytes(head), content: bytes(content))
         let back = try harFlows(try #require(try written(original))).flows
         #expect(try back.map { try $0.responseSeen() } == [try original.responseSeen()])
+    }
+
+    @Test("Trailers of either side come back as they were")
+    func trailers() throws {
+        let lines: [Side: ByteBuffer] = [
+            .client: bytes("X-Sum: 1\r\nx-sum: 2\r\n"), .server: bytes("grpc-status: 3\r\ngrpc-message: caf\u{E9}\r\n"),
+        ]
+        let original = flow(
+            bytes("GET / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), content: bytes("abc"),
+            trailers: lines.mapValues { FieldSection(parsing: $0) })
+        let back = try harFlows(try #require(try written(original))).flows
+        #expect(back.map { $0.request?.trailers?.wire } == [lines[.client]])
+        #expect(back.map { $0.response?.trailers?.wire } == [lines[.server]])
+        #expect(back.map(\.importNotes) == [[]])
     }
 
     @Test(

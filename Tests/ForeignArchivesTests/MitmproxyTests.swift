@@ -142,6 +142,23 @@ struct MitmproxyTests {
         #expect(try seen([conversation, records[0]]) == ["200 1 whole", "0 3 alone"])
     }
 
+    @Test("An identifier that is no UUID stands for one that is the same each time", arguments: ["newest.mitm", "version-7.mitm"])
+    func otherIdentifiers(file: String) throws {
+        let original = try fixture(file)
+        var bytes = original
+        let length = Array("36:".utf8)
+        for at in bytes.readerIndex..<bytes.writerIndex - 40 where bytes.getBytes(at: at, length: 3) == length {
+            // The hyphen behind the first eight digits.
+            if bytes.getInteger(at: at + 11) == UInt8(ascii: "-") { bytes.setInteger(UInt8(ascii: "x"), at: at + 11) }
+        }
+        #expect(bytes != original)
+        let (expected, flows) = (try mitmproxyFlows(original), try mitmproxyFlows(bytes))
+        #expect(flows.map(\.displayURL) == expected.map(\.displayURL))
+        #expect(flows.map(\.pieces.count) == expected.map(\.pieces.count))
+        #expect(Set(flows.map(\.id)).count == Set(expected.map(\.id)).count && flows.map(\.id) != expected.map(\.id))
+        #expect(try mitmproxyFlows(bytes).map(\.id) == flows.map(\.id))
+    }
+
     @Test("What the newest mitmproxy writes is read, and what has no place in a recording is counted")
     func newest() throws {
         var reader = MitmproxyReader()
