@@ -139,7 +139,7 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
-        tests("ToolSupportTests", ["ToolSupport"]),
+        tests("ToolSupportTests", ["ToolSupport", "ProxyToolSupport", "TLSEngine"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]

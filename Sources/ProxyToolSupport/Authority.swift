@@ -9,16 +9,7 @@ package enum Authority {
     /// Reads `mitm-ca.pem` (certificate and key, mode 0600) of the directory, or makes it, with `mitm-ca-cert.pem` to give to clients.
     package static func load(from directory: String, now: Int64) throws -> CertificateAuthority {
         let path = directory + "/mitm-ca.pem"
-        if FileManager.default.fileExists(atPath: path) {
-            do {
-                return try CertificateAuthority(pem: try String(contentsOfFile: path, encoding: .utf8))
-            } catch let error as CertificateError {
-                throw ToolError(
-                    "the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
-            } catch {
-                throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
-            }
-        }
+        if let authority = try read(path) { return authority }
         let authority: CertificateAuthority
         do throws(CertificateError) {
             authority = try CertificateAuthority.generate(now: now)
@@ -31,19 +22,36 @@ package enum Authority {
         } catch {
             throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
         }
-        try writePrivately(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600)
-        try writePrivately(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644)
+        // Another tool that starts at the same time may be first: its authority is the one that counts, for both.
+        guard try write(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600, replaces: false) else {
+            guard let other = try read(path) else { throw ToolError("cannot read the certificate authority \(path): it went away") }
+            return other
+        }
+        _ = try write(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
         return authority
     }
 
-    /// The file has its mode from its first moment, and is whole or not there.
-    private static func writePrivately(_ text: String, to path: String, mode: mode_t) throws {
-        let temporary = path + ".new"
-        unsafe unlink(temporary)
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())")
+    /// - Returns: nil when there is no such file.
+    private static func read(_ path: String) throws -> CertificateAuthority? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do {
+            return try CertificateAuthority(pem: try String(contentsOfFile: path, encoding: .utf8))
+        } catch let error as CertificateError {
+            throw ToolError(
+                "the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
+        } catch {
+            throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
         }
+    }
+
+    /// Writes a file that has its mode from its first moment, and is whole or not there.
+    /// - Returns: false when the file exists and is not to be replaced.
+    private static func write(_ text: String, to path: String, mode: mode_t, replaces: Bool) throws -> Bool {
+        func failure() -> ToolError { unsafe ToolError("cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
+        let temporary = "\(path).new-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw failure() }
+        defer { unsafe unlink(temporary) }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         do {
             try handle.write(contentsOf: Data(text.utf8))
@@ -52,9 +60,9 @@ package enum Authority {
         } catch {
             throw ToolError("cannot write \(path): \(error.localizedDescription)")
         }
-        guard unsafe rename(temporary, path) == 0 else {
-            throw ToolError(unsafe "cannot write \(path): \(String(cString: strerror(errno)).lowercased())")
-        }
+        if unsafe (replaces ? rename(temporary, path) : link(temporary, path)) == 0 { return true }
+        guard !replaces, errno == EEXIST else { throw failure() }
+        return false
     }
 }
 
