@@ -173,7 +173,7 @@ enum HTTP1Translation {
                 continue
             }
             if head.fields.wire.equals(line.name, "content-length") {
-                length = FramingFields.contentLength(of: head.fields).flatMap { Int(exactly: $0) }
+                length = head.fields.contentLength.map { Int(clamping: $0) }
             }
             write(head.fields, line, framing, index, into: &out)
         }
@@ -215,7 +215,7 @@ enum HTTP1Translation {
         for (index, line) in head.fields.lines.enumerated()
         where !head.fields.isOfConnection(line) && !framing.removed.contains(index) {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
-                length = FramingFields.contentLength(of: head.fields)
+                length = head.fields.contentLength
             }
             write(head.fields, line, framing, index, into: &out)
         }

@@ -276,6 +276,25 @@ struct FramingTests {
         }
     }
 
+    @Test(
+        "No length is so large that chunks are added to it on the way from HTTP/2 to HTTP/1",
+        arguments: ["9223372036854775807", "9223372036854775808", "18446744073709551615"])
+    func largeLength(length: String) throws {
+        let play = try Playbook("reverse:http://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        let fields = [
+            (":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "example.org"), ("content-length", length),
+        ]
+        let stream = try #require(client.frames.sendRequest(HTTP2Fields(fields), endsStream: false))
+        client.frames.sendData(ByteBuffer(string: "hello"), on: stream)
+        client.exchange()
+        _ = play.serverOpens()
+        let toServer = String(buffer: play.takeSent(ConnectionHandle(1))).lowercased()
+        #expect(toServer.hasSuffix("\r\n\r\nhello"))
+        #expect(toServer.contains("\r\ncontent-length: \(length)\r\n") && !toServer.contains("transfer-encoding"))
+    }
+
     @Test("What the recorder answers itself on a stream of HTTP/2 is in the flow in that form")
     func localReplyOnStream() throws {
         let play = try Playbook("reverse:http://example.org:81", keepsHostHeader: true)
