@@ -207,13 +207,17 @@ enum HTTP1Translation {
     static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, framing: BodyFraming = .none) -> Head {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        let reason = head.version.major >= 2 ? reasonPhrase(head.status) : String(buffer: head.reason)
-        out.writeString("HTTP/1.1 \(head.status) \(reason)\r\n")
+        out.writeString("HTTP/1.1 \(head.status) ")
+        if head.version.major >= 2 { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
+        out.writeStaticString("\r\n")
+        let nominated = head.fields.nominated
         let hasContent = framing != .none
         let framing = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         var length: UInt64?
         for (index, line) in head.fields.lines.enumerated()
-        where !head.fields.isOfConnection(line) && !framing.removed.contains(index) {
+        where !head.fields.isOfConnection(line) && !framing.removed.contains(index)
+            && !nominated.contains(where: { head.fields.slice(line.name).equalsName($0) })
+        {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
                 length = head.fields.contentLength
             }
