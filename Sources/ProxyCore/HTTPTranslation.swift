@@ -338,12 +338,8 @@ extension FieldSection {
     /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
     var nominated: [ByteBuffer] {
         all("connection").flatMap { $0.listElements() }.filter { option in
-            let endToEnd: [StaticString] = [
-                "close", "keep-alive", "upgrade", "te", "host", "content-length", "content-type", "content-encoding",
-                "content-range",
-                "cache-control", "set-cookie", "cookie", "authorization", "location", "date", "trailer",
-            ]
-            return !endToEnd.contains { option.equalsIgnoringCase($0) }
+            let options: [StaticString] = ["close", "keep-alive", "upgrade", "te"]
+            return !options.contains { option.equalsIgnoringCase($0) } && !option.isEndToEndField
         }
     }
 }
