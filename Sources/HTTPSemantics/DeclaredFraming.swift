@@ -34,7 +34,7 @@ package struct DeclaredFraming: Sendable, Equatable {
     private let transferLines: Int
     /// All transfer codings, in order and in lower case.
     package let codings: [String]
-    /// The length that all lines agree on; nil when there is none, or no number, or several.
+    /// The length that all lines agree on; nil without one, and for what is not one number.
     package let length: UInt64?
 
     package init(_ fields: FieldSection) {

@@ -16,7 +16,7 @@ private struct PlainReader {
     struct Doubt: Error { var what: String }
 
     /// The messages in a connection's bytes, each its start-line and its content in brackets.
-    /// - Parameter isClosed: the connection ends behind the bytes.
+    /// - Parameter isClosed: the connection ends after the bytes.
     static func messages(_ text: String, isClosed: Bool) throws(Doubt) -> [String] {
         var rest = Array(text.utf8)[...]
         var found: [String] = []
@@ -129,7 +129,7 @@ struct FramingTests {
                     if !isCut {
                         #expect(PlainReader.judge(toServer, isClosed: false).hasSuffix("messages"), "\(comment)")
                     }
-                    // Nothing but the request, and perhaps the marker behind it, with what a request without content leaves to it.
+                    // Nothing but the request, and perhaps the marker after it, with what a request without content leaves to it.
                     let behind = ["", "Content-Length: 0\r\n", "Content-Length: 00\r\n"].contains(framing) ? content : ""
                     #expect(
                         messages.allSatisfy { $0.hasPrefix("POST /first ") || $0 == "\(behind)GET /marker HTTP/1.1 <>" },
