@@ -28,7 +28,7 @@ package final class ArchiveReader {
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks of which it was told that something in them is damaged.
     private var told: Set<UInt64> = []
-    /// Blocks of the flow that was returned last, when it has parts in several: what is found damaged in them is told at the end of what
+    /// Blocks of the flow that was returned last, when it has parts in several: damage found in them is reported at the end of what
     /// there is, with how many flows that concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
@@ -235,7 +235,7 @@ package final class ArchiveReader {
                     }
                     if let flow = try read(view, block, predicate) { return flow }
                 } catch let error as ArchiveError where error.kind == .damagedContent {
-                    // Of damaged content it is told at the end of the block, with how many flows that concerns.
+                    // Damaged content is reported at the end of the block, with the number of flows.
                     if error.damagedPiece == nil { tell(error.damage) }
                 }
             }
@@ -312,7 +312,7 @@ package final class ArchiveReader {
         }
     }
 
-    /// No flow goes on from one segment to another.
+    /// No flow continues in the next segment.
     private func beginSegment(_ predicate: some FlowPredicate) throws {
         try endOpenFlows(predicate)
         certificates = CertificateTable()

@@ -179,7 +179,7 @@ package struct ArchiveStructure {
         }
     }
 
-    /// No flow goes on from one segment to another.
+    /// No flow continues in the next segment.
     private mutating func endOpenFlows() {
         endedFlows = flows
         openFlows = []

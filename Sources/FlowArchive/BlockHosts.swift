@@ -22,7 +22,7 @@ struct BlockHosts: Equatable {
 
     init() {}
 
-    /// Reads the list behind the content parts.
+    /// Reads the list after the content parts.
     /// - Parameter payload: the header's payload after its content parts, without its checksum.
     init(reading payload: ByteBuffer) {
         var payload = payload

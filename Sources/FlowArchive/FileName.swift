@@ -1,5 +1,5 @@
 // File names are bytes, which need not be UTF-8. In this program they are strings: each byte that is no part of a character stands as a
-// character of its own, from a range that nobody assigns (as in PEP 383), and becomes the byte again where a file is opened or printed.
+// character of its own, from a private-use range (as in PEP 383), and becomes the byte again where a file is opened or printed.
 
 import Glibc
 

@@ -38,7 +38,11 @@ package final class POSIXStorage: ArchiveStorage {
             let file = ArchiveFile(takingOwnershipOf: found, path: path)
             var status = stat()
             guard unsafe fstat(found, &status) == 0 else { throw failure("cannot write", path) }
-            guard status.st_mode & S_IFMT == S_IFREG else { return try open(path: path, truncates: true) }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                // The reader of a pipe would see its end if nothing had it open for writing in between.
+                defer { withExtendedLifetime(file) {} }
+                return try open(path: path, truncates: true)
+            }
             try lock(found, path)
             existing = file
         } else if errno != ENOENT {

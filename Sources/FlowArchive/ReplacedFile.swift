@@ -14,7 +14,7 @@ struct Replacement {
     /// O_TMPFILE, which Glibc's module does not show: <asm-generic/fcntl.h>; O_DIRECTORY is a part of it.
     private static let unnamed: Int32 = 0o20000000 | O_DIRECTORY
 
-    /// - Parameter existing: the file that is there, open; nil when there is none.
+    /// - Parameter existing: the file that is there, open; nil when no file has the name.
     /// - Returns: where to write, and how it takes the name.
     static func begin(path: String, existing: ArchiveFile?) throws(ArchiveError) -> (descriptor: Int32, replacement: Replacement) {
         let path = existing == nil ? missingFile(path) : resolved(path)

@@ -1,4 +1,4 @@
-// Content of a recording that cannot be read any more. Fetching it throws, so that nobody takes it for empty content; those who can mark it
+// Content of a recording that cannot be read any more. Fetching it throws, so that it is not taken for empty content; callers that can mark it
 // go through the other pieces and mark this one.
 
 import HTTPSemantics
@@ -27,7 +27,7 @@ extension FlowPieces {
     /// Goes through the pieces in order, past those that are damaged.
     /// - Parameters:
     ///   - visit: returns false to stop.
-    ///   - damaged: told each piece of which the content is damaged; returns false to stop.
+    ///   - damaged: receives each piece whose content is damaged; returns false to stop.
     /// - Throws: what fetching a piece throws for another reason; what the closures throw.
     package func forEach(
         _ visit: (Timestamp, FlowPiece) throws -> Bool, damaged: (DamagedPiece) throws -> Bool

@@ -138,7 +138,7 @@ package struct RecordingFiles {
                 try file.writer.close()
             } catch {
                 guard passingSince != nil, error.isDiskFull else { throw error }
-                options.notice("\(error); what was said before the disk was full is not all in the file")
+                options.notice("\(error); events from before the disk was full are missing from the file")
             }
         }
     }

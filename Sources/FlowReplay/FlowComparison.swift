@@ -116,7 +116,7 @@ package struct FlowComparison: Sendable {
         let (before, after) = (
             Dictionary(was, uniquingKeysWith: { a, _ in a }), Dictionary(now, uniquingKeysWith: { a, _ in a })
         )
-        // Lines that cannot be joined are told in one.
+        // Lines that cannot be joined are listed in one sentence.
         func told(_ value: String?) -> String { value.map { Self.visible($0.replacing("\n", with: " and ")) } ?? "none" }
         for name in Set(before.keys).union(after.keys).sorted() {
             // Strings are equal when they look the same, values when their bytes are.

@@ -505,7 +505,7 @@ package struct RecordingIndex {
         return found
     }
 
-    /// Reads a flow, which is not kept: those that are asked for are not to make room for one that is looked at once.
+    /// Reads a flow without keeping it: it is needed once, and flows that clients ask for keep their place.
     func read(_ entry: Entry) throws -> Flow {
         let place = places[Int(entry)]
         let origin = origins[Int(entry)]

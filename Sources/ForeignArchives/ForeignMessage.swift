@@ -44,7 +44,7 @@ struct ForeignMessage {
     /// - Parameter name: in lower case.
     func values(_ name: StaticString) -> [ByteBuffer] { head.fields.filter { $0.name.isName(name) }.map(\.value) }
 
-    /// The number in Content-Length; nil when there is none, more than one line, or none that can be read.
+    /// The number in Content-Length; nil without exactly one line that holds a number.
     var announcedLength: UInt64? {
         let values = values("content-length")
         return values.count == 1 ? values[0].length : nil

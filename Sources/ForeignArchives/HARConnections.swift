@@ -51,19 +51,18 @@ struct HARConnections {
         _ server: Shared<ServerConnection>, version: HTTPVersion, from started: Timestamp, to ended: Timestamp
     ) -> Shared<ClientConnection> {
         let name = ClientName(server: server.value.id, isMultiplexed: version.major >= 2)
-        var known = clients[name, default: []]
-        defer { clients[name] = known }
-        if let index = known.firstIndex(where: { name.isMultiplexed || $0.free <= started }) {
-            known[index].free = max(known[index].free, ended)
-            return known[index].connection
+        let free = clients[name]?.firstIndex { name.isMultiplexed || $0.free <= started }
+        if let free, let known = clients[name]?[free] {
+            clients[name]?[free].free = max(known.free, ended)
+            return known.connection
         }
-        let number = UInt64(known.count) << 1 | (name.isMultiplexed ? 1 : 0)
+        let number = UInt64(clients[name]?.count ?? 0) << 1 | (name.isMultiplexed ? 1 : 0)
         let random = stableHash("\(server.value.id)".utf8, seed: number + 1)
         let connection = Shared(
             ClientConnection(
                 id: ConnectionID(time: started, sequence: 0, random: random), peer: Endpoint(host: "", port: 0),
                 local: Endpoint(host: "", port: 0), opened: started, mode: ""))
-        known.append(Client(connection: connection, free: ended))
+        clients[name, default: []].append(Client(connection: connection, free: ended))
         return connection
     }
 }

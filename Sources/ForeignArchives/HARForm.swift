@@ -87,7 +87,7 @@ struct HARForm {
         }
     }
 
-    /// RFC 7578. Without a boundary in the media type, or with a file that is not stored, there is none.
+    /// RFC 7578. nil without a boundary in the media type, or with a file that is not stored.
     private func multipart() -> ByteBuffer? {
         guard let boundary = mediaTypeParameter("boundary", of: type), !boundary.isEmpty else { return nil }
         var out = ByteBuffer()

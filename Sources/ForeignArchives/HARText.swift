@@ -69,7 +69,7 @@ extension ByteBuffer {
 }
 
 /// Base64 as it is found: with line ends, without padding, in the alphabet for URLs (RFC 4648 section 5).
-/// - Returns: nil for text that is none.
+/// - Returns: nil for text that is not base64.
 func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? {
     var plain = Data(capacity: text.readableBytes + 4)
     for byte in text.readableBytesView {

@@ -246,7 +246,7 @@ package struct HARWriter: Sendable {
         json.endArray()
     }
 
-    /// The URL of a request in ASCII; nil when there is none that a reader could take.
+    /// The URL of a request in ASCII; nil when a reader would refuse it.
     private static func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer? {
         var url = flow.displayURL ?? ByteBuffer()
         if head.isMethod("CONNECT") {

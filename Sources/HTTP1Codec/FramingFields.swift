@@ -29,6 +29,7 @@ package struct FramingFields {
             guard let length else { return }
             if fields.line("content-length", from: length + 1) == nil, Self.isPlain(fields, length, framing, isRequest) { return }
         }
+        if let coding, length == nil, framing == .chunked, version == .http1_1, fields.isNothingButChunked(coding) { return }
         change(fields, framing, version, isRequest, coding: coding, length: length)
     }
 
@@ -70,7 +71,7 @@ package struct FramingFields {
         let number: UInt64? =
             switch framing {
             case .length(let length): length
-            case .none, .stream: isCoded ? nil : Self.contentLength(of: fields)
+            case .none, .stream: isCoded ? nil : fields.contentLength
             case .chunked, .untilClose, .tunnel: nil
             }
         // RFC 9110 §8.6: a request without content has the length 0.
@@ -84,7 +85,7 @@ package struct FramingFields {
             removed += lines
             return
         }
-        let elements = fields.elements("transfer-encoding")
+        let elements = fields.transferCodings
         let chunked = elements.filter { $0.equalsIgnoringCase("chunked") }
         var kept = elements
         if isChunked || elements.last?.equalsIgnoringCase("chunked") == true {
@@ -121,42 +122,17 @@ package struct FramingFields {
         }
         return lines
     }
+}
 
-    /// The number that Content-Length says, over all its lines and elements; nil when it is not one number.
-    package static func contentLength(of fields: FieldSection) -> UInt64? {
-        var found: UInt64?
-        for element in fields.elements("content-length") {
-            let digits = element.readableBytesView
-            guard !digits.isEmpty, digits.allSatisfy({ $0 &- 0x30 < 10 }), let number = UInt64(String(buffer: element)),
-                found == nil || found == number
-            else { return nil }
-            found = number
-        }
-        return found
-    }
-
-    /// The transfer codings, as they are named.
-    package static func codings(of fields: FieldSection) -> [String] {
-        fields.elements("transfer-encoding").map { String(buffer: $0) }
-    }
-
-    /// Whether chunked is the last transfer coding, so that the content has an end of its own.
-    package static func isChunked(_ fields: FieldSection) -> Bool {
-        fields.elements("transfer-encoding").last?.equalsIgnoringCase("chunked") == true
+extension ByteBuffer {
+    fileprivate var hasEmptyElement: Bool {
+        betweenCommas(ByteRange(0, readableBytes)).contains { $0.isEmpty }
     }
 }
 
 extension FieldSection {
-    /// What stands between commas; neither field has quoted strings that a recipient would have to know.
-    fileprivate func elements(_ name: StaticString) -> [ByteBuffer] {
-        all(name).flatMap(\.betweenCommas).filter { $0.readableBytes > 0 }
+    /// Whether a line of Transfer-Encoding is the only one and names chunked alone, as most do.
+    fileprivate func isNothingButChunked(_ line: Int) -> Bool {
+        wire.equalsIgnoringCase(lines[line].value, "chunked") && self.line("transfer-encoding", from: line + 1) == nil
     }
-}
-
-extension ByteBuffer {
-    fileprivate var betweenCommas: [ByteBuffer] {
-        readableBytesView.split(separator: 0x2C, omittingEmptySubsequences: false).map { ByteBuffer($0).trimmed() }
-    }
-
-    fileprivate var hasEmptyElement: Bool { betweenCommas.contains { $0.readableBytes == 0 } }
 }

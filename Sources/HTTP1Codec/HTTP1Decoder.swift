@@ -86,7 +86,7 @@ package final class HTTP1Decoder {
         return buffer
     }
 
-    /// After an error: the bytes that could not be read, and all that came behind them.
+    /// After an error: the bytes that could not be read, and all that came after them.
     package func takeRefused() -> ByteBuffer {
         defer { refused = ByteBuffer() }
         guard refused.readableBytes > 0 else { return takeRest() }
@@ -94,7 +94,7 @@ package final class HTTP1Decoder {
         return refused
     }
 
-    /// What was unusual in the events since this was asked last, in sentences. A message is told once of each.
+    /// What was unusual in the events since the last call, in sentences. Each occurs once for a message.
     package func takeNotes() -> [String] {
         guard !notes.isEmpty else { return [] }
         defer { notes = [] }
@@ -504,7 +504,7 @@ package final class HTTP1Decoder {
 }
 
 extension ByteBuffer {
-    /// The offset of the next LF at or behind an offset.
+    /// The offset of the next LF, from an offset on.
     fileprivate func lineFeed(from start: Int) -> Int? {
         unsafe withUnsafeReadableBytes { bytes in
             guard start < bytes.count, let base = bytes.baseAddress else { return nil }

@@ -126,13 +126,13 @@ package enum HTTP1Encoder {
     }
 }
 
-/// What changes in the lines of a head: what the Connection field asks an intermediary to leave out, and the framing. Options that are spoken on each hop in the same way stay as the sender
-/// wrote them: close, keep-alive, upgrade, te, http2-settings.
+/// What changes in the lines of a head: what the Connection field asks an intermediary to leave out, and the framing. Options that each
+/// hop uses in the same way stay as the sender wrote them: close, keep-alive, upgrade, te, http2-settings.
 private struct HopByHop {
     /// Lines to leave out, and lines with another value.
     var removed: [Int] = []
     var rewritten: [(line: Int, value: ByteBuffer)] = []
-    /// The connection is not used again, which the other side is told.
+    /// The connection is not used again: `Connection: close` is sent.
     private var closes = false
     private var needsHTTP1_1 = false
 
@@ -156,7 +156,7 @@ private struct HopByHop {
         }
         if isRequest { removeAll("proxy-connection", of: fields) }
         if !keepsProxyAuthorization { removeAll("proxy-authorization", of: fields) }
-        for name in nominated where !Self.isEndToEnd(name) {
+        for name in nominated where !name.isEndToEndField {
             for (index, line) in fields.lines.enumerated() where Self.equal(fields.slice(line.name), name) { removed.append(index) }
         }
     }
@@ -171,7 +171,7 @@ private struct HopByHop {
 
     func version(_ version: HTTPVersion) -> HTTPVersion { needsHTTP1_1 ? .http1_1 : version }
 
-    /// RFC 9112 §9.6: who closes says so.
+    /// RFC 9112 §9.6: a sender that will close the connection sends `close`.
     func writeEnd(into out: inout ByteBuffer) {
         if closes { out.writeStaticString("Connection: close\r\n") }
         out.writeStaticString("\r\n")
@@ -201,16 +201,6 @@ private struct HopByHop {
         wire.equalsIgnoringCase(option, "close") || wire.equalsIgnoringCase(option, "keep-alive")
             || wire.equalsIgnoringCase(option, "upgrade") || wire.equalsIgnoringCase(option, "te")
             || wire.equalsIgnoringCase(option, "http2-settings")
-    }
-
-    /// Fields that a sender cannot make hop-by-hop without changing what the message means (RFC 9110 §7.6.1).
-    private static func isEndToEnd(_ name: ByteBuffer) -> Bool {
-        ([
-            "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range", "cache-control",
-            "trailer", "set-cookie", "cookie", "authorization", "connection", "location", "date",
-        ] as [StaticString]).contains {
-            name.equalsIgnoringCase($0)
-        }
     }
 
     private static func equal(_ a: ByteBuffer, _ b: ByteBuffer) -> Bool {

@@ -35,7 +35,7 @@ struct FieldFacts {
         var endsInChunked = false
         /// How often chunked is named.
         var chunked = 0
-        /// A coding that nobody registered.
+        /// A coding that is not in IANA's registry.
         var hasUnknown = false
         /// An empty element, or no element at all.
         var isMalformed = false
@@ -92,7 +92,7 @@ struct ParsedHead {
         return ParsedHead(line: start.line, fieldsAt: start.next, facts: facts)
     }
 
-    /// The range of the start-line without its end, and the offset behind it. A bare CR or NUL in it is a fault.
+    /// The range of the start-line without its end, and the offset after it. A bare CR or NUL in it is a fault.
     private func startLine() throws(HTTP1Error) -> (line: ByteRange, next: Int, isCanonical: Bool, isOdd: Bool) {
         let end = lineFeed(from: 0)
         let hasCR = end > 0 && byte(end - 1) == 0x0D

@@ -107,7 +107,7 @@ struct ChunkLine {
 
     /// Reads `size [;extensions] CRLF`; nil when the line is not all there.
     /// - Parameters:
-    ///   - isLenient: white space behind the size is let through, as old servers pad it.
+    ///   - isLenient: white space after the size is accepted, as old servers pad it.
     ///   - refusesOddExtensions: extensions that are not those of RFC 9112 §7.1.1 are an error.
     init?(_ buffer: ByteBuffer, _ limits: HTTP1Limits, isLenient: Bool, refusesOddExtensions: Bool) throws(HTTP1Error) {
         let bytes = buffer.readableBytesUInt8Span

@@ -203,7 +203,7 @@ extension HTTP2Connection {
         return false
     }
 
-    /// Tells of a fault that passes.
+    /// Emits a note for a fault that passes.
     private func note(_ section: IncomingSection, _ stream: HTTP2Stream) {
         if let fault = section.fault { emit(.note(stream.id.unsigned, fault)) }
     }

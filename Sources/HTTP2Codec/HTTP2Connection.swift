@@ -53,6 +53,8 @@ import NIOCore
     var extensionsToSend = CircularBuffer<ByteBuffer>(initialCapacity: 0)
     /// Frames that ask for work and carry nothing, since the last that carried something.
     var idleFrames = 0
+    /// Frames with content on closed streams that were answered.
+    private var strayFrames = 0
     /// Where in the bytes that come the frames begin.
     var walk: FrameWalk
     /// Streams that we have reset lately: frames on them may have been under way.
@@ -276,6 +278,11 @@ import NIOCore
         guard isPeers || role == .client, !isIdle, !resetStreams.contains(stream) else { return }
         if endedStreams.contains(stream) {
             return terminate(.streamClosed, "content on stream \(stream), which is closed")
+        }
+        // A peer that does not read could have any number of answers kept for it.
+        strayFrames += 1
+        guard strayFrames <= limits.maximumIdleFrames else {
+            return terminate(.enhanceYourCalm, "the peer sent content on \(strayFrames) streams that were closed")
         }
         unsafe nghttp2_submit_rst_stream(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, HTTP2ErrorCode.streamClosed.rawValue)

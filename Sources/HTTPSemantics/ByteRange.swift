@@ -85,7 +85,7 @@ extension ByteBuffer {
     /// The readable bytes without spaces, tabs and line ends around them, sharing storage.
     package func trimmed() -> ByteBuffer { slice(trimmedRange(0, readableBytes)) }
 
-    private func trimmedRange(_ from: Int, _ to: Int) -> ByteRange {
+    func trimmedRange(_ from: Int, _ to: Int) -> ByteRange {
         let bytes = readableBytesUInt8Span
         var start = from
         var end = to

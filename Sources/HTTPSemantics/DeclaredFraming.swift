@@ -1,5 +1,5 @@
-// What the fields of a message of HTTP/1 say of where its content ends, over all their lines, and the one way to say it that nobody can
-// read differently (RFC 9112 §6, RFC 9110 §8.6). For messages that were recorded or imported and are written again.
+// Content-Length and Transfer-Encoding over all their lines, read as HTTP1Decoder reads them, and the one framing that every recipient reads
+// alike (RFC 9112 §6, RFC 9110 §8.6).
 
 import NIOCore
 
@@ -25,32 +25,30 @@ package enum ContentFraming: Sendable, Equatable {
     }
 }
 
-/// What Content-Length and Transfer-Encoding say.
+/// What Content-Length and Transfer-Encoding say in a message that was recorded or imported and is written again.
 package struct DeclaredFraming: Sendable, Equatable {
     private static let registered: Set<String> = ["chunked", "gzip", "x-gzip", "deflate", "compress", "x-compress"]
 
     /// The values as they are written, one for each line.
-    private let lengths: [String]
+    private let lengths: [ByteBuffer]
     private let transferLines: Int
     /// All transfer codings, in order and in lower case.
     package let codings: [String]
-    /// The length that all lines agree on; nil when there is none, or no number, or several.
+    /// The length that all lines agree on; nil without one, and for what is not one number.
     package let length: UInt64?
 
     package init(_ fields: FieldSection) {
-        lengths = fields.all("content-length").map { String(buffer: $0) }
-        let transfer = fields.all("transfer-encoding")
-        transferLines = transfer.count
-        codings = transfer.flatMap { $0.listElements() }.map { String(buffer: $0).lowercased() }
-        let members = lengths.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }.map(Self.number)
-        length = members.allSatisfy { $0 == members.first } ? members.first ?? nil : nil
+        lengths = fields.all("content-length")
+        length = fields.contentLength
+        transferLines = fields.all("transfer-encoding").count
+        codings = fields.transferCodings.map { String(buffer: $0).lowercased() }
     }
 
     /// Neither field is there.
     package var isAbsent: Bool { lengths.isEmpty && transferLines == 0 }
     package var hasLength: Bool { !lengths.isEmpty }
 
-    /// Codings that mean something: `identity`, which RFC 2616 had, is none (RFC 9112 §7).
+    /// Codings that mean something: `identity` of RFC 2616 does not (RFC 9112 §7).
     package var effectiveCodings: [String] { codings.filter { $0 != "identity" } }
 
     /// Each coding is registered, chunked comes last and once (RFC 9112 §6.1).
@@ -62,16 +60,9 @@ package struct DeclaredFraming: Sendable, Equatable {
     package func says(_ framing: ContentFraming) -> Bool {
         switch framing {
         case .unstated: isAbsent
-        case .length(let length): transferLines == 0 && lengths == ["\(length)"]
+        case .length(let length): transferLines == 0 && lengths == [ByteBuffer(string: "\(length)")]
         case .codings(let codings): lengths.isEmpty && transferLines == 1 && self.codings == codings
         }
-    }
-
-    private static func number(_ text: Substring) -> UInt64? {
-        let digits = text.drop { $0 == " " || $0 == "\t" }
-        guard let end = digits.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return nil }
-        let trimmed = digits[...end]
-        return trimmed.utf8.allSatisfy { $0 &- 0x30 < 10 } ? UInt64(trimmed) : nil
     }
 }
 
@@ -99,5 +90,53 @@ extension DeclaredFraming {
         guard let size else { return length.map { .length($0) } ?? .unstated }
         if isWhole { return hasLength ? .length(size) : .unstated }
         return length.flatMap { $0 < size ? nil : .length($0) } ?? .unstated
+    }
+}
+
+extension FieldSection {
+    /// The number in Content-Length, on which all its lines and list elements agree.
+    /// - Returns: nil when there is no such field, or it is not one number.
+    package var contentLength: UInt64? {
+        var agreed: UInt64?
+        var next = line("content-length")
+        while let index = next {
+            for element in wire.betweenCommas(lines[index].value) {
+                guard let number = wire.decimal(element), agreed == nil || agreed == number else { return nil }
+                agreed = number
+            }
+            next = line("content-length", from: index + 1)
+        }
+        return agreed
+    }
+
+    /// The elements of Transfer-Encoding, over all its lines, without empty ones.
+    package var transferCodings: [ByteBuffer] {
+        var codings: [ByteBuffer] = []
+        var next = line("transfer-encoding")
+        while let index = next {
+            codings += wire.betweenCommas(lines[index].value).filter { !$0.isEmpty }.map { wire.slice($0) }
+            next = line("transfer-encoding", from: index + 1)
+        }
+        return codings
+    }
+}
+
+extension ByteBuffer {
+    /// What stands between the commas of a range, without white space around it, for fields without quoted strings.
+    package func betweenCommas(_ range: ByteRange) -> [ByteRange] {
+        let bytes = readableBytesUInt8Span
+        var elements: [ByteRange] = []
+        var start = Int(range.start)
+        for index in start..<Int(range.end) where bytes[index] == 0x2C {
+            elements.append(trimmedRange(start, index))
+            start = index + 1
+        }
+        elements.append(trimmedRange(start, Int(range.end)))
+        return elements
+    }
+
+    fileprivate func decimal(_ range: ByteRange) -> UInt64? {
+        let digits = slice(range).readableBytesView
+        return !digits.isEmpty && digits.allSatisfy { $0 &- 0x30 < 10 } ? UInt64(String(decoding: digits, as: UTF8.self)) : nil
     }
 }

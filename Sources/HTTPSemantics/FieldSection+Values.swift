@@ -1,7 +1,7 @@
-// The value of a field that has several lines. Whoever asks for a field by its name decides between three:
+// The value of a field that has several lines. Code that reads a field by its name chooses one of three:
 //
 // - the first line (`first`): the field has one value (Content-Type, Host, Range), and recipients take the first of several;
-// - all lines (`all`, `list(_:contains:)`): each line or list element is looked at for itself (Connection, Content-Encoding), or the lines
+// - all lines (`all`, `list(_:contains:)`): each line or list element is checked on its own (Connection, Content-Encoding), or the lines
 //   cannot be joined (Set-Cookie);
 // - one value for all lines (`joined`): values are compared, and how a sender spreads them over lines means nothing (RFC 9110 §5.3).
 
@@ -19,13 +19,12 @@ extension FieldSection {
             guard slice(line.name).readableBytesView.elementsEqual(wanted, by: { ($0 &- 0x41 < 26 ? $0 | 0x20 : $0) == $1 }) else {
                 continue
             }
-            guard var known = value else {
+            if value == nil {
                 value = slice(line.value)
-                continue
+            } else {
+                value?.writeString(Self.separator(of: name))
+                value?.writeImmutableBuffer(slice(line.value))
             }
-            known.writeString(Self.separator(of: name))
-            known.writeImmutableBuffer(slice(line.value))
-            value = known
         }
         return value
     }
@@ -38,5 +37,17 @@ extension FieldSection {
         case "set-cookie": "\n"
         default: ", "
         }
+    }
+}
+
+extension ByteBuffer {
+    /// Names of fields that a sender cannot make hop-by-hop by naming them in Connection without changing what the message means
+    /// (RFC 9110 §7.6.1).
+    package var isEndToEndField: Bool {
+        let names: [StaticString] = [
+            "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range", "cache-control",
+            "trailer", "set-cookie", "cookie", "authorization", "connection", "location", "date",
+        ]
+        return names.contains { equalsIgnoringCase($0) }
     }
 }

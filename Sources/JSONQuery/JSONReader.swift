@@ -120,13 +120,18 @@ package struct JSONReader {
     }
 
     private mutating func scalar() -> JSONTree? {
-        let words: [(String, JSONTree)] = [("true", .bool(true)), ("false", .bool(false)), ("null", .null)]
-        let rest = text.readableBytesView.dropFirst(offset)
-        for (word, value) in words where rest.starts(with: word.utf8) {
-            offset += word.utf8.count
-            return value
+        switch peek() {
+        case 0x74: word("true", .bool(true))
+        case 0x66: word("false", .bool(false))
+        case 0x6E: word("null", .null)
+        default: number()
         }
-        return number()
+    }
+
+    private mutating func word(_ word: String, _ value: JSONTree) -> JSONTree? {
+        guard text.readableBytesView.dropFirst(offset).starts(with: word.utf8) else { return nil }
+        offset += word.utf8.count
+        return value
     }
 
     /// RFC 8259 section 6, leniently: digits, signs, a point, an exponent.

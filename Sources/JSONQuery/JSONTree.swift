@@ -1,5 +1,5 @@
 // JSON (RFC 8259) as a tree, for bodies that are compared by what they mean: the order of members, white space and the way a string is
-// escaped do not matter, numbers are told apart by their text. What is not JSON from end to end is no tree. Depth is bounded, since the
+// escaped do not matter, numbers differ when their text does. What is not JSON from end to end is no tree. Depth is bounded, since the
 // text comes from anywhere.
 
 import NIOCore

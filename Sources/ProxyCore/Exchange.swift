@@ -147,8 +147,7 @@ final class Exchange {
             return false
         }
         if isHead || response.status == 204 || response.status == 304 { return true }
-        guard let length = response.fields.first("content-length") else { return false }
-        return UInt64(String(buffer: length)) == responseSize
+        return response.fields.contentLength == responseSize
     }
 
     /// The response is whole, and the request is not.

@@ -1,6 +1,7 @@
 // The first bytes of a client where HTTP is expected, and what else they look like. A peer that speaks another protocol waits for an answer in
-// it, and the end of a head would never come: it is told at once.
+// it, and the end of a head would never come, so it is refused at once.
 
+import HTTPSemantics
 import NIOCore
 
 /// A judgement of what a client said first.
@@ -54,15 +55,5 @@ enum FirstLine: Equatable {
         if line.contains("RTSP/".utf8) { return "\(unknown); it looks like RTSP" }
         if let (_, name) = words.first(where: { line.starts(with: $0.0.utf8) }) { return "\(unknown); it looks like \(name)" }
         return "\(unknown): its first line does not end in a version of HTTP"
-    }
-}
-
-extension UInt8 {
-    /// RFC 9110 §5.6.2.
-    fileprivate var isTokenCharacter: Bool {
-        switch self {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
-        default: false
-        }
     }
 }

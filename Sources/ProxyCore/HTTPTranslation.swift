@@ -174,7 +174,7 @@ enum HTTP1Translation {
                 continue
             }
             if head.fields.wire.equals(line.name, "content-length") {
-                length = FramingFields.contentLength(of: head.fields).flatMap { Int(exactly: $0) }
+                length = head.fields.contentLength.map { Int(clamping: $0) }
             }
             write(head.fields, line, framing, index, into: &out)
         }
@@ -208,15 +208,19 @@ enum HTTP1Translation {
     static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, framing: BodyFraming = .none) -> Head {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        let reason = head.version.major >= 2 ? reasonPhrase(head.status) : String(buffer: head.reason)
-        out.writeString("HTTP/1.1 \(head.status) \(reason)\r\n")
+        out.writeString("HTTP/1.1 \(head.status) ")
+        if head.version.major >= 2 { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
+        out.writeStaticString("\r\n")
+        let nominated = head.fields.nominated
         let hasContent = framing != .none
         let framing = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         var length: UInt64?
         for (index, line) in head.fields.lines.enumerated()
-        where !head.fields.isOfConnection(line) && !framing.removed.contains(index) {
+        where !head.fields.isOfConnection(line) && !framing.removed.contains(index)
+            && !nominated.contains(where: { head.fields.slice(line.name).equalsName($0) })
+        {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
-                length = FramingFields.contentLength(of: head.fields)
+                length = head.fields.contentLength
             }
             write(head.fields, line, framing, index, into: &out)
         }
@@ -344,12 +348,8 @@ extension FieldSection {
     /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
     var nominated: [ByteBuffer] {
         all("connection").flatMap { $0.listElements() }.filter { option in
-            let endToEnd: [StaticString] = [
-                "close", "keep-alive", "upgrade", "te", "host", "content-length", "content-type", "content-encoding",
-                "content-range",
-                "cache-control", "set-cookie", "cookie", "authorization", "location", "date", "trailer",
-            ]
-            return !endToEnd.contains { option.equalsIgnoringCase($0) }
+            let options: [StaticString] = ["close", "keep-alive", "upgrade", "te"]
+            return !options.contains { option.equalsIgnoringCase($0) } && !option.isEndToEndField
         }
     }
 }

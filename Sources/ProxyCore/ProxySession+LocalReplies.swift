@@ -9,7 +9,7 @@ import NIOCore
 extension ProxySession {
     /// An answer as this client will receive it.
     /// - Parameters:
-    ///   - isHTTP2: it goes to a stream of HTTP/2. A connection of HTTP/1 closes behind it.
+    ///   - isHTTP2: it goes to a stream of HTTP/2. A connection of HTTP/1 closes after it.
     ///   - hasContent: false for what answers HEAD, and for statuses that have none.
     static func localReply(
         status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true, isHTTP2: Bool

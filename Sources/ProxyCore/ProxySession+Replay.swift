@@ -206,8 +206,8 @@ extension ProxySession {
         if head.status == 101 { return .tunnel }
         if exchange.isHead || head.status == 204 || head.status == 304 { return .none }
         if http2 != nil || head.version.major >= 2 { return exchange.played?.server?.hasContent == false ? .none : .stream }
-        if FramingFields.isChunked(head.fields) { return .chunked }
-        guard let length = FramingFields.contentLength(of: head.fields) else { return .untilClose }
+        if head.fields.transferCodings.last?.equalsIgnoringCase("chunked") == true { return .chunked }
+        guard let length = head.fields.contentLength else { return .untilClose }
         return length == 0 ? .none : .length(length)
     }
 

@@ -115,7 +115,7 @@ extension ProxySession {
         case .tunnel:
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting where suspendedTunnel != nil && upstream.leg.tls == nil:
-            // It goes on in the clear while its client begins TLS.
+            // It still sends in the clear while its client begins TLS.
             relayBesideTLS(bytes, at: at)
         case .detecting where isFirst(upstream):
             // The server speaks first, so it is not HTTP.
@@ -462,7 +462,7 @@ extension ProxySession {
 
     // MARK: Deadlines of server connections
 
-    /// The server, or the proxy on the way to it, has so long for what has begun.
+    /// Limits the time that the server, or the proxy on the way to it, has for the handshake that has begun.
     func startDeadline(_ upstream: Upstream) {
         upstream.deadline = now.advanced(byNanoseconds: configuration.timeouts.handshake)
         watchDeadlines()

@@ -123,11 +123,17 @@ extension ProxySession {
     /// What came of both sides before the tunnel stood, in the order in which it came.
     private func takeEarly() -> [(bytes: ByteBuffer, at: Timestamp, side: Side)] {
         guard !backlog.isEmpty || upstream?.early.isEmpty == false else { return [] }
-        var pieces = backlog.takePieces().map { (bytes: $0.bytes, at: $0.at, side: Side.client) }
-        for (bytes, at) in upstream?.early.takePieces() ?? [] {
-            pieces.insert((bytes, at, .server), at: pieces.firstIndex { $0.at > at } ?? pieces.endIndex)
+        let ofServer = upstream?.early.takePieces() ?? []
+        var pieces: [(bytes: ByteBuffer, at: Timestamp, side: Side)] = []
+        var next = 0
+        for (bytes, at) in backlog.takePieces() {
+            while next < ofServer.count, ofServer[next].at < at {
+                pieces.append((ofServer[next].bytes, ofServer[next].at, .server))
+                next += 1
+            }
+            pieces.append((bytes, at, .client))
         }
-        return pieces
+        return pieces + ofServer[next...].map { ($0.bytes, $0.at, .server) }
     }
 
     /// Relays what came before the tunnel stood, and passes on how the server ended.
@@ -198,8 +204,9 @@ extension ProxySession {
             backlog.append(bytes, at: at)
             return
         }
-        if side == .server, tunnel.clientEnded { output.commands.append(.cancelTimer(.tunnel)) }
+        // The time in which a conversation must close is not extended by what is sent meanwhile.
         if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel, at: at) }
+        if side == .server, tunnel.clientEnded { output.commands.append(.cancelTimer(.tunnel)) }
         if tunnel.passthrough != nil {
             count(bytes.readableBytes, from: side)
         } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {

@@ -54,7 +54,7 @@ package final class ProxySession: ProxySessionProtocol {
     var exchange: Exchange?
     /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``backlog``.
     var mayBeHTTP2 = true
-    /// What the client said of its first line of HTTP; nil when that is judged.
+    /// What has come of the client's first line of HTTP; nil once that is judged.
     var firstLine: ByteBuffer? = ByteBuffer()
     /// HTTP/2 of the client, and the exchanges on its streams.
     var http2: HTTP2Connection?

@@ -92,6 +92,7 @@ package func prepareProcess() -> DescriptorLimit {
     signal(SIGXFSZ, SIG_IGN)
     // It means nothing yet, so it does nothing.
     signal(SIGUSR1, SIG_IGN)
+    signal(SIGUSR2, SIG_IGN)
     returnFreedMemory()
     return DescriptorLimit.raised()
 }

@@ -97,7 +97,7 @@ final class AcceptGate: ChannelDuplexHandler {
     private let services: SharedServices
     private let name: String
     private var isResting = false
-    /// When the log was last told that no client is accepted. At the bound that comes and goes with every client.
+    /// When the log last reported that no client is accepted. At the bound that changes with every client.
     private var reported: NIODeadline?
 
     init(name: String, services: SharedServices) {

@@ -72,7 +72,7 @@ final class Admission: Sendable {
     /// Server sockets that are set aside for each client.
     var serversPerClient: Int { descriptorsPerClient - 1 }
 
-    /// Whether so many descriptors are neither in use nor set aside.
+    /// Whether this many descriptors are neither in use nor set aside.
     func hasDescriptors(_ count: Int) -> Bool {
         descriptors.load(ordering: .sequentiallyConsistent) <= maximumDescriptors - count
     }

@@ -23,7 +23,7 @@ package struct ClientHello: Sendable, Equatable {
     /// The bytes of the first ALPN protocol, which need not be text.
     var firstALPN: [UInt8] = []
 
-    /// The client takes certificates with RSA keys and none with a key on P-256: it is older than those, or was told so.
+    /// The client takes certificates with RSA keys and none with a key on P-256: it is older than those, or configured so.
     package var needsRSA: Bool {
         let speaksTLS13 = supportedVersions.contains(TLSVersion.tls13.rawValue)
         // RFC 8446 §4.2.3: in TLS 1.3 the curve is named; RFC 5246 §7.4.1.4.1: before, the second byte is the kind of key.

@@ -127,7 +127,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
     ///   - begin: told each source before its flows; what can be read again is a flow file that is no pipe.
-    ///   - damage: told each damage, each source that could not be read, and what of another program's file was left out, in one sentence with the source's name.
+    ///   - damage: receives each damage, each source that could not be read, and what of another program's file was left out, in one
+    ///     sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: what opening and reading throws; what the closures throw.
     package mutating func forEach(
@@ -181,7 +182,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     ) throws -> Bool {
         reader.countsOnly = countsOnly
         defer { counted += reader.counted }
-        // Damage in the content of flows that were told is known when they have been used.
+        // Damage in the content of flows is known after they have been used.
         func tellFound() {
             for found in reader.takeFoundDamage() {
                 isDamaged = true
@@ -218,7 +219,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 }
 
-/// Keeps the errors of those who use flows apart from the errors of the source.
+/// Keeps the errors of the code that uses flows apart from the errors of the source.
 private final class FlowUser {
     private(set) var error: (any Error)?
 

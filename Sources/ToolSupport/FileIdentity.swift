@@ -8,7 +8,7 @@ package struct FileIdentity: Hashable, Sendable {
     private let device: UInt64
     private let inode: UInt64
 
-    /// - Returns: nil where there is no file, or it is none on a disk (a pipe, a terminal, /dev/null).
+    /// - Returns: nil for what is not a file on a disk (no file, a pipe, a terminal, /dev/null).
     package init?(path: String) {
         var status = stat()
         guard unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0 else { return nil }

@@ -1,4 +1,4 @@
-// The last line of a terminal, written over while work goes on. Other lines are printed above it.
+// The last line of a terminal, rewritten while work continues. Other lines are printed above it.
 
 import Synchronization
 import ToolSupport
@@ -18,7 +18,7 @@ final class ProgressLine: Sendable {
         }
     }
 
-    /// Makes room for what is written by somebody else.
+    /// Makes room for other output.
     func clear() {
         guard isShown else { return }
         hasText.withLock { hasText in

@@ -20,7 +20,7 @@ struct Replayer {
     private let arguments: MitmReplay
     private let clock = RecorderClock()
     private let progressLine = ProgressLine()
-    /// A schedule that takes less is not told of, in nanoseconds.
+    /// A schedule that takes less is not announced, in nanoseconds.
     private static let worthTelling: Int64 = 2_000_000_000
 
     init(_ arguments: MitmReplay) { self.arguments = arguments }

@@ -53,7 +53,7 @@ struct EarlyAnswerTests {
     }
 
     @Test(
-        "is no error, whatever client and server speak, and whoever ends first", arguments: Version.allCases,
+        "is no error, whatever client and server speak, and whichever ends first", arguments: Version.allCases,
         Version.allCases.flatMap { server in After.allCases.map { (server, $0) } })
     func isNoError(client version: Version, server: (version: Version, after: After)) throws {
         try withTemporaryDirectory { directory in

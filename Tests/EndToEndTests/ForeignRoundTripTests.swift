@@ -93,7 +93,7 @@ struct ForeignRoundTripTests {
     }
 
     @Test(
-        "A server gets each request as one, with its content; those whose content is not in the file are left out, and that is told",
+        "A server gets each request as one, with its content; those whose content is not in the file are left out, and reported",
         arguments: [0, 1])
     func replayed(format: Int) throws {
         try withImported(format) { directory, fixtures in

@@ -27,7 +27,7 @@ struct LivePipeTests {
         try withTemporaryDirectory { directory in
             let count = try run("mitm-dump", ["--detail", "1", http]).output.split(separator: "\n").count
             #expect(try run("mkfifo", [directory + "/hold"]).status == 0)
-            // The writer of the pipe goes on when the last flow has been printed; a reader that keeps it back waits for ever.
+            // The writer of the pipe continues when the last flow has been printed; a reader that keeps it back waits for ever.
             let script = """
                 T=\(toolDirectory)
                 exec 9<>hold

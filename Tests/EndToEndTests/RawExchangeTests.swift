@@ -347,7 +347,7 @@ struct SmugglingTests {
                 // At once, or behind a first message that both sides read alike.
                 let isRefused = received.contains("HTTP/1.1 4") || received.contains("HTTP/1.1 5")
                 let isSound = received.hasSuffix("read GET /marker <>") && received.components(separatedBy: "read ").count == 3
-                // What was ambiguous is one message, and its connection is closed behind it.
+                // What was ambiguous is one message, and its connection is closed after it.
                 let isOne = received.components(separatedBy: "read ").count == 2 && !received.contains("marker")
                 let outcomes = [isRefused, isSound, isLenient ? isOne : false]
                 #expect(outcomes.contains(true), "\(shape.debugDescription) was answered \(received.debugDescription)")

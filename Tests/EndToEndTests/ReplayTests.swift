@@ -121,7 +121,7 @@ struct ReplayTests {
         }
     }
 
-    @Test("A terminal shows how far it is, below what is printed; a schedule that takes long is told before")
+    @Test("A terminal shows progress below what is printed; a long schedule is announced before")
     func progress() throws {
         try withRecording { directory, nginx in
             let tool = toolDirectory + "/mitm-replay"

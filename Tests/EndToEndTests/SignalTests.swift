@@ -29,7 +29,8 @@ struct SignalTests {
             elif action == "HUP":
                 os.kill(child, signal.SIGHUP)
                 wait_for(b"was read again")
-            elif action == "USR1": os.kill(child, signal.SIGUSR1)
+            elif action == "USR1":
+                for number in (signal.SIGUSR1, signal.SIGUSR2): os.kill(child, number)
             elif action == "ask": print("answers", answers() in range(200, 600))
             elif action == "TERM": os.kill(child, signal.SIGTERM)
         print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -56,7 +56,7 @@ struct DamagedContentTests {
             4, "HTTP/1.1 101 Switching Protocols\r\n\r\n",
             [FlowPiece(kind: .text, from: .client, content: ByteBuffer(string: "hello"))])
 
-    @Test("It is told once for its block, with the number of flows that were asked for it", arguments: [1, 3])
+    @Test("It is reported once for its block, with the number of flows that were asked for it", arguments: [1, 3])
     func told(jobs: Int) throws {
         struct AsksForContent: FlowPredicate {
             func matches(_ flow: some FlowQuestions) throws -> Bool {

@@ -427,7 +427,7 @@ struct MissTests {
         #expect(!text.contains("the host"), "\(text)")
     }
 
-    @Test("Another body is told as another body, under the host that was asked for")
+    @Test("Another body is reported as another body, under the host that was asked for")
     func anotherBody() {
         let post = requestHead("POST /o HTTP/1.1")
         var questioner = Questioner([

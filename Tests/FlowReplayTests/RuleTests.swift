@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Rules and timing of a replay")
 struct RuleTests {
-    @Test("Rules are read, and what is none is named")
+    @Test("Rules are read, and what is not a rule is named")
     func rules() throws {
         let rules = try IgnoreRules(["host", "query:_", "json:$.t", "form:token"], for: .matching)
         #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.formNames == ["token"])
@@ -27,7 +27,7 @@ struct RuleTests {
             ])
         #expect(
             ReplayTiming.scaled(2).pause(100) == 50 && ReplayTiming.none.pause(100) == 0 && ReplayTiming.fixed(7).pause(100) == 7)
-        // Slower than can be told, and times that go back.
+        // Too slow for a number, and times that go back.
         let pauses = [ReplayTiming.scaled(1e-300), .scaled(1e300)].map { timing in [1, .max, .min].map { timing.pause($0) } }
         #expect(pauses == [[1 << 61, 1 << 61, 0], [0, 0, 0]])
     }

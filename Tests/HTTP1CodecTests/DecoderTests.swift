@@ -383,7 +383,7 @@ struct ResponseDecodingTests {
     }
 }
 
-/// Events, and notes behind them.
+/// Events, and notes after them.
 private func notes(_ role: HTTP1Decoder.Role, _ text: String, _ validation: HTTP1Validation = .strict) -> (
     events: Int, notes: [String], error: HTTP1Error?
 ) {

@@ -341,6 +341,25 @@ struct HTTP2ConnectionTests {
         return events
     }
 
+    @Test("Content on closed streams is answered as often as frames that carry nothing are, then the connection ends")
+    func strayContent() throws {
+        var limits = HTTP2Limits()
+        limits.maximumIdleFrames = 10
+        let server = HTTP2Connection(.server, limits: limits)
+        let client = HTTP2Connection(.client)
+        _ = client.sendRequest(get, endsStream: true)
+        server.receive(try #require(client.takeOutput()))
+        // Streams below one that is open were never opened, and are closed.
+        server.receive(Self.frame(1, flags: 5, on: 1001, [0x82, 0x86, 0x84, 0x41, 1, 0x61]))
+        for stream in stride(from: UInt32(3), through: 21, by: 2) { server.receive(Self.frame(0, on: stream, [0])) }
+        #expect(!server.isTerminated)
+        server.receive(Self.frame(0, on: 23, [0]))
+        #expect(server.isTerminated)
+        var last: HTTP2Event?
+        while let event = server.next() { last = event }
+        #expect(last == .terminated(.enhanceYourCalm, message: "the peer sent content on 11 streams that were closed"))
+    }
+
     @Test("A field section beyond the limit can still be answered")
     func fieldsTooLarge() throws {
         var limits = HTTP2Limits()

@@ -20,7 +20,7 @@ struct JSONTests {
     }
 
     @Test(
-        "What is not one value is none",
+        "What is not one value is nil",
         arguments: ["", "{", "[1,]", "{\"a\"}", "1 2", "nul", "\"\\x\"", "\"a", "{\"a\":}"])
     func broken(_ text: String) {
         let found = tree(text)

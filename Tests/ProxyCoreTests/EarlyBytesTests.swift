@@ -135,7 +135,7 @@ struct EarlyBytesTests {
         }
     }
 
-    @Test("A server that goes on in the clear while its client begins TLS is heard")
+    @Test("What a server still sends in the clear while its client begins TLS is relayed")
     func besideTLS() throws {
         let play = try Self.play(.startTLS)
         var hello = ByteBuffer(bytes: [0x16, 3, 1, 2, 0, 1])

@@ -16,7 +16,7 @@ private struct PlainReader {
     struct Doubt: Error { var what: String }
 
     /// The messages in a connection's bytes, each its start-line and its content in brackets.
-    /// - Parameter isClosed: the connection ends behind the bytes.
+    /// - Parameter isClosed: the connection ends after the bytes.
     static func messages(_ text: String, isClosed: Bool) throws(Doubt) -> [String] {
         var rest = Array(text.utf8)[...]
         var found: [String] = []
@@ -129,7 +129,7 @@ struct FramingTests {
                     if !isCut {
                         #expect(PlainReader.judge(toServer, isClosed: false).hasSuffix("messages"), "\(comment)")
                     }
-                    // Nothing but the request, and perhaps the marker behind it, with what a request without content leaves to it.
+                    // Nothing but the request, and perhaps the marker after it, with what a request without content leaves to it.
                     let behind = ["", "Content-Length: 0\r\n", "Content-Length: 00\r\n"].contains(framing) ? content : ""
                     #expect(
                         messages.allSatisfy { $0.hasPrefix("POST /first ") || $0 == "\(behind)GET /marker HTTP/1.1 <>" },
@@ -346,6 +346,25 @@ struct FramingTests {
             let length = toServer.lowercased().split(separator: "\r\n").filter { $0.hasPrefix("content-length") }
             #expect(length == (expected.map { [$0.lowercased()[...]] } ?? []))
         }
+    }
+
+    @Test(
+        "No length is so large that chunks are added to it on the way from HTTP/2 to HTTP/1",
+        arguments: ["9223372036854775807", "9223372036854775808", "18446744073709551615"])
+    func largeLength(length: String) throws {
+        let play = try Playbook("reverse:http://example.org:81", keepsHostHeader: true)
+        let client = FramePeer(.client, on: .client, of: play)
+        client.exchange()
+        let fields = [
+            (":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "example.org"), ("content-length", length),
+        ]
+        let stream = try #require(client.frames.sendRequest(HTTP2Fields(fields), endsStream: false))
+        client.frames.sendData(ByteBuffer(string: "hello"), on: stream)
+        client.exchange()
+        _ = play.serverOpens()
+        let toServer = String(buffer: play.takeSent(ConnectionHandle(1))).lowercased()
+        #expect(toServer.hasSuffix("\r\n\r\nhello"))
+        #expect(toServer.contains("\r\ncontent-length: \(length)\r\n") && !toServer.contains("transfer-encoding"))
     }
 
     @Test("What the recorder answers itself on a stream of HTTP/2 is in the flow in that form")

@@ -188,6 +188,17 @@ struct WebSocketRelayTests {
         #expect(play.flows == ["http incomplete GET http://a:80 http://a/ | 101 \(messages)"])
     }
 
+    @Test("A conversation that its server broke ends in its time after the client has ended, whatever the server still sends")
+    func brokenAfterClientEnded() throws {
+        let play = try openedConversation()
+        _ = play.tell(.halfClosed(.client))
+        _ = play.tell(.received(ConnectionHandle(1), ByteBuffer(bytes: [0xC1, 0])))
+        _ = play.tell(.received(ConnectionHandle(1), frame(.text, "more", from: .server)))
+        _ = (play.fire(.tunnel), play.fire(.tunnel))
+        #expect(play.wholeFlows.first?.ended != nil)
+        #expect(play.flows.first?.contains(" ! server: ") == true)
+    }
+
     @Test("Of many pings that wait the newest are answered")
     func manyPings() throws {
         var talk = try Conversation()

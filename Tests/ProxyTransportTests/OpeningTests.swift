@@ -65,7 +65,7 @@ struct OpeningTests {
     }
 
     @Test(
-        "Names below localhost, and localhost with a dot, are this machine's: nobody is asked (RFC 6761)",
+        "Names below localhost, and localhost with a dot, are this machine's: no server is asked (RFC 6761)",
         arguments: ["localhost.", "a.localhost", "B.A.LocalHost."])
     func loopbackNames(name: String) async throws {
         let server = try await Server.start()
