@@ -112,7 +112,8 @@ extension ProxySession {
     /// HTTP/2 and HTTP/1.0 have no transfer codings: the content is passed on as it was coded, since undoing it would change what was sent.
     private func noteCoding(of head: ResponseHead, _ exchange: Exchange, _ at: Timestamp) {
         guard http2 != nil || exchange.request.version == .http1_0 else { return }
-        let codings = head.fields.transferCodings.map { String(buffer: $0) }.filter { !["chunked", "identity"].contains($0.lowercased()) }
+        let codings = head.fields.transferCodings.map { String(buffer: $0) }
+            .filter { !["chunked", "identity"].contains($0.lowercased()) }
         guard !codings.isEmpty else { return }
         let version = http2 == nil ? "HTTP/1.0" : "HTTP/2"
         let names = codings.joined(separator: ", ")
