@@ -87,6 +87,9 @@ struct DiskFullTests {
         try withScene(disk, "stop") { scene in
             let client = try RawConnection(port: scene.recorder.port)
             #expect(try scene.ask("/small") == "200 2")
+            // What reached the file stays there; what the full disk refuses is lost with this policy.
+            let isWritten = try (0..<500).contains { _ in try scene.flows().first == ["/small", "complete", nil] }
+            #expect(isWritten)
             _ = try scene.ask("/big")
             #expect(scene.recorder.program.waitForEnd() == 2)
             #expect(scene.recorder.program.errors.contains("recording stopped: cannot write disk/capture.mflow: "))
