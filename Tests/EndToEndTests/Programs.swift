@@ -17,6 +17,14 @@ let toolDirectory: String = {
     return root.appendingPathComponent(".build/debug").path
 }()
 
+/// Whether the system gives pseudo-terminals (pty(7)): a bare chroot without /dev/pts does not.
+let hasTerminals: Bool = {
+    let terminal = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    guard terminal >= 0 else { return false }
+    close(terminal)
+    return true
+}()
+
 struct ProgramResult: Equatable {
     var status: Int32
     var output: String
