@@ -105,7 +105,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package private(set) var hasFailed = false
     /// Called before a pipe is waited for: what was found so far can go out. What it throws ends the reading.
     package var beforeWaiting: (() throws -> Void)?
-    /// Told, before a pipe is waited for, each flow of which pieces have come and that goes on, with those pieces.
+    /// Called before a pipe is waited for, with each open flow that has new pieces, and those pieces.
     package var news: ((Flow) throws -> Void)?
     private let skipsUnreadable: Bool
 

@@ -147,7 +147,7 @@ struct ConversationTests {
             #expect(piped.errorLine(containing: " text 5 B")?.contains(" << http://x") == true)
             #expect(piped.errorLine(containing: "hello") == "    hello")
             piped.write(Data("\n".utf8))
-            // The flow is told as open when the pipe ends, its message once.
+            // The flow is reported as open when the pipe ends, and its message once.
             #expect(piped.errorLine(containing: "open at the end of the recording") != nil)
             _ = piped.waitForEnd()
             #expect(piped.errors.components(separatedBy: "hello").count == 2, "\(piped.errors)")

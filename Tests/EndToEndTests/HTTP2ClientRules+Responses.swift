@@ -187,7 +187,7 @@ extension HTTP2ClientRule {
             "§5.1: DATA behind the end", frames: whole + [.data(1, "more", end: true)],
             server: .either(.streamClosed) | .connection(.protocolError) | .ignored, client: .ok),
         HTTP2ClientRule(
-            "§6.1: DATA with more padding than there is behind the end",
+            "§6.1: DATA with more padding than there is after the end",
             frames: whole + [HTTP2Frame.data(1).with(payload: [9, 1]).with(flags: HTTP2Frame.Flag.padded)],
             server: .connection(.protocolError), client: .ok),
         HTTP2ClientRule(

@@ -148,7 +148,7 @@ struct MitmproxyTests {
         var bytes = original
         let length = Array("36:".utf8)
         for at in bytes.readerIndex..<bytes.writerIndex - 40 where bytes.getBytes(at: at, length: 3) == length {
-            // The hyphen behind the first eight digits.
+            // The hyphen after the first eight digits.
             if bytes.getInteger(at: at + 11) == UInt8(ascii: "-") { bytes.setInteger(UInt8(ascii: "x"), at: at + 11) }
         }
         #expect(bytes != original)

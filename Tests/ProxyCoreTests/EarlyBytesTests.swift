@@ -19,7 +19,7 @@ struct EarlyBytesTests {
         var version: TLSVersion
         var moment: TLSServer.Moment
         var closes: Bool
-        var description: String { "\(way.rawValue) \(version) \(moment) \(closes ? "closes" : "goes on")" }
+        var description: String { "\(way.rawValue) \(version) \(moment) \(closes ? "closes" : "stays open")" }
     }
 
     static let cases = Way.allCases.flatMap { way in
