@@ -37,7 +37,7 @@ package final class ProxySession: ProxySessionProtocol {
 
     let configuration: ProxyConfiguration
     /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
-    let playsServers: Bool
+    let servesRecordings: Bool
     var identities: IdentityGenerator
     /// The moment of the event that is being handled.
     var now = Timestamp(nanoseconds: 0)
@@ -47,12 +47,12 @@ package final class ProxySession: ProxySessionProtocol {
     var client = Leg(handle: .client)
     var clientFacts = Shared(ClientConnection.unknown)
     /// Bytes of the client that nobody could use yet.
-    var backlog = EarlyBytes()
+    var unparsed = EarlyBytes()
     var route: Route?
     /// HTTP/1 of the client, and the exchange in progress.
     var decoder: HTTP1Decoder
     var exchange: Exchange?
-    /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``backlog``.
+    /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``unparsed``.
     var mayBeHTTP2 = true
     /// What has come of the client's first line of HTTP; nil once that is judged.
     var firstLine: ByteBuffer? = ByteBuffer()
@@ -64,7 +64,7 @@ package final class ProxySession: ProxySessionProtocol {
     /// The CONNECT that this session is behind, when a stream carries it, and what is to be answered.
     let carriedBy: (head: RequestHead, stream: StreamID)?
     var connectAnswer: ConnectAnswer?
-    var abandonment: AbandonmentLimit
+    var resetLimit: ResetRateLimit
     var pendingPriorities = PendingPriorities()
     var exchangeCount: UInt32 = 0
     /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
@@ -73,14 +73,14 @@ package final class ProxySession: ProxySessionProtocol {
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     var queued: [Exchange] = []
     /// Bytes that ``Exchange/said`` holds of all exchanges.
-    var keptContent = 0
+    var retryBufferBytes = 0
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel?
     /// The client said something behind its TLS handshake.
     var hasClientSpoken = false
     var isHandshakeTimerRunning = false
     /// The client waits until it is known who it is; nothing more of what it says is looked at.
-    var pendingLogin: PendingLogin?
+    var pendingAuthentication: PendingAuthentication?
     /// What was found out last.
     var verifiedLogin: (login: Login, isRight: Bool)?
     /// Requests are being taken from the decoder further up the stack.
@@ -100,10 +100,10 @@ package final class ProxySession: ProxySessionProtocol {
         carriedBy: (head: RequestHead, stream: StreamID)?
     ) {
         self.configuration = configuration
-        playsServers = configuration.responder != nil
+        servesRecordings = configuration.responder != nil
         self.carriedBy = carriedBy
         self.identities = IdentityGenerator(seed: seed)
-        self.abandonment = AbandonmentLimit(configuration.http2Limits)
+        self.resetLimit = ResetRateLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         switch configuration.mode {
         case .regular, .upstream, .origin:
@@ -132,11 +132,11 @@ package final class ProxySession: ProxySessionProtocol {
         swap(&self.output, &output)
         self.now = now
         handle(event)
-        if playsServers { playServers() }
+        if servesRecordings { resumeRecordings() }
         exchangeFrames()
         while regulateStreamSessions() { exchangeFrames() }
-        if playsServers { playOn() }
-        regulateReading()
+        if servesRecordings { resumeAfterFlush() }
+        updateReading()
         flushClient()
         for upstream in upstreams { flush(upstream) }
         swap(&self.output, &output)
@@ -171,16 +171,16 @@ package final class ProxySession: ProxySessionProtocol {
         case .opened(let handle, let peer, let local):
             if let upstream = upstream(handle) { upstreamOpened(upstream, peer: peer, local: local) }
         case .openFailed(let handle, let reason):
-            if let upstream = upstream(handle) { upstreamFailed(upstream, reason) }
+            if let upstream = upstream(handle) { openFailed(upstream, reason) }
         case .writable(let handle, let isWritable):
             if handle == .client {
                 client.isWritable = isWritable
-                client.unread = 0
-                if isWritable { clientTakesMore() }
+                client.unreadReplies = 0
+                if isWritable { clientBecameWritable() }
             } else if let upstream = upstream(handle) {
                 upstream.leg.isWritable = isWritable
-                upstream.leg.unread = 0
-                if isWritable { takesMore(upstream) }
+                upstream.leg.unreadReplies = 0
+                if isWritable { serverBecameWritable(upstream) }
             }
         case .timerFired(let timer):
             timerFired(timer)
@@ -217,13 +217,13 @@ package final class ProxySession: ProxySessionProtocol {
         let destination = route.destination
         if configuration.hosts.treatment(of: destination.endpoint, serverName: nil) == .passThrough {
             startPassthrough()
-        } else if playsFirst(isTLS: false) {
+        } else if serverSpeaksFirst(isTLS: false) {
             startTunnel()
         } else if route.isTunnel || route.isTCP, configuration.strategy == .eager {
             openUpstream(destination)
-            if destination.isTLS == true { startHandshakeTimer(Self.timeToOffer) }
+            if destination.isTLS == true { startHandshakeTimer(Self.clientTLSTimeout) }
         } else if route.isTunnel || route.isTCP {
-            awaitFirstWord()
+            startDetectionTimer()
         }
     }
 
@@ -256,7 +256,7 @@ package final class ProxySession: ProxySessionProtocol {
     private func handshakeTimedOut() {
         switch phase {
         case .detecting:
-            firstWordIsDue()
+            detectionTimedOut()
         case .socks:
             log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
@@ -299,8 +299,8 @@ package final class ProxySession: ProxySessionProtocol {
         } else if case .connecting(let head) = phase, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
-        if let request = pendingLogin?.request, let error = ending.error {
-            pendingLogin = nil
+        if let request = pendingAuthentication?.request, let error = ending.error {
+            pendingAuthentication = nil
             recordRefused(request.head.wire, error: error, stream: request.stream)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }

@@ -189,6 +189,6 @@ final class LoopContext: @unchecked Sendable {
     /// Calls back on the event loop with whether a login is right.
     func verify(_ login: Login, _ check: CredentialCheck, _ answer: @escaping (Bool) -> Void) {
         // When the threads have ended, so has the proxy, and nobody waits.
-        services.passwordThreads.runIfActive(eventLoop: eventLoop) { check.findOut(login) }.assumeIsolated().whenSuccess(answer)
+        services.passwordThreads.runIfActive(eventLoop: eventLoop) { check.verify(login) }.assumeIsolated().whenSuccess(answer)
     }
 }

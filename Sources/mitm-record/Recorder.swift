@@ -235,7 +235,7 @@ private struct SessionSettings {
         var check: CredentialCheck?
         if let credentials {
             check = CredentialCheck(
-                known: { credentials.known($0.user, $0.password) }, findOut: { credentials.accept($0.user, $0.password) })
+                cached: { credentials.known($0.user, $0.password) }, verify: { credentials.accept($0.user, $0.password) })
         }
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.limits.idleTimeout.nanoseconds

@@ -8,8 +8,8 @@ import ProxyCore
 import Synchronization
 import ToolSupport
 
-extension ServerPart: PlayedServer {}
-extension StreamPart: PlayedServer {}
+extension ServerPart: ServerPlayer {}
+extension StreamPart: ServerPlayer {}
 
 /// What happens to a request that no recording answers.
 enum MissPolicy: Equatable {
@@ -118,7 +118,7 @@ struct RecordedServers: Responder {
     let settings: AnswerSettings
     let started: Timestamp
 
-    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer {
+    func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer {
         if let fault = fault() { return fault }
         return recordings.state.withLock { state in
             let host = host(of: request)
@@ -155,7 +155,7 @@ struct RecordedServers: Responder {
         }
     }
 
-    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
+    func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? {
         recordings.state.withLock { state in
             let host = host(of: request)
             let key = key(of: request, host, state.index.rules, method: request.method)
@@ -167,19 +167,19 @@ struct RecordedServers: Responder {
         }
     }
 
-    private func occasion(_ request: AskedRequest, _ now: Timestamp) -> ResponseOccasion {
+    private func occasion(_ request: RecordedRequestQuery, _ now: Timestamp) -> ResponseOccasion {
         ResponseOccasion(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
     }
 
     /// The host as recorded flows have theirs: where it is an address, what the client calls the server says more.
-    private func host(of request: AskedRequest) -> ByteBuffer {
+    private func host(of request: RecordedRequestQuery) -> ByteBuffer {
         let target = ByteBuffer(string: request.target.host)
         guard target.readableBytes == 0 || target.isAddress else { return target }
         return target.named(by: request.head.namedAuthority)
     }
 
     /// - Parameter method: nil asks for another protocol.
-    private func key(of request: AskedRequest, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
+    private func key(of request: RecordedRequestQuery, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
         RequestKey(method: method, host: host, target: request.head.target, rules)
     }
 
@@ -188,23 +188,23 @@ struct RecordedServers: Responder {
         settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
     }
 
-    private func line(_ request: AskedRequest) -> String {
+    private func line(_ request: RecordedRequestQuery) -> String {
         "\(String(buffer: request.head.method)) \(request.url(host(of: request)))".short
     }
 
-    private func tell(_ request: AskedRequest, _ flow: Flow, _ response: EditedResponse?) {
+    private func tell(_ request: RecordedRequestQuery, _ flow: Flow, _ response: EditedResponse?) {
         settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
     }
 
     private func part(
-        _ flow: Flow, _ response: EditedResponse?, for request: AskedRequest, _ now: Timestamp, isComplete: Bool = true
+        _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp, isComplete: Bool = true
     ) -> ServerPart {
         ServerPart(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-            isRequestComplete: isComplete, hasSaid100: request.hasSaid100)
+            isRequestComplete: isComplete, hasSaid100: request.sent100Continue)
     }
 
-    private func miss(_ request: AskedRequest, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
+    private func miss(_ request: RecordedRequestQuery, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
         state.counts.missed += 1
         let message = "no recording answers \(line(request)): \(reason)"
         settings.log?(message)
@@ -242,7 +242,7 @@ struct RecordedServers: Responder {
         return first.serverSpeaksFirst
     }
 
-    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
         let candidates = candidates(for: target)
         guard !candidates.isEmpty else { return nil }
         return StreamPart(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
@@ -270,7 +270,7 @@ extension FlowTarget {
     fileprivate func isOf(_ other: FlowTarget) -> Bool { host == other.host && port == other.port }
 }
 
-extension AskedRequest {
+extension RecordedRequestQuery {
     /// By extended CONNECT (RFC 8441 §4), or by Upgrade.
     fileprivate var asksForSwitch: Bool { isExtendedConnect || (head.version.major < 2 && head.fields.contains("upgrade")) }
 

@@ -7,7 +7,7 @@ import Testing
 @Suite("Who may use the proxy")
 struct LoginTests {
     /// Knows nothing at once.
-    private static let slow = CredentialCheck(known: { _ in nil }, findOut: { $0.password == "p" })
+    private static let slow = CredentialCheck(cached: { _ in nil }, verify: { $0.password == "p" })
     private static let right = Login(user: "u", password: "p")
     private static let wrong = Login(user: "u", password: "x")
 

@@ -251,10 +251,10 @@ struct PlayedTLSTests {
 
 /// Speaks first behind TLS only.
 private struct LaterSpeaker: Responder {
-    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? { nil }
-    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer { .refuse(status: 404, "no") }
+    func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? { nil }
+    func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer { .refuse(status: 404, "no") }
     func speaksFirst(on target: FlowTarget) -> Bool { target.scheme == "tls" }
-    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
         ScriptedServer([.piece("* OK IMAP"), .hear(1)])
     }
     func couldNotRead() {}

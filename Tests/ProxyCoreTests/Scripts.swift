@@ -42,7 +42,7 @@ enum ScriptLine {
 }
 
 /// Plays a script.
-final class ScriptedServer: PlayedServer {
+final class ScriptedServer: ServerPlayer {
     let hasContent: Bool
     private var lines: ArraySlice<ScriptLine>
     private var heard = 0
@@ -116,16 +116,16 @@ final class ScriptedResponder: Responder {
 
     func couldNotRead() { noted.withLock { $0.append("could not read") } }
 
-    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)? {
+    func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? {
         duplex.isEmpty ? nil : ScriptedServer(duplex)
     }
 
-    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer {
+    func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer {
         let path = String(buffer: request.head.target)
         var line =
             "\(String(buffer: request.head.method)) \(request.target.scheme)://\(request.target.host):\(request.target.port) \(path)"
         if request.content.readableBytes > 0 { line += " <\(String(buffer: request.content).prefix(40))>" }
-        if request.hasSaid100 { line += " 100" }
+        if request.sent100Continue { line += " 100" }
         if request.isExtendedConnect { line += " extended" }
         if let accept = request.accept { line += " accept \(accept)" }
         noted.withLock { $0.append(line) }
@@ -134,7 +134,7 @@ final class ScriptedResponder: Responder {
 
     func speaksFirst(on target: FlowTarget) -> Bool { isFirst }
 
-    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)? {
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
         noted.withLock { $0.append("stream \(target.scheme)://\(target.host):\(target.port)") }
         return streams.map { ScriptedServer($0) }
     }

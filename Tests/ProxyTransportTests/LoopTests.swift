@@ -181,8 +181,8 @@ struct LoopTests {
     func logins() async throws {
         let gate = Gate()
         let check = CredentialCheck(
-            known: { _ in nil },
-            findOut: { login in
+            cached: { _ in nil },
+            verify: { login in
                 gate.wait()
                 return login.password == "right"
             })

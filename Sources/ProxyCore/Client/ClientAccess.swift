@@ -18,18 +18,18 @@ package struct Login: Sendable, Hashable {
 /// Checks logins. Used on all event loops.
 package struct CredentialCheck: Sendable {
     /// What is known at once; nil when it has to be found out.
-    let known: @Sendable (Login) -> Bool?
+    let cached: @Sendable (Login) -> Bool?
     /// Finds it out, which may take a while: a hash of a password is made to be slow.
-    package let findOut: @Sendable (Login) -> Bool
+    package let verify: @Sendable (Login) -> Bool
 
-    package init(known: @escaping @Sendable (Login) -> Bool?, findOut: @escaping @Sendable (Login) -> Bool) {
-        self.known = known
-        self.findOut = findOut
+    package init(cached: @escaping @Sendable (Login) -> Bool?, verify: @escaping @Sendable (Login) -> Bool) {
+        self.cached = cached
+        self.verify = verify
     }
 }
 
 /// A login that is being found out about, and what waits for that.
-struct PendingLogin {
+struct PendingAuthentication {
     var login: Login
     /// nil: a SOCKS client.
     var request: (head: RequestHead, framing: BodyFraming, stream: StreamID)?

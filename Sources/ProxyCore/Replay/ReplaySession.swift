@@ -66,7 +66,7 @@ package final class ReplaySession: ProxySessionProtocol {
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         swap(&self.output, &output)
         self.now = now
-        room = ProxySession.maximumBacklog
+        room = ProxySession.highWaterMark
         switch event {
         case .timerFired(.replay):
             timerAt = nil
@@ -273,7 +273,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func isRoom(for step: OpenStep) -> Bool {
-        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.maximumBacklog && isRoom }
+        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.highWaterMark && isRoom }
         // What was said is looked at before more is said.
         return pending.isEmpty && isRoom
     }

@@ -17,18 +17,18 @@ struct Tunnel {
     /// The bytes are not read; these are their numbers.
     var passthrough: PassthroughSizes?
     /// Its server is played from a recording; when it goes on by itself; and what a client of WebSocket said goodbye with.
-    var server: (any PlayedServer)?
+    var server: (any ServerPlayer)?
     var due: Timestamp?
-    var goodbye: ByteBuffer?
+    var closeFrame: ByteBuffer?
     /// What broke the protocol of a WebSocket conversation that is being ended.
     var failure: FlowError?
-    var isFailureTold = false
+    var isCloseSent = false
     /// The client has said something.
     var hasClientSpoken = false
     /// The server has said something.
     var hasServerSpoken = false
     /// Data is told in the event log.
-    var isTold = false
+    var logsData = false
 
     var isEnded: Bool { clientEnded && serverEnded }
 }
@@ -39,15 +39,15 @@ extension ProxySession {
         guard let route else { return }
         cancelHandshakeTimer()
         // It began with the first byte of either side.
-        let began = [backlog.began, upstream?.early.began].compactMap { $0 }.min() ?? now
+        let began = [unparsed.began, upstream?.early.began].compactMap { $0 }.min() ?? now
         let flow = identities.next(at: min(client.lastRead, began))
         let endpoint = route.destination.endpoint
         let target = FlowTarget(scheme: client.tls == nil ? "tcp" : "tls", host: endpoint.host, port: endpoint.port)
         exchangeCount += 1
         let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
         record(flow, at: began, .opened(opening))
-        phase = .tunnel(Tunnel(flow: flow, isTold: route.isTCP))
-        if playsServers { return startPlayedStream(target) }
+        phase = .tunnel(Tunnel(flow: flow, logsData: route.isTCP))
+        if servesRecordings { return startRecordedStream(target) }
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
             endOpenFlow(FlowEnding(state: .failed, error: failure, closedBy: .server))
@@ -91,7 +91,7 @@ extension ProxySession {
         for piece in tunnel.webSocket?.takeIncomplete() ?? [] { record(tunnel.flow, at: now, .piece(piece)) }
         switch phase {
         // What the client has begun to say is TLS.
-        case .detecting, .intercepting: backlog = EarlyBytes()
+        case .detecting, .intercepting: unparsed = EarlyBytes()
         default: break
         }
         for (bytes, at, side) in takeEarly() {
@@ -122,11 +122,11 @@ extension ProxySession {
 
     /// What came of both sides before the tunnel stood, in the order in which it came.
     private func takeEarly() -> [(bytes: ByteBuffer, at: Timestamp, side: Side)] {
-        guard !backlog.isEmpty || upstream?.early.isEmpty == false else { return [] }
+        guard !unparsed.isEmpty || upstream?.early.isEmpty == false else { return [] }
         let ofServer = upstream?.early.takePieces() ?? []
         var pieces: [(bytes: ByteBuffer, at: Timestamp, side: Side)] = []
         var next = 0
-        for (bytes, at) in backlog.takePieces() {
+        for (bytes, at) in unparsed.takePieces() {
             while next < ofServer.count, ofServer[next].at < at {
                 pieces.append((ofServer[next].bytes, ofServer[next].at, .server))
                 next += 1
@@ -182,10 +182,10 @@ extension ProxySession {
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
-        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.played?.server))
+        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.recorded?.server))
         let server = exchange.upstream
         forget(exchange)
-        backlog.append(decoder.takeRest(), at: client.lastRead)
+        unparsed.append(decoder.takeRest(), at: client.lastRead)
         if let server { server.early.append(server.decoder.takeRest(), at: server.leg.lastRead) }
         tunnelIsOpen()
     }
@@ -201,7 +201,7 @@ extension ProxySession {
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side, at: Timestamp) {
         guard case .tunnel(let tunnel) = phase else { return }
         if side == .client, upstream?.state != .ready, tunnel.server == nil {
-            backlog.append(bytes, at: at)
+            unparsed.append(bytes, at: at)
             return
         }
         // The time in which a conversation must close is not extended by what is sent meanwhile.
@@ -212,7 +212,7 @@ extension ProxySession {
         } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {
             if start > 0 { relay(bytes.slice(ByteRange(0, start)), from: .client, in: tunnel, at: at) }
             suspendedTunnel = tunnel
-            backlog = EarlyBytes(bytes.slice(ByteRange(start, bytes.readableBytes)), at: at)
+            unparsed = EarlyBytes(bytes.slice(ByteRange(start, bytes.readableBytes)), at: at)
             phase = .detecting
             return detect()
         } else {
@@ -226,8 +226,8 @@ extension ProxySession {
         record(tunnel.flow, at: at, .piece(piece))
         let hasSpoken = side == .client ? tunnel.hasClientSpoken : tunnel.hasServerSpoken
         if !hasSpoken { updateTunnel { if side == .client { $0.hasClientSpoken = true } else { $0.hasServerSpoken = true } } }
-        hear(piece)
-        if tunnel.isTold { log(.notice, told(bytes, from: side)) }
+        deliver(piece)
+        if tunnel.logsData { log(.notice, logLine(bytes, from: side)) }
         sendThrough(bytes, to: side.opposite)
     }
 
@@ -236,7 +236,7 @@ extension ProxySession {
     }
 
     /// A line for the event log: who said how much, and how it begins, with what no terminal should see as dots.
-    private func told(_ bytes: ByteBuffer, from side: Side) -> String {
+    private func logLine(_ bytes: ByteBuffer, from side: Side) -> String {
         let start = bytes.readableBytesView.prefix(64).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x2E }
         let target = route?.destination.endpoint.description ?? ""
         let arrow = side == .client ? "\(clientFacts.value.peer) -> \(target)" : "\(clientFacts.value.peer) <- \(target)"
@@ -268,11 +268,11 @@ extension ProxySession {
             switch action {
             case .send(let bytes, let other):
                 sendThrough(bytes, to: other)
-                if other == side { countUnread(bytes.readableBytes, by: side, upstream) }
+                if other == side { countUnreadReplies(bytes.readableBytes, by: side, upstream) }
             case .record(let piece):
                 record(tunnel.flow, at: at, .piece(piece))
                 logControl(piece, route?.destination.endpoint ?? upstream?.destination.endpoint)
-                hear(piece)
+                deliver(piece)
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: tunnel.flow)
             case .note(let message, let side):
@@ -282,23 +282,23 @@ extension ProxySession {
         if let failure {
             let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
             updateTunnel { $0.failure = error }
-            output.commands.append(.startTimer(.tunnel, nanoseconds: Self.timeToAnswer))
+            output.commands.append(.startTimer(.tunnel, nanoseconds: Self.closeTimeout))
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
     }
 
     /// A side that pings and does not read the answers is not read either, when there are many.
     /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
-    func countUnread(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
+    func countUnreadReplies(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
-            if !client.isWritable { client.unread += bytes }
+            if !client.isWritable { client.unreadReplies += bytes }
         } else if let upstream, !upstream.leg.isWritable {
-            upstream.leg.unread += bytes
+            upstream.leg.unreadReplies += bytes
         }
     }
 
     /// So long the other side may go on answering what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
-    private static let timeToAnswer: Int64 = 100_000_000
+    private static let closeTimeout: Int64 = 100_000_000
 
     /// One side was given time to say its last, and has not.
     func tunnelIsOverdue() {
@@ -307,19 +307,19 @@ extension ProxySession {
             guard tunnel.clientEnded || tunnel.serverEnded else { return }
             finishClient()
             endTunnel(tunnel)
-        } else if tunnel.isFailureTold {
+        } else if tunnel.isCloseSent {
             endFailedConversation()
         } else {
-            tellFailure(in: tunnel)
+            sendClose(in: tunnel)
         }
     }
 
     /// The other side is told that a conversation broke the protocol, and has some time to close.
-    private func tellFailure(in tunnel: Tunnel) {
+    private func sendClose(in tunnel: Tunnel) {
         var tunnel = tunnel
         var actions: [WebSocketRelay.Action] = []
         tunnel.webSocket?.tell(into: &actions)
-        tunnel.isFailureTold = true
+        tunnel.isCloseSent = true
         phase = .tunnel(tunnel)
         for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
         output.commands.append(.startTimer(.tunnel, nanoseconds: configuration.timeouts.linger))

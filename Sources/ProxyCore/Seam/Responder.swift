@@ -5,13 +5,13 @@ import HTTPSemantics
 import NIOCore
 
 /// A request, without its content when it is not complete.
-package struct AskedRequest: Sendable {
+package struct RecordedRequestQuery: Sendable {
     package var head: RequestHead
     /// Where it was going.
     package var target: FlowTarget
     package var content: ByteBuffer
     /// 100 Continue was said already (RFC 9110 §10.1.1).
-    package var hasSaid100: Bool
+    package var sent100Continue: Bool
     /// It asks for WebSocket by extended CONNECT (RFC 8441 §5).
     package var isExtendedConnect: Bool
     /// Sec-WebSocket-Accept for its key, when it asks for WebSocket by Upgrade.
@@ -20,7 +20,7 @@ package struct AskedRequest: Sendable {
 
 /// What becomes of a request.
 package enum ResponderAnswer {
-    case play(any PlayedServer)
+    case play(any ServerPlayer)
     /// An answer of our own, with a reason for people.
     case refuse(status: Int, String)
     /// The connection is closed, the stream reset, without an answer.
@@ -32,18 +32,18 @@ package enum ResponderAnswer {
 /// Answers requests, and plays the servers of streams. Called from every event loop.
 package protocol Responder: Sendable {
     /// Asked when a request with content of unknown length begins: who answers while it goes on. nil waits for all of it.
-    func answerDuplex(_ request: AskedRequest, at now: Timestamp) -> (any PlayedServer)?
-    func answer(_ request: AskedRequest, at now: Timestamp) -> ResponderAnswer
+    func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)?
+    func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer
     /// Whether the server of a stream to this target says something before its client does; behind TLS where the target's scheme is `tls`.
     func speaksFirst(on target: FlowTarget) -> Bool
     /// nil: nobody plays this stream.
-    func stream(to target: FlowTarget, at now: Timestamp) -> (any PlayedServer)?
+    func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)?
     /// What a played server was to say next could not be read.
     func couldNotRead()
 }
 
 /// A server that is played, for one exchange or stream. Used by one session.
-package protocol PlayedServer: AnyObject {
+package protocol ServerPlayer: AnyObject {
     /// Content or trailers follow the head of its response.
     var hasContent: Bool { get }
     /// What it does at a moment; asked again after each thing that it said.
@@ -58,14 +58,14 @@ package protocol PlayedServer: AnyObject {
 }
 
 /// What a session knows of an exchange that is not sent to a server.
-struct PlayedExchange {
+struct RecordedServer {
     /// Content that came while the request was not complete.
     var content = ByteBuffer()
-    var hasSaid100 = false
+    var sent100Continue = false
     /// The server answers while the request goes on.
     var isDuplex = false
     /// nil until the request is complete.
-    var server: (any PlayedServer)?
+    var server: (any ServerPlayer)?
     /// When it goes on by itself; nil while it waits for its client, for the recording or for room.
     var due: Timestamp?
     /// It waits until the client has taken more of what was said.
@@ -74,5 +74,5 @@ struct PlayedExchange {
     /// Bytes of content that the head of the response promises.
     var promised: UInt64?
     /// What a client of WebSocket said goodbye with.
-    var goodbye: ByteBuffer?
+    var closeFrame: ByteBuffer?
 }

@@ -4,7 +4,7 @@ import FlowModel
 import HTTP2Codec
 
 /// A bucket that each abandoned stream takes one from, and that time fills again.
-struct AbandonmentLimit {
+struct ResetRateLimit {
     private let limits: HTTP2Limits
     private var left: Int
     private var filled = Timestamp(nanoseconds: 0)

@@ -17,9 +17,9 @@ extension ProxySession {
     }
 
     /// Bytes of the client that wait for something are kept up to here; then the client is not read.
-    static let maximumBacklog = 256 * 1024
-    /// Of requests that may have to be said again, so much is kept for one client; each up to ``maximumBacklog``.
-    static let maximumKeptContent = 4 * 1024 * 1024
+    static let highWaterMark = 256 * 1024
+    /// Of requests that may have to be said again, so much is kept for one client; each up to ``highWaterMark``.
+    static let maximumRetryBufferBytes = 4 * 1024 * 1024
 
     // MARK: Reading
 
@@ -51,15 +51,15 @@ extension ProxySession {
     func clientPlain(_ bytes: ByteBuffer, at: Timestamp) {
         switch phase {
         case .detecting:
-            if backlog.isEmpty { cancelHandshakeTimer() }
-            backlog.append(bytes, at: at)
+            if unparsed.isEmpty { cancelHandshakeTimer() }
+            unparsed.append(bytes, at: at)
             detect()
         case .intercepting, .handshaking, .connecting:
-            backlog.append(bytes, at: at)
+            unparsed.append(bytes, at: at)
         case .http:
             httpReceived(bytes)
         case .socks(let step):
-            backlog.append(bytes, at: at)
+            unparsed.append(bytes, at: at)
             advanceSOCKS(step)
         case .tunnel:
             tunnelReceived(bytes, from: .client, at: at)
@@ -69,7 +69,7 @@ extension ProxySession {
     }
 
     func upstreamReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        if let outer = upstream.leg.outer { return outerReceived(bytes, upstream, outer) }
+        if let proxyTLS = upstream.leg.proxyTLS { return proxyTLSReceived(bytes, upstream, proxyTLS) }
         upstreamInnerReceived(bytes, upstream)
     }
 
@@ -106,7 +106,7 @@ extension ProxySession {
             if let http2 = upstream.http2 {
                 http2.receive(bytes)
                 advanceFrames(of: upstream)
-            } else if let exchange = upstream.exchange, exchange.hasSwitched {
+            } else if let exchange = upstream.exchange, exchange.isUpgraded {
                 receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: upstream.leg.lastRead)
             } else {
                 upstream.decoder.receive(bytes)
@@ -153,8 +153,8 @@ extension ProxySession {
         case .http:
             _ = noteSilentRejection()
             if http2 != nil {
-                if pendingLogin == nil { framesEnded() }
-            } else if let exchange, exchange.hasSwitched {
+                if pendingAuthentication == nil { framesEnded() }
+            } else if let exchange, exchange.isUpgraded {
                 conversationEnded(exchange)
             } else {
                 decoder.receivedEnd()
@@ -183,7 +183,7 @@ extension ProxySession {
             ending.closedBy = .client
             ending.isReset = isReset
             recordGivenUpTLS(isReset: isReset)
-            let switched = exchange.flatMap { $0.hasSwitched ? $0 : nil }
+            let switched = exchange.flatMap { $0.isUpgraded ? $0 : nil }
             // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
             if let switched { abandon(switched) }
             endOpenFlow(ending)
@@ -195,7 +195,7 @@ extension ProxySession {
 
     func upstreamHalfClosed(_ upstream: Upstream) {
         if upstream.state == .negotiating {
-            return upstreamGone(upstream, "the upstream proxy closed the connection before it let us through")
+            return upstreamFailed(upstream, "the upstream proxy closed the connection before it let us through")
         }
         if let tls = upstream.leg.tls {
             tls.receivedEnd()
@@ -227,7 +227,7 @@ extension ProxySession {
             .handshaking where isOfTunnel(upstream):
             upstream.earlyEnd = .finished
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
-            upstreamGone(upstream, "the server closed the connection")
+            upstreamFailed(upstream, "the server closed the connection")
         }
     }
 
@@ -241,7 +241,7 @@ extension ProxySession {
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
         // A client that has begun TLS gets it in there, if the server's side is TLS.
-        return client.tls != nil || upstream.leg.tls == nil || Detected(backlog.bytes) != .tls
+        return client.tls != nil || upstream.leg.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
@@ -268,7 +268,7 @@ extension ProxySession {
             .handshaking where isOfTunnel(upstream):
             upstream.earlyEnd = .closed(isReset: isReset)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
-            upstreamGone(upstream, error ?? "the server closed the connection")
+            upstreamFailed(upstream, error ?? "the server closed the connection")
         }
     }
 
@@ -299,10 +299,10 @@ extension ProxySession {
 
     /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
     func transmit(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        guard let outer = upstream.leg.outer else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
+        guard let proxyTLS = upstream.leg.proxyTLS else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
         // A failure shows when the next bytes are read.
-        try? outer.write(bytes)
-        if let records = outer.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+        try? proxyTLS.write(bytes)
+        if let records = proxyTLS.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
     }
 
     /// Sends the records that TLS has ready.
@@ -408,23 +408,23 @@ extension ProxySession {
 
     /// A leg is read only while the other one takes what comes, and while what came can be kept. HTTP/2 holds its streams back by their
     /// windows, so its connections are always read.
-    func regulateReading() {
+    func updateReading() {
         let readsClient: Bool
         if case .lingering = phase {
             readsClient = true
         } else if http2 != nil {
-            readsClient = pendingLogin == nil
+            readsClient = pendingAuthentication == nil
         } else {
-            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingLogin != nil)
-            let waiting = backlog.count + (isWaiting ? decoder.bufferedBytes : 0)
-            readsClient = serverTakesMore && waiting < Self.maximumBacklog && client.unread < Self.maximumBacklog
+            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingAuthentication != nil)
+            let waiting = unparsed.count + (isWaiting ? decoder.bufferedBytes : 0)
+            readsClient = serverCanAcceptMore && waiting < Self.highWaterMark && client.unreadReplies < Self.highWaterMark
         }
         if readsClient != client.isReading {
             client.isReading = readsClient
             output.commands.append(.read(.client, readsClient))
         }
         for upstream in upstreams {
-            let reads = upstream.http2 != nil || clientTakesMore(from: upstream)
+            let reads = upstream.http2 != nil || clientCanAcceptMore(from: upstream)
             if reads != upstream.leg.isReading {
                 upstream.leg.isReading = reads
                 output.commands.append(.read(upstream.leg.handle, reads))
@@ -432,18 +432,18 @@ extension ProxySession {
         }
     }
 
-    private var serverTakesMore: Bool {
+    private var serverCanAcceptMore: Bool {
         guard let upstream else { return true }
         if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
-            return http2.queuedBytes(on: stream) < Self.maximumBacklog
+            return http2.queuedBytes(on: stream) < Self.highWaterMark
         }
         return upstream.leg.isWritable
     }
 
-    private func clientTakesMore(from upstream: Upstream) -> Bool {
-        guard upstream.leg.unread < Self.maximumBacklog, upstream.early.count < Self.maximumBacklog else { return false }
+    private func clientCanAcceptMore(from upstream: Upstream) -> Bool {
+        guard upstream.leg.unreadReplies < Self.highWaterMark, upstream.early.count < Self.highWaterMark else { return false }
         guard let http2, let exchange = upstream.exchange else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
+        return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.
@@ -487,9 +487,9 @@ extension ProxySession {
             guard let deadline = upstream.deadline, deadline <= now else { continue }
             upstream.deadline = nil
             if upstream.state == .negotiating, let proxy = configuration.upstreamProxy {
-                upstreamGone(upstream, "the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
+                upstreamFailed(upstream, "the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
             } else if upstream.state != .closed {
-                upstreamGone(upstream, "\(upstream.destination.endpoint) did not complete the handshake in time")
+                upstreamFailed(upstream, "\(upstream.destination.endpoint) did not complete the handshake in time")
             }
         }
         watchDeadlines()

@@ -12,8 +12,8 @@ extension ProxySession {
     private static let maximumConnections = 256
 
     /// Sends the request when a server connection is there, or sees to it that one will be.
-    func reachServer(for exchange: Exchange) {
-        if playsServers, !exchange.isForwarded { return gather(exchange) }
+    func assignServer(for exchange: Exchange) {
+        if servesRecordings, !exchange.isForwarded { return bufferRequest(exchange) }
         let destination = exchange.destination
         if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.
@@ -44,11 +44,11 @@ extension ProxySession {
         while !queued.isEmpty,
             upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) })
         {
-            reachServer(for: queued.removeFirst())
+            assignServer(for: queued.removeFirst())
         }
     }
 
-    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamGone(_:_:)``, perhaps before this returns.
+    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
     func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
         upstreamCount += 1
         let facts = ServerConnection(id: identities.next(at: now), target: destination.endpoint, opened: now)
@@ -59,7 +59,7 @@ extension ProxySession {
         upstreams.append(upstream)
         // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
         if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
-            return upstreamGone(
+            return upstreamFailed(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
         output.commands.append(.open(upstream.leg.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
@@ -68,13 +68,13 @@ extension ProxySession {
     func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
         guard upstream.state == .connecting else { return }
         if configuration.ownAddresses.contains(peer, from: local) {
-            return upstreamGone(upstream, "\(peer) is the recorder itself, so the request would go round in circles")
+            return upstreamFailed(upstream, "\(peer) is the recorder itself, so the request would go round in circles")
         }
         upstream.facts.peer = peer
         upstream.facts.local = local
         upstream.facts.connected = now
         upstream.shared = Shared(upstream.facts)
-        if let proxy = configuration.upstreamProxy { return reached(proxy, upstream) }
+        if let proxy = configuration.upstreamProxy { return proxyConnected(proxy, upstream) }
         isConnected(upstream)
     }
 
@@ -184,21 +184,21 @@ extension ProxySession {
             switch phase {
             case .tunnel: return tunnelClosed(.server, isReset: false)
             case .http: return serverClosed(upstream, error.message, isReset: false)
-            default: return upstreamGone(upstream, error.message)
+            default: return upstreamFailed(upstream, error.message)
             }
         }
         if let tls = upstream.leg.tls { takeFacts(of: tls, upstream) }
         // The alert tells the server why.
         upstream.leg.hasUnsentRecords = true
         flush(upstream)
-        upstreamGone(upstream, "TLS with \(upstream.destination.endpoint) failed: \(error.message)")
+        upstreamFailed(upstream, "TLS with \(upstream.destination.endpoint) failed: \(error.message)")
     }
 
-    func upstreamFailed(_ upstream: Upstream, _ reason: String) {
+    func openFailed(_ upstream: Upstream, _ reason: String) {
         if let proxy = configuration.upstreamProxy {
-            return upstreamGone(upstream, "cannot connect to the upstream proxy \(proxy.endpoint): \(reason)")
+            return upstreamFailed(upstream, "cannot connect to the upstream proxy \(proxy.endpoint): \(reason)")
         }
-        upstreamGone(upstream, "cannot connect to \(upstream.destination.endpoint): \(reason)")
+        upstreamFailed(upstream, "cannot connect to \(upstream.destination.endpoint): \(reason)")
     }
 
     /// Goes on with what waited for the connection.
@@ -211,7 +211,7 @@ extension ProxySession {
         case .http:
             let waiting = upstream.waiting
             upstream.waiting = []
-            for exchange in waiting { reachServer(for: exchange) }
+            for exchange in waiting { assignServer(for: exchange) }
         case .tunnel:
             tunnelIsOpen()
         case .socks(.connecting):
@@ -222,7 +222,7 @@ extension ProxySession {
     }
 
     /// The connection cannot be had, or is gone before it served.
-    func upstreamGone(_ upstream: Upstream, _ message: String) {
+    func upstreamFailed(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
         switch phase {
         case .connecting(let head):
@@ -254,8 +254,8 @@ extension ProxySession {
             close(upstream)
             if upstream.destination.isTLS == nil, route?.isTCP == true {
                 startTunnel()
-            } else if backlog.isEmpty {
-                awaitFirstWord()
+            } else if unparsed.isEmpty {
+                startDetectionTimer()
             }
         case .detecting, .handshaking, .lingering, .socks:
             close(upstream)

@@ -8,13 +8,13 @@ import TLSEngine
 extension ProxySession {
     /// Looks at the first bytes of a stream and goes on with what they tell.
     func detect() {
-        let detected = client.hasEnded && backlog.isEmpty ? nil : Detected(backlog.bytes)
+        let detected = client.hasEnded && unparsed.isEmpty ? nil : DetectedProtocol(unparsed.bytes)
         switch detected {
         case nil:
             clientEndedWithoutAWord()
-        case .undecided where !client.hasEnded && backlog.isEmpty:
-            awaitFirstWord()
-        case .undecided where !client.hasEnded && !(isTCP && Detected.isNotTLS(backlog.bytes)):
+        case .undecided where !client.hasEnded && unparsed.isEmpty:
+            startDetectionTimer()
+        case .undecided where !client.hasEnded && !(isTCP && DetectedProtocol.isNotTLS(unparsed.bytes)):
             startHandshakeTimer()
         case .tls where client.tls == nil:
             intercept()
@@ -26,20 +26,20 @@ extension ProxySession {
     }
 
     /// A client that speaks first does so as soon as it is connected.
-    private static let timeToSpeak: Int64 = 1_000_000_000
+    private static let detectionTimeout: Int64 = 1_000_000_000
     /// The server is offered by ALPN what the client offers. One that is connected to already waits no longer than this for the client's TLS.
-    static let timeToOffer: Int64 = 250_000_000
+    static let clientTLSTimeout: Int64 = 250_000_000
 
     /// Nobody has said anything. Who is connected to a server may take all the time; otherwise the client may be waiting for a server that
     /// waits for us.
-    func awaitFirstWord() {
-        if upstream == nil { startHandshakeTimer(Self.timeToSpeak) }
+    func startDetectionTimer() {
+        if upstream == nil { startHandshakeTimer(Self.detectionTimeout) }
     }
 
     /// The client waits for the server to speak first.
-    func firstWordIsDue() {
+    func detectionTimedOut() {
         guard let route, route.isTunnel || route.isTCP else { return closeClient(.clean) }
-        if backlog.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
+        if unparsed.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
             openUpstream(route.destination)
         } else {
             startTunnel()
@@ -66,7 +66,7 @@ extension ProxySession {
         phase = .http
         if route?.destination.isTLS == nil { route?.destination.isTLS = false }
         for upstream in upstreams where upstream.isEarly { releaseEarly(upstream) }
-        let bytes = backlog.take()
+        let bytes = unparsed.take()
         if clientFacts.value.tls?.alpn == "h2" { return startHTTP2(bytes) }
         httpReceived(bytes)
     }
@@ -78,7 +78,7 @@ extension ProxySession {
             upstream.decoder.receive(bytes)
             advanceResponses(of: upstream)
         }
-        if upstream.earlyEnd != nil { upstreamGone(upstream, "the server closed the connection") }
+        if upstream.earlyEnd != nil { upstreamFailed(upstream, "the server closed the connection") }
     }
 
     /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.
@@ -86,7 +86,7 @@ extension ProxySession {
         startHandshakeTimer()
         let hello: ClientHello
         do throws(TLSError) {
-            guard let parsed = try ClientHello.parse(backlog.bytes) else { return }
+            guard let parsed = try ClientHello.parse(unparsed.bytes) else { return }
             hello = parsed
         } catch {
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
@@ -141,7 +141,7 @@ extension ProxySession {
             updateClientTLS(details)
             phase = .handshaking
             startHandshakeTimer()
-            tls.receive(backlog.take())
+            tls.receive(unparsed.take())
             readClientTLS(tls)
         } catch {
             let message = (error as? CertificateError)?.message ?? (error as? TLSError)?.message ?? "\(error)"
@@ -171,7 +171,7 @@ extension ProxySession {
         details.handshakeEnded = now
         updateClientTLS(details)
         if let tunnel = suspendedTunnel { return resume(tunnel) }
-        if route?.isTCP == true || (facts.alpn == nil && playsFirst(isTLS: true)) { return startTunnel() }
+        if route?.isTCP == true || (facts.alpn == nil && serverSpeaksFirst(isTLS: true)) { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
             startHTTP()
         } else if upstream?.isEarly == true {
@@ -179,7 +179,7 @@ extension ProxySession {
             startTunnel()
         } else {
             phase = .detecting
-            awaitFirstWord()
+            startDetectionTimer()
         }
     }
 

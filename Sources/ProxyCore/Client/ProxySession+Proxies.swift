@@ -23,7 +23,7 @@ extension ProxySession {
             while case .socks = phase, let next = try advance(from: step) {
                 step = next
                 phase = .socks(next)
-                if case .connecting = next { return reachForSOCKS() }
+                if case .connecting = next { return connectForSOCKS() }
             }
         } catch {
             let blame = FlowError(side: .client, message: error.message, at: now)
@@ -38,9 +38,9 @@ extension ProxySession {
     private func advance(from step: SOCKSStep) throws(SOCKS5.Failure) -> SOCKSStep? {
         switch step {
         case .greeting:
-            var rest = backlog.bytes
+            var rest = unparsed.bytes
             guard let methods = try SOCKS5.greeting(&rest) else { return nil }
-            backlog.keep(rest)
+            unparsed.keep(rest)
             let wanted: SOCKS5.Method = configuration.credentials == nil ? .none : .password
             guard methods.contains(wanted.rawValue) else {
                 sendToClient(SOCKS5.answer(.noAcceptable))
@@ -51,19 +51,19 @@ extension ProxySession {
             sendToClient(SOCKS5.answer(wanted))
             return wanted == .password ? .credentials : .request
         case .credentials:
-            guard pendingLogin == nil else { return nil }
-            var rest = backlog.bytes
+            guard pendingAuthentication == nil else { return nil }
+            var rest = unparsed.bytes
             guard let login = try SOCKS5.credentials(&rest) else { return nil }
             // What is left to be found out leaves the message where it is.
             guard let isRight = configuration.credentials.map({ self.isRight(login, $0) }) ?? true else { return nil }
-            backlog.keep(rest)
+            unparsed.keep(rest)
             sendToClient(ByteBuffer(bytes: [1, isRight ? 0 : 1]))
             guard isRight else { throw SOCKS5.Failure(message: "the user name or the password is wrong") }
             return .request
         case .request:
-            var rest = backlog.bytes
+            var rest = unparsed.bytes
             guard let endpoint = try SOCKS5.request(&rest) else { return nil }
-            backlog.keep(rest)
+            unparsed.keep(rest)
             route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
             return .connecting
         case .connecting:
@@ -71,7 +71,7 @@ extension ProxySession {
         }
     }
 
-    private func reachForSOCKS() {
+    private func connectForSOCKS() {
         cancelHandshakeTimer()
         guard let route else { return }
         if configuration.strategy == .eager { openUpstream(route.destination) } else { answerSOCKS() }
@@ -91,18 +91,18 @@ extension ProxySession {
     // MARK: An upstream proxy
 
     /// TCP with the upstream proxy stands.
-    func reached(_ proxy: UpstreamProxy, _ upstream: Upstream) {
+    func proxyConnected(_ proxy: UpstreamProxy, _ upstream: Upstream) {
         upstream.state = .negotiating
         startDeadline(upstream)
         guard proxy.kind == .https else { return beginHandshake(proxy, upstream) }
         do throws(TLSError) {
             let name = proxy.endpoint.host
-            let outer = try TLSConnection(
+            let proxyTLS = try TLSConnection(
                 client: configuration.clientTLS, serverName: name, alpnOffers: ["http/1.1"], sessionKey: "proxy \(proxy.endpoint)")
-            upstream.leg.outer = outer
-            readOuter(upstream, outer)
+            upstream.leg.proxyTLS = proxyTLS
+            readProxyTLS(upstream, proxyTLS)
         } catch {
-            upstreamGone(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
+            upstreamFailed(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
         }
     }
 
@@ -134,27 +134,27 @@ extension ProxySession {
                 }
             }
         } catch {
-            upstreamGone(upstream, error.message)
+            upstreamFailed(upstream, error.message)
         }
     }
 
-    func outerReceived(_ bytes: ByteBuffer, _ upstream: Upstream, _ outer: TLSConnection) {
-        outer.receive(bytes)
-        readOuter(upstream, outer)
+    func proxyTLSReceived(_ bytes: ByteBuffer, _ upstream: Upstream, _ proxyTLS: TLSConnection) {
+        proxyTLS.receive(bytes)
+        readProxyTLS(upstream, proxyTLS)
     }
 
-    private func readOuter(_ upstream: Upstream, _ outer: TLSConnection) {
+    private func readProxyTLS(_ upstream: Upstream, _ proxyTLS: TLSConnection) {
         do throws(TLSError) {
-            if !upstream.leg.isOuterEstablished {
-                let isEstablished = try outer.handshake()
-                if let records = outer.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+            if !upstream.leg.isProxyTLSEstablished {
+                let isEstablished = try proxyTLS.handshake()
+                if let records = proxyTLS.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
                 guard isEstablished, let proxy = configuration.upstreamProxy else { return }
-                upstream.leg.isOuterEstablished = true
+                upstream.leg.isProxyTLSEstablished = true
                 beginHandshake(proxy, upstream)
             }
-            while upstream.state != .closed, let plain = try outer.read() { upstreamInnerReceived(plain, upstream) }
+            while upstream.state != .closed, let plain = try proxyTLS.read() { upstreamInnerReceived(plain, upstream) }
         } catch {
-            upstreamGone(upstream, "TLS with the upstream proxy failed: \(error.message)")
+            upstreamFailed(upstream, "TLS with the upstream proxy failed: \(error.message)")
         }
     }
 }

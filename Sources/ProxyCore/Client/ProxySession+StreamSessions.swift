@@ -95,7 +95,7 @@ extension ProxySession {
         var hasTold = false
         for stream in touched {
             guard let carried = streamSessions[stream], !carried.isOver, let http2 else { continue }
-            let isWritable = http2.queuedBytes(on: stream) < Self.maximumBacklog
+            let isWritable = http2.queuedBytes(on: stream) < Self.highWaterMark
             guard isWritable != carried.isWritable else { continue }
             carried.isWritable = isWritable
             tell(carried, .writable(.client, isWritable))

@@ -10,128 +10,128 @@ import WebSocketCodec
 
 extension ProxySession {
     /// Requests with more content are not looked up.
-    private static let maximumAskedContent = 64 * 1024 * 1024
+    private static let maximumQueryContent = 64 * 1024 * 1024
     /// Content that is played in one go; then others have their turn.
-    private static let maximumPlayedAtOnce = 256 * 1024
+    private static let maximumContentAtOnce = 256 * 1024
 
     // MARK: Asking
 
     /// The request will be answered by the responder, when it is complete.
-    func gather(_ exchange: Exchange) {
-        exchange.played = PlayedExchange()
+    func bufferRequest(_ exchange: Exchange) {
+        exchange.recorded = RecordedServer()
         if exchange.framing != .none, exchange.request.version != .http1_0,
             exchange.request.fields.list("expect", contains: "100-continue")
         {
-            exchange.played?.hasSaid100 = true
+            exchange.recorded?.sent100Continue = true
             let head = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
             sendInterim(ResponseHead(parsing: head, version: .http1_1), of: exchange)
         }
         if exchange.framing == .chunked || exchange.framing == .stream, !exchange.isExtendedConnect,
-            let server = configuration.responder?.answerDuplex(asked(exchange), at: now)
+            let server = configuration.responder?.answerDuplex(query(exchange), at: now)
         {
-            exchange.played?.server = server
-            exchange.played?.isDuplex = true
+            exchange.recorded?.server = server
+            exchange.recorded?.isDuplex = true
         }
         advanceIfFirst(exchange)
     }
 
     private func advanceIfFirst(_ exchange: Exchange) {
-        if exchange.request.version.major < 2 { advanceRequests() } else if exchange.isExtendedConnect { ask(exchange) }
+        if exchange.request.version.major < 2 { advanceRequests() } else if exchange.isExtendedConnect { lookUp(exchange) }
     }
 
     /// Content of a request that is being gathered.
     /// - Returns: false when the exchange is none of ours.
-    func gathers(_ content: ByteBuffer, of exchange: Exchange) -> Bool {
-        guard exchange.played != nil else { return false }
+    func buffered(_ content: ByteBuffer, of exchange: Exchange) -> Bool {
+        guard exchange.recorded != nil else { return false }
         if exchange.webSocket != nil { return true }
         http2?.consumed(content.readableBytes, on: exchange.stream)
-        if exchange.played?.isDuplex == true {
-            exchange.played?.server?.receive(FlowPiece(from: .client, content: content), at: now)
+        if exchange.recorded?.isDuplex == true {
+            exchange.recorded?.server?.receive(FlowPiece(from: .client, content: content), at: now)
             return true
         }
-        exchange.played?.content.writeImmutableBuffer(content)
-        if exchange.played?.content.readableBytes ?? 0 > Self.maximumAskedContent {
-            let message = "the request's content is larger than the \(Self.maximumAskedContent) bytes that are looked up"
+        exchange.recorded?.content.writeImmutableBuffer(content)
+        if exchange.recorded?.content.readableBytes ?? 0 > Self.maximumQueryContent {
+            let message = "the request's content is larger than the \(Self.maximumQueryContent) bytes that are looked up"
             fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
         }
         return true
     }
 
     /// The request is complete.
-    func ask(_ exchange: Exchange) {
-        guard let responder = configuration.responder, let played = exchange.played else { return }
-        if played.isDuplex, let server = played.server { return server.clientFinished(at: now) }
-        guard played.server == nil else { return }
-        switch responder.answer(asked(exchange), at: now) {
+    func lookUp(_ exchange: Exchange) {
+        guard let responder = configuration.responder, let recorded = exchange.recorded else { return }
+        if recorded.isDuplex, let server = recorded.server { return server.clientFinished(at: now) }
+        guard recorded.server == nil else { return }
+        switch responder.answer(query(exchange), at: now) {
         case .play(let server):
-            exchange.played?.server = server
-            exchange.played?.content = ByteBuffer()
+            exchange.recorded?.server = server
+            exchange.recorded?.content = ByteBuffer()
         case .refuse(let status, let message):
             fail(exchange, status: status, FlowError(side: nil, message: message, at: now))
         case .close(let message, let isReset):
             let ending = FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now))
             end(exchange, ending, status: nil, isReset: isReset, code: .internalError)
         case .forward(let endpoint, let isTLS):
-            exchange.played = nil
+            exchange.recorded = nil
             exchange.forward(to: Destination(endpoint: endpoint, isTLS: isTLS))
-            if played.content.readableBytes > 0 {
+            if recorded.content.readableBytes > 0 {
                 let isChunked = exchange.framing == .chunked
-                let wire = isChunked ? HTTP1Encoder.chunk(played.content) : played.content
-                sendContent(played.content, wire: wire, of: exchange)
+                let wire = isChunked ? HTTP1Encoder.chunk(recorded.content) : recorded.content
+                sendContent(recorded.content, wire: wire, of: exchange)
             }
-            reachServer(for: exchange)
+            assignServer(for: exchange)
         }
     }
 
-    private func asked(_ exchange: Exchange) -> AskedRequest {
+    private func query(_ exchange: Exchange) -> RecordedRequestQuery {
         let offer = try? WebSocketHandshake.offer(in: exchange.request)
         let scheme = exchange.destination.isTLS == true ? "https" : "http"
-        return AskedRequest(
+        return RecordedRequestQuery(
             head: exchange.request, target: FlowTarget(scheme: scheme, exchange.destination.endpoint),
-            content: exchange.played?.content ?? ByteBuffer(), hasSaid100: exchange.played?.hasSaid100 ?? false,
+            content: exchange.recorded?.content ?? ByteBuffer(), sent100Continue: exchange.recorded?.sent100Continue ?? false,
             isExtendedConnect: exchange.isExtendedConnect, accept: offer.map { WebSocketHandshake.accept(for: $0.key) })
     }
 
     // MARK: Playing
 
     /// Lets the played servers go on: those whose time has come, and those whose client has said or taken something.
-    func playServers() {
-        if case .tunnel(let tunnel) = phase, tunnel.server != nil { playTunnel() }
-        if let exchange, exchange.played?.server != nil { play(exchange) }
-        for exchange in exchanges.values where exchange.played?.server != nil { play(exchange) }
+    func resumeRecordings() {
+        if case .tunnel(let tunnel) = phase, tunnel.server != nil { resumeTunnel() }
+        if let exchange, exchange.recorded?.server != nil { resume(exchange) }
+        for exchange in exchanges.values where exchange.recorded?.server != nil { resume(exchange) }
         var due: Timestamp?
         if case .tunnel(let tunnel) = phase { due = tunnel.due }
-        for moment in [exchange?.played?.due] + exchanges.values.map({ $0.played?.due }) {
+        for moment in [exchange?.recorded?.due] + exchanges.values.map({ $0.recorded?.due }) {
             if let moment, moment < due ?? moment.advanced(byNanoseconds: 1) { due = moment }
         }
         if let due { output.commands.append(.startTimer(.replay, nanoseconds: max(0, due - now))) }
     }
 
     /// Frames have moved out, which no event tells: servers that waited for it go on.
-    func playOn() {
+    func resumeAfterFlush() {
         guard http2 != nil, client.isWritable else { return }
-        let isRoom = exchanges.values.contains { $0.played?.waitsForRoom == true && takesMore($0) }
+        let isRoom = exchanges.values.contains { $0.recorded?.waitsForRoom == true && canAcceptMore($0) }
         if isRoom { output.commands.append(.startTimer(.replay, nanoseconds: 0)) }
     }
 
     /// Whether the client takes more of a response.
-    private func takesMore(_ exchange: Exchange) -> Bool {
+    private func canAcceptMore(_ exchange: Exchange) -> Bool {
         guard let http2 else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < Self.maximumBacklog
+        return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
     }
 
     /// Lets the server of an exchange go on. A request has ended by then, unless it is answered while it goes on.
-    func play(_ exchange: Exchange) {
-        exchange.played?.due = nil
-        exchange.played?.waitsForRoom = false
-        var budget = Self.maximumPlayedAtOnce
-        while !exchange.responseIsComplete, let server = exchange.played?.server {
-            guard takesMore(exchange) else {
-                exchange.played?.waitsForRoom = true
+    func resume(_ exchange: Exchange) {
+        exchange.recorded?.due = nil
+        exchange.recorded?.waitsForRoom = false
+        var budget = Self.maximumContentAtOnce
+        while !exchange.responseIsComplete, let server = exchange.recorded?.server {
+            guard canAcceptMore(exchange) else {
+                exchange.recorded?.waitsForRoom = true
                 return
             }
             guard budget > 0 else {
-                exchange.played?.due = now
+                exchange.recorded?.due = now
                 return
             }
             switch step(of: server) {
@@ -140,18 +140,18 @@ extension ProxySession {
                 if case .piece(let piece) = what { budget -= piece.content.readableBytes }
                 say(what, of: exchange)
             case .wait(let moment):
-                exchange.played?.due = moment
+                exchange.recorded?.due = moment
                 return
             case .waitForClient:
-                return answerGoodbye(of: exchange)
+                return answerCloseFrame(of: exchange)
             case .end(let ending):
-                return endPlayed(exchange, ending)
+                return endRecorded(exchange, ending)
             }
         }
     }
 
     /// What a server does next. A recording that cannot be read ends there.
-    private func step(of server: any PlayedServer) -> ServerStep {
+    private func step(of server: any ServerPlayer) -> ServerStep {
         // Nothing but a line in the log tells of it.
         defer { for complaint in server.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
         do {
@@ -172,29 +172,29 @@ extension ProxySession {
             exchange.chunksResponse = framing == .chunked && exchange.request.version == .http1_1
             let isBodiless = exchange.isHead || head.status == 204 || head.status == 304
             switch framing {
-            case .length(let length): exchange.played?.promised = length
-            case .none where !isBodiless: exchange.played?.promised = 0
+            case .length(let length): exchange.recorded?.promised = length
+            case .none where !isBodiless: exchange.recorded?.promised = 0
             default: break
             }
             receiveResponse(.response(head, framing), of: exchange, at: now)
         case .piece(let piece):
             let bytes = piece.kind == .data ? piece.content : frame(piece)
-            if let promised = exchange.played?.promised, exchange.responseSize + UInt64(bytes.readableBytes) > promised {
+            if let promised = exchange.recorded?.promised, exchange.responseSize + UInt64(bytes.readableBytes) > promised {
                 // A client would read the rest as another response.
                 let message = "the recording holds more than the \(promised) bytes of content that the response promises"
                 let error = FlowError(side: nil, message: message, at: now)
-                return endPlayed(exchange, FlowEnding(state: .incomplete, error: error))
+                return endRecorded(exchange, FlowEnding(state: .incomplete, error: error))
             }
             receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: now)
         case .trailers(_, let fields):
-            exchange.played?.trailers = fields
+            exchange.recorded?.trailers = fields
         case .finished:
-            if let promised = exchange.played?.promised, promised != exchange.responseSize {
+            if let promised = exchange.recorded?.promised, promised != exchange.responseSize {
                 let message = "the recording holds \(exchange.responseSize) of \(promised) bytes of the response's content"
                 let error = FlowError(side: nil, message: message, at: now)
-                return endPlayed(exchange, FlowEnding(state: .incomplete, error: error))
+                return endRecorded(exchange, FlowEnding(state: .incomplete, error: error))
             }
-            receiveResponse(.end(trailers: exchange.played?.trailers, wire: ByteBuffer()), of: exchange, at: now)
+            receiveResponse(.end(trailers: exchange.recorded?.trailers, wire: ByteBuffer()), of: exchange, at: now)
         case .opened, .server, .client, .request, .note, .malformed, .localReply, .ended:
             break
         }
@@ -205,7 +205,7 @@ extension ProxySession {
         if exchange.isExtendedConnect { return .stream }
         if head.status == 101 { return .tunnel }
         if exchange.isHead || head.status == 204 || head.status == 304 { return .none }
-        if http2 != nil || head.version.major >= 2 { return exchange.played?.server?.hasContent == false ? .none : .stream }
+        if http2 != nil || head.version.major >= 2 { return exchange.recorded?.server?.hasContent == false ? .none : .stream }
         if head.fields.transferCodings.last?.equalsIgnoringCase("chunked") == true { return .chunked }
         guard let length = head.fields.contentLength else { return .untilClose }
         return length == 0 ? .none : .length(length)
@@ -225,24 +225,24 @@ extension ProxySession {
     }
 
     /// A message of the client in a conversation on a stream of HTTP/2.
-    func hear(_ piece: FlowPiece, of exchange: Exchange) {
-        guard let server = exchange.played?.server else { return }
+    func deliver(_ piece: FlowPiece, of exchange: Exchange) {
+        guard let server = exchange.recorded?.server else { return }
         server.receive(piece, at: now)
-        if piece.kind == .close { exchange.played?.goodbye = piece.content }
+        if piece.kind == .close { exchange.recorded?.closeFrame = piece.content }
         guard piece.kind == .ping else { return }
         let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
         relayFrames(pong, from: .server, of: exchange, at: now)
     }
 
     /// A client that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
-    private func answerGoodbye(of exchange: Exchange) {
-        guard let goodbye = exchange.played?.goodbye, exchange.webSocket?.isClosed == false else { return }
-        relayFrames(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server, of: exchange, at: now)
-        endPlayed(exchange, FlowEnding(state: .complete))
+    private func answerCloseFrame(of exchange: Exchange) {
+        guard let closeFrame = exchange.recorded?.closeFrame, exchange.webSocket?.isClosed == false else { return }
+        relayFrames(WebSocketFrameEncoder.frame(.close, closeFrame, maskingKey: nil), from: .server, of: exchange, at: now)
+        endRecorded(exchange, FlowEnding(state: .complete))
     }
 
     /// The recording ends before the exchange is complete: the client sees the same cut.
-    private func endPlayed(_ exchange: Exchange, _ ending: FlowEnding) {
+    private func endRecorded(_ exchange: Exchange, _ ending: FlowEnding) {
         var ending = ending
         if ending.error == nil {
             ending.error = FlowError(side: .server, message: "the recording of the response ends here", at: now)
@@ -250,7 +250,7 @@ extension ProxySession {
         let code = HTTP2ErrorCode(namedIn: ending.error?.message ?? "") ?? .internalError
         // What is left is the client's to say.
         if exchange.responseIsComplete {
-            exchange.played?.server = nil
+            exchange.recorded?.server = nil
             return
         }
         if exchange.webSocket?.isClosed == true {
@@ -264,9 +264,9 @@ extension ProxySession {
     // MARK: Streams
 
     /// A stream is played: data of TCP, or the messages behind an upgrade.
-    func playTunnel() {
+    func resumeTunnel() {
         updateTunnel { $0.due = nil }
-        var budget = Self.maximumPlayedAtOnce
+        var budget = Self.maximumContentAtOnce
         while case .tunnel(let tunnel) = phase, let server = tunnel.server, client.isWritable {
             guard budget > 0 else { return updateTunnel { $0.due = now } }
             switch step(of: server) {
@@ -281,21 +281,23 @@ extension ProxySession {
             case .wait(let moment):
                 return updateTunnel { $0.due = moment }
             case .waitForClient:
-                return answerGoodbye()
+                return answerCloseFrame()
             case .end(let ending):
-                return endPlayedTunnel(ending)
+                return endRecordedTunnel(ending)
             }
         }
     }
 
     /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
-    private func answerGoodbye() {
-        guard case .tunnel(let tunnel) = phase, let goodbye = tunnel.goodbye, tunnel.webSocket?.isClosed == false else { return }
-        tunnelReceived(WebSocketFrameEncoder.frame(.close, goodbye, maskingKey: nil), from: .server, at: now)
-        endPlayedTunnel(FlowEnding(state: .complete))
+    private func answerCloseFrame() {
+        guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.closeFrame, tunnel.webSocket?.isClosed == false else {
+            return
+        }
+        tunnelReceived(WebSocketFrameEncoder.frame(.close, closeFrame, maskingKey: nil), from: .server, at: now)
+        endRecordedTunnel(FlowEnding(state: .complete))
     }
 
-    private func endPlayedTunnel(_ ending: FlowEnding) {
+    private func endRecordedTunnel(_ ending: FlowEnding) {
         guard case .tunnel(let tunnel) = phase else { return }
         let isComplete = tunnel.isEnded || tunnel.webSocket?.isClosed == true || ending.state == .complete
         var said = isComplete ? FlowEnding(state: .complete) : ending
@@ -306,24 +308,24 @@ extension ProxySession {
     }
 
     /// Something of the client in a stream that is played.
-    func hear(_ piece: FlowPiece) {
+    func deliver(_ piece: FlowPiece) {
         guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.server else { return }
         server.receive(piece, at: now)
         if piece.kind == .ping {
             let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
             tunnelReceived(pong, from: .server, at: now)
         }
-        if piece.kind == .close { updateTunnel { $0.goodbye = piece.content } }
+        if piece.kind == .close { updateTunnel { $0.closeFrame = piece.content } }
     }
 
     /// Whoever plays the server of the stream that the client asked for says something before the client does.
-    func playsFirst(isTLS: Bool) -> Bool {
+    func serverSpeaksFirst(isTLS: Bool) -> Bool {
         guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
         return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
     }
 
     /// Finds out who plays the server of a TCP stream.
-    func startPlayedStream(_ target: FlowTarget) {
+    func startRecordedStream(_ target: FlowTarget) {
         guard case .tunnel(let tunnel) = phase else { return }
         guard let server = configuration.responder?.stream(to: target, at: now) else {
             let message = "no recording holds a TCP stream"

@@ -19,12 +19,12 @@ extension ProxySession {
         record(exchange.flow, at: now, .server(upstream.shared))
         if upstream.http2 == nil { upstream.exchange = exchange }
         if upstream.http2 == nil, exchange.isPlainConnect { return refuseConnect(exchange) }
-        if let refusal = crossVersions(exchange, upstream) {
+        if let refusal = bootstrapWebSocket(exchange, upstream) {
             return fail(exchange, status: refusal.status, FlowError(side: refusal.side, message: refusal.message, at: now))
         }
         let (priority, update) = pendingPriorities.take(exchange.stream)
         if let http2 = upstream.http2 {
-            let opensWebSocket = exchange.crossing != nil
+            let opensWebSocket = exchange.bootstrap != nil
             let fields = HTTP2Fields(
                 exchange.request, exchange.framing, target: exchange.target, authority: exchange.authority,
                 isTLS: upstream.leg.tls != nil, opensWebSocket: opensWebSocket)
@@ -34,19 +34,19 @@ extension ProxySession {
                 priority: priority.map { translated($0, for: upstream) })
             guard let stream else {
                 exchange.isSent = false
-                return sayAgain(exchange, "the server takes no more requests on its connection")
+                return retry(exchange, "the server takes no more requests on its connection")
             }
             exchange.upstreamStream = stream
-            exchange.said = ByteBuffer()
+            exchange.retryBuffer = ByteBuffer()
             upstream.exchanges[stream] = exchange
             if let update { http2.sendPriorityUpdate(update, on: stream) }
         } else {
             sendHead(of: exchange, on: upstream)
         }
-        if exchange.awaitsAnswer { return }
-        let held = exchange.held
-        exchange.held = []
-        for event in held { forward(event, of: exchange) }
+        if exchange.isUpgradePending { return }
+        let pendingContent = exchange.pendingContent
+        exchange.pendingContent = []
+        for event in pendingContent { forward(event, of: exchange) }
         if exchange.request.version.major < 2 { advanceRequests() }
     }
 
@@ -58,7 +58,7 @@ extension ProxySession {
                 exchange, target: upstream.isForwardProxy ? exchange.absoluteTarget : nil,
                 proxyAuthorization: proxyAuthorization(for: upstream).sent)
             exchange.chunksRequest = head.isChunked
-            exchange.promisedRequest = head.length
+            exchange.remainingRequestLength = head.length
             send(head.bytes, to: upstream)
         } else {
             let target = upstream.isForwardProxy ? exchange.absoluteTarget : exchange.target
@@ -87,18 +87,18 @@ extension ProxySession {
     }
 
     func sendContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
-        if gathers(content, of: exchange) { return }
+        if buffered(content, of: exchange) { return }
         guard exchange.isSent, let upstream = exchange.upstream else {
-            return exchange.held.append(.body(content: content, wire: wire))
+            return exchange.pendingContent.append(.body(content: content, wire: wire))
         }
         if let http2 = upstream.http2 {
             // The client's window opens when nghttp2 has sent it: see exchangeFrames().
             if let stream = exchange.upstreamStream { http2.sendData(content, on: stream) }
             keep(content, of: exchange)
         } else {
-            if let promised = exchange.promisedRequest {
-                exchange.promisedRequest = promised - content.readableBytes
-                if promised < content.readableBytes { return requestPromiseIsBroken(exchange) }
+            if let promised = exchange.remainingRequestLength {
+                exchange.remainingRequestLength = promised - content.readableBytes
+                if promised < content.readableBytes { return requestLengthMismatch(exchange) }
             }
             send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
             if http2 != nil, exchange.webSocket == nil {
@@ -110,43 +110,43 @@ extension ProxySession {
 
     /// Keeps what was said to a server of HTTP/2, as long as that is not much.
     private func keep(_ content: ByteBuffer, of exchange: Exchange) {
-        guard let kept = exchange.said?.readableBytes else { return }
+        guard let kept = exchange.retryBuffer?.readableBytes else { return }
         let size = content.readableBytes
-        guard kept + size <= Self.maximumBacklog, keptContent + size <= Self.maximumKeptContent,
+        guard kept + size <= Self.highWaterMark, retryBufferBytes + size <= Self.maximumRetryBufferBytes,
             !exchange.hasResponseBegun, exchange.webSocket == nil
         else {
-            _ = takeSaid(of: exchange)
+            _ = takeRetryBuffer(of: exchange)
             return
         }
-        keptContent += size
+        retryBufferBytes += size
         // Copied, since the bytes that were received may be a small part of what was read.
-        exchange.said?.writeImmutableBuffer(content)
+        exchange.retryBuffer?.writeImmutableBuffer(content)
     }
 
     /// What was kept of a request, which is kept no more.
-    func takeSaid(of exchange: Exchange) -> ByteBuffer? {
-        guard let said = exchange.said else { return nil }
-        keptContent -= said.readableBytes
-        exchange.said = nil
-        return said
+    func takeRetryBuffer(of exchange: Exchange) -> ByteBuffer? {
+        guard let retryBuffer = exchange.retryBuffer else { return nil }
+        retryBufferBytes -= retryBuffer.readableBytes
+        exchange.retryBuffer = nil
+        return retryBuffer
     }
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
-        if exchange.played != nil {
-            ask(exchange)
+        if exchange.recorded != nil {
+            lookUp(exchange)
             if !exchange.isForwarded { return }
         }
         guard exchange.isSent, let upstream = exchange.upstream else {
-            return exchange.held.append(.end(trailers: trailers, wire: wire))
+            return exchange.pendingContent.append(.end(trailers: trailers, wire: wire))
         }
         if let http2 = upstream.http2 {
-            guard let stream = exchange.upstreamStream, exchange.framing != .none || exchange.hasSwitched else { return }
-            if exchange.said != nil { exchange.saidTrailers = trailers }
+            guard let stream = exchange.upstreamStream, exchange.framing != .none || exchange.isUpgraded else { return }
+            if exchange.retryBuffer != nil { exchange.retryTrailers = trailers }
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
-        } else if exchange.hasSwitched {
+        } else if exchange.isUpgraded {
             finish(upstream)
         } else if exchange.request.version.major >= 2 {
-            if let promised = exchange.promisedRequest, promised != 0 { return requestPromiseIsBroken(exchange) }
+            if let promised = exchange.remainingRequestLength, promised != 0 { return requestLengthMismatch(exchange) }
             if exchange.chunksRequest { send(HTTP1Encoder.lastChunk(trailers: trailers), to: upstream) }
         } else {
             send(wire, to: upstream)
@@ -155,19 +155,19 @@ extension ProxySession {
 
     /// A client of HTTP/2 sent less or more than its Content-Length says, which lenient validation lets pass; a server of HTTP/1 would read the
     /// rest as another request, or wait for it.
-    private func requestPromiseIsBroken(_ exchange: Exchange) {
+    private func requestLengthMismatch(_ exchange: Exchange) {
         let message = "the request's content is \(exchange.requestSize) bytes long, which its Content-Length contradicts"
         fail(exchange, status: 400, FlowError(side: .client, message: message, at: now))
     }
 
     /// The client may send as much of a request as has gone on.
     private func consumeRequest(_ exchange: Exchange) {
-        http2?.consumed(exchange.hasPassedOn(exchange.unconsumedRequest), on: exchange.stream)
+        http2?.consumed(exchange.countForwarded(exchange.unconsumedRequest), on: exchange.stream)
         exchange.unconsumedRequest = 0
     }
 
     /// A connection of HTTP/1 to the server takes bytes again.
-    func takesMore(_ upstream: Upstream) {
+    func serverBecameWritable(_ upstream: Upstream) {
         if let exchange = upstream.exchange, exchange.unconsumedRequest > 0 { consumeRequest(exchange) }
     }
 
@@ -195,11 +195,11 @@ extension ProxySession {
             let translated = HTTP1Translation.response(head, to: exchange, isLast: true, framing: framing)
             exchange.chunksResponse = translated.isChunked
             exchange.endsWithConnection = translated.endsWithConnection
-            exchange.promisedResponse = translated.length
+            exchange.remainingContentLength = translated.length
             sendToClient(translated.bytes)
         } else {
             // What is played may hold more content, or less, than its head says.
-            if exchange.played != nil { exchange.promisedResponse = framing.length }
+            if exchange.recorded != nil { exchange.remainingContentLength = framing.length }
             sendToClient(HTTP1Encoder.response(head, framing: framing))
         }
     }
@@ -211,10 +211,12 @@ extension ProxySession {
         if let http2 {
             if isContent { http2.sendData(content, on: exchange.stream) } else { consumeResponse(exchange, content.readableBytes) }
         } else if exchange.isFramedAnew {
-            if isContent { sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : exchange.asPromised(content)) }
+            if isContent {
+                sendToClient(exchange.chunksResponse ? HTTP1Encoder.chunk(content) : exchange.clampedToContentLength(content))
+            }
             if exchange.webSocket != nil { return }
             exchange.unconsumedResponse += content.readableBytes
-            if client.isWritable { clientTakesMore() }
+            if client.isWritable { clientBecameWritable() }
         } else {
             sendToClient(wire)
         }
@@ -223,7 +225,7 @@ extension ProxySession {
     func sendResponseEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: exchange.stream)
-        } else if exchange.hasSwitched {
+        } else if exchange.isUpgraded {
             finishClient()
         } else if exchange.isFramedAnew {
             if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
@@ -241,7 +243,7 @@ extension ProxySession {
     }
 
     /// A client of HTTP/1 takes bytes again.
-    func clientTakesMore() {
+    func clientBecameWritable() {
         guard http2 == nil, let exchange, exchange.unconsumedResponse > 0 else { return }
         consumeResponse(exchange, exchange.unconsumedResponse)
         exchange.unconsumedResponse = 0
@@ -278,7 +280,7 @@ extension ProxySession {
                 for (stream, count) in frames.takeSentContent() {
                     guard let exchange = upstream.exchanges[stream] else { continue }
                     if exchange.webSocket == nil {
-                        http2?.consumed(exchange.hasPassedOn(count), on: exchange.stream)
+                        http2?.consumed(exchange.countForwarded(count), on: exchange.stream)
                     } else {
                         openWindows(of: exchange)
                     }

@@ -55,8 +55,8 @@ extension ProxySession {
             record(exchange.flow, at: at, .finished(.server))
             sendResponseEnd(trailers, wire: wire, of: exchange)
             exchange.responseIsComplete = true
-            if exchange.endedFirst == nil { exchange.endedFirst = .server }
-            if let promised = exchange.promisedResponse, promised != 0 { return promiseIsBroken(exchange) }
+            if exchange.closedBy == nil { exchange.closedBy = .server }
+            if let promised = exchange.remainingContentLength, promised != 0 { return contentLengthMismatch(exchange) }
             responseIsComplete(exchange)
         case .request:
             preconditionFailure("a decoder of responses gives no requests")
@@ -66,7 +66,7 @@ extension ProxySession {
     /// The server has looked at the request.
     private func responseBegins(_ exchange: Exchange) {
         exchange.hasResponseBegun = true
-        _ = takeSaid(of: exchange)
+        _ = takeRetryBuffer(of: exchange)
     }
 
     private func receiveHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange, _ at: Timestamp) {
@@ -76,7 +76,7 @@ extension ProxySession {
             let message = "the response's content is larger than \(maximum) bytes"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
         }
-        if case .asked(let key) = exchange.crossing { return receiveAnswer(head, framing, to: exchange, key: key, at) }
+        if case .asked(let key) = exchange.bootstrap { return receiveAnswer(head, framing, to: exchange, key: key, at) }
         if framing == .tunnel, http2 != nil {
             let message = "the server changed the protocol, which it was not asked to"
             return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
@@ -104,8 +104,8 @@ extension ProxySession {
         if framing == .tunnel {
             record(exchange.flow, at: at, .finished(.server))
             startTunnel(after: exchange, webSocket: webSocket(of: exchange, head))
-        } else if !exchange.held.isEmpty {
-            releaseHeld(exchange)
+        } else if !exchange.pendingContent.isEmpty {
+            flushPending(exchange)
         }
     }
 
@@ -124,13 +124,13 @@ extension ProxySession {
 
     /// A server of HTTP/2 sent less or more than its Content-Length says. A client of HTTP/1 waits for the rest, or has no place for it: it is
     /// cut off (RFC 9112 §6.3, §8).
-    private func promiseIsBroken(_ exchange: Exchange) {
+    private func contentLengthMismatch(_ exchange: Exchange) {
         let message = "the response's content is \(exchange.responseSize) bytes long, which its Content-Length contradicts"
         fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
     }
 
     private func responseIsComplete(_ exchange: Exchange) {
-        if exchange.crossing == .refused, !exchange.requestIsComplete {
+        if exchange.bootstrap == .refused, !exchange.requestIsComplete {
             // Nothing is said in a conversation that was refused: the request was its head.
             record(exchange.flow, at: now, .finished(.client))
             http2?.endInput(of: exchange.stream)
@@ -138,7 +138,7 @@ extension ProxySession {
         }
         if exchange.requestIsComplete {
             endExchange(exchange)
-        } else if !exchange.hasSwitched, let upstream = exchange.upstream, upstream.http2 == nil,
+        } else if !exchange.isUpgraded, let upstream = exchange.upstream, upstream.http2 == nil,
             !serverPersists(exchange, upstream) || upstream.leg.hasEnded
         {
             // The server has answered and will not read the rest of the request (RFC 9112 §9.6).
@@ -165,7 +165,7 @@ extension ProxySession {
 
     /// - Parameter upstream: nil when the server is played.
     private func serverPersists(_ exchange: Exchange, _ upstream: Upstream?) -> Bool {
-        guard let response = exchange.response, !exchange.hasSwitched else { return false }
+        guard let response = exchange.response, !exchange.isUpgraded else { return false }
         if upstream?.http2 != nil { return true }
         if upstream == nil, response.version.major >= 2 { return !exchange.endsWithConnection }
         let asked = exchange.request.version.major >= 2 || exchange.request.keepsConnection
@@ -176,7 +176,7 @@ extension ProxySession {
     func endExchange(_ exchange: Exchange) {
         recordEnd(of: exchange, ending(of: exchange))
         let upstream = exchange.upstream
-        let serverPersists = upstream != nil || exchange.played != nil ? self.serverPersists(exchange, upstream) : false
+        let serverPersists = upstream != nil || exchange.recorded != nil ? self.serverPersists(exchange, upstream) : false
         forget(exchange)
         if http2 != nil {
             if let upstream, upstream.http2 == nil {
@@ -189,7 +189,7 @@ extension ProxySession {
             exchange.request.keepsClientConnection && !exchange.endsWithConnection && !exchange.isFramingAmbiguous
             && serverPersists
         if let upstream, !serverPersists || upstream.leg.hasEnded { close(upstream) }
-        if exchange.hasSwitched {
+        if exchange.isUpgraded {
             // Each side's end was passed on as it came.
             closeUpstreams()
             phase = .lingering
@@ -205,8 +205,8 @@ extension ProxySession {
     /// The exchange is over: nobody knows it any more.
     func forget(_ exchange: Exchange) {
         exchange.upstream?.forget(exchange)
-        _ = takeSaid(of: exchange)
-        exchange.played?.server = nil
+        _ = takeRetryBuffer(of: exchange)
+        exchange.recorded?.server = nil
         if self.exchange === exchange { self.exchange = nil }
         if http2 != nil { exchanges[exchange.stream] = nil }
         queued.removeAll { $0 === exchange }
@@ -225,8 +225,8 @@ extension ProxySession {
     /// The server will say no more.
     func serverEnded(_ upstream: Upstream, isClean: Bool) {
         guard upstream.http2 == nil else { return serverClosed(upstream, "the server closed the connection", isReset: false) }
-        guard let exchange = upstream.exchange else { return upstreamGone(upstream, "the server closed the connection") }
-        if exchange.hasSwitched { return receiveResponse(.end(trailers: nil, wire: ByteBuffer()), of: exchange, at: now) }
+        guard let exchange = upstream.exchange else { return upstreamFailed(upstream, "the server closed the connection") }
+        if exchange.isUpgraded { return receiveResponse(.end(trailers: nil, wire: ByteBuffer()), of: exchange, at: now) }
         if exchange.endsWithConnection, !isClean {
             // RFC 9112 §9.8: without close_notify it may have been cut.
             return serverClosed(
@@ -257,37 +257,37 @@ extension ProxySession {
         let message = message + (isRefused ? upstream.goAway.map { " after \($0.description)," } ?? "" : "")
         close(upstream)
         for exchange in exchanges {
-            if wasUsed, !isRefused, exchange.isRepeatable, isBetweenMessages {
+            if wasUsed, !isRefused, exchange.isSafeToRetry, isBetweenMessages {
                 // The server closed a connection it had kept, while the request was on its way (RFC 9112 §9.3.1).
-                sayAgain(exchange, message)
+                retry(exchange, message)
             } else {
-                exchangeLost(exchange, message, isReset: isReset)
+                serverDisconnected(exchange, message, isReset: isReset)
             }
         }
-        for exchange in waiting { isRefused ? exchangeLost(exchange, message, isReset: isReset) : sayAgain(exchange, message) }
+        for exchange in waiting { isRefused ? serverDisconnected(exchange, message, isReset: isReset) : retry(exchange, message) }
     }
 
     /// The server went away in the middle of an exchange.
-    private func exchangeLost(_ exchange: Exchange, _ message: String, isReset: Bool) {
+    private func serverDisconnected(_ exchange: Exchange, _ message: String, isReset: Bool) {
         let place =
             exchange.response == nil
-            ? "before it answered" : exchange.hasSwitched ? "in the middle of the conversation" : "in the middle of the response"
+            ? "before it answered" : exchange.isUpgraded ? "in the middle of the conversation" : "in the middle of the response"
         var ending = FlowEnding(
             state: exchange.response == nil ? .failed : .incomplete,
             error: FlowError(side: .server, message: "\(message) \(place)", at: now))
         ending.closedBy = .server
         ending.isReset = isReset
         // RFC 8441 §5: a connection that was reset is a stream reset with CANCEL.
-        end(exchange, ending, status: 502, isReset: isReset, code: exchange.hasSwitched ? .cancel : .internalError)
+        end(exchange, ending, status: 502, isReset: isReset, code: exchange.isUpgraded ? .cancel : .internalError)
     }
 
     /// Sends a request once more, to a new connection.
-    func sayAgain(_ exchange: Exchange, _ message: String) {
-        guard exchange.isAtHand else { return exchangeLost(exchange, message, isReset: false) }
+    func retry(_ exchange: Exchange, _ message: String) {
+        guard exchange.isReplayable else { return serverDisconnected(exchange, message, isReset: false) }
         exchange.upstream?.forget(exchange)
-        exchange.repetitions += 1
-        exchange.hold(takeSaid(of: exchange))
-        reachServer(for: exchange)
+        exchange.attempts += 1
+        exchange.rewind(takeRetryBuffer(of: exchange))
+        assignServer(for: exchange)
     }
 
     private func responseFailed(_ upstream: Upstream, _ error: HTTP1Error) {

@@ -10,7 +10,7 @@ import NIOCore
 import WebSocketCodec
 
 /// How far it has come.
-enum WebSocketCrossing: Equatable {
+enum WebSocketBootstrap: Equatable {
     /// - Parameter key: Sec-WebSocket-Key on the side that speaks HTTP/1, the client's or ours.
     case asked(key: String)
     /// The connection of HTTP/1 carries no messages any more.
@@ -20,7 +20,7 @@ enum WebSocketCrossing: Equatable {
 }
 
 /// Why a wish for WebSocket goes no further.
-struct CrossingRefusal {
+struct BootstrapRefusal {
     var status: Int
     var side: Side
     var message: String
@@ -48,16 +48,16 @@ extension ProxySession {
 
     /// Before a request is sent: what it takes to ask for WebSocket in the server's version of HTTP.
     /// - Returns: why it cannot be asked for; nil when it can, or when the request asks for something else.
-    func crossVersions(_ exchange: Exchange, _ upstream: Upstream) -> CrossingRefusal? {
-        exchange.crossing = nil
+    func bootstrapWebSocket(_ exchange: Exchange, _ upstream: Upstream) -> BootstrapRefusal? {
+        exchange.bootstrap = nil
         switch (exchange.isExtendedConnect, upstream.http2) {
         case (true, nil):
             guard exchange.asksForWebSocket else {
                 let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
-                return CrossingRefusal(status: 501, side: .client, message: message)
+                return BootstrapRefusal(status: 501, side: .client, message: message)
             }
             let nonce = (0..<4).flatMap { _ in bigEndianBytes(identities.random()) }
-            exchange.crossing = .asked(key: WebSocketHandshake.key(nonce: nonce))
+            exchange.bootstrap = .asked(key: WebSocketHandshake.key(nonce: nonce))
         case (true, let http2?):
             guard http2.peerEnablesConnectProtocol else { return Self.isNotTaken }
         case (false, nil):
@@ -68,15 +68,15 @@ extension ProxySession {
             guard http2.peerEnablesConnectProtocol else { return Self.isNotTaken }
             do throws(WebSocketError) {
                 guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return nil }
-                exchange.crossing = .asked(key: offer.key)
+                exchange.bootstrap = .asked(key: offer.key)
             } catch {
-                return CrossingRefusal(status: 400, side: .client, message: error.message)
+                return BootstrapRefusal(status: 400, side: .client, message: error.message)
             }
         }
         return nil
     }
 
-    private static let isNotTaken = CrossingRefusal(
+    private static let isNotTaken = BootstrapRefusal(
         status: 501, side: .server,
         message: "the server speaks HTTP/2 and does not take extended CONNECT, without which there is no WebSocket (RFC 8441)")
 
@@ -107,18 +107,18 @@ extension ProxySession {
         guard let upstream = exchange.upstream else { return }
         exchange.response = head
         exchange.webSocket = webSocket(of: exchange, head)
-        exchange.crossing = .accepted
+        exchange.bootstrap = .accepted
         if let http2 {
             http2.sendResponse(HTTP2Fields(accepting: head), on: exchange.stream, endsStream: false)
-            releaseHeld(exchange)
+            flushPending(exchange)
             let early = upstream.decoder.takeRest()
             if early.readableBytes > 0 { receiveResponse(.body(content: early, wire: early), of: exchange, at: at) }
         } else {
             sendToClient(HTTP1Translation.switching(head, accept: WebSocketHandshake.accept(for: key)))
             // That was the GET; now its connection speaks on.
             exchange.requestIsComplete = false
-            exchange.endedFirst = nil
-            exchange.held = []
+            exchange.closedBy = nil
+            exchange.pendingContent = []
             let early = decoder.takeRest()
             if early.readableBytes > 0 { receive(.body(content: early, wire: early), of: exchange) }
             if client.hasEnded, self.exchange === exchange { conversationEnded(exchange) }
@@ -126,19 +126,19 @@ extension ProxySession {
     }
 
     private func refuse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
-        exchange.crossing = .refused
+        exchange.bootstrap = .refused
         exchange.response = head
-        exchange.held = []
+        exchange.pendingContent = []
         exchange.endsWithConnection = framing == .untilClose
         sendResponse(head, framing, of: exchange)
         if let there = exchange.upstreamStream { exchange.upstream?.http2?.sendEnd(trailers: nil, on: there) }
     }
 
     /// What a client of HTTP/2 said before its wish for WebSocket was answered.
-    func releaseHeld(_ exchange: Exchange) {
-        let held = exchange.held
-        exchange.held = []
-        for event in held where exchange.upstream != nil || exchange.played != nil { receive(event, of: exchange) }
+    func flushPending(_ exchange: Exchange) {
+        let pendingContent = exchange.pendingContent
+        exchange.pendingContent = []
+        for event in pendingContent where exchange.upstream != nil || exchange.recorded != nil { receive(event, of: exchange) }
     }
 
     // MARK: Ends
@@ -151,7 +151,7 @@ extension ProxySession {
 
     /// How an exchange ended whose both directions have.
     func ending(of exchange: Exchange) -> FlowEnding {
-        let closedBy = exchange.webSocket != nil || exchange.hasSwitched ? exchange.endedFirst : nil
+        let closedBy = exchange.webSocket != nil || exchange.isUpgraded ? exchange.closedBy : nil
         guard let webSocket = exchange.webSocket, !webSocket.isClosed else {
             return FlowEnding(state: .complete, closedBy: closedBy)
         }
@@ -192,16 +192,16 @@ extension ProxySession {
 
 extension Exchange {
     /// The connection of HTTP/1, on one side, carries bytes of a conversation.
-    var hasSwitched: Bool { crossing == .accepted }
+    var isUpgraded: Bool { bootstrap == .accepted }
 
     /// A client of HTTP/2 asked for WebSocket and has no answer yet: what it says belongs to a conversation that may never be.
-    var awaitsAnswer: Bool { isExtendedConnect && response == nil && asksForWebSocket }
+    var isUpgradePending: Bool { isExtendedConnect && response == nil && asksForWebSocket }
 
     /// Both sides have said goodbye.
     var isConversationOver: Bool { webSocket?.isClosed == true }
 
     /// How it ended: a conversation in which both have said goodbye is complete, however its connections went.
     func ending(_ ending: FlowEnding) -> FlowEnding {
-        isConversationOver ? FlowEnding(state: .complete, closedBy: endedFirst ?? ending.closedBy) : ending
+        isConversationOver ? FlowEnding(state: .complete, closedBy: closedBy ?? ending.closedBy) : ending
     }
 }

@@ -68,7 +68,7 @@ enum SOCKS5 {
     /// What a client says that does not speak SOCKS 5.
     private static func foreign(_ bytes: ByteBuffer) -> String {
         if bytes.getInteger(at: bytes.readerIndex, as: UInt8.self) == 4 { return "the client speaks SOCKS 4, which has no names" }
-        switch Detected(bytes) {
+        switch DetectedProtocol(bytes) {
         case .tls: return "the client does not speak SOCKS 5; it looks like TLS"
         case .http: return "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"
         case .other, .undecided: return "the client does not speak SOCKS 5"

@@ -13,16 +13,16 @@ extension ProxySession {
             http2.receive(bytes)
             return advanceFrames()
         }
-        if let exchange, exchange.hasSwitched { return receive(.body(content: bytes, wire: bytes), of: exchange) }
+        if let exchange, exchange.isUpgraded { return receive(.body(content: bytes, wire: bytes), of: exchange) }
         if firstLine != nil, isForeign(bytes) { return }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
             return advanceRequests()
         }
-        backlog.append(bytes, at: client.lastRead)
-        switch HTTP2Preface.matches(backlog.bytes) {
+        unparsed.append(bytes, at: client.lastRead)
+        switch HTTP2Preface.matches(unparsed.bytes) {
         case true?:
-            startHTTP2(backlog.take())
+            startHTTP2(unparsed.take())
         case false?:
             startDecoding()
             advanceRequests()
@@ -53,17 +53,17 @@ extension ProxySession {
     func startDecoding() {
         guard mayBeHTTP2 else { return }
         mayBeHTTP2 = false
-        if !backlog.isEmpty { decoder.receive(backlog.take()) }
+        if !unparsed.isEmpty { decoder.receive(unparsed.take()) }
     }
 
     /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
     /// for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard !isAdvancing, http2 == nil, !mayBeHTTP2, pendingLogin == nil else { return }
+        guard !isAdvancing, http2 == nil, !mayBeHTTP2, pendingAuthentication == nil else { return }
         isAdvancing = true
         defer { isAdvancing = false }
-        while case .http = phase, pendingLogin == nil {
-            if let exchange, exchange.requestIsComplete || exchange.hasSwitched || !(exchange.isSent || exchange.played != nil) {
+        while case .http = phase, pendingAuthentication == nil {
+            if let exchange, exchange.requestIsComplete || exchange.isUpgraded || !(exchange.isSent || exchange.recorded != nil) {
                 return
             }
             do throws(HTTP1Error) {
@@ -81,7 +81,7 @@ extension ProxySession {
                 requestFailed(error)
             }
         }
-        guard case .http = phase, exchange == nil, pendingLogin == nil else { return }
+        guard case .http = phase, exchange == nil, pendingAuthentication == nil else { return }
         if client.hasEnded {
             closeUpstreams()
             closeClient(.clean)
@@ -101,11 +101,11 @@ extension ProxySession {
 
     /// What follows a request's head.
     func receive(_ event: HTTPEvent, of exchange: Exchange) {
-        if exchange.awaitsAnswer { return exchange.held.append(event) }
+        if exchange.isUpgradePending { return exchange.pendingContent.append(event) }
         switch event {
         case .body(let content, _) where exchange.webSocket != nil:
             relayFrames(content, from: .client, of: exchange, at: client.lastRead)
-        case .body(let content, _) where exchange.crossing == .refused:
+        case .body(let content, _) where exchange.bootstrap == .refused:
             http2?.consumed(content.readableBytes, on: exchange.stream)
         case .body(let content, let wire):
             exchange.requestSize += UInt64(content.readableBytes)
@@ -130,11 +130,11 @@ extension ProxySession {
     /// The client has said everything.
     func requestEnded(_ exchange: Exchange) {
         exchange.requestIsComplete = true
-        if exchange.endedFirst == nil { exchange.endedFirst = .client }
+        if exchange.closedBy == nil { exchange.closedBy = .client }
         if exchange.responseIsComplete {
             endExchange(exchange)
-        } else if exchange.played?.server != nil {
-            play(exchange)
+        } else if exchange.recorded?.server != nil {
+            resume(exchange)
         }
     }
 
@@ -185,7 +185,7 @@ extension ProxySession {
             route?.isFailureRecorded = true
             return fail(exchange, status: 502, failure)
         }
-        reachServer(for: exchange)
+        assignServer(for: exchange)
     }
 
     private func destination(of head: RequestHead, _ absolute: AbsoluteTarget?) -> Destination? {
@@ -230,7 +230,7 @@ extension ProxySession {
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
-        backlog.append(decoder.takeRest(), at: client.lastRead)
+        unparsed.append(decoder.takeRest(), at: client.lastRead)
         decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
         phase = .connecting(head)
@@ -270,7 +270,7 @@ extension ProxySession {
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
             return startPassthrough()
         }
-        if backlog.isEmpty, playsFirst(isTLS: false) { return startTunnel() }
+        if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
         detect()
     }
 
@@ -296,16 +296,16 @@ extension ProxySession {
         _ login: Login, _ check: CredentialCheck, request: (head: RequestHead, framing: BodyFraming, stream: StreamID)? = nil
     ) -> Bool? {
         if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
-        if let known = check.known(login) { return known }
-        pendingLogin = PendingLogin(login: login, request: request)
+        if let known = check.cached(login) { return known }
+        pendingAuthentication = PendingAuthentication(login: login, request: request)
         output.commands.append(.verify(login, check))
         return nil
     }
 
     func loginVerified(_ login: Login, isRight: Bool) {
         // The client may be gone.
-        guard let pending = pendingLogin, pending.login == login else { return }
-        pendingLogin = nil
+        guard let pending = pendingAuthentication, pending.login == login else { return }
+        pendingAuthentication = nil
         verifiedLogin = (login, isRight)
         if case .socks(let step) = phase { return advanceSOCKS(step) }
         guard case .http = phase, let (head, framing, stream) = pending.request else { return }
@@ -315,7 +315,7 @@ extension ProxySession {
         } else {
             begin(head, framing, stream: stream)
             advanceFrames()
-            if client.hasEnded, pendingLogin == nil { framesEnded() }
+            if client.hasEnded, pendingAuthentication == nil { framesEnded() }
         }
     }
 
@@ -334,7 +334,7 @@ extension ProxySession {
 
     /// What a user can do about a request that was refused.
     func hint(isRelaxable: Bool) -> String {
-        isRelaxable && !playsServers ? " (--no-validate-inbound-headers lets it pass)" : ""
+        isRelaxable && !servesRecordings ? " (--no-validate-inbound-headers lets it pass)" : ""
     }
 
     private func requestFailed(_ error: HTTP1Error) {

@@ -30,12 +30,12 @@ extension HTTP2Fields {
         if let authority = authority ?? head.fields.first("host") { append(":authority", authority) }
         let path = target ?? head.target
         append(":path", path.readableBytes == 0 ? ByteBuffer(string: "/") : path)
-        let nominated = head.fields.nominated
+        let connectionOptions = head.fields.connectionOptions
         let changes = FramingFields(head.fields, framing, version: head.version, isRequest: true)
         appendUnfolded(head.fields, changes) { line in
-            !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isOfConnection(line)
+            !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isConnectionSpecific(line)
                 && !(opensWebSocket && head.fields.wire.equalsIgnoringCase(line.name, "sec-websocket-key"))
-                && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
         }
     }
 
@@ -51,7 +51,7 @@ extension HTTP2Fields {
         }
         // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
         appendSame(head.fields, at: start) { line in
-            !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isOfConnection(line)
+            !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isConnectionSpecific(line)
         }
     }
 
@@ -77,15 +77,15 @@ extension HTTP2Fields {
         if head.version.major >= 2, head.fields.hasLowerCaseNames {
             self.init(over: head.fields.wire)
             append(":status", "\(head.status)")
-            appendSame(head.fields, at: 0) { !head.fields.isOfConnection($0) }
+            appendSame(head.fields, at: 0) { !head.fields.isConnectionSpecific($0) }
             return
         }
         self.init()
         append(":status", "\(head.status)")
-        let nominated = head.fields.nominated
+        let connectionOptions = head.fields.connectionOptions
         let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         appendUnfolded(head.fields, changes) { line in
-            !head.fields.isOfConnection(line) && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+            !head.fields.isConnectionSpecific(line) && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
         }
     }
 
@@ -93,17 +93,17 @@ extension HTTP2Fields {
     init(accepting head: ResponseHead) {
         self.init()
         append(":status", "200")
-        let nominated = head.fields.nominated
+        let connectionOptions = head.fields.connectionOptions
         appendUnfolded(head.fields) { line in
-            !head.fields.isOfConnection(line) && !head.fields.isOfHandshake(line)
-                && !nominated.contains { head.fields.slice(line.name).equalsName($0) }
+            !head.fields.isConnectionSpecific(line) && !head.fields.isHandshakeField(line)
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
         }
     }
 
     /// Trailers for a peer of HTTP/2.
     init(trailers: FieldSection) {
         self.init()
-        appendUnfolded(trailers) { !trailers.isOfConnection($0) }
+        appendUnfolded(trailers) { !trailers.isConnectionSpecific($0) }
     }
 
     private mutating func appendUnfolded(
@@ -147,7 +147,7 @@ enum HTTP1Translation {
         let head = exchange.request
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        let opensWebSocket = exchange.crossing != nil
+        let opensWebSocket = exchange.bootstrap != nil
         out.writeImmutableBuffer(opensWebSocket ? ByteBuffer(string: "GET") : head.method)
         out.writeStaticString(" ")
         out.writeImmutableBuffer(target ?? exchange.target ?? head.target)
@@ -159,14 +159,14 @@ enum HTTP1Translation {
         var length: Int?
         var hasTE = false
         var cookie = ByteBuffer()
-        for (index, line) in head.fields.lines.enumerated() where !head.fields.isOfConnection(line) {
+        for (index, line) in head.fields.lines.enumerated() where !head.fields.isConnectionSpecific(line) {
             if head.fields.wire.equals(line.name, "host") || framing.removed.contains(index) { continue }
             if head.fields.isTE(line) {
                 if !hasTE, !opensWebSocket { out.writeStaticString("te: trailers\r\n") }
                 hasTE = true
                 continue
             }
-            if opensWebSocket, head.fields.isOfHandshake(line) { continue }
+            if opensWebSocket, head.fields.isHandshakeField(line) { continue }
             // RFC 9113 §8.2.3: crumbs are joined before they leave HTTP/2.
             if head.fields.wire.equals(line.name, "cookie") {
                 if cookie.readableBytes > 0 { cookie.writeStaticString("; ") }
@@ -186,7 +186,7 @@ enum HTTP1Translation {
             out.writeStaticString("\r\n")
         }
         if let proxyAuthorization { out.writeString("Proxy-Authorization: \(proxyAuthorization)\r\n") }
-        if case .asked(let key) = exchange.crossing {
+        if case .asked(let key) = exchange.bootstrap {
             out.writeStaticString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
             if !head.fields.contains("sec-websocket-version") { out.writeStaticString("Sec-WebSocket-Version: 13\r\n") }
             out.writeString("Sec-WebSocket-Key: \(key)\r\n\r\n")
@@ -211,13 +211,13 @@ enum HTTP1Translation {
         out.writeString("HTTP/1.1 \(head.status) ")
         if head.version.major >= 2 { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
         out.writeStaticString("\r\n")
-        let nominated = head.fields.nominated
+        let connectionOptions = head.fields.connectionOptions
         let hasContent = framing != .none
         let framing = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         var length: UInt64?
         for (index, line) in head.fields.lines.enumerated()
-        where !head.fields.isOfConnection(line) && !framing.removed.contains(index)
-            && !nominated.contains(where: { head.fields.slice(line.name).equalsName($0) })
+        where !head.fields.isConnectionSpecific(line) && !framing.removed.contains(index)
+            && !connectionOptions.contains(where: { head.fields.slice(line.name).equalsName($0) })
         {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
                 length = head.fields.contentLength
@@ -256,7 +256,7 @@ enum HTTP1Translation {
         out.reserveCapacity(head.wire.readableBytes + 128)
         out.writeStaticString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
         out.writeString("Sec-WebSocket-Accept: \(accept)\r\n")
-        for line in head.fields.lines where !head.fields.isOfConnection(line) && !head.fields.isOfHandshake(line) {
+        for line in head.fields.lines where !head.fields.isConnectionSpecific(line) && !head.fields.isHandshakeField(line) {
             write(head.fields, line, into: &out)
         }
         out.writeStaticString("\r\n")
@@ -316,7 +316,7 @@ extension FieldSection {
     }
 
     /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
-    func isOfConnection(_ line: Line) -> Bool {
+    func isConnectionSpecific(_ line: Line) -> Bool {
         switch line.name.count {
         case 2: isTE(line) && !slice(line.value).listElements().contains { $0.equalsIgnoringCase("trailers") }
         case 7: wire.equalsIgnoringCase(line.name, "upgrade")
@@ -340,13 +340,13 @@ extension FieldSection {
     func isTE(_ line: Line) -> Bool { wire.equalsIgnoringCase(line.name, "te") }
 
     /// A field of the handshake of WebSocket that HTTP/2 does not have, or a length, which no conversation has.
-    func isOfHandshake(_ line: Line) -> Bool {
+    func isHandshakeField(_ line: Line) -> Bool {
         wire.equalsIgnoringCase(line.name, "sec-websocket-key") || wire.equalsIgnoringCase(line.name, "sec-websocket-accept")
             || wire.equalsIgnoringCase(line.name, "content-length")
     }
 
     /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
-    var nominated: [ByteBuffer] {
+    var connectionOptions: [ByteBuffer] {
         all("connection").flatMap { $0.listElements() }.filter { option in
             let options: [StaticString] = ["close", "keep-alive", "upgrade", "te"]
             return !options.contains { option.equalsIgnoringCase($0) } && !option.isEndToEndField

@@ -22,14 +22,14 @@ final class Exchange {
     var upstream: Upstream?
     var upstreamStream: StreamID?
     /// Content from an HTTP/2 client that came before its request could be sent, or before the answer to its wish for WebSocket.
-    var held: [HTTPEvent] = []
+    var pendingContent: [HTTPEvent] = []
     /// What of the request's content went to a server of HTTP/2 that has not answered, and its trailers: should the server not look at it, it is
     /// said again. nil when there is too much of it, or the server speaks HTTP/1.
-    var said: ByteBuffer?
-    var saidTrailers: FieldSection?
+    var retryBuffer: ByteBuffer?
+    var retryTrailers: FieldSection?
     /// Content that has gone on, for which the client's window was opened; and what of it goes on once more.
-    private var passedOn = 0
-    private var passedOnBefore = 0
+    private var forwardedBytes = 0
+    private var forwardedBeforeRetry = 0
     /// Content that was passed on to a socket which does not take it: the windows of its sender open when it does.
     var unconsumedRequest = 0
     var unconsumedResponse = 0
@@ -37,25 +37,25 @@ final class Exchange {
     var chunksRequest = false
     var chunksResponse = false
     /// Content that was promised to a client of HTTP/1 and has not come: below zero when there is more. nil when no length was said.
-    var promisedResponse: Int?
+    var remainingContentLength: Int?
     /// The same of a request that came by HTTP/2, promised to a server of HTTP/1.
-    var promisedRequest: Int?
+    var remainingRequestLength: Int?
     /// Two recipients could have read different ends of its messages: their connections are not used again (RFC 9112 §6.3).
     var isFramingAmbiguous = false
     /// The response's chunks are undone for a client of HTTP/1.0.
     var undoesChunks = false
 
     /// Its server is played from a recording.
-    var played: PlayedExchange?
+    var recorded: RecordedServer?
     /// It goes to a server although there is a responder.
     private(set) var isForwarded = false
 
     /// A WebSocket conversation of which one side at least is a stream of HTTP/2.
     var webSocket: WebSocketRelay?
     /// How far WebSocket from one version of HTTP to the other has come.
-    var crossing: WebSocketCrossing?
+    var bootstrap: WebSocketBootstrap?
     /// Who said first that nothing more comes.
-    var endedFirst: Side?
+    var closedBy: Side?
 
     /// The head is on its way to the server.
     var isSent = false
@@ -68,7 +68,7 @@ final class Exchange {
     var requestSize: UInt64 = 0
     var responseSize: UInt64 = 0
     /// How often it was said again.
-    var repetitions = 0
+    var attempts = 0
 
     init(
         flow: FlowID, stream: StreamID, request: RequestHead, framing: BodyFraming, destination: Destination, target: ByteBuffer?,
@@ -93,56 +93,56 @@ final class Exchange {
     }
 
     /// Content for a client of HTTP/1 is not sent on as it came on the wire.
-    var isFramedAnew: Bool { upstream?.http2 != nil || played != nil || undoesChunks }
+    var isFramedAnew: Bool { upstream?.http2 != nil || recorded != nil || undoesChunks }
 
     /// All of the request is at hand, and no response has begun: it can be sent once more where the server has not processed it.
-    var isAtHand: Bool {
-        (framing == .none || awaitsAnswer || said != nil || !isSent) && !hasResponseBegun && repetitions == 0
+    var isReplayable: Bool {
+        (framing == .none || isUpgradePending || retryBuffer != nil || !isSent) && !hasResponseBegun && attempts == 0
     }
 
     /// Begins the request anew with what was said of it.
-    func hold(_ said: ByteBuffer?) {
-        passedOnBefore = passedOn
+    func rewind(_ retryBuffer: ByteBuffer?) {
+        forwardedBeforeRetry = forwardedBytes
         guard isSent else { return }
         isSent = false
         var again: [HTTPEvent] = []
         let isChunked = framing == .chunked
-        if let said, said.readableBytes > 0 {
-            again.append(.body(content: said, wire: isChunked ? HTTP1Encoder.chunk(said) : said))
+        if let retryBuffer, retryBuffer.readableBytes > 0 {
+            again.append(.body(content: retryBuffer, wire: isChunked ? HTTP1Encoder.chunk(retryBuffer) : retryBuffer))
         }
         if requestIsComplete {
-            let wire = isChunked ? HTTP1Encoder.lastChunk(trailers: saidTrailers) : ByteBuffer()
-            again.append(.end(trailers: saidTrailers, wire: wire))
+            let wire = isChunked ? HTTP1Encoder.lastChunk(trailers: retryTrailers) : ByteBuffer()
+            again.append(.end(trailers: retryTrailers, wire: wire))
         }
-        held = again + held
+        pendingContent = again + pendingContent
     }
 
     /// Content of the request has gone on.
     /// - Returns: how much of it for the first time.
-    func hasPassedOn(_ bytes: Int) -> Int {
-        let repeated = min(bytes, passedOnBefore)
-        passedOnBefore -= repeated
-        passedOn += bytes - repeated
+    func countForwarded(_ bytes: Int) -> Int {
+        let repeated = min(bytes, forwardedBeforeRetry)
+        forwardedBeforeRetry -= repeated
+        forwardedBytes += bytes - repeated
         return bytes - repeated
     }
 
     /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
-    var isRepeatable: Bool {
-        isAtHand
+    var isSafeToRetry: Bool {
+        isReplayable
             && (request.isMethod("GET") || request.isMethod("HEAD") || request.isMethod("OPTIONS") || request.isMethod("PUT")
-                || request.isMethod("DELETE") || request.isMethod("TRACE") || awaitsAnswer)
+                || request.isMethod("DELETE") || request.isMethod("TRACE") || isUpgradePending)
     }
 
     /// As much of a response's content as a client of HTTP/1 was told of: it would read the rest as another response.
-    func asPromised(_ content: ByteBuffer) -> ByteBuffer {
-        guard let promised = promisedResponse else { return content }
-        promisedResponse = promised - content.readableBytes
+    func clampedToContentLength(_ content: ByteBuffer) -> ByteBuffer {
+        guard let promised = remainingContentLength else { return content }
+        remainingContentLength = promised - content.readableBytes
         return content.getSlice(at: content.readerIndex, length: min(content.readableBytes, max(0, promised))) ?? ByteBuffer()
     }
 
     /// All that the server promised has come, and only the end of its stream has not, which HTTP/2 may say by itself (RFC 9113 §8.1).
     var isAnswered: Bool {
-        guard requestIsComplete, !responseIsComplete, let response, response.version.major >= 2, webSocket == nil, !hasSwitched
+        guard requestIsComplete, !responseIsComplete, let response, response.version.major >= 2, webSocket == nil, !isUpgraded
         else {
             return false
         }
@@ -151,7 +151,7 @@ final class Exchange {
     }
 
     /// The response is whole, and the request is not.
-    var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !hasSwitched }
+    var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !isUpgraded }
 
     var isHead: Bool { request.isMethod("HEAD") }
 

@@ -27,7 +27,7 @@ extension ProxySession {
     /// A client that wants WebSocket says nothing before it knows that the server takes it (RFC 8441 §3), which the server's SETTINGS say.
     private func askForSettings() {
         guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
-            !playsServers
+            !servesRecordings
         else { return }
         if upstreams.isEmpty {
             openUpstream(route.destination)
@@ -71,7 +71,7 @@ extension ProxySession {
 
     func advanceFrames() {
         guard let http2 else { return }
-        while case .http = phase, pendingLogin == nil, let event = http2.next() { receive(event) }
+        while case .http = phase, pendingAuthentication == nil, let event = http2.next() { receive(event) }
     }
 
     private func receive(_ event: HTTP2Event) {
@@ -88,15 +88,15 @@ extension ProxySession {
             }
         case .reset(let stream, let code):
             if let exchange = exchanges[stream] {
-                clientGaveUp(exchange, "the client reset the stream with \(code)", code)
-                countAbandoned()
+                clientReset(exchange, "the client reset the stream with \(code)", code)
+                countReset()
             } else if let carried = streamSessions[stream] {
                 streamEnded(carried, isReset: true)
-                countAbandoned()
+                countReset()
             }
         case .failed(let stream, _, let message, let head, let isRelaxable):
             let error = FlowError(side: .client, message: message + hint(isRelaxable: isRelaxable), at: now)
-            countAbandoned()
+            countReset()
             if let carried = streamSessions[stream] { return streamEnded(carried, isReset: true) }
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
@@ -119,7 +119,7 @@ extension ProxySession {
             // It was answered; what it keeps alive is the whole way.
             for upstream in upstreams { upstream.http2?.sendPing() }
         case .settings(let settings):
-            clientSaid(settings)
+            received(settings: settings)
         case .note(let stream, let sentence):
             if let exchange = exchanges[stream] { note(exchange.flow, .client, at: client.lastRead, sentence) }
         case .goAway, .unprocessed:
@@ -127,7 +127,7 @@ extension ProxySession {
         }
     }
 
-    private func clientSaid(_ settings: [PeerSetting]) {
+    private func received(settings: [PeerSetting]) {
         guard let known = clientFacts.value.settings.adding(settings) else { return }
         var facts = clientFacts.value
         facts.settings = known
@@ -140,7 +140,7 @@ extension ProxySession {
     /// The client says no more. Requests that are not complete will never be.
     func framesEnded() {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
-            clientGaveUp(exchange, "the client closed the connection", .cancel, isReset: false)
+            clientReset(exchange, "the client closed the connection", .cancel, isReset: false)
         }
         for carried in streamSessions.inOrder where !carried.session.client.hasEnded {
             http2?.reset(carried.stream, .cancel)
@@ -152,7 +152,7 @@ extension ProxySession {
     }
 
     /// The client wants no answer any more.
-    private func clientGaveUp(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
+    private func clientReset(_ exchange: Exchange, _ message: String, _ code: HTTP2ErrorCode, isReset: Bool = true) {
         var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client)
         ending.isReset = isReset
         recordEarlyEnd(of: exchange, ending)
@@ -162,8 +162,8 @@ extension ProxySession {
     }
 
     /// RFC 9113 §10.5: a client that opens streams only to give them up, or to have them reset, makes work of nothing.
-    private func countAbandoned() {
-        guard !abandonment.take(at: now) else { return }
+    private func countReset() {
+        guard !resetLimit.take(at: now) else { return }
         http2?.terminate(.enhanceYourCalm, "the client gives up streams faster than it may")
     }
 
@@ -218,12 +218,12 @@ extension ProxySession {
         case .terminated(let code, let message):
             serverClosed(upstream, "\(message) (\(code))", isReset: false)
         case .settings(let settings):
-            serverSaid(settings, upstream)
+            received(settings: settings, upstream)
             if upstream.http2?.peerEnablesConnectProtocol == true { http2?.enableConnectProtocol() }
             // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
             let waiting = upstream.waiting
             upstream.waiting = []
-            for exchange in waiting { reachServer(for: exchange) }
+            for exchange in waiting { assignServer(for: exchange) }
         case .ping:
             http2?.sendPing()
         case .priority, .priorityUpdate:
@@ -231,7 +231,7 @@ extension ProxySession {
         }
     }
 
-    private func serverSaid(_ settings: [PeerSetting], _ upstream: Upstream) {
+    private func received(settings: [PeerSetting], _ upstream: Upstream) {
         guard let known = upstream.facts.settings.adding(settings) else { return }
         upstream.facts.settings = known
         upstream.shared = Shared(upstream.facts)
@@ -247,7 +247,7 @@ extension ProxySession {
             return cutRequest(exchange)
         }
         // A client of HTTP/2 decides itself; one of HTTP/1 cannot be told that the request was not looked at.
-        if code == .refusedStream, http2 == nil, exchange.isAtHand { return sayAgain(exchange, "the server refused the stream") }
+        if code == .refusedStream, http2 == nil, exchange.isReplayable { return retry(exchange, "the server refused the stream") }
         let error = FlowError(side: .server, message: "the server reset the stream with \(code)", at: now)
         var ending = FlowEnding(state: exchange.response == nil ? .failed : .incomplete, error: error, closedBy: .server)
         ending.isReset = true
@@ -258,7 +258,7 @@ extension ProxySession {
     /// A server that goes away for what we did is not asked again.
     private func serverDidNotProcess(_ exchange: Exchange) {
         let goAway = exchange.upstream?.goAway
-        if exchange.isAtHand, goAway?.isError != true { return sayAgain(exchange, "the server refused the stream") }
+        if exchange.isReplayable, goAway?.isError != true { return retry(exchange, "the server refused the stream") }
         let reason = goAway.map { " (\($0.description))" } ?? ""
         let error = FlowError(side: .server, message: "the server refused the stream unprocessed\(reason)", at: now)
         let ending = FlowEnding(state: .failed, error: error, closedBy: .server)

@@ -12,14 +12,14 @@ struct Leg {
     let handle: ConnectionHandle
     var tls: TLSConnection?
     /// TLS with an upstream proxy, in which everything else is.
-    var outer: TLSConnection?
-    var isOuterEstablished = false
+    var proxyTLS: TLSConnection?
+    var isProxyTLSEstablished = false
     var isTLSEstablished = false
     /// What we sent is taken by the peer; otherwise the other leg is not read.
     var isWritable = true
     var isReading = true
     /// Bytes that we answered its pings with while it took none.
-    var unread = 0
+    var unreadReplies = 0
     /// The peer's FIN or close_notify came.
     var hasEnded = false
     /// We sent FIN, or asked for closing.

@@ -4,7 +4,7 @@ import HTTPSemantics
 import NIOCore
 
 /// A guess at the protocol of a stream of which the first bytes are there.
-enum Detected: Equatable {
+enum DetectedProtocol: Equatable {
     /// A TLS record that carries a handshake (RFC 8446 §5.1).
     case tls
     /// A method and a space, or what may still become that.

@@ -20,7 +20,7 @@ extension ProxySession {
                 return nil
             }
             return try WebSocketRelay(
-                agreement, pings: configuration.webSocketPings, keys: identities, isStrict: exchange.played != nil)
+                agreement, pings: configuration.webSocketPings, keys: identities, isStrict: exchange.recorded != nil)
         } catch {
             log(.warning, "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
             return nil
@@ -31,7 +31,7 @@ extension ProxySession {
         guard exchange.asksForWebSocket else { return nil }
         let isHTTP2 = head.version.major >= 2
         guard isHTTP2 ? head.status / 100 == 2 : head.status == 101 else { return nil }
-        if isHTTP2 || exchange.crossing != nil {
+        if isHTTP2 || exchange.bootstrap != nil {
             return try WebSocketHandshake.agreement(in: head.fields, to: try WebSocketHandshake.offer(in: exchange.request.fields))
         }
         guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return nil }
@@ -56,11 +56,11 @@ extension ProxySession {
                 } else {
                     sendResponseContent(bytes, wire: bytes, of: exchange)
                 }
-                if other == side { countUnread(bytes.readableBytes, by: side, exchange.upstream) }
+                if other == side { countUnreadReplies(bytes.readableBytes, by: side, exchange.upstream) }
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
                 logControl(piece, exchange.destination.endpoint)
-                if piece.from == .client { hear(piece, of: exchange) }
+                if piece.from == .client { deliver(piece, of: exchange) }
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: exchange.flow)
             case .note(let message, let side):
@@ -91,7 +91,7 @@ extension ProxySession {
 
     /// What came and what goes on differ by our own frames, so windows open by what came, as long as the other side keeps up.
     private func takeBack(_ bytes: Int, from side: Side, of exchange: Exchange) {
-        if exchange.played != nil {
+        if exchange.recorded != nil {
             if side == .client { http2?.consumed(bytes, on: exchange.stream) }
             return
         }
@@ -107,14 +107,14 @@ extension ProxySession {
         guard let upstream = exchange.upstream else { return }
         let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
         let queuedForClient = http2.map { $0.queuedBytes(on: exchange.stream) }
-        let serverTakesMore = queuedForServer.map { $0 < Self.maximumBacklog } ?? upstream.leg.isWritable
-        let clientTakesMore = queuedForClient.map { $0 < Self.maximumBacklog } ?? client.isWritable
+        let serverCanAcceptMore = queuedForServer.map { $0 < Self.highWaterMark } ?? upstream.leg.isWritable
+        let clientCanAcceptMore = queuedForClient.map { $0 < Self.highWaterMark } ?? client.isWritable
         // What is queued for a side beyond what the other one may say are answers to its pings, which it should read first.
-        if serverTakesMore, queuedForClient ?? 0 < 2 * Self.maximumBacklog {
+        if serverCanAcceptMore, queuedForClient ?? 0 < 2 * Self.highWaterMark {
             http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
             exchange.unconsumedRequest = 0
         }
-        if clientTakesMore, queuedForServer ?? 0 < 2 * Self.maximumBacklog {
+        if clientCanAcceptMore, queuedForServer ?? 0 < 2 * Self.highWaterMark {
             if let there = exchange.upstreamStream { upstream.http2?.consumed(exchange.unconsumedResponse, on: there) }
             exchange.unconsumedResponse = 0
         }
