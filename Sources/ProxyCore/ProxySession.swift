@@ -22,7 +22,7 @@ package final class ProxySession: ProxySessionProtocol {
         /// The first bytes will tell what is spoken.
         case detecting
         /// A ClientHello is there; the upstream's TLS or the certificate is not.
-        case intercepting(ClientHello)
+        case intercepting(Interception)
         /// Our side of TLS with the client.
         case handshaking
         case http
@@ -35,13 +35,9 @@ package final class ProxySession: ProxySessionProtocol {
         case lingering
     }
 
-    let configuration: ProxyConfiguration
+    let context: SessionContext
     /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
     let servesRecordings: Bool
-    var identities: IdentityGenerator
-    /// The moment of the event that is being handled.
-    var now = Timestamp(nanoseconds: 0)
-    var output = ProxyOutput()
 
     var phase = Phase.detecting
     var client = Leg(handle: .client)
@@ -78,7 +74,6 @@ package final class ProxySession: ProxySessionProtocol {
     var suspendedTunnel: Tunnel?
     /// The client said something behind its TLS handshake.
     var hasClientSpoken = false
-    var isHandshakeTimerRunning = false
     /// The client waits until it is known who it is; nothing more of what it says is looked at.
     var pendingAuthentication: PendingAuthentication?
     /// What was found out last.
@@ -99,10 +94,9 @@ package final class ProxySession: ProxySessionProtocol {
         configuration: ProxyConfiguration, seed: UInt64, originalDestination: Endpoint? = nil,
         carriedBy: (head: RequestHead, stream: StreamID)?
     ) {
-        self.configuration = configuration
+        context = SessionContext(configuration: configuration, seed: seed)
         servesRecordings = configuration.responder != nil
         self.carriedBy = carriedBy
-        self.identities = IdentityGenerator(seed: seed)
         self.resetLimit = ResetRateLimit(configuration.http2Limits)
         self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
         switch configuration.mode {
@@ -124,14 +118,23 @@ package final class ProxySession: ProxySessionProtocol {
         mayBeHTTP2 = configuration.allowsHTTP2
     }
 
+    var configuration: ProxyConfiguration { context.configuration }
+    /// The moment of the event that is being handled.
+    var now: Timestamp { context.now }
+    package var deadlines: Deadlines { context.deadlines }
     var upstream: Upstream? { upstreams.first }
 
     private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.leg.handle == handle } }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
-        swap(&self.output, &output)
-        self.now = now
+        context.begin(at: now, &output)
         handle(event)
+        settle()
+        context.end(&output)
+    }
+
+    /// Moves what one side has for the other until neither has anything left.
+    private func settle() {
         if servesRecordings { resumeRecordings() }
         exchangeFrames()
         while regulateStreamSessions() { exchangeFrames() }
@@ -139,7 +142,15 @@ package final class ProxySession: ProxySessionProtocol {
         updateReading()
         flushClient()
         for upstream in upstreams { flush(upstream) }
-        swap(&self.output, &output)
+    }
+
+    /// Nothing is detected any more: what comes is bytes.
+    func endDetection(at now: Timestamp, into output: inout ProxyOutput) {
+        context.begin(at: now, &output)
+        cancelHandshakeTimer()
+        handshakeTimedOut()
+        settle()
+        context.end(&output)
     }
 
     private func handle(_ event: ProxyEvent) {
@@ -182,12 +193,12 @@ package final class ProxySession: ProxySessionProtocol {
                 upstream.leg.unreadReplies = 0
                 if isWritable { serverBecameWritable(upstream) }
             }
-        case .timerFired(let timer):
-            timerFired(timer)
-        case .certificateReady(let result):
-            if !isForForging(result) { certificateReady(result) }
-        case .loginVerified(let login, let isRight):
-            loginVerified(login, isRight: isRight)
+        case .timerFired:
+            for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
+        case .certificateReady(let request, let result):
+            if !isForForging(request, result) { certificateReady(request, result) }
+        case .loginVerified(let request, let isRight):
+            loginVerified(request, isRight: isRight)
         case .shutdown:
             shutDown()
         }
@@ -197,8 +208,8 @@ package final class ProxySession: ProxySessionProtocol {
         lastActivity = now
         clientFacts = Shared(
             ClientConnection(
-                id: identities.next(at: now), peer: peer, local: local, opened: now, mode: configuration.modeText))
-        output.commands.append(.startTimer(.idle, nanoseconds: configuration.timeouts.idle))
+                id: context.identities.next(at: now), peer: peer, local: local, opened: now, mode: configuration.modeText))
+        context.start(Deadline(.idle), after: configuration.timeouts.idle)
         if configuration.blocksGlobal, ClientAccess.isGlobal(peer.host) {
             log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
             return closeClient(.clean)
@@ -227,28 +238,27 @@ package final class ProxySession: ProxySessionProtocol {
         }
     }
 
-    private func timerFired(_ timer: ProxyTimer) {
-        switch timer {
+    private func passed(_ deadline: Deadline) {
+        switch deadline.kind {
         case .idle:
             let remaining = configuration.timeouts.idle - (now - lastActivity)
             if remaining > 0 {
-                output.commands.append(.startTimer(.idle, nanoseconds: remaining))
+                context.start(Deadline(.idle), after: remaining)
             } else {
                 endEverything(FlowError(side: nil, message: "nothing was received for too long", at: now))
             }
         case .handshake:
-            isHandshakeTimerRunning = false
             handshakeTimedOut()
         case .servers:
-            serverDeadlinesPassed()
+            if let upstream = upstream(ConnectionHandle(deadline.owner)) { handshakeTimedOut(upstream) }
         case .linger:
-            output.commands.append(.close(.client))
+            context.emit(.close(.client))
         case .tunnel:
             tunnelIsOverdue()
         case .streams:
-            streamTimersFired()
+            streamWoke(StreamID(deadline.owner))
         case .replay:
-            // Whoever waited for it goes on behind every event.
+            // A recording that waits for its moment is resumed after every event.
             break
         }
     }
@@ -337,11 +347,8 @@ package final class ProxySession: ProxySessionProtocol {
         record(exchange.flow, at: now, .ended(ending))
     }
 
-    /// Says one thing of a flow.
-    func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
-        guard configuration.isRecording else { return }
-        output.records.append(FlowEvent(flow: flow, at: at, what: what))
-    }
+    /// Appends one event to a flow.
+    func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) { context.record(flow, at: at, what) }
 
     /// Notes something unusual that passes all the same.
     /// - Parameter side: whose bytes it concerns.
@@ -349,12 +356,7 @@ package final class ProxySession: ProxySessionProtocol {
         record(flow, at: at, .note(FlowNote(side: side, message)))
     }
 
-    /// Says in the event log why something failed, unless its flow says so there.
-    func logFailure(_ text: @autoclosure () -> String) {
-        if !configuration.isRecording { log(.warning, text()) }
-    }
+    func logFailure(_ text: @autoclosure () -> String) { context.logFailure(text()) }
 
-    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) {
-        output.commands.append(.log(LogLine(level, text())))
-    }
+    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) { context.log(level, text()) }
 }

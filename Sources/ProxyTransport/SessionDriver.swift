@@ -20,7 +20,8 @@ final class SessionDriver: DeadlineHolder {
     private var isOver = false
     /// The session has no client connection and says itself when it is over, by closing it.
     private var isHeadless = false
-    private var timers = TimerDeadlines()
+    /// When the session is to be woken.
+    private var wakeAt = Timestamp.never
     /// What its sockets cost in descriptors.
     var sockets: SessionSockets
 
@@ -117,12 +118,10 @@ final class SessionDriver: DeadlineHolder {
             } else {
                 dial(handle)?.isReadingWanted = isWanted
             }
-        case .startTimer(let timer, let nanoseconds):
-            // At least one nanosecond ahead, so that a timer that starts itself anew lets others have their turn.
-            timers[timer] = now.advanced(byNanoseconds: max(1, nanoseconds))
-            loop.watch(self, from: timers.earliest)
-        case .cancelTimer(let timer):
-            timers[timer] = .never
+        case .wake(let moment):
+            // At least one nanosecond ahead, so that a session that wakes itself again and again lets others have their turn.
+            wakeAt = max(moment, now.advanced(byNanoseconds: 1))
+            loop.watch(self, from: wakeAt)
         case .open(let handle, let endpoint):
             let dial = Dial(handle: handle, driver: self)
             dials.append(dial)
@@ -134,10 +133,10 @@ final class SessionDriver: DeadlineHolder {
             if let connection = connection(handle) { connection.close() } else { cancelDial(handle, at: now) }
         case .abort(let handle):
             if let connection = connection(handle) { connection.abort() } else { cancelDial(handle, at: now) }
-        case .forge(let request):
-            loop.forge(request) { self.deliver(.certificateReady($0)) }
-        case .verify(let login, let check):
-            loop.verify(login, check) { self.deliver(.loginVerified(login, isRight: $0)) }
+        case .forge(let id, let request):
+            loop.forge(request) { self.deliver(.certificateReady(id, $0)) }
+        case .verify(let id, let login, let check):
+            loop.verify(login, check) { self.deliver(.loginVerified(id, isRight: $0)) }
         case .log(let line):
             loop.services.log(line)
         }
@@ -181,14 +180,14 @@ final class SessionDriver: DeadlineHolder {
 
     // MARK: timers
 
-    /// Tells of the timers that are due, and asks to be looked at again for the rest.
+    /// Wakes the session if its moment has come; a moment that was moved back is watched again.
     func fireTimers(at now: Timestamp) {
-        for timer in ProxyTimer.allCases where timers[timer] <= now {
-            timers[timer] = .never
-            deliver(.timerFired(timer), at: now)
+        if wakeAt <= now {
+            wakeAt = .never
+            deliver(.timerFired, at: now)
+            flush()
         }
-        flush()
-        if !isOver, timers.earliest < .never { loop.watch(self, from: timers.earliest) }
+        if !isOver, wakeAt < .never { loop.watch(self, from: wakeAt) }
     }
 
     // MARK: the loop's wishes
@@ -234,44 +233,6 @@ struct SessionSockets {
         let before = beyond
         if handle == .client { hasClient = isOpen } else { servers += isOpen ? 1 : -1 }
         if beyond != before { admission.serverSocketsChanged(by: beyond - before) }
-    }
-}
-
-/// When each timer of a session is due.
-private struct TimerDeadlines {
-    private var idle = Timestamp.never
-    private var handshake = Timestamp.never
-    private var servers = Timestamp.never
-    private var linger = Timestamp.never
-    private var tunnel = Timestamp.never
-    private var replay = Timestamp.never
-    private var streams = Timestamp.never
-
-    var earliest: Timestamp { min(min(idle, handshake, servers), min(linger, tunnel), min(replay, streams)) }
-
-    subscript(timer: ProxyTimer) -> Timestamp {
-        get {
-            switch timer {
-            case .idle: idle
-            case .handshake: handshake
-            case .servers: servers
-            case .linger: linger
-            case .tunnel: tunnel
-            case .replay: replay
-            case .streams: streams
-            }
-        }
-        set {
-            switch timer {
-            case .idle: idle = newValue
-            case .handshake: handshake = newValue
-            case .servers: servers = newValue
-            case .linger: linger = newValue
-            case .tunnel: tunnel = newValue
-            case .replay: replay = newValue
-            case .streams: streams = newValue
-            }
-        }
     }
 }
 

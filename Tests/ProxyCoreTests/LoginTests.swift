@@ -20,7 +20,7 @@ struct LoginTests {
         let play = try Playbook(credentials: Self.slow)
         #expect(play.client(says: Self.request("/a", "dTpw")) == ["verify u:p"])
         #expect(play.client(says: Self.request("/b", "dTpw")) == [])
-        #expect(play.tell(.loginVerified(Self.right, isRight: true)) == ["open upstream 1: example.org:80"])
+        #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"])
         let lines = play.server(says: "HTTP/1.1 204 No Content\r\n\r\n")
         #expect(
@@ -34,12 +34,12 @@ struct LoginTests {
     func wrong() throws {
         let play = try Playbook(credentials: Self.slow)
         #expect(play.client(says: Self.request("/a", "dTp4")) == ["verify u:x"])
-        let lines = play.tell(.loginVerified(Self.wrong, isRight: false))
+        let lines = play.verified(Self.wrong, isRight: false)
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 407 Proxy Authentication Required\r\n") == true)
         let gone = try Playbook(credentials: Self.slow)
         _ = gone.client(says: Self.request("/a", "dTpw"))
         _ = gone.tell(.closed(.client, error: nil, isReset: false))
-        #expect(gone.tell(.loginVerified(Self.right, isRight: true)) == [])
+        #expect(gone.verified(Self.right, isRight: true) == [])
         #expect(
             gone.flows == ["http failed GET http://:0 http://example.org/a ! client: the client closed the connection"])
     }
@@ -49,7 +49,7 @@ struct LoginTests {
         let play = try Playbook(credentials: Self.slow)
         let connect = "CONNECT example.org:7 HTTP/1.1\r\nHost: example.org:7\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
         #expect(play.client(says: connect + "\u{1}\u{2}early") == ["verify u:p"])
-        #expect(play.tell(.loginVerified(Self.right, isRight: true)) == ["open upstream 1: example.org:7"])
+        #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:7"])
         #expect(
             play.serverOpens() == [
                 "send client: HTTP/1.1 200 Connection established\r\n\r\n", "send upstream 1: \u{1}\u{2}early",
@@ -65,7 +65,7 @@ struct LoginTests {
             let request = "\u{5}\u{1}\u{0}\u{1}\u{7f}\u{0}\u{0}\u{1}\u{0}\u{7}"
             let lines = play.client(says: "\u{1}\u{1}\(login.user)\u{1}\(login.password)" + request)
             #expect(lines == ["verify \(login.user):\(login.password)"])
-            let then = play.tell(.loginVerified(login, isRight: isRight))
+            let then = play.verified(login, isRight: isRight)
             let granted = ["send client: \u{1}\u{0}", "open upstream 1: 127.0.0.1:7"]
             #expect(then == (isRight ? granted : ["send client: \u{1}\u{1}", "finish client"]))
         }
@@ -85,9 +85,9 @@ struct LoginTests {
         ask("/a", "dTp4")
         ask("/b", "dTpw")
         let first = peer.exchange()
-        let second = play.tell(.loginVerified(Self.wrong, isRight: false))
+        let second = play.verified(Self.wrong, isRight: false)
         let refusal = peer.takeHeard().first
-        let third = play.tell(.loginVerified(Self.right, isRight: true))
+        let third = play.verified(Self.right, isRight: true)
         #expect(first == ["verify u:x", "pause client"])
         #expect(refusal?.hasPrefix("407 ") == true)
         #expect(second.filter { !$0.hasPrefix("send") } == ["verify u:p"])

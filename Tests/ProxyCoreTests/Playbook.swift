@@ -15,7 +15,15 @@ final class Playbook {
     private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
     private(set) var records: [FlowEvent] = []
     /// When timers that run will fire.
-    private(set) var timers: [ProxyTimer: Timestamp] = [:]
+    var timers: [Deadline.Kind: Timestamp] {
+        var timers: [Deadline.Kind: Timestamp] = [:]
+        for kind in Deadline.Kind.allCases { timers[kind] = session.deadlines.first(kind) }
+        return timers
+    }
+    /// The numbers of the logins that were to be verified and are not yet.
+    private var logins: [Login: RequestID] = [:]
+    /// The numbers of the certificates that were asked for and are not there yet.
+    private var certificates: [RequestID] = []
     /// The event log.
     private(set) var log: [String] = []
     /// What was sent to each connection and not taken yet.
@@ -55,8 +63,8 @@ final class Playbook {
         records += output.records
         for command in output.commands {
             switch command {
-            case .startTimer(let timer, let nanoseconds): timers[timer] = now.advanced(byNanoseconds: nanoseconds)
-            case .cancelTimer(let timer): timers[timer] = nil
+            case .verify(let request, let login, _): logins[login] = request
+            case .forge(let request, _): certificates.append(request)
             case .log(let line): log.append(line.text)
             default: break
             }
@@ -66,10 +74,21 @@ final class Playbook {
     }
 
     /// Moves the clock to the moment of a timer that runs, and lets it fire.
-    func fire(_ timer: ProxyTimer) -> [String] {
-        guard let due = timers.removeValue(forKey: timer) else { return ["\(timer) does not run"] }
+    func fire(_ timer: Deadline.Kind) -> [String] {
+        guard let due = timers[timer] else { return ["\(timer) does not run"] }
         now = max(now, due.advanced(byNanoseconds: -1_000_000))
-        return tell(.timerFired(timer))
+        return tell(.timerFired)
+    }
+
+    /// The certificate that was asked for first is there.
+    func certified(_ leaf: LeafCertificate) -> [String] {
+        certificates.isEmpty
+            ? ["no certificate was asked for"] : tell(.certificateReady(certificates.removeFirst(), .success(leaf)))
+    }
+
+    /// A login that was to be verified is right or wrong.
+    func verified(_ login: Login, isRight: Bool) -> [String] {
+        tell(.loginVerified(logins.removeValue(forKey: login) ?? RequestID(0), isRight: isRight))
     }
 
     func client(says text: String) -> [String] { tell(.received(.client, ByteBuffer(string: text))) }
@@ -153,9 +172,9 @@ final class Playbook {
             case .close(let handle): lines.append("close \(handle)")
             case .abort(let handle): lines.append("abort \(handle)")
             case .read(let handle, let reads): lines.append("\(reads ? "read" : "pause") \(handle)")
-            case .forge(let request): lines.append("forge \(request.serverName)")
-            case .verify(let login, _): lines.append("verify \(login.user):\(login.password)")
-            case .startTimer, .cancelTimer, .log: break
+            case .forge(_, let request): lines.append("forge \(request.serverName)")
+            case .verify(_, let login, _): lines.append("verify \(login.user):\(login.password)")
+            case .wake, .log: break
             }
         }
         return lines

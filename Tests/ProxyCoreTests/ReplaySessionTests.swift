@@ -100,7 +100,7 @@ final class Stage {
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
         for command in output.commands {
-            if case .startTimer(.replay, let nanoseconds) = command { timer = nanoseconds / 1_000_000 }
+            if case .wake(let moment) = command { timer = (moment - now) / 1_000_000 }
         }
         return output.commands
     }
@@ -171,7 +171,7 @@ struct ReplaySessionTests {
         #expect(stage.start() == [])
         #expect(stage.timer == 49)
         stage.pass(milliseconds: 48)
-        #expect(stage.tell(.timerFired(.replay)) == ["open upstream 1: origin:80"])
+        #expect(stage.tell(.timerFired) == ["open upstream 1: origin:80"])
         _ = stage.serverOpens()
         stage.pass(milliseconds: 100)
         #expect(stage.server(says: answer) == ["send upstream 1: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
@@ -229,9 +229,9 @@ struct ReplaySessionTests {
             ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))
         let first = sent(stage.commands(opened))
         let paused = sent(stage.commands(.writable(ConnectionHandle(1), false)))
-        let timer = sent(stage.commands(.timerFired(.replay)))
+        let timer = sent(stage.commands(.timerFired))
         let second = sent(stage.commands(.writable(ConnectionHandle(1), true)))
-        let third = sent(stage.commands(.timerFired(.replay)))
+        let third = sent(stage.commands(.timerFired))
         #expect(first > 0 && first < 1000 * 1024)
         #expect([paused, timer] == [0, 0])
         #expect(
@@ -391,9 +391,9 @@ struct ReplaySessionTests {
         #expect(stage.server(says: "lo") == ["send upstream 1: GET x\r\n"])
         #expect(stage.timer == 10_000)
         stage.pass(milliseconds: 10_000)
-        #expect(stage.tell(.timerFired(.replay)) == ["send upstream 1: quit"])
+        #expect(stage.tell(.timerFired) == ["send upstream 1: quit"])
         stage.pass(milliseconds: 10_000)
-        #expect(stage.tell(.timerFired(.replay)) == ["finish upstream 1"])
+        #expect(stage.tell(.timerFired) == ["finish upstream 1"])
         #expect(stage.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
     }

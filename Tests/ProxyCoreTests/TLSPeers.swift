@@ -45,7 +45,7 @@ final class TLSClient {
             let leaf = try Playbook.authority.issue(LeafRequest(serverName: "a.example"), now: 1_700_000_000)
             try hear(server?.answer() ?? [])
             try hear(server?.said(at: .certificateIsMade) ?? [])
-            try hear(play.tell(.certificateReady(.success(leaf))))
+            try hear(play.certified(leaf))
             try hear(server?.said(at: .clientShakesHands) ?? [])
         }
         if let more = try server?.answer(), !more.isEmpty { try hear(more) }

@@ -167,7 +167,7 @@ struct DataTests {
                 forward(event, now, &output)
                 // Long enough for a server that is not stopped to send everything.
                 if case .writable(.client, false) = event {
-                    output.commands.append(.startTimer(.linger, nanoseconds: 200_000_000))
+                    output.commands.append(.wake(at: now.advanced(byNanoseconds: 200_000_000)))
                 }
             }
         }
@@ -177,7 +177,7 @@ struct DataTests {
             let far = await server.connection()
             far.send(ByteBuffer(repeating: 7, count: size))
             far.finish()
-            let stalled = await proxy.told.wait { $0.contains(.timer(.linger)) }
+            let stalled = await proxy.told.wait { $0.contains(.timer) }
             let behind = stalled.split(separator: .writable(.client, false), maxSplits: 1)[1]
             let late = behind.reduce(0) { if case .received(upstream, let count) = $1 { $0 + count } else { $0 } }
             #expect(late <= ReceiveBuffer.capacityBytes)

@@ -23,9 +23,9 @@ struct HeadlessTests {
 
     @Test("One waits, opens connections, and is let go of when it closes its client")
     func whole() async throws {
-        let script: ScriptedSession.Script = { event, _, output in
+        let script: ScriptedSession.Script = { event, now, output in
             switch event {
-            case .started: output.commands.append(.startTimer(.replay, nanoseconds: 1_000_000))
+            case .started: output.commands.append(.wake(at: now.advanced(byNanoseconds: 1_000_000)))
             case .timerFired: output.commands.append(.open(upstream, Endpoint(host: "nowhere", port: 1)))
             case .openFailed: output.commands.append(.close(.client))
             default: break
@@ -33,7 +33,7 @@ struct HeadlessTests {
         }
         nonisolated(unsafe) let shared = script
         let items = try await told(by: { unsafe shared }, until: .gone)
-        #expect(items == [.started, .timer(.replay), .openFailed(upstream, "no such host"), .gone])
+        #expect(items == [.started, .timer, .openFailed(upstream, "no such host"), .gone])
     }
 
     @Test("One that does not end by itself is cut off when the proxy ends")

@@ -67,19 +67,16 @@ struct LoopTests {
         #expect(sink.drains > 10)
     }
 
-    @Test("Timers fire in the order of their times, at most once, and not when they were cancelled")
-    func timers() async throws {
+    @Test("A session is woken once, at the moment that it asked for last")
+    func waking() async throws {
         let script: @Sendable () -> ScriptedSession.Script = {
-            { event, _, output in
+            var last = Timestamp(nanoseconds: .max)
+            return { event, now, output in
                 switch event {
                 case .started:
-                    output.commands += [
-                        .startTimer(.idle, nanoseconds: 20_000_000), .startTimer(.handshake, nanoseconds: 10_000_000),
-                        .startTimer(.linger, nanoseconds: 1_000_000), .cancelTimer(.linger),
-                        // Moved behind the other.
-                        .startTimer(.handshake, nanoseconds: 30_000_000),
-                    ]
-                case .timerFired(.handshake): output.commands.append(.close(.client))
+                    last = now.advanced(byNanoseconds: 20_000_000)
+                    output.commands += [.wake(at: now.advanced(byNanoseconds: 1_000_000)), .wake(at: last)]
+                case .timerFired: output.commands.append(now < last ? .abort(.client) : .close(.client))
                 default: break
                 }
             }
@@ -88,22 +85,22 @@ struct LoopTests {
             _ = try await proxy.connect()
             #expect(
                 await proxy.told.wait { $0.last == .gone } == [
-                    .started, .timer(.idle), .timer(.handshake), .closed(.client, nil, isReset: false), .gone,
+                    .started, .timer, .closed(.client, nil, isReset: false), .gone,
                 ])
         }
     }
 
-    @Test("A timer can be started anew when it fires, and brought forward")
+    @Test("A session can ask to be woken again when it is, and earlier than it asked before")
     func timersAgain() async throws {
         let script: @Sendable () -> ScriptedSession.Script = {
             var rounds = 0
-            return { event, _, output in
+            return { event, now, output in
                 switch event {
                 case .started:
-                    output.commands += [.startTimer(.idle, nanoseconds: 3_600_000_000_000), .startTimer(.idle, nanoseconds: 0)]
+                    output.commands += [.wake(at: now.advanced(byNanoseconds: 3_600_000_000_000)), .wake(at: now)]
                 case .timerFired:
                     rounds += 1
-                    output.commands.append(rounds == 50 ? .close(.client) : .startTimer(.idle, nanoseconds: 0))
+                    output.commands.append(rounds == 50 ? .close(.client) : .wake(at: now))
                 default: break
                 }
             }
@@ -111,7 +108,7 @@ struct LoopTests {
         try await withProxy(script: script) { proxy in
             _ = try await proxy.connect()
             let told = await proxy.told.wait { $0.last == .gone }
-            #expect(told.count { $0 == .timer(.idle) } == 50)
+            #expect(told.count { $0 == .timer } == 50)
         }
     }
 
@@ -154,7 +151,7 @@ struct LoopTests {
                     if names.isEmpty {
                         output.commands.append(.close(.client))
                     } else {
-                        output.commands.append(.forge(LeafRequest(serverName: names.removeFirst())))
+                        output.commands.append(.forge(RequestID(0), LeafRequest(serverName: names.removeFirst())))
                     }
                 default: break
                 }
@@ -187,12 +184,14 @@ struct LoopTests {
                 return login.password == "right"
             })
         let script: @Sendable () -> ScriptedSession.Script = {
-            { event, now, output in
+            var password = ""
+            return { event, now, output in
                 switch event {
                 case .received(.client, let bytes) where bytes.readableBytes > 1:
-                    output.commands.append(.verify(Login(user: "u", password: String(buffer: bytes)), check))
-                case .loginVerified(let login, let isRight):
-                    output.commands.append(.send(.client, ByteBuffer(string: "\(login.password): \(isRight)")))
+                    password = String(buffer: bytes)
+                    output.commands.append(.verify(RequestID(7), Login(user: "u", password: password), check))
+                case .loginVerified(RequestID(7), let isRight):
+                    output.commands.append(.send(.client, ByteBuffer(string: "\(password): \(isRight)")))
                 default: echo(event, now, &output)
                 }
             }

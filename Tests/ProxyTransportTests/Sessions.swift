@@ -17,7 +17,7 @@ enum Told: Sendable, Equatable {
     case opened(ConnectionHandle, peer: Endpoint)
     case openFailed(ConnectionHandle, String)
     case writable(ConnectionHandle, Bool)
-    case timer(ProxyTimer)
+    case timer
     case certificate
     case noCertificate(String)
     case login(isRight: Bool)
@@ -35,9 +35,9 @@ enum Told: Sendable, Equatable {
             case .opened(let handle, let peer, _): .opened(handle, peer: peer)
             case .openFailed(let handle, let reason): .openFailed(handle, reason)
             case .writable(let handle, let isWritable): .writable(handle, isWritable)
-            case .timerFired(let timer): .timer(timer)
-            case .certificateReady(.success): .certificate
-            case .certificateReady(.failure(let error)): .noCertificate(error.message)
+            case .timerFired: .timer
+            case .certificateReady(_, .success): .certificate
+            case .certificateReady(_, .failure(let error)): .noCertificate(error.message)
             case .loginVerified(_, let isRight): .login(isRight: isRight)
             case .shutdown: .shutdown
             }

@@ -30,6 +30,7 @@ package struct CredentialCheck: Sendable {
 
 /// A login that is being found out about, and what waits for that.
 struct PendingAuthentication {
+    let id: RequestID
     var login: Login
     /// nil: a SOCKS client.
     var request: (head: RequestHead, framing: BodyFraming, stream: StreamID)?

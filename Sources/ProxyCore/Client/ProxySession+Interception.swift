@@ -5,6 +5,12 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
+/// TLS of a client that begins: its ClientHello, and the number of the certificate that was asked for.
+struct Interception {
+    let hello: ClientHello
+    var request: RequestID?
+}
+
 extension ProxySession {
     /// Looks at the first bytes of a stream and goes on with what they tell.
     func detect() {
@@ -102,7 +108,7 @@ extension ProxySession {
         }
         // From here on the client waits for us.
         cancelHandshakeTimer()
-        phase = .intercepting(hello)
+        phase = .intercepting(Interception(hello: hello))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
             return upstream.leg.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
@@ -117,17 +123,23 @@ extension ProxySession {
 
     /// Asks for the certificate that the client will see.
     func forge() {
-        guard case .intercepting(let hello) = phase else { return }
+        guard case .intercepting(var interception) = phase, interception.request == nil else { return }
+        let hello = interception.hello
+        let request = context.nextRequest()
+        interception.request = request
+        phase = .intercepting(interception)
         let host = route?.destination.endpoint.host ?? ""
-        output.commands.append(
+        context.emit(
             .forge(
+                request,
                 LeafRequest(
                     serverName: hello.serverName ?? (host.isEmpty ? clientFacts.value.local.host : host),
                     upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
     }
 
-    func certificateReady(_ result: Result<LeafCertificate, CertificateError>) {
-        guard case .intercepting(let hello) = phase else { return }
+    func certificateReady(_ request: RequestID, _ result: Result<LeafCertificate, CertificateError>) {
+        guard case .intercepting(let interception) = phase, interception.request == request else { return }
+        let hello = interception.hello
         do {
             let tls = try TLSConnection(
                 server: configuration.serverTLS, certificate: try result.get(), alpn: selectedProtocol(hello))
@@ -259,7 +271,7 @@ extension ProxySession {
             suspendedTunnel = nil
             return end(tunnel, FlowEnding(state: .incomplete, error: error))
         }
-        let flow = identities.next(at: now)
+        let flow = context.identities.next(at: now)
         let destination = route?.destination.endpoint ?? clientFacts.value.local
         // What the server sent before its client was there, which the client did not get.
         let lost = upstream?.early.takePieces() ?? []

@@ -147,7 +147,7 @@ extension ProxySession {
         do throws(TLSError) {
             if !upstream.leg.isProxyTLSEstablished {
                 let isEstablished = try proxyTLS.handshake()
-                if let records = proxyTLS.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+                if let records = proxyTLS.takeCiphertext() { context.emit(.send(upstream.leg.handle, records)) }
                 guard isEstablished, let proxy = configuration.upstreamProxy else { return }
                 upstream.leg.isProxyTLSEstablished = true
                 beginHandshake(proxy, upstream)

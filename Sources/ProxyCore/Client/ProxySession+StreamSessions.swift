@@ -13,7 +13,7 @@ extension ProxySession {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        let seed = UInt64(identities.random()) << 32 | UInt64(identities.random())
+        let seed = UInt64(context.identities.random()) << 32 | UInt64(context.identities.random())
         let session = ProxySession(configuration: configuration, seed: seed, carriedBy: (head, stream))
         let carried = StreamSession(stream, session)
         streamSessions[stream] = carried
@@ -64,25 +64,14 @@ extension ProxySession {
         }
     }
 
-    func streamTimersFired() {
-        streamSessions.due = nil
-        for carried in streamSessions.inOrder {
-            for timer in ProxyTimer.allCases {
-                guard let due = carried.timers[timer], due <= now else { continue }
-                carried.timers[timer] = nil
-                tell(carried, .timerFired(timer))
-            }
-        }
-        let earliest = streamSessions.all.values.flatMap(\.timers.values).min { $0 < $1 }
-        if let earliest { wake(at: earliest) }
+    func streamWoke(_ stream: StreamID) {
+        if let carried = streamSessions[stream] { tell(carried, .timerFired) }
     }
 
     /// - Returns: whether it was a session on a stream that waited for the certificate.
-    func isForForging(_ result: Result<LeafCertificate, CertificateError>) -> Bool {
-        guard !streamSessions.forging.isEmpty else { return false }
-        let (owner, _) = streamSessions.forging.removeFirst()
-        if let next = streamSessions.forging.first { output.commands.append(.forge(next.request)) }
-        tell(owner, .certificateReady(result))
+    func isForForging(_ request: RequestID, _ result: Result<LeafCertificate, CertificateError>) -> Bool {
+        guard let (owner, inner) = streamSessions.forging.removeValue(forKey: request) else { return false }
+        tell(owner, .certificateReady(inner, result))
         return true
     }
 
@@ -111,7 +100,7 @@ extension ProxySession {
         while let event = events.popFirst() {
             var said = ProxyOutput()
             carried.session.receive(event, at: now, into: &said)
-            output.records += said.records
+            for record in said.records { context.record(record.flow, at: record.at, record.what) }
             if let answer = carried.session.takeConnectAnswer() {
                 // A client that was refused says nothing more.
                 if !say(answer, to: carried) { events.append(.halfClosed(.client)) }
@@ -150,7 +139,7 @@ extension ProxySession {
             let ours = ConnectionHandle(upstreamCount)
             carried.handles[handle] = ours
             streamSessions.owners[ours] = (carried, handle)
-            output.commands.append(.open(ours, endpoint))
+            context.emit(.open(ours, endpoint))
         case .send(.client, let bytes):
             guard !carried.isOver else { break }
             http2?.sendData(bytes, on: carried.stream)
@@ -165,28 +154,25 @@ extension ProxySession {
             carried.reads = reads
             openWindow(carried)
         case .send(let handle, let bytes):
-            if let ours = carried.handles[handle] { output.commands.append(.send(ours, bytes)) }
+            if let ours = carried.handles[handle] { context.emit(.send(ours, bytes)) }
         case .finish(let handle):
-            if let ours = carried.handles[handle] { output.commands.append(.finish(ours)) }
+            if let ours = carried.handles[handle] { context.emit(.finish(ours)) }
         case .close(let handle):
-            if let ours = carried.handles[handle] { output.commands.append(.close(ours)) }
+            if let ours = carried.handles[handle] { context.emit(.close(ours)) }
         case .abort(let handle):
-            if let ours = carried.handles[handle] { output.commands.append(.abort(ours)) }
+            if let ours = carried.handles[handle] { context.emit(.abort(ours)) }
         case .read(let handle, let reads):
-            if let ours = carried.handles[handle] { output.commands.append(.read(ours, reads)) }
-        case .startTimer(let timer, let nanoseconds):
-            let due = now.advanced(byNanoseconds: max(1, nanoseconds))
-            carried.timers[timer] = due
-            wake(at: due)
-        case .cancelTimer(let timer):
-            carried.timers[timer] = nil
-        case .forge(let request):
-            streamSessions.forging.append((carried, request))
-            if streamSessions.forging.count == 1 { output.commands.append(command) }
+            if let ours = carried.handles[handle] { context.emit(.read(ours, reads)) }
+        case .wake(let moment):
+            context.deadlines.set(Deadline(.streams, owner: carried.stream.value), at: moment)
+        case .forge(let inner, let request):
+            let id = context.nextRequest()
+            streamSessions.forging[id] = (carried, inner)
+            context.emit(.forge(id, request))
         case .verify:
             preconditionFailure("who the client is was found out before its CONNECT was taken")
         case .log:
-            output.commands.append(command)
+            context.emit(command)
         }
         return nil
     }
@@ -215,11 +201,5 @@ extension ProxySession {
         guard carried.reads, carried.unconsumed > 0 else { return }
         http2?.consumed(carried.unconsumed, on: carried.stream)
         carried.unconsumed = 0
-    }
-
-    private func wake(at due: Timestamp) {
-        if let running = streamSessions.due, running <= due { return }
-        streamSessions.due = due
-        output.commands.append(.startTimer(.streams, nanoseconds: max(0, due - now)))
     }
 }

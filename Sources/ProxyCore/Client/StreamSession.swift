@@ -21,7 +21,6 @@ final class StreamSession {
     var unconsumed = 0
     /// What the session was told of its client.
     var isWritable = true
-    var timers: [ProxyTimer: Timestamp] = [:]
     /// Its server connections as the driver knows them.
     var handles: [ConnectionHandle: ConnectionHandle] = [:]
 
@@ -38,10 +37,8 @@ struct StreamSessions {
     private(set) var all: [StreamID: StreamSession] = [:]
     /// Whose a server connection is, and how it is called there.
     var owners: [ConnectionHandle: (owner: StreamSession, handle: ConnectionHandle)] = [:]
-    /// Certificates that are waited for. The driver is asked for one at a time, since answers do not say what was asked.
-    var forging: [(owner: StreamSession, request: LeafRequest)] = []
-    /// When the driver will tell that time has passed.
-    var due: Timestamp?
+    /// Certificates that are waited for: whose each is, and its number there.
+    var forging: [RequestID: (owner: StreamSession, request: RequestID)] = [:]
     /// Streams on which bytes were put, or went out.
     var touched: Set<StreamID> = []
 

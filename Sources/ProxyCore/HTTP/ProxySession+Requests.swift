@@ -164,7 +164,8 @@ extension ProxySession {
             return answerOnboarding(absolute?.origin ?? head.target)
         }
         let exchange = Exchange(
-            flow: identities.next(at: client.lastRead), stream: stream, request: head, framing: framing, destination: destination,
+            flow: context.identities.next(at: client.lastRead), stream: stream, request: head, framing: framing,
+            destination: destination,
             target: absolute?.origin.emptyPath(for: head), authority: newAuthority(head, absolute))
         if isHTTP2 { exchanges[stream] = exchange } else { self.exchange = exchange }
         if !isHTTP2, head.fields.contains("transfer-encoding") {
@@ -297,16 +298,17 @@ extension ProxySession {
     ) -> Bool? {
         if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
         if let known = check.cached(login) { return known }
-        pendingAuthentication = PendingAuthentication(login: login, request: request)
-        output.commands.append(.verify(login, check))
+        let pending = PendingAuthentication(id: context.nextRequest(), login: login, request: request)
+        pendingAuthentication = pending
+        context.emit(.verify(pending.id, login, check))
         return nil
     }
 
-    func loginVerified(_ login: Login, isRight: Bool) {
+    func loginVerified(_ request: RequestID, isRight: Bool) {
         // The client may be gone.
-        guard let pending = pendingAuthentication, pending.login == login else { return }
+        guard let pending = pendingAuthentication, pending.id == request else { return }
         pendingAuthentication = nil
-        verifiedLogin = (login, isRight)
+        verifiedLogin = (pending.login, isRight)
         if case .socks(let step) = phase { return advanceSOCKS(step) }
         guard case .http = phase, let (head, framing, stream) = pending.request else { return }
         if http2 == nil {
@@ -371,7 +373,7 @@ extension ProxySession {
     /// A request that went nowhere is a flow too.
     /// - Parameter reply: what the client is answered.
     func recordRefused(_ head: ByteBuffer, error: FlowError, stream: StreamID? = nil, reply: LocalReply? = nil) {
-        let flow = identities.next(at: client.lastRead)
+        let flow = context.identities.next(at: client.lastRead)
         let endpoint = route?.destination.endpoint
         let scheme = client.tls == nil ? "http" : "https"
         let target = FlowTarget(scheme: scheme, host: endpoint?.host ?? "", port: endpoint?.port ?? 0)

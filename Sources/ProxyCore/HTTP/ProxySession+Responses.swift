@@ -193,7 +193,7 @@ extension ProxySession {
             // Each side's end was passed on as it came.
             closeUpstreams()
             phase = .lingering
-            output.commands.append(.close(.client))
+            context.emit(.close(.client))
         } else if clientPersists {
             advanceRequests()
         } else {

@@ -20,7 +20,7 @@ extension ProxySession {
                 return nil
             }
             return try WebSocketRelay(
-                agreement, pings: configuration.webSocketPings, keys: identities, isStrict: exchange.recorded != nil)
+                agreement, pings: configuration.webSocketPings, keys: context.identities, isStrict: exchange.recorded != nil)
         } catch {
             log(.warning, "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
             return nil

@@ -56,7 +56,7 @@ extension ProxySession {
                 let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
                 return BootstrapRefusal(status: 501, side: .client, message: message)
             }
-            let nonce = (0..<4).flatMap { _ in bigEndianBytes(identities.random()) }
+            let nonce = (0..<4).flatMap { _ in bigEndianBytes(context.identities.random()) }
             exchange.bootstrap = .asked(key: WebSocketHandshake.key(nonce: nonce))
         case (true, let http2?):
             guard http2.peerEnablesConnectProtocol else { return Self.isNotTaken }

@@ -32,6 +32,8 @@ package final class ReplaySession: ProxySessionProtocol {
     var http2: HTTP2Connection?
     var keys: IdentityGenerator
     private var timerAt: Timestamp?
+    /// When the inner session is to be woken.
+    private var innerWake: Timestamp?
     /// The earliest moment at which something may go on, as far as it was found in this turn.
     private var wakeAt: Timestamp?
 
@@ -68,8 +70,12 @@ package final class ReplaySession: ProxySessionProtocol {
         self.now = now
         room = ProxySession.highWaterMark
         switch event {
-        case .timerFired(.replay):
+        case .timerFired:
             timerAt = nil
+            if let moment = innerWake, moment <= now {
+                innerWake = nil
+                pending.append(.timerFired)
+            }
         case .closed(.client, _, _):
             // The driver cuts everything off.
             end(.closed(.client, error: nil, isReset: true))
@@ -105,6 +111,8 @@ package final class ReplaySession: ProxySessionProtocol {
     private func tell(_ event: ProxyEvent) {
         var said = ProxyOutput()
         inner.receive(event, at: now, into: &said)
+        // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
+        if case .started = event, script.speech == .bytes { inner.endDetection(at: now, into: &said) }
         for record in said.records {
             observe(record)
             output.records.append(record)
@@ -114,6 +122,7 @@ package final class ReplaySession: ProxySessionProtocol {
             case .send(.client, let bytes): http2?.receive(bytes)
             case .read(.client, let isRead): self.isRead = isRead
             case .finish(.client): serverEnded()
+            case .wake(let moment): innerWake = moment
             case .close(.client), .abort(.client): end(.closed(.client, error: nil, isReset: false))
             default: output.commands.append(command)
             }
@@ -155,7 +164,6 @@ package final class ReplaySession: ProxySessionProtocol {
         guard !isOver else { return }
         isOver = true
         tell(event)
-        output.commands.append(.cancelTimer(.replay))
         output.commands.append(.close(.client))
         report(.ended(rest: open.filter { $0.flow == nil }.map(\.step) + script.steps[next...]))
         open = []
@@ -248,8 +256,7 @@ package final class ReplaySession: ProxySessionProtocol {
             begun.stream = stream
             if hasBody, !begun.opensWebSocket { begun.body = RequestBody(request, of: recorded, isChunked: false) }
         case .bytes:
-            // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
-            pending.append(.timerFired(.handshake))
+            break
         }
     }
 
@@ -321,9 +328,9 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func setTimer() {
-        guard let wakeAt, wakeAt != timerAt || wakeAt <= now else { return }
-        timerAt = wakeAt
-        output.commands.append(.startTimer(.replay, nanoseconds: max(1, wakeAt - now)))
+        guard let moment = [wakeAt, innerWake].compactMap({ $0 }).min(), moment != timerAt || moment <= now else { return }
+        timerAt = moment
+        output.commands.append(.wake(at: moment))
     }
 }
 

@@ -30,11 +30,12 @@ package enum ProxyEvent: Sendable {
     case openFailed(ConnectionHandle, reason: String)
     /// Bytes queue up in a connection (false), or it takes more again (true). A session answers false by reading less from the other side.
     case writable(ConnectionHandle, Bool)
-    case timerFired(ProxyTimer)
-    /// The answer to ``ProxyCommand/forge(_:)``.
-    case certificateReady(Result<LeafCertificate, CertificateError>)
-    /// The answer to ``ProxyCommand/verify(_:_:)``.
-    case loginVerified(Login, isRight: Bool)
+    /// The moment of ``ProxyCommand/wake(at:)`` has come.
+    case timerFired
+    /// The answer to ``ProxyCommand/forge(_:_:)``.
+    case certificateReady(RequestID, Result<LeafCertificate, CertificateError>)
+    /// The answer to ``ProxyCommand/verify(_:_:_:)``.
+    case loginVerified(RequestID, isRight: Bool)
     /// The recorder ends: finish what can be finished at once, record the rest as incomplete.
     case shutdown
 }
@@ -54,31 +55,20 @@ package enum ProxyCommand: Sendable {
     case abort(ConnectionHandle)
     /// Stop or go on reading from a connection. Connections read from the start.
     case read(ConnectionHandle, Bool)
-    /// Starts a timer anew; each kind runs at most once in a session.
-    case startTimer(ProxyTimer, nanoseconds: Int64)
-    case cancelTimer(ProxyTimer)
-    /// Make a certificate for a server's name; answered by `certificateReady`.
-    case forge(LeafRequest)
-    /// Find out whether a login is right, elsewhere than on the event loop; answered by `loginVerified`.
-    case verify(Login, CredentialCheck)
+    /// Send `timerFired` at this moment, or as soon as possible after it; replaces the moment that was asked for before.
+    case wake(at: Timestamp)
+    /// Make a certificate for a server's name; answered by `certificateReady` with the same number. Several may be made at a time.
+    case forge(RequestID, LeafRequest)
+    /// Check a login, elsewhere than on the event loop; answered by `loginVerified` with the same number.
+    case verify(RequestID, Login, CredentialCheck)
     case log(LogLine)
 }
 
-package enum ProxyTimer: UInt8, Sendable, CaseIterable {
-    /// Nothing was received from anyone for too long.
-    case idle
-    /// The client takes too long for a TLS handshake or the head of a message.
-    case handshake
-    /// A server, or the proxy on the way to one, takes too long for its handshake.
-    case servers
-    /// A client connection that is to close waits for its peer.
-    case linger
-    /// A tunnel that is about to end waits for one of its sides.
-    case tunnel
-    /// A replay has something to say at a time.
-    case replay
-    /// Something is due in a session that a stream carries (CONNECT of HTTP/2).
-    case streams
+/// The number of a question that a session asks its driver: the answer has the same.
+package struct RequestID: Sendable, Hashable {
+    package let value: UInt32
+
+    package init(_ value: UInt32) { self.value = value }
 }
 
 /// A line for the event log.

@@ -104,14 +104,14 @@ extension ProxySession {
         for moment in [exchange?.recorded?.due] + exchanges.values.map({ $0.recorded?.due }) {
             if let moment, moment < due ?? moment.advanced(byNanoseconds: 1) { due = moment }
         }
-        if let due { output.commands.append(.startTimer(.replay, nanoseconds: max(0, due - now))) }
+        if let due { context.deadlines.set(Deadline(.replay), at: due) }
     }
 
     /// Frames have moved out, which no event tells: servers that waited for it go on.
     func resumeAfterFlush() {
         guard http2 != nil, client.isWritable else { return }
         let isRoom = exchanges.values.contains { $0.recorded?.waitsForRoom == true && canAcceptMore($0) }
-        if isRoom { output.commands.append(.startTimer(.replay, nanoseconds: 0)) }
+        if isRoom { context.start(Deadline(.replay), after: 0) }
     }
 
     /// Whether the client takes more of a response.

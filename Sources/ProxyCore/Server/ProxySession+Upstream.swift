@@ -51,7 +51,7 @@ extension ProxySession {
     /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
     func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
         upstreamCount += 1
-        let facts = ServerConnection(id: identities.next(at: now), target: destination.endpoint, opened: now)
+        let facts = ServerConnection(id: context.identities.next(at: now), target: destination.endpoint, opened: now)
         let upstream = Upstream(
             leg: Leg(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
             decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
@@ -62,7 +62,7 @@ extension ProxySession {
             return upstreamFailed(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
-        output.commands.append(.open(upstream.leg.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
+        context.emit(.open(upstream.leg.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 
     func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
@@ -152,7 +152,7 @@ extension ProxySession {
     }
 
     private var pendingHello: ClientHello? {
-        if case .intercepting(let hello) = phase { hello } else { nil }
+        if case .intercepting(let interception) = phase { interception.hello } else { nil }
     }
 
     func upstreamTLSEstablished(_ upstream: Upstream, _ tls: TLSConnection) {

@@ -68,8 +68,6 @@ final class Upstream {
     var handshake: ProxyHandshake?
     /// Requests go to an upstream proxy in absolute form.
     var isForwardProxy = false
-    /// When the handshake that is in progress must be complete.
-    var deadline: Timestamp?
     /// What it said, and how it ended, before its client's side of a tunnel stood.
     var early = EarlyBytes()
     var earlyEnd: EarlyEnd?
@@ -88,6 +86,9 @@ final class Upstream {
         self.shared = Shared(facts)
         self.decoder = decoder
     }
+
+    /// When the handshake that is in progress must be complete.
+    var deadline: Deadline { Deadline(.servers, owner: leg.handle.value) }
 
     /// Something of it waits for the tunnel.
     var isEarly: Bool { !early.isEmpty || earlyEnd != nil }

@@ -166,9 +166,9 @@ extension ProxySession {
         case .connecting, .intercepting, .handshaking, .socks:
             // A peer that goes away while it waits for us has given up.
             clientClosed(error: nil, isReset: false)
-            output.commands.append(.close(.client))
+            context.emit(.close(.client))
         case .lingering:
-            output.commands.append(.close(.client))
+            context.emit(.close(.client))
         }
     }
 
@@ -277,7 +277,7 @@ extension ProxySession {
     /// Sends plaintext to the client, through TLS where it is spoken. Nothing is sent to a connection that we have finished.
     func sendToClient(_ bytes: ByteBuffer) {
         guard bytes.readableBytes > 0, !client.isFinished else { return }
-        guard let tls = client.tls else { return output.commands.append(.send(.client, bytes)) }
+        guard let tls = client.tls else { return context.emit(.send(.client, bytes)) }
         do throws(TLSError) {
             try tls.write(bytes)
             client.hasUnsentRecords = true
@@ -299,17 +299,17 @@ extension ProxySession {
 
     /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
     func transmit(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        guard let proxyTLS = upstream.leg.proxyTLS else { return output.commands.append(.send(upstream.leg.handle, bytes)) }
+        guard let proxyTLS = upstream.leg.proxyTLS else { return context.emit(.send(upstream.leg.handle, bytes)) }
         // A failure shows when the next bytes are read.
         try? proxyTLS.write(bytes)
-        if let records = proxyTLS.takeCiphertext() { output.commands.append(.send(upstream.leg.handle, records)) }
+        if let records = proxyTLS.takeCiphertext() { context.emit(.send(upstream.leg.handle, records)) }
     }
 
     /// Sends the records that TLS has ready.
     func flushClient() {
         guard client.hasUnsentRecords, let tls = client.tls else { return }
         client.hasUnsentRecords = false
-        if let records = tls.takeCiphertext() { output.commands.append(.send(.client, records)) }
+        if let records = tls.takeCiphertext() { context.emit(.send(.client, records)) }
     }
 
     func flush(_ upstream: Upstream) {
@@ -326,7 +326,7 @@ extension ProxySession {
         client.hasUnsentRecords = client.tls != nil
         flushClient()
         client.isFinished = true
-        output.commands.append(.finish(.client))
+        context.emit(.finish(.client))
     }
 
     func finish(_ upstream: Upstream, isCut: Bool = false) {
@@ -335,7 +335,7 @@ extension ProxySession {
         upstream.leg.hasUnsentRecords = upstream.leg.tls != nil
         flush(upstream)
         upstream.leg.isFinished = true
-        output.commands.append(.finish(upstream.leg.handle))
+        context.emit(.finish(upstream.leg.handle))
     }
 
     // MARK: Closing
@@ -355,17 +355,17 @@ extension ProxySession {
         case .truncated:
             flushClient()
             client.isFinished = true
-            output.commands.append(.finish(.client))
+            context.emit(.finish(.client))
         case .reset:
             flushClient()
             client.isFinished = true
-            output.commands.append(.abort(.client))
+            context.emit(.abort(.client))
             return
         }
         if client.hasEnded {
-            output.commands.append(.close(.client))
+            context.emit(.close(.client))
         } else {
-            output.commands.append(.startTimer(.linger, nanoseconds: configuration.timeouts.linger))
+            context.start(Deadline(.linger), after: configuration.timeouts.linger)
         }
     }
 
@@ -392,7 +392,7 @@ extension ProxySession {
             upstream.leg.hasUnsentRecords = true
             flush(upstream)
         }
-        output.commands.append(.close(upstream.leg.handle))
+        context.emit(.close(upstream.leg.handle))
         upstreams.removeAll { $0 === upstream }
     }
 
@@ -400,7 +400,7 @@ extension ProxySession {
         guard upstream.state != .closed else { return }
         upstream.state = .closed
         cancelDeadline(upstream)
-        output.commands.append(.abort(upstream.leg.handle))
+        context.emit(.abort(upstream.leg.handle))
         upstreams.removeAll { $0 === upstream }
     }
 
@@ -421,13 +421,13 @@ extension ProxySession {
         }
         if readsClient != client.isReading {
             client.isReading = readsClient
-            output.commands.append(.read(.client, readsClient))
+            context.emit(.read(.client, readsClient))
         }
         for upstream in upstreams {
             let reads = upstream.http2 != nil || clientCanAcceptMore(from: upstream)
             if reads != upstream.leg.isReading {
                 upstream.leg.isReading = reads
-                output.commands.append(.read(upstream.leg.handle, reads))
+                context.emit(.read(upstream.leg.handle, reads))
             }
         }
     }
@@ -450,48 +450,25 @@ extension ProxySession {
     /// - Parameter nanoseconds: when it is not the usual limit.
     func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
         guard !isHandshakeTimerRunning else { return }
-        isHandshakeTimerRunning = true
-        output.commands.append(.startTimer(.handshake, nanoseconds: nanoseconds ?? configuration.timeouts.handshake))
+        context.start(Deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)
     }
 
-    func cancelHandshakeTimer() {
-        guard isHandshakeTimerRunning else { return }
-        isHandshakeTimerRunning = false
-        output.commands.append(.cancelTimer(.handshake))
-    }
+    func cancelHandshakeTimer() { context.deadlines.cancel(Deadline(.handshake)) }
+
+    var isHandshakeTimerRunning: Bool { context.deadlines[Deadline(.handshake)] != nil }
 
     // MARK: Deadlines of server connections
 
     /// Limits the time that the server, or the proxy on the way to it, has for the handshake that has begun.
-    func startDeadline(_ upstream: Upstream) {
-        upstream.deadline = now.advanced(byNanoseconds: configuration.timeouts.handshake)
-        watchDeadlines()
-    }
+    func startDeadline(_ upstream: Upstream) { context.start(upstream.deadline, after: configuration.timeouts.handshake) }
 
-    func cancelDeadline(_ upstream: Upstream) {
-        guard upstream.deadline != nil else { return }
-        upstream.deadline = nil
-        watchDeadlines()
-    }
+    func cancelDeadline(_ upstream: Upstream) { context.deadlines.cancel(upstream.deadline) }
 
-    private func watchDeadlines() {
-        if let earliest = upstreams.compactMap(\.deadline).min(by: <) {
-            output.commands.append(.startTimer(.servers, nanoseconds: max(0, earliest - now)))
-        } else {
-            output.commands.append(.cancelTimer(.servers))
+    func handshakeTimedOut(_ upstream: Upstream) {
+        if upstream.state == .negotiating, let proxy = configuration.upstreamProxy {
+            upstreamFailed(upstream, "the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
+        } else if upstream.state != .closed {
+            upstreamFailed(upstream, "\(upstream.destination.endpoint) did not complete the handshake in time")
         }
-    }
-
-    func serverDeadlinesPassed() {
-        for upstream in upstreams {
-            guard let deadline = upstream.deadline, deadline <= now else { continue }
-            upstream.deadline = nil
-            if upstream.state == .negotiating, let proxy = configuration.upstreamProxy {
-                upstreamFailed(upstream, "the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
-            } else if upstream.state != .closed {
-                upstreamFailed(upstream, "\(upstream.destination.endpoint) did not complete the handshake in time")
-            }
-        }
-        watchDeadlines()
     }
 }

@@ -40,7 +40,7 @@ extension ProxySession {
         cancelHandshakeTimer()
         // It began with the first byte of either side.
         let began = [unparsed.began, upstream?.early.began].compactMap { $0 }.min() ?? now
-        let flow = identities.next(at: min(client.lastRead, began))
+        let flow = context.identities.next(at: min(client.lastRead, began))
         let endpoint = route.destination.endpoint
         let target = FlowTarget(scheme: client.tls == nil ? "tcp" : "tls", host: endpoint.host, port: endpoint.port)
         exchangeCount += 1
@@ -70,7 +70,7 @@ extension ProxySession {
         guard let route else { return }
         cancelHandshakeTimer()
         if let hello { takeFacts(of: hello) }
-        let flow = identities.next(at: now)
+        let flow = context.identities.next(at: now)
         let endpoint = route.destination.endpoint
         let target = FlowTarget(scheme: hello == nil ? "tcp" : "tls", host: endpoint.host, port: endpoint.port)
         exchangeCount += 1
@@ -206,7 +206,7 @@ extension ProxySession {
         }
         // The time in which a conversation must close is not extended by what is sent meanwhile.
         if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel, at: at) }
-        if side == .server, tunnel.clientEnded { output.commands.append(.cancelTimer(.tunnel)) }
+        if side == .server, tunnel.clientEnded { context.deadlines.cancel(Deadline(.tunnel)) }
         if tunnel.passthrough != nil {
             count(bytes.readableBytes, from: side)
         } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {
@@ -282,7 +282,7 @@ extension ProxySession {
         if let failure {
             let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
             updateTunnel { $0.failure = error }
-            output.commands.append(.startTimer(.tunnel, nanoseconds: Self.closeTimeout))
+            context.start(Deadline(.tunnel), after: Self.closeTimeout)
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
     }
@@ -322,7 +322,7 @@ extension ProxySession {
         tunnel.isCloseSent = true
         phase = .tunnel(tunnel)
         for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
-        output.commands.append(.startTimer(.tunnel, nanoseconds: configuration.timeouts.linger))
+        context.start(Deadline(.tunnel), after: configuration.timeouts.linger)
     }
 
     /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
@@ -370,7 +370,7 @@ extension ProxySession {
         if tunnel.isEnded {
             endTunnel(tunnel)
         } else if isNothingOutstanding(in: tunnel) {
-            output.commands.append(.startTimer(.tunnel, nanoseconds: configuration.timeouts.linger))
+            context.start(Deadline(.tunnel), after: configuration.timeouts.linger)
         }
     }
 
@@ -396,7 +396,7 @@ extension ProxySession {
         }
         closeUpstreams()
         phase = .lingering
-        output.commands.append(.close(.client))
+        context.emit(.close(.client))
     }
 
     /// One side is gone altogether.

@@ -1,0 +1,82 @@
+// What a session does at a moment: each deadline belongs to the part that set it. The driver knows the earliest moment only.
+
+import FlowModel
+
+/// A moment at which one part of a session acts.
+package struct Deadline: Hashable, Sendable {
+    package enum Kind: UInt8, Hashable, Sendable, CaseIterable {
+        /// Nothing was received for too long.
+        case idle
+        /// The client takes too long for a TLS handshake or the head of a message.
+        case handshake
+        /// A server, or the proxy on the way to it, takes too long for its handshake.
+        case servers
+        /// A client connection that closes waits for its peer.
+        case linger
+        /// A tunnel that is about to end waits for one of its sides.
+        case tunnel
+        /// A recording that plays a server continues.
+        case replay
+        /// A tunnel on a stream of HTTP/2 has a deadline of its own.
+        case streams
+    }
+
+    package let kind: Kind
+    /// The number of the part: of a server connection its handle.
+    package let owner: UInt32
+
+    package init(_ kind: Kind, owner: UInt32 = 0) {
+        self.kind = kind
+        self.owner = owner
+    }
+}
+
+/// The deadlines of one session. There are few at a time, so they are searched one by one.
+package struct Deadlines {
+    private var entries: [(deadline: Deadline, at: Timestamp)] = []
+    /// No deadline is due before this moment; a deadline that was cancelled may have been.
+    private var bound: Timestamp?
+    /// The moment that the driver was asked to wake the session at.
+    private var armed: Timestamp?
+
+    /// When a deadline passes; nil if it is not set.
+    package subscript(deadline: Deadline) -> Timestamp? { entries.first { $0.deadline == deadline }?.at }
+
+    /// When the first deadline of a kind passes, whoever set it.
+    package func first(_ kind: Deadline.Kind) -> Timestamp? {
+        entries.filter { $0.deadline.kind == kind }.map(\.at).min()
+    }
+
+    /// Sets a deadline, or moves it.
+    mutating func set(_ deadline: Deadline, at moment: Timestamp) {
+        if let index = entries.firstIndex(where: { $0.deadline == deadline }) {
+            entries[index].at = moment
+        } else {
+            entries.append((deadline, moment))
+        }
+        bound = min(bound ?? moment, moment)
+    }
+
+    mutating func cancel(_ deadline: Deadline) {
+        guard let index = entries.firstIndex(where: { $0.deadline == deadline }) else { return }
+        entries.remove(at: index)
+    }
+
+    /// Removes the deadlines that have passed.
+    /// - Returns: them, in the order of their moments.
+    mutating func takeDue(at now: Timestamp) -> [Deadline] {
+        armed = nil
+        let due = entries.filter { $0.at <= now }.sorted { $0.at < $1.at }
+        entries.removeAll { $0.at <= now }
+        bound = entries.map(\.at).min()
+        return due.map(\.deadline)
+    }
+
+    /// - Returns: the moment to wake the session at, if the driver does not know it yet.
+    mutating func takeWake() -> Timestamp? {
+        // A later moment is found when the earlier one comes.
+        guard let bound, armed.map({ bound < $0 }) ?? true else { return nil }
+        armed = bound
+        return bound
+    }
+}

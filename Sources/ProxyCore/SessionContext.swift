@@ -1,0 +1,64 @@
+// What all parts of one session use: the moment, the output, identities, deadlines and the numbers of requests to the driver. Each part gets
+// it as a parameter or when it is made; no part reaches another one through it.
+
+import FlowModel
+import NIOCore
+
+/// The surroundings of the parts of one session. A test makes one to drive a part without a session. Used on one thread.
+final class SessionContext {
+    let configuration: ProxyConfiguration
+    /// The moment of the event that is being handled.
+    private(set) var now = Timestamp(nanoseconds: 0)
+    private(set) var output = ProxyOutput()
+    var identities: IdentityGenerator
+    var deadlines = Deadlines()
+    private var requests: UInt32 = 0
+
+    init(configuration: ProxyConfiguration, seed: UInt64) {
+        self.configuration = configuration
+        identities = IdentityGenerator(seed: seed)
+    }
+
+    /// Begins to handle an event.
+    func begin(at now: Timestamp, _ output: inout ProxyOutput) {
+        self.now = now
+        swap(&self.output, &output)
+    }
+
+    /// The event is handled: hands the output back.
+    func end(_ output: inout ProxyOutput) {
+        if let moment = deadlines.takeWake() { emit(.wake(at: moment)) }
+        swap(&self.output, &output)
+    }
+
+    // MARK: Commands
+
+    func emit(_ command: ProxyCommand) { output.commands.append(command) }
+
+    /// A number for a question to the driver; its answer has the same.
+    func nextRequest() -> RequestID {
+        requests += 1
+        return RequestID(requests)
+    }
+
+    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) { emit(.log(LogLine(level, text()))) }
+
+    /// Writes to the event log why something failed, unless the recording has it.
+    func logFailure(_ text: @autoclosure () -> String) {
+        if !configuration.isRecording { log(.warning, text()) }
+    }
+
+    // MARK: The recording
+
+    /// Appends one event to a flow.
+    func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
+        guard configuration.isRecording else { return }
+        output.records.append(FlowEvent(flow: flow, at: at, what: what))
+    }
+
+    // MARK: Deadlines
+
+    func start(_ deadline: Deadline, after nanoseconds: Int64) {
+        deadlines.set(deadline, at: now.advanced(byNanoseconds: nanoseconds))
+    }
+}
