@@ -40,7 +40,7 @@ package final class ProxySession: ProxySessionProtocol {
     let servesRecordings: Bool
 
     var phase = Phase.detecting
-    var client = Leg(handle: .client)
+    let client = Transport(handle: .client)
     var clientFacts = Shared(ClientConnection.unknown)
     /// Bytes of the client that nobody could use yet.
     var unparsed = EarlyBytes()
@@ -124,7 +124,7 @@ package final class ProxySession: ProxySessionProtocol {
     package var deadlines: Deadlines { context.deadlines }
     var upstream: Upstream? { upstreams.first }
 
-    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.leg.handle == handle } }
+    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.transport.handle == handle } }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         context.begin(at: now, &output)
@@ -140,8 +140,8 @@ package final class ProxySession: ProxySessionProtocol {
         while regulateStreamSessions() { exchangeFrames() }
         if servesRecordings { resumeAfterFlush() }
         updateReading()
-        flushClient()
-        for upstream in upstreams { flush(upstream) }
+        client.flush(context)
+        for upstream in upstreams { upstream.transport.flush(context) }
     }
 
     /// Nothing is detected any more: what comes is bytes.
@@ -164,7 +164,7 @@ package final class ProxySession: ProxySessionProtocol {
                 client.lastRead = now
                 clientReceived(bytes)
             } else if let upstream = upstream(handle) {
-                upstream.leg.lastRead = now
+                upstream.transport.lastRead = now
                 upstreamReceived(bytes, upstream)
             }
         case .halfClosed(let handle):
@@ -186,11 +186,9 @@ package final class ProxySession: ProxySessionProtocol {
         case .writable(let handle, let isWritable):
             if handle == .client {
                 client.isWritable = isWritable
-                client.unreadReplies = 0
                 if isWritable { clientBecameWritable() }
             } else if let upstream = upstream(handle) {
-                upstream.leg.isWritable = isWritable
-                upstream.leg.unreadReplies = 0
+                upstream.transport.isWritable = isWritable
                 if isWritable { serverBecameWritable(upstream) }
             }
         case .timerFired:

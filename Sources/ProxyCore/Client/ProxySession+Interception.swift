@@ -111,7 +111,7 @@ extension ProxySession {
         phase = .intercepting(Interception(hello: hello))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
-            return upstream.leg.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
+            return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
         }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
         if let upstream, upstream.state == .connected {
@@ -143,7 +143,7 @@ extension ProxySession {
         do {
             let tls = try TLSConnection(
                 server: configuration.serverTLS, certificate: try result.get(), alpn: selectedProtocol(hello))
-            client.tls = tls
+            client.begin(tls)
             var details = TLSDetails()
             details.serverName = hello.serverName
             details.alpnOffers = hello.alpn
@@ -164,7 +164,7 @@ extension ProxySession {
 
     /// The protocol to choose from what the client offers: the one that the server chose, or HTTP/2 where there is no server to ask.
     private func selectedProtocol(_ hello: ClientHello) -> String? {
-        if let upstream, upstream.leg.isTLSEstablished { return upstream.facts.tls?.alpn }
+        if let upstream, upstream.transport.isTLSEstablished { return upstream.facts.tls?.alpn }
         // Whatever the server will turn out to speak, HTTP/2 loses nothing of it.
         if configuration.allowsHTTP2, route?.failure == nil, hello.alpn.contains("h2") { return "h2" }
         return hello.alpn.contains("http/1.1") ? "http/1.1" : hello.alpn.contains("h2") ? "h2" : nil
@@ -172,7 +172,6 @@ extension ProxySession {
 
     func clientTLSEstablished(_ tls: TLSConnection) {
         cancelHandshakeTimer()
-        client.isTLSEstablished = true
         let facts = tls.facts
         var details = clientFacts.value.tls ?? TLSDetails()
         details.version = facts.version
@@ -210,7 +209,7 @@ extension ProxySession {
             }
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
         }
-        client.hasUnsentRecords = true
+        client.noteRecords()
         closeUpstreams()
         closeClient(.truncated)
     }

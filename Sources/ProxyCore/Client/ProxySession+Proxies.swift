@@ -99,7 +99,7 @@ extension ProxySession {
             let name = proxy.endpoint.host
             let proxyTLS = try TLSConnection(
                 client: configuration.clientTLS, serverName: name, alpnOffers: ["http/1.1"], sessionKey: "proxy \(proxy.endpoint)")
-            upstream.leg.proxyTLS = proxyTLS
+            upstream.transport.beginProxyTLS(proxyTLS)
             readProxyTLS(upstream, proxyTLS)
         } catch {
             upstreamFailed(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
@@ -114,7 +114,7 @@ extension ProxySession {
         }
         let (handshake, first) = ProxyHandshake.begin(proxy, to: upstream.destination.endpoint)
         upstream.handshake = handshake
-        transmit(first, upstream)
+        upstream.transport.transmit(first, context)
     }
 
     /// Bytes of the upstream proxy before it lets us through.
@@ -124,7 +124,7 @@ extension ProxySession {
             while let outcome = try upstream.handshake?.receive(bytes) {
                 switch outcome {
                 case .send(let answer):
-                    transmit(answer, upstream)
+                    upstream.transport.transmit(answer, context)
                     bytes = ByteBuffer()
                 case .open(let rest):
                     upstream.handshake = nil
@@ -145,11 +145,9 @@ extension ProxySession {
 
     private func readProxyTLS(_ upstream: Upstream, _ proxyTLS: TLSConnection) {
         do throws(TLSError) {
-            if !upstream.leg.isProxyTLSEstablished {
-                let isEstablished = try proxyTLS.handshake()
-                if let records = proxyTLS.takeCiphertext() { context.emit(.send(upstream.leg.handle, records)) }
+            if !upstream.transport.proxySecurity.isEstablished {
+                let isEstablished = try upstream.transport.proxyHandshake(proxyTLS, context)
                 guard isEstablished, let proxy = configuration.upstreamProxy else { return }
-                upstream.leg.isProxyTLSEstablished = true
                 beginHandshake(proxy, upstream)
             }
             while upstream.state != .closed, let plain = try proxyTLS.read() { upstreamInnerReceived(plain, upstream) }

@@ -27,7 +27,7 @@ extension ProxySession {
             let opensWebSocket = exchange.bootstrap != nil
             let fields = HTTP2Fields(
                 exchange.request, exchange.framing, target: exchange.target, authority: exchange.authority,
-                isTLS: upstream.leg.tls != nil, opensWebSocket: opensWebSocket)
+                isTLS: upstream.transport.tls != nil, opensWebSocket: opensWebSocket)
             let stream = http2.sendRequest(
                 fields, endsStream: exchange.framing == .none && !opensWebSocket, isHead: exchange.isHead,
                 isTunnel: exchange.request.isMethod("CONNECT") || opensWebSocket,
@@ -103,7 +103,7 @@ extension ProxySession {
             send(exchange.chunksRequest ? HTTP1Encoder.chunk(content) : wire, to: upstream)
             if http2 != nil, exchange.webSocket == nil {
                 exchange.unconsumedRequest += content.readableBytes
-                if upstream.leg.isWritable { consumeRequest(exchange) }
+                if upstream.transport.isWritable { consumeRequest(exchange) }
             }
         }
     }
@@ -144,7 +144,7 @@ extension ProxySession {
             if exchange.retryBuffer != nil { exchange.retryTrailers = trailers }
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
         } else if exchange.isUpgraded {
-            finish(upstream)
+            upstream.transport.finish(context)
         } else if exchange.request.version.major >= 2 {
             if let promised = exchange.remainingRequestLength, promised != 0 { return requestLengthMismatch(exchange) }
             if exchange.chunksRequest { send(HTTP1Encoder.lastChunk(trailers: trailers), to: upstream) }
@@ -226,7 +226,7 @@ extension ProxySession {
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: exchange.stream)
         } else if exchange.isUpgraded {
-            finishClient()
+            client.finish(context)
         } else if exchange.isFramedAnew {
             if exchange.chunksResponse { sendToClient(HTTP1Encoder.lastChunk(trailers: trailers)) }
         } else if let trailers, trailers.hasSpaceBeforeColon {
@@ -274,7 +274,7 @@ extension ProxySession {
         while isMoving {
             isMoving = sendFrames()
             for upstream in upstreams {
-                guard let frames = upstream.http2, upstream.leg.isWritable, let bytes = frames.takeOutput() else { continue }
+                guard let frames = upstream.http2, upstream.transport.isWritable, let bytes = frames.takeOutput() else { continue }
                 isMoving = true
                 send(bytes, to: upstream)
                 for (stream, count) in frames.takeSentContent() {

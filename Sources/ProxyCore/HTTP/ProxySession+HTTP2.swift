@@ -189,7 +189,7 @@ extension ProxySession {
         switch event {
         case .message(let stream, let event):
             guard let exchange = upstream.exchanges[stream] else { return }
-            receiveResponse(event, of: exchange, at: upstream.leg.lastRead)
+            receiveResponse(event, of: exchange, at: upstream.transport.lastRead)
         case .reset(let stream, let code):
             guard let exchange = upstream.exchanges[stream] else { return }
             serverReset(exchange, code)
@@ -199,7 +199,7 @@ extension ProxySession {
             fail(exchange, status: 502, FlowError(side: .server, message: "\(message) (\(code))", at: now))
         case .note(let stream, let sentence):
             guard let exchange = upstream.exchanges[stream] else { return }
-            note(exchange.flow, .server, at: upstream.leg.lastRead, sentence)
+            note(exchange.flow, .server, at: upstream.transport.lastRead, sentence)
         case .fieldsTooLarge(let stream, _):
             guard let exchange = upstream.exchanges[stream] else { return }
             let message = "the response's field section is larger than \(configuration.http2Limits.maximumFieldSectionSize) bytes"
@@ -236,7 +236,7 @@ extension ProxySession {
         upstream.facts.settings = known
         upstream.shared = Shared(upstream.facts)
         for exchange in upstream.exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
-            record(exchange.flow, at: upstream.leg.lastRead, .server(upstream.shared))
+            record(exchange.flow, at: upstream.transport.lastRead, .server(upstream.shared))
         }
     }
 

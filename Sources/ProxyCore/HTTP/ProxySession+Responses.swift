@@ -14,9 +14,9 @@ extension ProxySession {
                 guard let exchange = upstream.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream) }
                 guard let event = try upstream.decoder.next() else { break }
                 for sentence in upstream.decoder.takeNotes() {
-                    note(exchange.flow, .server, at: upstream.leg.lastRead, sentence)
+                    note(exchange.flow, .server, at: upstream.transport.lastRead, sentence)
                 }
-                receiveResponse(event, of: exchange, at: upstream.leg.lastRead)
+                receiveResponse(event, of: exchange, at: upstream.transport.lastRead)
             }
         } catch {
             responseFailed(upstream, error)
@@ -139,7 +139,7 @@ extension ProxySession {
         if exchange.requestIsComplete {
             endExchange(exchange)
         } else if !exchange.isUpgraded, let upstream = exchange.upstream, upstream.http2 == nil,
-            !serverPersists(exchange, upstream) || upstream.leg.hasEnded
+            !serverPersists(exchange, upstream) || upstream.transport.hasEnded
         {
             // The server has answered and will not read the rest of the request (RFC 9112 §9.6).
             cutRequest(exchange)
@@ -180,7 +180,7 @@ extension ProxySession {
         forget(exchange)
         if http2 != nil {
             if let upstream, upstream.http2 == nil {
-                if !serverPersists || upstream.leg.hasEnded { close(upstream) }
+                if !serverPersists || upstream.transport.hasEnded { close(upstream) }
                 serveQueued()
             }
             return closeIfDone()
@@ -188,7 +188,7 @@ extension ProxySession {
         let clientPersists =
             exchange.request.keepsClientConnection && !exchange.endsWithConnection && !exchange.isFramingAmbiguous
             && serverPersists
-        if let upstream, !serverPersists || upstream.leg.hasEnded { close(upstream) }
+        if let upstream, !serverPersists || upstream.transport.hasEnded { close(upstream) }
         if exchange.isUpgraded {
             // Each side's end was passed on as it came.
             closeUpstreams()
@@ -237,7 +237,7 @@ extension ProxySession {
         guard let exchange = upstream.exchange else { return }
         if exchange.responseIsComplete {
             cutRequest(exchange)
-        } else if upstream.leg.hasEnded {
+        } else if upstream.transport.hasEnded {
             serverClosed(upstream, "the server closed the connection", isReset: false)
         }
     }
@@ -292,7 +292,7 @@ extension ProxySession {
 
     private func responseFailed(_ upstream: Upstream, _ error: HTTP1Error) {
         if error.kind.isTruncation {
-            let message = upstream.leg.hasEnded ? "the server closed the connection" : error.message
+            let message = upstream.transport.hasEnded ? "the server closed the connection" : error.message
             return serverClosed(upstream, message, isReset: false)
         }
         guard let exchange = upstream.exchange else { return close(upstream) }

@@ -107,7 +107,7 @@ extension ProxySession {
         guard let upstream = exchange.upstream else { return }
         let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
         let queuedForClient = http2.map { $0.queuedBytes(on: exchange.stream) }
-        let serverCanAcceptMore = queuedForServer.map { $0 < Self.highWaterMark } ?? upstream.leg.isWritable
+        let serverCanAcceptMore = queuedForServer.map { $0 < Self.highWaterMark } ?? upstream.transport.isWritable
         let clientCanAcceptMore = queuedForClient.map { $0 < Self.highWaterMark } ?? client.isWritable
         // What is queued for a side beyond what the other one may say are answers to its pings, which it should read first.
         if serverCanAcceptMore, queuedForClient ?? 0 < 2 * Self.highWaterMark {

@@ -53,7 +53,7 @@ extension ProxySession {
         upstreamCount += 1
         let facts = ServerConnection(id: context.identities.next(at: now), target: destination.endpoint, opened: now)
         let upstream = Upstream(
-            leg: Leg(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
+            transport: Transport(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
             decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
         if let exchange { upstream.waiting = [exchange] }
         upstreams.append(upstream)
@@ -62,7 +62,7 @@ extension ProxySession {
             return upstreamFailed(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
-        context.emit(.open(upstream.leg.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
+        context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 
     func upstreamOpened(_ upstream: Upstream, peer: Endpoint, local: Endpoint) {
@@ -104,7 +104,7 @@ extension ProxySession {
     func becomeReady(_ upstream: Upstream) {
         upstream.state = .ready
         let speaksHTTP2 =
-            upstream.leg.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
+            upstream.transport.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
         if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
             upstream.http2 = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
@@ -139,7 +139,7 @@ extension ProxySession {
             details.alpnOffers = offers
             details.handshakeStarted = now
             upstream.facts.tls = details
-            upstream.leg.tls = tls
+            upstream.transport.begin(tls)
             upstream.state = .handshaking
             upstream.shared = Shared(upstream.facts)
             startDeadline(upstream)
@@ -157,7 +157,6 @@ extension ProxySession {
 
     func upstreamTLSEstablished(_ upstream: Upstream, _ tls: TLSConnection) {
         cancelDeadline(upstream)
-        upstream.leg.isTLSEstablished = true
         takeFacts(of: tls, upstream)
         becomeReady(upstream)
         upstreamIsReady(upstream)
@@ -173,24 +172,24 @@ extension ProxySession {
         details.isResumed = facts.isResumed
         details.isVerified = facts.isVerified
         details.verificationError = facts.verificationError
-        if upstream.leg.isTLSEstablished { details.handshakeEnded = now }
+        if upstream.transport.isTLSEstablished { details.handshakeEnded = now }
         upstream.facts.tls = details
         upstream.shared = Shared(upstream.facts)
     }
 
     func upstreamTLSFailed(_ upstream: Upstream, _ error: TLSError) {
         guard upstream.state != .closed else { return }
-        if upstream.leg.isTLSEstablished {
+        if upstream.transport.isTLSEstablished {
             switch phase {
             case .tunnel: return tunnelClosed(.server, isReset: false)
             case .http: return serverClosed(upstream, error.message, isReset: false)
             default: return upstreamFailed(upstream, error.message)
             }
         }
-        if let tls = upstream.leg.tls { takeFacts(of: tls, upstream) }
+        if let tls = upstream.transport.tls { takeFacts(of: tls, upstream) }
         // The alert tells the server why.
-        upstream.leg.hasUnsentRecords = true
-        flush(upstream)
+        upstream.transport.noteRecords()
+        upstream.transport.flush(context)
         upstreamFailed(upstream, "TLS with \(upstream.destination.endpoint) failed: \(error.message)")
     }
 

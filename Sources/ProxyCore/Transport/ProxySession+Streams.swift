@@ -32,9 +32,9 @@ extension ProxySession {
     /// Moves on whatever the client's TLS has to give.
     func readClientTLS(_ tls: TLSConnection) {
         do throws(TLSError) {
-            client.hasUnsentRecords = true
+            client.noteRecords()
             if !client.isTLSEstablished {
-                guard try tls.handshake() else { return }
+                guard try client.handshake(tls) else { return }
                 clientTLSEstablished(tls)
             }
             while client.tls === tls, let plain = try tls.read() {
@@ -69,30 +69,30 @@ extension ProxySession {
     }
 
     func upstreamReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        if let proxyTLS = upstream.leg.proxyTLS { return proxyTLSReceived(bytes, upstream, proxyTLS) }
+        if let proxyTLS = upstream.transport.proxySecurity.tls { return proxyTLSReceived(bytes, upstream, proxyTLS) }
         upstreamInnerReceived(bytes, upstream)
     }
 
     func upstreamInnerReceived(_ bytes: ByteBuffer, _ upstream: Upstream) {
         if upstream.state == .negotiating { return negotiate(bytes, upstream) }
-        guard let tls = upstream.leg.tls else { return upstreamPlain(bytes, upstream, at: upstream.leg.lastRead) }
+        guard let tls = upstream.transport.tls else { return upstreamPlain(bytes, upstream, at: upstream.transport.lastRead) }
         tls.receive(bytes)
         readUpstreamTLS(upstream, tls)
     }
 
     func readUpstreamTLS(_ upstream: Upstream, _ tls: TLSConnection) {
         do throws(TLSError) {
-            upstream.leg.hasUnsentRecords = true
-            if !upstream.leg.isTLSEstablished {
-                guard try tls.handshake() else { return }
+            upstream.transport.noteRecords()
+            if !upstream.transport.isTLSEstablished {
+                guard try upstream.transport.handshake(tls) else { return }
                 upstreamTLSEstablished(upstream, tls)
             }
             while upstream.state != .closed, let plain = try tls.read() {
-                upstreamPlain(plain, upstream, at: upstream.leg.lastRead)
+                upstreamPlain(plain, upstream, at: upstream.transport.lastRead)
             }
             if upstream.state != .closed, tls.isPeerClosed { upstreamEnded(upstream, isClean: true) }
         } catch {
-            if upstream.leg.isTLSEstablished, error.kind == .truncated {
+            if upstream.transport.isTLSEstablished, error.kind == .truncated {
                 upstreamEnded(upstream, isClean: false)
             } else {
                 upstreamTLSFailed(upstream, error)
@@ -107,14 +107,14 @@ extension ProxySession {
                 http2.receive(bytes)
                 advanceFrames(of: upstream)
             } else if let exchange = upstream.exchange, exchange.isUpgraded {
-                receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: upstream.leg.lastRead)
+                receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: upstream.transport.lastRead)
             } else {
                 upstream.decoder.receive(bytes)
                 advanceResponses(of: upstream)
             }
         case .tunnel:
             tunnelReceived(bytes, from: .server, at: at)
-        case .detecting where suspendedTunnel != nil && upstream.leg.tls == nil:
+        case .detecting where suspendedTunnel != nil && upstream.transport.tls == nil:
             // It still sends in the clear while its client begins TLS.
             relayBesideTLS(bytes, at: at)
         case .detecting where isFirst(upstream):
@@ -173,8 +173,7 @@ extension ProxySession {
     }
 
     func clientClosed(error: String?, isReset: Bool) {
-        client.hasEnded = true
-        client.isFinished = true
+        client.isGone()
         streamsEnded(isReset: isReset)
         if case .tunnel(let tunnel) = phase, tunnel.isEnded {
         } else {
@@ -197,9 +196,9 @@ extension ProxySession {
         if upstream.state == .negotiating {
             return upstreamFailed(upstream, "the upstream proxy closed the connection before it let us through")
         }
-        if let tls = upstream.leg.tls {
+        if let tls = upstream.transport.tls {
             tls.receivedEnd()
-            if upstream.leg.isTLSEstablished {
+            if upstream.transport.isTLSEstablished {
                 readUpstreamTLS(upstream, tls)
             } else {
                 return upstreamTLSFailed(
@@ -207,14 +206,14 @@ extension ProxySession {
             }
         }
         guard upstream.state != .closed else { return }
-        upstreamEnded(upstream, isClean: upstream.leg.tls?.isPeerClosed ?? true)
+        upstreamEnded(upstream, isClean: upstream.transport.tls?.isPeerClosed ?? true)
     }
 
     /// The server will say no more.
     /// - Parameter isClean: false when TLS was cut without close_notify.
     func upstreamEnded(_ upstream: Upstream, isClean: Bool) {
-        guard !upstream.leg.hasEnded else { return }
-        upstream.leg.hasEnded = true
+        guard !upstream.transport.hasEnded else { return }
+        upstream.transport.hasEnded = true
         switch phase {
         case .tunnel:
             tunnelEnded(.server)
@@ -241,7 +240,7 @@ extension ProxySession {
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
         // A client that has begun TLS gets it in there, if the server's side is TLS.
-        return client.tls != nil || upstream.leg.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
+        return client.tls != nil || upstream.transport.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
@@ -274,68 +273,13 @@ extension ProxySession {
 
     // MARK: Writing
 
-    /// Sends plaintext to the client, through TLS where it is spoken. Nothing is sent to a connection that we have finished.
+    /// Sends plaintext to the client, through TLS where it is spoken.
     func sendToClient(_ bytes: ByteBuffer) {
-        guard bytes.readableBytes > 0, !client.isFinished else { return }
-        guard let tls = client.tls else { return context.emit(.send(.client, bytes)) }
-        do throws(TLSError) {
-            try tls.write(bytes)
-            client.hasUnsentRecords = true
-        } catch {
-            clientTLSFailed(error)
-        }
+        do throws(TLSError) { try client.send(bytes, context) } catch { clientTLSFailed(error) }
     }
 
     func send(_ bytes: ByteBuffer, to upstream: Upstream) {
-        guard bytes.readableBytes > 0, !upstream.leg.isFinished else { return }
-        guard let tls = upstream.leg.tls else { return transmit(bytes, upstream) }
-        do throws(TLSError) {
-            try tls.write(bytes)
-            upstream.leg.hasUnsentRecords = true
-        } catch {
-            upstreamTLSFailed(upstream, error)
-        }
-    }
-
-    /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
-    func transmit(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        guard let proxyTLS = upstream.leg.proxyTLS else { return context.emit(.send(upstream.leg.handle, bytes)) }
-        // A failure shows when the next bytes are read.
-        try? proxyTLS.write(bytes)
-        if let records = proxyTLS.takeCiphertext() { context.emit(.send(upstream.leg.handle, records)) }
-    }
-
-    /// Sends the records that TLS has ready.
-    func flushClient() {
-        guard client.hasUnsentRecords, let tls = client.tls else { return }
-        client.hasUnsentRecords = false
-        if let records = tls.takeCiphertext() { context.emit(.send(.client, records)) }
-    }
-
-    func flush(_ upstream: Upstream) {
-        guard upstream.leg.hasUnsentRecords, let tls = upstream.leg.tls else { return }
-        upstream.leg.hasUnsentRecords = false
-        if let records = tls.takeCiphertext() { transmit(records, upstream) }
-    }
-
-    /// Sends FIN behind what was sent, with close_notify before it where TLS is spoken.
-    /// - Parameter isCut: without close_notify, as a peer that was cut off.
-    func finishClient(isCut: Bool = false) {
-        guard !client.isFinished else { return }
-        if !isCut { client.tls?.close() }
-        client.hasUnsentRecords = client.tls != nil
-        flushClient()
-        client.isFinished = true
-        context.emit(.finish(.client))
-    }
-
-    func finish(_ upstream: Upstream, isCut: Bool = false) {
-        guard !upstream.leg.isFinished else { return }
-        if !isCut { upstream.leg.tls?.close() }
-        upstream.leg.hasUnsentRecords = upstream.leg.tls != nil
-        flush(upstream)
-        upstream.leg.isFinished = true
-        context.emit(.finish(upstream.leg.handle))
+        do throws(TLSError) { try upstream.transport.send(bytes, context) } catch { upstreamTLSFailed(upstream, error) }
     }
 
     // MARK: Closing
@@ -351,16 +295,12 @@ extension ProxySession {
         guard !client.isFinished || closing == .reset else { return }
         switch closing {
         case .clean:
-            finishClient()
+            client.finish(context)
         case .truncated:
-            flushClient()
-            client.isFinished = true
-            context.emit(.finish(.client))
+            client.finish(isCut: true, context)
         case .reset:
-            flushClient()
-            client.isFinished = true
-            context.emit(.abort(.client))
-            return
+            client.flush(context)
+            return client.abort(context)
         }
         if client.hasEnded {
             context.emit(.close(.client))
@@ -379,7 +319,7 @@ extension ProxySession {
 
     func close(_ upstream: Upstream) {
         guard upstream.state != .closed else { return }
-        if let http2 = upstream.http2, !upstream.leg.hasEnded {
+        if let http2 = upstream.http2, !upstream.transport.hasEnded {
             // What was said stands before it.
             if let bytes = http2.takeOutput() { send(bytes, to: upstream) }
             if !http2.isTerminated { http2.goAway(.noError) }
@@ -387,12 +327,7 @@ extension ProxySession {
         }
         upstream.state = .closed
         cancelDeadline(upstream)
-        if upstream.leg.isTLSEstablished { upstream.leg.tls?.close() }
-        if upstream.leg.tls != nil {
-            upstream.leg.hasUnsentRecords = true
-            flush(upstream)
-        }
-        context.emit(.close(upstream.leg.handle))
+        upstream.transport.close(context)
         upstreams.removeAll { $0 === upstream }
     }
 
@@ -400,7 +335,7 @@ extension ProxySession {
         guard upstream.state != .closed else { return }
         upstream.state = .closed
         cancelDeadline(upstream)
-        context.emit(.abort(upstream.leg.handle))
+        upstream.transport.abort(context)
         upstreams.removeAll { $0 === upstream }
     }
 
@@ -419,16 +354,9 @@ extension ProxySession {
             let waiting = unparsed.count + (isWaiting ? decoder.bufferedBytes : 0)
             readsClient = serverCanAcceptMore && waiting < Self.highWaterMark && client.unreadReplies < Self.highWaterMark
         }
-        if readsClient != client.isReading {
-            client.isReading = readsClient
-            context.emit(.read(.client, readsClient))
-        }
+        client.setReading(readsClient, context)
         for upstream in upstreams {
-            let reads = upstream.http2 != nil || clientCanAcceptMore(from: upstream)
-            if reads != upstream.leg.isReading {
-                upstream.leg.isReading = reads
-                context.emit(.read(upstream.leg.handle, reads))
-            }
+            upstream.transport.setReading(upstream.http2 != nil || clientCanAcceptMore(from: upstream), context)
         }
     }
 
@@ -437,11 +365,11 @@ extension ProxySession {
         if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
             return http2.queuedBytes(on: stream) < Self.highWaterMark
         }
-        return upstream.leg.isWritable
+        return upstream.transport.isWritable
     }
 
     private func clientCanAcceptMore(from upstream: Upstream) -> Bool {
-        guard upstream.leg.unreadReplies < Self.highWaterMark, upstream.early.count < Self.highWaterMark else { return false }
+        guard upstream.transport.unreadReplies < Self.highWaterMark, upstream.early.count < Self.highWaterMark else { return false }
         guard let http2, let exchange = upstream.exchange else { return client.isWritable }
         return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
     }

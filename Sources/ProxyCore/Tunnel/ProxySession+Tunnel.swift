@@ -168,7 +168,7 @@ extension ProxySession {
             upstream?.state == .ready || tunnel.server != nil, exchange == nil
         else { return nil }
         // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
-        if upstream?.leg.tls != nil, tunnel.hasClientSpoken || tunnel.hasServerSpoken { return nil }
+        if upstream?.transport.tls != nil, tunnel.hasClientSpoken || tunnel.hasServerSpoken { return nil }
         func isHello(at offset: Int) -> Bool {
             let start = bytes.slice(ByteRange(offset, bytes.readableBytes)).readableBytesView.prefix(6)
             guard start.count == 6 else { return false }
@@ -186,7 +186,7 @@ extension ProxySession {
         let server = exchange.upstream
         forget(exchange)
         unparsed.append(decoder.takeRest(), at: client.lastRead)
-        if let server { server.early.append(server.decoder.takeRest(), at: server.leg.lastRead) }
+        if let server { server.early.append(server.decoder.takeRest(), at: server.transport.lastRead) }
         tunnelIsOpen()
     }
 
@@ -291,9 +291,9 @@ extension ProxySession {
     /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
     func countUnreadReplies(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
-            if !client.isWritable { client.unreadReplies += bytes }
-        } else if let upstream, !upstream.leg.isWritable {
-            upstream.leg.unreadReplies += bytes
+            client.countUnreadReplies(bytes)
+        } else {
+            upstream?.transport.countUnreadReplies(bytes)
         }
     }
 
@@ -305,7 +305,7 @@ extension ProxySession {
         guard case .tunnel(let tunnel) = phase else { return }
         if tunnel.failure == nil {
             guard tunnel.clientEnded || tunnel.serverEnded else { return }
-            finishClient()
+            client.finish(context)
             endTunnel(tunnel)
         } else if tunnel.isCloseSent {
             endFailedConversation()
@@ -363,9 +363,9 @@ extension ProxySession {
         phase = .tunnel(tunnel)
         // An end without close_notify may be somebody else's doing (RFC 8446 §6.1), so it reaches the other side as one.
         if side == .server {
-            finishClient(isCut: upstream?.leg.tls?.isPeerClosed == false)
+            client.finish(isCut: upstream?.transport.tls?.isPeerClosed == false, context)
         } else if let upstream {
-            finish(upstream, isCut: client.tls?.isPeerClosed == false)
+            upstream.transport.finish(isCut: client.tls?.isPeerClosed == false, context)
         }
         if tunnel.isEnded {
             endTunnel(tunnel)

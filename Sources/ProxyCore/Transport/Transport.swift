@@ -1,0 +1,154 @@
+// One connection of a session as bytes in order in both directions, through TLS where it is spoken.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+/// A socket, its TLS, and how far each direction has come. It has one owner and knows none of the protocols above it.
+final class Transport {
+    enum Security {
+        case none
+        case handshaking(TLSConnection)
+        case established(TLSConnection)
+
+        var tls: TLSConnection? {
+            switch self {
+            case .none: nil
+            case .handshaking(let tls), .established(let tls): tls
+            }
+        }
+
+        var isEstablished: Bool {
+            if case .established = self { true } else { false }
+        }
+    }
+
+    enum Output {
+        case open
+        /// FIN was sent, or closing was asked for: nothing is sent any more.
+        case finished
+    }
+
+    let handle: ConnectionHandle
+    /// TLS between the two ends of the conversation.
+    private(set) var security = Security.none
+    /// TLS with an upstream proxy, in which everything else is.
+    private(set) var proxySecurity = Security.none
+    private(set) var output = Output.open
+    /// The peer's FIN or close_notify came.
+    var hasEnded = false
+    private(set) var isReading = true
+    /// The peer takes what is sent; otherwise the other side is not read.
+    var isWritable = true {
+        didSet { unreadReplies = 0 }
+    }
+    /// Bytes of our answers to the peer's pings that were sent while it took nothing.
+    private(set) var unreadReplies = 0
+    /// TLS may have records that are not on their way.
+    private var hasUnsentRecords = false
+    /// When bytes were last read from it.
+    var lastRead = Timestamp(nanoseconds: 0)
+
+    init(handle: ConnectionHandle) { self.handle = handle }
+
+    var tls: TLSConnection? { security.tls }
+    var isTLSEstablished: Bool { security.isEstablished }
+    var isFinished: Bool { output == .finished }
+
+    /// Our answers to the peer's pings were sent.
+    func countUnreadReplies(_ bytes: Int) {
+        if !isWritable { unreadReplies += bytes }
+    }
+
+    // MARK: TLS
+
+    func begin(_ tls: TLSConnection) { security = .handshaking(tls) }
+
+    /// Continues the handshake.
+    /// - Returns: whether it is complete.
+    func handshake(_ tls: TLSConnection) throws(TLSError) -> Bool {
+        guard try tls.handshake() else { return false }
+        security = .established(tls)
+        return true
+    }
+
+    func beginProxyTLS(_ tls: TLSConnection) { proxySecurity = .handshaking(tls) }
+
+    /// Continues the handshake with the upstream proxy.
+    /// - Returns: whether it is complete.
+    func proxyHandshake(_ tls: TLSConnection, _ context: SessionContext) throws(TLSError) -> Bool {
+        let isComplete = try tls.handshake()
+        if let records = tls.takeCiphertext() { context.emit(.send(handle, records)) }
+        if isComplete { proxySecurity = .established(tls) }
+        return isComplete
+    }
+
+    /// TLS may have made records of its own: an alert, a ticket, an answer.
+    func noteRecords() { hasUnsentRecords = true }
+
+    // MARK: Writing
+
+    /// Sends plaintext, through TLS where it is spoken. Nothing is sent on a connection that is finished.
+    func send(_ bytes: ByteBuffer, _ context: SessionContext) throws(TLSError) {
+        guard bytes.readableBytes > 0, !isFinished else { return }
+        guard let tls else { return transmit(bytes, context) }
+        try tls.write(bytes)
+        hasUnsentRecords = true
+    }
+
+    /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
+    func transmit(_ bytes: ByteBuffer, _ context: SessionContext) {
+        guard let proxyTLS = proxySecurity.tls else { return context.emit(.send(handle, bytes)) }
+        // A failure shows when the next bytes are read.
+        try? proxyTLS.write(bytes)
+        if let records = proxyTLS.takeCiphertext() { context.emit(.send(handle, records)) }
+    }
+
+    /// Sends the records that TLS has ready.
+    func flush(_ context: SessionContext) {
+        guard hasUnsentRecords, let tls else { return }
+        hasUnsentRecords = false
+        if let records = tls.takeCiphertext() { transmit(records, context) }
+    }
+
+    /// Sends FIN after what was sent, with close_notify before it where TLS is spoken.
+    /// - Parameter isCut: without close_notify, as a peer that was cut off.
+    func finish(isCut: Bool = false, _ context: SessionContext) {
+        guard !isFinished else { return }
+        if !isCut { tls?.close() }
+        hasUnsentRecords = tls != nil
+        flush(context)
+        output = .finished
+        context.emit(.finish(handle))
+    }
+
+    /// Closes both directions after what was sent, with close_notify if the handshake was complete.
+    func close(_ context: SessionContext) {
+        if case .established(let tls) = security { tls.close() }
+        hasUnsentRecords = tls != nil
+        flush(context)
+        context.emit(.close(handle))
+    }
+
+    /// Resets the connection.
+    func abort(_ context: SessionContext) {
+        output = .finished
+        context.emit(.abort(handle))
+    }
+
+    /// The peer is gone: nothing is sent any more.
+    func isGone() {
+        hasEnded = true
+        output = .finished
+    }
+
+    // MARK: Reading
+
+    /// Reads from the connection, or stops.
+    func setReading(_ isWanted: Bool, _ context: SessionContext) {
+        guard isWanted != isReading else { return }
+        isReading = isWanted
+        context.emit(.read(handle, isWanted))
+    }
+}
