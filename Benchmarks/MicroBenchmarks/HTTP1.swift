@@ -41,28 +41,35 @@ private let response = """
 
 func measureHTTP1(_ results: inout Results) throws {
     let count = 64
-    for (name, head, role) in [("request", request, HTTP1Decoder.Role.requests), ("response", response, .responses)] {
+    let runs: [(String, String, (ByteBuffer, Int) throws -> Void)] = [
+        ("request", request, decodeRequests), ("response", response, decodeResponses),
+    ]
+    for (name, head, decode) in runs {
         let bytes = ByteBuffer(string: String(repeating: head, count: count))
-        let seconds = try results.seconds { try decode(bytes, role, count) }
+        let seconds = try results.seconds { try decode(bytes, count) }
         results.add("http1 \(name) heads", Double(count) / seconds, "heads")
         results.add("http1 \(name) bytes", Double(bytes.readableBytes) / seconds, "B")
     }
 }
 
-private func decode(_ bytes: ByteBuffer, _ role: HTTP1Decoder.Role, _ count: Int) throws {
-    let decoder = HTTP1Decoder(role)
+private func decodeRequests(_ bytes: ByteBuffer, _ count: Int) throws {
+    let decoder = HTTP1RequestDecoder()
     decoder.receive(bytes)
     var heads = 0
-    // Answers to HEAD: a head that tells of content, and none comes.
-    if role == .responses { decoder.expectResponse(to: .head) }
+    while let event = try decoder.next() { if case .head = event { heads += 1 } }
+    try check(heads == count, "\(heads) heads of \(count) were decoded")
+}
+
+private func decodeResponses(_ bytes: ByteBuffer, _ count: Int) throws {
+    let decoder = HTTP1ResponseDecoder()
+    decoder.receive(bytes)
+    var heads = 0
+    // Responses to HEAD: the head announces content, and none comes.
+    decoder.expectResponse(to: .head)
     while let event = try decoder.next() {
-        switch event {
-        case .request: heads += 1
-        case .response:
-            heads += 1
-            decoder.expectResponse(to: .head)
-        default: break
-        }
+        guard case .head = event else { continue }
+        heads += 1
+        decoder.expectResponse(to: .head)
     }
     try check(heads == count, "\(heads) heads of \(count) were decoded")
 }

@@ -60,7 +60,7 @@ private final class HTTP2Pair {
 
     private func answer() {
         while let event = server.next() {
-            guard case .message(let stream, .end) = event else { continue }
+            guard case .request(let stream, .head(_, _, isLast: true)) = event else { continue }
             var fields = HTTP2Fields()
             fields.append(":status", "200")
             fields.append("server", "nginx")
@@ -77,9 +77,11 @@ private final class HTTP2Pair {
         var answers = 0
         while let event = client.next() {
             switch event {
-            case .message(let stream, .body(let content, _)): client.consumed(content.readableBytes, on: stream)
-            case .message(_, .end): answers += 1
-            case .message, .settings: break
+            case .response(let stream, .content(let content, _, let isLast)):
+                client.consumed(content.readableBytes, on: stream)
+                if isLast { answers += 1 }
+            case .response(_, .end): answers += 1
+            case .response, .settings: break
             default: throw InvalidMeasurement(message: "\(event)")
             }
         }

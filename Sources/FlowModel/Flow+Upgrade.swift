@@ -6,10 +6,6 @@ import NIOCore
 extension Flow {
     /// The request asks for WebSocket, by an upgrade (RFC 6455 §4.1) or by extended CONNECT (RFC 8441 §4), whatever it was answered.
     package var asksForWebSocket: Bool {
-        guard let head = request?.head else { return false }
-        if head.version.major >= 2 {
-            return FieldSection(parsing: head.wire).first(":protocol")?.equalsIgnoringCase("websocket") ?? false
-        }
-        return head.isMethod("GET") && head.fields.list("upgrade", contains: "websocket")
+        request?.head.upgrade == .webSocket
     }
 }

@@ -1,26 +1,21 @@
-// Decodes a stream of HTTP/1 messages (RFC 9112), requests or responses: heads, content by its framing, trailers. Bytes are handed in
-// as they come and events are pulled out; what an event carries are slices of the bytes that came in. Nothing is decoded ahead of the
-// pull, so messages that were pipelined wait in the buffer, and so does what follows a message that changes the protocol.
+// Decodes a stream of HTTP/1 messages (RFC 9112): heads, content by its framing, trailers. Bytes are handed in as they come and events are
+// pulled out; what an event carries are slices of the bytes that came in. Nothing is decoded ahead of the pull, so pipelined messages wait in
+// the buffer, and so does what follows a message that changes the protocol. This file has what requests and responses share; their heads are
+// read by HTTP1RequestDecoder and HTTP1ResponseDecoder.
 
 import Glibc
 import HTTPSemantics
 import NIOCore
 
 /// A decoder for one direction of one connection. Used on one thread.
-package final class HTTP1Decoder {
-    package enum Role: Sendable {
-        case requests
-        case responses
+package class HTTP1Decoder {
+    /// Content, or the end of a message.
+    enum Part {
+        case content(ByteBuffer, wire: ByteBuffer, isLast: Bool)
+        case end(trailers: FieldSection?, wire: ByteBuffer)
     }
 
-    /// What a response answers; it decides whether there is content (RFC 9112 §6.3).
-    package enum RequestKind: Sendable {
-        case head
-        case connect
-        case other
-    }
-
-    private enum State: Equatable {
+    enum State: Equatable {
         case head
         case fixed(remaining: UInt64)
         case chunkSize
@@ -30,32 +25,32 @@ package final class HTTP1Decoder {
         /// The trailer section; the bytes of the last chunk's line stand before it.
         case trailers(lastChunk: Int)
         case untilClose
-        /// The content is complete; the end is to be told.
-        case end
         case tunnel
         case failed(HTTP1Error)
     }
 
-    private let role: Role
-    private let limits: HTTP1Limits
-    private let validation: HTTP1Validation
-    private var buffer = ByteBuffer()
-    private var state = State.head
+    let limits: HTTP1Limits
+    let validation: HTTP1Validation
+    /// Odd names and values are refused instead of noted.
+    private let refusesOddities: Bool
+    private let readsRequests: Bool
+    var buffer = ByteBuffer()
+    private(set) var state = State.head
     /// Bytes of the buffer that hold no end of a head, and where its start-line ends when that is known.
-    private var scanned = 0
+    private(set) var scanned = 0
     private var startLineEnd: Int?
     private var hasEnded = false
-    private var expected: [RequestKind] = []
     /// What was unusual and passed all the same: since it was taken, and of the message.
     private var notes: [String] = []
     private var noted: [String] = []
     /// Bytes that were taken from the buffer and then refused.
     private var refused = ByteBuffer()
 
-    package init(_ role: Role, limits: HTTP1Limits = HTTP1Limits(), validation: HTTP1Validation = .strict) {
-        self.role = role
+    init(readsRequests: Bool, limits: HTTP1Limits, validation: HTTP1Validation) {
+        self.readsRequests = readsRequests
         self.limits = limits
         self.validation = validation
+        refusesOddities = readsRequests && validation == .strict
     }
 
     /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
@@ -69,9 +64,6 @@ package final class HTTP1Decoder {
 
     /// The peer sent its FIN.
     package func receivedEnd() { hasEnded = true }
-
-    /// Says what the next response, behind those already expected, answers.
-    package func expectResponse(to request: RequestKind) { expected.append(request) }
 
     package var bufferedBytes: Int { buffer.readableBytes }
 
@@ -101,42 +93,42 @@ package final class HTTP1Decoder {
         return notes
     }
 
-    private func note(_ sentence: @autoclosure () -> String) {
+    func note(_ sentence: @autoclosure () -> String) {
         let sentence = sentence()
         guard !noted.contains(sentence) else { return }
         noted.append(sentence)
         notes.append(sentence)
     }
 
-    /// The next event.
-    /// - Returns: nil when more bytes are needed.
-    /// - Throws: what is wrong; the same again from then on.
-    package func next() throws(HTTP1Error) -> HTTPEvent? {
-        do throws(HTTP1Error) {
-            switch state {
-            case .head: return try nextHead()
-            case .fixed(let remaining): return try nextFixed(remaining)
-            case .chunkSize: return try nextChunk()
-            case .chunkData(let remaining): return try nextChunkData(remaining, lineLength: 0)
-            case .chunkEnd: return try nextChunkEnd()
-            case .trailers(let lastChunk): return try nextTrailers(lastChunk)
-            case .untilClose: return nextUntilClose()
-            case .end:
-                state = .head
-                return .end(trailers: nil, wire: ByteBuffer())
-            case .tunnel: return nil
-            case .failed(let error): throw error
-            }
-        } catch {
-            state = .failed(error)
-            throw error
+    /// Content or the end of the message whose head was read.
+    func nextPart() throws(HTTP1Error) -> Part? {
+        switch state {
+        case .fixed(let remaining): return try nextFixed(remaining)
+        case .chunkSize: return try nextChunk()
+        case .chunkData(let remaining): return try nextChunkData(remaining, lineLength: 0)
+        case .chunkEnd: return try nextChunkEnd()
+        case .trailers(let lastChunk): return try nextTrailers(lastChunk)
+        case .untilClose: return nextUntilClose()
+        case .tunnel: return nil
+        case .failed(let error): throw error
+        case .head: preconditionFailure("a head is not a part")
         }
+    }
+
+    /// - Returns: the error, which every later call throws again.
+    func failed(_ error: HTTP1Error) -> HTTP1Error {
+        state = .failed(error)
+        return error
     }
 
     // MARK: Heads
 
-    private func nextHead() throws(HTTP1Error) -> HTTPEvent? {
-        skipEmptyLines()
+    /// Takes the next head from the buffer.
+    /// - Parameter read: interprets the bytes of a head.
+    /// - Returns: nil when it is not there as a whole.
+    func nextHead<Event>(
+        _ read: (ByteBuffer, ParsedHead) throws(HTTP1Error) -> Event
+    ) throws(HTTP1Error) -> Event? {
         guard buffer.readableBytes > 0 else { return nil }
         var parsed = wholeHead()
         var length = parsed?.facts.end
@@ -152,7 +144,7 @@ package final class HTTP1Decoder {
         do throws(HTTP1Error) {
             if parsed == nil { parsed = try parser(wire) { parser throws(HTTP1Error) in try parser.head() } }
             guard let parsed else { return nil }
-            return role == .requests ? try request(wire, parsed) : try response(wire, parsed)
+            return try read(wire, parsed)
         } catch {
             refused = wire
             var error = error
@@ -167,20 +159,6 @@ package final class HTTP1Decoder {
             let end = parsed.facts.end, parsed.fieldsAt <= limits.maximumStartLine, end <= limits.maximumFieldSectionSize
         else { return nil }
         return parsed
-    }
-
-    /// RFC 9112 §2.2: a server ignores at least one empty line before a request-line.
-    private func skipEmptyLines() {
-        guard role == .requests, scanned == 0 else { return }
-        while let first = buffer.readableBytesView.first {
-            if first == 0x0A {
-                buffer.moveReaderIndex(forwardBy: 1)
-            } else if first == 0x0D, buffer.readableBytes > 1, buffer.getInteger(at: buffer.readerIndex + 1) == UInt8(0x0A) {
-                buffer.moveReaderIndex(forwardBy: 2)
-            } else {
-                return
-            }
-        }
     }
 
     /// The length of the head at the buffer's start, its empty line included; nil when it is not there.
@@ -234,54 +212,18 @@ package final class HTTP1Decoder {
         return try result!.get()
     }
 
-    private func request(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> HTTPEvent {
-        let facts = parsed.facts
-        if facts.isStartLineOdd { throw HTTP1Error(.startLine, "the start-line holds a control character") }
-        let line = try RequestLine(wire, parsed.line)
-        if let fault = facts.hostFault ?? facts.lengthFault { throw fault }
-        if validation == .strict {
-            if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field", isRelaxable: true) }
-            if facts.hosts == 0, line.version.minor > 0 {
-                throw HTTP1Error(.host, "the request has no Host field", isRelaxable: true)
-            }
-        }
-        let fields = fields(wire, parsed)
-        try judgeOddities(facts, fields)
-        let head = RequestHead(wire: wire, version: line.version, method: line.method, target: line.target, fields: fields)
-        let framing = try requestFraming(facts, line.version)
-        begin(framing)
-        return .request(head, framing)
-    }
-
-    private func response(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> HTTPEvent {
-        guard let kind = expected.first else {
-            throw HTTP1Error(.unexpectedResponse, "the server sent a response that was not asked for")
-        }
-        let facts = parsed.facts
-        let line = try StatusLine(wire, parsed.line)
-        let fields = fields(wire, parsed)
-        if facts.isStartLineOdd { note("the reason phrase holds a control character") }
-        try judgeOddities(facts, fields)
-        let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
-        if head.isInterim { return .interim(head) }
-        expected.removeFirst()
-        let framing = try responseFraming(facts, head, kind)
-        begin(framing)
-        return .response(head, framing)
-    }
-
     /// Names that are no token, and control characters in values: refused in requests, noted where they pass.
-    private func judgeOddities(_ facts: FieldFacts, _ fields: FieldSection) throws(HTTP1Error) {
+    func judgeOddities(_ facts: FieldFacts, _ fields: FieldSection) throws(HTTP1Error) {
         func judge(_ line: Int?, _ what: String) throws(HTTP1Error) {
             guard let line else { return }
             let sentence = "the field '\(fields.slice(fields.lines[line].name).visible)' has a \(what)"
-            if role == .requests, validation == .strict { throw HTTP1Error(.field, sentence, isRelaxable: true) }
+            if refusesOddities { throw HTTP1Error(.field, sentence, isRelaxable: true) }
             note(sentence)
         }
         if let line = facts.spacedName {
             // RFC 9112 §5.1: refused in a request, since it was read in two ways; removed before the colon of a response.
             let name = fields.slice(fields.lines[line].name).visible
-            guard role == .responses else {
+            guard !readsRequests else {
                 throw HTTP1Error(.field, "the field '\(name)' has white space in its name or before its colon")
             }
             note("the field '\(name)' has white space in its name or before its colon; the latter is not sent on")
@@ -290,16 +232,16 @@ package final class HTTP1Decoder {
         try judge(facts.oddValue, "value with a control character")
     }
 
-    private func fields(_ wire: ByteBuffer, _ parsed: ParsedHead) -> FieldSection {
+    func fields(_ wire: ByteBuffer, _ parsed: ParsedHead) -> FieldSection {
         let facts = parsed.facts
         return FieldSection(
             wire: wire.slice(ByteRange(parsed.fieldsAt, parsed.fieldsAt + facts.length)), lines: facts.lines,
             isCanonical: facts.isCanonical)
     }
 
-    private func begin(_ framing: BodyFraming) {
+    func begin(_ framing: BodyFraming) {
         switch framing {
-        case .none: state = .end
+        case .none: state = .head
         case .length(let length): state = .fixed(remaining: length)
         case .chunked: state = .chunkSize
         case .untilClose: state = .untilClose
@@ -309,62 +251,8 @@ package final class HTTP1Decoder {
 
     // MARK: Framing (RFC 9112 §6.3)
 
-    private func requestFraming(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) -> BodyFraming {
-        let codings = facts.codings
-        if codings.isPresent {
-            if validation == .strict { try checkCodings(facts, version) }
-            noteFraming(facts, version)
-            if codings.endsInChunked { return .chunked }
-            if !codings.hasUnknown, !codings.isMalformed, codings.chunked == 0 {
-                throw HTTP1Error(.framing, "chunked is not the last transfer coding of the request, so its end cannot be found")
-            }
-        }
-        guard let length = facts.contentLength, length > 0 else { return .none }
-        return .length(length)
-    }
-
-    private func checkCodings(_ facts: FieldFacts, _ version: HTTPVersion) throws(HTTP1Error) {
-        let codings = facts.codings
-        if facts.contentLength != nil {
-            throw HTTP1Error(
-                .framing, "Content-Length and Transfer-Encoding are both given, so the end of the message is ambiguous",
-                isRelaxable: true)
-        }
-        if version.minor == 0 {
-            throw HTTP1Error(
-                .framing, "HTTP/1.0 has no Transfer-Encoding, so the end of the message is ambiguous", isRelaxable: true)
-        }
-        guard codings.endsInChunked else {
-            let isRelaxable = codings.hasUnknown || codings.isMalformed || codings.chunked > 0
-            throw HTTP1Error(
-                .framing, "chunked is not the last transfer coding of the request, so its end cannot be found",
-                isRelaxable: isRelaxable)
-        }
-        guard codings.chunked == 1, !codings.isMalformed else {
-            throw HTTP1Error(.framing, "Transfer-Encoding names chunked twice, or nothing between commas", isRelaxable: true)
-        }
-        // RFC 9112 §6.1: a coding that is not understood is answered with 501, where the end of the message is certain.
-        if codings.hasUnknown { throw HTTP1Error(.unknownCoding, "the transfer codings are not known", isRelaxable: true) }
-    }
-
-    private func responseFraming(_ facts: FieldFacts, _ head: ResponseHead, _ kind: RequestKind) throws(HTTP1Error) -> BodyFraming {
-        let codings = facts.codings
-        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length, whatever that says. A server that names identity and a length keeps
-        // the connection open, and browsers read the length.
-        let hasOnlyLength = codings.isIdentity && facts.lengthFault == nil && facts.contentLength != nil
-        let isCoded = codings.isPresent && !hasOnlyLength
-        if let fault = facts.lengthFault, !isCoded { throw fault }
-        if head.status == 101 { return .tunnel }
-        if kind == .connect, head.status / 100 == 2 { return .tunnel }
-        if codings.isPresent { noteFraming(facts, head.version) }
-        if kind == .head || head.status == 204 || head.status == 304 { return .none }
-        if isCoded { return codings.endsInChunked ? .chunked : .untilClose }
-        guard let length = facts.contentLength else { return .untilClose }
-        return length > 0 ? .length(length) : .none
-    }
-
     /// What of the framing was ambiguous and passed.
-    private func noteFraming(_ facts: FieldFacts, _ version: HTTPVersion) {
+    func noteFraming(_ facts: FieldFacts, _ version: HTTPVersion) {
         let codings = facts.codings
         if facts.contentLength != nil || facts.lengthFault != nil {
             note("Content-Length and Transfer-Encoding were both given; one of them is sent on")
@@ -385,21 +273,22 @@ package final class HTTP1Decoder {
             head: what == "head" ? startOfBuffer : ByteBuffer())
     }
 
-    private func nextFixed(_ remaining: UInt64) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextFixed(_ remaining: UInt64) throws(HTTP1Error) -> Part? {
         guard buffer.readableBytes > 0 else {
             if hasEnded { throw truncated("content") }
             return nil
         }
         let count = Int(min(UInt64(buffer.readableBytes), remaining))
         let content = buffer.readSlice(length: count) ?? ByteBuffer()
-        state = UInt64(count) == remaining ? .end : .fixed(remaining: remaining - UInt64(count))
-        return .body(content: content, wire: content)
+        let isLast = UInt64(count) == remaining
+        state = isLast ? .head : .fixed(remaining: remaining - UInt64(count))
+        return .content(content, wire: content, isLast: isLast)
     }
 
-    private func nextUntilClose() -> HTTPEvent? {
+    private func nextUntilClose() -> Part? {
         if buffer.readableBytes > 0 {
             let content = takeRest()
-            return .body(content: content, wire: content)
+            return .content(content, wire: content, isLast: false)
         }
         guard hasEnded else { return nil }
         state = .head
@@ -407,9 +296,8 @@ package final class HTTP1Decoder {
     }
 
     /// A chunk's first line, and as much of its data as is there.
-    private func nextChunk() throws(HTTP1Error) -> HTTPEvent? {
-        let isStrict = role == .requests && validation == .strict
-        guard let line = try ChunkLine(buffer, limits, isLenient: role == .responses, refusesOddExtensions: isStrict) else {
+    private func nextChunk() throws(HTTP1Error) -> Part? {
+        guard let line = try ChunkLine(buffer, limits, isLenient: !readsRequests, refusesOddExtensions: refusesOddities) else {
             if hasEnded { throw truncated("content") }
             return nil
         }
@@ -424,7 +312,7 @@ package final class HTTP1Decoder {
     }
 
     /// - Parameter lineLength: bytes of the chunk's first line that stand before the data, still in the buffer.
-    private func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> Part? {
         let available = buffer.readableBytes - lineLength
         guard available > 0 || lineLength > 0 else {
             if hasEnded { throw truncated("content") }
@@ -443,17 +331,17 @@ package final class HTTP1Decoder {
         } else {
             state = .chunkData(remaining: remaining - UInt64(count))
         }
-        return .body(content: content, wire: buffer.readSlice(length: wireLength) ?? ByteBuffer())
+        return .content(content, wire: buffer.readSlice(length: wireLength) ?? ByteBuffer(), isLast: false)
     }
 
-    private func nextChunkEnd() throws(HTTP1Error) -> HTTPEvent? {
+    private func nextChunkEnd() throws(HTTP1Error) -> Part? {
         guard buffer.readableBytes >= 2 else {
             if hasEnded { throw truncated("content") }
             return nil
         }
         try checkChunkEnd(at: 0)
         state = .chunkSize
-        return .body(content: ByteBuffer(), wire: buffer.readSlice(length: 2) ?? ByteBuffer())
+        return .content(ByteBuffer(), wire: buffer.readSlice(length: 2) ?? ByteBuffer(), isLast: false)
     }
 
     private func checkChunkEnd(at offset: Int) throws(HTTP1Error) {
@@ -463,7 +351,7 @@ package final class HTTP1Decoder {
     }
 
     /// The trailer section behind the last chunk, whose line of `lastChunk` bytes is still in the buffer.
-    private func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> Part? {
         let section = buffer.slice(ByteRange(lastChunk, buffer.readableBytes))
         let length: Int?
         if section.getInteger(at: section.readerIndex) == UInt16(0x0D0A) {
@@ -487,7 +375,7 @@ package final class HTTP1Decoder {
     }
 
     /// A trailer section that is there as a whole.
-    private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> HTTPEvent? {
+    private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> Part? {
         let facts = try parser(section) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
         // RFC 9110 §6.5.1: what decides framing or routing cannot stand in a trailer.
         guard facts.contentLength == nil, facts.lengthFault == nil, !facts.codings.isPresent, facts.hosts == 0 else {

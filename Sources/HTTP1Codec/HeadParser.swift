@@ -18,6 +18,8 @@ struct FieldFacts {
     var contentLength: UInt64?
     var codings = Codings()
     var hosts = 0
+    /// There is an Upgrade field.
+    var hasUpgrade = false
     /// What is wrong with Host and with Content-Length, to be thrown when it is certain that it matters.
     var hostFault: HTTP1Error?
     var lengthFault: HTTP1Error?
@@ -235,6 +237,8 @@ struct ParsedHead {
         case 4 where isNamed(position, count, "host"):
             facts.hosts += 1
             if !isHost(value), facts.hostFault == nil { facts.hostFault = HTTP1Error(.host, "the Host field is not host[:port]") }
+        case 7 where isNamed(position, count, "upgrade"):
+            facts.hasUpgrade = true
         case 14 where isNamed(position, count, "content-length"):
             readLength(value, &facts)
         case 17 where isNamed(position, count, "transfer-encoding"):

@@ -75,13 +75,17 @@ extension HTTP2Connection {
         guard isAcceptable(section, section.wire, stream) else { return }
         stream.hasHead = true
         stream.isTunnel = isConnect
+        let upgrade = isConnect ? section.pseudo(":protocol").map { UpgradeProtocol(section.wire, protocolValue: $0) } : nil
         let head = RequestHead(
             wire: section.wire, version: .http2, method: method, target: target, scheme: scheme, authority: authority,
-            fields: fields)
+            fields: fields, upgrade: upgrade)
         idleFrames = 0
-        emit(.message(stream.id.unsigned, .request(head, endsStream ? .none : .stream)))
+        // A note or an error follows the head that it is about, and comes before the end of the message.
+        let isLast = endsStream && section.fault == nil && hasPromisedLength(stream)
+        stream.isInputEnded = isLast
+        emit(.request(stream.id.unsigned, .head(head, endsStream ? .none : .stream, isLast: isLast)))
         note(section, stream)
-        if endsStream { inputEnded(stream, trailers: nil) }
+        if endsStream, !isLast { inputEnded(stream, trailers: nil) }
     }
 
     /// RFC 9113 §8.3.1, §8.5.
@@ -146,8 +150,8 @@ extension HTTP2Connection {
         stream.hasHead = true
         stream.announced = announced
         if stream.isTunnel, status / 100 != 2 { stream.isTunnel = false }
-        emit(.message(stream.id.unsigned, .response(head, endsStream ? .none : .stream)))
-        if endsStream { inputEnded(stream, trailers: nil) }
+        stream.isInputEnded = endsStream
+        emit(.response(stream.id.unsigned, .head(head, endsStream ? .none : .stream, isLast: endsStream)))
     }
 
     /// No window holds back interim responses, so a client that does not read could be made to have us keep them without end.
@@ -158,7 +162,7 @@ extension HTTP2Connection {
                 stream, "interim responses of more than \(4 * limits.maximumFieldSectionSize) bytes", code: .enhanceYourCalm,
                 head: head.wire)
         }
-        emit(.message(stream.id.unsigned, .interim(head)))
+        emit(.response(stream.id.unsigned, .interim(head)))
     }
 
     private func trailers(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
@@ -231,7 +235,10 @@ extension HTTP2Connection {
         guard let base = unsafe inputBase, let start = data.baseAddress else { return }
         let offset = unsafe base.distance(to: start)
         let content = input.getSlice(at: input.readerIndex + offset, length: data.count) ?? ByteBuffer()
-        emit(.message(id.unsigned, .body(content: content, wire: content)))
+        emit(
+            role == .server
+                ? .request(id.unsigned, .content(content, wire: content, isLast: false))
+                : .response(id.unsigned, .content(content, wire: content, isLast: false)))
     }
 
     /// A request whose length is not what it says can be read in two ways by an HTTP/1 server behind us; a response is only odd.
@@ -243,11 +250,19 @@ extension HTTP2Connection {
         if stream.isSilent { stream.isInputEnded = true }
         guard !stream.isInputEnded else { return }
         guard stream.hasHead else { return fail(stream, "the stream ended before the head of the message") }
-        if let announced = stream.announced, stream.received != announced, isStrictAboutLength(stream) {
-            return fail(stream, "the content is not as long as its Content-Length")
-        }
+        guard hasPromisedLength(stream) else { return fail(stream, "the content is not as long as its Content-Length") }
         stream.isInputEnded = true
-        emit(.message(stream.id.unsigned, .end(trailers: trailers, wire: ByteBuffer())))
+        if trailers == nil, endsWithLastEvent(stream.id.unsigned) { return }
+        emit(
+            role == .server
+                ? .request(stream.id.unsigned, .end(trailers: trailers, wire: ByteBuffer()))
+                : .response(stream.id.unsigned, .end(trailers: trailers, wire: ByteBuffer())))
+    }
+
+    /// The content is as long as Content-Length announced, or that does not matter.
+    private func hasPromisedLength(_ stream: HTTP2Stream) -> Bool {
+        guard let announced = stream.announced, stream.received != announced else { return true }
+        return !isStrictAboutLength(stream)
     }
 
     /// DATA of one of our messages was put into the output.

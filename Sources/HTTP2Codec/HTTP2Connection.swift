@@ -34,9 +34,9 @@ import NIOCore
     var streams = HTTP2Streams()
     /// The field section that is arriving: there is one at a time (RFC 9113 §4.3).
     var arriving: (stream: Int32, section: IncomingSection)?
-    /// What happened and was not asked for; what was is nil. Moved in and out, never copied.
+    /// Pending events; consumed slots are nil. Events are moved, never copied.
     private var events: [HTTP2Event?] = []
-    private var asked = 0
+    private var nextEvent = 0
     /// What is to be sent, as far as nghttp2 has said it.
     var output = ByteBuffer()
     /// The bytes that are being received, and where they stand in memory while nghttp2 looks at them: content is sliced out of them.
@@ -230,12 +230,12 @@ import NIOCore
 
     /// The next event; nil when there is none.
     package func next() -> HTTP2Event? {
-        guard asked < events.count else { return nil }
-        let event = events[asked].take()
-        asked += 1
-        if asked == events.count {
+        guard nextEvent < events.count else { return nil }
+        let event = events[nextEvent].take()
+        nextEvent += 1
+        if nextEvent == events.count {
             events.removeAll(keepingCapacity: events.count < Self.keptEvents)
-            asked = 0
+            nextEvent = 0
         }
         return event
     }
@@ -243,6 +243,21 @@ import NIOCore
     package var hasEvents: Bool { !events.isEmpty }
 
     func emit(_ event: consuming HTTP2Event) { events.append(event) }
+
+    /// Marks the last pending event as the end of its message, where it is content of that stream: END_STREAM stands in the same frame as a rule.
+    /// - Returns: false when there is no such event.
+    func endsWithLastEvent(_ stream: StreamID) -> Bool {
+        guard let last = events.indices.last else { return false }
+        switch events[last] {
+        case .request(stream, .content(let content, let wire, _)):
+            events[last] = .request(stream, .content(content, wire: wire, isLast: true))
+        case .response(stream, .content(let content, let wire, _)):
+            events[last] = .response(stream, .content(content, wire: wire, isLast: true))
+        default:
+            return false
+        }
+        return true
+    }
 
     func receivedSettings() {
         hasPeerSettings = true

@@ -1,4 +1,4 @@
-// What an HTTP/2 connection tells beside the messages of its streams: resets, the end of the connection, settings, priorities.
+// What is read from an HTTP/2 connection: the messages of its streams, resets, the end of the connection, settings, priorities.
 
 import HTTPSemantics
 import NIOCore
@@ -38,8 +38,10 @@ package struct HTTP2ErrorCode: RawRepresentable, Sendable, Hashable, CustomStrin
 
 /// What was read from an HTTP/2 connection.
 package enum HTTP2Event: Sendable, Equatable {
-    /// A part of a message. `wire` of ``HTTPEvent/body(content:wire:)`` is the content, since frames are made anew on each connection.
-    case message(StreamID, HTTPEvent)
+    /// A part of a message: of a request where the peer is a client, otherwise of a response. `wire` of content is the content itself, since each
+    /// connection has frames of its own.
+    case request(StreamID, RequestEvent)
+    case response(StreamID, ResponseEvent)
     /// The peer sent RST_STREAM. Nothing more comes of the stream.
     case reset(StreamID, HTTP2ErrorCode)
     /// The peer broke a rule on one stream, which we have reset. `head` holds the fields that were malformed, as far as they are known.

@@ -1,4 +1,4 @@
-// Content-Length and Transfer-Encoding over all their lines, read as HTTP1Decoder reads them, and the one framing that every recipient reads
+// Content-Length and Transfer-Encoding over all their lines, read as the decoders of HTTP/1 read them, and the one framing that every recipient reads
 // alike (RFC 9112 §6, RFC 9110 §8.6).
 
 import NIOCore

@@ -26,17 +26,24 @@ package enum BodyFraming: Sendable, Hashable {
     case tunnel
 }
 
-/// What a codec has read from one stream. A message is one head (after any number of interim heads), content, one end.
-package enum HTTPEvent: Sendable, Equatable {
-    case request(RequestHead, BodyFraming)
+/// What a client says on one stream: a head, content, an end. Each says whether it is the last of its message, so a request without content is one
+/// event.
+package enum RequestEvent: Sendable, Equatable {
+    case head(RequestHead, BodyFraming, isLast: Bool)
+    /// - content: a part of the content, transfer codings removed. Empty when only framing came, such as the CRLF of a chunk.
+    /// - wire: the bytes as they came, framing included. Concatenated over a message they are exactly what was received, so a
+    ///   message that keeps its version is forwarded unchanged by sending `wire`.
+    case content(ByteBuffer, wire: ByteBuffer, isLast: Bool)
+    /// The message is complete, and no other event said so. `trailers` is nil when there was no trailer section; `wire` has its framing bytes.
+    case end(trailers: FieldSection?, wire: ByteBuffer)
+}
+
+/// What a server says on one stream: any number of interim heads, a head, content, an end. See ``RequestEvent`` for the cases' values.
+package enum ResponseEvent: Sendable, Equatable {
     /// A 1xx response other than 101.
     case interim(ResponseHead)
-    case response(ResponseHead, BodyFraming)
-    /// - content: a piece of the content, transfer codings removed; may be empty when only framing came (a chunk's extension).
-    /// - wire: the bytes as they came, framing included. Concatenated over a message they are exactly what was received, so a
-    ///   message that stays in its version is passed on unchanged by sending `wire`.
-    case body(content: ByteBuffer, wire: ByteBuffer)
-    /// The message is complete. `trailers` is nil when there was no trailer section, `wire` its framing bytes.
+    case head(ResponseHead, BodyFraming, isLast: Bool)
+    case content(ByteBuffer, wire: ByteBuffer, isLast: Bool)
     case end(trailers: FieldSection?, wire: ByteBuffer)
 }
 

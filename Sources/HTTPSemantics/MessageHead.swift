@@ -35,11 +35,13 @@ package struct RequestHead: Sendable, Equatable {
     package let authorityRange: ByteRange
     /// The field lines without pseudo-fields; shares storage with ``wire``.
     package let fields: FieldSection
+    /// The protocol that it asks to change to.
+    package let upgrade: UpgradeProtocol?
 
     /// Made by a codec that has found the parts.
     package init(
         wire: ByteBuffer, version: HTTPVersion, method: ByteRange, target: ByteRange, scheme: ByteRange = .empty,
-        authority: ByteRange = .empty, fields: FieldSection
+        authority: ByteRange = .empty, fields: FieldSection, upgrade: UpgradeProtocol? = nil
     ) {
         self.wire = wire
         self.version = version
@@ -48,6 +50,7 @@ package struct RequestHead: Sendable, Equatable {
         self.schemeRange = scheme
         self.authorityRange = authority
         self.fields = fields
+        self.upgrade = upgrade
     }
 
     /// Finds the parts of a head that was received once already: tolerant, never fails; what is not there is empty.
@@ -58,12 +61,16 @@ package struct RequestHead: Sendable, Equatable {
         if version.major >= 2 {
             let all = FieldSection(parsing: wire)
             let pseudo = all.lines.prefix { wire.slice($0.name).readableBytesView.first == 0x3A }
-            func value(_ name: StaticString) -> ByteRange {
-                pseudo.first { wire.equalsIgnoringCase($0.name, name) }?.value ?? .empty
+            func found(_ name: StaticString) -> ByteRange? {
+                pseudo.first { wire.equalsIgnoringCase($0.name, name) }?.value
             }
+            func value(_ name: StaticString) -> ByteRange { found(name) ?? .empty }
+            let method = value(":method")
+            let asked = wire.equals(method, "CONNECT") ? found(":protocol") : nil
             self.init(
-                wire: wire, version: version, method: value(":method"), target: value(":path"), scheme: value(":scheme"),
-                authority: value(":authority"), fields: Self.fields(of: all, from: pseudo.count))
+                wire: wire, version: version, method: method, target: value(":path"), scheme: value(":scheme"),
+                authority: value(":authority"), fields: Self.fields(of: all, from: pseudo.count),
+                upgrade: asked.map { UpgradeProtocol(wire, protocolValue: $0) })
         } else {
             let line = StartLine(parsing: wire)
             let method = line.words.first ?? .empty
@@ -71,9 +78,10 @@ package struct RequestHead: Sendable, Equatable {
             let named = line.words.count > 2 ? HTTPVersion(parsing: wire.slice(line.words[line.words.count - 1])) : nil
             // Spaces inside a target are the sender's fault; the last word is the version only when it reads as one.
             if line.words.count > 2 { target.end = line.words[line.words.count - (named == nil ? 1 : 2)].end }
-            let rest = wire.slice(ByteRange(line.end, wire.readableBytes))
+            let fields = FieldSection(parsing: wire.slice(ByteRange(line.end, wire.readableBytes)))
             self.init(
-                wire: wire, version: named ?? version, method: method, target: target, fields: FieldSection(parsing: rest))
+                wire: wire, version: named ?? version, method: method, target: target, fields: fields,
+                upgrade: UpgradeProtocol(wire, method, named ?? version, fields))
         }
     }
 

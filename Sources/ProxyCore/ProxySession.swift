@@ -46,7 +46,7 @@ package final class ProxySession: ProxySessionProtocol {
     var unparsed = EarlyBytes()
     var route: Route?
     /// HTTP/1 of the client, and the exchange in progress.
-    var decoder: HTTP1Decoder
+    var decoder: HTTP1RequestDecoder
     var exchange: Exchange?
     /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``unparsed``.
     var mayBeHTTP2 = true
@@ -98,7 +98,7 @@ package final class ProxySession: ProxySessionProtocol {
         servesRecordings = configuration.responder != nil
         self.carriedBy = carriedBy
         self.resetLimit = ResetRateLimit(configuration.http2Limits)
-        self.decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
+        self.decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
         switch configuration.mode {
         case .regular, .upstream, .origin:
             break

@@ -55,7 +55,7 @@ package enum WebSocketHandshake {
     /// - Throws: when it asks for WebSocket and a server must refuse it: the version, the key, or the grammar of its fields.
     package static func offer(in request: RequestHead) throws(WebSocketError) -> WebSocketOffer? {
         let fields = request.fields
-        guard isAsked(by: request) else { return nil }
+        guard request.upgrade == .webSocket, request.version == .http1_1 else { return nil }
         let versions = fields.all("sec-websocket-version")
         guard versions.count == 1, String(buffer: versions[0]) == version else {
             throw WebSocketError(.handshake, "the request does not ask for version \(version) of WebSocket")
@@ -68,11 +68,6 @@ package enum WebSocketHandshake {
         var offer = try self.offer(in: fields)
         offer.key = String(buffer: keys[0])
         return offer
-    }
-
-    /// Whether a request of HTTP/1 asks for WebSocket, well-formed or not.
-    package static func isAsked(by request: RequestHead) -> Bool {
-        request.version == .http1_1 && request.isMethod("GET") && isUpgrade(request.fields)
     }
 
     /// Reads subprotocols and extensions of a request, whatever version of HTTP it came in.

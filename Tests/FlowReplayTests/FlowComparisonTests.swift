@@ -165,7 +165,7 @@ struct FlowComparisonTests {
         func piece(_ kind: FlowPiece.Kind, _ text: String) -> FlowPiece {
             FlowPiece(kind: kind, from: .server, content: ByteBuffer(string: text))
         }
-        let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         let answer = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
         let was = flow(
             request, answer, pieces: [piece(.text, #"{"n":1}"#), piece(.ping, ""), piece(.text, "b"), piece(.text, "c")])

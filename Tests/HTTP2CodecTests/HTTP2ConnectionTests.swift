@@ -42,9 +42,7 @@ struct Pair {
 
     private func drain(_ connection: HTTP2Connection, _ consumes: Bool, _ events: inout [HTTP2Event]) {
         while let event = connection.next() {
-            if case .message(let stream, .body(let content, _)) = event, consumes {
-                connection.consumed(content.readableBytes, on: stream)
-            }
+            if let (stream, content) = event.content, consumes { connection.consumed(content.readableBytes, on: stream) }
             if case .settings = event { continue }
             events.append(event)
         }
@@ -63,16 +61,38 @@ let get = fields([
 let post = fields([(":method", "POST"), (":scheme", "https"), (":authority", "a.example"), (":path", "/x")])
 let ok = fields([(":status", "200"), ("server", "s")])
 
-/// The lines of a head as text, and what followed it.
+extension HTTP2Event {
+    var isMessage: Bool {
+        switch self {
+        case .request, .response: true
+        default: false
+        }
+    }
+
+    var content: (StreamID, ByteBuffer)? {
+        switch self {
+        case .request(let stream, .content(let content, _, _)), .response(let stream, .content(let content, _, _)):
+            (stream, content)
+        default: nil
+        }
+    }
+}
+
+/// The lines of a head as text, and what followed it. An end is a line of its own, whichever event says it.
 func summary(_ events: [HTTP2Event]) -> [String] {
-    events.map { event in
+    events.flatMap { event in
         switch event {
-        case .message(let stream, .request(let head, let framing)): "\(stream) request \(lines(head.wire)) \(framing)"
-        case .message(let stream, .interim(let head)): "\(stream) interim \(lines(head.wire))"
-        case .message(let stream, .response(let head, let framing)): "\(stream) response \(lines(head.wire)) \(framing)"
-        case .message(let stream, .body(let content, _)): "\(stream) body \(String(buffer: content))"
-        case .message(let stream, .end(let trailers, _)): "\(stream) end \(lines(trailers?.wire ?? ByteBuffer()))"
-        default: "\(event)"
+        case .request(let stream, .head(let head, let framing, let isLast)):
+            ["\(stream) request \(lines(head.wire)) \(framing)"] + (isLast ? ["\(stream) end "] : [])
+        case .response(let stream, .interim(let head)): ["\(stream) interim \(lines(head.wire))"]
+        case .response(let stream, .head(let head, let framing, let isLast)):
+            ["\(stream) response \(lines(head.wire)) \(framing)"] + (isLast ? ["\(stream) end "] : [])
+        case .request(let stream, .content(let content, _, let isLast)),
+            .response(let stream, .content(let content, _, let isLast)):
+            ["\(stream) body \(String(buffer: content))"] + (isLast ? ["\(stream) end "] : [])
+        case .request(let stream, .end(let trailers, _)), .response(let stream, .end(let trailers, _)):
+            ["\(stream) end \(lines(trailers?.wire ?? ByteBuffer()))"]
+        default: ["\(event)"]
         }
     }
 }
@@ -119,7 +139,7 @@ struct HTTP2ConnectionTests {
         pair.client.sendData(ByteBuffer(repeating: 0x61, count: 1_000_000), on: stream)
         let size = { (events: [HTTP2Event]) in
             events.reduce(0) { sum, event in
-                if case .message(_, .body(let content, _)) = event { sum + content.readableBytes } else { sum }
+                sum + (event.content?.1.readableBytes ?? 0)
             }
         }
         let held = size(pair.exchange(consumes: false).server)
@@ -137,7 +157,7 @@ struct HTTP2ConnectionTests {
         let pair = Pair(limits: limits)
         let size = { (events: [HTTP2Event]) in
             events.reduce(0) { sum, event in
-                if case .message(_, .body(let content, _)) = event { sum + content.readableBytes } else { sum }
+                sum + (event.content?.1.readableBytes ?? 0)
             }
         }
         var held: [Int] = []
@@ -174,7 +194,7 @@ struct HTTP2ConnectionTests {
         pair.client.sendPriorityUpdate(ByteBuffer(string: "u=5"), on: stream)
         pair.client.sendPriorityUpdate(ByteBuffer(string: "u=1, i"), on: StreamID(9))
         #expect(
-            pair.exchange().server.filter { if case .message = $0 { false } else { true } } == [
+            pair.exchange().server.filter { !$0.isMessage } == [
                 // RFC 9218 §7.1: an update may come before its stream.
                 .priorityUpdate(stream, value: ByteBuffer(string: "u=5")),
                 .priorityUpdate(StreamID(9), value: ByteBuffer(string: "u=1, i")), .priority(stream, first),
@@ -204,7 +224,7 @@ struct HTTP2ConnectionTests {
         }
         secret.append(ByteBuffer(string: "authorization"), ByteBuffer(string: "secret"), isNeverIndexed: true)
         _ = pair.client.sendRequest(secret, endsStream: true)
-        guard case .message(_, .request(let head, _))? = pair.exchange().server.first else {
+        guard case .request(_, .head(let head, _, _))? = pair.exchange().server.first else {
             Issue.record("no request")
             return
         }
@@ -247,7 +267,7 @@ struct HTTP2ConnectionTests {
         }
         #expect(told.client == [.reset(first, .protocolError)])
         let second = try #require(pair.client.sendRequest(get, endsStream: true))
-        #expect(pair.exchange().server.count == 2)
+        #expect(pair.exchange().server.count == 1)
         pair.server.sendResponse(ok, on: second, endsStream: true)
         #expect(summary(pair.exchange().client) == ["3 response :status: 200|server: s none", "3 end "])
     }

@@ -44,18 +44,23 @@ final class FramePeer {
         if bytes.readableBytes > 0 { frames.receive(bytes) }
         while let event = frames.next() {
             switch event {
-            case .message(_, .request(let head, _)):
+            case .request(_, .head(let head, _, let isLast)):
                 var pseudo: [String] = []
                 FieldSection.forEachLine(in: head.wire) { name, value in
                     pseudo.append(String(buffer: head.wire.slice(name)) + "=" + String(buffer: head.wire.slice(value)))
                 }
                 heard.append(pseudo.joined(separator: " "))
-            case .message(_, .response(let head, _)), .message(_, .interim(let head)):
-                heard.append((["\(head.status)"] + head.fields.pairs.map { "\($0.name)=\($0.value)" }).joined(separator: " "))
-            case .message(_, .body(let content, _)):
+                if isLast { heard.append("end") }
+            case .response(_, .interim(let head)):
+                heard.append(line(head))
+            case .response(_, .head(let head, _, let isLast)):
+                heard.append(line(head))
+                if isLast { heard.append("end") }
+            case .request(_, .content(let content, _, let isLast)), .response(_, .content(let content, _, let isLast)):
                 unconsumed += content.readableBytes
                 heard.append(frameNames(content, from: frames.role == .client ? .server : .client))
-            case .message(_, .end): heard.append("end")
+                if isLast { heard.append("end") }
+            case .request(_, .end), .response(_, .end): heard.append("end")
             case .reset(_, let code): heard.append("reset \(code)")
             case .failed(_, let code, let message, _, _): heard.append("failed \(code) \(message)")
             case .terminated(let code, let message): heard.append("terminated \(code) \(message)")
@@ -63,6 +68,10 @@ final class FramePeer {
             default: break
             }
         }
+    }
+
+    private func line(_ head: ResponseHead) -> String {
+        (["\(head.status)"] + head.fields.pairs.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
     }
 
     /// Opens the windows for what has come.

@@ -51,7 +51,7 @@ private struct Sample: CustomStringConvertible {
 
 /// An origin of HTTP/1 that reads strictly, answers each request and keeps what it read.
 private struct StrictOrigin {
-    private let decoder = HTTP1Decoder(.requests)
+    private let decoder = HTTP1RequestDecoder()
     private(set) var requests: [String] = []
     private var content = ByteBuffer()
     private(set) var error: HTTP1Error?
@@ -62,16 +62,21 @@ private struct StrictOrigin {
         var answers = ByteBuffer()
         do throws(HTTP1Error) {
             while let event = try decoder.next() {
+                let isLast: Bool
                 switch event {
-                case .request(let head, _):
+                case .head(let head, _, let endsWithHead):
                     requests.append("\(String(buffer: head.method)) \(String(buffer: head.target))")
                     content = ByteBuffer()
-                case .body(let piece, _): content.writeImmutableBuffer(piece)
+                    isLast = endsWithHead
+                case .content(let piece, _, let endsWithContent):
+                    content.writeImmutableBuffer(piece)
+                    isLast = endsWithContent
                 case .end:
-                    requests[requests.count - 1] += " <\(String(buffer: content))>"
-                    answers.writeString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                default: break
+                    isLast = true
                 }
+                guard isLast else { continue }
+                requests[requests.count - 1] += " <\(String(buffer: content))>"
+                answers.writeString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             }
         } catch {
             self.error = error
@@ -134,9 +139,13 @@ struct ReplayFramingTests {
             server.receive(sent(commands))
             while let event = server.next() {
                 switch event {
-                case .message(_, .request(let head, _)): lengths = head.fields.all("content-length").map { String(buffer: $0) }
-                case .message(_, .body(let piece, _)): content.writeImmutableBuffer(piece)
-                case .message(_, .end): hasEnded = true
+                case .request(_, .head(let head, _, let isLast)):
+                    lengths = head.fields.all("content-length").map { String(buffer: $0) }
+                    hasEnded = isLast
+                case .request(_, .content(let piece, _, let isLast)):
+                    content.writeImmutableBuffer(piece)
+                    hasEnded = isLast
+                case .request(_, .end): hasEnded = true
                 case .failed(_, _, let message, _, _): faults.append(message)
                 default: break
                 }

@@ -307,9 +307,13 @@ struct ReplaySessionTests {
             }
             while let event = server.next() {
                 switch event {
-                case .message(_, .request(let head, _)): heads.append(String(buffer: head.wire))
-                case .message(_, .body(let content, _)): decoder.receive(content)
-                case .message(_, .end): ended = true
+                case .request(_, .head(let head, _, let isLast)):
+                    if isLast { ended = true }
+                    heads.append(String(buffer: head.wire))
+                case .request(_, .content(let content, _, let isLast)):
+                    decoder.receive(content)
+                    if isLast { ended = true }
+                case .request(_, .end): ended = true
                 default: break
                 }
             }

@@ -258,15 +258,8 @@ extension Flow {
     var opensWebSocket: Bool {
         guard hasSwitched, let response else { return false }
         return isWebSocket || response.head.fields.list("upgrade", contains: "websocket")
-            || response.head.fields.contains("sec-websocket-accept") || isExtendedConnect(for: "websocket")
-    }
-
-    /// RFC 8441 §4.
-    private func isExtendedConnect(for name: StaticString) -> Bool {
-        guard let wire = request?.head.wire, request?.head.isMethod("CONNECT") == true else { return false }
-        return FieldSection(parsing: wire).lines.contains {
-            wire.equals($0.name, ":protocol") && wire.equals($0.value, name)
-        }
+            || response.head.fields.contains("sec-websocket-accept")
+            || (asksForWebSocket && request?.head.isMethod("CONNECT") == true)
     }
 
     /// The response began before the request was complete, so each may depend on the other.

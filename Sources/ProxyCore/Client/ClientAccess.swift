@@ -33,7 +33,7 @@ struct PendingAuthentication {
     let id: RequestID
     var login: Login
     /// nil: a SOCKS client.
-    var request: (head: RequestHead, framing: BodyFraming, stream: StreamID)?
+    var request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
 }
 
 enum ClientAccess {

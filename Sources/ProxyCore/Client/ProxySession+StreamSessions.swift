@@ -35,15 +35,16 @@ extension ProxySession {
     }
 
     /// What a client says on the stream of a tunnel.
-    func hear(_ event: HTTPEvent, _ carried: StreamSession) {
+    func hear(_ event: RequestEvent, _ carried: StreamSession) {
         switch event {
-        case .body(let content, _):
+        case .content(let content, _, let isLast):
             carried.unconsumed += content.readableBytes
             tell(carried, .received(.client, content))
             openWindow(carried)
+            if isLast, streamSessions[carried.stream] === carried { tell(carried, .halfClosed(.client)) }
         case .end:
             tell(carried, .halfClosed(.client))
-        case .request, .interim, .response:
+        case .head:
             break
         }
     }

@@ -22,7 +22,7 @@ final class Exchange {
     var upstream: Upstream?
     var upstreamStream: StreamID?
     /// Content from an HTTP/2 client that came before its request could be sent, or before the answer to its wish for WebSocket.
-    var pendingContent: [HTTPEvent] = []
+    var pendingContent: [RequestEvent] = []
     /// What of the request's content went to a server of HTTP/2 that has not answered, and its trailers: should the server not look at it, it is
     /// said again. nil when there is too much of it, or the server speaks HTTP/1.
     var retryBuffer: ByteBuffer?
@@ -57,6 +57,8 @@ final class Exchange {
     /// Who said first that nothing more comes.
     var closedBy: Side?
 
+    /// It has ended, however; nothing of it is passed on any more.
+    var isOver = false
     /// The head is on its way to the server.
     var isSent = false
     var requestIsComplete = false
@@ -105,10 +107,10 @@ final class Exchange {
         forwardedBeforeRetry = forwardedBytes
         guard isSent else { return }
         isSent = false
-        var again: [HTTPEvent] = []
+        var again: [RequestEvent] = []
         let isChunked = framing == .chunked
         if let retryBuffer, retryBuffer.readableBytes > 0 {
-            again.append(.body(content: retryBuffer, wire: isChunked ? HTTP1Encoder.chunk(retryBuffer) : retryBuffer))
+            again.append(.content(retryBuffer, wire: isChunked ? HTTP1Encoder.chunk(retryBuffer) : retryBuffer, isLast: false))
         }
         if requestIsComplete {
             let wire = isChunked ? HTTP1Encoder.lastChunk(trailers: retryTrailers) : ByteBuffer()
@@ -169,5 +171,5 @@ final class Exchange {
     var isPlainConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && request.schemeRange.isEmpty }
 
     /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
-    var isExtendedConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && !request.schemeRange.isEmpty }
+    var isExtendedConnect: Bool { request.version.major >= 2 && request.upgrade != nil }
 }

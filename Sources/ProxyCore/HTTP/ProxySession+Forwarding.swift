@@ -78,18 +78,18 @@ extension ProxySession {
         return configuration.credentials != nil ? .remove : .keep
     }
 
-    private func forward(_ event: HTTPEvent, of exchange: Exchange) {
+    private func forward(_ event: RequestEvent, of exchange: Exchange) {
         switch event {
-        case .body(let content, let wire): sendContent(content, wire: wire, of: exchange)
+        case .content(let content, let wire, _): sendContent(content, wire: wire, of: exchange)
         case .end(let trailers, let wire): sendEnd(trailers, wire: wire, of: exchange)
-        case .request, .interim, .response: break
+        case .head: break
         }
     }
 
     func sendContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
         if buffered(content, of: exchange) { return }
         guard exchange.isSent, let upstream = exchange.upstream else {
-            return exchange.pendingContent.append(.body(content: content, wire: wire))
+            return exchange.pendingContent.append(.content(content, wire: wire, isLast: false))
         }
         if let http2 = upstream.http2 {
             // The client's window opens when nghttp2 has sent it: see exchangeFrames().

@@ -76,14 +76,14 @@ extension ProxySession {
 
     private func receive(_ event: HTTP2Event) {
         switch event {
-        case .message(let stream, .request(let head, let framing)):
-            begin(head, framing, stream: stream)
-        case .message(let stream, let event):
+        case .request(let stream, .head(let head, let framing, let isLast)):
+            begin(head, framing, isLast: isLast, stream: stream)
+        case .request(let stream, let event):
             if let exchange = exchanges[stream] {
                 receive(event, of: exchange)
             } else if let carried = streamSessions[stream] {
                 hear(event, carried)
-            } else if case .body(let content, _) = event {
+            } else if case .content(let content, _, _) = event {
                 http2?.consumed(content.readableBytes, on: stream)
             }
         case .reset(let stream, let code):
@@ -122,7 +122,7 @@ extension ProxySession {
             received(settings: settings)
         case .note(let stream, let sentence):
             if let exchange = exchanges[stream] { note(exchange.flow, .client, at: client.lastRead, sentence) }
-        case .goAway, .unprocessed:
+        case .response, .goAway, .unprocessed:
             break
         }
     }
@@ -187,7 +187,7 @@ extension ProxySession {
 
     private func receive(_ event: HTTP2Event, from upstream: Upstream) {
         switch event {
-        case .message(let stream, let event):
+        case .response(let stream, let event):
             guard let exchange = upstream.exchanges[stream] else { return }
             receiveResponse(event, of: exchange, at: upstream.transport.lastRead)
         case .reset(let stream, let code):
@@ -226,7 +226,7 @@ extension ProxySession {
             for exchange in waiting { assignServer(for: exchange) }
         case .ping:
             http2?.sendPing()
-        case .priority, .priorityUpdate:
+        case .request, .priority, .priorityUpdate:
             break
         }
     }

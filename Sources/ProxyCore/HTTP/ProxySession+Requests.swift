@@ -13,7 +13,7 @@ extension ProxySession {
             http2.receive(bytes)
             return advanceFrames()
         }
-        if let exchange, exchange.isUpgraded { return receive(.body(content: bytes, wire: bytes), of: exchange) }
+        if let exchange, exchange.isUpgraded { return receive(.content(bytes, wire: bytes, isLast: false), of: exchange) }
         if firstLine != nil, isForeign(bytes) { return }
         guard mayBeHTTP2 else {
             decoder.receive(bytes)
@@ -68,11 +68,10 @@ extension ProxySession {
             }
             do throws(HTTP1Error) {
                 guard let event = try decoder.next() else { break }
-                if case .request(let head, let framing) = event {
+                if case .head(let head, let framing, let isLast) = event {
                     cancelHandshakeTimer()
                     exchangeCount += 1
-                    begin(head, framing, stream: StreamID(exchangeCount))
-                    noteRequest()
+                    begin(head, framing, isLast: isLast, stream: StreamID(exchangeCount))
                 } else if let exchange {
                     noteRequest()
                     receive(event, of: exchange)
@@ -100,31 +99,43 @@ extension ProxySession {
     }
 
     /// What follows a request's head.
-    func receive(_ event: HTTPEvent, of exchange: Exchange) {
+    func receive(_ event: RequestEvent, of exchange: Exchange) {
         if exchange.isUpgradePending { return exchange.pendingContent.append(event) }
         switch event {
-        case .body(let content, _) where exchange.webSocket != nil:
-            relayFrames(content, from: .client, of: exchange, at: client.lastRead)
-        case .body(let content, _) where exchange.bootstrap == .refused:
-            http2?.consumed(content.readableBytes, on: exchange.stream)
-        case .body(let content, let wire):
-            exchange.requestSize += UInt64(content.readableBytes)
-            if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
-                let message = "the request's content is larger than \(maximum) bytes"
-                return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
-            }
-            if content.readableBytes > 0 {
-                record(exchange.flow, at: client.lastRead, .piece(FlowPiece(from: .client, content: content)))
-            }
-            sendContent(content, wire: wire, of: exchange)
+        case .content(let content, let wire, let isLast):
+            receiveContent(content, wire: wire, of: exchange)
+            if isLast { receiveEnd(nil, wire: ByteBuffer(), of: exchange) }
         case .end(let trailers, let wire):
-            if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
-            record(exchange.flow, at: client.lastRead, .finished(.client))
-            sendEnd(trailers, wire: wire, of: exchange)
-            requestEnded(exchange)
-        case .request, .interim, .response:
-            preconditionFailure("content and an end follow a request")
+            receiveEnd(trailers, wire: wire, of: exchange)
+        case .head:
+            break
         }
+    }
+
+    private func receiveContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        if exchange.webSocket != nil { return relayFrames(content, from: .client, of: exchange, at: client.lastRead) }
+        if exchange.bootstrap == .refused {
+            http2?.consumed(content.readableBytes, on: exchange.stream)
+            return
+        }
+        exchange.requestSize += UInt64(content.readableBytes)
+        if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
+            let message = "the request's content is larger than \(maximum) bytes"
+            return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
+        }
+        if content.readableBytes > 0 {
+            record(exchange.flow, at: client.lastRead, .piece(FlowPiece(from: .client, content: content)))
+        }
+        sendContent(content, wire: wire, of: exchange)
+    }
+
+    /// The request is complete, unless what came with its end ended the exchange.
+    private func receiveEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        guard !exchange.isOver else { return }
+        if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
+        record(exchange.flow, at: client.lastRead, .finished(.client))
+        sendEnd(trailers, wire: wire, of: exchange)
+        requestEnded(exchange)
     }
 
     /// The client has said everything.
@@ -138,17 +149,28 @@ extension ProxySession {
         }
     }
 
+    /// The request has no content, so its end needs no message to the server.
+    private func endWithHead(_ exchange: Exchange) {
+        // What follows extended CONNECT belongs to the conversation that it asks for.
+        if exchange.isUpgradePending { return exchange.pendingContent.append(.end(trailers: nil, wire: ByteBuffer())) }
+        record(exchange.flow, at: client.lastRead, .finished(.client))
+        exchange.requestIsComplete = true
+        exchange.closedBy = .client
+    }
+
     /// A request's head: finds out where it goes.
-    func begin(_ head: RequestHead, _ framing: BodyFraming, stream: StreamID) {
+    func begin(_ head: RequestHead, _ framing: BodyFraming, isLast: Bool, stream: StreamID) {
         let isHTTP2 = head.version.major >= 2
-        if let isAllowed = isAllowed(head, framing, stream) {
+        if let isAllowed = isAllowed(head, framing, isLast, stream) {
             guard isAllowed else { return refuseCredentials(head, stream: stream) }
         } else {
             return
         }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
         if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
-            return carry(head, on: stream)
+            carry(head, on: stream)
+            if isLast, let carried = streamSessions[stream] { hear(.end(trailers: nil, wire: ByteBuffer()), carried) }
+            return
         }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
         if !isHTTP2, absolute == nil, AbsoluteTarget.isMeant(by: head.target) {
@@ -177,6 +199,8 @@ extension ProxySession {
         let opening = FlowOpening(kind: .http, client: clientFacts, target: target, stream: stream)
         record(exchange.flow, at: client.lastRead, .opened(opening))
         record(exchange.flow, at: client.lastRead, .request(head))
+        if !isHTTP2 { noteRequest() }
+        if isLast { endWithHead(exchange) }
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
             let message = "the request's content is larger than \(maximum) bytes"
             return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
@@ -232,7 +256,7 @@ extension ProxySession {
         }
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         unparsed.append(decoder.takeRest(), at: client.lastRead)
-        decoder = HTTP1Decoder(.requests, limits: configuration.limits, validation: configuration.validation)
+        decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
         phase = .connecting(head)
         closeUpstreams()
@@ -286,15 +310,16 @@ extension ProxySession {
 
     /// RFC 9110 §11.7: asked of a forward proxy's clients, request by request.
     /// - Returns: nil when it has to be found out first; the request waits for that.
-    private func isAllowed(_ head: RequestHead, _ framing: BodyFraming, _ stream: StreamID) -> Bool? {
+    private func isAllowed(_ head: RequestHead, _ framing: BodyFraming, _ isLast: Bool, _ stream: StreamID) -> Bool? {
         guard let check = configuration.credentials, route == nil else { return true }
         guard let login = ClientAccess.basicCredentials(head.fields) else { return false }
-        return isRight(login, check, request: (head, framing, stream))
+        return isRight(login, check, request: (head, framing, isLast, stream))
     }
 
     /// - Returns: nil when it has to be found out first, which is told by ``loginVerified(_:isRight:)``.
     func isRight(
-        _ login: Login, _ check: CredentialCheck, request: (head: RequestHead, framing: BodyFraming, stream: StreamID)? = nil
+        _ login: Login, _ check: CredentialCheck,
+        request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)? = nil
     ) -> Bool? {
         if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
         if let known = check.cached(login) { return known }
@@ -310,12 +335,12 @@ extension ProxySession {
         pendingAuthentication = nil
         verifiedLogin = (pending.login, isRight)
         if case .socks(let step) = phase { return advanceSOCKS(step) }
-        guard case .http = phase, let (head, framing, stream) = pending.request else { return }
+        guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
         if http2 == nil {
-            begin(head, framing, stream: stream)
+            begin(head, framing, isLast: isLast, stream: stream)
             advanceRequests()
         } else {
-            begin(head, framing, stream: stream)
+            begin(head, framing, isLast: isLast, stream: stream)
             advanceFrames()
             if client.hasEnded, pendingAuthentication == nil { framesEnded() }
         }

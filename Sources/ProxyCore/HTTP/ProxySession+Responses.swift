@@ -30,37 +30,46 @@ extension ProxySession {
         close(upstream)
     }
 
-    func receiveResponse(_ event: HTTPEvent, of exchange: Exchange, at: Timestamp) {
+    func receiveResponse(_ event: ResponseEvent, of exchange: Exchange, at: Timestamp) {
         switch event {
         case .interim(let head):
             responseBegins(exchange)
             record(exchange.flow, at: at, .interim(head))
             sendInterim(head, of: exchange)
-        case .response(let head, let framing):
+        case .head(let head, let framing, let isLast):
             receiveHead(head, framing, of: exchange, at)
-        case .body(let content, _) where exchange.webSocket != nil:
-            relayFrames(content, from: .server, of: exchange, at: at)
-        case .body(let content, let wire):
-            exchange.responseSize += UInt64(content.readableBytes)
-            if let maximum = configuration.maximumBodySize, exchange.responseSize > maximum {
-                let message = "the response's content is larger than \(maximum) bytes"
-                return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
-            }
-            if content.readableBytes > 0 {
-                record(exchange.flow, at: at, .piece(FlowPiece(from: .server, content: content)))
-            }
-            sendResponseContent(content, wire: wire, of: exchange)
+            if isLast { responseEnded(nil, wire: ByteBuffer(), of: exchange, at) }
+        case .content(let content, let wire, let isLast):
+            receiveContent(content, wire: wire, of: exchange, at)
+            if isLast { responseEnded(nil, wire: ByteBuffer(), of: exchange, at) }
         case .end(let trailers, let wire):
-            if let trailers { record(exchange.flow, at: at, .trailers(from: .server, trailers)) }
-            record(exchange.flow, at: at, .finished(.server))
-            sendResponseEnd(trailers, wire: wire, of: exchange)
-            exchange.responseIsComplete = true
-            if exchange.closedBy == nil { exchange.closedBy = .server }
-            if let promised = exchange.remainingContentLength, promised != 0 { return contentLengthMismatch(exchange) }
-            responseIsComplete(exchange)
-        case .request:
-            preconditionFailure("a decoder of responses gives no requests")
+            responseEnded(trailers, wire: wire, of: exchange, at)
         }
+    }
+
+    private func receiveContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange, _ at: Timestamp) {
+        if exchange.webSocket != nil { return relayFrames(content, from: .server, of: exchange, at: at) }
+        exchange.responseSize += UInt64(content.readableBytes)
+        if let maximum = configuration.maximumBodySize, exchange.responseSize > maximum {
+            let message = "the response's content is larger than \(maximum) bytes"
+            return fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
+        }
+        if content.readableBytes > 0 {
+            record(exchange.flow, at: at, .piece(FlowPiece(from: .server, content: content)))
+        }
+        sendResponseContent(content, wire: wire, of: exchange)
+    }
+
+    /// The server has sent the whole response, unless what came with its end ended the exchange.
+    private func responseEnded(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange, _ at: Timestamp) {
+        guard !exchange.isOver else { return }
+        if let trailers { record(exchange.flow, at: at, .trailers(from: .server, trailers)) }
+        record(exchange.flow, at: at, .finished(.server))
+        sendResponseEnd(trailers, wire: wire, of: exchange)
+        exchange.responseIsComplete = true
+        if exchange.closedBy == nil { exchange.closedBy = .server }
+        if let remaining = exchange.remainingContentLength, remaining != 0 { return contentLengthMismatch(exchange) }
+        responseIsComplete(exchange)
     }
 
     /// The server has looked at the request.
@@ -204,6 +213,7 @@ extension ProxySession {
 
     /// The exchange is over: nobody knows it any more.
     func forget(_ exchange: Exchange) {
+        exchange.isOver = true
         exchange.upstream?.forget(exchange)
         _ = takeRetryBuffer(of: exchange)
         exchange.recorded?.server = nil

@@ -123,12 +123,5 @@ extension ProxySession {
 
 extension Exchange {
     /// The client asks for WebSocket: by extended CONNECT (RFC 8441 §5), or by Upgrade.
-    var asksForWebSocket: Bool {
-        guard isExtendedConnect else { return WebSocketHandshake.isAsked(by: request) }
-        var isWebSocket = false
-        FieldSection.forEachLine(in: request.wire) { name, value in
-            if request.wire.equals(name, ":protocol") { isWebSocket = request.wire.equals(value, "websocket") }
-        }
-        return isWebSocket
-    }
+    var asksForWebSocket: Bool { request.upgrade == .webSocket }
 }

@@ -112,7 +112,7 @@ extension ProxySession {
             http2.sendResponse(HTTP2Fields(accepting: head), on: exchange.stream, endsStream: false)
             flushPending(exchange)
             let early = upstream.decoder.takeRest()
-            if early.readableBytes > 0 { receiveResponse(.body(content: early, wire: early), of: exchange, at: at) }
+            if early.readableBytes > 0 { receiveResponse(.content(early, wire: early, isLast: false), of: exchange, at: at) }
         } else {
             sendToClient(HTTP1Translation.switching(head, accept: WebSocketHandshake.accept(for: key)))
             // That was the GET; now its connection speaks on.
@@ -120,7 +120,7 @@ extension ProxySession {
             exchange.closedBy = nil
             exchange.pendingContent = []
             let early = decoder.takeRest()
-            if early.readableBytes > 0 { receive(.body(content: early, wire: early), of: exchange) }
+            if early.readableBytes > 0 { receive(.content(early, wire: early, isLast: false), of: exchange) }
             if client.hasEnded, self.exchange === exchange { conversationEnded(exchange) }
         }
     }

@@ -314,7 +314,7 @@ package final class ReplaySession: ProxySessionProtocol {
         guard let http2 else { return }
         while let event = http2.next() {
             // Content is in the events already.
-            if case .message(let stream, .body(let content, _)) = event { http2.consumed(content.readableBytes, on: stream) }
+            if case .response(let stream, .content(let content, _, _)) = event { http2.consumed(content.readableBytes, on: stream) }
             if case .goAway = event { isEnding = true }
             if case .terminated = event { isEnding = true }
         }

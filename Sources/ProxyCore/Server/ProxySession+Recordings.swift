@@ -32,11 +32,9 @@ extension ProxySession {
             exchange.recorded?.server = server
             exchange.recorded?.isDuplex = true
         }
-        advanceIfFirst(exchange)
-    }
-
-    private func advanceIfFirst(_ exchange: Exchange) {
-        if exchange.request.version.major < 2 { advanceRequests() } else if exchange.isExtendedConnect { lookUp(exchange) }
+        guard exchange.requestIsComplete || exchange.isExtendedConnect else { return advanceRequests() }
+        lookUp(exchange)
+        if exchange.requestIsComplete, exchange.recorded?.server != nil { resume(exchange) }
     }
 
     /// Content of a request that is being gathered.
@@ -176,7 +174,7 @@ extension ProxySession {
             case .none where !isBodiless: exchange.recorded?.promised = 0
             default: break
             }
-            receiveResponse(.response(head, framing), of: exchange, at: now)
+            receiveResponse(.head(head, framing, isLast: false), of: exchange, at: now)
         case .piece(let piece):
             let bytes = piece.kind == .data ? piece.content : frame(piece)
             if let promised = exchange.recorded?.promised, exchange.responseSize + UInt64(bytes.readableBytes) > promised {
@@ -185,7 +183,7 @@ extension ProxySession {
                 let error = FlowError(side: nil, message: message, at: now)
                 return endRecorded(exchange, FlowEnding(state: .incomplete, error: error))
             }
-            receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: now)
+            receiveResponse(.content(bytes, wire: bytes, isLast: false), of: exchange, at: now)
         case .trailers(_, let fields):
             exchange.recorded?.trailers = fields
         case .finished:

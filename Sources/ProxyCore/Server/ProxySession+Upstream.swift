@@ -54,7 +54,7 @@ extension ProxySession {
         let facts = ServerConnection(id: context.identities.next(at: now), target: destination.endpoint, opened: now)
         let upstream = Upstream(
             transport: Transport(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
-            decoder: HTTP1Decoder(.responses, limits: configuration.limits, validation: configuration.validation))
+            decoder: HTTP1ResponseDecoder(limits: configuration.limits, validation: configuration.validation))
         if let exchange { upstream.waiting = [exchange] }
         upstreams.append(upstream)
         // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.

@@ -27,7 +27,7 @@ final class Upstream {
     /// ``facts`` as the recording has them.
     var shared: Shared<ServerConnection>
     /// HTTP/1: what it says, and the exchange that it serves.
-    let decoder: HTTP1Decoder
+    let decoder: HTTP1ResponseDecoder
     var exchange: Exchange?
     /// HTTP/2: the connection, and the exchanges on its streams.
     var http2: HTTP2Connection?
@@ -53,7 +53,7 @@ final class Upstream {
         case closed(isReset: Bool)
     }
 
-    init(transport: Transport, destination: Destination, facts: ServerConnection, decoder: HTTP1Decoder) {
+    init(transport: Transport, destination: Destination, facts: ServerConnection, decoder: HTTP1ResponseDecoder) {
         self.transport = transport
         self.destination = destination
         self.facts = facts

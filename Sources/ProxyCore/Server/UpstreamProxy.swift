@@ -110,12 +110,12 @@ struct ProxyHandshake {
     }
 
     private mutating func connectAnswer() throws(SOCKS5.Failure) -> Outcome? {
-        let decoder = HTTP1Decoder(.responses)
+        let decoder = HTTP1ResponseDecoder()
         decoder.expectResponse(to: .connect)
         decoder.receive(received)
         do throws(HTTP1Error) {
             while let event = try decoder.next() {
-                guard case .response(let head, let framing) = event else { continue }
+                guard case .head(let head, let framing, _) = event else { continue }
                 guard framing == .tunnel else {
                     let reason = String(buffer: head.reason)
                     throw HTTP1Error(.startLine, "the upstream proxy answered CONNECT with \(head.status) \(reason)")

@@ -107,7 +107,7 @@ extension ProxySession {
                 http2.receive(bytes)
                 advanceFrames(of: upstream)
             } else if let exchange = upstream.exchange, exchange.isUpgraded {
-                receiveResponse(.body(content: bytes, wire: bytes), of: exchange, at: upstream.transport.lastRead)
+                receiveResponse(.content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
             } else {
                 upstream.decoder.receive(bytes)
                 advanceResponses(of: upstream)
