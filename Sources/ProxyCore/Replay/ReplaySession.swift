@@ -68,7 +68,7 @@ package final class ReplaySession: ProxySessionProtocol {
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         swap(&self.output, &output)
         self.now = now
-        room = ProxySession.highWaterMark
+        room = FlowControl.highWaterMark
         switch event {
         case .timerFired:
             timerAt = nil
@@ -280,7 +280,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func isRoom(for step: OpenStep) -> Bool {
-        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.highWaterMark && isRoom }
+        if let http2 { return http2.queuedBytes(on: step.stream) < FlowControl.highWaterMark && isRoom }
         // What was said is looked at before more is said.
         return pending.isEmpty && isRoom
     }

@@ -33,7 +33,7 @@ struct Tunnel {
     var isEnded: Bool { clientEnded && serverEnded }
 }
 
-extension ProxySession {
+extension ClientStack {
     /// What the client speaks is nobody's protocol that we know: a TCP flow.
     func startTunnel() {
         guard let route else { return }
@@ -206,7 +206,7 @@ extension ProxySession {
         }
         // The time in which a conversation must close is not extended by what is sent meanwhile.
         if tunnel.webSocket != nil { return relayFrames(bytes, from: side, in: tunnel, at: at) }
-        if side == .server, tunnel.clientEnded { context.deadlines.cancel(Deadline(.tunnel)) }
+        if side == .server, tunnel.clientEnded { context.deadlines.cancel(deadline(.tunnel)) }
         if tunnel.passthrough != nil {
             count(bytes.readableBytes, from: side)
         } else if side == .client, let start = startOfTLS(bytes, in: tunnel) {
@@ -282,7 +282,7 @@ extension ProxySession {
         if let failure {
             let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
             updateTunnel { $0.failure = error }
-            context.start(Deadline(.tunnel), after: Self.closeTimeout)
+            context.start(deadline(.tunnel), after: Self.closeTimeout)
         }
         if let webSocket = tunnel.webSocket, webSocket.isClosed || webSocket.isCutInFrame { endFailedConversation() }
     }
@@ -322,7 +322,7 @@ extension ProxySession {
         tunnel.isCloseSent = true
         phase = .tunnel(tunnel)
         for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
-        context.start(Deadline(.tunnel), after: configuration.timeouts.linger)
+        context.start(deadline(.tunnel), after: configuration.timeouts.linger)
     }
 
     /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
@@ -370,7 +370,7 @@ extension ProxySession {
         if tunnel.isEnded {
             endTunnel(tunnel)
         } else if isNothingOutstanding(in: tunnel) {
-            context.start(Deadline(.tunnel), after: configuration.timeouts.linger)
+            context.start(deadline(.tunnel), after: configuration.timeouts.linger)
         }
     }
 
@@ -396,7 +396,7 @@ extension ProxySession {
         }
         closeUpstreams()
         phase = .lingering
-        context.emit(.close(.client))
+        client.closeLink(context)
     }
 
     /// One side is gone altogether.

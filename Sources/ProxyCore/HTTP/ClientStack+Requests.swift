@@ -6,7 +6,7 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     /// Bytes of a client that speaks HTTP. The first ones tell whether it is HTTP/2 with prior knowledge (RFC 9113 §3.4).
     func httpReceived(_ bytes: ByteBuffer) {
         if let http2 {
@@ -168,8 +168,8 @@ extension ProxySession {
         }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
         if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
-            carry(head, on: stream)
-            if isLast, let carried = streamSessions[stream] { hear(.end(trailers: nil, wire: ByteBuffer()), carried) }
+            openTunnel(head, on: stream)
+            if isLast, let tunnel = tunnels[stream] { receive(.end(trailers: nil, wire: ByteBuffer()), tunnel) }
             return
         }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
@@ -268,8 +268,8 @@ extension ProxySession {
     }
 
     func answerConnect() {
-        if carriedBy != nil {
-            connectAnswer = .accepted
+        if let link = client.stream {
+            link.accept()
         } else {
             sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
         }
@@ -278,15 +278,9 @@ extension ProxySession {
 
     /// The server of CONNECT cannot be had.
     func denyConnect(_ head: RequestHead, _ error: FlowError) {
-        let reply = Self.localReply(status: 502, error.message, isHTTP2: carriedBy != nil)
-        recordRefused(head.wire, error: error, stream: carriedBy?.stream, reply: reply)
-        if carriedBy != nil { connectAnswer = .refused(reply) } else { send(reply) }
-    }
-
-    /// What the stream that carries this session is to be answered.
-    func takeConnectAnswer() -> ConnectAnswer? {
-        defer { connectAnswer = nil }
-        return connectAnswer
+        let reply = Self.localReply(status: 502, error.message, isHTTP2: client.stream != nil)
+        recordRefused(head.wire, error: error, stream: client.stream?.stream, reply: reply)
+        if let link = client.stream { link.refuse(reply) } else { send(reply) }
     }
 
     /// What the client says from now on is for the server that it named.

@@ -8,7 +8,7 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-extension ProxySession {
+extension ClientStack {
     /// Requests with more content are not looked up.
     private static let maximumQueryContent = 64 * 1024 * 1024
     /// Content that is played in one go; then others have their turn.
@@ -102,20 +102,20 @@ extension ProxySession {
         for moment in [exchange?.recorded?.due] + exchanges.values.map({ $0.recorded?.due }) {
             if let moment, moment < due ?? moment.advanced(byNanoseconds: 1) { due = moment }
         }
-        if let due { context.deadlines.set(Deadline(.replay), at: due) }
+        if let due { context.deadlines.set(deadline(.replay), at: due) }
     }
 
     /// Frames have moved out, which no event tells: servers that waited for it go on.
     func resumeAfterFlush() {
         guard http2 != nil, client.isWritable else { return }
         let isRoom = exchanges.values.contains { $0.recorded?.waitsForRoom == true && canAcceptMore($0) }
-        if isRoom { context.start(Deadline(.replay), after: 0) }
+        if isRoom { context.start(deadline(.replay), after: 0) }
     }
 
     /// Whether the client takes more of a response.
     private func canAcceptMore(_ exchange: Exchange) -> Bool {
         guard let http2 else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
+        return http2.queuedBytes(on: exchange.stream) < FlowControl.highWaterMark
     }
 
     /// Lets the server of an exchange go on. A request has ended by then, unless it is answered while it goes on.

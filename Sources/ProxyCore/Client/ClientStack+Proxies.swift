@@ -14,7 +14,7 @@ enum SOCKSStep {
     case connecting
 }
 
-extension ProxySession {
+extension ClientStack {
     // MARK: SOCKS clients
 
     func advanceSOCKS(_ step: SOCKSStep) {

@@ -26,7 +26,7 @@ struct BootstrapRefusal {
     var message: String
 }
 
-extension ProxySession {
+extension ClientStack {
     // MARK: Asking
 
     /// A client of HTTP/2 may be told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.

@@ -11,7 +11,7 @@ struct Interception {
     var request: RequestID?
 }
 
-extension ProxySession {
+extension ClientStack {
     /// Looks at the first bytes of a stream and goes on with what they tell.
     func detect() {
         let detected = client.hasEnded && unparsed.isEmpty ? nil : DetectedProtocol(unparsed.bytes)
@@ -135,6 +135,11 @@ extension ProxySession {
                 LeafRequest(
                     serverName: hello.serverName ?? (host.isEmpty ? clientFacts.value.local.host : host),
                     upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
+    }
+
+    /// Whether it asked for this certificate and waits for it.
+    func awaits(_ request: RequestID) -> Bool {
+        if case .intercepting(let interception) = phase { interception.request == request } else { false }
     }
 
     func certificateReady(_ request: RequestID, _ result: Result<LeafCertificate, CertificateError>) {

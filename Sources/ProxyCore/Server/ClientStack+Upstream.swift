@@ -7,7 +7,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-extension ProxySession {
+extension ClientStack {
     /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
     private static let maximumConnections = 256
 
@@ -50,10 +50,9 @@ extension ProxySession {
 
     /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
     func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
-        upstreamCount += 1
         let facts = ServerConnection(id: context.identities.next(at: now), target: destination.endpoint, opened: now)
         let upstream = Upstream(
-            transport: Transport(handle: ConnectionHandle(upstreamCount)), destination: destination, facts: facts,
+            transport: Transport(.socket(context.nextConnection(for: number))), destination: destination, facts: facts,
             decoder: HTTP1ResponseDecoder(limits: configuration.limits, validation: configuration.validation))
         if let exchange { upstream.waiting = [exchange] }
         upstreams.append(upstream)
@@ -62,6 +61,7 @@ extension ProxySession {
             return upstreamFailed(
                 upstream, "\(destination.endpoint) is the recorder itself, so the request would go round in circles")
         }
+        openConnections += 1
         context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 

@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-extension ProxySession {
+extension ClientStack {
     /// How a connection is closed from our side.
     enum Closing {
         /// As a peer that has said everything: close_notify, FIN.
@@ -15,11 +15,6 @@ extension ProxySession {
         /// RST.
         case reset
     }
-
-    /// Bytes of the client that wait for something are kept up to here; then the client is not read.
-    static let highWaterMark = 256 * 1024
-    /// Of requests that may have to be said again, so much is kept for one client; each up to ``highWaterMark``.
-    static let maximumRetryBufferBytes = 4 * 1024 * 1024
 
     // MARK: Reading
 
@@ -166,9 +161,9 @@ extension ProxySession {
         case .connecting, .intercepting, .handshaking, .socks:
             // A peer that goes away while it waits for us has given up.
             clientClosed(error: nil, isReset: false)
-            context.emit(.close(.client))
+            client.closeLink(context)
         case .lingering:
-            context.emit(.close(.client))
+            client.closeLink(context)
         }
     }
 
@@ -303,13 +298,13 @@ extension ProxySession {
             return client.abort(context)
         }
         if client.hasEnded {
-            context.emit(.close(.client))
+            client.closeLink(context)
         } else {
-            context.start(Deadline(.linger), after: configuration.timeouts.linger)
+            context.start(deadline(.linger), after: configuration.timeouts.linger)
         }
     }
 
-    private var isLingering: Bool {
+    var isLingering: Bool {
         if case .lingering = phase { true } else { false }
     }
 
@@ -352,7 +347,7 @@ extension ProxySession {
         } else {
             let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingAuthentication != nil)
             let waiting = unparsed.count + (isWaiting ? decoder.bufferedBytes : 0)
-            readsClient = serverCanAcceptMore && waiting < Self.highWaterMark && client.unreadReplies < Self.highWaterMark
+            readsClient = serverCanAcceptMore && waiting < FlowControl.highWaterMark && client.unreadReplies < FlowControl.highWaterMark
         }
         client.setReading(readsClient, context)
         for upstream in upstreams {
@@ -363,27 +358,27 @@ extension ProxySession {
     private var serverCanAcceptMore: Bool {
         guard let upstream else { return true }
         if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
-            return http2.queuedBytes(on: stream) < Self.highWaterMark
+            return http2.queuedBytes(on: stream) < FlowControl.highWaterMark
         }
         return upstream.transport.isWritable
     }
 
     private func clientCanAcceptMore(from upstream: Upstream) -> Bool {
-        guard upstream.transport.unreadReplies < Self.highWaterMark, upstream.early.count < Self.highWaterMark else { return false }
+        guard upstream.transport.unreadReplies < FlowControl.highWaterMark, upstream.early.count < FlowControl.highWaterMark else { return false }
         guard let http2, let exchange = upstream.exchange else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
+        return http2.queuedBytes(on: exchange.stream) < FlowControl.highWaterMark
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.
     /// - Parameter nanoseconds: when it is not the usual limit.
     func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
         guard !isHandshakeTimerRunning else { return }
-        context.start(Deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)
+        context.start(deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)
     }
 
-    func cancelHandshakeTimer() { context.deadlines.cancel(Deadline(.handshake)) }
+    func cancelHandshakeTimer() { context.deadlines.cancel(deadline(.handshake)) }
 
-    var isHandshakeTimerRunning: Bool { context.deadlines[Deadline(.handshake)] != nil }
+    var isHandshakeTimerRunning: Bool { context.deadlines[deadline(.handshake)] != nil }
 
     // MARK: Deadlines of server connections
 
