@@ -111,10 +111,10 @@ extension ClientStack {
         phase = .intercepting(Interception(hello: hello))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
-            return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
+            return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.isReady ? forge() : ()
         }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
-        if let upstream, upstream.state == .connected {
+        if let upstream, upstream.isConnected {
             startUpstreamTLS(upstream)
         } else if upstream == nil {
             openUpstream(route.destination)
@@ -179,11 +179,7 @@ extension ClientStack {
         cancelHandshakeTimer()
         let facts = tls.facts
         var details = clientFacts.value.tls ?? TLSDetails()
-        details.version = facts.version
-        details.cipher = facts.cipher
-        details.alpn = facts.alpn
-        details.isResumed = facts.isResumed
-        details.certificates = facts.peerCertificates
+        details.update(from: facts)
         details.handshakeEnded = now
         updateClientTLS(details)
         if let tunnel = suspendedTunnel { return resume(tunnel) }

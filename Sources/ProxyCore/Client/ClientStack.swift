@@ -142,39 +142,23 @@ final class ClientStack {
         switch event {
         case .started(let peer, let local):
             start(peer: peer, local: local)
-        case .received(let handle, let bytes):
+        case .received(.client, let bytes):
             lastActivity = now
-            if handle == .client {
-                client.lastRead = now
-                clientReceived(bytes)
-            } else if let upstream = upstream(handle) {
-                upstream.transport.lastRead = now
-                upstreamReceived(bytes, upstream)
-            }
-        case .halfClosed(let handle):
-            if handle == .client {
-                clientHalfClosed()
-            } else if let upstream = upstream(handle) {
-                upstreamHalfClosed(upstream)
-            }
-        case .closed(let handle, let error, let isReset):
-            if handle == .client {
-                clientClosed(error: error, isReset: isReset)
-            } else if let upstream = upstream(handle) {
-                upstreamClosed(upstream, error: error, isReset: isReset)
-            }
-        case .opened(let handle, let peer, let local):
-            if let upstream = upstream(handle) { upstreamOpened(upstream, peer: peer, local: local) }
-        case .openFailed(let handle, let reason):
-            if let upstream = upstream(handle) { openFailed(upstream, reason) }
-        case .writable(let handle, let isWritable):
-            if handle == .client {
-                client.isWritable = isWritable
-                if isWritable { clientBecameWritable() }
-            } else if let upstream = upstream(handle) {
-                upstream.transport.isWritable = isWritable
-                if isWritable { serverBecameWritable(upstream) }
-            }
+            client.lastRead = now
+            clientReceived(bytes)
+        case .halfClosed(.client):
+            clientHalfClosed()
+        case .closed(.client, _, let isReset):
+            clientClosed(isReset: isReset)
+        case .writable(.client, let isWritable):
+            client.isWritable = isWritable
+            if isWritable { clientBecameWritable() }
+        case .received(let handle, _):
+            lastActivity = now
+            if let upstream = upstream(handle) { self.handle(event, upstream) }
+        case .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _), .openFailed(let handle, _),
+            .writable(let handle, _):
+            if let upstream = upstream(handle) { self.handle(event, upstream) }
         case .timerFired:
             for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
         case .certificateReady(let request, let result):
@@ -233,7 +217,9 @@ final class ClientStack {
         case .handshake:
             handshakeTimedOut()
         case .servers:
-            if let upstream = upstream(ConnectionHandle(deadline.owner)) { handshakeTimedOut(upstream) }
+            if let upstream = upstream(ConnectionHandle(deadline.owner)), let event = upstream.timedOut() {
+                handle(event, of: upstream)
+            }
         case .linger:
             client.closeLink(context)
         case .tunnel:

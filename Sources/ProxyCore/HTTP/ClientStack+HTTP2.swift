@@ -31,7 +31,7 @@ extension ClientStack {
         else { return }
         if upstreams.isEmpty {
             openUpstream(route.destination)
-        } else if let upstream, upstream.state == .connected {
+        } else if let upstream, upstream.isConnected {
             becomeReady(upstream)
         }
     }
@@ -182,7 +182,7 @@ extension ClientStack {
 
     func advanceFrames(of upstream: Upstream) {
         guard let http2 = upstream.http2 else { return }
-        while case .http = phase, upstream.state != .closed, let event = http2.next() { receive(event, from: upstream) }
+        while case .http = phase, !upstream.isClosed, let event = http2.next() { receive(event, from: upstream) }
     }
 
     private func receive(_ event: HTTP2Event, from upstream: Upstream) {
@@ -233,8 +233,7 @@ extension ClientStack {
 
     private func received(settings: [PeerSetting], _ upstream: Upstream) {
         guard let known = upstream.facts.settings.adding(settings) else { return }
-        upstream.facts.settings = known
-        upstream.shared = Shared(upstream.facts)
+        upstream.update { $0.settings = known }
         for exchange in upstream.exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
             record(exchange.flow, at: upstream.transport.lastRead, .server(upstream.shared))
         }

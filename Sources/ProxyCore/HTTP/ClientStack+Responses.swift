@@ -10,7 +10,7 @@ extension ClientStack {
     /// Takes from the decoder of an HTTP/1 connection what can go on now.
     func advanceResponses(of upstream: Upstream) {
         do throws(HTTP1Error) {
-            while case .http = phase, upstream.state != .closed {
+            while case .http = phase, !upstream.isClosed {
                 guard let exchange = upstream.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream) }
                 guard let event = try upstream.decoder.next() else { break }
                 for sentence in upstream.decoder.takeNotes() {

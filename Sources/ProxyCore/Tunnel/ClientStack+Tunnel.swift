@@ -54,11 +54,11 @@ extension ClientStack {
             return closeClient(.reset)
         }
         if let upstream {
-            if upstream.state == .connected {
+            if upstream.isConnected {
                 if upstream.destination.isTLS == true { return startUpstreamTLS(upstream) }
-                upstream.state = .ready
+                upstream.becomeReady()
             }
-            if upstream.state == .ready { tunnelIsOpen() }
+            if upstream.isReady { tunnelIsOpen() }
         } else {
             openUpstream(Destination(endpoint: endpoint, isTLS: route.destination.isTLS ?? (client.tls != nil)))
         }
@@ -77,8 +77,8 @@ extension ClientStack {
         let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
         record(flow, at: now, .opened(opening))
         phase = .tunnel(Tunnel(flow: flow, passthrough: PassthroughSizes(fromClient: 0, fromServer: 0)))
-        if upstream?.state == .connected { upstream?.state = .ready }
-        if upstream?.state == .ready {
+        if upstream?.isConnected == true { upstream?.becomeReady() }
+        if upstream?.isReady == true {
             tunnelIsOpen()
         } else if upstream == nil {
             openUpstream(Destination(endpoint: endpoint, isTLS: false))
@@ -165,7 +165,7 @@ extension ClientStack {
     /// may stand behind the packet of 32 bytes that asks for TLS.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
         guard client.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
-            upstream?.state == .ready || tunnel.server != nil, exchange == nil
+            upstream?.isReady == true || tunnel.server != nil, exchange == nil
         else { return nil }
         // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
         if upstream?.transport.tls != nil, tunnel.hasClientSpoken || tunnel.hasServerSpoken { return nil }
@@ -192,7 +192,7 @@ extension ClientStack {
 
     func tunnelIsOpen() {
         guard case .tunnel(let tunnel) = phase else { return }
-        if upstream?.state == .connected { upstream?.state = .ready }
+        if upstream?.isConnected == true { upstream?.becomeReady() }
         if let upstream { record(tunnel.flow, at: now, .server(upstream.shared)) }
         relayEarly()
         if client.hasEnded { tunnelEnded(.client) }
@@ -200,7 +200,7 @@ extension ClientStack {
 
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side, at: Timestamp) {
         guard case .tunnel(let tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready, tunnel.server == nil {
+        if side == .client, upstream?.isReady != true, tunnel.server == nil {
             unparsed.append(bytes, at: at)
             return
         }
@@ -349,7 +349,7 @@ extension ClientStack {
     /// One side has said everything; the other goes on.
     func tunnelEnded(_ side: Side) {
         guard !endFailedConversation(), case .tunnel(var tunnel) = phase else { return }
-        if side == .client, upstream?.state != .ready, tunnel.server == nil { return }
+        if side == .client, upstream?.isReady != true, tunnel.server == nil { return }
         switch side {
         case .client:
             guard !tunnel.clientEnded else { return }

@@ -1,4 +1,4 @@
-// Proxies on both sides of us: a client that says by SOCKS where it wants to go, and an upstream proxy that servers are reached through.
+// A client that names its server by SOCKS.
 
 import FlowModel
 import HTTPSemantics
@@ -15,8 +15,6 @@ enum SOCKSStep {
 }
 
 extension ClientStack {
-    // MARK: SOCKS clients
-
     func advanceSOCKS(_ step: SOCKSStep) {
         do throws(SOCKS5.Failure) {
             var step = step
@@ -86,73 +84,5 @@ extension ClientStack {
         recordRefused(ByteBuffer(), error: FlowError(side: .server, message: message, at: now))
         sendToClient(SOCKS5.answer(reply))
         closeClient(.clean)
-    }
-
-    // MARK: An upstream proxy
-
-    /// TCP with the upstream proxy stands.
-    func proxyConnected(_ proxy: UpstreamProxy, _ upstream: Upstream) {
-        upstream.state = .negotiating
-        startDeadline(upstream)
-        guard proxy.kind == .https else { return beginHandshake(proxy, upstream) }
-        do throws(TLSError) {
-            let name = proxy.endpoint.host
-            let proxyTLS = try TLSConnection(
-                client: configuration.clientTLS, serverName: name, alpnOffers: ["http/1.1"], sessionKey: "proxy \(proxy.endpoint)")
-            upstream.transport.beginProxyTLS(proxyTLS)
-            readProxyTLS(upstream, proxyTLS)
-        } catch {
-            upstreamFailed(upstream, "TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
-        }
-    }
-
-    private func beginHandshake(_ proxy: UpstreamProxy, _ upstream: Upstream) {
-        // Plain HTTP is asked of a proxy itself; everything else goes through a tunnel.
-        if proxy.kind != .socks5, upstream.destination.isTLS == false, route == nil {
-            upstream.isForwardProxy = true
-            return isConnected(upstream)
-        }
-        let (handshake, first) = ProxyHandshake.begin(proxy, to: upstream.destination.endpoint)
-        upstream.handshake = handshake
-        upstream.transport.transmit(first, context)
-    }
-
-    /// Bytes of the upstream proxy before it lets us through.
-    func negotiate(_ bytes: ByteBuffer, _ upstream: Upstream) {
-        do throws(SOCKS5.Failure) {
-            var bytes = bytes
-            while let outcome = try upstream.handshake?.receive(bytes) {
-                switch outcome {
-                case .send(let answer):
-                    upstream.transport.transmit(answer, context)
-                    bytes = ByteBuffer()
-                case .open(let rest):
-                    upstream.handshake = nil
-                    isConnected(upstream)
-                    if rest.readableBytes > 0, upstream.state != .closed { upstreamInnerReceived(rest, upstream) }
-                    return
-                }
-            }
-        } catch {
-            upstreamFailed(upstream, error.message)
-        }
-    }
-
-    func proxyTLSReceived(_ bytes: ByteBuffer, _ upstream: Upstream, _ proxyTLS: TLSConnection) {
-        proxyTLS.receive(bytes)
-        readProxyTLS(upstream, proxyTLS)
-    }
-
-    private func readProxyTLS(_ upstream: Upstream, _ proxyTLS: TLSConnection) {
-        do throws(TLSError) {
-            if !upstream.transport.proxySecurity.isEstablished {
-                let isEstablished = try upstream.transport.proxyHandshake(proxyTLS, context)
-                guard isEstablished, let proxy = configuration.upstreamProxy else { return }
-                beginHandshake(proxy, upstream)
-            }
-            while upstream.state != .closed, let plain = try proxyTLS.read() { upstreamInnerReceived(plain, upstream) }
-        } catch {
-            upstreamFailed(upstream, "TLS with the upstream proxy failed: \(error.message)")
-        }
     }
 }
