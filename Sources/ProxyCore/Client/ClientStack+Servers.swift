@@ -13,7 +13,6 @@ extension ClientStack {
 
     /// Sends the request when a server connection is there, or sees to it that one will be.
     func assignServer(for exchange: Exchange) {
-        if servesRecordings, !exchange.isForwarded { return bufferRequest(exchange) }
         let destination = exchange.destination
         if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.
@@ -23,7 +22,7 @@ extension ClientStack {
             becomeReady(upstream)
             return sendRequest(exchange, on: upstream)
         }
-        if http2 == nil {
+        if !http.isMultiplexed {
             if let upstream, !upstream.isReady, upstream.destination == destination {
                 upstream.waiting = [exchange]
                 return
@@ -75,7 +74,7 @@ extension ClientStack {
         case .closed(_, let error, let isReset): first = upstream.gone(error: error, isReset: isReset, context)
         case .writable(_, let isWritable):
             upstream.transport.isWritable = isWritable
-            if isWritable { serverBecameWritable(upstream) }
+            if isWritable { upstream.http.http1?.becameWritable() }
             return
         case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
             return
@@ -135,10 +134,11 @@ extension ClientStack {
         let speaksHTTP2 =
             upstream.transport.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
         if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
-            upstream.http2 = HTTP2Connection(
+            let connection = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+            upstream.speak(ServerHTTP2(upstream.transport, connection))
         } else if case .http = phase {
-            http2?.enableConnectProtocol()
+            http.http2?.connection.enableConnectProtocol()
         }
     }
 
@@ -154,10 +154,10 @@ extension ClientStack {
     func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
-        let ours = route?.isTCP == true ? [] : http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"]
+        let ours = route?.isTCP == true ? [] : http.isMultiplexed ? ["h2", "http/1.1"] : ["http/1.1"]
         var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
         // A client whose protocol is chosen already is translated for.
-        if client.isTLSEstablished, http2 != nil, !offers.contains("http/1.1") { offers.append("http/1.1") }
+        if client.isTLSEstablished, http.isMultiplexed, !offers.contains("http/1.1") { offers.append("http/1.1") }
         if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
         do throws(TLSError) {
             try upstream.startTLS(serverName: serverName, offers: offers, context)
@@ -237,14 +237,17 @@ extension ClientStack {
     func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
         switch phase {
         case .http:
-            if let http2 = upstream.http2 {
-                http2.receive(bytes)
+            switch upstream.http {
+            case .http2(let server):
+                server.connection.receive(bytes)
                 advanceFrames(of: upstream)
-            } else if let exchange = upstream.exchange, exchange.isUpgraded {
-                receiveResponse(.content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
-            } else {
-                upstream.decoder.receive(bytes)
-                advanceResponses(of: upstream)
+            case .http1(let server):
+                if let exchange = server.exchange, exchange.isUpgraded {
+                    return receiveResponse(
+                        .content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
+                }
+                server.decoder.receive(bytes)
+                advanceResponses(of: upstream, server)
             }
         case .tunnel:
             tunnelReceived(bytes, from: .server, at: at)
@@ -257,7 +260,7 @@ extension ClientStack {
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting, .intercepting, .handshaking, .connecting, .socks:
             // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
-            if let http2 = upstream.http2 { http2.receive(bytes) } else { upstream.early.append(bytes, at: at) }
+            if let http2 = upstream.http.http2 { http2.connection.receive(bytes) } else { upstream.early.append(bytes, at: at) }
         case .lingering:
             break
         }
@@ -284,7 +287,7 @@ extension ClientStack {
 
     /// What the server says, and its end, is for the client, whatever that will turn out to speak.
     private func isOfTunnel(_ upstream: Upstream) -> Bool {
-        guard let route, route.isTunnel || route.isTCP, upstream.http2 == nil else { return false }
+        guard let route, route.isTunnel || route.isTCP, case .http1 = upstream.http else { return false }
         return upstream.isReady || (upstream.isConnected && upstream.destination.isTLS != true)
     }
 

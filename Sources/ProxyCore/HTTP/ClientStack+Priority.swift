@@ -31,31 +31,38 @@ struct PendingPriorities {
 
 extension ClientStack {
     /// PRIORITY, or the priority in HEADERS.
-    func forward(_ priority: HTTP2Priority, of stream: StreamID) {
+    func forward(_ priority: HTTP2Priority, of stream: StreamID, _ http2: ClientHTTP2) {
         guard configuration.forwardsPriority else { return }
-        guard let (http2, there) = streamUpstream(stream) else { return pendingPriorities.keep(priority, of: stream) }
-        http2.sendPriority(translated(priority, for: exchanges[stream]?.upstream), on: there)
+        guard case .http2(let server, let there) = http2.exchanges[stream]?.server else {
+            return http2.pendingPriorities.keep(priority, of: stream)
+        }
+        server.connection.sendPriority(translated(priority, for: server), on: there)
     }
 
     /// PRIORITY_UPDATE.
-    func forward(update value: ByteBuffer, of stream: StreamID) {
+    func forward(update value: ByteBuffer, of stream: StreamID, _ http2: ClientHTTP2) {
         guard configuration.forwardsPriority else { return }
-        guard let (http2, there) = streamUpstream(stream) else { return pendingPriorities.keep(update: value, of: stream) }
-        http2.sendPriorityUpdate(value, on: there)
+        guard case .http2(let server, let there) = http2.exchanges[stream]?.server else {
+            return http2.pendingPriorities.keep(update: value, of: stream)
+        }
+        server.connection.sendPriorityUpdate(value, on: there)
     }
 
-    private func streamUpstream(_ stream: StreamID) -> (HTTP2Connection, StreamID)? {
-        guard let exchange = exchanges[stream], let there = exchange.upstreamStream, let http2 = exchange.upstream?.http2 else {
-            return nil
-        }
-        return (http2, there)
+    /// What the client has signalled of an exchange whose request is sent now.
+    func takePriority(of exchange: Exchange) -> (priority: HTTP2Priority?, update: ByteBuffer?) {
+        guard case .http2(let client, let stream) = exchange.client else { return (nil, nil) }
+        return client.pendingPriorities.take(stream)
     }
 
     /// A dependency is named by its number on each connection; one that is not there is the root.
-    func translated(_ priority: HTTP2Priority, for upstream: Upstream?) -> HTTP2Priority {
+    func translated(_ priority: HTTP2Priority, for server: ServerHTTP2) -> HTTP2Priority {
         var priority = priority
-        let dependency = exchanges[priority.dependency]
-        priority.dependency = dependency?.upstream === upstream ? dependency?.upstreamStream ?? StreamID(0) : StreamID(0)
+        let dependency = http.http2?.exchanges[priority.dependency]
+        if case .http2(let other, let there) = dependency?.server, other === server {
+            priority.dependency = there
+        } else {
+            priority.dependency = StreamID(0)
+        }
         return priority
     }
 }

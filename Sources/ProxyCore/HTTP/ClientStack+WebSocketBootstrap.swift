@@ -9,30 +9,13 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-/// How far it has come.
-enum WebSocketBootstrap: Equatable {
-    /// - Parameter key: Sec-WebSocket-Key on the side that speaks HTTP/1, the client's or ours.
-    case asked(key: String)
-    /// The connection of HTTP/1 carries no messages any more.
-    case accepted
-    /// The answer is an ordinary response.
-    case refused
-}
-
-/// Why a wish for WebSocket goes no further.
-struct BootstrapRefusal {
-    var status: Int
-    var side: Side
-    var message: String
-}
-
 extension ClientStack {
     // MARK: Asking
 
-    /// A client of HTTP/2 may be told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
+    /// Whether a client of HTTP/2 is told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
     var takesExtendedConnect: Bool {
         let isKnown = upstreams.contains { upstream in
-            upstream.http2.map(\.peerEnablesConnectProtocol) ?? (upstream.isReady)
+            upstream.http.http2.map(\.connection.peerEnablesConnectProtocol) ?? (upstream.isReady)
         }
         // Plain servers of a forward proxy's clients speak HTTP/1.
         guard !isKnown, let route else { return true }
@@ -41,51 +24,55 @@ extension ClientStack {
 
     /// RFC 8441 §3: whether a server of HTTP/2 takes extended CONNECT is in its SETTINGS.
     func mustWaitForSettings(_ exchange: Exchange, _ upstream: Upstream) -> Bool {
-        guard let http2 = upstream.http2, !http2.hasPeerSettings else { return false }
-        // The first request does not wait; those behind it do, since the server may take one at a time.
-        return exchange.isExtendedConnect || exchange.asksForWebSocket || !upstream.exchanges.isEmpty
+        guard let http2 = upstream.http.http2, !http2.connection.hasPeerSettings else { return false }
+        // The first request does not wait; those after it do, since the server may take one at a time.
+        return exchange.isExtendedConnect || exchange.asksForWebSocket || !http2.exchanges.isEmpty
     }
 
-    /// Before a request is sent: what it takes to ask for WebSocket in the server's version of HTTP.
-    /// - Returns: why it cannot be asked for; nil when it can, or when the request asks for something else.
-    func bootstrapWebSocket(_ exchange: Exchange, _ upstream: Upstream) -> BootstrapRefusal? {
-        exchange.bootstrap = nil
-        switch (exchange.isExtendedConnect, upstream.http2) {
-        case (true, nil):
-            guard exchange.asksForWebSocket else {
-                let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
-                return BootstrapRefusal(status: 501, side: .client, message: message)
-            }
-            let nonce = (0..<4).flatMap { _ in bigEndianBytes(context.identities.random()) }
-            exchange.bootstrap = .asked(key: WebSocketHandshake.key(nonce: nonce))
-        case (true, let http2?):
-            guard http2.peerEnablesConnectProtocol else { return Self.isNotTaken }
-        case (false, nil):
-            break
-        case (false, let http2?):
-            // A GET with content is no handshake that a conversation could follow.
-            guard exchange.framing == .none, exchange.asksForWebSocket else { return nil }
-            guard http2.peerEnablesConnectProtocol else { return Self.isNotTaken }
-            do throws(WebSocketError) {
-                guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return nil }
-                exchange.bootstrap = .asked(key: offer.key)
-            } catch {
-                return BootstrapRefusal(status: 400, side: .client, message: error.message)
-            }
+    /// Before a request is sent to a server of HTTP/1: extended CONNECT for WebSocket needs a key.
+    /// - Throws: when HTTP/1 cannot ask for what the request asks for.
+    func bootstrapWebSocket(_ exchange: Exchange, to server: ServerHTTP1) throws(ExchangeFailure) {
+        if exchange.isPlainConnect { throw Self.connectIsNotTaken }
+        guard exchange.isExtendedConnect else { return }
+        guard exchange.asksForWebSocket else {
+            let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
+            throw ExchangeFailure(status: 501, side: .client, message: message)
         }
-        return nil
+        let nonce = (0..<4).flatMap { _ in bigEndianBytes(context.identities.random()) }
+        exchange.content = .handshake(key: WebSocketHandshake.key(nonce: nonce))
     }
 
-    private static let isNotTaken = BootstrapRefusal(
-        status: 501, side: .server,
-        message: "the server speaks HTTP/2 and does not take extended CONNECT, without which there is no WebSocket (RFC 8441)")
+    /// Before a request is sent to a server of HTTP/2: Upgrade to WebSocket becomes extended CONNECT.
+    /// - Throws: when the server does not take that.
+    func bootstrapWebSocket(_ exchange: Exchange, to server: ServerHTTP2) throws(ExchangeFailure) {
+        guard exchange.isExtendedConnect || (exchange.framing == .none && exchange.asksForWebSocket) else { return }
+        guard server.connection.peerEnablesConnectProtocol else {
+            let message =
+                "the server speaks HTTP/2 and does not take extended CONNECT, without which there is no WebSocket (RFC 8441)"
+            throw ExchangeFailure(status: 501, side: .server, message: message)
+        }
+        // A GET with content is no handshake that a conversation could follow.
+        if exchange.isExtendedConnect { return }
+        do throws(WebSocketError) {
+            guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return }
+            exchange.content = .handshake(key: offer.key)
+        } catch {
+            throw ExchangeFailure(status: 400, side: .client, message: error.message)
+        }
+    }
+
+    /// Where the server is known already, CONNECT on a stream is forwarded to it if it speaks HTTP/2 (RFC 9113 §8.5); one of HTTP/1 cannot be asked
+    /// within a tunnel.
+    static let connectIsNotTaken = ExchangeFailure(
+        status: 501, side: .client,
+        message: "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only, within a tunnel and in reverse mode")
 
     // MARK: The answer
 
     /// The final response to a handshake that was translated.
     func receiveAnswer(_ head: ResponseHead, _ framing: BodyFraming, to exchange: Exchange, key: String, _ at: Timestamp) {
         let isSuccess = head.status / 100 == 2
-        if head.version.major >= 2 {
+        if head.isFramedByStream {
             isSuccess ? accept(head, of: exchange, key: key, at) : refuse(head, framing, of: exchange)
         } else if head.status == 101 {
             do throws(WebSocketError) {
@@ -104,41 +91,38 @@ extension ClientStack {
     }
 
     private func accept(_ head: ResponseHead, of exchange: Exchange, key: String, _ at: Timestamp) {
-        guard let upstream = exchange.upstream else { return }
-        exchange.response = head
-        exchange.webSocket = webSocket(of: exchange, head)
-        exchange.bootstrap = .accepted
-        if let http2 {
-            http2.sendResponse(HTTP2Fields(accepting: head), on: exchange.stream, endsStream: false)
+        guard let server = exchange.server else { return }
+        exchange.received(head)
+        exchange.content = .upgraded(webSocket(of: exchange, head))
+        let fromClient = exchange.client.acceptConversation(head, key: key)
+        guard !exchange.client.isMultiplexed else {
             flushPending(exchange)
-            let early = upstream.decoder.takeRest()
+            let early = server.takeEarly()
             if early.readableBytes > 0 { receiveResponse(.content(early, wire: early, isLast: false), of: exchange, at: at) }
-        } else {
-            sendToClient(HTTP1Translation.switching(head, accept: WebSocketHandshake.accept(for: key)))
-            // That was the GET; now its connection speaks on.
-            exchange.requestIsComplete = false
-            exchange.closedBy = nil
-            exchange.pendingContent = []
-            let early = decoder.takeRest()
-            if early.readableBytes > 0 { receive(.content(early, wire: early, isLast: false), of: exchange) }
-            if client.hasEnded, self.exchange === exchange { conversationEnded(exchange) }
+            return
         }
+        // That was the GET; its connection carries the conversation now.
+        exchange.requestIsComplete = false
+        exchange.closedBy = nil
+        exchange.pendingContent = []
+        if fromClient.readableBytes > 0 { receive(.content(fromClient, wire: fromClient, isLast: false), of: exchange) }
+        if client.hasEnded, !exchange.isOver { conversationEnded(exchange) }
     }
 
     private func refuse(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
-        exchange.bootstrap = .refused
-        exchange.response = head
+        exchange.content = .refused
+        exchange.received(head)
         exchange.pendingContent = []
-        exchange.endsWithConnection = framing == .untilClose
-        sendResponse(head, framing, of: exchange)
-        if let there = exchange.upstreamStream { exchange.upstream?.http2?.sendEnd(trailers: nil, on: there) }
+        exchange.connectionUse.endsWithConnection = framing == .untilClose
+        exchange.client.sendHead(head, framing, of: exchange)
+        exchange.server?.endConversation()
     }
 
-    /// What a client of HTTP/2 said before its wish for WebSocket was answered.
+    /// What a client of HTTP/2 sent before its handshake was answered.
     func flushPending(_ exchange: Exchange) {
         let pendingContent = exchange.pendingContent
         exchange.pendingContent = []
-        for event in pendingContent where exchange.upstream != nil || exchange.recorded != nil { receive(event, of: exchange) }
+        for event in pendingContent where exchange.server != nil { receive(event, of: exchange) }
     }
 
     // MARK: Ends
@@ -152,7 +136,7 @@ extension ClientStack {
     /// How an exchange ended whose both directions have.
     func ending(of exchange: Exchange) -> FlowEnding {
         let closedBy = exchange.webSocket != nil || exchange.isUpgraded ? exchange.closedBy : nil
-        guard let webSocket = exchange.webSocket, !webSocket.isClosed else {
+        guard let webSocket = exchange.webSocket, !webSocket.relay.isClosed else {
             return FlowEnding(state: .complete, closedBy: closedBy)
         }
         // RFC 6455 §7.1.5: known to both sides as 1006.
@@ -160,7 +144,7 @@ extension ClientStack {
         return FlowEnding(state: .incomplete, error: FlowError(side: closedBy, message: message, at: now), closedBy: closedBy)
     }
 
-    /// The connections of a conversation went when both had said goodbye.
+    /// The connections of a conversation went when both sides had closed it.
     func endConversation(_ exchange: Exchange, _ ending: FlowEnding) {
         recordEnd(of: exchange, exchange.ending(ending))
         finishConversation(exchange)
@@ -168,40 +152,23 @@ extension ClientStack {
 
     /// Ends both directions of a conversation whose end is recorded.
     func finishConversation(_ exchange: Exchange) {
-        let upstream = exchange.upstream
-        if upstream?.isClosed != true { sendEnd(nil, wire: ByteBuffer(), of: exchange) }
-        guard let http2 else {
+        let upstream = upstream(of: exchange)
+        // The server may be gone.
+        if upstream != nil { sendEnd(nil, wire: ByteBuffer(), of: exchange) }
+        guard exchange.client.isMultiplexed else {
             forget(exchange)
             closeUpstreams()
             return closeClient(.clean)
         }
-        sendResponseEnd(nil, wire: ByteBuffer(), of: exchange)
+        exchange.client.sendEnd(nil, wire: ByteBuffer(), of: exchange)
         forget(exchange)
-        http2.endInput(of: exchange.stream)
-        if let upstream, upstream.http2 == nil {
-            close(upstream)
-            serveQueued()
-        }
+        exchange.client.endInput()
+        if let upstream, case .http1 = upstream.http { close(upstream) }
+        serveQueued()
         closeIfDone()
     }
 
     private func bigEndianBytes(_ word: UInt32) -> [UInt8] {
         stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> UInt32($0)) }
-    }
-}
-
-extension Exchange {
-    /// The connection of HTTP/1, on one side, carries bytes of a conversation.
-    var isUpgraded: Bool { bootstrap == .accepted }
-
-    /// A client of HTTP/2 asked for WebSocket and has no answer yet: what it says belongs to a conversation that may never be.
-    var isUpgradePending: Bool { isExtendedConnect && response == nil && asksForWebSocket }
-
-    /// Both sides have said goodbye.
-    var isConversationOver: Bool { webSocket?.isClosed == true }
-
-    /// How it ended: a conversation in which both have said goodbye is complete, however its connections went.
-    func ending(_ ending: FlowEnding) -> FlowEnding {
-        isConversationOver ? FlowEnding(state: .complete, closedBy: closedBy ?? ending.closedBy) : ending
     }
 }

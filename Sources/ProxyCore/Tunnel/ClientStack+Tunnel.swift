@@ -165,7 +165,7 @@ extension ClientStack {
     /// may stand behind the packet of 32 bytes that asks for TLS.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
         guard client.tls == nil, tunnel.webSocket == nil, tunnel.passthrough == nil,
-            upstream?.isReady == true || tunnel.server != nil, exchange == nil
+            upstream?.isReady == true || tunnel.server != nil, http.exchanges.isEmpty
         else { return nil }
         // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
         if upstream?.transport.tls != nil, tunnel.hasClientSpoken || tunnel.hasServerSpoken { return nil }
@@ -182,11 +182,12 @@ extension ClientStack {
 
     /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
-        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.recorded?.server))
-        let server = exchange.upstream
+        phase = .tunnel(Tunnel(flow: exchange.flow, webSocket: webSocket, server: exchange.server?.recorded?.player))
+        let upstream = upstream(of: exchange)
+        let early = exchange.server?.takeEarly() ?? ByteBuffer()
         forget(exchange)
-        unparsed.append(decoder.takeRest(), at: client.lastRead)
-        if let server { server.early.append(server.decoder.takeRest(), at: server.transport.lastRead) }
+        if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
+        if let upstream { upstream.early.append(early, at: upstream.transport.lastRead) }
         tunnelIsOpen()
     }
 
