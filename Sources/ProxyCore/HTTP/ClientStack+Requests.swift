@@ -270,44 +270,10 @@ extension ClientStack {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
         http = .http1(ClientHTTP1(client, context))
-        phase = .connecting(head)
         closeUpstreams()
-        if configuration.strategy == .eager {
-            openUpstream(Destination(endpoint: endpoint, isTLS: nil))
-        } else {
-            answerConnect()
-        }
-    }
-
-    func answerConnect() {
-        if let link = client.stream {
-            link.accept()
-        } else {
-            sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
-        }
-        routeIsOpen()
-    }
-
-    /// The server of CONNECT cannot be had.
-    func denyConnect(_ head: RequestHead, _ error: FlowError) {
-        let link = client.stream
-        let reply: LocalReply =
-            link == nil ? .http1(status: 502, error.message) : .http2(status: 502, error.message)
-        recordRefused(head.wire, error: error, stream: link?.stream, reply: reply)
-        if let link { link.refuse(reply) } else { http.http1?.answer(reply) }
-    }
-
-    /// What the client says from now on is for the server that it named.
-    func routeIsOpen() {
-        phase = .detecting
-        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
-            return startPassthrough()
-        }
-        if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
-        detect()
+        connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
     }
 
     // MARK: Who may use the proxy
@@ -338,7 +304,7 @@ extension ClientStack {
         guard let pending = pendingAuthentication, pending.id == request else { return }
         pendingAuthentication = nil
         verifiedLogin = (pending.login, isRight)
-        if case .socks(let step) = phase { return advanceSOCKS(step) }
+        if case .socks = phase { return socksLoginVerified(isRight: isRight) }
         guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
         begin(head, framing, isLast: isLast, stream: stream)
         switch http {
@@ -413,7 +379,7 @@ extension ClientStack {
         // The servers of other streams are not this one's.
         if !http.isMultiplexed, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http.version
-        if case .connecting(let head) = phase { version = head.version }
+        if case .connecting(let request) = phase, let head = request.head { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))

@@ -10,7 +10,7 @@ import WebSocketCodec
 
 extension ClientStack {
     /// Content that is sent in one go; then others have their turn.
-    private static let maximumContentAtOnce = 256 * 1024
+    static let maximumContentAtOnce = 256 * 1024
 
     // MARK: Asking
 
@@ -62,13 +62,13 @@ extension ClientStack {
 
     /// Lets the recorded servers continue: those whose time has come, and those whose client has sent or taken something.
     func resumeRecordings() {
-        if case .tunnel(let tunnel) = phase, tunnel.server != nil { resumeTunnel() }
+        if case .tunnel(let tunnel) = phase, tunnel.player != nil { resumeTunnel() }
         let exchanges = http.exchanges
         for exchange in exchanges {
             if let recorded = exchange.server?.recorded { resume(exchange, recorded) }
         }
         var due: Timestamp?
-        if case .tunnel(let tunnel) = phase { due = tunnel.due }
+        if case .tunnel(let tunnel) = phase { due = tunnel.player?.due }
         for exchange in exchanges {
             if case .moment(let moment)? = exchange.server?.recorded?.waiting { due = min(due ?? moment, moment) }
         }
@@ -121,7 +121,7 @@ extension ClientStack {
     }
 
     /// What a server does next. A recording that cannot be read ends there.
-    private func step(of player: any ServerPlayer) -> ServerStep {
+    func step(of player: any ServerPlayer) -> ServerStep {
         // Only a line in the log reports it.
         defer { for complaint in player.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
         do {
@@ -166,83 +166,6 @@ extension ClientStack {
         }
         ending.state = exchange.responseHead == nil ? .failed : .incomplete
         end(exchange, ending, status: nil, isReset: ending.isReset, code: code)
-    }
-
-    // MARK: Streams
-
-    /// A stream is played: data of TCP, or the messages behind an upgrade.
-    func resumeTunnel() {
-        updateTunnel { $0.due = nil }
-        var budget = Self.maximumContentAtOnce
-        while case .tunnel(let tunnel) = phase, let server = tunnel.server, client.isWritable {
-            guard budget > 0 else { return updateTunnel { $0.due = now } }
-            switch step(of: server) {
-            case .say(.piece(let piece)):
-                lastActivity = now
-                budget -= piece.content.readableBytes
-                tunnelReceived(tunnel.webSocket == nil ? piece.content : RecordedServer.frame(piece), from: .server, at: now)
-            case .say(.finished):
-                tunnelEnded(.server)
-            case .say:
-                break
-            case .wait(let moment):
-                return updateTunnel { $0.due = moment }
-            case .waitForClient:
-                return answerCloseFrame()
-            case .end(let ending):
-                return endRecordedTunnel(ending)
-            }
-        }
-    }
-
-    /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
-    private func answerCloseFrame() {
-        guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.closeFrame, tunnel.webSocket?.isClosed == false else {
-            return
-        }
-        tunnelReceived(WebSocketFrameEncoder.frame(.close, closeFrame, maskingKey: nil), from: .server, at: now)
-        endRecordedTunnel(FlowEnding(state: .complete))
-    }
-
-    private func endRecordedTunnel(_ ending: FlowEnding) {
-        guard case .tunnel(let tunnel) = phase else { return }
-        let isComplete = tunnel.isEnded || tunnel.webSocket?.isClosed == true || ending.state == .complete
-        var said = isComplete ? FlowEnding(state: .complete) : ending
-        said.closedBy = tunnel.closedBy ?? .server
-        end(tunnel, said)
-        phase = .lingering
-        closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
-    }
-
-    /// Something of the client in a stream that is played.
-    func deliver(_ piece: FlowPiece) {
-        guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.server else { return }
-        server.receive(piece, at: now)
-        if piece.kind == .ping {
-            let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
-            tunnelReceived(pong, from: .server, at: now)
-        }
-        if piece.kind == .close { updateTunnel { $0.closeFrame = piece.content } }
-    }
-
-    /// Whoever plays the server of the stream that the client asked for says something before the client does.
-    func serverSpeaksFirst(isTLS: Bool) -> Bool {
-        guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
-        return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
-    }
-
-    /// Finds out who plays the server of a TCP stream.
-    func startRecordedStream(_ target: FlowTarget) {
-        guard case .tunnel(let tunnel) = phase else { return }
-        guard let server = configuration.responder?.stream(to: target, at: now) else {
-            let message = "no recording holds a TCP stream"
-            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
-            end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
-            phase = .lingering
-            return closeClient(.reset)
-        }
-        updateTunnel { $0.server = server }
-        tunnelIsOpen()
     }
 }
 
