@@ -66,6 +66,8 @@ final class ClientStack {
     var upstreams: [Upstream] = []
     /// Connections to servers that the driver has, or is asked for.
     var openConnections = 0
+    /// Turns of the recorded servers of exchanges.
+    var recordings = RecordingSchedule()
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     var queued: [Exchange] = []
     /// The client said something behind its TLS handshake.
@@ -149,6 +151,12 @@ final class ClientStack {
         checkWrites()
     }
 
+    private func clientBecameWritable() {
+        guard let http1 = http.http1 else { return }
+        http1.becameWritable()
+        if servesRecordings, let exchange = http1.exchange { clientTookContent(of: exchange) }
+    }
+
     /// A connection whose TLS took no bytes is lost.
     private func checkWrites() {
         if let error = client.takeFailure() { clientTLSFailed(error) }
@@ -180,7 +188,7 @@ final class ClientStack {
             clientClosed(isReset: isReset)
         case .writable(.client, let isWritable):
             client.isWritable = isWritable
-            if isWritable { http.http1?.becameWritable() }
+            if isWritable { clientBecameWritable() }
         case .received(let handle, _):
             lastActivity = now
             if let upstream = upstream(handle) { self.handle(event, upstream) }
