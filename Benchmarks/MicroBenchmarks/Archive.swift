@@ -57,7 +57,7 @@ private func measurePrinting(_ path: String, _ results: inout Results) throws {
 }
 
 private struct AllFlows: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
+    func matches(_ flow: some FlowAttributes) -> Bool { true }
 }
 
 /// How many flows a predicate lets through.

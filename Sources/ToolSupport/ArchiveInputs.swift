@@ -246,5 +246,5 @@ private final class FlowUser {
 /// Lets every flow through.
 package struct EveryFlow: FlowPredicate {
     package init() {}
-    package func matches(_ flow: some FlowQuestions) -> Bool { true }
+    package func matches(_ flow: some FlowAttributes) -> Bool { true }
 }

@@ -133,6 +133,6 @@ private struct Choice: FlowPredicate {
     let filter: FlowFilter
     let isInverted: Bool
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { isInverted || filter.mayMatch(group) }
+    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
+    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
 }

@@ -200,14 +200,14 @@ private final class PlaceNotes: FlowPredicate {
         self.watch = watch
     }
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         watch.count(in: (flow as? RecordView)?.flowPlace?.block)
         if let filter, try !filter.matches(flow) { return false }
         if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0?[view.id] = place } }
         return true
     }
 
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+    func mayMatch(_ group: some BlockSummary) -> Bool { filter?.mayMatch(group) ?? true }
 
     func take(_ flow: FlowID) -> FlowPlace? { places.withLock { $0?.removeValue(forKey: flow) } }
 

@@ -108,12 +108,12 @@ private final class Collector: FlowPredicate {
         self.filter = filter
     }
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         if let filter, try !filter.matches(flow) { return false }
         guard let file, flow.kind == .http, let view = flow as? RecordView else { return true }
         recordings.state.withLock { $0.index.add(view, from: file) }
         return false
     }
 
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+    func mayMatch(_ group: some BlockSummary) -> Bool { filter?.mayMatch(group) ?? true }
 }

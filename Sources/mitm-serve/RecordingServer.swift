@@ -241,7 +241,7 @@ struct RecordingServer {
 private struct Servable: FlowPredicate {
     let filter: FlowFilter?
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         guard flow.kind == .tcp || (flow.kind == .http && flow.method != nil) else { return false }
         return try filter?.matches(flow) ?? true
     }

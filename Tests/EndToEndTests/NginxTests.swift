@@ -245,7 +245,7 @@ struct BadInputTests {
                 ("mitm-record", ["-w", "/nowhere/x.mflow", "-p", "0"], "cannot write /nowhere/x.mflow: no such file or directory"),
                 ("mitm-record", ["-w", "notes.txt", "-p", "0"], "notes.txt is not a flow file"),
                 ("mitm-record", ["--no-such-option"], "--no-such-option"),
-                ("mitm-record", ["-w", "none", "-p", "0", "~c 2.."], "'2..' is no status code"),
+                ("mitm-record", ["-w", "none", "-p", "0", "~c 2.."], "'2..' is not a status code"),
                 ("mitm-record", ["-w", "none", "-p", "0", "--mode", "sideways"], "mode 'sideways' is not known"),
                 ("mitm-record", ["-w", "none", "-p", "0", "--ca-file", "missing.pem"], "cannot read the file of --ca-file"),
                 ("mitm-record", ["-w", "none", "-p", "0", "--set", "colour=red"], "there is no option 'colour'"),

@@ -81,7 +81,7 @@ func write(_ bytes: ByteBuffer, to path: String) throws {
 }
 
 struct Everything: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
+    func matches(_ flow: some FlowAttributes) -> Bool { true }
 }
 
 /// A flow as text in which everything that was recorded of it shows, to compare whole flows.

@@ -59,7 +59,7 @@ struct DamagedContentTests {
     @Test("It is reported once for its block, with the number of flows that were asked for it", arguments: [1, 3])
     func told(jobs: Int) throws {
         struct AsksForContent: FlowPredicate {
-            func matches(_ flow: some FlowQuestions) throws -> Bool {
+            func matches(_ flow: some FlowAttributes) throws -> Bool {
                 try flow.pieces.forEach { _, _ in true }
                 return true
             }

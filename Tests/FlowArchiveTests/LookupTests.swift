@@ -13,7 +13,7 @@ import Testing
 private final class Places: FlowPredicate, Sendable {
     let found = Mutex<[(id: FlowID, place: FlowPlace)]>([])
 
-    func matches(_ flow: some FlowQuestions) -> Bool {
+    func matches(_ flow: some FlowAttributes) -> Bool {
         guard let view = flow as? RecordView, let place = view.flowPlace else { return true }
         found.withLock { $0.append((view.id, place)) }
         return false

@@ -11,7 +11,7 @@ import Testing
 /// Asks each flow, and never passes over a block.
 private struct EachFlow: FlowPredicate {
     var filter: FlowFilter
-    func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) }
+    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) }
 }
 
 /// Requests to many hosts in every form of a target, each run of them to few hosts.

@@ -12,39 +12,39 @@ import Testing
 /// Flows with one of some statuses, and what groups of flows it was asked about.
 private struct StatusIs: FlowPredicate {
     var status: Int
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.status == status }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(status: status) }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.status == status }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(status: status) }
 }
 
 private struct HostIs: FlowPredicate {
     var host: ByteBuffer
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.targetHost == host }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.hosts?.contains(host) ?? true }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.targetHost == host }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.hosts?.contains(host) ?? true }
 }
 
 private struct MethodIs: FlowPredicate {
     var method: ByteBuffer
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.method == method }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.methodNames?.contains(method) ?? true }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.method == method }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.methodNames?.contains(method) ?? true }
 }
 
 private struct KindIs: FlowPredicate {
     var kind: FlowKind
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.kind == kind }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(kind) }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.kind == kind }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(kind) }
 }
 
 private struct StartsBehind: FlowPredicate {
     var time: Timestamp
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.started >= time }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.times.map { $0.upperBound >= time } ?? false }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.started >= time }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.times.map { $0.upperBound >= time } ?? false }
 }
 
 /// Lets every flow through and writes down the answers to every question.
 private final class Interview: FlowPredicate, Sendable {
     let answers = Mutex<[String]>([])
 
-    func matches(_ flow: some FlowQuestions) -> Bool {
+    func matches(_ flow: some FlowAttributes) -> Bool {
         func text(_ bytes: ByteBuffer?) -> String { bytes.map { String(buffer: $0) } ?? "nil" }
         var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0)"]
         lines.append("\(flow.isWebSocket) \(flow.isTagged) \(text(flow.errorMessage)) \(text(flow.commentText))")
@@ -166,7 +166,7 @@ struct QueryTests {
     @Test("Content that a predicate asks for and that is damaged is told once, and the other flows are found")
     func damagedContent() throws {
         struct AsksForContent: FlowPredicate {
-            func matches(_ flow: some FlowQuestions) throws -> Bool {
+            func matches(_ flow: some FlowAttributes) throws -> Bool {
                 try flow.pieces.forEach { _, piece in piece.content.readableBytes >= 0 }
                 return true
             }

@@ -1,5 +1,6 @@
 import FlowFilter
 import FlowModel
+import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
@@ -74,6 +75,13 @@ private func matching(_ expression: String) throws -> String {
 
 @Suite("A filter expression")
 struct FilterTests {
+    @Test("The page of the language lists the operators as the help does")
+    func page() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/filter-language.md")
+        let blocks = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```\n")
+        #expect(blocks.count > 1 && blocks[1] == filterHelp())
+    }
+
     @Test(
         "Each operator chooses the flows it is about",
         arguments: [
@@ -189,12 +197,12 @@ struct FilterTests {
     }
 
     /// A group that says what is in it.
-    private struct Group: FlowGroupQuestions {
+    private struct Group: BlockSummary {
         var kinds: [FlowKind]
         var statuses: [Int]
         var times: ClosedRange<Timestamp>? { nil }
-        func mayHold(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
-        func mayHold(status: Int) -> Bool { statuses.contains(status) }
+        func mayContain(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
+        func mayContain(status: Int) -> Bool { statuses.contains(status) }
         var methodNames: [ByteBuffer]? = ["GET", "PUT"].map { ByteBuffer(string: $0) }
         var hosts: [ByteBuffer]? = ["api.example", "10.0.0.1"].map { ByteBuffer(string: $0) }
     }

@@ -120,13 +120,13 @@ struct BlockHeader {
 
 extension BlockHeader: Equatable {}
 
-extension BlockHeader: FlowGroupQuestions {
+extension BlockHeader: BlockSummary {
     var times: ClosedRange<Timestamp>? {
         earliest <= latest ? Timestamp(nanoseconds: earliest)...Timestamp(nanoseconds: latest) : nil
     }
 
-    func mayHold(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
-    func mayHold(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
+    func mayContain(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
+    func mayContain(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
 
     /// A method without a code can be any.
     var methodNames: [ByteBuffer]? {

@@ -343,7 +343,7 @@ package final class ArchiveReader {
 
 /// Lets every flow through.
 private struct AnyFlow: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
+    func matches(_ flow: some FlowAttributes) -> Bool { true }
 }
 
 /// The certificates of a segment, by number: those that a writer may still refer to.

@@ -6,7 +6,7 @@ import HTTPSemantics
 import NIOCore
 
 /// A record of a flow, in place. Answers for the part of the flow that the record holds.
-package struct RecordView: FlowQuestions {
+package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
     private let records: ByteBuffer
     /// Offset of the record in the records, and its length.

@@ -155,7 +155,7 @@ package struct RecordingIndex {
         if flow.ended == nil { openStreams[flow.id] = streams.firstIndex { $0.id == flow.id } }
     }
 
-    private static func flags(_ flow: some FlowQuestions, hasContent: Bool) -> UInt8 {
+    private static func flags(_ flow: some FlowAttributes, hasContent: Bool) -> UInt8 {
         let isPartial = (flow.status == 206 || flow.status == 304) && flow.requestFields?.askForLess == true
         return (flow.state == .complete ? Flags.isComplete : 0) | (hasContent ? Flags.hasContent : 0)
             | (isPartial ? Flags.isPartial : 0)
@@ -191,7 +191,7 @@ package struct RecordingIndex {
 
     /// The key of a recorded request, and whether its connection, or stream, went over to another protocol; nil for a flow that answers
     /// none: no HTTP, no request, a tunnel.
-    private static func key(_ flow: some FlowQuestions, _ rules: MatchRules) -> (RequestKey, isSwitch: Bool)? {
+    private static func key(_ flow: some FlowAttributes, _ rules: MatchRules) -> (RequestKey, isSwitch: Bool)? {
         guard flow.kind == .http, let method = flow.method, let target = flow.requestTarget else { return nil }
         // The recorder refused the request itself: no server was asked. One that could not be reached, or failed, is played as it was.
         if flow.hasLocalReply, !(502...504).contains(flow.status) { return nil }

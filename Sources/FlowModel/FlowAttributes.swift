@@ -1,11 +1,11 @@
-// What may be asked of a flow. A Flow in memory answers, and so does the archive's view of a record that is still in its block;
-// the filter language is written once, against this.
+// The attributes of a flow that predicates use. A Flow in memory has them, and so has the archive's view of a record that is still in
+// its block: the filter language is written once, for both.
 
 import HTTPSemantics
 import NIOCore
 
-/// The questions. Text answers are bytes that share storage with what is asked wherever they stand there as such; nil is "there is none".
-package protocol FlowQuestions {
+/// Attributes of a flow. Texts share storage with the flow where possible; nil means that the flow has no such text.
+package protocol FlowAttributes {
     var id: FlowID { get }
     var kind: FlowKind { get }
     var state: FlowState { get }
@@ -15,21 +15,21 @@ package protocol FlowQuestions {
     var errorMessage: ByteBuffer? { get }
     /// `ip:port` of the client.
     var clientAddress: ByteBuffer? { get }
-    /// `host:port` of the server as it was asked for.
+    /// `host:port` of the server as it was requested.
     var serverAddress: ByteBuffer? { get }
     /// The host of ``FlowTarget``.
     var targetScheme: ByteBuffer { get }
     var targetHost: ByteBuffer { get }
     var targetPort: UInt16 { get }
-    /// HTTP: parts of the request, nil when there is none.
+    /// HTTP: parts of the request; nil without one.
     var method: ByteBuffer? { get }
     /// The request-target as written.
     var requestTarget: ByteBuffer? { get }
     /// HTTP/2: the value of `:authority`; nil for HTTP/1.
     var requestAuthority: ByteBuffer? { get }
-    /// Of the answer that the client got, a server's or the recorder's own; 0 when it got none.
+    /// Status of the response that the client received, from a server or from the recorder itself; 0 without one.
     var status: Int { get }
-    /// The recorder answered itself.
+    /// Whether the recorder answered itself.
     var hasLocalReply: Bool { get }
     /// The messages of the notes.
     var noteTexts: [ByteBuffer] { get }
@@ -38,12 +38,11 @@ package protocol FlowQuestions {
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
     var pieces: any FlowPieces { get }
-    /// The host that people would name: the target's; where that is an address, the name in the Host field or `:authority` when there is
-    /// one. Without port.
+    /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
 }
 
-extension Flow: FlowQuestions {
+extension Flow: FlowAttributes {
     package var errorMessage: ByteBuffer? { error.map { ByteBuffer(string: $0.message) } }
     package var clientAddress: ByteBuffer? { client.map { ByteBuffer(string: $0.value.peer.description) } }
     package var serverAddress: ByteBuffer? { server.map { ByteBuffer(string: $0.value.target.description) } }
@@ -64,15 +63,15 @@ extension Flow: FlowQuestions {
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
 }
 
-extension FlowQuestions {
+extension FlowAttributes {
     package var displayHost: ByteBuffer {
         let target = targetHost
         guard target.readableBytes == 0 || target.isAddress else { return target }
         return target.named(by: requestAuthority ?? requestFields?.first("host"))
     }
 
-    /// The URL of the request with the host that people would name, for a target in origin form `scheme://host[:port]/path`; the
-    /// port is left out when it is the scheme's own. An absolute-form target is given as it is, CONNECT gives `host:port`.
+    /// The URL of the request. A target in origin form gives `scheme://host[:port]/path` with ``displayHost`` and without the scheme's
+    /// default port. A target in absolute form is returned unchanged; CONNECT gives `host:port`.
     package var displayURL: ByteBuffer? {
         guard let target = requestTarget, let method else { return nil }
         let isConnect = method.equals(ByteRange(0, method.readableBytes), "CONNECT")
@@ -91,14 +90,13 @@ extension FlowQuestions {
 }
 
 extension ByteBuffer {
-    /// This host, or the one in an authority (`host[:port]`) when that is a name: where an address was asked for, what the client calls
-    /// the server says more.
+    /// The host of an authority (`host[:port]`) when that is a name, otherwise this host: a name says more than an address.
     package func named(by authority: ByteBuffer?) -> ByteBuffer {
         guard let host = authority?.hostWithoutPort, host.readableBytes > 0, !host.isAddress else { return self }
         return host
     }
 
-    /// An IP address rather than a name: it holds a colon, or nothing but digits and dots.
+    /// An IP address rather than a name: it contains a colon, or only digits and dots.
     package var isAddress: Bool {
         readableBytesView.contains(0x3A) || readableBytesView.allSatisfy { $0 == 0x2E || $0 &- 0x30 < 10 }
     }
@@ -114,7 +112,7 @@ extension ByteBuffer {
         return self
     }
 
-    /// A host as it stands in a URI: an IPv6 address gets brackets.
+    /// A host as written in a URI: an IPv6 address in brackets.
     package var bracketed: ByteBuffer {
         guard readableBytesView.contains(0x3A) else { return self }
         var bracketed = ByteBuffer(string: "[")
@@ -124,30 +122,30 @@ extension ByteBuffer {
     }
 }
 
-/// A yes-or-no question put to many flows: the seam by which a reader asks a filter it does not know.
+/// Selects flows: the seam between readers and filters.
 package protocol FlowPredicate: Sendable {
     /// - Throws: what fetching content throws.
-    func matches(_ flow: some FlowQuestions) throws -> Bool
+    func matches(_ flow: some FlowAttributes) throws -> Bool
 
-    /// Whether a flow among these could match. A reader that hears false passes over all of them without looking at any.
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool
+    /// False only when no flow of the block matches; a reader then skips the block.
+    func mayMatch(_ block: some BlockSummary) -> Bool
 }
 
 extension FlowPredicate {
-    /// A predicate that says no more of itself looks at every flow.
-    package func mayMatch(_ group: some FlowGroupQuestions) -> Bool { true }
+    /// By default no block is skipped.
+    package func mayMatch(_ block: some BlockSummary) -> Bool { true }
 }
 
-/// What is known of many flows at once without looking at any of them. A yes may be wrong, a no never is.
-package protocol FlowGroupQuestions {
-    /// From the first start to the last end; nil when there are no flows.
+/// A summary of the flows of a block. True may be wrong, false never is.
+package protocol BlockSummary {
+    /// From the earliest start to the latest end; nil without flows.
     var times: ClosedRange<Timestamp>? { get }
-    func mayHold(_ kind: FlowKind) -> Bool
-    /// A flow with this status, or with none when it is 0.
-    func mayHold(status: Int) -> Bool
-    /// The methods of the requests; nil when they may be any.
+    func mayContain(_ kind: FlowKind) -> Bool
+    /// - Parameter status: 0 means a flow without a response.
+    func mayContain(status: Int) -> Bool
+    /// The methods of the requests; nil when they are not known.
     var methodNames: [ByteBuffer]? { get }
-    /// The hosts of the flows: that of each target, and those that the request names in its Host field, in `:authority` and in a target of
-    /// absolute form, without ports. nil when they are not known.
+    /// The hosts of the flows without ports: of each target, Host field, `:authority` and target in absolute form; nil when they are not
+    /// known.
     var hosts: [ByteBuffer]? { get }
 }
