@@ -83,7 +83,8 @@ struct MitmReplay: Tool {
     var idleTimeout = TimeSpan(seconds: 600)
 
     @Option(
-        name: .customLong("patience"), help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
+        name: .customLong("patience"),
+        help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
     var responseTimeout = TimeSpan(seconds: 10)
 
     @Flag(name: .shortAndLong, help: "No line for each request.")

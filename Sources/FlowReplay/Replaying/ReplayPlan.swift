@@ -169,7 +169,8 @@ package struct ReplayPlan: Sendable {
             if let key { places[key] = line }
             lines.append(
                 Line(
-                    wireProtocol: key?.wireProtocol ?? .bytes, isHTTP2Server: isHTTP2Server, target: target, started: started, ended: ended))
+                    wireProtocol: key?.wireProtocol ?? .bytes, isHTTP2Server: isHTTP2Server, target: target, started: started,
+                    ended: ended))
             return line
         }
 

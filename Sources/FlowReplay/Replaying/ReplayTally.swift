@@ -63,7 +63,8 @@ package struct ReplayTally: Sendable, Equatable {
         }
         if maximumLateness >= 1_000_000 {
             lines.append(
-                "behind the schedule: \(Self.milliseconds(maximumLateness)) at the most, \(Self.milliseconds(totalLateness)) in total")
+                "behind the schedule: \(Self.milliseconds(maximumLateness)) at the most, \(Self.milliseconds(totalLateness)) in total"
+            )
         }
         if !latencies.isEmpty {
             lines.append("time to the last byte: \(Self.percentiles(latencies)); recorded: \(Self.percentiles(recordedLatencies))")

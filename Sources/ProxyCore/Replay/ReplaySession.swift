@@ -162,7 +162,8 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func endIfDone() {
-        if let responseDeadline, responseDeadline <= now, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        let hasTimedOut = responseDeadline.map { $0 <= now } ?? false
+        if hasTimedOut, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
