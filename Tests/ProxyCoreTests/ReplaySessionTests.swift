@@ -57,7 +57,7 @@ final class Stage {
     private(set) var timer: Int64?
 
     init(
-        _ flows: [Flow], _ speech: ReplayScript.Speech = .http1, dues: [Int64?]? = nil, waits: Bool = true,
+        _ flows: [Flow], _ wireProtocol: ReplayProtocol = .http1, dues: [Int64?]? = nil, waits: Bool = true,
         mode: String = "reverse:http://origin:80", unreadable: Set<Int> = []
     ) throws {
         let specification = try ModeSpecification(mode)
@@ -67,7 +67,7 @@ final class Stage {
             return ReplayStep(number: index, started: flow.started, ended: flow.ended, due: due)
         }
         let script = ReplayScript(
-            speech: speech, steps: steps, speed: nil, waitsForServer: waits, scheme: "http",
+            wireProtocol: wireProtocol, steps: steps, speed: nil, waitsForServer: waits, scheme: "http",
             read: { number in
                 if unreadable.contains(number) { throw Unreadable() }
                 return flows[number]
@@ -78,13 +78,13 @@ final class Stage {
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: "replay", keepsHostHeader: true,
                 serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Playbook.authority, validation: .lenient, allowsHTTP2: speech == .http2, webSocketPings: .relay,
+                authority: Playbook.authority, validation: .lenient, allowsHTTP2: wireProtocol == .http2, webSocketPings: .relay,
                 blocksGlobal: false, ownAddresses: OwnAddresses()),
             seed: 1
         ) { reporting?($0) }
         reporting = { [unowned self] report in
             switch report {
-            case .began(let number, _, _, let slip): reports.append("began \(number), \(slip / 1_000_000) ms late")
+            case .began(let number, _, _, let lateness): reports.append("began \(number), \(lateness / 1_000_000) ms late")
             case .unreadable(let number, let message): reports.append("unreadable \(number): \(message)")
             case .ended(let rest): reports.append("ended, rest \(rest.map(\.number))")
             }

@@ -28,7 +28,7 @@ package final class ReplaySession: ProxySessionProtocol {
     /// Steps from here on have not been begun.
     private var next = 0
     /// Steps that were begun and have not ended, in their order.
-    private(set) var open: [OpenStep] = []
+    private(set) var open: [ActiveRequest] = []
     var http2: HTTP2Connection?
     var keys: IdentityGenerator
     private var timerAt: Timestamp?
@@ -48,7 +48,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private var isEnding = false
     private var isOver = false
     /// When a client that has ended gives up waiting for the server's end.
-    private var patienceEnds: Timestamp?
+    private var responseDeadline: Timestamp?
 
     /// - Parameters:
     ///   - configuration: of mode reverse: the server that is spoken to, and none other. HTTP/1 is replayed with HTTP/2 not allowed.
@@ -62,7 +62,7 @@ package final class ReplaySession: ProxySessionProtocol {
         self.report = report
         keys = IdentityGenerator(seed: ~seed)
         inner = ProxySession(configuration: configuration, seed: seed)
-        if script.speech == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
+        if script.wireProtocol == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
     }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
@@ -97,7 +97,7 @@ package final class ReplaySession: ProxySessionProtocol {
         repeat {
             while let event = pending.popFirst() { tell(event) }
             guard !isOver else { return }
-            wakeAt = patienceEnds
+            wakeAt = responseDeadline
             beginSteps()
             for step in open { step.isConversation ? converse(step) : feed(step) }
             exchangeFrames()
@@ -140,13 +140,13 @@ package final class ReplaySession: ProxySessionProtocol {
     func endClient() {
         guard !hasClientEnded else { return }
         hasClientEnded = true
-        beginPatience()
+        startResponseTimeout()
         pending.append(.halfClosed(.client))
     }
 
     /// A client that has ended goes on waiting while the server says something.
-    func beginPatience() {
-        if hasClientEnded { patienceEnds = now.advanced(byNanoseconds: script.patience) }
+    func startResponseTimeout() {
+        if hasClientEnded { responseDeadline = now.advanced(byNanoseconds: script.responseTimeout) }
     }
 
     /// The client resets its connection.
@@ -170,7 +170,8 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func endIfDone() {
-        if let patienceEnds, patienceEnds <= now, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        let hasTimedOut = responseDeadline.map { $0 <= now } ?? false
+        if hasTimedOut, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
@@ -183,7 +184,7 @@ package final class ReplaySession: ProxySessionProtocol {
         if case .opened(let opening) = event.what {
             guard let step = open.first(where: { $0.flow == nil && (http2 == nil || $0.stream == opening.stream) }) else { return }
             step.flow = event.flow
-            report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, slip: step.slip))
+            report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, lateness: step.lateness))
             if opening.kind == .tcp { step.beginConversation(at: now, isWebSocket: false) }
             return
         }
@@ -209,7 +210,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private func beginSteps() {
         while !isEnding, next < script.steps.count {
             let step = script.steps[next]
-            if script.speech != .http2, !open.isEmpty { return }
+            if script.wireProtocol != .http2, !open.isEmpty { return }
             if let due = step.due {
                 guard due <= now else { return wake(at: due) }
             } else if open.contains(where: { $0.step.hadEnded(before: step) }) {
@@ -225,12 +226,12 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func begin(_ step: ReplayStep, _ recorded: Flow) {
-        let slip = step.due.map { max(0, now - $0) } ?? 0
-        let begun = OpenStep(step, recorded, slip: slip)
+        let lateness = step.due.map { max(0, now - $0) } ?? 0
+        let begun = ActiveRequest(step, recorded, lateness: lateness)
         open.append(begun)
         if let startEvent { pending.append(startEvent) }
         startEvent = nil
-        switch script.speech {
+        switch script.wireProtocol {
         case .http1:
             guard let request = recorded.request else { return }
             if begun.opensWebSocket {
@@ -261,7 +262,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     /// Hands on as much of a request's content as is taken now.
-    private func feed(_ step: OpenStep) {
+    private func feed(_ step: ActiveRequest) {
         guard step.body != nil, !hasClientEnded else { return }
         do {
             while isRoom(for: step) {
@@ -279,7 +280,7 @@ package final class ReplaySession: ProxySessionProtocol {
         }
     }
 
-    private func isRoom(for step: OpenStep) -> Bool {
+    private func isRoom(for step: ActiveRequest) -> Bool {
         if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.highWaterMark && isRoom }
         // What was said is looked at before more is said.
         return pending.isEmpty && isRoom
@@ -292,7 +293,7 @@ package final class ReplaySession: ProxySessionProtocol {
         return room > 0
     }
 
-    private func finish(_ step: OpenStep) {
+    private func finish(_ step: ActiveRequest) {
         let trailers = step.recorded.request?.trailers
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
@@ -302,7 +303,7 @@ package final class ReplaySession: ProxySessionProtocol {
         step.body = nil
     }
 
-    func unreadable(_ step: OpenStep, _ message: String) {
+    func unreadable(_ step: ActiveRequest, _ message: String) {
         report(.unreadable(number: step.step.number, message: message))
         step.body = nil
         if let http2 { http2.reset(step.stream, .cancel) } else { resetClient() }
@@ -335,10 +336,10 @@ package final class ReplaySession: ProxySessionProtocol {
 }
 
 /// A step that was begun.
-final class OpenStep {
+final class ActiveRequest {
     let step: ReplayStep
     let recorded: Flow
-    let slip: Int64
+    let lateness: Int64
     /// HTTP/2: on the connection to the inner session.
     var stream = StreamID(0)
     /// What it is recorded as, once that is known.
@@ -350,10 +351,10 @@ final class OpenStep {
 
     var isConversation: Bool { conversation != nil }
 
-    init(_ step: ReplayStep, _ recorded: Flow, slip: Int64) {
+    init(_ step: ReplayStep, _ recorded: Flow, lateness: Int64) {
         self.step = step
         self.recorded = recorded
-        self.slip = slip
+        self.lateness = lateness
         opensWebSocket = recorded.asksForWebSocket
     }
 

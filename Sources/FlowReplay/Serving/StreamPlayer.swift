@@ -1,24 +1,25 @@
-// A TCP stream for which one of several recordings has to be chosen: by what the client says first, or, where the server speaks first, in
-// the order of the recordings.
+// A TCP stream that one of several recordings answers. The first bytes of the client choose it, or, where the server speaks first, the order of
+// the recordings.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Plays one of several recorded streams. Used by one session.
-package final class StreamPart {
+/// Replays one of several recorded streams. Used by one session.
+package final class StreamPlayer {
     private let candidates: [(number: Int, flow: Flow)]
     private let timing: ReplayTiming
     private let matching: DialogueMatching
     private let begun: Timestamp
     private let chosen: (Int) -> Void
-    private var part: ServerPart?
-    private var said = ByteBuffer()
+    /// nil until a recording is chosen.
+    private var player: FlowPlayer?
+    private var received = ByteBuffer()
     private var hasClientFinished = false
 
     /// - Parameters:
-    ///   - candidates: those that should answer first stand first.
-    ///   - chosen: told which one answers.
+    ///   - candidates: in the order of preference.
+    ///   - chosen: receives the number of the recording that answers.
     package init(
         _ candidates: [(number: Int, flow: Flow)], timing: ReplayTiming, matching: DialogueMatching, now: Timestamp,
         chosen: @escaping (Int) -> Void
@@ -31,37 +32,37 @@ package final class StreamPart {
     }
 
     package func receive(_ piece: FlowPiece, at now: Timestamp) {
-        if let part { return part.receive(piece, at: now) }
-        said.writeImmutableBuffer(piece.content)
+        if let player { return player.receive(piece, at: now) }
+        received.writeImmutableBuffer(piece.content)
     }
 
     package func clientFinished(at now: Timestamp) {
         hasClientFinished = true
-        part?.clientFinished(at: now)
+        player?.clientFinished(at: now)
     }
 
     package var hasContent: Bool { true }
 
-    package func takeComplaints() -> [String] { part?.takeComplaints() ?? [] }
+    package func takeComplaints() -> [String] { player?.takeComplaints() ?? [] }
 
-    /// - Throws: what fetching content throws.
+    /// - Throws: if content cannot be read.
     package func next(at now: Timestamp) throws -> ServerStep {
-        if let part { return try part.next(at: now) }
+        if let player { return try player.next(at: now) }
         guard let choice = try choose() else { return .waitForClient }
         chosen(choice.number)
-        let part = ServerPart(choice.flow, response: nil, timing: timing, matching: matching, now: begun)
-        self.part = part
-        if said.readableBytes > 0 { part.receive(FlowPiece(from: .client, content: said), at: now) }
-        if hasClientFinished { part.clientFinished(at: now) }
-        return try part.next(at: now)
+        let player = FlowPlayer(choice.flow, response: nil, timing: timing, matching: matching, now: begun)
+        self.player = player
+        if received.readableBytes > 0 { player.receive(FlowPiece(from: .client, content: received), at: now) }
+        if hasClientFinished { player.clientFinished(at: now) }
+        return try player.next(at: now)
     }
 
-    /// The first candidate whose client said what this one says; where nobody's did, the first, whose differences are then told.
+    /// The first candidate that begins with the same bytes of the client. If there is none, the first candidate, and its differences are logged.
     private func choose() throws -> (number: Int, flow: Flow)? {
         if matching == .time { return candidates.first }
         var isOpen = false
         for candidate in candidates {
-            switch try candidate.flow.likeness(to: said) {
+            switch try candidate.flow.likeness(to: received) {
             case .same: return candidate
             case .open: isOpen = true
             case .different: continue
@@ -74,25 +75,25 @@ package final class StreamPart {
 extension Flow {
     fileprivate enum Likeness {
         case same
-        /// What came so far agrees, and does not reach.
+        /// Equal so far, but too short to decide.
         case open
         case different
     }
 
-    /// Whether the recorded client's first piece is what a client says first.
-    fileprivate func likeness(to said: ByteBuffer) throws -> Likeness {
+    /// Compares the first bytes of the recorded client with those of another one.
+    fileprivate func likeness(to received: ByteBuffer) throws -> Likeness {
         var first: FlowPiece?
         try pieces.forEach { _, piece in
             first = piece
             return false
         }
         guard let first, first.from == .client else { return .same }
-        let common = said.commonPrefix(with: first.content)
+        let common = received.commonPrefix(with: first.content)
         if common == first.content.readableBytes { return .same }
-        return common == said.readableBytes ? .open : .different
+        return common == received.readableBytes ? .open : .different
     }
 
-    /// The server says something before the client does.
+    /// The server sends before the client does.
     package var serverSpeaksFirst: Bool {
         var first: FlowPiece?
         try? pieces.forEach { _, piece in

@@ -1,68 +1,67 @@
-// The server's side of a recorded flow, played again: what it says, and when. Neither sockets nor a clock: moments come in and go out as values.
+// Replays the server's side of a recorded flow: what it sends, and when. Neither sockets nor a clock: moments come in and go out as values.
 //
-// Time counts from what the client did last: a response begins as long after the request as it did, a message of a dialogue as long after
-// the message before it. What a client said in the recording before the server went on must have come before it goes on now.
+// Time is counted from the client's last action: a response begins as long after its request as in the recording, a message of a dialogue as
+// long after the message before it. The server continues only after the client has sent everything that it had sent by then in the recording.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// When a server's message in a dialogue may be said.
+/// When a server's message in a dialogue may be sent.
 package enum DialogueMatching: String, Sendable, CaseIterable {
-    /// The client's messages before it have come, and said the same.
+    /// After the same messages of the client.
     case content
-    /// As many have come.
+    /// After the same number of them.
     case count
-    /// Its time has come.
+    /// At its time.
     case time
 }
 
-/// Plays one flow. Used by one session.
-package final class ServerPart {
+/// Replays one flow. Used by one session.
+package final class FlowPlayer {
     private enum Dialogue {
         case none
         case messages
-        /// TCP, what follows an upgrade to anything but WebSocket, and an exchange in which the response began before the request was
-        /// complete.
+        /// TCP, a protocol other than WebSocket after an upgrade, and an exchange whose response began before the request was complete.
         case bytes
     }
 
     private let timing: ReplayTiming
     private let matching: DialogueMatching
     private var events: FlowEventCursor
-    /// The event that is said next.
+    /// The next event.
     private var pending: FlowEvent?
     private var edited: EditedResponse?
-    /// Bytes of the response's content that were gone through.
+    /// The bytes of the response's content that have been read.
     private var offset: UInt64 = 0
-    /// What the client says after the beginning decides when the server goes on: messages, or bytes of a stream.
+    /// What the server waits for from the client: nothing, messages, or bytes of a stream.
     private let dialogue: Dialogue
     private let kind: FlowKind
-    /// The exchange became a conversation or a tunnel.
+    /// The exchange became a WebSocket conversation or a tunnel.
     private let hasSwitched: Bool
-    /// The recorded moment from which pauses are counted, and the one now that stands for it.
+    /// The recorded moment from which pauses are counted, and the present moment that corresponds to it.
     private var recordedAnchor: Timestamp
     private var anchor: Timestamp
-    /// What the client has said and the recording has not come to.
-    private var said: [FlowPiece] = []
-    private var saidBytes = ByteBuffer()
+    /// Messages, or bytes, of the client that have not been compared with the recording yet.
+    private var received: [FlowPiece] = []
+    private var receivedBytes = ByteBuffer()
     private var hasClientFinished: Bool
-    private let hasSaid100: Bool
+    private let sent100Continue: Bool
 
-    /// Content or trailers follow the response's head.
+    /// Content or trailers follow the head of the response.
     package let hasContent: Bool
 
-    /// What the client said that is not in the recording, one sentence each; taken by whoever logs.
+    /// How the client deviated from the recording, one sentence each, for the event log.
     package private(set) var complaints: [String] = []
 
     /// - Parameters:
-    ///   - response: the head as it is given today; nil for a TCP stream, and when there is none.
+    ///   - response: the head to send; nil for a TCP stream, and if none was recorded.
     ///   - now: when the request was complete, or the stream began.
-    ///   - isRequestComplete: false when the rest of the request will be told by ``receive(_:at:)``.
-    ///   - hasSaid100: 100 Continue was said already.
+    ///   - isRequestComplete: false if the rest of the request comes by ``receive(_:at:)``.
+    ///   - sent100Continue: 100 Continue was sent already.
     package init(
         _ flow: Flow, response: EditedResponse?, timing: ReplayTiming, matching: DialogueMatching, now: Timestamp,
-        isRequestComplete: Bool = true, hasSaid100: Bool = false
+        isRequestComplete: Bool = true, sent100Continue: Bool = false
     ) {
         self.timing = timing
         self.matching = matching
@@ -77,63 +76,63 @@ package final class ServerPart {
             flow.kind == .tcp ? flow.started : (isDuplex ? nil : flow.request?.ended) ?? flow.request?.started ?? flow.started
         hasClientFinished = false
         hasContent = flow.response.map { $0.storedSize > 0 || $0.ended == nil || $0.trailers != nil } ?? true
-        self.hasSaid100 = hasSaid100
+        self.sent100Continue = sent100Continue
     }
 
-    /// The client said something in a dialogue.
+    /// The client sent a message, or bytes, of a dialogue.
     package func receive(_ piece: FlowPiece, at now: Timestamp) {
         if dialogue == .none || matching == .time { return }
         if dialogue == .bytes {
-            saidBytes.writeImmutableBuffer(piece.content)
+            receivedBytes.writeImmutableBuffer(piece.content)
         } else if piece.kind != .ping, piece.kind != .pong {
-            said.append(piece)
+            received.append(piece)
         }
     }
 
     /// The client ended its side.
     package func clientFinished(at now: Timestamp) { hasClientFinished = true }
 
-    /// What is done at a moment. Asked again after each thing that was said, when a wait is over, and when the client said something.
-    /// - Throws: what fetching content throws.
+    /// The next step at a moment. Called again after each step, after a wait, and when the client has sent something.
+    /// - Throws: if content cannot be read.
     package func next(at now: Timestamp) throws -> ServerStep {
         while true {
             guard let event = try pending ?? events.next() else {
                 return .end(FlowEnding(state: .incomplete))
             }
             pending = event
-            if !isPassedOver(event.what), let step = step(event, now) { return step }
+            if !isSkipped(event.what), let step = step(event, now) { return step }
             pending = nil
         }
     }
 
-    /// Fetches what is given first, and the content that follows a head at once.
-    /// - Throws: what fetching content throws; nothing was given then.
+    /// Reads the first event, so that an error shows before a head is sent.
+    /// - Throws: if it cannot be read.
     package func readAhead() throws {
         while let event = try pending ?? events.next() {
             pending = event
-            guard isPassedOver(event.what) else { return }
+            guard isSkipped(event.what) else { return }
             pending = nil
         }
     }
 
-    /// It is neither given nor waited for.
-    private func isPassedOver(_ what: FlowEvent.What) -> Bool {
+    /// The event is neither sent nor waited for.
+    private func isSkipped(_ what: FlowEvent.What) -> Bool {
         switch what {
         case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply:
-            // A reply of the recorder's own, and bytes that it refused, are nothing that a server is to say again.
+            // The recorder's own reply, and bytes that it rejected, did not come from a server.
             true
         case .piece(let piece) where piece.from == .client:
             dialogue == .none || (dialogue == .messages && piece.kind == .data)
-        // The end of a request is known already; that of a stream is waited for.
+        // The end of a request is known already; the end of a stream is waited for.
         case .finished(.client): dialogue != .bytes || hasSwitched
-        // The end of the handshake, or of the conversation, which comes with the flow's.
+        // The end of the handshake, or of the conversation, which comes with the end of the flow.
         case .finished(.server): hasSwitched
-        case .interim(let head): head.status == 101 || (head.status == 100 && hasSaid100)
+        case .interim(let head): head.status == 101 || (head.status == 100 && sent100Continue)
         default: false
         }
     }
 
-    /// - Returns: nil when an event is passed over.
+    /// - Returns: nil if the event is skipped.
     private func step(_ event: FlowEvent, _ now: Timestamp) -> ServerStep? {
         switch event.what {
         case .piece(let piece) where piece.from == .client:
@@ -143,24 +142,24 @@ package final class ServerPart {
             move(to: event.at, now)
             return nil
         case .ended(let ending) where ending.isOfClient && !hasClientFinished:
-            // The client of that time gave up; the server would have gone on.
+            // The recorded client gave up; the server would have continued.
             return .waitForClient
         case .ended(let ending) where kind == .tcp && ending.closedBy == .client && !hasClientFinished && matching != .time:
             return .waitForClient
         default:
             let due = anchor.advanced(byNanoseconds: timing.pause(max(0, event.at - recordedAnchor)))
             if due > now { return .wait(until: due) }
-            guard let step = given(event.what) else { return nil }
+            guard let step = output(event.what) else { return nil }
             pending = nil
-            // The moment that was meant, so that a late timer does not delay everything behind it.
+            // The intended moment, so that a late timer does not delay everything after it.
             anchor = timing == .none ? now : due
             recordedAnchor = event.at
             return step
         }
     }
 
-    /// What the server says as it is said today; nil when it is left out.
-    private func given(_ what: FlowEvent.What) -> ServerStep? {
+    /// What the server sends now; nil if the event is left out.
+    private func output(_ what: FlowEvent.What) -> ServerStep? {
         switch what {
         case .response: edited.map { .say(.response($0.head)) }
         case .piece(let piece): cut(piece).map { .say(.piece($0)) }
@@ -176,7 +175,7 @@ package final class ServerPart {
         recordedAnchor = recorded
     }
 
-    /// The part of a piece that is sent.
+    /// The bytes of a piece that are in the range to send.
     private func cut(_ piece: FlowPiece) -> FlowPiece? {
         if piece.kind == .pong { return nil }
         guard piece.kind == .data, let edited else { return piece }
@@ -192,50 +191,51 @@ package final class ServerPart {
 
     // MARK: The client in a dialogue
 
-    /// - Returns: nil when the client has said it, or need not.
+    /// - Returns: nil if the client has sent it, or need not.
     private func awaitClient(_ piece: FlowPiece, _ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
-        // Pings are answered as they come, and may come at other times.
+        // Pings are answered when they come, and may come at other times.
         if matching == .time || piece.kind == .pong || piece.kind == .ping { return nil }
         if dialogue == .bytes {
-            guard saidBytes.readableBytes >= piece.content.readableBytes else {
-                return hasClientFinished ? clientSaidLess(recorded, now) : .waitForClient
+            guard receivedBytes.readableBytes >= piece.content.readableBytes else {
+                return hasClientFinished ? clientEndedEarly(recorded, now) : .waitForClient
             }
-            let bytes = saidBytes.readSlice(length: piece.content.readableBytes) ?? ByteBuffer()
+            let bytes = receivedBytes.readSlice(length: piece.content.readableBytes) ?? ByteBuffer()
             if matching == .content, bytes != piece.content {
                 complaints.append(
-                    "the client's bytes differ from the recording from byte \(bytes.commonPrefix(with: piece.content)) of a piece of \(bytes.readableBytes) on"
+                    "the client's bytes differ from the recording at byte \(bytes.commonPrefix(with: piece.content)) of \(bytes.readableBytes)"
                 )
             }
         } else {
-            guard let first = said.first else { return .waitForClient }
+            guard let first = received.first else { return .waitForClient }
             if matching == .content, first.kind != piece.kind || first.content != piece.content {
-                guard let found = said.firstIndex(where: { $0.kind == piece.kind && $0.content == piece.content }) else {
-                    said.removeFirst()
+                guard let found = received.firstIndex(where: { $0.kind == piece.kind && $0.content == piece.content }) else {
+                    received.removeFirst()
                     complaints.append(
-                        "the client said '\(String(buffer: first.content).short)' where the recording has '\(String(buffer: piece.content).short)'"
+                        "the client sent '\(String(buffer: first.content).short)', the recording has '\(String(buffer: piece.content).short)'"
                     )
-                    // A goodbye is answered whatever it says.
+                    // A close frame is answered whatever its content.
                     if first.kind == .close { hasClientFinished = true }
                     return .waitForClient
                 }
-                said.removeSubrange(...found)
+                received.removeSubrange(...found)
             } else {
-                said.removeFirst()
+                received.removeFirst()
             }
         }
         move(to: recorded, now)
         return nil
     }
 
-    /// The client ended before it had said what the recording has. A request is complete by then; a stream has nobody to go on with.
-    private func clientSaidLess(_ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
-        let message = "the client ended before it had said what the recording has"
+    /// The client ended before it had sent everything that is in the recording. For a request this is the end of its content; a stream cannot
+    /// continue.
+    private func clientEndedEarly(_ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
+        let message = "the client ended before it had sent what is in the recording"
         guard kind == .http, !hasSwitched else {
             return .end(
                 FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now), closedBy: .client))
         }
         complaints.append(message)
-        saidBytes.clear()
+        receivedBytes.clear()
         move(to: recorded, now)
         return nil
     }
@@ -247,14 +247,14 @@ package final class ServerPart {
 }
 
 extension Flow {
-    /// The exchange became a conversation or a tunnel: 101, or 200 to an extended CONNECT.
+    /// The exchange became a WebSocket conversation or a tunnel: 101, or 2xx to CONNECT.
     package var hasSwitched: Bool {
         guard kind == .http, let response else { return isWebSocket }
         return isWebSocket || response.head.status == 101
             || (response.head.status / 100 == 2 && request?.head.isMethod("CONNECT") == true)
     }
 
-    /// It became one of WebSocket, perhaps one in which nobody said anything.
+    /// It became a WebSocket conversation, perhaps one without messages.
     var opensWebSocket: Bool {
         guard hasSwitched, let response else { return false }
         return isWebSocket || response.head.fields.list("upgrade", contains: "websocket")
@@ -270,6 +270,6 @@ extension Flow {
 }
 
 extension FlowEnding {
-    /// It was the client that cut the flow.
+    /// The client cut the flow.
     fileprivate var isOfClient: Bool { state != .complete && (error?.side == .client || (error == nil && closedBy == .client)) }
 }

@@ -9,25 +9,25 @@ import ProxyTransport
 import Synchronization
 
 /// Plays a plan, once or several times.
-final class Conductor: Sendable {
-    struct Score: Sendable {
+final class Scheduler: Sendable {
+    struct Options: Sendable {
         var schedule = ReplaySchedule.recorded(.recorded)
         /// Of messages within a conversation; nil is as fast as possible.
         var speed: Double?
         var waitsForServer = false
         var concurrency = Int.max
         var rounds = 1
-        var patience: Int64 = 10_000_000_000
+        var responseTimeout: Int64 = 10_000_000_000
     }
 
     /// What connections to one server have in common.
     private struct Server: Hashable {
-        var speech: ReplayPlan.Speech
+        var wireProtocol: ReplayProtocol
         var target: FlowTarget
         var isHTTP2: Bool
 
         init(_ connection: ReplayPlan.Connection) {
-            (speech, target, isHTTP2) = (connection.speech, connection.target, connection.isHTTP2Server)
+            (wireProtocol, target, isHTTP2) = (connection.wireProtocol, connection.target, connection.isHTTP2Server)
         }
     }
 
@@ -42,9 +42,9 @@ final class Conductor: Sendable {
     }
 
     private let plan: ReplayPlan
-    private let score: Score
+    private let options: Options
     private let server: ProxyServer
-    private let judge: Judge
+    private let comparer: ResponseComparer
     private let clock: RecorderClock
     private let first: Timestamp
     private let configurations: [Server: ProxyConfiguration]
@@ -52,13 +52,13 @@ final class Conductor: Sendable {
     private let changed = DispatchSemaphore(value: 0)
 
     init(
-        _ plan: ReplayPlan, score: Score, server: ProxyServer, judge: Judge, clock: RecorderClock,
+        _ plan: ReplayPlan, options: Options, server: ProxyServer, comparer: ResponseComparer, clock: RecorderClock,
         configuration: (ReplayPlan.Connection) -> ProxyConfiguration
     ) {
         self.plan = plan
-        self.score = score
+        self.options = options
         self.server = server
-        self.judge = judge
+        self.comparer = comparer
         self.clock = clock
         first = plan.times(of: 0).started
         var configurations: [Server: ProxyConfiguration] = [:]
@@ -75,7 +75,7 @@ final class Conductor: Sendable {
 
     func start() {
         let thread = Thread { self.run() }
-        thread.name = "conductor"
+        thread.name = "scheduler"
         thread.start()
     }
 
@@ -86,8 +86,8 @@ final class Conductor: Sendable {
     }
 
     private func run() {
-        for round in 0..<score.rounds where !playRound() {
-            let left = plan.flowCount * (score.rounds - round - 1)
+        for round in 0..<options.rounds where !playRound() {
+            let left = plan.flowCount * (options.rounds - round - 1)
             state.withLock { $0.unsent += left }
             break
         }
@@ -135,7 +135,7 @@ final class Conductor: Sendable {
     private func steps(of connection: Int, from start: Timestamp) -> [ReplayStep] {
         plan.connection(connection).flows.map { number in
             let (started, ended) = plan.times(of: number)
-            let offset = score.schedule.offset(of: number, recorded: started - first)
+            let offset = options.schedule.offset(of: number, recorded: started - first)
             return ReplayStep(
                 number: number, started: started, ended: ended, due: offset.map { start.advanced(byNanoseconds: $0) })
         }
@@ -145,8 +145,8 @@ final class Conductor: Sendable {
     private func mayBegin(_ connection: Int) -> Bool {
         let started = plan.times(ofConnection: connection).started
         return state.withLock { state in
-            guard state.active.count < score.concurrency else { return false }
-            guard score.schedule == .recorded(.none) else { return true }
+            guard state.active.count < options.concurrency else { return false }
+            guard options.schedule == .recorded(.none) else { return true }
             return !state.active.contains { plan.times(ofConnection: $0).ended.map { $0 <= started } ?? false }
         }
     }
@@ -154,19 +154,13 @@ final class Conductor: Sendable {
     private func play(_ connection: Int, _ steps: [ReplayStep]) {
         let facts = plan.connection(connection)
         guard let configuration = configurations[Server(facts)] else { preconditionFailure("each server has a configuration") }
-        let speech: ReplayScript.Speech =
-            switch facts.speech {
-            case .http1: .http1
-            case .http2: .http2
-            case .bytes: .bytes
-            }
         var isTLS = false
         if case .reverse(let server, _) = configuration.mode { isTLS = server.isTLS }
         var script = ReplayScript(
-            speech: speech, steps: steps, speed: score.speed, waitsForServer: score.waitsForServer,
+            wireProtocol: facts.wireProtocol, steps: steps, speed: options.speed, waitsForServer: options.waitsForServer,
             scheme: isTLS ? "https" : "http",
             read: { [plan] in try plan.flow($0) })
-        script.patience = score.patience
+        script.responseTimeout = options.responseTimeout
         let client = (try? plan.flow(steps[0].number))?.client?.value ?? .unknown
         server.start(peer: client.peer, local: client.local) { [self, script] _ in
             ReplaySession(script: script, configuration: configuration, seed: UInt64.random(in: .min ... .max)) { report in
@@ -177,14 +171,14 @@ final class Conductor: Sendable {
 
     private func receive(_ report: ReplayReport, of connection: Int, steps: Int) {
         switch report {
-        case .began(_, let recorded, let flow, let slip):
-            judge.began(recorded, as: flow, slip: slip)
+        case .began(_, let recorded, let flow, let lateness):
+            comparer.began(recorded, as: flow, lateness: lateness)
         case .unreadable(let number, let message):
-            judge.failed(number, message)
+            comparer.failed(number, message)
         case .ended(var rest):
             // One that could not even be begun is not tried for ever.
             if rest.count == steps, !state.withLock({ $0.isStopped }) {
-                judge.failed(rest.removeFirst().number, "the connection ended before the request was said")
+                comparer.failed(rest.removeFirst().number, "the connection ended before the request was said")
             }
             state.withLock { state in
                 if rest.isEmpty {

@@ -11,7 +11,7 @@ import Synchronization
 import ToolSupport
 
 /// What came of a replay.
-final class Judge: FlowSink {
+final class ResponseComparer: FlowSink {
     private struct State {
         /// The recorded flow that a new one stands for, while it is under way.
         var recorded: [FlowID: Flow] = [:]
@@ -42,7 +42,7 @@ final class Judge: FlowSink {
         self.isQuiet = isQuiet
         self.recorder = recorder
         let thread = Thread { self.run() }
-        thread.name = "judge"
+        thread.name = "comparer"
         thread.stackSize = 8 << 20
         thread.start()
     }
@@ -54,10 +54,10 @@ final class Judge: FlowSink {
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 
     /// A recorded flow is being said again.
-    func began(_ recorded: Flow, as flow: FlowID, slip: Int64) {
+    func began(_ recorded: Flow, as flow: FlowID, lateness: Int64) {
         state.withLock { state in
             state.recorded[flow] = recorded
-            state.tally.sent(slip: slip)
+            state.tally.sent(lateness: lateness)
         }
     }
 
@@ -97,10 +97,10 @@ final class Judge: FlowSink {
         guard case .ended = event.what, let flow = flows.removeValue(forKey: event.flow)?.flow,
             let recorded = state.withLock({ $0.recorded.removeValue(forKey: event.flow) })
         else { return }
-        judge(flow, recorded, &sink)
+        compare(flow, recorded, &sink)
     }
 
-    private func judge(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
+    private func compare(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
         if !isQuiet { progressLine.print(resultLine(new)) }
         let isCut = state.withLock { $0.isStopped } && new.error.map { $0.side == nil } ?? false
         guard !isCut else { return state.withLock { $0.tally.cut += 1 } }

@@ -8,8 +8,8 @@ import ProxyCore
 import Synchronization
 import ToolSupport
 
-extension ServerPart: ServerPlayer {}
-extension StreamPart: ServerPlayer {}
+extension FlowPlayer: ServerPlayer {}
+extension StreamPlayer: ServerPlayer {}
 
 /// What happens to a request that no recording answers.
 enum MissPolicy: Equatable {
@@ -113,7 +113,7 @@ final class Recordings: Sendable {
 }
 
 /// Answers from recordings, for the sessions of one listener.
-struct RecordedServers: Responder {
+struct RecordingResponder: Responder {
     let recordings: Recordings
     let settings: AnswerSettings
     let started: Timestamp
@@ -122,31 +122,31 @@ struct RecordedServers: Responder {
         if let fault = fault() { return fault }
         return recordings.state.withLock { state in
             let host = host(of: request)
-            let question = RecordingIndex.Question(
+            let query = ReplayQuery(
                 key: key(of: request, host, state.index.rules, method: request.asksForSwitch ? nil : request.method),
                 head: request.head, content: request.content, isForAnyHost: isUnnamed(host))
             do {
-                var answer = try state.index.answer(question, elapsed: now - started)
+                var answer = try state.index.answer(query, elapsed: now - started)
                 // HEAD is answered from GET; who asks for another protocol may have been refused, or not understood.
                 if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
                     let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
-                    var other = question
+                    var other = query
                     other.key = key(of: request, host, state.index.rules, method: method)
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
                 case .flow(let flow, let entry):
-                    let response = state.index.response(of: entry, flow, for: occasion(request, now))
+                    let response = state.index.response(of: entry, flow, for: context(request, now))
                     // What cannot be read is found out before a head goes out.
-                    let part = part(flow, response, for: request, now)
-                    try part.readAhead()
+                    let player = player(flow, response, for: request, now)
+                    try player.readAhead()
                     state.counts.answered += 1
                     tell(request, flow, response)
-                    return .play(part)
+                    return .play(player)
                 case .exhausted:
                     return miss(request, "its recordings were served, each once (--once)", &state)
                 case .none:
-                    return miss(request, state.index.explain(question, host: String(buffer: host)), &state)
+                    return miss(request, state.index.explain(query, host: String(buffer: host)), &state)
                 }
             } catch {
                 state.isDamaged = true
@@ -161,14 +161,14 @@ struct RecordedServers: Responder {
             let key = key(of: request, host, state.index.rules, method: request.method)
             guard let flow = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
             state.counts.answered += 1
-            let response = flow.response(for: occasion(request, now))
+            let response = flow.response(for: context(request, now))
             tell(request, flow, response)
-            return part(flow, response, for: request, now, isComplete: false)
+            return player(flow, response, for: request, now, isComplete: false)
         }
     }
 
-    private func occasion(_ request: RecordedRequestQuery, _ now: Timestamp) -> ResponseOccasion {
-        ResponseOccasion(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
+    private func context(_ request: RecordedRequestQuery, _ now: Timestamp) -> ResponseContext {
+        ResponseContext(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
     }
 
     /// The host as recorded flows have theirs: where it is an address, what the client calls the server says more.
@@ -196,12 +196,12 @@ struct RecordedServers: Responder {
         settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
     }
 
-    private func part(
+    private func player(
         _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp, isComplete: Bool = true
-    ) -> ServerPart {
-        ServerPart(
+    ) -> FlowPlayer {
+        FlowPlayer(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-            isRequestComplete: isComplete, hasSaid100: request.sent100Continue)
+            isRequestComplete: isComplete, sent100Continue: request.sent100Continue)
     }
 
     private func miss(_ request: RecordedRequestQuery, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
@@ -245,7 +245,7 @@ struct RecordedServers: Responder {
     func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
         let candidates = candidates(for: target)
         guard !candidates.isEmpty else { return nil }
-        return StreamPart(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+        return StreamPlayer(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
             recordings.state.withLock { state in
                 state.played[number, default: 0] += 1
                 state.counts.streams += 1
