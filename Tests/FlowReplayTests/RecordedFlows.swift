@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import TestSupport
 
 @testable import FlowReplay
 
@@ -36,14 +37,10 @@ func said(_ text: String, by side: Side, _ kind: FlowPiece.Kind = .data) -> Flow
 func flow(
     _ kind: FlowKind = .http, number: UInt64, host: String = "a.example", port: UInt16 = 80, _ events: [(Int64, FlowEvent.What)]
 ) -> Flow {
-    let scheme = kind == .http ? "http" : "tcp"
-    let opening = FlowOpening(
-        kind: kind, client: Shared(.unknown), target: FlowTarget(scheme: scheme, host: host, port: port), stream: StreamID(1))
-    let first = moment(events.first?.0 ?? 0)
-    let id = FlowID(high: 1, low: number)
-    var assembler = FlowAssembler(id: id, at: first, opening: opening, keepsPieces: true)
-    for (at, what) in events { assembler.receive(what, at: moment(at)) }
-    return assembler.flow
+    let target = FlowTarget(scheme: kind == .http ? "http" : "tcp", host: host, port: port)
+    var flow = FlowBuilder(kind, id: FlowID(high: 1, low: number), at: moment(events.first?.0 ?? 0), target: target)
+    for (at, what) in events { flow.add(what, at: moment(at)) }
+    return flow.flow
 }
 
 /// An exchange that took a millisecond.

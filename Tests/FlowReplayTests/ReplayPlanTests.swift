@@ -18,7 +18,7 @@ struct ReplayPlanTests {
         let other = FlowTarget(scheme: "http", host: "b", port: 80)
         let flows = [
             flow(client: 2, at: 30), flow(client: 1, at: 0), flow(client: 1, at: 20), flow(client: 1, at: 10, target: other),
-            flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40, version: .http2),
+            flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40),
         ]
         let plan = self.plan(flows, ReplayPlan.Options())
         let lines = plan.connections.map { "\($0.wireProtocol) \($0.target.host) \($0.flows)" }

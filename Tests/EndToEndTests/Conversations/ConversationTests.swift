@@ -5,11 +5,6 @@ import Foundation
 import TestSupport
 import Testing
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-private let python = root + "/.build-test-venv/bin/python"
-
-private func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
-
 /// A peer of Python's, and the port that it says it listens on.
 private func peer(_ arguments: [String], in directory: String) throws -> (program: RunningProgram, port: Int) {
     let program = try RunningProgram(python, arguments, in: directory)
@@ -35,12 +30,12 @@ struct ConversationTests {
         "Python's websockets gets what it gets directly; messages, pings and closes are recorded", arguments: ["answer", "relay"])
     func webSocket(pings: String) throws {
         try withTemporaryDirectory { directory in
-            let server = try peer([script("websocket_peer.py"), "server"], in: directory)
+            let server = try peer([peerScript("websocket_peer.py"), "server"], in: directory)
             let recorder = try Recorder(
                 ["--mode", "reverse:http://127.0.0.1:\(server.port)", "--websocket-ping", pings], in: directory)
             recorder.program.collectErrors()
             func talk(_ port: Int) throws -> String {
-                let result = try run(python, [script("websocket_peer.py"), "client", "ws://127.0.0.1:\(port)/"], in: directory)
+                let result = try run(python, [peerScript("websocket_peer.py"), "client", "ws://127.0.0.1:\(port)/"], in: directory)
                 #expect(result.errors == "")
                 return result.output
             }
@@ -67,8 +62,8 @@ struct ConversationTests {
     @Test("WebSocket over HTTP/2, and between the versions of HTTP, is what it is without us", arguments: Crossing.allCases)
     func webSocketAcrossVersions(_ crossing: Crossing) throws {
         try withTemporaryDirectory { directory in
-            let one = script("websocket_peer.py")
-            let two = script("websocket_h2_peer.py")
+            let one = peerScript("websocket_peer.py")
+            let two = peerScript("websocket_h2_peer.py")
             let server = try peer([crossing == .fromHTTP2 ? one : two, "server"], in: directory)
             let scheme = crossing == .fromHTTP2 ? "http" : "h2c"
             let recorder = try Recorder(["--mode", "reverse:\(scheme)://127.0.0.1:\(server.port)"], in: directory)
@@ -165,12 +160,12 @@ struct ConversationTests {
     func startTLS() throws {
         try withTemporaryDirectory { directory in
             try makeCertificate(in: directory)
-            let server = try peer([script("smtp_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
+            let server = try peer([peerScript("smtp_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
             let recorder = try Recorder(
                 ["--mode", "reverse:tcp://localhost:\(server.port)", "--ca-file", "cert.pem"], in: directory)
             recorder.program.collectErrors()
             let result = try run(
-                python, [script("smtp_peer.py"), "client", "\(recorder.port)", recorder.authority], in: directory)
+                python, [peerScript("smtp_peer.py"), "client", "\(recorder.port)", recorder.authority], in: directory)
             #expect(result == ProgramResult(status: 0, output: "sent\n", errors: ""))
             _ = server.program.waitForEnd()
             #expect(recorder.stop() == 0)

@@ -5,10 +5,6 @@ import Glibc
 import TestSupport
 import Testing
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-private let python = root + "/.build-test-venv/bin/python"
-private func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
-
 /// A peer of Python's, and the ports that it says it listens on.
 private func peer(_ arguments: [String], in directory: String) throws -> (program: RunningProgram, ports: [Int]) {
     let program = try RunningProgram(python, arguments, in: directory)
@@ -117,7 +113,7 @@ struct ServePeersTests {
             func ask(_ port: Int) throws -> [String] {
                 let base = isTLS ? "https://localhost:\(port)" : "http://127.0.0.1:\(port)"
                 let authority = isTLS ? [directory + "/conf/mitm-ca-cert.pem"] : []
-                let result = try run(python, [script("httpx_client.py"), base] + authority, in: directory)
+                let result = try run(python, [peerScript("httpx_client.py"), base] + authority, in: directory)
                 #expect(result.status == 0, "\(result.errors)")
                 return result.output.split(separator: "\n").map(String.init)
             }
@@ -173,14 +169,14 @@ struct ServePeersTests {
         ])
     func webSocket(_ recorded: String, _ asking: String) throws {
         try withTemporaryDirectory { directory in
-            let server = try peer([script(recorded), "server"], in: directory)
+            let server = try peer([peerScript(recorded), "server"], in: directory)
             let port = try #require(server.ports.first)
             let mode = recorded == "websocket_peer.py" ? "http" : "h2c"
             let recorder = try Recorder(["--mode", "reverse:\(mode)://127.0.0.1:\(port)"], in: directory)
             recorder.program.collectErrors()
             func talk(_ client: String, _ port: Int) throws -> String {
                 let target = client == "websocket_peer.py" ? "ws://127.0.0.1:\(port)/" : "\(port)"
-                let result = try run(python, [script(client), "client", target], in: directory)
+                let result = try run(python, [peerScript(client), "client", target], in: directory)
                 #expect(result.errors == "")
                 return result.output
             }
@@ -200,7 +196,7 @@ struct ServePeersTests {
     func grpc(_ isTLS: Bool) throws {
         try withTemporaryDirectory { directory in
             try makeCertificate(in: directory)
-            let server = try peer([script("grpc_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
+            let server = try peer([peerScript("grpc_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
             let port = try #require(isTLS ? server.ports.last : server.ports.first)
             let mode = isTLS ? "https://localhost:\(port)" : "h2c://127.0.0.1:\(port)"
             let recorder = try Recorder(["--mode", "reverse:" + mode, "--ca-file", "cert.pem"], in: directory)
@@ -208,7 +204,8 @@ struct ServePeersTests {
             func ask(_ port: Int) throws -> [String] {
                 let target = (isTLS ? "localhost:" : "127.0.0.1:") + "\(port)"
                 let result = try run(
-                    python, [script("grpc_peer.py"), "repeatable", target] + (isTLS ? [directory + "/conf/mitm-ca-cert.pem"] : []),
+                    python,
+                    [peerScript("grpc_peer.py"), "repeatable", target] + (isTLS ? [directory + "/conf/mitm-ca-cert.pem"] : []),
                     in: directory)
                 #expect(result.status == 0, "\(result.errors)")
                 return result.output.split(separator: "\n").map(String.init)
@@ -261,12 +258,13 @@ struct ServePeersTests {
     func startTLS() throws {
         try withTemporaryDirectory { directory in
             try makeCertificate(in: directory)
-            let server = try peer([script("smtp_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
+            let server = try peer([peerScript("smtp_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
             let port = try #require(server.ports.first)
             let recorder = try Recorder(["--mode", "reverse:tcp://localhost:\(port)", "--ca-file", "cert.pem"], in: directory)
             recorder.program.collectErrors()
             func send(_ port: Int) throws -> ProgramResult {
-                try run(python, [script("smtp_peer.py"), "client", "\(port)", directory + "/conf/mitm-ca-cert.pem"], in: directory)
+                try run(
+                    python, [peerScript("smtp_peer.py"), "client", "\(port)", directory + "/conf/mitm-ca-cert.pem"], in: directory)
             }
             let sent = ProgramResult(status: 0, output: "sent\n", errors: "")
             #expect(try send(recorder.port) == sent)

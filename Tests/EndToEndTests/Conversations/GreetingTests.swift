@@ -6,9 +6,7 @@ import Glibc
 import TestSupport
 import Testing
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-private let python = root + "/.build-test-venv/bin/python"
-private let script = root + "/Tests/Peers/greeting_peer.py"
+private let script = peerScript("greeting_peer.py")
 
 @Suite("A TLS server that speaks first")
 struct GreetingTests {

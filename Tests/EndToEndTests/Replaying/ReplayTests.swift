@@ -4,8 +4,6 @@ import Foundation
 import TestSupport
 import Testing
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-
 @Suite("Replays")
 struct ReplayTests {
     /// nginx with pages, and a recording of curl's way through them by HTTP/1 and HTTP/2.
@@ -181,8 +179,7 @@ struct ReplayTests {
     @Test("WebSocket and TCP conversations are held again")
     func conversations() throws {
         try withTemporaryDirectory { directory in
-            let python = root + "/.build-test-venv/bin/python"
-            let script = root + "/Tests/Peers/websocket_peer.py"
+            let script = peerScript("websocket_peer.py")
             let server = try RunningProgram(python, [script, "server"], in: directory)
             let line = try #require(server.errorLine(containing: "listening on "))
             server.collectErrors()

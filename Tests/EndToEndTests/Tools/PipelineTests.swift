@@ -5,8 +5,7 @@ import Glibc
 import TestSupport
 import Testing
 
-private let archives = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Fixtures/archives/v1").path
+private let archives = repository + "/Fixtures/archives/v1"
 private let http = archives + "/http.mflow"
 
 /// Commands of a shell in which `$T` is the directory of the tools.

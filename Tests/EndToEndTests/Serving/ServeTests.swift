@@ -6,8 +6,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-
 @Suite("mitm-serve")
 struct ServeTests {
     private static let page = response("page")
@@ -179,7 +177,8 @@ struct ServeTests {
             let url = URL(fileURLWithPath: directory + "/capture.mflow")
             var data = try Data(contentsOf: url)
             // What a block says of its flows stands before their content. The recorder wrote a block, or more, in each of its runs.
-            let structure = try run("python3", [root + "/tools/mflow.py", "--structure", "capture.mflow"], in: directory).output
+            let structure = try run("python3", [repository + "/tools/mflow.py", "--structure", "capture.mflow"], in: directory)
+                .output
             let blocks = structure.split(separator: "\n").filter { $0.contains(" block ") }
                 .compactMap { $0.split(separator: " ").first.flatMap { Int($0) } }
             #expect(blocks.count == 5)
@@ -223,7 +222,7 @@ struct ServeTests {
         ] as [([String], String)])
     func badOptions(_ arguments: [String], _ expected: String) throws {
         try withTemporaryDirectory { directory in
-            let archive = root + "/Fixtures/archives/v1"
+            let archive = repository + "/Fixtures/archives/v1"
             let file = try #require(
                 try FileManager.default.contentsOfDirectory(atPath: archive).filter { $0.hasSuffix(".mflow") }.sorted().first)
             let result = try run(
@@ -322,7 +321,7 @@ struct ServeTests {
             for flow in mflow.File(open(sys.argv[2], "rb").read(), "").flows():
                 print(*[piece[0] for piece in flow.pieces if piece[2] == "server"])
             """
-        let result = try run("python3", ["-c", script, root + "/tools", "capture.mflow"], in: directory)
+        let result = try run("python3", ["-c", script, repository + "/tools", "capture.mflow"], in: directory)
         return differences(result.output.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }.map { $0 / 1e6 })
     }
 
@@ -381,7 +380,7 @@ struct ServeTests {
         arguments: [("recorded", 1.0), ("0.5x", 2.0), ("none", 0)])
     func dialogueTiming(_ timing: String, _ factor: Double) throws {
         try withTemporaryDirectory { directory in
-            let (python, script) = (root + "/.build-test-venv/bin/python", root + "/Tests/Peers/websocket_rhythm.py")
+            let script = peerScript("websocket_rhythm.py")
             let server = try RunningProgram(python, [script, "server"], in: directory)
             let line = try #require(server.errorLine(containing: "listening on "))
             server.collectErrors()

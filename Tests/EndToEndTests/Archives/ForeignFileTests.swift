@@ -4,8 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-private let foreign = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Fixtures/foreign").path
+private let foreign = repository + "/Fixtures/foreign"
 
 /// mitmdump, where there is one: named by MITMDUMP, in the environment of the benchmarks, or on the PATH.
 private let mitmdump: String? = {

@@ -6,12 +6,6 @@ import Glibc
 import TestSupport
 import Testing
 
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent()
-/// Python with h2, httpx and grpcio, which tools/setup makes.
-private let python = root.appendingPathComponent(".build-test-venv/bin/python").path
-private func script(_ name: String) -> String { root.appendingPathComponent("Tests/Peers/" + name).path }
-
 @Suite("Peers of HTTP/2")
 struct HTTP2PeersTests {
     enum Transport: String, CaseIterable, CustomTestStringConvertible, Sendable {
@@ -205,7 +199,7 @@ struct HTTP2PeersTests {
         try withNginx(transport) { directory, direct, through, recorder in
             func ask(_ base: String) throws -> [String] {
                 let authority = transport == .tls ? [directory + "/both.pem"] : []
-                let result = try run(python, [script("httpx_client.py"), base] + authority, in: directory)
+                let result = try run(python, [peerScript("httpx_client.py"), base] + authority, in: directory)
                 #expect(result.errors == "")
                 return result.output.split(separator: "\n").map(String.init)
             }
@@ -227,7 +221,7 @@ struct HTTP2PeersTests {
                     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out",
                     "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                 ], in: directory)
-            let server = try RunningProgram(python, [script("grpc_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
+            let server = try RunningProgram(python, [peerScript("grpc_peer.py"), "server", "cert.pem", "key.pem"], in: directory)
             let line = try #require(server.errorLine(containing: "listening on "))
             let ports = line.split(separator: " ").compactMap { Int($0) }
             server.collectErrors()
@@ -237,7 +231,7 @@ struct HTTP2PeersTests {
             recorder.program.collectErrors()
             let host = transport == .tls ? "localhost:" : "127.0.0.1:"
             func ask(_ port: Int, _ authority: String) throws -> [String] {
-                let arguments = [script("grpc_peer.py"), "client", host + "\(port)"] + (transport == .tls ? [authority] : [])
+                let arguments = [peerScript("grpc_peer.py"), "client", host + "\(port)"] + (transport == .tls ? [authority] : [])
                 let result = try run(python, arguments, in: directory)
                 #expect(result.status == 0, "\(result.errors)")
                 return result.output.split(separator: "\n").map(String.init)

@@ -6,18 +6,15 @@ import Testing
 
 @Suite("The independent reader")
 struct IndependentReaderTests {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
     @Test("It agrees with mitm-dump on every fixture, flow for flow and field for field")
     func agrees() throws {
-        let folder = Self.root.appendingPathComponent("Fixtures/archives/v1")
+        let folder = URL(filePath: repository + "/Fixtures/archives/v1")
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".mflow") }.sorted()
         #expect(files.count >= 10)
         for file in files {
             let path = folder.appendingPathComponent(file).path
             let ours = try run("mitm-dump", ["--format", "json", "--raw-body", path])
-            let theirs = try run("python3", [Self.root.appendingPathComponent("tools/mflow.py").path, path])
+            let theirs = try run("python3", [repository + "/tools/mflow.py", path])
             #expect(try Self.objects(ours.output) == Self.objects(theirs.output), "\(file)")
             #expect(ours.status == theirs.status, "\(file)")
         }
@@ -26,7 +23,7 @@ struct IndependentReaderTests {
     @Test("It agrees on content that is damaged", arguments: ["every-kind", "http", "websocket", "tcp", "long-bodies"])
     func damaged(name: String) throws {
         try withTemporaryDirectory { directory in
-            let path = Self.root.appendingPathComponent("Fixtures/archives/v1/\(name).mflow").path
+            let path = repository + "/Fixtures/archives/v1/\(name).mflow"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             let frames = try run("mitm-dump", ["--structure", path]).output.split(separator: "\n")
             let first = try #require(frames.firstIndex { $0.contains("\tblock") && !$0.contains("content 0") })
@@ -36,7 +33,7 @@ struct IndependentReaderTests {
             try data.write(to: URL(fileURLWithPath: directory + "/damaged.mflow"))
             let ours = try run("mitm-dump", ["--format", "json", "--raw-body", "damaged.mflow"], in: directory)
             let theirs = try run(
-                "python3", [Self.root.appendingPathComponent("tools/mflow.py").path, "damaged.mflow"], in: directory)
+                "python3", [repository + "/tools/mflow.py", "damaged.mflow"], in: directory)
             #expect(ours.output.contains(#""damaged":true"#))
             #expect(try Self.objects(ours.output) == Self.objects(theirs.output))
             #expect(ours.status == 3)

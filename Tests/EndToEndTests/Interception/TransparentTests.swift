@@ -6,10 +6,7 @@ import Testing
 
 @Suite("Mode transparent")
 struct TransparentTests {
-    private static let script =
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
-            "Peers/transparent.sh"
-        ).path
+    private static let script = peerScript("transparent.sh")
 
     /// Why the system does not let us make namespaces and redirect in them; nil when it does.
     private static let obstacle: String? = {

@@ -13,8 +13,7 @@ let toolDirectory: String = {
     {
         return String(bundle[..<end.lowerBound])
     }
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    return root.appendingPathComponent(".build/debug").path
+    return repository + "/.build/debug"
 }()
 
 /// Whether the system gives pseudo-terminals (pty(7)): a bare chroot without /dev/pts does not.
