@@ -1,4 +1,4 @@
-// Heads of HTTP/1 through the decoder, as they come from a socket: many in one buffer.
+// Decodes HTTP/1 heads as they come from a socket: many in one buffer.
 
 import HTTP1Codec
 import HTTPSemantics
@@ -53,7 +53,7 @@ private func decode(_ bytes: ByteBuffer, _ role: HTTP1Decoder.Role, _ count: Int
     let decoder = HTTP1Decoder(role)
     decoder.receive(bytes)
     var heads = 0
-    // Answers to HEAD: a head that tells of content, and none comes.
+    // Responses to HEAD: a head with a Content-Length, and no content.
     if role == .responses { decoder.expectResponse(to: .head) }
     while let event = try decoder.next() {
         switch event {
