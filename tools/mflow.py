@@ -552,7 +552,7 @@ class File:
 
     def passed(self, bad, position):
         what = "the file ends in the middle of a block" if bad[1] else "damaged"
-        self.complain("%s at offset %d: %d bytes were passed over" % (what, bad[0], position - bad[0]))
+        self.complain("%s at offset %d: %d bytes were skipped" % (what, bad[0], position - bad[0]))
 
     def flows(self):
         segment, expected, open_flows = None, 0, {}
