@@ -1,4 +1,4 @@
-// The flow file: written into memory, read from a file in the system's cache, asked by filters, printed as JSON.
+// The flow file: written into memory, read from a file in the system's cache, filtered, printed as JSON.
 
 import BenchmarkTraffic
 import FlowArchive
@@ -60,7 +60,7 @@ private struct AllFlows: FlowPredicate {
     func matches(_ flow: some FlowAttributes) -> Bool { true }
 }
 
-/// How many flows a predicate lets through.
+/// The number of flows that match a predicate.
 private func scan(_ path: String, _ predicate: some FlowPredicate) throws -> Int {
     let reader = try ArchiveReader(path: path)
     var found = 0
@@ -78,7 +78,7 @@ private func firstFlows(_ count: Int, of path: String) throws -> [Flow] {
     return flows
 }
 
-/// Keeps what a writer gives.
+/// Keeps the bytes of a writer.
 private final class MemoryStorage: ArchiveStorage {
     var bytes = ByteBuffer()
 
