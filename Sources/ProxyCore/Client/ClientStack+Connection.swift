@@ -53,9 +53,9 @@ extension ClientStack {
             unparsed.append(bytes, at: at)
         case .http:
             httpReceived(bytes)
-        case .socks(let step):
+        case .socks:
             unparsed.append(bytes, at: at)
-            advanceSOCKS(step)
+            advanceSOCKS()
         case .tunnel:
             tunnelReceived(bytes, from: .client, at: at)
         case .lingering:

@@ -5,9 +5,12 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// TLS of a client that begins: its ClientHello, and the number of the certificate that was asked for.
+/// TLS of a client that begins.
 struct Interception {
     let hello: ClientHello
+    /// What follows.
+    var resumes: ClientStack.Continuation
+    /// The certificate that was asked for.
     var request: RequestID?
 }
 
@@ -108,7 +111,7 @@ extension ClientStack {
         }
         // From here on the client waits for us.
         cancelHandshakeTimer()
-        phase = .intercepting(Interception(hello: hello))
+        phase = .intercepting(Interception(hello: hello, resumes: suspendedTunnel.map { .tunnel($0) } ?? .detection))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
             return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.isReady ? forge() : ()
@@ -156,7 +159,7 @@ extension ClientStack {
             details.ja4 = hello.ja4
             details.handshakeStarted = client.lastRead
             updateClientTLS(details)
-            phase = .handshaking
+            phase = .handshaking(interception.resumes)
             startHandshakeTimer()
             tls.receive(unparsed.take())
             readClientTLS(tls)
@@ -190,7 +193,7 @@ extension ClientStack {
             // The server speaks first, so it is not HTTP.
             startTunnel()
         } else {
-            phase = .detecting
+            phase = .detecting(.detection)
             startDetectionTimer()
         }
     }
@@ -267,8 +270,7 @@ extension ClientStack {
     func recordFailedTLS(_ error: FlowError) {
         guard route?.isFailureRecorded != true else { return }
         route?.isFailureRecorded = true
-        if let tunnel = suspendedTunnel {
-            suspendedTunnel = nil
+        if let tunnel = takeSuspendedTunnel() {
             return end(tunnel, FlowEnding(state: .incomplete, error: error))
         }
         let flow = context.identities.next(at: now)

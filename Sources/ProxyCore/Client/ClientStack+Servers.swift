@@ -143,7 +143,7 @@ extension ClientStack {
     }
 
     private var isPassingThrough: Bool {
-        if case .tunnel(let tunnel) = phase { tunnel.passthrough != nil } else { false }
+        if case .tunnel(let tunnel) = phase { tunnel.isPassthrough } else { false }
     }
 
     private var isTunnelling: Bool {
@@ -174,8 +174,8 @@ extension ClientStack {
     /// Goes on with what waited for the connection.
     private func upstreamIsReady(_ upstream: Upstream) {
         switch phase {
-        case .connecting:
-            answerConnect()
+        case .connecting(let request):
+            accept(request)
         case .intercepting:
             if upstream.isConnected { startUpstreamTLS(upstream) } else { forge() }
         case .http:
@@ -184,8 +184,6 @@ extension ClientStack {
             for exchange in waiting { assignServer(for: exchange) }
         case .tunnel:
             tunnelIsOpen()
-        case .socks(.connecting):
-            answerSOCKS()
         case .detecting, .handshaking, .lingering, .socks:
             break
         }
@@ -195,8 +193,8 @@ extension ClientStack {
     func upstreamFailed(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
         switch phase {
-        case .connecting(let head):
-            denyConnect(head, error)
+        case .connecting(let request):
+            deny(request, error)
             close(upstream)
             closeClient(.clean)
         case .intercepting:
@@ -215,9 +213,6 @@ extension ClientStack {
             endOpenFlow(FlowEnding(state: .failed, error: error, closedBy: .server))
             close(upstream)
             closeClient(.reset)
-        case .socks(.connecting):
-            refuseSOCKS(SOCKS5.Reply(failure: message), message)
-            close(upstream)
         case .detecting where route?.isTunnel == true || route?.isTCP == true:
             // Opened before the client said anything: what it says next is answered with the reason.
             route?.failure = error

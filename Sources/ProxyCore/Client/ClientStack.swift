@@ -17,29 +17,41 @@ import TLSEngine
 
 /// What stands on the client's connection, or on a stream of it after CONNECT.
 final class ClientStack {
-    /// What the client's bytes are at the moment.
-    enum Phase {
-        /// The first bytes will tell what is spoken.
-        case detecting
-        /// A ClientHello is there; the upstream's TLS or the certificate is not.
+    /// What the client's bytes are at the moment, with what exists only then.
+    enum Layer {
+        /// The client names its server by SOCKS.
+        case socks(SOCKS5Server)
+        /// The first bytes show what is spoken.
+        case detecting(Continuation)
+        /// A ClientHello is there; the server's TLS or the certificate is not.
         case intercepting(Interception)
         /// Our side of TLS with the client.
-        case handshaking
+        case handshaking(Continuation)
         case http
-        /// CONNECT waits for the server.
-        case connecting(RequestHead)
+        /// The client asked for a tunnel, whose server is not reached yet.
+        case connecting(ConnectRequest)
         case tunnel(Tunnel)
-        /// The client says by SOCKS where it wants to go.
-        case socks(SOCKSStep)
-        /// We closed; what the client still says is dropped.
+        /// We closed; what the client still sends is dropped.
         case lingering
+    }
+
+    /// What follows TLS.
+    enum Continuation {
+        /// The protocol is detected.
+        case detection
+        /// TLS began in the middle of a conversation (STARTTLS), which it resumes.
+        case tunnel(Tunnel)
+
+        var tunnel: Tunnel? {
+            if case .tunnel(let tunnel) = self { tunnel } else { nil }
+        }
     }
 
     let context: SessionContext
     /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
     let servesRecordings: Bool
 
-    var phase = Phase.detecting
+    var phase = Layer.detecting(.detection)
     let client: Transport
     var clientFacts = Shared(ClientConnection.unknown)
     /// Bytes of the client that nobody could use yet.
@@ -68,8 +80,6 @@ final class ClientStack {
     var queued: [Exchange] = []
     /// Bytes that ``Exchange/said`` holds of all exchanges.
     var retryBufferBytes = 0
-    /// The tunnel in which TLS is beginning (STARTTLS).
-    var suspendedTunnel: Tunnel?
     /// The client said something behind its TLS handshake.
     var hasClientSpoken = false
     /// The client waits until it is known who it is; nothing more of what it says is looked at.
@@ -102,7 +112,7 @@ final class ClientStack {
             route?.isCleartextHTTP2 = server == .h2c
             route?.isTCP = server.isTCP
         case .socks5:
-            phase = .socks(.greeting)
+            phase = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
         case .transparent:
             route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
         }
@@ -117,6 +127,29 @@ final class ClientStack {
     var upstream: Upstream? { upstreams.first }
 
     private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.transport.handle == handle } }
+
+    /// The tunnel in which TLS is beginning (STARTTLS).
+    var suspendedTunnel: Tunnel? {
+        switch phase {
+        case .detecting(let continuation), .handshaking(let continuation): continuation.tunnel
+        case .intercepting(let interception): interception.resumes.tunnel
+        case .socks, .http, .connecting, .tunnel, .lingering: nil
+        }
+    }
+
+    /// Nothing is resumed any more: the caller ends the tunnel.
+    func takeSuspendedTunnel() -> Tunnel? {
+        let tunnel = suspendedTunnel
+        switch phase {
+        case .detecting: phase = .detecting(.detection)
+        case .handshaking: phase = .handshaking(.detection)
+        case .intercepting(var interception):
+            interception.resumes = .detection
+            phase = .intercepting(interception)
+        case .socks, .http, .connecting, .tunnel, .lingering: break
+        }
+        return tunnel
+    }
 
     func deadline(_ kind: Deadline.Kind) -> Deadline { Deadline(kind, owner: number) }
 
@@ -270,10 +303,9 @@ final class ClientStack {
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
             phase = .lingering
-        } else if let tunnel = suspendedTunnel {
-            suspendedTunnel = nil
+        } else if let tunnel = takeSuspendedTunnel() {
             end(tunnel, ending)
-        } else if case .connecting(let head) = phase, let error = ending.error {
+        } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
         if let request = pendingAuthentication?.request, let error = ending.error {

@@ -50,7 +50,15 @@ enum SOCKS5 {
 
     struct Failure: Error {
         var message: String
-        var reply: Reply?
+        /// What the peer is sent before the connection is closed; empty for nothing.
+        var answer = ByteBuffer()
+
+        init(message: String, answer: ByteBuffer = ByteBuffer()) {
+            self.message = message
+            self.answer = answer
+        }
+
+        init(message: String, reply: Reply) { self.init(message: message, answer: SOCKS5.answer(reply)) }
     }
 
     /// The methods that a client offers (RFC 1928 §3); nil when more bytes are needed.

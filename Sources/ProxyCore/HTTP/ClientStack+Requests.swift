@@ -254,43 +254,11 @@ extension ClientStack {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         unparsed.append(decoder.takeRest(), at: client.lastRead)
         decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
-        phase = .connecting(head)
         closeUpstreams()
-        if configuration.strategy == .eager {
-            openUpstream(Destination(endpoint: endpoint, isTLS: nil))
-        } else {
-            answerConnect()
-        }
-    }
-
-    func answerConnect() {
-        if let link = client.stream {
-            link.accept()
-        } else {
-            sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
-        }
-        routeIsOpen()
-    }
-
-    /// The server of CONNECT cannot be had.
-    func denyConnect(_ head: RequestHead, _ error: FlowError) {
-        let reply = Self.localReply(status: 502, error.message, isHTTP2: client.stream != nil)
-        recordRefused(head.wire, error: error, stream: client.stream?.stream, reply: reply)
-        if let link = client.stream { link.refuse(reply) } else { send(reply) }
-    }
-
-    /// What the client says from now on is for the server that it named.
-    func routeIsOpen() {
-        phase = .detecting
-        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
-            return startPassthrough()
-        }
-        if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
-        detect()
+        connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
     }
 
     /// Where the server is known already, CONNECT on a stream goes on to it as it is if it speaks HTTP/2 (RFC 9113 §8.5); it is nothing that one of
@@ -328,7 +296,7 @@ extension ClientStack {
         guard let pending = pendingAuthentication, pending.id == request else { return }
         pendingAuthentication = nil
         verifiedLogin = (pending.login, isRight)
-        if case .socks(let step) = phase { return advanceSOCKS(step) }
+        if case .socks = phase { return socksLoginVerified(isRight: isRight) }
         guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
         if http2 == nil {
             begin(head, framing, isLast: isLast, stream: stream)
@@ -402,7 +370,7 @@ extension ClientStack {
         // The servers of other streams are not this one's.
         if http2 == nil, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http2 == nil ? HTTPVersion.http1_1 : .http2
-        if case .connecting(let head) = phase { version = head.version }
+        if case .connecting(let request) = phase, let head = request.head { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
