@@ -32,6 +32,7 @@ struct SOCKS5Server {
     mutating func advance(_ bytes: inout ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
         switch step {
         case .greeting:
+            if let message = Self.foreign(bytes) { throw SOCKS5.Failure(message: message) }
             guard let methods = try SOCKS5.greeting(&bytes) else { return nil }
             let wanted: SOCKS5.Method = asksForPassword ? .password : .none
             guard methods.contains(wanted.rawValue) else {
@@ -50,6 +51,18 @@ struct SOCKS5Server {
             return nil
         case .request:
             return try SOCKS5.request(&bytes).map { .connect($0) }
+        }
+    }
+
+    /// What a client says that does not speak SOCKS 5.
+    /// - Returns: nil if it may be SOCKS 5.
+    private static func foreign(_ bytes: ByteBuffer) -> String? {
+        guard let version: UInt8 = bytes.getInteger(at: bytes.readerIndex), version != SOCKS5.version else { return nil }
+        if version == 4 { return "the client speaks SOCKS 4, which has no names" }
+        switch DetectedProtocol(bytes) {
+        case .tls: return "the client does not speak SOCKS 5; it looks like TLS"
+        case .http: return "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"
+        case .other, .undecided: return "the client does not speak SOCKS 5"
         }
     }
 
