@@ -17,12 +17,10 @@ package struct Deadline: Hashable, Sendable {
         case tunnel
         /// A recording that plays a server continues.
         case replay
-        /// A tunnel on a stream of HTTP/2 has a deadline of its own.
-        case streams
     }
 
     package let kind: Kind
-    /// The number of the part: of a server connection its handle.
+    /// The number of the part: of a server connection its handle, of the client's side its stream.
     package let owner: UInt32
 
     package init(_ kind: Kind, owner: UInt32 = 0) {
@@ -60,6 +58,11 @@ package struct Deadlines {
     mutating func cancel(_ deadline: Deadline) {
         guard let index = entries.firstIndex(where: { $0.deadline == deadline }) else { return }
         entries.remove(at: index)
+    }
+
+    /// Cancels what the client's side on a stream has set.
+    mutating func cancelAll(ofStream stream: UInt32) {
+        entries.removeAll { $0.deadline.owner == stream && $0.deadline.kind != .servers }
     }
 
     /// Removes the deadlines that have passed.

@@ -13,6 +13,9 @@ final class SessionContext {
     var identities: IdentityGenerator
     var deadlines = Deadlines()
     private var requests: UInt32 = 0
+    private var connections: UInt32 = 0
+    /// The streams whose tunnels have these connections; the rest are the client connection's own.
+    private(set) var owners: [ConnectionHandle: UInt32] = [:]
 
     init(configuration: ProxyConfiguration, seed: UInt64) {
         self.configuration = configuration
@@ -47,6 +50,20 @@ final class SessionContext {
     func logFailure(_ text: @autoclosure () -> String) {
         if !configuration.isRecording { log(.warning, text()) }
     }
+
+    // MARK: Connections to servers
+
+    /// A handle for a connection that is to be opened.
+    /// - Parameter stream: the tunnel that it is for; 0 for the client connection itself.
+    func nextConnection(for stream: UInt32) -> ConnectionHandle {
+        connections += 1
+        let handle = ConnectionHandle(connections)
+        if stream != 0 { owners[handle] = stream }
+        return handle
+    }
+
+    /// A connection is gone, or could not be opened.
+    func forget(_ handle: ConnectionHandle) { owners[handle] = nil }
 
     // MARK: The recording
 

@@ -24,7 +24,7 @@ enum Onboarding {
         """
 }
 
-extension ProxySession {
+extension ClientStack {
     /// Answers a request for mitm.it. The connection closes behind the answer.
     func answerOnboarding(_ path: ByteBuffer) {
         let type: String

@@ -2,13 +2,6 @@
 
 import FlowModel
 
-/// Where an upstream connection leads.
-struct Destination: Equatable {
-    var endpoint: Endpoint
-    /// nil: not decided yet.
-    var isTLS: Bool?
-}
-
 /// Where the whole stream of a client goes: in reverse mode from the start, in regular mode behind CONNECT.
 struct Route {
     var destination: Destination

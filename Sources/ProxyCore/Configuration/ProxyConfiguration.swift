@@ -49,6 +49,14 @@ package enum ConnectionStrategy: String, Sendable, CaseIterable {
     case lazy
 }
 
+/// What becomes of pings and pongs.
+package enum WebSocketPings: String, Sendable, CaseIterable {
+    /// We answer pings ourselves.
+    case answer
+    /// They go from end to end.
+    case relay
+}
+
 /// Time limits of a session, in nanoseconds.
 package struct SessionTimeouts: Sendable {
     /// Nothing was received from either side. Ten minutes, as people know it from other proxies: long polling stays alive.

@@ -31,24 +31,34 @@ package final class ReplaySession: ProxySessionProtocol {
     private(set) var open: [ActiveRequest] = []
     var http2: HTTP2Connection?
     var keys: IdentityGenerator
-    private var timerAt: Timestamp?
-    /// When the inner session is to be woken.
-    private var innerWake: Timestamp?
-    /// The earliest moment at which something may go on, as far as it was found in this turn.
-    private var wakeAt: Timestamp?
-
-    /// Bytes that may still be said in this turn. Whether the server's connection takes more is told between turns.
-    private var room = 0
-    /// The inner session wants more of the client's bytes.
-    private var isRead = true
-    /// The inner session has said everything to its client.
-    private(set) var hasServerEnded = false
-    private var hasClientEnded = false
+    private var moments = Moments()
+    private var client = Client()
     /// No step begins any more.
     private var isEnding = false
     private var isOver = false
-    /// When a client that has ended gives up waiting for the server's end.
-    private var responseDeadline: Timestamp?
+
+    /// When something continues.
+    private struct Moments {
+        /// The driver was asked to wake the session.
+        var armed: Timestamp?
+        /// The inner session is to be woken.
+        var inner: Timestamp?
+        /// The earliest moment at which something may continue, as far as it was found in this turn.
+        var own: Timestamp?
+    }
+
+    /// The client that the inner session sees.
+    private struct Client {
+        /// Bytes that may still be sent in this turn. Whether the server's connection takes more is known between turns.
+        var room = 0
+        /// The inner session reads.
+        var isRead = true
+        /// The inner session has sent everything.
+        var hasServerEnded = false
+        var hasEnded = false
+        /// When a client that has ended stops waiting for the server's end.
+        var responseDeadline: Timestamp?
+    }
 
     /// - Parameters:
     ///   - configuration: of mode reverse: the server that is spoken to, and none other. HTTP/1 is replayed with HTTP/2 not allowed.
@@ -68,12 +78,12 @@ package final class ReplaySession: ProxySessionProtocol {
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
         swap(&self.output, &output)
         self.now = now
-        room = ProxySession.highWaterMark
+        client.room = FlowControl.highWaterMark
         switch event {
         case .timerFired:
-            timerAt = nil
-            if let moment = innerWake, moment <= now {
-                innerWake = nil
+            moments.armed = nil
+            if let moment = moments.inner, moment <= now {
+                moments.inner = nil
                 pending.append(.timerFired)
             }
         case .closed(.client, _, _):
@@ -97,7 +107,7 @@ package final class ReplaySession: ProxySessionProtocol {
         repeat {
             while let event = pending.popFirst() { tell(event) }
             guard !isOver else { return }
-            wakeAt = responseDeadline
+            moments.own = client.responseDeadline
             beginSteps()
             for step in open { step.isConversation ? converse(step) : feed(step) }
             exchangeFrames()
@@ -120,9 +130,9 @@ package final class ReplaySession: ProxySessionProtocol {
         for command in said.commands {
             switch command {
             case .send(.client, let bytes): http2?.receive(bytes)
-            case .read(.client, let isRead): self.isRead = isRead
+            case .read(.client, let isRead): client.isRead = isRead
             case .finish(.client): serverEnded()
-            case .wake(let moment): innerWake = moment
+            case .wake(let moment): moments.inner = moment
             case .close(.client), .abort(.client): end(.closed(.client, error: nil, isReset: false))
             default: output.commands.append(command)
             }
@@ -131,29 +141,32 @@ package final class ReplaySession: ProxySessionProtocol {
 
     /// The next bytes of the client.
     func say(_ bytes: ByteBuffer) {
-        guard !hasClientEnded else { return }
-        room -= bytes.readableBytes
+        guard !client.hasEnded else { return }
+        client.room -= bytes.readableBytes
         pending.append(.received(.client, bytes))
     }
 
     /// The client says no more.
     func endClient() {
-        guard !hasClientEnded else { return }
-        hasClientEnded = true
+        guard !client.hasEnded else { return }
+        client.hasEnded = true
         startResponseTimeout()
         pending.append(.halfClosed(.client))
     }
 
     /// A client that has ended goes on waiting while the server says something.
     func startResponseTimeout() {
-        if hasClientEnded { responseDeadline = now.advanced(byNanoseconds: script.responseTimeout) }
+        if client.hasEnded { client.responseDeadline = now.advanced(byNanoseconds: script.responseTimeout) }
     }
 
     /// The client resets its connection.
     func resetClient() { end(.closed(.client, error: nil, isReset: true)) }
 
+    /// The inner session has sent everything to its client.
+    var hasServerEnded: Bool { client.hasServerEnded }
+
     private func serverEnded() {
-        hasServerEnded = true
+        client.hasServerEnded = true
         isEnding = true
         // A stream of bytes may go on in the other direction.
         if !open.contains(where: \.isConversation) { endClient() }
@@ -170,8 +183,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func endIfDone() {
-        let hasTimedOut = responseDeadline.map { $0 <= now } ?? false
-        if hasTimedOut, hasClientEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        if let moment = client.responseDeadline, moment <= now, client.hasEnded { return end(.closed(.client, error: nil, isReset: false)) }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
@@ -263,7 +275,7 @@ package final class ReplaySession: ProxySessionProtocol {
 
     /// Hands on as much of a request's content as is taken now.
     private func feed(_ step: ActiveRequest) {
-        guard step.body != nil, !hasClientEnded else { return }
+        guard step.body != nil, !client.hasEnded else { return }
         do {
             while isRoom(for: step) {
                 guard let content = try step.body?.next() else {
@@ -281,16 +293,16 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func isRoom(for step: ActiveRequest) -> Bool {
-        if let http2 { return http2.queuedBytes(on: step.stream) < ProxySession.highWaterMark && isRoom }
+        if let http2 { return http2.queuedBytes(on: step.stream) < FlowControl.highWaterMark && isRoom }
         // What was said is looked at before more is said.
         return pending.isEmpty && isRoom
     }
 
     /// More may be said now; otherwise there is a turn when it may.
     var isRoom: Bool {
-        guard isRead || http2 != nil else { return false }
-        if room <= 0 { wake(at: now) }
-        return room > 0
+        guard client.isRead || http2 != nil else { return false }
+        if client.room <= 0 { wake(at: now) }
+        return client.room > 0
     }
 
     private func finish(_ step: ActiveRequest) {
@@ -325,12 +337,14 @@ package final class ReplaySession: ProxySessionProtocol {
 
     /// Asks to be looked at again.
     func wake(at time: Timestamp) {
-        if wakeAt.map({ time < $0 }) ?? true { wakeAt = time }
+        if moments.own.map({ time < $0 }) ?? true { moments.own = time }
     }
 
     private func setTimer() {
-        guard let moment = [wakeAt, innerWake].compactMap({ $0 }).min(), moment != timerAt || moment <= now else { return }
-        timerAt = moment
+        guard let moment = [moments.own, moments.inner].compactMap({ $0 }).min(), moment != moments.armed || moment <= now else {
+            return
+        }
+        moments.armed = moment
         output.commands.append(.wake(at: moment))
     }
 }

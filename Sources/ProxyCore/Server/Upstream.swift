@@ -1,18 +1,41 @@
-// One connection of a session to a server.
+// One connection of a session to a server: opening, the upstream proxy on the way, TLS. It does not know what its client speaks: what happens
+// on it is taken from it as events, one after the other.
 
 import FlowModel
 import HTTP1Codec
 import HTTP2Codec
 import HTTPSemantics
+import NIOCore
 import TLSEngine
+
+/// What happened on a connection to a server.
+enum UpstreamEvent {
+    /// The connection leads to the server; TLS has not begun.
+    case connected
+    /// TLS is established.
+    case secured
+    /// The server sent bytes.
+    case received(ByteBuffer)
+    /// The server sends no more.
+    /// - isClean: false when TLS was cut without close_notify.
+    case ended(isClean: Bool)
+    /// The connection is gone.
+    case closed(error: String?, isReset: Bool)
+    /// TLS broke after it was established.
+    case broken(TLSError)
+    /// The connection cannot be used, for this reason.
+    case failed(String)
+}
 
 /// A server connection.
 final class Upstream {
-    enum State: Equatable {
-        case connecting
-        /// The upstream proxy is asked to let us through.
-        case negotiating
-        /// TCP stands; whether TLS follows is not decided (behind CONNECT, before the client's first bytes).
+    enum State {
+        case opening
+        /// TLS with the upstream proxy.
+        case securingProxy(UpstreamProxy)
+        /// The upstream proxy is asked to connect to the server.
+        case negotiating(ProxyHandshake)
+        /// TCP stands; whether TLS follows is not decided (after CONNECT, before the client's first bytes).
         case connected
         case handshaking
         case ready
@@ -22,10 +45,15 @@ final class Upstream {
 
     let transport: Transport
     let destination: Destination
-    var state = State.connecting
-    var facts: ServerConnection
-    /// ``facts`` as the recording has them.
-    var shared: Shared<ServerConnection>
+    /// The proxy that it goes through, which gets requests in absolute form where ``isForwardProxy`` is set.
+    let proxy: UpstreamProxy?
+    /// Requests go to the upstream proxy itself: plain HTTP is not tunnelled.
+    let isForwardProxy: Bool
+    private(set) var state = State.opening
+    /// What is known of it, as the recording has it.
+    private(set) var shared: Shared<ServerConnection>
+    /// Bytes of the peer that were not looked at.
+    private var input = ByteBuffer()
     /// HTTP/1: what it says, and the exchange that it serves.
     let decoder: HTTP1ResponseDecoder
     var exchange: Exchange?
@@ -38,41 +66,66 @@ final class Upstream {
     var waiting: [Exchange] = []
     /// Requests sent on it.
     var requests = 0
-    /// What is said to an upstream proxy.
-    var handshake: ProxyHandshake?
-    /// Requests go to an upstream proxy in absolute form.
-    var isForwardProxy = false
-    /// What it said, and how it ended, before its client's side of a tunnel stood.
+    /// What it sent, and how it ended, before its client's side of a tunnel stood.
     var early = EarlyBytes()
     var earlyEnd: EarlyEnd?
 
     enum EarlyEnd {
-        /// It says no more.
+        /// It sends no more.
         case finished
         /// The connection is gone.
         case closed(isReset: Bool)
     }
 
-    init(transport: Transport, destination: Destination, facts: ServerConnection, decoder: HTTP1ResponseDecoder) {
+    /// - Parameter isRouted: the client's whole stream goes to this server.
+    init(
+        _ transport: Transport, to destination: Destination, isRouted: Bool, _ context: SessionContext
+    ) {
+        let configuration = context.configuration
         self.transport = transport
         self.destination = destination
-        self.facts = facts
-        self.shared = Shared(facts)
-        self.decoder = decoder
+        proxy = configuration.upstreamProxy
+        isForwardProxy = proxy.map { $0.kind != .socks5 } == true && destination.isTLS == false && !isRouted
+        shared = Shared(
+            ServerConnection(id: context.identities.next(at: context.now), target: destination.endpoint, opened: context.now))
+        decoder = HTTP1ResponseDecoder(limits: configuration.limits, validation: configuration.validation)
+    }
+
+    var facts: ServerConnection { shared.value }
+
+    /// More is known of it.
+    func update(_ change: (inout ServerConnection) -> Void) {
+        var facts = shared.value
+        change(&facts)
+        shared = Shared(facts)
+    }
+
+    // MARK: States
+
+    var isConnected: Bool {
+        if case .connected = state { true } else { false }
+    }
+
+    var isReady: Bool {
+        if case .ready = state { true } else { false }
+    }
+
+    var isClosed: Bool {
+        if case .closed = state { true } else { false }
     }
 
     /// When the handshake that is in progress must be complete.
-    var deadline: Deadline { Deadline(.servers, owner: transport.handle.value) }
+    private var deadline: Deadline { Deadline(.servers, owner: transport.handle.value) }
 
     /// Something of it waits for the tunnel.
     var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
 
-    /// It serves nobody.
+    /// No exchange uses it or waits for it.
     var isIdle: Bool { exchange == nil && exchanges.isEmpty && waiting.isEmpty }
 
     /// A request to this destination may go out on it now.
     func takes(_ destination: Destination) -> Bool {
-        guard state == .ready, !transport.hasEnded, !transport.isFinished, leads(to: destination) else { return false }
+        guard isReady, !transport.hasEnded, !transport.isFinished, leads(to: destination) else { return false }
         return http2?.takesRequests ?? (exchange == nil)
     }
 
@@ -88,15 +141,241 @@ final class Upstream {
         exchange.upstream = nil
         exchange.upstreamStream = nil
     }
-}
 
-/// Why a server takes no more streams (RFC 9113 §6.8).
-struct GoAway {
-    var code: HTTP2ErrorCode
-    var debug: String
+    // MARK: Opening
 
-    var isError: Bool { code != .noError }
+    /// TCP stands.
+    func opened(peer: Endpoint, local: Endpoint, _ context: SessionContext) -> UpstreamEvent? {
+        guard case .opening = state else { return nil }
+        if context.configuration.ownAddresses.contains(peer, from: local) { return Self.loop(peer) }
+        update {
+            $0.peer = peer
+            $0.local = local
+            $0.connected = context.now
+        }
+        guard let proxy else { return connect(context) }
+        context.start(deadline, after: context.configuration.timeouts.handshake)
+        guard proxy.kind == .https else { return negotiate(with: proxy, context) }
+        state = .securingProxy(proxy)
+        do throws(TLSError) {
+            let tls = try TLSConnection(
+                client: context.configuration.clientTLS, serverName: proxy.endpoint.host, alpnOffers: ["http/1.1"],
+                sessionKey: "proxy \(proxy.endpoint)")
+            transport.beginProxyTLS(tls)
+            return nil
+        } catch {
+            return .failed("TLS with the upstream proxy \(proxy.endpoint) failed: \(error.message)")
+        }
+    }
 
-    /// `GOAWAY with ENHANCE_YOUR_CALM, "too_many_pings"`
-    var description: String { "GOAWAY with \(code)" + (debug.isEmpty ? "" : ", \"\(debug)\"") }
+    /// A request to the recorder itself would never end.
+    static func loop(_ endpoint: Endpoint) -> UpstreamEvent {
+        .failed("\(endpoint) is the recorder itself, so the request would go round in circles")
+    }
+
+    func openFailed(_ reason: String) -> UpstreamEvent {
+        if let proxy { return .failed("cannot connect to the upstream proxy \(proxy.endpoint): \(reason)") }
+        return .failed("cannot connect to \(destination.endpoint): \(reason)")
+    }
+
+    private func negotiate(with proxy: UpstreamProxy, _ context: SessionContext) -> UpstreamEvent? {
+        if isForwardProxy { return connect(context) }
+        let (handshake, first) = ProxyHandshake.begin(proxy, to: destination.endpoint)
+        state = .negotiating(handshake)
+        transport.transmit(first, context)
+        return nil
+    }
+
+    private func connect(_ context: SessionContext) -> UpstreamEvent {
+        state = .connected
+        context.deadlines.cancel(deadline)
+        return .connected
+    }
+
+    /// The handshake has taken too long.
+    func timedOut() -> UpstreamEvent? {
+        switch state {
+        case .closed: return nil
+        case .securingProxy(let proxy):
+            return .failed("the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
+        case .negotiating:
+            let name = proxy?.endpoint.description ?? ""
+            return .failed("the upstream proxy \(name) did not complete the handshake in time")
+        default: return .failed("\(destination.endpoint) did not complete the handshake in time")
+        }
+    }
+
+    // MARK: TLS
+
+    /// Begins TLS with the server. What follows is found by ``next(_:)``.
+    func startTLS(serverName: String, offers: [String], _ context: SessionContext) throws(TLSError) {
+        let tls = try TLSConnection(
+            client: context.configuration.clientTLS, serverName: serverName, alpnOffers: offers,
+            sessionKey: "\(serverName) \(destination.endpoint) \(offers.joined(separator: ","))")
+        transport.begin(tls)
+        state = .handshaking
+        update {
+            var details = TLSDetails()
+            details.serverName = serverName
+            details.alpnOffers = offers
+            details.handshakeStarted = context.now
+            $0.tls = details
+        }
+        context.start(deadline, after: context.configuration.timeouts.handshake)
+        // A server that speaks before TLS does not speak TLS.
+        if !early.isEmpty { tls.receive(early.take()) }
+    }
+
+    private func takeFacts(of tls: TLSConnection, _ context: SessionContext) {
+        let facts = tls.facts
+        update {
+            var details = $0.tls ?? TLSDetails()
+            details.update(from: facts)
+            details.isVerified = facts.isVerified
+            details.verificationError = facts.verificationError
+            if transport.isTLSEstablished { details.handshakeEnded = context.now }
+            $0.tls = details
+        }
+    }
+
+    /// TLS cannot go on.
+    func failed(_ error: TLSError, _ context: SessionContext) -> UpstreamEvent? {
+        guard !isClosed else { return nil }
+        if transport.isTLSEstablished { return .broken(error) }
+        if let tls = transport.tls { takeFacts(of: tls, context) }
+        // The alert tells the server why.
+        transport.noteRecords()
+        transport.flush(context)
+        return .failed("TLS with \(destination.endpoint) failed: \(error.message)")
+    }
+
+    /// It can be used, in the version of HTTP that is known by now, or for bytes.
+    func becomeReady() { state = .ready }
+
+    // MARK: Events
+
+    /// Bytes came. What they mean is found by ``next(_:)``.
+    func receive(_ bytes: ByteBuffer, at now: Timestamp) {
+        transport.lastRead = now
+        if let proxyTLS = transport.proxySecurity.tls { proxyTLS.receive(bytes) } else { input = bytes }
+    }
+
+    /// The next thing that happened. Taken until there is none.
+    func next(_ context: SessionContext) -> UpstreamEvent? {
+        while !isClosed {
+            if input.readableBytes > 0 {
+                let bytes = input
+                input = ByteBuffer()
+                if case .negotiating(let handshake) = state {
+                    if let event = advance(handshake, bytes, context) { return event }
+                } else if let tls = transport.tls {
+                    tls.receive(bytes)
+                } else {
+                    return .received(bytes)
+                }
+            }
+            if let tls = transport.tls, let event = read(tls, context) { return event }
+            if input.readableBytes == 0, let tls = transport.proxySecurity.tls {
+                do throws(TLSError) {
+                    guard transport.proxySecurity.isEstablished else {
+                        guard try transport.proxyHandshake(tls, context), let proxy else { return nil }
+                        if let event = negotiate(with: proxy, context) { return event }
+                        continue
+                    }
+                    if let plain = try tls.read() { input = plain }
+                } catch {
+                    return .failed("TLS with the upstream proxy failed: \(error.message)")
+                }
+            }
+            if input.readableBytes == 0 { return nil }
+        }
+        return nil
+    }
+
+    /// - Returns: nil when the proxy has more to say.
+    private func advance(_ handshake: ProxyHandshake, _ bytes: ByteBuffer, _ context: SessionContext) -> UpstreamEvent? {
+        var (handshake, bytes) = (handshake, bytes)
+        do throws(SOCKS5.Failure) {
+            while let outcome = try handshake.receive(bytes) {
+                switch outcome {
+                case .send(let answer):
+                    transport.transmit(answer, context)
+                    bytes = ByteBuffer()
+                case .open(let rest):
+                    input = rest
+                    return connect(context)
+                }
+            }
+            state = .negotiating(handshake)
+            return nil
+        } catch {
+            return .failed(error.message)
+        }
+    }
+
+    private func read(_ tls: TLSConnection, _ context: SessionContext) -> UpstreamEvent? {
+        do throws(TLSError) {
+            transport.noteRecords()
+            if !transport.isTLSEstablished {
+                guard try transport.handshake(tls) else { return nil }
+                context.deadlines.cancel(deadline)
+                takeFacts(of: tls, context)
+                return .secured
+            }
+            if let plain = try tls.read() { return .received(plain) }
+            return tls.isPeerClosed ? end(isClean: true) : nil
+        } catch {
+            if transport.isTLSEstablished, error.kind == .truncated { return end(isClean: false) }
+            return failed(error, context)
+        }
+    }
+
+    private func end(isClean: Bool) -> UpstreamEvent? {
+        guard !transport.hasEnded else { return nil }
+        transport.hasEnded = true
+        return .ended(isClean: isClean)
+    }
+
+    /// The peer's FIN came. What TLS has left to read comes first, by ``next(_:)``.
+    func receivedEnd(_ context: SessionContext) -> UpstreamEvent? {
+        switch state {
+        case .securingProxy, .negotiating: return .failed("the upstream proxy closed the connection before it let us through")
+        default: break
+        }
+        guard let tls = transport.tls else { return nil }
+        tls.receivedEnd()
+        guard !transport.isTLSEstablished else { return nil }
+        return failed(TLSError(.truncated, "the server closed the connection during the TLS handshake"), context)
+    }
+
+    /// Everything that came before the peer's FIN was read.
+    func isAtEnd() -> UpstreamEvent? { isClosed ? nil : end(isClean: transport.tls?.isPeerClosed ?? true) }
+
+    /// The connection is gone.
+    func gone(error: String?, isReset: Bool, _ context: SessionContext) -> UpstreamEvent? {
+        guard case .handshaking = state else { return .closed(error: error, isReset: isReset) }
+        let what = isReset ? "reset" : "closed"
+        return failed(TLSError(.truncated, "the server \(what) the connection during the TLS handshake"), context)
+    }
+
+    // MARK: Closing
+
+    /// Closes both directions after what was sent.
+    func close(_ context: SessionContext) {
+        if let http2, !transport.hasEnded {
+            // What was sent stands before it. TLS that fails now has nothing to report any more.
+            if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }
+            if !http2.isTerminated { http2.goAway(.noError) }
+            if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }
+        }
+        state = .closed
+        context.deadlines.cancel(deadline)
+        transport.close(context)
+    }
+
+    func abort(_ context: SessionContext) {
+        state = .closed
+        context.deadlines.cancel(deadline)
+        transport.abort(context)
+    }
 }

@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// A socket, its TLS, and how far each direction has come. It has one owner and knows none of the protocols above it.
+/// A socket or a stream, its TLS, and how far each direction has come. It has one owner and knows none of the protocols above it.
 final class Transport {
     enum Security {
         case none
@@ -30,7 +30,13 @@ final class Transport {
         case finished
     }
 
-    let handle: ConnectionHandle
+    /// What carries its bytes.
+    enum Link {
+        case socket(ConnectionHandle)
+        case stream(StreamLink)
+    }
+
+    private let link: Link
     /// TLS between the two ends of the conversation.
     private(set) var security = Security.none
     /// TLS with an upstream proxy, in which everything else is.
@@ -50,7 +56,17 @@ final class Transport {
     /// When bytes were last read from it.
     var lastRead = Timestamp(nanoseconds: 0)
 
-    init(handle: ConnectionHandle) { self.handle = handle }
+    init(_ link: Link) { self.link = link }
+
+    /// The connection as the driver knows it. A stream is a part of the client's.
+    var handle: ConnectionHandle {
+        if case .socket(let handle) = link { handle } else { .client }
+    }
+
+    /// The stream of HTTP/2 that carries it.
+    var stream: StreamLink? {
+        if case .stream(let stream) = link { stream } else { nil }
+    }
 
     var tls: TLSConnection? { security.tls }
     var isTLSEstablished: Bool { security.isEstablished }
@@ -79,7 +95,7 @@ final class Transport {
     /// - Returns: whether it is complete.
     func proxyHandshake(_ tls: TLSConnection, _ context: SessionContext) throws(TLSError) -> Bool {
         let isComplete = try tls.handshake()
-        if let records = tls.takeCiphertext() { context.emit(.send(handle, records)) }
+        if let records = tls.takeCiphertext() { put(records, context) }
         if isComplete { proxySecurity = .established(tls) }
         return isComplete
     }
@@ -99,10 +115,17 @@ final class Transport {
 
     /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
     func transmit(_ bytes: ByteBuffer, _ context: SessionContext) {
-        guard let proxyTLS = proxySecurity.tls else { return context.emit(.send(handle, bytes)) }
+        guard let proxyTLS = proxySecurity.tls else { return put(bytes, context) }
         // A failure shows when the next bytes are read.
         try? proxyTLS.write(bytes)
-        if let records = proxyTLS.takeCiphertext() { context.emit(.send(handle, records)) }
+        if let records = proxyTLS.takeCiphertext() { put(records, context) }
+    }
+
+    private func put(_ bytes: ByteBuffer, _ context: SessionContext) {
+        switch link {
+        case .socket(let handle): context.emit(.send(handle, bytes))
+        case .stream(let stream): stream.send(bytes)
+        }
     }
 
     /// Sends the records that TLS has ready.
@@ -120,7 +143,10 @@ final class Transport {
         hasUnsentRecords = tls != nil
         flush(context)
         output = .finished
-        context.emit(.finish(handle))
+        switch link {
+        case .socket(let handle): context.emit(.finish(handle))
+        case .stream(let stream): stream.finish()
+        }
     }
 
     /// Closes both directions after what was sent, with close_notify if the handshake was complete.
@@ -128,13 +154,24 @@ final class Transport {
         if case .established(let tls) = security { tls.close() }
         hasUnsentRecords = tls != nil
         flush(context)
-        context.emit(.close(handle))
+        closeLink(context)
+    }
+
+    /// Closes what carries the bytes, after what was sent.
+    func closeLink(_ context: SessionContext) {
+        switch link {
+        case .socket(let handle): context.emit(.close(handle))
+        case .stream(let stream): stream.close()
+        }
     }
 
     /// Resets the connection.
     func abort(_ context: SessionContext) {
         output = .finished
-        context.emit(.abort(handle))
+        switch link {
+        case .socket(let handle): context.emit(.abort(handle))
+        case .stream(let stream): stream.abort()
+        }
     }
 
     /// The peer is gone: nothing is sent any more.
@@ -149,6 +186,9 @@ final class Transport {
     func setReading(_ isWanted: Bool, _ context: SessionContext) {
         guard isWanted != isReading else { return }
         isReading = isWanted
-        context.emit(.read(handle, isWanted))
+        switch link {
+        case .socket(let handle): context.emit(.read(handle, isWanted))
+        case .stream(let stream): stream.isReading = isWanted
+        }
     }
 }

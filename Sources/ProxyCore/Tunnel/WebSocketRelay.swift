@@ -7,14 +7,6 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-/// What becomes of pings and pongs.
-package enum WebSocketPings: String, Sendable, CaseIterable {
-    /// We answer pings ourselves.
-    case answer
-    /// They go from end to end.
-    case relay
-}
-
 /// Both directions of one conversation.
 struct WebSocketRelay {
     enum Action {

@@ -6,7 +6,7 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     // MARK: The client's side
 
     /// The client speaks HTTP/2.
@@ -31,7 +31,7 @@ extension ProxySession {
         else { return }
         if upstreams.isEmpty {
             openUpstream(route.destination)
-        } else if let upstream, upstream.state == .connected {
+        } else if let upstream, upstream.isConnected {
             becomeReady(upstream)
         }
     }
@@ -81,8 +81,8 @@ extension ProxySession {
         case .request(let stream, let event):
             if let exchange = exchanges[stream] {
                 receive(event, of: exchange)
-            } else if let carried = streamSessions[stream] {
-                hear(event, carried)
+            } else if let tunnel = tunnels[stream] {
+                receive(event, tunnel)
             } else if case .content(let content, _, _) = event {
                 http2?.consumed(content.readableBytes, on: stream)
             }
@@ -90,14 +90,14 @@ extension ProxySession {
             if let exchange = exchanges[stream] {
                 clientReset(exchange, "the client reset the stream with \(code)", code)
                 countReset()
-            } else if let carried = streamSessions[stream] {
-                streamEnded(carried, isReset: true)
+            } else if let tunnel = tunnels[stream] {
+                streamEnded(tunnel, isReset: true)
                 countReset()
             }
         case .failed(let stream, _, let message, let head, let isRelaxable):
             let error = FlowError(side: .client, message: message + hint(isRelaxable: isRelaxable), at: now)
             countReset()
-            if let carried = streamSessions[stream] { return streamEnded(carried, isReset: true) }
+            if let tunnel = tunnels[stream] { return streamEnded(tunnel, isReset: true) }
             guard let exchange = exchanges[stream] else { return recordRefused(head, error: error, stream: stream) }
             let ending = FlowEnding(state: .incomplete, error: error, closedBy: .client)
             recordEnd(of: exchange, ending)
@@ -142,12 +142,12 @@ extension ProxySession {
         for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) where !exchange.requestIsComplete {
             clientReset(exchange, "the client closed the connection", .cancel, isReset: false)
         }
-        for carried in streamSessions.inOrder where !carried.session.client.hasEnded {
-            http2?.reset(carried.stream, .cancel)
-            streamEnded(carried, isReset: false)
+        for tunnel in tunnels.inOrder where !tunnel.stack.client.hasEnded {
+            http2?.reset(tunnel.stream, .cancel)
+            streamEnded(tunnel, isReset: false)
         }
         // A client that still listens can be told; from one that is gone this brings a reset, and nobody works for it any more.
-        if !exchanges.isEmpty || !streamSessions.isEmpty { http2?.sendPing() }
+        if !exchanges.isEmpty || !tunnels.isEmpty { http2?.sendPing() }
         closeIfDone()
     }
 
@@ -182,7 +182,7 @@ extension ProxySession {
 
     func advanceFrames(of upstream: Upstream) {
         guard let http2 = upstream.http2 else { return }
-        while case .http = phase, upstream.state != .closed, let event = http2.next() { receive(event, from: upstream) }
+        while case .http = phase, !upstream.isClosed, let event = http2.next() { receive(event, from: upstream) }
     }
 
     private func receive(_ event: HTTP2Event, from upstream: Upstream) {
@@ -233,8 +233,7 @@ extension ProxySession {
 
     private func received(settings: [PeerSetting], _ upstream: Upstream) {
         guard let known = upstream.facts.settings.adding(settings) else { return }
-        upstream.facts.settings = known
-        upstream.shared = Shared(upstream.facts)
+        upstream.update { $0.settings = known }
         for exchange in upstream.exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) {
             record(exchange.flow, at: upstream.transport.lastRead, .server(upstream.shared))
         }

@@ -8,11 +8,11 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-extension ProxySession {
+extension ClientStack {
     /// Requests with more content are not looked up.
     private static let maximumQueryContent = 64 * 1024 * 1024
     /// Content that is played in one go; then others have their turn.
-    private static let maximumContentAtOnce = 256 * 1024
+    static let maximumContentAtOnce = 256 * 1024
 
     // MARK: Asking
 
@@ -94,28 +94,28 @@ extension ProxySession {
 
     /// Lets the played servers go on: those whose time has come, and those whose client has said or taken something.
     func resumeRecordings() {
-        if case .tunnel(let tunnel) = phase, tunnel.server != nil { resumeTunnel() }
+        if case .tunnel(let tunnel) = phase, tunnel.player != nil { resumeTunnel() }
         if let exchange, exchange.recorded?.server != nil { resume(exchange) }
         for exchange in exchanges.values where exchange.recorded?.server != nil { resume(exchange) }
         var due: Timestamp?
-        if case .tunnel(let tunnel) = phase { due = tunnel.due }
+        if case .tunnel(let tunnel) = phase { due = tunnel.player?.due }
         for moment in [exchange?.recorded?.due] + exchanges.values.map({ $0.recorded?.due }) {
             if let moment, moment < due ?? moment.advanced(byNanoseconds: 1) { due = moment }
         }
-        if let due { context.deadlines.set(Deadline(.replay), at: due) }
+        if let due { context.deadlines.set(deadline(.replay), at: due) }
     }
 
     /// Frames have moved out, which no event tells: servers that waited for it go on.
     func resumeAfterFlush() {
         guard http2 != nil, client.isWritable else { return }
         let isRoom = exchanges.values.contains { $0.recorded?.waitsForRoom == true && canAcceptMore($0) }
-        if isRoom { context.start(Deadline(.replay), after: 0) }
+        if isRoom { context.start(deadline(.replay), after: 0) }
     }
 
     /// Whether the client takes more of a response.
     private func canAcceptMore(_ exchange: Exchange) -> Bool {
         guard let http2 else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < Self.highWaterMark
+        return http2.queuedBytes(on: exchange.stream) < FlowControl.highWaterMark
     }
 
     /// Lets the server of an exchange go on. A request has ended by then, unless it is answered while it goes on.
@@ -149,7 +149,7 @@ extension ProxySession {
     }
 
     /// What a server does next. A recording that cannot be read ends there.
-    private func step(of server: any ServerPlayer) -> ServerStep {
+    func step(of server: any ServerPlayer) -> ServerStep {
         // Nothing but a line in the log tells of it.
         defer { for complaint in server.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
         do {
@@ -210,7 +210,7 @@ extension ProxySession {
     }
 
     /// A recorded message as a frame of a server.
-    private func frame(_ piece: FlowPiece) -> ByteBuffer {
+    func frame(_ piece: FlowPiece) -> ByteBuffer {
         let opcode: WebSocketOpcode =
             switch piece.kind {
             case .data, .binary: .binary
@@ -257,83 +257,6 @@ extension ProxySession {
         }
         ending.state = exchange.response == nil ? .failed : .incomplete
         end(exchange, ending, status: nil, isReset: ending.isReset, code: code)
-    }
-
-    // MARK: Streams
-
-    /// A stream is played: data of TCP, or the messages behind an upgrade.
-    func resumeTunnel() {
-        updateTunnel { $0.due = nil }
-        var budget = Self.maximumContentAtOnce
-        while case .tunnel(let tunnel) = phase, let server = tunnel.server, client.isWritable {
-            guard budget > 0 else { return updateTunnel { $0.due = now } }
-            switch step(of: server) {
-            case .say(.piece(let piece)):
-                lastActivity = now
-                budget -= piece.content.readableBytes
-                tunnelReceived(tunnel.webSocket == nil ? piece.content : frame(piece), from: .server, at: now)
-            case .say(.finished):
-                tunnelEnded(.server)
-            case .say:
-                break
-            case .wait(let moment):
-                return updateTunnel { $0.due = moment }
-            case .waitForClient:
-                return answerCloseFrame()
-            case .end(let ending):
-                return endRecordedTunnel(ending)
-            }
-        }
-    }
-
-    /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
-    private func answerCloseFrame() {
-        guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.closeFrame, tunnel.webSocket?.isClosed == false else {
-            return
-        }
-        tunnelReceived(WebSocketFrameEncoder.frame(.close, closeFrame, maskingKey: nil), from: .server, at: now)
-        endRecordedTunnel(FlowEnding(state: .complete))
-    }
-
-    private func endRecordedTunnel(_ ending: FlowEnding) {
-        guard case .tunnel(let tunnel) = phase else { return }
-        let isComplete = tunnel.isEnded || tunnel.webSocket?.isClosed == true || ending.state == .complete
-        var said = isComplete ? FlowEnding(state: .complete) : ending
-        said.closedBy = tunnel.closedBy ?? .server
-        end(tunnel, said)
-        phase = .lingering
-        closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
-    }
-
-    /// Something of the client in a stream that is played.
-    func deliver(_ piece: FlowPiece) {
-        guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.server else { return }
-        server.receive(piece, at: now)
-        if piece.kind == .ping {
-            let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
-            tunnelReceived(pong, from: .server, at: now)
-        }
-        if piece.kind == .close { updateTunnel { $0.closeFrame = piece.content } }
-    }
-
-    /// Whoever plays the server of the stream that the client asked for says something before the client does.
-    func serverSpeaksFirst(isTLS: Bool) -> Bool {
-        guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
-        return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
-    }
-
-    /// Finds out who plays the server of a TCP stream.
-    func startRecordedStream(_ target: FlowTarget) {
-        guard case .tunnel(let tunnel) = phase else { return }
-        guard let server = configuration.responder?.stream(to: target, at: now) else {
-            let message = "no recording holds a TCP stream"
-            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
-            end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
-            phase = .lingering
-            return closeClient(.reset)
-        }
-        updateTunnel { $0.server = server }
-        tunnelIsOpen()
     }
 }
 

@@ -6,7 +6,7 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     /// Bytes of a client that speaks HTTP. The first ones tell whether it is HTTP/2 with prior knowledge (RFC 9113 §3.4).
     func httpReceived(_ bytes: ByteBuffer) {
         if let http2 {
@@ -168,8 +168,8 @@ extension ProxySession {
         }
         if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
         if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
-            carry(head, on: stream)
-            if isLast, let carried = streamSessions[stream] { hear(.end(trailers: nil, wire: ByteBuffer()), carried) }
+            openTunnel(head, on: stream)
+            if isLast, let tunnel = tunnels[stream] { receive(.end(trailers: nil, wire: ByteBuffer()), tunnel) }
             return
         }
         let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
@@ -254,49 +254,11 @@ extension ProxySession {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         unparsed.append(decoder.takeRest(), at: client.lastRead)
         decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
         mayBeHTTP2 = configuration.allowsHTTP2
-        phase = .connecting(head)
         closeUpstreams()
-        if configuration.strategy == .eager {
-            openUpstream(Destination(endpoint: endpoint, isTLS: nil))
-        } else {
-            answerConnect()
-        }
-    }
-
-    func answerConnect() {
-        if carriedBy != nil {
-            connectAnswer = .accepted
-        } else {
-            sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
-        }
-        routeIsOpen()
-    }
-
-    /// The server of CONNECT cannot be had.
-    func denyConnect(_ head: RequestHead, _ error: FlowError) {
-        let reply = Self.localReply(status: 502, error.message, isHTTP2: carriedBy != nil)
-        recordRefused(head.wire, error: error, stream: carriedBy?.stream, reply: reply)
-        if carriedBy != nil { connectAnswer = .refused(reply) } else { send(reply) }
-    }
-
-    /// What the stream that carries this session is to be answered.
-    func takeConnectAnswer() -> ConnectAnswer? {
-        defer { connectAnswer = nil }
-        return connectAnswer
-    }
-
-    /// What the client says from now on is for the server that it named.
-    func routeIsOpen() {
-        phase = .detecting
-        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
-            return startPassthrough()
-        }
-        if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
-        detect()
+        connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
     }
 
     /// Where the server is known already, CONNECT on a stream goes on to it as it is if it speaks HTTP/2 (RFC 9113 §8.5); it is nothing that one of
@@ -334,7 +296,7 @@ extension ProxySession {
         guard let pending = pendingAuthentication, pending.id == request else { return }
         pendingAuthentication = nil
         verifiedLogin = (pending.login, isRight)
-        if case .socks(let step) = phase { return advanceSOCKS(step) }
+        if case .socks = phase { return socksLoginVerified(isRight: isRight) }
         guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
         if http2 == nil {
             begin(head, framing, isLast: isLast, stream: stream)
@@ -408,7 +370,7 @@ extension ProxySession {
         // The servers of other streams are not this one's.
         if http2 == nil, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http2 == nil ? HTTPVersion.http1_1 : .http2
-        if case .connecting(let head) = phase { version = head.version }
+        if case .connecting(let request) = phase, let head = request.head { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))

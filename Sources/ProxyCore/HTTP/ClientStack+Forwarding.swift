@@ -7,7 +7,7 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     // MARK: To the server
 
     /// Sends the head of a request, and what came behind it in the meantime.
@@ -112,7 +112,7 @@ extension ProxySession {
     private func keep(_ content: ByteBuffer, of exchange: Exchange) {
         guard let kept = exchange.retryBuffer?.readableBytes else { return }
         let size = content.readableBytes
-        guard kept + size <= Self.highWaterMark, retryBufferBytes + size <= Self.maximumRetryBufferBytes,
+        guard kept + size <= FlowControl.highWaterMark, retryBufferBytes + size <= FlowControl.maximumRetryBufferBytes,
             !exchange.hasResponseBegun, exchange.webSocket == nil
         else {
             _ = takeRetryBuffer(of: exchange)
@@ -259,7 +259,7 @@ extension ProxySession {
         sendToClient(bytes)
         for (stream, count) in http2.takeSentContent() {
             guard let exchange = exchanges[stream] else {
-                if streamSessions[stream] != nil { streamSessions.touched.insert(stream) }
+                if tunnels[stream] != nil { tunnels.touched.insert(stream) }
                 continue
             }
             if exchange.webSocket == nil { consumeResponse(exchange, count) } else { openWindows(of: exchange) }
@@ -290,7 +290,7 @@ extension ProxySession {
             for upstream in upstreams where upstream.http2?.hasEvents == true { advanceFrames(of: upstream) }
         }
         // Both have said that nothing more comes: GOAWAY, and the last stream ended.
-        if let http2, http2.isDone, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase {
+        if let http2, http2.isDone, exchanges.isEmpty, tunnels.isEmpty, case .http = phase {
             closeUpstreams()
             closeClient(.clean)
         }

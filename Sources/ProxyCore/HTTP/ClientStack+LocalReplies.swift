@@ -6,7 +6,7 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     /// An answer as this client will receive it.
     /// - Parameters:
     ///   - isHTTP2: it goes to a stream of HTTP/2. A connection of HTTP/1 closes after it.

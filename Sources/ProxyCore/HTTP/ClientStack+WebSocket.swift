@@ -7,7 +7,7 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-extension ProxySession {
+extension ClientStack {
     /// The conversation that a response opens; nil when it opens none, or none that can be read, and its bytes pass as they are.
     func webSocket(of exchange: Exchange, _ head: ResponseHead) -> WebSocketRelay? {
         do throws(WebSocketError) {
@@ -107,14 +107,14 @@ extension ProxySession {
         guard let upstream = exchange.upstream else { return }
         let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
         let queuedForClient = http2.map { $0.queuedBytes(on: exchange.stream) }
-        let serverCanAcceptMore = queuedForServer.map { $0 < Self.highWaterMark } ?? upstream.transport.isWritable
-        let clientCanAcceptMore = queuedForClient.map { $0 < Self.highWaterMark } ?? client.isWritable
+        let serverCanAcceptMore = queuedForServer.map { $0 < FlowControl.highWaterMark } ?? upstream.transport.isWritable
+        let clientCanAcceptMore = queuedForClient.map { $0 < FlowControl.highWaterMark } ?? client.isWritable
         // What is queued for a side beyond what the other one may say are answers to its pings, which it should read first.
-        if serverCanAcceptMore, queuedForClient ?? 0 < 2 * Self.highWaterMark {
+        if serverCanAcceptMore, queuedForClient ?? 0 < 2 * FlowControl.highWaterMark {
             http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
             exchange.unconsumedRequest = 0
         }
-        if clientCanAcceptMore, queuedForServer ?? 0 < 2 * Self.highWaterMark {
+        if clientCanAcceptMore, queuedForServer ?? 0 < 2 * FlowControl.highWaterMark {
             if let there = exchange.upstreamStream { upstream.http2?.consumed(exchange.unconsumedResponse, on: there) }
             exchange.unconsumedResponse = 0
         }

@@ -5,13 +5,16 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// TLS of a client that begins: its ClientHello, and the number of the certificate that was asked for.
+/// TLS of a client that begins.
 struct Interception {
     let hello: ClientHello
+    /// What follows.
+    var resumes: ClientStack.Continuation
+    /// The certificate that was asked for.
     var request: RequestID?
 }
 
-extension ProxySession {
+extension ClientStack {
     /// Looks at the first bytes of a stream and goes on with what they tell.
     func detect() {
         let detected = client.hasEnded && unparsed.isEmpty ? nil : DetectedProtocol(unparsed.bytes)
@@ -108,13 +111,13 @@ extension ProxySession {
         }
         // From here on the client waits for us.
         cancelHandshakeTimer()
-        phase = .intercepting(Interception(hello: hello))
+        phase = .intercepting(Interception(hello: hello, resumes: suspendedTunnel.map { .tunnel($0) } ?? .detection))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
-            return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.state == .ready ? forge() : ()
+            return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.isReady ? forge() : ()
         }
         guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
-        if let upstream, upstream.state == .connected {
+        if let upstream, upstream.isConnected {
             startUpstreamTLS(upstream)
         } else if upstream == nil {
             openUpstream(route.destination)
@@ -137,6 +140,11 @@ extension ProxySession {
                     upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
     }
 
+    /// Whether it asked for this certificate and waits for it.
+    func awaits(_ request: RequestID) -> Bool {
+        if case .intercepting(let interception) = phase { interception.request == request } else { false }
+    }
+
     func certificateReady(_ request: RequestID, _ result: Result<LeafCertificate, CertificateError>) {
         guard case .intercepting(let interception) = phase, interception.request == request else { return }
         let hello = interception.hello
@@ -151,7 +159,7 @@ extension ProxySession {
             details.ja4 = hello.ja4
             details.handshakeStarted = client.lastRead
             updateClientTLS(details)
-            phase = .handshaking
+            phase = .handshaking(interception.resumes)
             startHandshakeTimer()
             tls.receive(unparsed.take())
             readClientTLS(tls)
@@ -174,11 +182,7 @@ extension ProxySession {
         cancelHandshakeTimer()
         let facts = tls.facts
         var details = clientFacts.value.tls ?? TLSDetails()
-        details.version = facts.version
-        details.cipher = facts.cipher
-        details.alpn = facts.alpn
-        details.isResumed = facts.isResumed
-        details.certificates = facts.peerCertificates
+        details.update(from: facts)
         details.handshakeEnded = now
         updateClientTLS(details)
         if let tunnel = suspendedTunnel { return resume(tunnel) }
@@ -189,7 +193,7 @@ extension ProxySession {
             // The server speaks first, so it is not HTTP.
             startTunnel()
         } else {
-            phase = .detecting
+            phase = .detecting(.detection)
             startDetectionTimer()
         }
     }
@@ -266,8 +270,7 @@ extension ProxySession {
     func recordFailedTLS(_ error: FlowError) {
         guard route?.isFailureRecorded != true else { return }
         route?.isFailureRecorded = true
-        if let tunnel = suspendedTunnel {
-            suspendedTunnel = nil
+        if let tunnel = takeSuspendedTunnel() {
             return end(tunnel, FlowEnding(state: .incomplete, error: error))
         }
         let flow = context.identities.next(at: now)

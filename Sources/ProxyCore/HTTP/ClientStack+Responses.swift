@@ -6,11 +6,11 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-extension ProxySession {
+extension ClientStack {
     /// Takes from the decoder of an HTTP/1 connection what can go on now.
     func advanceResponses(of upstream: Upstream) {
         do throws(HTTP1Error) {
-            while case .http = phase, upstream.state != .closed {
+            while case .http = phase, !upstream.isClosed {
                 guard let exchange = upstream.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream) }
                 guard let event = try upstream.decoder.next() else { break }
                 for sentence in upstream.decoder.takeNotes() {
@@ -202,7 +202,7 @@ extension ProxySession {
             // Each side's end was passed on as it came.
             closeUpstreams()
             phase = .lingering
-            context.emit(.close(.client))
+            client.closeLink(context)
         } else if clientPersists {
             advanceRequests()
         } else {
@@ -225,7 +225,7 @@ extension ProxySession {
 
     /// A client of HTTP/2 that says no more is closed when its last stream has ended.
     func closeIfDone() {
-        guard client.hasEnded, exchanges.isEmpty, streamSessions.isEmpty, case .http = phase else { return }
+        guard client.hasEnded, exchanges.isEmpty, tunnels.isEmpty, case .http = phase else { return }
         closeUpstreams()
         closeClient(.clean)
     }

@@ -50,7 +50,15 @@ enum SOCKS5 {
 
     struct Failure: Error {
         var message: String
-        var reply: Reply?
+        /// What the peer is sent before the connection is closed; empty for nothing.
+        var answer = ByteBuffer()
+
+        init(message: String, answer: ByteBuffer = ByteBuffer()) {
+            self.message = message
+            self.answer = answer
+        }
+
+        init(message: String, reply: Reply) { self.init(message: message, answer: SOCKS5.answer(reply)) }
     }
 
     /// The methods that a client offers (RFC 1928 §3); nil when more bytes are needed.
@@ -58,21 +66,11 @@ enum SOCKS5 {
         var rest = bytes
         guard let version: UInt8 = rest.readInteger() else { return nil }
         guard version == Self.version else {
-            throw Failure(message: Self.foreign(bytes))
+            throw Failure(message: "the client does not speak SOCKS 5")
         }
         guard let count: UInt8 = rest.readInteger(), let methods = rest.readBytes(length: Int(count)) else { return nil }
         bytes = rest
         return methods
-    }
-
-    /// What a client says that does not speak SOCKS 5.
-    private static func foreign(_ bytes: ByteBuffer) -> String {
-        if bytes.getInteger(at: bytes.readerIndex, as: UInt8.self) == 4 { return "the client speaks SOCKS 4, which has no names" }
-        switch DetectedProtocol(bytes) {
-        case .tls: return "the client does not speak SOCKS 5; it looks like TLS"
-        case .http: return "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"
-        case .other, .undecided: return "the client does not speak SOCKS 5"
-        }
     }
 
     /// A user name and a password (RFC 1929 §2).

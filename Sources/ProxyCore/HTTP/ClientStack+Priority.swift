@@ -29,7 +29,7 @@ struct PendingPriorities {
     }
 }
 
-extension ProxySession {
+extension ClientStack {
     /// PRIORITY, or the priority in HEADERS.
     func forward(_ priority: HTTP2Priority, of stream: StreamID) {
         guard configuration.forwardsPriority else { return }

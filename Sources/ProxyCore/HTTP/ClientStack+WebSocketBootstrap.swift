@@ -26,13 +26,13 @@ struct BootstrapRefusal {
     var message: String
 }
 
-extension ProxySession {
+extension ClientStack {
     // MARK: Asking
 
     /// A client of HTTP/2 may be told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
     var takesExtendedConnect: Bool {
         let isKnown = upstreams.contains { upstream in
-            upstream.http2.map(\.peerEnablesConnectProtocol) ?? (upstream.state == .ready)
+            upstream.http2.map(\.peerEnablesConnectProtocol) ?? (upstream.isReady)
         }
         // Plain servers of a forward proxy's clients speak HTTP/1.
         guard !isKnown, let route else { return true }
@@ -169,7 +169,7 @@ extension ProxySession {
     /// Ends both directions of a conversation whose end is recorded.
     func finishConversation(_ exchange: Exchange) {
         let upstream = exchange.upstream
-        if upstream?.state != .closed { sendEnd(nil, wire: ByteBuffer(), of: exchange) }
+        if upstream?.isClosed != true { sendEnd(nil, wire: ByteBuffer(), of: exchange) }
         guard let http2 else {
             forget(exchange)
             closeUpstreams()

@@ -1,0 +1,215 @@
+// The client's connection: bytes in and out of TLS, its end, closing it, and how fast both sides are read.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+extension ClientStack {
+    /// How a connection is closed from our side.
+    enum Closing {
+        /// As a peer that has said everything: close_notify, FIN.
+        case clean
+        /// As a peer that was cut off: FIN without close_notify.
+        case truncated
+        /// RST.
+        case reset
+    }
+
+    // MARK: Reading
+
+    func clientReceived(_ bytes: ByteBuffer) {
+        guard let tls = client.tls else { return clientPlain(bytes, at: client.lastRead) }
+        tls.receive(bytes)
+        readClientTLS(tls)
+    }
+
+    /// Moves on whatever the client's TLS has to give.
+    func readClientTLS(_ tls: TLSConnection) {
+        do throws(TLSError) {
+            client.noteRecords()
+            if !client.isTLSEstablished {
+                guard try client.handshake(tls) else { return }
+                clientTLSEstablished(tls)
+            }
+            while client.tls === tls, let plain = try tls.read() {
+                hasClientSpoken = true
+                clientPlain(plain, at: client.lastRead)
+            }
+            if client.tls === tls, tls.isPeerClosed { clientEnded() }
+        } catch {
+            // An end without close_notify is an end; whether something was cut is for the protocol above to know.
+            if client.isTLSEstablished, error.kind == .truncated { clientEnded() } else { clientTLSFailed(error) }
+        }
+    }
+
+    func clientPlain(_ bytes: ByteBuffer, at: Timestamp) {
+        switch phase {
+        case .detecting:
+            if unparsed.isEmpty { cancelHandshakeTimer() }
+            unparsed.append(bytes, at: at)
+            detect()
+        case .intercepting, .handshaking, .connecting:
+            unparsed.append(bytes, at: at)
+        case .http:
+            httpReceived(bytes)
+        case .socks:
+            unparsed.append(bytes, at: at)
+            advanceSOCKS()
+        case .tunnel:
+            tunnelReceived(bytes, from: .client, at: at)
+        case .lingering:
+            break
+        }
+    }
+
+    // MARK: Ends
+
+    func clientHalfClosed() {
+        if let tls = client.tls {
+            tls.receivedEnd()
+            if client.isTLSEstablished {
+                readClientTLS(tls)
+            } else {
+                clientTLSFailed(TLSError(.truncated, "the client closed the connection during the TLS handshake"))
+            }
+        }
+        clientEnded()
+    }
+
+    /// The client will say no more: FIN or close_notify.
+    func clientEnded() {
+        guard !client.hasEnded else { return }
+        client.hasEnded = true
+        switch phase {
+        case .detecting:
+            detect()
+        case .http:
+            _ = noteSilentRejection()
+            if http2 != nil {
+                if pendingAuthentication == nil { framesEnded() }
+            } else if let exchange, exchange.isUpgraded {
+                conversationEnded(exchange)
+            } else {
+                decoder.receivedEnd()
+                startDecoding()
+                advanceRequests()
+            }
+        case .tunnel:
+            tunnelEnded(.client)
+        case .connecting, .intercepting, .handshaking, .socks:
+            // A peer that goes away while it waits for us has given up.
+            clientClosed(isReset: false)
+            client.closeLink(context)
+        case .lingering:
+            client.closeLink(context)
+        }
+    }
+
+    func clientClosed(isReset: Bool) {
+        client.isGone()
+        streamsEnded(isReset: isReset)
+        if case .tunnel(let tunnel) = phase, tunnel.isEnded {
+        } else {
+            let message = isReset ? "the client reset the connection" : "the client closed the connection"
+            var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now))
+            ending.closedBy = .client
+            ending.isReset = isReset
+            recordGivenUpTLS(isReset: isReset)
+            let switched = exchange.flatMap { $0.isUpgraded ? $0 : nil }
+            // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
+            if let switched { abandon(switched) }
+            endOpenFlow(ending)
+            if switched != nil { closeUpstreams() }
+        }
+        phase = .lingering
+        for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
+    }
+
+    // MARK: Writing
+
+    /// Sends plaintext to the client, through TLS where it is spoken.
+    func sendToClient(_ bytes: ByteBuffer) {
+        do throws(TLSError) { try client.send(bytes, context) } catch { clientTLSFailed(error) }
+    }
+
+    // MARK: Closing
+
+    func closeClient(_ closing: Closing) {
+        if let http2, closing == .clean, !client.isFinished, !isLingering {
+            phase = .lingering
+            // Whoever broke a rule has been told which.
+            if !http2.isTerminated { http2.goAway(.noError) }
+            if let bytes = http2.takeOutput() { sendToClient(bytes) }
+        }
+        phase = .lingering
+        guard !client.isFinished || closing == .reset else { return }
+        switch closing {
+        case .clean:
+            client.finish(context)
+        case .truncated:
+            client.finish(isCut: true, context)
+        case .reset:
+            client.flush(context)
+            return client.abort(context)
+        }
+        if client.hasEnded {
+            client.closeLink(context)
+        } else {
+            context.start(deadline(.linger), after: configuration.timeouts.linger)
+        }
+    }
+
+    var isLingering: Bool {
+        if case .lingering = phase { true } else { false }
+    }
+
+    // MARK: Back-pressure
+
+    /// A leg is read only while the other one takes what comes, and while what came can be kept. HTTP/2 holds its streams back by their
+    /// windows, so its connections are always read.
+    func updateReading() {
+        let readsClient: Bool
+        if case .lingering = phase {
+            readsClient = true
+        } else if http2 != nil {
+            readsClient = pendingAuthentication == nil
+        } else {
+            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingAuthentication != nil)
+            let waiting = unparsed.count + (isWaiting ? decoder.bufferedBytes : 0)
+            readsClient =
+                serverCanAcceptMore && waiting < FlowControl.highWaterMark && client.unreadReplies < FlowControl.highWaterMark
+        }
+        client.setReading(readsClient, context)
+        for upstream in upstreams {
+            upstream.transport.setReading(upstream.http2 != nil || clientCanAcceptMore(from: upstream), context)
+        }
+    }
+
+    private var serverCanAcceptMore: Bool {
+        guard let upstream else { return true }
+        if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
+            return http2.queuedBytes(on: stream) < FlowControl.highWaterMark
+        }
+        return upstream.transport.isWritable
+    }
+
+    private func clientCanAcceptMore(from upstream: Upstream) -> Bool {
+        guard upstream.transport.unreadReplies < FlowControl.highWaterMark, upstream.early.count < FlowControl.highWaterMark else {
+            return false
+        }
+        guard let http2, let exchange = upstream.exchange else { return client.isWritable }
+        return http2.queuedBytes(on: exchange.stream) < FlowControl.highWaterMark
+    }
+
+    /// A limit on the time for something that has begun: a handshake, a head.
+    /// - Parameter nanoseconds: when it is not the usual limit.
+    func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
+        guard !isHandshakeTimerRunning else { return }
+        context.start(deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)
+    }
+
+    func cancelHandshakeTimer() { context.deadlines.cancel(deadline(.handshake)) }
+
+    var isHandshakeTimerRunning: Bool { context.deadlines[deadline(.handshake)] != nil }
+}

@@ -1,0 +1,88 @@
+// A tunnel whose server is played from a recording.
+
+import FlowModel
+import NIOCore
+import WebSocketCodec
+
+extension ClientStack {
+    /// A stream is played: data of TCP, or the messages behind an upgrade.
+    func resumeTunnel() {
+        guard case .tunnel(let tunnel) = phase else { return }
+        tunnel.player?.due = nil
+        var budget = Self.maximumContentAtOnce
+        while case .tunnel(let tunnel) = phase, let server = tunnel.player?.server, client.isWritable {
+            guard budget > 0 else {
+                tunnel.player?.due = now
+                return
+            }
+            switch step(of: server) {
+            case .say(.piece(let piece)):
+                lastActivity = now
+                budget -= piece.content.readableBytes
+                tunnelReceived(tunnel.isWebSocket ? frame(piece) : piece.content, from: .server, at: now)
+            case .say(.finished):
+                tunnelEnded(.server)
+            case .say:
+                break
+            case .wait(let moment):
+                tunnel.player?.due = moment
+                return
+            case .waitForClient:
+                return answerCloseFrame()
+            case .end(let ending):
+                return endRecordedTunnel(ending)
+            }
+        }
+    }
+
+    /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
+    private func answerCloseFrame() {
+        guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.player?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
+        else {
+            return
+        }
+        tunnelReceived(WebSocketFrameEncoder.frame(.close, closeFrame, maskingKey: nil), from: .server, at: now)
+        endRecordedTunnel(FlowEnding(state: .complete))
+    }
+
+    private func endRecordedTunnel(_ ending: FlowEnding) {
+        guard case .tunnel(let tunnel) = phase else { return }
+        let isComplete = tunnel.isEnded || tunnel.isClosed || ending.state == .complete
+        var said = isComplete ? FlowEnding(state: .complete) : ending
+        said.closedBy = tunnel.closedBy ?? .server
+        end(tunnel, said)
+        phase = .lingering
+        closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
+    }
+
+    /// Something of the client in a stream that is played.
+    func deliver(_ piece: FlowPiece) {
+        guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.player?.server else { return }
+        server.receive(piece, at: now)
+        if piece.kind == .ping {
+            let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
+            tunnelReceived(pong, from: .server, at: now)
+        }
+        if piece.kind == .close { tunnel.player?.closeFrame = piece.content }
+    }
+
+    /// Whoever plays the server of the stream that the client asked for says something before the client does.
+    func serverSpeaksFirst(isTLS: Bool) -> Bool {
+        guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
+        return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
+    }
+
+    /// Finds out who plays the server of a TCP stream.
+    func startRecordedStream(_ target: FlowTarget) {
+        guard case .tunnel(let tunnel) = phase else { return }
+        guard let server = configuration.responder?.stream(to: target, at: now) else {
+            let message = "no recording holds a TCP stream"
+            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
+            end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
+            phase = .lingering
+            return closeClient(.reset)
+        }
+        tunnel.player = Tunnel.Player(server: server)
+        tunnelIsOpen()
+    }
+}

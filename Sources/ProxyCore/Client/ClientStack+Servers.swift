@@ -1,0 +1,335 @@
+// The server connections of a client: which request goes on which, and what their events mean for the client.
+
+import FlowModel
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+extension ClientStack {
+    /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
+    private static let maximumConnections = 256
+
+    /// Sends the request when a server connection is there, or sees to it that one will be.
+    func assignServer(for exchange: Exchange) {
+        if servesRecordings, !exchange.isForwarded { return bufferRequest(exchange) }
+        let destination = exchange.destination
+        if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
+        // The connection that a CONNECT opened before it was known that no TLS follows.
+        if let upstream, upstream.isConnected, upstream.destination.endpoint == destination.endpoint,
+            destination.isTLS == false
+        {
+            becomeReady(upstream)
+            return sendRequest(exchange, on: upstream)
+        }
+        if http2 == nil {
+            if let upstream, !upstream.isReady, upstream.destination == destination {
+                upstream.waiting = [exchange]
+                return
+            }
+            closeUpstreams()
+        } else {
+            // One that is on its way may turn out to speak HTTP/2, so all that go there wait for it.
+            if let upstream = upstreams.first(where: { !$0.isReady && $0.destination == destination }) {
+                return upstream.waiting.append(exchange)
+            }
+            if upstreams.count >= Self.maximumConnections { return queued.append(exchange) }
+        }
+        openUpstream(destination, for: exchange)
+    }
+
+    /// Requests that waited for a connection get one.
+    func serveQueued() {
+        while !queued.isEmpty,
+            upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) })
+        {
+            assignServer(for: queued.removeFirst())
+        }
+    }
+
+    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
+    func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
+        let upstream = Upstream(
+            Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
+        if let exchange { upstream.waiting = [exchange] }
+        upstreams.append(upstream)
+        // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
+        if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
+            return handle(Upstream.loop(destination.endpoint), of: upstream)
+        }
+        openConnections += 1
+        context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
+    }
+
+    // MARK: Events
+
+    /// What happens on a server connection, and what follows from it.
+    func handle(_ event: ProxyEvent, _ upstream: Upstream) {
+        var first: UpstreamEvent?
+        switch event {
+        case .received(_, let bytes): upstream.receive(bytes, at: now)
+        case .opened(_, let peer, let local): first = upstream.opened(peer: peer, local: local, context)
+        case .openFailed(_, let reason): first = upstream.openFailed(reason)
+        case .halfClosed: first = upstream.receivedEnd(context)
+        case .closed(_, let error, let isReset): first = upstream.gone(error: error, isReset: isReset, context)
+        case .writable(_, let isWritable):
+            upstream.transport.isWritable = isWritable
+            if isWritable { serverBecameWritable(upstream) }
+            return
+        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
+            return
+        }
+        if let first { handle(first, of: upstream) }
+        advance(upstream)
+        if case .halfClosed = event, let last = upstream.isAtEnd() { handle(last, of: upstream) }
+    }
+
+    /// Takes what has happened on a server connection until there is nothing more.
+    private func advance(_ upstream: Upstream) {
+        while let event = upstream.next(context) { handle(event, of: upstream) }
+    }
+
+    func handle(_ event: UpstreamEvent, of upstream: Upstream) {
+        switch event {
+        case .connected: isConnected(upstream)
+        case .secured:
+            becomeReady(upstream)
+            upstreamIsReady(upstream)
+        case .received(let bytes): upstreamPlain(bytes, upstream, at: upstream.transport.lastRead)
+        case .ended(let isClean): upstreamEnded(upstream, isClean: isClean)
+        case .closed(let error, let isReset): upstreamClosed(upstream, error: error, isReset: isReset)
+        case .broken(let error):
+            switch phase {
+            case .tunnel: tunnelClosed(.server, isReset: false)
+            case .http: serverClosed(upstream, error.message, isReset: false)
+            default: upstreamFailed(upstream, error.message)
+            }
+        case .failed(let message): upstreamFailed(upstream, message)
+        }
+    }
+
+    /// The connection leads to the server.
+    private func isConnected(_ upstream: Upstream) {
+        if isPassingThrough {
+            becomeReady(upstream)
+            return upstreamIsReady(upstream)
+        }
+        if upstream.destination.isTLS == true {
+            if !mayOfferYet { startUpstreamTLS(upstream) }
+        } else {
+            if upstream.destination.isTLS == false { becomeReady(upstream) }
+            upstreamIsReady(upstream)
+        }
+    }
+
+    /// The client of a TCP server in TLS has not said yet what it offers, and still has time for that.
+    private var mayOfferYet: Bool {
+        guard case .detecting = phase, client.tls == nil else { return false }
+        return isHandshakeTimerRunning
+    }
+
+    /// The connection can be spoken on, in the version that is known by now.
+    func becomeReady(_ upstream: Upstream) {
+        upstream.becomeReady()
+        let speaksHTTP2 =
+            upstream.transport.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
+        if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
+            upstream.http2 = HTTP2Connection(
+                .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+        } else if case .http = phase {
+            http2?.enableConnectProtocol()
+        }
+    }
+
+    private var isPassingThrough: Bool {
+        if case .tunnel(let tunnel) = phase { tunnel.isPassthrough } else { false }
+    }
+
+    private var isTunnelling: Bool {
+        if case .tunnel = phase { true } else { false }
+    }
+
+    /// Begins TLS with the server. It is offered what the client offered, so that its choice can be mirrored.
+    func startUpstreamTLS(_ upstream: Upstream) {
+        let serverName =
+            route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
+        let ours = route?.isTCP == true ? [] : http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"]
+        var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
+        // A client whose protocol is chosen already is translated for.
+        if client.isTLSEstablished, http2 != nil, !offers.contains("http/1.1") { offers.append("http/1.1") }
+        if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
+        do throws(TLSError) {
+            try upstream.startTLS(serverName: serverName, offers: offers, context)
+            advance(upstream)
+        } catch {
+            if let event = upstream.failed(error, context) { handle(event, of: upstream) }
+        }
+    }
+
+    private var pendingHello: ClientHello? {
+        if case .intercepting(let interception) = phase { interception.hello } else { nil }
+    }
+
+    /// Goes on with what waited for the connection.
+    private func upstreamIsReady(_ upstream: Upstream) {
+        switch phase {
+        case .connecting(let request):
+            accept(request)
+        case .intercepting:
+            if upstream.isConnected { startUpstreamTLS(upstream) } else { forge() }
+        case .http:
+            let waiting = upstream.waiting
+            upstream.waiting = []
+            for exchange in waiting { assignServer(for: exchange) }
+        case .tunnel:
+            tunnelIsOpen()
+        case .detecting, .handshaking, .lingering, .socks:
+            break
+        }
+    }
+
+    /// The connection cannot be had, or is gone before it served.
+    func upstreamFailed(_ upstream: Upstream, _ message: String) {
+        let error = FlowError(side: .server, message: message, at: now)
+        switch phase {
+        case .connecting(let request):
+            deny(request, error)
+            close(upstream)
+            closeClient(.clean)
+        case .intercepting:
+            // The client gets its TLS, so that its request can be answered with the reason.
+            route?.failure = error
+            forge()
+            close(upstream)
+        case .http:
+            let waiting = upstream.waiting
+            upstream.waiting = []
+            for exchange in waiting { record(exchange.flow, at: now, .server(upstream.shared)) }
+            for exchange in waiting { fail(exchange, status: 502, error) }
+            close(upstream)
+            serveQueued()
+        case .tunnel:
+            endOpenFlow(FlowEnding(state: .failed, error: error, closedBy: .server))
+            close(upstream)
+            closeClient(.reset)
+        case .detecting where route?.isTunnel == true || route?.isTCP == true:
+            // Opened before the client said anything: what it says next is answered with the reason.
+            route?.failure = error
+            close(upstream)
+            if upstream.destination.isTLS == nil, route?.isTCP == true {
+                startTunnel()
+            } else if unparsed.isEmpty {
+                startDetectionTimer()
+            }
+        case .detecting, .handshaking, .lingering, .socks:
+            close(upstream)
+        }
+    }
+
+    // MARK: Bytes and ends
+
+    func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
+        switch phase {
+        case .http:
+            if let http2 = upstream.http2 {
+                http2.receive(bytes)
+                advanceFrames(of: upstream)
+            } else if let exchange = upstream.exchange, exchange.isUpgraded {
+                receiveResponse(.content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
+            } else {
+                upstream.decoder.receive(bytes)
+                advanceResponses(of: upstream)
+            }
+        case .tunnel:
+            tunnelReceived(bytes, from: .server, at: at)
+        case .detecting where suspendedTunnel != nil && upstream.transport.tls == nil:
+            // It still sends in the clear while its client begins TLS.
+            relayBesideTLS(bytes, at: at)
+        case .detecting where isFirst(upstream):
+            // The server speaks first, so it is not HTTP.
+            startTunnel()
+            tunnelReceived(bytes, from: .server, at: at)
+        case .detecting, .intercepting, .handshaking, .connecting, .socks:
+            // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
+            if let http2 = upstream.http2 { http2.receive(bytes) } else { upstream.early.append(bytes, at: at) }
+        case .lingering:
+            break
+        }
+    }
+
+    /// The server sends no more.
+    /// - Parameter isClean: false when TLS was cut without close_notify.
+    func upstreamEnded(_ upstream: Upstream, isClean: Bool) {
+        switch phase {
+        case .tunnel:
+            tunnelEnded(.server)
+        case .http:
+            serverEnded(upstream, isClean: isClean)
+        case .detecting where isFirst(upstream):
+            startTunnel()
+            tunnelEnded(.server)
+        case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
+            .handshaking where isOfTunnel(upstream):
+            upstream.earlyEnd = .finished
+        case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
+            upstreamFailed(upstream, "the server closed the connection")
+        }
+    }
+
+    /// What the server says, and its end, is for the client, whatever that will turn out to speak.
+    private func isOfTunnel(_ upstream: Upstream) -> Bool {
+        guard let route, route.isTunnel || route.isTCP, upstream.http2 == nil else { return false }
+        return upstream.isReady || (upstream.isConnected && upstream.destination.isTLS != true)
+    }
+
+    /// The server speaks, or ends, before the client has said anything that counts: the client is to have it at once.
+    private func isFirst(_ upstream: Upstream) -> Bool {
+        guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
+        // A client that has begun TLS gets it in there, if the server's side is TLS.
+        return client.tls != nil || upstream.transport.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
+    }
+
+    func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
+        switch phase {
+        case .tunnel:
+            tunnelClosed(.server, isReset: isReset)
+        case .http:
+            serverClosed(
+                upstream, error ?? (isReset ? "the server reset the connection" : "the server closed the connection"),
+                isReset: isReset)
+        case .detecting where isFirst(upstream):
+            startTunnel()
+            tunnelClosed(.server, isReset: isReset)
+        case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
+            .handshaking where isOfTunnel(upstream):
+            upstream.earlyEnd = .closed(isReset: isReset)
+        case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
+            upstreamFailed(upstream, error ?? "the server closed the connection")
+        }
+    }
+
+    // MARK: Writing and closing
+
+    func send(_ bytes: ByteBuffer, to upstream: Upstream) {
+        do throws(TLSError) { try upstream.transport.send(bytes, context) } catch {
+            if let event = upstream.failed(error, context) { handle(event, of: upstream) }
+        }
+    }
+
+    func closeUpstreams() {
+        for upstream in upstreams { close(upstream) }
+    }
+
+    func close(_ upstream: Upstream) {
+        guard !upstream.isClosed else { return }
+        upstream.close(context)
+        upstreams.removeAll { $0 === upstream }
+    }
+
+    func abort(_ upstream: Upstream) {
+        guard !upstream.isClosed else { return }
+        upstream.abort(context)
+        upstreams.removeAll { $0 === upstream }
+    }
+}

@@ -1,0 +1,361 @@
+// The client's side of a session: what its bytes are at the moment, and what follows from them. This file takes events in and hands each to
+// the part that it concerns; the parts are extensions: reading and writing, TLS interception, HTTP exchanges, tunnels, server connections.
+//
+// A client of HTTP/1 has one exchange and one server connection at a time; one of HTTP/2 has an exchange for each stream, and as many server
+// connections as they need: one where the server speaks HTTP/2, one for each exchange in progress where it does not.
+//
+//     detecting ──TLS──▶ intercepting ──▶ handshaking ──▶ http │ detecting
+//         └──HTTP──▶ http ──CONNECT──▶ connecting ──▶ detecting        http ──101──▶ tunnel
+//         └──else──▶ tunnel                                            any ──▶ lingering
+
+import FlowModel
+import HTTP1Codec
+import HTTP2Codec
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+/// What stands on the client's connection, or on a stream of it after CONNECT.
+final class ClientStack {
+    /// What the client's bytes are at the moment, with what exists only then.
+    enum Layer {
+        /// The client names its server by SOCKS.
+        case socks(SOCKS5Server)
+        /// The first bytes show what is spoken.
+        case detecting(Continuation)
+        /// A ClientHello is there; the server's TLS or the certificate is not.
+        case intercepting(Interception)
+        /// Our side of TLS with the client.
+        case handshaking(Continuation)
+        case http
+        /// The client asked for a tunnel, whose server is not reached yet.
+        case connecting(ConnectRequest)
+        case tunnel(Tunnel)
+        /// We closed; what the client still sends is dropped.
+        case lingering
+    }
+
+    /// What follows TLS.
+    enum Continuation {
+        /// The protocol is detected.
+        case detection
+        /// TLS began in the middle of a conversation (STARTTLS), which it resumes.
+        case tunnel(Tunnel)
+
+        var tunnel: Tunnel? {
+            if case .tunnel(let tunnel) = self { tunnel } else { nil }
+        }
+    }
+
+    let context: SessionContext
+    /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
+    let servesRecordings: Bool
+
+    var phase = Layer.detecting(.detection)
+    let client: Transport
+    var clientFacts = Shared(ClientConnection.unknown)
+    /// Bytes of the client that nobody could use yet.
+    var unparsed = EarlyBytes()
+    var route: Route?
+    /// HTTP/1 of the client, and the exchange in progress.
+    var decoder: HTTP1RequestDecoder
+    var exchange: Exchange?
+    /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``unparsed``.
+    var mayBeHTTP2 = true
+    /// What has come of the client's first line of HTTP; nil once that is judged.
+    var firstLine: ByteBuffer? = ByteBuffer()
+    /// HTTP/2 of the client, and the exchanges on its streams.
+    var http2: HTTP2Connection?
+    var exchanges: [StreamID: Exchange] = [:]
+    /// Tunnels on its streams.
+    var tunnels = StreamTunnels()
+    var resetLimit: ResetRateLimit
+    var pendingPriorities = PendingPriorities()
+    var exchangeCount: UInt32 = 0
+    /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
+    var upstreams: [Upstream] = []
+    /// Connections to servers that the driver has, or is asked for.
+    var openConnections = 0
+    /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
+    var queued: [Exchange] = []
+    /// Bytes that ``Exchange/said`` holds of all exchanges.
+    var retryBufferBytes = 0
+    /// The client said something behind its TLS handshake.
+    var hasClientSpoken = false
+    /// The client waits until it is known who it is; nothing more of what it says is looked at.
+    var pendingAuthentication: PendingAuthentication?
+    /// What was found out last.
+    var verifiedLogin: (login: Login, isRight: Bool)?
+    /// Requests are being taken from the decoder further up the stack.
+    var isAdvancing = false
+    var lastActivity = Timestamp(nanoseconds: 0)
+
+    /// - Parameters:
+    ///   - originalDestination: mode transparent: where the client was going.
+    ///   - link: a stream of HTTP/2 on which the client asked for a tunnel; nil for the client's connection itself.
+    init(_ context: SessionContext, originalDestination: Endpoint? = nil, on link: StreamLink? = nil) {
+        self.context = context
+        let configuration = context.configuration
+        client = link.map { Transport(.stream($0)) } ?? Transport(.socket(.client))
+        servesRecordings = configuration.responder != nil
+        self.resetLimit = ResetRateLimit(configuration.http2Limits)
+        self.decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
+        switch configuration.mode {
+        case .regular, .upstream, .origin:
+            break
+        case .stream:
+            route = Route(destination: Destination(endpoint: Endpoint(host: "", port: 0), isTLS: nil), isTunnel: true, isTCP: true)
+        case .reverse(let server, let endpoint):
+            // Whether bytes for a TCP server are in TLS is the client's business.
+            let isTLS = server == .tcp ? nil : server.isTLS
+            route = Route(destination: Destination(endpoint: endpoint, isTLS: isTLS), isTunnel: server == .tcp)
+            route?.isCleartextHTTP2 = server == .h2c
+            route?.isTCP = server.isTCP
+        case .socks5:
+            phase = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
+        case .transparent:
+            route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
+        }
+        mayBeHTTP2 = configuration.allowsHTTP2
+    }
+
+    var configuration: ProxyConfiguration { context.configuration }
+    /// The moment of the event that is being handled.
+    var now: Timestamp { context.now }
+    /// The stream that it stands on; 0 for the client's connection. Its deadlines have this number.
+    var number: UInt32 { client.stream?.stream.value ?? 0 }
+    var upstream: Upstream? { upstreams.first }
+
+    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.transport.handle == handle } }
+
+    /// The tunnel in which TLS is beginning (STARTTLS).
+    var suspendedTunnel: Tunnel? {
+        switch phase {
+        case .detecting(let continuation), .handshaking(let continuation): continuation.tunnel
+        case .intercepting(let interception): interception.resumes.tunnel
+        case .socks, .http, .connecting, .tunnel, .lingering: nil
+        }
+    }
+
+    /// Nothing is resumed any more: the caller ends the tunnel.
+    func takeSuspendedTunnel() -> Tunnel? {
+        let tunnel = suspendedTunnel
+        switch phase {
+        case .detecting: phase = .detecting(.detection)
+        case .handshaking: phase = .handshaking(.detection)
+        case .intercepting(var interception):
+            interception.resumes = .detection
+            phase = .intercepting(interception)
+        case .socks, .http, .connecting, .tunnel, .lingering: break
+        }
+        return tunnel
+    }
+
+    func deadline(_ kind: Deadline.Kind) -> Deadline { Deadline(kind, owner: number) }
+
+    /// Moves what one side has for the other until neither has anything left.
+    func settle() {
+        if servesRecordings { resumeRecordings() }
+        exchangeFrames()
+        while updateTunnels() { exchangeFrames() }
+        if servesRecordings { resumeAfterFlush() }
+        updateReading()
+        client.flush(context)
+        for upstream in upstreams { upstream.transport.flush(context) }
+    }
+
+    /// Nothing is detected any more: what comes is bytes.
+    func endDetection() {
+        cancelHandshakeTimer()
+        handshakeTimedOut()
+    }
+
+    func handle(_ event: ProxyEvent) {
+        if !tunnels.isEmpty, isForTunnel(event) { return }
+        switch event {
+        case .started(let peer, let local):
+            start(peer: peer, local: local)
+        case .received(.client, let bytes):
+            lastActivity = now
+            client.lastRead = now
+            clientReceived(bytes)
+        case .halfClosed(.client):
+            clientHalfClosed()
+        case .closed(.client, _, let isReset):
+            clientClosed(isReset: isReset)
+        case .writable(.client, let isWritable):
+            client.isWritable = isWritable
+            if isWritable { clientBecameWritable() }
+        case .received(let handle, _):
+            lastActivity = now
+            if let upstream = upstream(handle) { self.handle(event, upstream) }
+        case .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _), .openFailed(let handle, _),
+            .writable(let handle, _):
+            if let upstream = upstream(handle) { self.handle(event, upstream) }
+        case .timerFired:
+            for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
+        case .certificateReady(let request, let result):
+            certificateReady(request, result)
+        case .loginVerified(let request, let isRight):
+            loginVerified(request, isRight: isRight)
+        case .shutdown:
+            shutDown()
+        }
+    }
+
+    /// A client is connected.
+    func start(peer: Endpoint, local: Endpoint) {
+        lastActivity = now
+        clientFacts = Shared(
+            ClientConnection(
+                id: context.identities.next(at: now), peer: peer, local: local, opened: now, mode: configuration.modeText))
+        context.start(deadline(.idle), after: configuration.timeouts.idle)
+        if configuration.blocksGlobal, ClientAccess.isGlobal(peer.host) {
+            log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
+            return closeClient(.clean)
+        }
+        if case .socks = phase { return startHandshakeTimer() }
+        guard let route else {
+            if case .transparent = configuration.mode {
+                log(.warning, "\(peer): refused: the system does not tell where the connection was going")
+                return closeClient(.clean)
+            }
+            // A forward proxy is spoken to in HTTP from the first byte.
+            if configuration.mode != .origin { phase = .http }
+            return
+        }
+        let destination = route.destination
+        if configuration.hosts.treatment(of: destination.endpoint, serverName: nil) == .passThrough {
+            startPassthrough()
+        } else if serverSpeaksFirst(isTLS: false) {
+            startTunnel()
+        } else if route.isTunnel || route.isTCP, configuration.strategy == .eager {
+            openUpstream(destination)
+            if destination.isTLS == true { startHandshakeTimer(Self.clientTLSTimeout) }
+        } else if route.isTunnel || route.isTCP {
+            startDetectionTimer()
+        }
+    }
+
+    func passed(_ deadline: Deadline) {
+        if !tunnels.isEmpty, isForTunnel(deadline) { return }
+        switch deadline.kind {
+        case .idle:
+            let remaining = configuration.timeouts.idle - (now - lastActivity)
+            if remaining > 0 {
+                context.start(deadline, after: remaining)
+            } else {
+                endEverything(FlowError(side: nil, message: "nothing was received for too long", at: now))
+            }
+        case .handshake:
+            handshakeTimedOut()
+        case .servers:
+            if let upstream = upstream(ConnectionHandle(deadline.owner)), let event = upstream.timedOut() {
+                handle(event, of: upstream)
+            }
+        case .linger:
+            client.closeLink(context)
+        case .tunnel:
+            tunnelIsOverdue()
+        case .replay:
+            // A recording that waits for its moment is resumed after every event.
+            break
+        }
+    }
+
+    private func handshakeTimedOut() {
+        switch phase {
+        case .detecting:
+            detectionTimedOut()
+        case .socks:
+            log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
+            closeClient(.clean)
+        case .handshaking:
+            recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
+            closeClient(.truncated)
+        case .http where exchange == nil && http2 == nil:
+            refuse(
+                status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
+                head: decoder.takeRest())
+        default:
+            break
+        }
+    }
+
+    private func shutDown() {
+        for tunnel in tunnels.inOrder { deliver(to: tunnel) { $0.shutDown() } }
+        endEverything(FlowError(side: nil, message: "the recorder was stopped", at: now))
+    }
+
+    /// Ends whatever is open, records it as cut, and closes both sides.
+    func endEverything(_ error: FlowError) {
+        streamsEnded(isReset: false)
+        endOpenFlow(FlowEnding(state: .incomplete, error: error))
+        closeUpstreams()
+        if exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
+    }
+
+    /// Records the end of the flows that are open.
+    func endOpenFlow(_ ending: FlowEnding) {
+        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) { endOpen(exchange, ending) }
+        if let exchange {
+            endOpen(exchange, ending)
+        } else if case .tunnel(let tunnel) = phase {
+            end(tunnel, ending)
+            phase = .lingering
+        } else if let tunnel = takeSuspendedTunnel() {
+            end(tunnel, ending)
+        } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
+            recordRefused(head.wire, error: error)
+        }
+        if let request = pendingAuthentication?.request, let error = ending.error {
+            pendingAuthentication = nil
+            recordRefused(request.head.wire, error: error, stream: request.stream)
+        }
+        if let failure = route?.failure { recordFailedTLS(failure) }
+    }
+
+    private func endOpen(_ exchange: Exchange, _ ending: FlowEnding) {
+        recordEarlyEnd(of: exchange, ending)
+        forget(exchange)
+    }
+
+    /// An exchange ends before both messages have.
+    func recordEarlyEnd(of exchange: Exchange, _ ending: FlowEnding) {
+        if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
+            // A client that counts needs no END_STREAM to know that it has everything, and leaves.
+            record(exchange.flow, at: now, .finished(.server))
+            recordEnd(of: exchange, FlowEnding(state: .complete))
+        } else if ending.closedBy == .client, exchange.isAnsweredEarly, hasTaken(exchange) {
+            // It need not send the rest of a request that was answered (RFC 9110 §10.1.1, RFC 9112 §9.5).
+            note(exchange.flow, .client, at: now, "the client had the answer and did not send the rest of its request")
+            recordEnd(of: exchange, FlowEnding(state: .complete, closedBy: .client, isReset: ending.isReset))
+        } else {
+            recordEnd(of: exchange, exchange.ending(ending))
+        }
+    }
+
+    /// What came of a response has gone on to the client.
+    private func hasTaken(_ exchange: Exchange) -> Bool {
+        client.isWritable && (http2?.queuedBytes(on: exchange.stream) ?? 0) == 0
+    }
+
+    /// Says that an exchange is over, and before it what had come of messages that are not.
+    func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
+        for piece in exchange.webSocket?.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
+        record(exchange.flow, at: now, .ended(ending))
+    }
+
+    /// Appends one event to a flow.
+    func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) { context.record(flow, at: at, what) }
+
+    /// Notes something unusual that passes all the same.
+    /// - Parameter side: whose bytes it concerns.
+    func note(_ flow: FlowID, _ side: Side?, at: Timestamp, _ message: String) {
+        record(flow, at: at, .note(FlowNote(side: side, message)))
+    }
+
+    func logFailure(_ text: @autoclosure () -> String) { context.logFailure(text()) }
+
+    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) { context.log(level, text()) }
+}

@@ -1,0 +1,118 @@
+// A tunnel that a client asked for by CONNECT of HTTP/1, by CONNECT on a stream of HTTP/2, or by SOCKS, and the three forms of its answer.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// A client's wish for a tunnel whose server is not reached yet.
+enum ConnectRequest {
+    case http1(RequestHead)
+    /// RFC 9113 §8.5.
+    case stream(RequestHead, StreamLink)
+    case socks
+
+    var head: RequestHead? {
+        switch self {
+        case .http1(let head), .stream(let head, _): head
+        case .socks: nil
+        }
+    }
+}
+
+extension ClientStack {
+    /// The server is known, and with it where everything goes that the client sends from now on.
+    func connect(_ request: ConnectRequest, to endpoint: Endpoint) {
+        route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
+        phase = .connecting(request)
+        if configuration.strategy == .eager {
+            openUpstream(Destination(endpoint: endpoint, isTLS: nil))
+        } else {
+            accept(request)
+        }
+    }
+
+    /// The tunnel is open.
+    func accept(_ request: ConnectRequest) {
+        switch request {
+        case .http1: sendToClient(ByteBuffer(string: "HTTP/1.1 200 Connection established\r\n\r\n"))
+        case .stream(_, let link): link.accept()
+        case .socks: sendToClient(SOCKS5.answer(.succeeded))
+        }
+        routeIsOpen()
+    }
+
+    /// The server cannot be reached.
+    func deny(_ request: ConnectRequest, _ error: FlowError) {
+        switch request {
+        case .http1(let head):
+            let reply = Self.localReply(status: 502, error.message, isHTTP2: false)
+            recordRefused(head.wire, error: error, reply: reply)
+            send(reply)
+        case .stream(let head, let link):
+            let reply = Self.localReply(status: 502, error.message, isHTTP2: true)
+            recordRefused(head.wire, error: error, stream: link.stream, reply: reply)
+            link.refuse(reply)
+        case .socks:
+            recordRefused(ByteBuffer(), error: error)
+            sendToClient(SOCKS5.answer(SOCKS5.Reply(failure: error.message)))
+        }
+    }
+
+    /// What the client sends from now on is for the server that it named.
+    private func routeIsOpen() {
+        phase = .detecting(.detection)
+        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
+            return startPassthrough()
+        }
+        if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
+        detect()
+    }
+
+    // MARK: SOCKS
+
+    /// Takes what has come of a SOCKS client's messages.
+    func advanceSOCKS() {
+        do throws(SOCKS5.Failure) {
+            while case .socks(var server) = phase {
+                var rest = unparsed.bytes
+                guard let outcome = try server.advance(&rest) else { return }
+                unparsed.keep(rest)
+                phase = .socks(server)
+                switch outcome {
+                case .answer(let bytes): sendToClient(bytes)
+                case .verify(let login):
+                    guard let isRight = configuration.credentials.map({ self.isRight(login, $0) }) ?? true else { return }
+                    try answerLogin(isRight: isRight)
+                case .connect(let endpoint):
+                    cancelHandshakeTimer()
+                    return connect(.socks, to: endpoint)
+                }
+            }
+        } catch {
+            refuseSOCKS(error)
+        }
+    }
+
+    /// A login that had to be verified is right or wrong.
+    func socksLoginVerified(isRight: Bool) {
+        do throws(SOCKS5.Failure) {
+            try answerLogin(isRight: isRight)
+            advanceSOCKS()
+        } catch {
+            refuseSOCKS(error)
+        }
+    }
+
+    private func answerLogin(isRight: Bool) throws(SOCKS5.Failure) {
+        guard case .socks(var server) = phase else { return }
+        sendToClient(try server.answer(isRight: isRight))
+        phase = .socks(server)
+    }
+
+    private func refuseSOCKS(_ failure: SOCKS5.Failure) {
+        recordRefused(ByteBuffer(), error: FlowError(side: .client, message: failure.message, at: now))
+        sendToClient(failure.answer)
+        closeUpstreams()
+        closeClient(.clean)
+    }
+}

@@ -1,0 +1,60 @@
+// A tunnel on a stream (RFC 9113 §8.5). What a client of HTTP/2 sends after CONNECT is the business of a stack of its own that stands on the
+// stream: it detects, intercepts and records as for a client that connected by TCP.
+
+import FlowModel
+import HTTPSemantics
+
+/// The client's side of a tunnel on a stream.
+final class StreamTunnel {
+    let link: StreamLink
+    let stack: ClientStack
+    /// The stack knows that its client is gone.
+    var isClosed = false
+
+    init(_ connection: ClientStack, _ link: StreamLink) {
+        self.link = link
+        stack = ClientStack(connection.context, on: link)
+    }
+
+    var stream: StreamID { link.stream }
+    /// Neither end has anything left.
+    var isDone: Bool { isClosed && stack.openConnections == 0 }
+}
+
+/// The tunnels on the streams of a client.
+struct StreamTunnels {
+    private(set) var all: [StreamID: StreamTunnel] = [:]
+    /// Streams on which bytes were queued, or went out.
+    var touched: Set<StreamID> = []
+
+    var isEmpty: Bool { all.isEmpty }
+
+    subscript(stream: StreamID) -> StreamTunnel? {
+        get { all[stream] }
+        set { all[stream] = newValue }
+    }
+
+    /// In a deterministic order.
+    var inOrder: [StreamTunnel] { all.values.sorted { $0.stream.value < $1.stream.value } }
+}
+
+extension ProxyEvent {
+    /// The connection that it is about.
+    var handle: ConnectionHandle? {
+        switch self {
+        case .received(let handle, _), .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _),
+            .openFailed(let handle, _), .writable(let handle, _):
+            handle
+        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
+            nil
+        }
+    }
+
+    /// The connection is gone.
+    var isEnd: Bool {
+        switch self {
+        case .closed, .openFailed: true
+        default: false
+        }
+    }
+}

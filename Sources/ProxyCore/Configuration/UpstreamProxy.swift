@@ -1,0 +1,33 @@
+// The proxy behind which the servers are, in mode upstream: how a connection through it is begun.
+
+import FlowModel
+import HTTP1Codec
+import HTTPSemantics
+import NIOCore
+
+/// Where it is, what it speaks, and who we are to it.
+package struct UpstreamProxy: Sendable, Hashable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case http
+        /// HTTP in TLS.
+        case https
+        case socks5
+    }
+
+    package var kind: Kind
+    package var endpoint: Endpoint
+    package var user: String?
+    package var password: String?
+
+    package init(kind: Kind, endpoint: Endpoint, user: String? = nil, password: String? = nil) {
+        self.kind = kind
+        self.endpoint = endpoint
+        self.user = user
+        self.password = password
+    }
+
+    /// The value of Proxy-Authorization (RFC 7617), when we have a name.
+    var authorization: String? {
+        user.map { "Basic " + Base64.encode(Array("\($0):\(password ?? "")".utf8)) }
+    }
+}

@@ -1,0 +1,25 @@
+// Logins, and how the driver checks them.
+
+/// A user name and a password that a client names.
+package struct Login: Sendable, Hashable {
+    package var user: String
+    package var password: String
+
+    package init(user: String, password: String) {
+        self.user = user
+        self.password = password
+    }
+}
+
+/// Checks logins. Used on all event loops.
+package struct CredentialCheck: Sendable {
+    /// What is known at once; nil when it has to be found out.
+    let cached: @Sendable (Login) -> Bool?
+    /// Finds it out, which may take a while: a hash of a password is made to be slow.
+    package let verify: @Sendable (Login) -> Bool
+
+    package init(cached: @escaping @Sendable (Login) -> Bool?, verify: @escaping @Sendable (Login) -> Bool) {
+        self.cached = cached
+        self.verify = verify
+    }
+}

@@ -1,0 +1,54 @@
+// The seam between a session and the world: what a session asks for. See ProxyEvent.swift for what it receives.
+
+import FlowModel
+import NIOCore
+import TLSEngine
+
+/// What a session asks for. The driver carries commands out in order, after the call that appended them has returned.
+package enum ProxyCommand: Sendable {
+    /// Connect to a server; answered by `opened` or `openFailed`. The name is looked up by the driver.
+    case open(ConnectionHandle, Endpoint)
+    /// Send bytes. The driver flushes once, behind the last command.
+    case send(ConnectionHandle, ByteBuffer)
+    /// Send FIN behind what was sent.
+    case finish(ConnectionHandle)
+    /// Close both directions behind what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
+    /// is over.
+    case close(ConnectionHandle)
+    /// Close at once with a reset, dropping what was not sent. Answered by `closed`.
+    case abort(ConnectionHandle)
+    /// Stop or go on reading from a connection. Connections read from the start.
+    case read(ConnectionHandle, Bool)
+    /// Send `timerFired` at this moment, or as soon as possible after it; replaces the moment that was asked for before.
+    case wake(at: Timestamp)
+    /// Make a certificate for a server's name; answered by `certificateReady` with the same number. Several may be made at a time.
+    case forge(RequestID, LeafRequest)
+    /// Check a login, elsewhere than on the event loop; answered by `loginVerified` with the same number.
+    case verify(RequestID, Login, CredentialCheck)
+    case log(LogLine)
+}
+
+/// The number of a question that a session asks its driver: the answer has the same.
+package struct RequestID: Sendable, Hashable {
+    package let value: UInt32
+
+    package init(_ value: UInt32) { self.value = value }
+}
+
+/// A line for the event log.
+package struct LogLine: Sendable, Equatable {
+    package enum Level: UInt8, Sendable, Comparable {
+        case debug, info
+        /// What people want to see without asking: the data of TCP hosts.
+        case notice
+        case warning, error
+        package static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+    }
+    package var level: Level
+    package var text: String
+
+    package init(_ level: Level, _ text: String) {
+        self.level = level
+        self.text = text
+    }
+}

@@ -1,0 +1,47 @@
+// The seam between a session and the world: what a session receives. See ProxyCommand.swift for what it asks for.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TLSEngine
+
+/// A connection as a session knows it: 0 is the client's, upstream connections are numbered from 1 in the order they were asked for.
+package struct ConnectionHandle: Sendable, Hashable, CustomStringConvertible {
+    package let value: UInt32
+
+    package init(_ value: UInt32) { self.value = value }
+    package static let client = ConnectionHandle(0)
+    package var description: String { self == .client ? "client" : "upstream \(value)" }
+}
+
+/// What a session is told. The moment is given beside it.
+package enum ProxyEvent: Sendable {
+    /// The first event: a client is connected.
+    case started(peer: Endpoint, local: Endpoint)
+    /// Bytes were read. At most one read's worth, never empty.
+    case received(ConnectionHandle, ByteBuffer)
+    /// The peer sent its FIN; nothing more will be received. We may still send.
+    case halfClosed(ConnectionHandle)
+    /// The connection is gone in both directions: reset or failed by the peer, or closed because we asked (then `error` is nil).
+    case closed(ConnectionHandle, error: String?, isReset: Bool)
+    /// A connection that was asked for is there.
+    case opened(ConnectionHandle, peer: Endpoint, local: Endpoint)
+    /// A connection that was asked for cannot be had. In words: `connection refused`, `no such host`, `timed out`.
+    case openFailed(ConnectionHandle, reason: String)
+    /// Bytes queue up in a connection (false), or it takes more again (true). A session answers false by reading less from the other side.
+    case writable(ConnectionHandle, Bool)
+    /// The moment of ``ProxyCommand/wake(at:)`` has come.
+    case timerFired
+    /// The answer to ``ProxyCommand/forge(_:_:)``.
+    case certificateReady(RequestID, Result<LeafCertificate, CertificateError>)
+    /// The answer to ``ProxyCommand/verify(_:_:_:)``.
+    case loginVerified(RequestID, isRight: Bool)
+    /// The recorder ends: finish what can be finished at once, record the rest as incomplete.
+    case shutdown
+}
+
+/// What a driver needs of a session; tests drive a session in the same way.
+package protocol ProxySessionProtocol: AnyObject {
+    /// Handles one event, completely, and appends what follows from it. Never called again before it has returned.
+    func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput)
+}
