@@ -136,6 +136,12 @@ extension FlowPredicate {
     package func mayMatch(_ block: some BlockSummary) -> Bool { true }
 }
 
+/// Selects every flow.
+package struct EveryFlow: FlowPredicate {
+    package init() {}
+    package func matches(_ flow: some FlowAttributes) -> Bool { true }
+}
+
 /// A summary of the flows of a block. True may be wrong, false never is.
 package protocol BlockSummary {
     /// From the earliest start to the latest end; nil without flows.

@@ -74,8 +74,9 @@ struct DamagedContentTests {
             }
             #expect(found.count == 1)
             #expect(found.first?.hasPrefix("content of 3 flows cannot be read: the block at offset ") == true)
-            let searching = ArchiveReader(try ArchiveInput(path: directory + "/a.mflow"), jobs: jobs)
-            let reading = try readAll(searching, where: AsksForContent())
+            let searching = ArchiveReader(
+                try ArchiveInput(path: directory + "/a.mflow"), where: AsksForContent(), jobs: jobs)
+            let reading = try readAll(searching)
             #expect(reading.damage.map(\.kind) == [.content(flows: 3)])
             #expect(reading.flows.count == 1)
         }

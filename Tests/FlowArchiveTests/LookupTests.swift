@@ -51,9 +51,9 @@ struct LookupTests {
         let all = try ArchiveReader(path: path)
         while case .flow(let flow)? = try all.next() { flows[flow.id] = try describe(flow) }
         let places = Places()
-        let reader = try ArchiveReader(path: path)
+        let reader = try ArchiveReader(path: path, where: places)
         var kept = 0
-        while try reader.next(where: places) != nil { kept += 1 }
+        while try reader.next() != nil { kept += 1 }
         return (flows, places.found.withLock { $0 }, kept)
     }
 

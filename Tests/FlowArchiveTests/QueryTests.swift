@@ -91,7 +91,7 @@ struct QueryTests {
             let path = directory + "/a.mflow"
             try write(try Self.archived(events, closes: true), to: path)
             let interview = Interview()
-            _ = try readAll(try ArchiveReader(path: path), where: interview)
+            _ = try readAll(try ArchiveReader(path: path, where: interview))
             let (asked, wanted) = (interview.answers.withLock { $0 }, expected.answers.withLock { $0 })
             #expect(asked == wanted)
         }
@@ -106,8 +106,8 @@ struct QueryTests {
             try write(bytes, to: path)
             func check(_ predicate: some FlowPredicate, skips: Bool) throws {
                 let expected = try Reading(flows: flows.filter { try predicate.matches($0) }.map(describe))
-                let reader = try ArchiveReader(path: path)
-                let reading = try readAll(reader, where: predicate)
+                let reader = try ArchiveReader(path: path, where: predicate)
+                let reading = try readAll(reader)
                 #expect(reading == expected)
                 #expect(!expected.flows.isEmpty)
                 #expect(reader.blocksSkipped > 0 || !skips)
@@ -137,10 +137,9 @@ struct QueryTests {
             let path = directory + "/a.mflow"
             try write(bytes, to: path)
             func check(_ predicate: some FlowPredicate) throws {
-                let expected = try readAll(try ArchiveReader(path: path), where: predicate).flows.count
-                let reader = ArchiveReader(try ArchiveInput(path: path), jobs: jobs)
-                reader.countsOnly = true
-                let reading = try readAll(reader, where: predicate)
+                let expected = try readAll(try ArchiveReader(path: path, where: predicate)).flows.count
+                let reader = ArchiveReader(try ArchiveInput(path: path), where: predicate, jobs: jobs, delivery: .counted)
+                let reading = try readAll(reader)
                 #expect(reading.flows.count + reader.counted == expected)
                 #expect(reading.damage.isEmpty)
                 #expect(reading.flows.count < expected || expected <= 1)
@@ -156,8 +155,8 @@ struct QueryTests {
         try withTemporaryDirectory { directory in
             let path = directory + "/a.mflow"
             try write(try Self.archived(events, closes: true), to: path)
-            let reader = try ArchiveReader(path: path)
-            let reading = try readAll(reader, where: StatusIs(status: 418))
+            let reader = try ArchiveReader(path: path, where: StatusIs(status: 418))
+            let reading = try readAll(reader)
             #expect(reading == Reading())
             #expect(reader.blocksRead == 0)
         }

@@ -258,7 +258,7 @@ struct ConnectionTable {
             if der.readableBytes <= ArchiveFormat.maximumCertificate { records.append(der) }
             records.set(UInt32(records.count - start), at: start)
             header.records += 1
-            header.flags |= BlockHeader.holdsCertificates
+            header.flags |= BlockHeader.holdsCertificatesFlag
             return number
         }
     }

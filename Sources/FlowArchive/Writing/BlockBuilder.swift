@@ -63,15 +63,15 @@ final class BlockBuilder {
         unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
     }
 
-    func writeDiscard(_ flow: FlowID) {
+    func writeTombstone(_ flow: FlowID) {
         records.append(UInt32(RecordType.prefix + 16))
-        records.append(RecordType.discard)
+        records.append(RecordType.tombstone)
         records.append(UInt8(0))
         records.append(UInt16(0))
         records.append(flow.high)
         records.append(flow.low)
         header.records += 1
-        header.flags |= BlockHeader.holdsParts
+        header.flags |= BlockHeader.holdsPartsFlag
     }
 
     private func addContent(_ bytes: UnsafeRawBufferPointer) {

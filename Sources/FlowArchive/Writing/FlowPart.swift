@@ -363,7 +363,7 @@ final class FlowPart {
         records.append(text)
         header.records += 1
         let whole = FlowPrefix.isFirst | FlowPrefix.isLast
-        if flags & whole == whole { header.flows += 1 } else { header.flags |= BlockHeader.holdsParts }
+        if flags & whole == whole { header.flows += 1 } else { header.flags |= BlockHeader.holdsPartsFlag }
         header.note(started: started, ended: last, kind: kind)
         header.note(status: status)
         if flags & FlowPrefix.hasRequest != 0 { header.note(method: method) }

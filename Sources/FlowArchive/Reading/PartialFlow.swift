@@ -1,34 +1,41 @@
-// A flow of which records are being put together, one after the other.
+// A flow that is put together from its records, one after the other.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A flow of which parts have come.
-struct OpenFlow {
+/// A flow of which some parts were read.
+struct PartialFlow {
     private var assembler: FlowAssembler
     private var pieces = ArchivePieces()
     private var nextPart: UInt32 = 0
-    /// Parts of it are not there: their block was lost.
+    /// Parts are missing: their block was lost.
     private var isTorn = false
     private var hasClient = true
-    /// Parts that hold whole pieces; behind them a piece has begun that goes on in a part to come.
+    /// Parts with whole pieces. After them a piece has begun that continues in a later part.
     private var wholeParts = 0
     private var wholePieces = 0
-    /// Of these, what ``takeNews()`` gave.
-    private var toldParts = 0
-    private var toldPieces = 0
+    /// Those of them that ``takeNewPieces()`` returned.
+    private var reportedParts = 0
+    private var reportedPieces = 0
 
-    /// Begins with the first part that there is. When it is not the flow's first, its beginning was lost and what there is is shown.
+    /// Begins with the first part that was found. When it is not the flow's first, the beginning of the flow was lost.
     init(_ view: RecordView, _ block: DecodedBlock) {
         let opening = block.opening(view)
         assembler = FlowAssembler(id: view.id, at: view.started, opening: opening, keepsPieces: false)
         hasClient = opening.client.value != .unknown
     }
 
+    /// The flow of a record that holds all of it.
+    static func whole(_ view: RecordView, _ block: DecodedBlock) throws -> Flow {
+        var flow = PartialFlow(view, block)
+        try flow.receive(view, block, isWhole: true)
+        return flow.flow
+    }
+
     /// Adds a part.
-    /// - Parameter isWhole: the flow does not outlive what is done with its block. Otherwise it keeps nothing of the block alive.
-    /// - Throws: when the details are damaged, or cannot be understood; nothing was added then.
+    /// - Parameter isWhole: the flow may keep the memory of its block. Otherwise it copies what it needs.
+    /// - Throws: when the details are damaged or not valid; nothing was added then.
     mutating func receive(_ view: RecordView, _ block: DecodedBlock, isWhole: Bool) throws {
         let place = view.place
         var details = try block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength))
@@ -55,16 +62,16 @@ struct OpenFlow {
         if !isPieceOpen { (wholeParts, wholePieces) = (pieces.parts.count, pieces.count) }
     }
 
-    /// The flow as far as it has come, with the pieces that have come since this was asked last; nil when there are none.
-    mutating func takeNews() -> Flow? {
-        guard wholeParts > toldParts else { return nil }
+    /// The flow as far as it is recorded, with only the pieces that were added since the last call; nil without any.
+    mutating func takeNewPieces() -> Flow? {
+        guard wholeParts > reportedParts else { return nil }
         var flow = flow
-        flow.pieces = ArchivePieces(parts: Array(pieces.parts[toldParts..<wholeParts]), count: wholePieces - toldPieces)
-        (toldParts, toldPieces) = (wholeParts, wholePieces)
+        flow.pieces = ArchivePieces(parts: Array(pieces.parts[reportedParts..<wholeParts]), count: wholePieces - reportedPieces)
+        (reportedParts, reportedPieces) = (wholeParts, wholePieces)
         return flow
     }
 
-    /// The blocks that its parts are in.
+    /// The blocks of its parts.
     var sources: [BlockSource] { pieces.parts.map(\.source) }
 
     var flow: Flow {
@@ -78,7 +85,7 @@ struct OpenFlow {
         return flow
     }
 
-    /// Flows that do not end are told in the order in which they began.
+    /// Flows without an end are returned in the order of their starts.
     var order: (Timestamp, FlowID) {
         let flow = assembler.flow
         return (flow.started, flow.id)

@@ -13,7 +13,7 @@ enum ArchiveFrame {
     case damage(ArchiveDamage)
 }
 
-struct FrameWalker {
+struct ArchiveFrameScanner {
     let input: ArchiveInput
     /// The segment that is being walked through.
     private(set) var segment: Timestamp?
