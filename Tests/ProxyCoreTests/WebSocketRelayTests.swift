@@ -203,6 +203,26 @@ struct WebSocketRelayTests {
         #expect(play.flows.first?.contains(" ! server: ") == true)
     }
 
+    @Test("A broken conversation waits for close frames, and then for its client to close: each for a time of its own")
+    func twoDeadlines() throws {
+        let play = try openedConversation()
+        play.deliver(.received(ConnectionHandle(1), ByteBuffer(bytes: [0xC1, 0])))
+        func waits() -> [String] {
+            [Deadline.Kind.tunnel, .linger].compactMap { timer in
+                play.timers[timer].map { "\(timer) \(($0 - play.now) / 1_000_000) ms" }
+            }
+        }
+        #expect(waits() == ["tunnel 100 ms"])
+        play.fire(.tunnel)
+        #expect(frameNames(play.takeSent(.client), from: .server) == "close")
+        #expect(waits() == ["tunnel 2000 ms"])
+        #expect(play.fire(.tunnel).filter { !$0.hasPrefix("send ") } == ["close upstream 1", "finish client"])
+        #expect(frameNames(play.takeSent(ConnectionHandle(1)), from: .client) == "close")
+        #expect(waits() == ["linger 2000 ms"])
+        #expect(play.fire(.linger) == ["close client"])
+        #expect(waits() == [])
+    }
+
     @Test("Of many pings that wait the newest are answered")
     func manyPings() throws {
         var talk = try Conversation()
