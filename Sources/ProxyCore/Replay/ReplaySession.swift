@@ -112,7 +112,7 @@ package final class ReplaySession: ProxySessionProtocol {
         var said = ProxyOutput()
         inner.receive(event, at: now, into: &said)
         // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
-        if case .started = event, script.speech == .bytes { inner.endDetection(at: now, into: &said) }
+        if case .started = event, script.wireProtocol == .bytes { inner.endDetection(at: now, into: &said) }
         for record in said.records {
             observe(record)
             output.records.append(record)
