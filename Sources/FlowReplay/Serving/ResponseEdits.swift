@@ -155,7 +155,7 @@ private struct HeadEdits {
 
     /// Gives the content one framing. Fields that already have exactly this framing stay as they are.
     mutating func frame(_ framing: ContentFraming) {
-        guard !DeclaredFraming(original.fields).says(framing) else { return }
+        guard !DeclaredFraming(original.fields).declares(framing) else { return }
         let names = ["content-length", "transfer-encoding"]
         let place = lines.firstIndex { names.contains($0.name.lowercased()) } ?? lines.endIndex
         lines.removeAll { names.contains($0.name.lowercased()) }
