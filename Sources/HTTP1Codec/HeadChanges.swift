@@ -3,10 +3,10 @@
 import HTTPSemantics
 import NIOCore
 
-/// What changes in the lines of a head: what the Connection field asks an intermediary to leave out, and the framing. Options that each
+/// The changes to the lines of a head: fields that Connection names are removed, and the framing is set. Options that each
 /// hop uses in the same way stay as the sender wrote them: close, keep-alive, upgrade, te, http2-settings.
 struct HeadChanges {
-    /// Lines to leave out, and lines with another value.
+    /// Lines to remove, and lines with another value.
     var removed: [Int] = []
     var rewritten: [(line: Int, value: ByteBuffer)] = []
     /// The connection is not used again: `Connection: close` is sent.
@@ -34,7 +34,9 @@ struct HeadChanges {
         if !keepsProxyAuthorization { removeAll("proxy-authorization", of: fields) }
         guard namesFields else { return }
         for name in fields.connectionOptions {
-            for (index, line) in fields.lines.enumerated() where fields.slice(line.name).equalsIgnoringCase(name) { removed.append(index) }
+            for (index, line) in fields.lines.enumerated() where fields.slice(line.name).equalsIgnoringCase(name) {
+                removed.append(index)
+            }
         }
     }
 
@@ -70,13 +72,13 @@ struct HeadChanges {
         return true
     }
 
-    /// Writes one line that stays: as it was, or with what has to change.
+    /// Writes one line that stays, unchanged or with its changes.
     func write(_ line: FieldSection.Line, _ index: Int, of fields: FieldSection, into out: inout ByteBuffer) {
         if let (_, value) = rewritten.first(where: { $0.line == index }) {
             return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
         }
         guard fields.isCanonical else {
-            // RFC 9112 §5.1: white space before the colon is not sent on.
+            // RFC 9112 §5.1: white space before the colon is not forwarded.
             let bytes = fields.wire.readableBytesUInt8Span
             var colon = Int(line.name.end)
             while colon < Int(line.value.start), bytes[colon] != 0x3A { colon += 1 }

@@ -112,8 +112,8 @@ struct EndpointTests {
             }
             return (Array(sent.dropFirst()), failure)
         }
-        #expect(try sent("", "hi").sent == ["1 2\r\nhi\r\n", "1 0\r\n\r\n"])
-        #expect(try sent("content-length: 2\r\n", "hi").sent == ["1 hi"])
+        #expect(try sent("", "hi").sent == ["upstream 1 2\r\nhi\r\n", "upstream 1 0\r\n\r\n"])
+        #expect(try sent("content-length: 2\r\n", "hi").sent == ["upstream 1 hi"])
         for content in ["h", "hid"] { #expect(try sent("content-length: 2\r\n", content).failure?.status == 400) }
     }
 }

@@ -33,7 +33,7 @@ extension ClientStack {
         }
         guard exchange.requestIsComplete || exchange.isExtendedConnect else { return advanceRequests() }
         lookUp(exchange, recorded)
-        if exchange.requestIsComplete { resume(exchange, recorded) }
+        if exchange.requestIsComplete { resume(exchange, recorded) } else { recordings.wake(exchange) }
     }
 
     /// The request is complete.
@@ -44,7 +44,6 @@ extension ClientStack {
         switch responder.answer(query, at: now) {
         case .play(let player):
             recorded.start(player)
-            recordings.wake(exchange)
         case .refuse(let status, let message):
             fail(exchange, ExchangeFailure(status: status, side: nil, message: message))
         case .close(let message, let isReset):

@@ -85,7 +85,8 @@ extension HTTP2Fields {
         let connectionOptions = head.fields.connectionOptions
         let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         appendUnfolded(head.fields, changes) { line in
-            !head.fields.isConnectionSpecific(line) && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
+            !head.fields.isConnectionSpecific(line)
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
