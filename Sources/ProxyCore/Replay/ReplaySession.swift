@@ -183,7 +183,9 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func endIfDone() {
-        if let moment = client.responseDeadline, moment <= now, client.hasEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        if let moment = client.responseDeadline, moment <= now, client.hasEnded {
+            return end(.closed(.client, error: nil, isReset: false))
+        }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
