@@ -1,7 +1,7 @@
-"""The benchmarks: our tools beside their peers, in the same run, in turn. Run by tools/bench, which installs what is needed.
+"""The benchmarks: our tools and their peers, in turn within one run. tools/bench installs the requirements and runs this.
 
-Every figure is a ratio of medians over interleaved rounds (ours, peer, ours, peer, ...). CPU is user + system time of a process. A row in
-which anything failed, or whose recording does not hold what was sent, is invalid; the others are measured all the same.
+Every figure is a ratio of medians over interleaved rounds (ours, peer, ours, peer, ...). CPU is user + system time of a process. A row is
+invalid when anything failed, or when its recording does not hold what was sent; the others are still measured.
 
 Exit status: 0 each row was measured, 1 one was invalid, 2 a row that does not exist.
 """
@@ -19,13 +19,13 @@ MICRO = "codecs, TLS, the flow file and printing alone, in memory; no peer and n
 
 
 def measure(bench, row):
-    """The results of a row; or none, and why, and whether that is a failure."""
+    """The results of a row, or the reason why it has none; and whether that is a failure."""
     try:
         results = row.run(bench)
     except LeftOut as reason:
         print("%-18s left out: %s" % (row.name, reason), flush=True)
         return [], "left out: %s" % reason, False
-    except Exception as error:  # whatever it is, the other rows are measured
+    except Exception as error:  # the other rows are measured in any case
         reason = str(error) if isinstance(error, Invalid) else repr(error)
         print("%-18s INVALID: %s" % (row.name, reason.strip()), flush=True)
         bench.clear()
@@ -38,7 +38,7 @@ def measure(bench, row):
 
 
 def measure_micro(bench, is_written):
-    """Whether it failed."""
+    """Returns whether it failed."""
     done = subprocess.run([bench.tool("micro-benchmarks")], stdout=subprocess.PIPE, text=True)
     print(done.stdout, end="", flush=True)
     if done.returncode != 0:

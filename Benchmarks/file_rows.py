@@ -1,4 +1,4 @@
-"""Rows on the flow file: asked, printed, and its size. Files of made traffic are kept in .build-bench."""
+"""Rows on the flow file: queries, printing, and its size. Files of generated traffic are kept in .build-bench."""
 import glob
 import hashlib
 import json
@@ -11,12 +11,12 @@ from traffic import Traffic
 
 LITERAL = "zebra crossing"
 MITMDUMP = os.path.join(CACHE, "venv", "bin", "mitmdump")
-# Flows a second of mitmdump -nr on flows like these, taken once.
+# Million flows a second of mitmdump -nr on flows like these, measured once.
 MITMPROXY_READS = 0.0038
 
 
 def flows(bench, count, *options):
-    """A file of made traffic. It is made anew when the generator has changed."""
+    """A file of generated traffic. It is generated again when the generator has changed."""
     sources = sorted(glob.glob(os.path.join(ROOT, "Benchmarks", "BenchmarkTraffic", "*.swift")))
     state = hashlib.sha256(b"".join(open(source, "rb").read() for source in sources)).hexdigest()[:12]
     target = os.path.join(CACHE, "flows-%d%s-%s.mflow" % (count, "".join(options), state))
@@ -36,7 +36,7 @@ def query_metadata(bench):
         found = int(bench.output(command))
         if not count / 100 < found < count / 25:
             raise Invalid("%d flows of %d have the status 500" % (found, count))
-        # The first takes less than the clock's grain and a process's start: it is done several times.
+        # The smallest file takes less than the clock's resolution and a process's start, so it is read several times.
         times = max(1, 100_000 // count)
         rates = [times * count / sum(bench.cost(command) for _ in range(times)) / 1e6 for _ in range(bench.rounds)]
         results.append(Result("query-metadata-1e%d" % (len(str(count)) - 1), [(rate, MITMPROXY_READS) for rate in rates], "M flows/s"))
@@ -48,7 +48,7 @@ def query_body(bench):
     ours = [bench.tool("mitm-filter"), "--count", "~b '%s'" % LITERAL]
     peer = "lz4 -dc %s | rg -c -a -i '%s'" % (plain, LITERAL)
     found, lines = int(bench.output(ours + [plain])), int(bench.output(["bash", "-c", peer]))
-    # Two bodies may stand in what rg takes for one line.
+    # A line of rg may contain two bodies.
     if not 0 < lines <= found or int(bench.output(ours + [coded])) != found:
         raise Invalid("the literal is in %d flows, and in %d lines" % (found, lines))
     pairs = [(bench.cost(ours + [plain]), bench.cost(peer)) for _ in range(bench.rounds)]
@@ -83,7 +83,7 @@ def start_up(bench):
 
 
 def pages(bench):
-    """Different texts for the server, and a script for wrk that asks for them in turn."""
+    """Different texts for the server, and a script for wrk that requests them in turn."""
     folder = bench.path("www/p")
     os.makedirs(folder, exist_ok=True)
     texts = set()

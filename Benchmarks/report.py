@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: what is between its markers is written here, the rest by hand."""
+"""Writes the sections of docs/benchmarks.md that are between markers; the rest is written by hand."""
 import os
 import re
 import subprocess
@@ -10,7 +10,7 @@ PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
 
 
 def write_section(name, lines):
-    """Puts lines between <!-- name --> and <!-- end name -->; a section that is not there comes last."""
+    """Puts lines between <!-- name --> and <!-- end name -->; a missing section is added at the end."""
     text = open(PAGE).read() if os.path.exists(PAGE) else "# Benchmarks\n"
     section = "<!-- %s -->\n\n%s\n\n<!-- end %s -->" % (name, "\n".join(lines), name)
     pattern = re.compile("<!-- %s -->.*?<!-- end %s -->" % (name, name), re.S)
@@ -35,7 +35,7 @@ def cell(text):
 
 
 def write_rows(outcomes):
-    """outcomes: rows, each with its Results, or with the reason why there are none."""
+    """outcomes: rows, each with its Results, or with the reason why it has none."""
     lines = [circumstances(first_line("haproxy", "-v"), first_line("nginx", "-v")), "",
              "| row | what | ours | peer | unit | ratio | spread | goal | met | |", "|---|---|---|---|---|---|---|---|---|---|"]
     for row, results, reason in outcomes:
@@ -50,7 +50,7 @@ def write_rows(outcomes):
 
 
 def write_micro(table):
-    """table: what micro-benchmarks printed, a line of name, value and unit for each figure."""
+    """table: the output of micro-benchmarks, a line of name, value and unit for each figure."""
     lines = [circumstances(), "", "| part | figure |", "|---|---|"]
     for line in table.splitlines():
         name, figure = re.split(r"\s{2,}", line.strip(), maxsplit=1)

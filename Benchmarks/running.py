@@ -1,4 +1,4 @@
-"""What every row needs: programs that are started and ended, what they cost, and the results that come of it."""
+"""Shared by all rows: starts and ends programs, measures their cost, and holds the results."""
 import dataclasses
 import os
 import re
@@ -18,11 +18,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Invalid(Exception):
-    """Something failed, so the figure would be of something else."""
+    """Something failed, so the figure would not be valid."""
 
 
 class LeftOut(Exception):
-    """A peer that the row compares with is not there."""
+    """The peer of the row is missing."""
 
 
 @dataclasses.dataclass
@@ -32,7 +32,7 @@ class Goal:
 
 
 def at_most_times(limit):
-    """Ours is at most so many times the peer's."""
+    """Ours is at most limit times the peer's."""
     return Goal("at most %g times the peer's" % limit, lambda result: result.ratio <= limit)
 
 
@@ -108,9 +108,9 @@ class Bench:
         self.bin = os.environ.get("MITM_BIN") or subprocess.check_output(
             ["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT, text=True).strip()
         self.started = []
-        # What traffic rows share: made by the first of them (traffic.py).
+        # Shared by the traffic rows; the first of them creates it (traffic.py).
         self.traffic = None
-        # A thousand connections on each side of a proxy.
+        # For a thousand connections on each side of a proxy.
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -123,7 +123,7 @@ class Bench:
     # -- programs --------------------------------------------------------------------------------------------------------------------
 
     def start(self, command, port):
-        """Starts a program that serves, and waits until it listens on a port."""
+        """Starts a server program, and waits until it listens on a port."""
         log = self.path("stderr-%d" % len(self.started))
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
         self.started.append(process)
@@ -139,7 +139,7 @@ class Bench:
         raise Invalid("%s %s: %s" % (os.path.basename(command[0]), fate, open(log, errors="replace").read()[-300:]))
 
     def stop(self, process):
-        """Ends a program that was started; it must have run until now. Returns its status."""
+        """Ends a program, which must still be running. Returns its status."""
         if process.poll() is not None:
             raise Invalid("%s has ended with status %d" % (os.path.basename(process.args[0]), process.returncode))
         process.send_signal(signal.SIGTERM)
@@ -168,14 +168,14 @@ class Bench:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def clear(self):
-        """After a row that failed nothing is relied on: what is shared is made anew by the next row."""
+        """After a failed row: discards the shared state, which the next row creates again."""
         self.stop_all()
         shutil.rmtree(self.work, ignore_errors=True)
         os.mkdir(self.work)
 
     @staticmethod
     def output(command, statuses=(0,)):
-        """What a program writes to standard output."""
+        """The standard output of a program."""
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode not in statuses:
             raise Invalid("%s: %s" % (os.path.basename(command[0]), (done.stderr or done.stdout)[-300:]))
@@ -183,7 +183,7 @@ class Bench:
 
     @staticmethod
     def cost(command):
-        """User and system seconds of a command, a list or a line for the shell, whose output is thrown away."""
+        """User and system seconds of a command (a list, or a line for the shell). Its output is discarded."""
         shell = isinstance(command, str)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(["bash", "-o", "pipefail", "-c", command] if shell else command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""A server that takes everything and keeps nothing: the far end of the rows on TCP and WebSocket. It listens on the port that it is given."""
+"""A server that reads and discards everything: the far end of the rows on TCP and WebSocket. Its argument is the port."""
 import base64
 import hashlib
 import socket

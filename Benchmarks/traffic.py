@@ -1,4 +1,4 @@
-"""The stage of the traffic rows: nginx and a sink as origins, HAProxy, nghttpx and mitm-record before them, and what sends the load."""
+"""The set-up of the traffic rows: nginx and a sink as origins, HAProxy, nghttpx and mitm-record as proxies, and the load generators."""
 import contextlib
 import os
 import re
@@ -31,7 +31,7 @@ http {
 }
 """
 
-# Each section listens on a port of its own. pair is tls with a server connection for each client connection, as a recorder has.
+# Each section listens on a port of its own. pair is tls with a server connection for each client connection, as in a recorder.
 HAPROXY = """
 global
  maxconn 4096
@@ -69,7 +69,7 @@ listen ws
 
 
 class Proxy:
-    """A process between the load and the origin, and the URLs of what it serves."""
+    """A process between the load and the origin, and its URLs."""
 
     def __init__(self, process, ports):
         self.process, self.ports = process, ports
@@ -79,7 +79,7 @@ class Proxy:
 
 
 class Traffic:
-    """The origins, and a HAProxy that all rows share. A recorder is started by each row, so that its recording can be checked."""
+    """The origins, and a HAProxy that all rows share. Each row starts a recorder of its own, so that its recording can be checked."""
 
     def __init__(self, bench):
         self.bench = bench
@@ -134,7 +134,7 @@ class Traffic:
 
     @contextlib.contextmanager
     def recorder(self, *names):
-        """A recorder for one row. What it recorded is given up afterwards."""
+        """A recorder for one row. Its recording is deleted at the end."""
         target = self.bench.path("row.mflow")
         proxy = self.start_recorder(target, **self.modes(*names))
         proxy.target = target
@@ -147,14 +147,14 @@ class Traffic:
                 os.unlink(target)
 
     def stop_recorder(self, proxy):
-        """Ends a recorder, which says by its status whether all that it saw is recorded."""
+        """Ends a recorder. Its status reports whether all traffic was recorded."""
         status = self.bench.stop(proxy.process)
         if status != 0:
             raise Invalid("mitm-record ended with status %d" % status)
 
     def check_recording(self, proxy, sent, cut):
-        """Ends a recorder: each request that was answered must be in its file once. The load stops counting while requests are on their
-        way: at most cut more."""
+        """Ends a recorder: each request that was answered must be in its file once. The load stops counting while requests are under
+        way, so the file may have up to cut more."""
         self.stop_recorder(proxy)
         found = int(self.bench.output([self.bench.tool("mitm-filter"), "--count", "~c 200", proxy.target]))
         if not sent <= found <= sent + cut:
@@ -176,7 +176,7 @@ class Traffic:
         return requests, latency
 
     def h2load(self, url, streams):
-        """The requests that were answered. h2load's own figure of time passed counts from its start and is not used."""
+        """The requests that were answered. h2load's own elapsed time counts from its start and is not used."""
         out = self.bench.output(["h2load", "-D", str(self.bench.seconds), "-c", "8", "-m", str(streams), url])
         done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
         if not done or int(done.group(1)) == 0 or any(int(done.group(index)) for index in (2, 3, 4)):
@@ -185,14 +185,14 @@ class Traffic:
 
     @staticmethod
     def cost(proxy, load):
-        """CPU microseconds of a proxy for each request of a load, and how many there were. The load is a function that returns that."""
+        """CPU microseconds of a proxy for each request of a load, and the number of requests, which the function load returns."""
         before = cpu_seconds(proxy.process)
         requests = load()
         return (cpu_seconds(proxy.process) - before) * 1e6 / requests, requests
 
     @staticmethod
     def pour(port, opening, block, times):
-        """Sends a block of bytes many times over one connection and waits until the far end has taken all."""
+        """Sends a block of bytes many times over one connection and waits until the far end has read all of it."""
         with socket.create_connection(("127.0.0.1", port), 60) as connection:
             if opening:
                 connection.sendall(opening)

@@ -10,7 +10,7 @@ from traffic import Proxy, Traffic
 
 
 def versus(name, kind, path="1k", connections=32, extra=(), peer=lambda traffic: (traffic.haproxy, None)):
-    """CPU for each request of wrk, ours and a peer's; peer gives the proxy and the kind of its port, when that is another."""
+    """CPU for each request of wrk, ours and a peer's; peer returns the proxy and the kind of its port, when it differs."""
 
     def run(bench):
         traffic = Traffic.of(bench)
@@ -85,7 +85,7 @@ def stream(name, kind, opening, block, times, units, unit):
             peak = memory(recorder.process, "VmHWM")
             traffic.stop_recorder(recorder)
             flows = int(bench.output([bench.tool("mitm-filter"), "--count", "~all", recorder.target]))
-            # Whoever found out that the recorder listens is a connection too, on which nothing was said.
+            # The check that the recorder listens is a connection too, without data.
             expected = bench.rounds + (kind == "tcp")
             if flows != expected:
                 raise Invalid("%d connections are in the recording of %d" % (flows, expected))
@@ -114,7 +114,7 @@ def exactness(bench):
     with traffic.recorder("tls") as recorder:
         sent, _ = traffic.wrk(recorder.url("tls", "1k"))
         found = traffic.check_recording(recorder, sent, 32)
-        # Not even one other flow but those that the end of the load has cut.
+        # No other flows than those that the end of the load has cut.
         others = int(bench.output([bench.tool("mitm-filter"), "--count", "!~c 200", recorder.target], statuses=(0, 1)))
         if others > 32:
             raise Invalid("%d flows are cut" % others)
@@ -125,13 +125,13 @@ def exactness(bench):
 
 
 def connections_to(port):
-    """Established connections of this machine to a port of its own."""
+    """Number of established connections of this machine to one of its own ports."""
     lines = [line.split() for line in open("/proc/net/tcp").read().splitlines()[1:]]
     return sum(1 for fields in lines if fields[2].endswith(":%04X" % port) and fields[3] == "01")
 
 
 def idle_tls(bench):
-    """Every session has had an exchange, so both of its connections are open."""
+    """Every session had an exchange, so both of its connections are open."""
     count = 1000
     traffic = Traffic.of(bench)
     context = ssl.create_default_context()
@@ -153,11 +153,11 @@ def idle_tls(bench):
                 sessions.append(session)
 
         try:
-            # What is needed once, for any number of sessions.
+            # Memory that is needed once, for any number of sessions.
             open_sessions(20)
             before = memory(proxy.process, "VmRSS")
             open_sessions(count)
-            # Buffers of what was recorded are given back when they were written.
+            # Buffers of recorded data are freed after they were written.
             time.sleep(2)
             after = memory(proxy.process, "VmRSS")
             if connections_to(traffic.ports["https"]) < count:
@@ -176,7 +176,7 @@ def idle_tls(bench):
 
     with traffic.recorder("tls") as recorder:
         ours = grown(recorder, "tls")
-    # One that has kept no memory from other rows.
+    # A new process, which holds no memory from other rows.
     haproxy = traffic.start_haproxy("idle.cfg")
     theirs = grown(haproxy, "pair")
     bench.stop(haproxy.process)
@@ -184,7 +184,7 @@ def idle_tls(bench):
 
 
 def download(bench):
-    """Incompressible, so that the recording takes as much disk as the body has bytes."""
+    """Incompressible, so the recording is at least as large as the body."""
     traffic = Traffic.of(bench)
     served = bench.path("www/large")
 
@@ -211,7 +211,7 @@ def download(bench):
 
 
 def serve(bench):
-    """A recording of one file answers, and nginx itself."""
+    """mitm-serve with a recording of one file, and nginx itself."""
     traffic = Traffic.of(bench)
     target = bench.path("served.mflow")
     recorder = traffic.start_recorder(target, **traffic.modes("plain"))
@@ -220,7 +220,7 @@ def serve(bench):
     port = free_port()
     command = [bench.tool("mitm-serve"), "-q", "--confdir", bench.path("conf"), "-p", str(port), target]
     server = Proxy(bench.start(command, port), {"plain": port})
-    # The work is done by nginx's one child.
+    # nginx's one child does the work.
     children = open("/proc/%d/task/%d/children" % (traffic.nginx.pid, traffic.nginx.pid)).read().split()
     origin = Proxy(SimpleNamespace(pid=int(children[0])), {"plain": traffic.ports["http"]})
     pairs = []

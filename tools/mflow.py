@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Reads flow files by docs/flow-file-format.md alone, with nothing but Python's standard library.
+"""Reads flow files. Written from docs/flow-file-format.md alone; uses only Python's standard library.
 
-usage: mflow.py FILE...              one JSON object a flow, bodies in base64, as `mitm-dump --format json --raw-body` prints them
+usage: mflow.py FILE...              one JSON object for each flow, bodies in base64, as `mitm-dump --format json --raw-body` prints them
        mflow.py --structure FILE...  the frames of a file
 
-Exit status: 0, or 3 when something was damaged or torn, told on stderr.
+Exit status: 0, or 3 when something was damaged or torn, which is reported on stderr.
 """
 import base64
 import datetime
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 class Lost:
-    """Content that is damaged: its size is known."""
+    """Damaged content, of which only the size is known."""
 
     def __init__(self, size):
         self.size = size
@@ -122,11 +122,11 @@ def lz4_block(data):
 
 
 def lz4_frame(data, size):
-    """The content of one LZ4 frame as the flow file has them: content size, checksums of the blocks and of the content."""
+    """The content of one LZ4 frame of a flow file, which has a content size and checksums of the blocks and of the content."""
     try:
         magic, flags, descriptor, content_size = struct.unpack_from("<IBBQ", data, 0)
         if magic != 0x184D2204 or flags != 0x7C or descriptor & 0x8F or not 4 <= descriptor >> 4 <= 7 or content_size != size:
-            raise Damaged("no LZ4 frame of a flow file")
+            raise Damaged("not an LZ4 frame of a flow file")
         if data[14] != (xxh32(data[4:14]) >> 8) & 0xFF:
             raise Damaged("the checksum of an LZ4 frame's header is wrong")
         position, out = 15, bytearray()
@@ -142,13 +142,13 @@ def lz4_frame(data, size):
             position += 4
             out += stored if length >> 31 else lz4_block(stored)
             if len(out) > size:
-                raise Damaged("an LZ4 frame is larger than its block says")
+                raise Damaged("an LZ4 frame is larger than its block's header states")
         if struct.unpack_from("<I", data, position)[0] != xxh32(bytes(out)):
             raise Damaged("the checksum of an LZ4 frame's content is wrong")
     except (IndexError, struct.error) as error:
         raise Damaged("an LZ4 frame ends too early") from error
     if len(out) != size or position + 4 != len(data):
-        raise Damaged("an LZ4 frame has another size than its block says")
+        raise Damaged("an LZ4 frame differs in size from its block's header")
     return bytes(out)
 
 
@@ -403,7 +403,7 @@ class Block:
 
     @staticmethod
     def fits(payload):
-        """Whether a payload is long enough for what it counts, and within the limits."""
+        """Whether a payload is long enough for its counts, and within the limits."""
         if len(payload) < 156:
             return False
         records_frame, records, details_frame, details, count = struct.unpack_from("<IIIIH", payload, 24)
@@ -474,7 +474,7 @@ class File:
         print("mflow.py: %s: %s" % (self.path, text), file=sys.stderr)
 
     def look(self, position, after_damage):
-        """What stands at a position: (kind, block or length), "incomplete", or None when it is no frame of a flow file."""
+        """The frame at a position: (kind, block or length), "incomplete", or None when it is not a frame of a flow file."""
         if position + 8 > len(self.data):
             return "incomplete"
         magic, size = struct.unpack_from("<II", self.data, position)
@@ -505,7 +505,7 @@ class File:
         return ("block", block) if SEGMENT <= following <= 0x184D2A5F or block.intact() else None
 
     def resynchronise(self, position, segment):
-        """The next header of a segment or a block; one of the segment at hand is preferred, since a body may be a flow file itself."""
+        """The next header of a segment or a block; one of the current segment is preferred, because a body may be a flow file itself."""
         first = None
         limit = len(self.data)
         while position < limit:
@@ -525,7 +525,7 @@ class File:
         return len(self.data) if first is None else first
 
     def frames(self):
-        """(kind, offset, block or length); bytes that are no frame are passed over and told."""
+        """(kind, offset, block or length); bytes that are not a frame are skipped and reported."""
         position, bad, segment, ended = 0, None, None, False
         while position < len(self.data):
             found = self.look(position, bad is not None)
@@ -552,7 +552,7 @@ class File:
 
     def passed(self, bad, position):
         what = "the file ends in the middle of a block" if bad[1] else "damaged"
-        self.complain("%s at offset %d: %d bytes were passed over" % (what, bad[0], position - bad[0]))
+        self.complain("%s at offset %d: %d bytes were skipped" % (what, bad[0], position - bad[0]))
 
     def flows(self):
         segment, expected, open_flows = None, 0, {}
@@ -630,7 +630,7 @@ def text(data):
 
 
 def fields(data):
-    """Field lines as [name, value] pairs; a folded line belongs to the value before it."""
+    """Field lines as [name, value] pairs; a folded line continues the preceding value."""
     pairs = []
     for line in data.split(b"\n"):
         whole, line = line, line[:-1] if line.endswith(b"\r") else line
@@ -646,7 +646,7 @@ def fields(data):
 
 
 def head_parts(half):
-    """The words of the start-line, and the field lines; for HTTP/2 the pseudo-fields by name."""
+    """The parts of the start-line, and the field lines; for HTTP/2 the pseudo-fields by name."""
     head = half["head"]
     if half["version"][0] >= 2:
         pairs = fields(head)

@@ -1,9 +1,9 @@
-// Some thousands of bodies that are made once, each plain and in its codings, and chosen at random for every flow: making a body costs
-// more than writing a flow does.
+// Some thousands of bodies, generated once, each plain and in its codings. Every flow gets a random one: generating a body costs more than
+// writing a flow.
 
 import NIOCore
 
-/// Content as it goes over the wire.
+/// Content as it is sent.
 struct Body {
     var content: ByteBuffer
     /// Its element of Content-Encoding.
@@ -17,7 +17,7 @@ struct BodyPool {
         var brotli: ByteBuffer
     }
 
-    /// Servers leave shorter bodies as they are.
+    /// Servers do not compress shorter bodies.
     private static let minimumCoded = 200
     private static let counts: [DocumentKind: Int] = [
         .user: 250, .orders: 300, .products: 300, .notifications: 200, .measurements: 150, .error: 50, .page: 250, .script: 150,
@@ -51,6 +51,6 @@ struct BodyPool {
         return roll < 35 ? Body(content: body.gzip, coding: "gzip") : Body(content: body.brotli, coding: "br")
     }
 
-    /// What a client sends: never coded.
+    /// Content of a request: never coded.
     func plain(_ kind: DocumentKind, _ random: inout SplitMix64) -> ByteBuffer { random.pick(prepared[kind.rawValue]).plain }
 }

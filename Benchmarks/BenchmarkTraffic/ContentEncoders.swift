@@ -1,10 +1,10 @@
-// Content codings done: gzip by zlib, br by the Brotli library.
+// Encodes content: gzip by zlib, br by the Brotli library.
 
 private import CBrotli
 private import CZlib
 import NIOCore
 
-/// gzip (RFC 1952) at the level that servers take.
+/// gzip (RFC 1952) at the level that servers use.
 func gzip(_ plain: ByteBuffer) -> ByteBuffer {
     var stream = unsafe z_stream()
     // 15 bits of window and 16 for the wrapping of gzip (zlib manual, deflateInit2).
@@ -27,7 +27,7 @@ func gzip(_ plain: ByteBuffer) -> ByteBuffer {
     return coded
 }
 
-/// br (RFC 7932) at the level that servers take for what they make at once.
+/// br (RFC 7932) at the level that servers use for dynamic content.
 func brotli(_ plain: ByteBuffer) -> ByteBuffer {
     var coded = ByteBuffer()
     let room = max(64, BrotliEncoderMaxCompressedSize(plain.readableBytes))

@@ -1,8 +1,8 @@
-// The bodies of made messages: JSON of several services, pages, scripts, style sheets, images.
+// The bodies of generated messages: JSON of several services, pages, scripts, style sheets, images.
 
 import NIOCore
 
-/// What a body is.
+/// The kind of a body.
 enum DocumentKind: Int, CaseIterable {
     case user, orders, products, notifications, measurements, error
     case page, script, style
@@ -25,7 +25,7 @@ enum DocumentKind: Int, CaseIterable {
 struct DocumentMaker {
     let vocabulary = Vocabulary()
 
-    /// - Parameter literal: text that is to stand somewhere in it.
+    /// - Parameter literal: text that the body contains.
     func make(_ kind: DocumentKind, literal: String?, _ random: inout SplitMix64) -> ByteBuffer {
         let note = literal ?? vocabulary.words(random.number(3..<8), &random)
         switch kind {
@@ -39,7 +39,7 @@ struct DocumentMaker {
         case .script: return ByteBuffer(string: script(note, &random))
         case .style: return ByteBuffer(string: style(note, &random))
         case .image:
-            // The head of a WebP file, so that it is known for what it is.
+            // The head of a WebP file, so that it is recognised.
             var image = ByteBuffer(string: "RIFF")
             let content = random.bytes(random.number(150..<1300))
             image.writeInteger(UInt32(content.readableBytes + 12), endianness: .little)

@@ -1,9 +1,9 @@
-// The heads of made messages as text, in the form of either version.
+// The heads of generated messages as text, in the form of either HTTP version.
 
 import HTTPSemantics
 import NIOCore
 
-/// Writes one head: field lines behind a start-line, or behind pseudo-fields.
+/// Writes one head: a start-line or pseudo-fields, then field lines.
 struct HeadText {
     private var bytes = ByteBuffer()
     private let isHTTP2: Bool
@@ -28,7 +28,7 @@ struct HeadText {
         return head
     }
 
-    /// - Parameter name: as HTTP/1 writes it; HTTP/2 knows lower case only.
+    /// - Parameter name: as HTTP/1 writes it; HTTP/2 has lower case only.
     mutating func field(_ name: StaticString, _ value: String) {
         name.withUTF8Buffer { name in
             for index in name.indices {
@@ -55,7 +55,7 @@ struct HeadText {
     ]
 }
 
-/// The time as Date gives it (RFC 9110 §5.6.7). Made traffic is all of one day.
+/// The time as Date gives it (RFC 9110 §5.6.7). Generated traffic is all of one day.
 func httpDate(nanoseconds: Int64) -> String {
     let second = nanoseconds / 1_000_000_000 % 86_400
     func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }

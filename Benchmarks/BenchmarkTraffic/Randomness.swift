@@ -1,4 +1,4 @@
-// Numbers that look like chance and follow from a seed.
+// Pseudo-random numbers from a seed.
 
 import NIOCore
 
@@ -20,12 +20,12 @@ struct SplitMix64: RandomNumberGenerator {
 extension RandomNumberGenerator {
     mutating func number(_ range: Range<Int>) -> Int { Int.random(in: range, using: &self) }
 
-    /// True so many times out of a thousand.
+    /// True with the given probability, in thousandths.
     mutating func chance(_ perMille: Int) -> Bool { number(0..<1000) < perMille }
 
     mutating func pick<Element>(_ elements: [Element]) -> Element { elements[number(0..<elements.count)] }
 
-    /// Bytes that no compression makes smaller.
+    /// Incompressible bytes.
     mutating func bytes(_ count: Int) -> ByteBuffer {
         var bytes = ByteBuffer()
         bytes.reserveCapacity(count + 8)
@@ -33,7 +33,7 @@ extension RandomNumberGenerator {
         return bytes.getSlice(at: 0, length: count)!
     }
 
-    /// So many hexadecimal digits, 16 at the most.
+    /// The given number of hexadecimal digits, at most 16.
     mutating func hexadecimal(_ digits: Int) -> String {
         let text = String(next(), radix: 16)
         return String((String(repeating: "0", count: 16 - text.utf8.count) + text).suffix(digits))
@@ -44,7 +44,7 @@ extension RandomNumberGenerator {
         "\(hexadecimal(8))-\(hexadecimal(4))-4\(hexadecimal(3))-a\(hexadecimal(3))-\(hexadecimal(12))"
     }
 
-    /// What tokens look like: 11 letters and digits a word.
+    /// A token of letters and digits, 11 from each random number.
     mutating func token(_ words: Int) -> String {
         (0..<words).map { _ in String(next(), radix: 36, uppercase: number(0..<2) == 0) }.joined()
     }
@@ -69,7 +69,7 @@ struct Zipf {
 }
 
 extension Array {
-    /// The first index from which on a condition holds.
+    /// The first index at which a condition holds; it holds at all later ones.
     fileprivate func partitioningIndex(_ holds: (Element) -> Bool) -> Int {
         var (low, high) = (0, count - 1)
         while low < high {

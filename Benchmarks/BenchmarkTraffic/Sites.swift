@@ -1,25 +1,25 @@
-// Who is asked for what: four kinds of hosts, what there is on them, and connections to them with their cookies.
+// Four kinds of hosts, their resources, and connections to them with their cookies.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Something that clients ask for again and again.
+/// A resource that clients request repeatedly.
 struct Resource {
     var method = "GET"
     /// `#` stands for a number, `$` for a word, `%` for a fingerprint.
     var path: String
     var status = 200
     var kind: DocumentKind?
-    /// What the client sends.
+    /// The content of the request.
     var sends: DocumentKind?
 }
 
-/// What a host is for.
+/// The purpose of a host.
 enum Role: String, CaseIterable {
     case api, www, cdn, metrics
 
-    /// The dearest first: they are chosen by Zipf's law.
+    /// The most requested first: they are chosen by Zipf's law.
     var resources: [Resource] {
         switch self {
         case .api:
@@ -55,7 +55,7 @@ enum Role: String, CaseIterable {
     }
 }
 
-/// One host and what all connections to it have in common.
+/// One host, with the properties that all connections to it share.
 struct Site {
     let host: String
     let role: Role
@@ -77,7 +77,7 @@ struct Site {
     }
 }
 
-/// A client's connection to a site by way of the recorder.
+/// A client's connection to a site through the recorder.
 struct Link {
     private static let agents = [
         "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -90,9 +90,9 @@ struct Link {
     let server: Shared<ServerConnection>
     let isHTTP2: Bool
     let agent: String
-    /// What Cookie says; pages have many.
+    /// The value of Cookie; pages have many cookies.
     let cookies: String
-    /// What Authorization says to an API.
+    /// The value of Authorization for an API.
     let bearer: String
     private var exchanges: UInt32 = 0
 

@@ -1,15 +1,15 @@
-// Exchanges, one after the other: bodies come from a pool, everything else is new for each.
+// Generates exchanges, one after the other. Bodies come from a pool; everything else is new for each.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Made traffic without an end. The same seed gives the same.
+/// An endless sequence of generated traffic. The same seed gives the same traffic.
 package struct Traffic {
-    /// When it begins.
+    /// The time of the first exchange.
     package static let start = Timestamp(nanoseconds: 1_760_000_000_000_000_000)
 
-    /// Stands in few bodies, so that something can be looked for.
+    /// A text that few bodies contain, for searches.
     package static let literal = "zebra crossing"
 
     private var random: SplitMix64
@@ -35,14 +35,14 @@ package struct Traffic {
         self.random = random
     }
 
-    /// One exchange that is being made.
+    /// One exchange that is being generated.
     private struct Exchange {
         var site: Site
         var link: Link
         var resource: Resource
         var status: Int
         var path: String
-        /// Content-Type, where there is a body or would be one.
+        /// Content-Type, also of a response to HEAD.
         var kind: DocumentKind?
         var sends: ByteBuffer?
         var body: Body?
@@ -80,7 +80,7 @@ package struct Traffic {
         let roll = random.number(0..<100)
         let role = roll < 56 ? 0 : roll < 70 ? 1 : roll < 94 ? 2 : 3
         let brand = brands.pick(&random)
-        // A connection is used for forty exchanges or so.
+        // A connection is used for about forty exchanges.
         if random.chance(25) { links[role][brand] = Link(to: sites[role][brand], at: now, &random) }
         let stream = links[role][brand].nextStream()
         let resource = resources[role][ranks[role].pick(&random)]
@@ -97,7 +97,7 @@ package struct Traffic {
         return (exchange, stream)
     }
 
-    /// One response in fifty says 500; others fail in other ways; what a cache may hold is often not modified.
+    /// One response in fifty is a 500; others fail in other ways; cacheable resources are often not modified.
     private mutating func status(of resource: Resource) -> Int {
         switch random.number(0..<1000) {
         case ..<20: 500

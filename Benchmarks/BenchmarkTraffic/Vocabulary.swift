@@ -1,4 +1,4 @@
-// Words, names, prices and times, of which bodies are made.
+// Words, names, prices and times for bodies.
 
 struct Vocabulary {
     private static let lexicon: [String] = """

@@ -1,4 +1,4 @@
-// Writes a flow file of made traffic for the benchmarks. The same seed gives the same file.
+// Writes a flow file of generated traffic for the benchmarks. The same seed gives the same file.
 //
 // usage: flow-generator [--uncoded] FLOWS FILE [SEED]
 

@@ -1,4 +1,4 @@
-// The flow file: written into memory, read from a file in the system's cache, asked by filters, printed as JSON.
+// The flow file: written into memory, read from a file in the system's cache, filtered, printed as JSON.
 
 import BenchmarkTraffic
 import FlowArchive
@@ -27,7 +27,7 @@ func measureArchive(_ results: inout Results) throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     try Data(storage.bytes.readableBytesView).write(to: URL(fileURLWithPath: path))
     let reading = try results.seconds {
-        let found = try scan(path, AllFlows())
+        let found = try scan(path, EveryFlow())
         try check(found == count, "\(found) of \(count) flows were read")
     }
     results.add("archive decode flows", Double(count) / reading, "flows")
@@ -56,15 +56,11 @@ private func measurePrinting(_ path: String, _ results: inout Results) throws {
     results.add("print JSON bytes", Double(out.readableBytes) / seconds, "B")
 }
 
-private struct AllFlows: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
-}
-
-/// How many flows a predicate lets through.
+/// The number of flows that match a predicate.
 private func scan(_ path: String, _ predicate: some FlowPredicate) throws -> Int {
-    let reader = try ArchiveReader(path: path)
+    let reader = try ArchiveReader(path: path, where: predicate)
     var found = 0
-    while let item = try reader.next(where: predicate) {
+    while let item = try reader.next() {
         guard case .flow = item else { throw InvalidMeasurement(message: "the file is damaged: \(item)") }
         found += 1
     }
@@ -78,7 +74,7 @@ private func firstFlows(_ count: Int, of path: String) throws -> [Flow] {
     return flows
 }
 
-/// Keeps what a writer gives.
+/// Keeps the bytes of a writer.
 private final class MemoryStorage: ArchiveStorage {
     var bytes = ByteBuffer()
 

@@ -1,4 +1,4 @@
-// Heads of HTTP/1 through the decoder, as they come from a socket: many in one buffer.
+// Decodes HTTP/1 heads as they come from a socket: many in one buffer.
 
 import HTTP1Codec
 import HTTPSemantics
@@ -64,7 +64,7 @@ private func decodeResponses(_ bytes: ByteBuffer, _ count: Int) throws {
     let decoder = HTTP1ResponseDecoder()
     decoder.receive(bytes)
     var heads = 0
-    // Responses to HEAD: the head announces content, and none comes.
+    // Responses to HEAD: a head with a Content-Length, and no content.
     decoder.expectResponse(to: .head)
     while let event = try decoder.next() {
         guard case .head = event else { continue }

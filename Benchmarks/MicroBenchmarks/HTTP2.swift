@@ -1,4 +1,4 @@
-// A client and a server of HTTP/2 with nothing in between: sixteen requests at a time, each answered by 1 KiB.
+// An HTTP/2 client and server connected directly: sixteen concurrent requests, each answered by 1 KiB.
 
 import HTTP2Codec
 import HTTPSemantics
@@ -43,7 +43,7 @@ private final class HTTP2Pair {
         try check(answers == count, "\(answers) of \(count) requests were answered")
     }
 
-    /// A request with a path and a name of its own, as an API gets them.
+    /// A request with a unique path and name, as sent to an API.
     private var request: HTTP2Fields {
         var fields = HTTP2Fields()
         fields.append(":method", "GET")

@@ -1,5 +1,5 @@
-// Single parts of the tools measured alone, in memory and on one thread. Prints a line `name  value unit` for each figure: the median of
-// several rounds. Figures of two machines do not compare; those of one before and after a change do.
+// Measures single parts of the tools alone, in memory and on one thread. Prints a line `name  value unit` for each figure: the median of
+// several rounds. Compare figures of one machine before and after a change, not figures of two machines.
 //
 // usage: micro-benchmarks [GROUP ...]
 

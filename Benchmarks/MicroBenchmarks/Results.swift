@@ -1,18 +1,18 @@
-// Times a piece of work and prints what comes of it.
+// Times a piece of work and prints the result.
 
-/// What can be measured went wrong: the figure would be of something else.
+/// The measured work failed, so the figure would not be valid.
 struct InvalidMeasurement: Error {
     var message: String
 }
 
 struct Results {
     private static let rounds = 7
-    /// A round takes about as long, so that the clock's grain and one interruption count for little.
+    /// About the duration of a round: long compared with the clock's resolution and one interruption.
     private static let roundLength = Duration.milliseconds(150)
 
     private let clock = ContinuousClock()
 
-    /// The median of the seconds that a piece of work takes. It is done once before, for warmth and to learn how often a round does it.
+    /// The median of the seconds that a piece of work takes. One run before that warms up and determines the number of runs in a round.
     func seconds(_ work: () throws -> Void) rethrows -> Double {
         let once = try clock.measure(work)
         let repetitions = max(1, Int(Self.roundLength / once))
@@ -26,7 +26,7 @@ struct Results {
 
     /// Prints one figure.
     /// - Parameters:
-    ///   - value: so many of the unit a second.
+    ///   - value: units per second.
     ///   - unit: without its "/s".
     mutating func add(_ name: String, _ value: Double, _ unit: String) {
         let (shown, prefix) =
@@ -48,7 +48,7 @@ struct Results {
     }
 }
 
-/// Stops when what was measured is not what was meant.
+/// Throws when the work did not have the expected result.
 func check(_ condition: Bool, _ message: @autoclosure () -> String) throws(InvalidMeasurement) {
     if !condition { throw InvalidMeasurement(message: message()) }
 }

@@ -1,4 +1,4 @@
-// Two TLS connections that are each other's peers: handshakes, and records encrypted by one and decrypted by the other.
+// Two TLS connections that are each other's peers: handshakes, and records that one encrypts and the other decrypts.
 
 import Foundation
 import NIOCore
@@ -22,7 +22,7 @@ func measureTLS(_ results: inout Results) throws {
     results.add("tls 1 KiB records", 256 / messages, "records")
 }
 
-/// What the connections share.
+/// Shared by the connections.
 private struct TLSScene {
     let server: TLSServerContext
     let trusted: String
@@ -43,7 +43,7 @@ private struct TLSScene {
     private let client: TLSClientContext
     private var connections = Counter()
 
-    /// A pair whose handshake is done; no session is resumed, since each goes by a key of its own.
+    /// A pair whose handshake is done. No session is resumed, because each has a cache key of its own.
     func connect() throws -> TLSPair {
         connections.count += 1
         let pair = TLSPair(
@@ -70,7 +70,7 @@ private struct TLSPair {
             isDone = try server.handshake() && isDone
             if let bytes = server.takeCiphertext() { client.receive(bytes) }
         }
-        // The tickets.
+        // Session tickets.
         try check(try client.read() == nil, "plaintext came from nowhere")
     }
 

@@ -1,4 +1,4 @@
-// WebSocket frames of a client, masked, through the decoder: small ones as of a chat, large ones as of a download.
+// Decodes masked WebSocket frames of a client: small ones as in a chat, large ones as in a download.
 
 import NIOCore
 import WebSocketCodec

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the fixtures of this directory. The old versions of mitmproxy's flow format are laid down by hand, as those versions did; with
+"""Makes the fixtures of this directory. The old versions of mitmproxy's flow format are written here, as those versions did; with
 mitmproxy installed, `make.py newest` writes newest.mitm by mitmproxy's own writer."""
 import os
 import sys
@@ -24,7 +24,7 @@ def net(value):
     elif isinstance(value, (list, tuple)):
         payload, tag = b"".join(map(net, value)), b"]"
     else:
-        # Entries stand in reverse.
+        # Entries are in reverse order.
         payload, tag = b"".join(net(k) + net(v) for k, v in reversed(value.items())), b"}"
     return b"%d:%s%s" % (len(payload), payload, tag)
 

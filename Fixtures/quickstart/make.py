@@ -1,4 +1,4 @@
-"""Makes shop.mflow, the recording that tools/quickstart serves: a small shop, asked once for each of its pages.
+"""Makes shop.mflow, the recording that tools/quickstart serves: a small shop, with one request for each of its pages.
 
 usage: make.py DIRECTORY-OF-THE-TOOLS     writes shop.mflow beside this file
 """

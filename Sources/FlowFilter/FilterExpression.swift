@@ -1,9 +1,9 @@
-// A parsed expression: a tree of questions, and its evaluation.
+// A parsed expression: a tree of terms, and its evaluation.
 
 import FlowModel
 import NIOCore
 
-/// What is known for certain of a flow that goes on.
+/// What is final of a flow that is being recorded.
 package struct FlowProgress: Sendable, Equatable {
     private(set) var hasRequest = false
     private(set) var hasRequestContent = false
@@ -13,7 +13,7 @@ package struct FlowProgress: Sendable, Equatable {
 
     package init() {}
 
-    /// Notes what an event makes certain.
+    /// Notes what an event makes final.
     package mutating func receive(_ event: FlowEvent.What) {
         switch event {
         case .request: hasRequest = true
@@ -25,9 +25,9 @@ package struct FlowProgress: Sendable, Equatable {
         }
     }
 
-    func covers(_ certainty: Certainty) -> Bool {
+    func covers(_ availability: Availability) -> Bool {
         if hasEnded { return true }
-        switch certainty {
+        switch availability {
         case .opening: return true
         case .request: return hasRequest
         case .requestContent: return hasRequestContent
@@ -39,62 +39,14 @@ package struct FlowProgress: Sendable, Equatable {
 }
 
 indirect enum FilterExpression: Sendable {
-    case question(Leaf)
+    case term(FilterTerm)
     case not(FilterExpression)
     case and([FilterExpression])
     case or([FilterExpression])
 
-    /// An operator with its argument.
-    struct Leaf: Sendable {
-        var name: String
-        var question: Question
-        var certainty: Certainty
-        var cost: Int
-        var pattern: Pattern?
-        var status: StatusRange?
-        var quantity: QuantityRange?
-        /// What the host is like of each URL that the pattern of `~u` matches; nil when it can be any.
-        var urlHost: Pattern?
-
-        /// More codes than this are not asked for one by one.
-        private static let maximumCodes = 100
-
-        func mayMatch(_ group: some FlowGroupQuestions) -> Bool {
-            if let status {
-                guard status.highest - status.lowest < Self.maximumCodes else { return group.mayHold(.http) }
-                return (status.lowest...status.highest).contains { group.mayHold(status: $0) }
-            }
-            switch question {
-            case .none: return false
-            case .kind(let kind): return group.mayHold(kind)
-            case .host: return group.mayHold(.http) && Self.matches(pattern, anyOf: group.hosts)
-            case .method: return group.mayHold(.http) && Self.matches(pattern, anyOf: group.methodNames)
-            case .url: return group.mayHold(.http) && Self.matches(urlHost, anyOf: group.hosts)
-            case .fields, .contentType, .asset, .hasResponse, .hasNoResponse, .webSocket:
-                return group.mayHold(.http)
-            case .all, .content, .status, .comment, .destination, .source, .error, .marked, .errorMessage, .id, .incomplete,
-                .messages, .duration, .localReply, .note:
-                return true
-            }
-        }
-
-        /// A pattern or texts that are not known match, and a pattern that takes too many steps: the flows tell.
-        private static func matches(_ pattern: Pattern?, anyOf texts: [ByteBuffer]?) -> Bool {
-            guard let pattern, let texts else { return true }
-            return texts.contains { (try? pattern.matches($0)) ?? true }
-        }
-
-        func matches(_ flow: some FlowQuestions) throws -> Bool {
-            if let status { return status.contains(flow.status) }
-            if let quantity { return try question.answer(flow, quantity) }
-            if let pattern { return try question.answer(flow, pattern) }
-            return question.answer(flow)
-        }
-    }
-
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         switch self {
-        case .question(let leaf): return try leaf.matches(flow)
+        case .term(let term): return try term.matches(flow)
         case .not(let expression): return try !expression.matches(flow)
         case .and(let expressions):
             for expression in expressions where try !expression.matches(flow) { return false }
@@ -105,21 +57,21 @@ indirect enum FilterExpression: Sendable {
         }
     }
 
-    /// A no is certain. Of what is negated nothing is said: that no flow has a status does not tell that each has another.
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool {
+    /// False only when no flow of the block matches. A negation is always true: a summary does not tell that every flow matches a term.
+    func mayMatch(_ block: some BlockSummary) -> Bool {
         switch self {
-        case .question(let leaf): leaf.mayMatch(group)
+        case .term(let term): term.mayMatch(block)
         case .not: true
-        case .and(let expressions): expressions.allSatisfy { $0.mayMatch(group) }
-        case .or(let expressions): expressions.contains { $0.mayMatch(group) }
+        case .and(let expressions): expressions.allSatisfy { $0.mayMatch(block) }
+        case .or(let expressions): expressions.contains { $0.mayMatch(block) }
         }
     }
 
-    /// Three-valued: nil is "cannot be said yet".
-    func decide(_ flow: some FlowQuestions, _ known: FlowProgress) throws -> Bool? {
+    /// The answer when it is final; nil before.
+    func decide(_ flow: some FlowAttributes, _ known: FlowProgress) throws -> Bool? {
         switch self {
-        case .question(let leaf):
-            return known.covers(leaf.certainty) ? try leaf.matches(flow) : nil
+        case .term(let term):
+            return known.covers(term.row.availability) ? try term.matches(flow) : nil
         case .not(let expression):
             return try expression.decide(flow, known).map { !$0 }
         case .and(let expressions):
@@ -129,9 +81,9 @@ indirect enum FilterExpression: Sendable {
         }
     }
 
-    /// One absorbing answer decides; otherwise one unknown leaves it open.
+    /// One absorbing answer decides; otherwise one unknown leaves the result unknown.
     private static func fold(
-        _ expressions: [FilterExpression], _ flow: some FlowQuestions, _ known: FlowProgress, absorbing: Bool
+        _ expressions: [FilterExpression], _ flow: some FlowAttributes, _ known: FlowProgress, absorbing: Bool
     ) throws -> Bool? {
         var answer: Bool? = !absorbing
         for expression in expressions {
@@ -144,34 +96,29 @@ indirect enum FilterExpression: Sendable {
 
     var cost: Int {
         switch self {
-        case .question(let leaf): leaf.cost
+        case .term(let term): term.row.cost
         case .not(let expression): expression.cost
         case .and(let expressions), .or(let expressions): expressions.map(\.cost).max() ?? 0
         }
     }
 
-    /// The same with cheap questions before dear ones. The answer does not depend on the order.
+    /// The same with cheap terms before expensive ones. The answer does not depend on the order.
     var sorted: FilterExpression {
         switch self {
-        case .question: self
+        case .term: self
         case .not(let expression): .not(expression.sorted)
         case .and(let expressions): .and(expressions.map(\.sorted).stablySorted)
         case .or(let expressions): .or(expressions.map(\.sorted).stablySorted)
         }
     }
 
-    /// A form that is read back as the same tree.
+    /// A form that parses to the same tree.
     var canonical: String {
         switch self {
-        case .question(let leaf):
-            if let status = leaf.status { return "\(leaf.name) \(status.text)" }
-            if let quantity = leaf.quantity { return "\(leaf.name) \(quantity.text)" }
-            guard let pattern = leaf.pattern else { return leaf.name }
-            let escaped = pattern.text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            return "\(leaf.name) \"\(escaped)\""
-        case .not(let expression): return "!(\(expression.canonical))"
-        case .and(let expressions): return "(" + expressions.map(\.canonical).joined(separator: " & ") + ")"
-        case .or(let expressions): return "(" + expressions.map(\.canonical).joined(separator: " | ") + ")"
+        case .term(let term): term.canonical
+        case .not(let expression): "!(\(expression.canonical))"
+        case .and(let expressions): "(" + expressions.map(\.canonical).joined(separator: " & ") + ")"
+        case .or(let expressions): "(" + expressions.map(\.canonical).joined(separator: " | ") + ")"
         }
     }
 }

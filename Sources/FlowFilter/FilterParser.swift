@@ -1,6 +1,6 @@
-// Reads the filter language.
+// Parses the filter language.
 //
-//     expression := or+                      side by side means "and"; binds looser than '|'
+//     expression := or+                      juxtaposition is "and"; binds looser than '|'
 //     or         := and ('|' and)*           also '||', 'or'
 //     and        := unary ('&' unary)*       also '&&', 'and'
 //     unary      := '!' unary | 'not' unary | '(' expression ')' | operator | regex
@@ -9,7 +9,7 @@
 
 import FlowModel
 
-/// An expression that cannot be meant.
+/// An expression that is not valid.
 package struct FilterSyntaxError: Error, Sendable, Equatable, CustomStringConvertible {
     package var message: String
     /// Characters from the expression's start.
@@ -41,7 +41,7 @@ struct FilterParser {
         skipSpace()
         guard position < text.count else { throw error("the filter is empty; ~all matches every flow") }
         let expression = try sequence()
-        guard position == text.count else { throw error("there is no parenthesis that this one closes") }
+        guard position == text.count else { throw error("this parenthesis closes nothing") }
         return expression
     }
 
@@ -79,12 +79,12 @@ struct FilterParser {
 
     private mutating func unary() throws(FilterSyntaxError) -> FilterExpression {
         skipSpace()
-        guard position < text.count else { throw error("something is missing at the end") }
-        // Parsing, sorting, evaluating and freeing go as deep as the tree is. Only a negation and a parenthesis make it deeper.
+        guard position < text.count else { throw error("the expression ends too early") }
+        // Parsing, sorting, evaluating and freeing recurse as deep as the tree. Only a negation and a parenthesis make it deeper.
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.maximumDepth else {
-            throw error("the expression is nested too deeply; \(Self.maximumDepth) levels are possible")
+            throw error("the expression is nested too deeply; the limit is \(Self.maximumDepth) levels")
         }
         if text[position] == "!" {
             position += 1
@@ -93,15 +93,15 @@ struct FilterParser {
         if take(word: "not") { return .not(try unary()) }
         switch text[position] {
         case "(": return try parenthesised()
-        case ")": throw error("something is missing before the parenthesis")
-        case "|", "&": throw error("something is missing before '\(text[position])'")
+        case ")": throw error("an operand is missing before the parenthesis")
+        case "|", "&": throw error("an operand is missing before '\(text[position])'")
         case "~": return try operation()
         default:
             for word in ["and", "or"] where take(word: word) {
                 position -= word.count
-                throw error("something is missing before '\(word)'")
+                throw error("an operand is missing before '\(word)'")
             }
-            return try leaf(FilterOperator.url, pattern: try pattern())
+            return try url(FilterOperator.url)
         }
     }
 
@@ -109,7 +109,7 @@ struct FilterParser {
         let start = position
         position += 1
         skipSpace()
-        guard position < text.count, text[position] != ")" else { throw error("there is nothing in the parentheses", at: start) }
+        guard position < text.count, text[position] != ")" else { throw error("the parentheses are empty", at: start) }
         let inner = try sequence()
         guard position < text.count else { throw error("this parenthesis is not closed", at: start) }
         position += 1
@@ -124,55 +124,54 @@ struct FilterParser {
         guard let row = FilterOperator.named(name) else {
             throw error("there is no operator \(name); --help-filter lists them", at: start)
         }
-        // What follows a name directly must be something else: ~cfoo would be read as ~c and foo.
+        // A name must end here: ~cfoo would be parsed as ~c and foo.
         if position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) {
-            throw error("a space is missing behind \(name)")
+            throw error("a space is missing after \(name)")
         }
-        switch row.argument {
-        case .none: return leaf(row)
-        case .status: return try status(row, start)
-        case .quantity(let unit): return try quantity(row, unit, start)
-        case .pattern:
+        switch row.operand {
+        case .property(let property): return .term(FilterTerm(row: row, comparison: .property(property)))
+        case .text(let text, let syntax):
             try expectArgument(row, start)
-            return try leaf(row, pattern: try pattern())
+            let pattern = try compile(try pattern(), syntax)
+            return .term(FilterTerm(row: row, comparison: .text(text, pattern)))
+        case .url:
+            try expectArgument(row, start)
+            return try url(row)
+        case .status:
+            try expectArgument(row, start)
+            return .term(FilterTerm(row: row, comparison: .status(try status())))
+        case .number(let number, let unit):
+            try expectArgument(row, start)
+            return .term(FilterTerm(row: row, comparison: .number(number, try quantity(unit))))
         }
     }
 
     private mutating func expectArgument(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) {
         skipSpace()
         guard position < text.count, text[position] != ")", text[position] != "(" else {
-            throw error("\(row.name) needs an argument behind it", at: start)
+            throw error("\(row.name) needs an argument after it", at: start)
         }
     }
 
-    private mutating func status(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) -> FilterExpression {
-        try expectArgument(row, start)
+    private mutating func status() throws(FilterSyntaxError) -> StatusRange {
         let begin = position
         let word = takeWord()
         guard let range = StatusRange(word) else {
-            throw error("'\(word)' is no status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
+            throw error("'\(word)' is not a status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
         }
-        return .question(
-            FilterExpression.Leaf(
-                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: range))
+        return range
     }
 
-    private mutating func quantity(
-        _ row: FilterOperator, _ unit: QuantityRange.Unit, _ start: Int
-    ) throws(FilterSyntaxError) -> FilterExpression {
-        try expectArgument(row, start)
+    private mutating func quantity(_ unit: QuantityRange.Unit) throws(FilterSyntaxError) -> QuantityRange {
         let begin = position
         let word = takeWord()
         guard let range = QuantityRange(word, in: unit) else {
             switch unit {
-            case .one: throw error("'\(word)' is no number; write 3, 2-5, >=3 or <10", at: begin)
-            case .time: throw error("'\(word)' is no time; write >250ms, <=2s, 1s-2s", at: begin)
+            case .one: throw error("'\(word)' is not a number; write 3, 2-5, >=3 or <10", at: begin)
+            case .time: throw error("'\(word)' is not a time; write >250ms, <=2s, 1s-2s", at: begin)
             }
         }
-        return .question(
-            FilterExpression.Leaf(
-                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil,
-                quantity: range))
+        return range
     }
 
     private mutating func takeWord() -> String {
@@ -181,31 +180,30 @@ struct FilterParser {
         return String(text[begin..<position])
     }
 
-    // MARK: Leaves
+    // MARK: Regular expressions
 
-    private func leaf(_ row: FilterOperator) -> FilterExpression {
-        .question(
-            FilterExpression.Leaf(
-                name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: nil, status: nil))
+    private mutating func url(_ row: FilterOperator) throws(FilterSyntaxError) -> FilterExpression {
+        let written = try pattern()
+        let url = try compile(written, .plain)
+        let host = hostOfURLs(matching: written.text).flatMap { try? Pattern($0, options(.plain)) }
+        return .term(FilterTerm(row: row, comparison: .url(url, host: host)))
     }
 
-    private func leaf(_ row: FilterOperator, pattern: (text: String, start: Int)) throws(FilterSyntaxError) -> FilterExpression {
-        guard case .pattern(let multiline, let dotMatchesAll) = row.argument else { return leaf(row) }
+    private func options(_ syntax: PatternSyntax) -> Pattern.Options {
+        Pattern.Options(isCaseSensitive: isCaseSensitive, isMultiline: syntax == .lines, dotMatchesAll: syntax == .content)
+    }
+
+    private func compile(_ pattern: (text: String, start: Int), _ syntax: PatternSyntax) throws(FilterSyntaxError) -> Pattern {
         do throws(PatternError) {
-            let options = Pattern.Options(isCaseSensitive: isCaseSensitive, isMultiline: multiline, dotMatchesAll: dotMatchesAll)
-            let compiled = try Pattern(pattern.text, options)
-            let urlHost = row.question == .url ? hostOfURLs(matching: pattern.text).flatMap { try? Pattern($0, options) } : nil
-            return .question(
-                FilterExpression.Leaf(
-                    name: row.name, question: row.question, certainty: row.certainty, cost: row.cost, pattern: compiled,
-                    urlHost: urlHost))
+            return try Pattern(pattern.text, options(syntax))
         } catch {
             throw self.error(
-                "the regular expression is wrong: \(error.message)", at: min(pattern.start + error.offset, max(0, text.count - 1)))
+                "the regular expression is not valid: \(error.message)",
+                at: min(pattern.start + error.offset, max(0, text.count - 1)))
         }
     }
 
-    /// A regular expression, quoted or not, and where its first character stands.
+    /// A regular expression, quoted or not, and the position of its first character.
     private mutating func pattern() throws(FilterSyntaxError) -> (text: String, start: Int) {
         let quote = text[position]
         guard quote == "\"" || quote == "'" else {
@@ -217,7 +215,7 @@ struct FilterParser {
         position += 1
         var pattern = ""
         while position < text.count, text[position] != quote {
-            // A backslash keeps its meaning for the regular expression unless a quote or a backslash follows it.
+            // A backslash stays in the regular expression unless a quote or a backslash follows it.
             if text[position] == "\\", position + 1 < text.count, text[position + 1] == quote || text[position + 1] == "\\" {
                 if text[position + 1] == "\\" { pattern.append("\\") }
                 position += 1
@@ -245,7 +243,7 @@ struct FilterParser {
         return take(word: word)
     }
 
-    /// Takes a word that stands alone.
+    /// Takes a whole word.
     private mutating func take(word: String) -> Bool {
         let end = position + word.count
         guard end <= text.count, String(text[position..<end]) == word,

@@ -1,33 +1,33 @@
-// A filter: an expression of the filter language, ready to be asked of many flows.
+// A filter: an expression of the filter language, parsed once and evaluated on many flows.
 
 import FlowModel
 
-/// Says which flows are meant. Parsed once; may be used by several threads.
+/// Selects flows. May be used by several threads.
 package struct FlowFilter: FlowPredicate, Sendable {
     private let expression: FilterExpression
 
     /// - Parameters:
     ///   - expression: in the language of docs/filter-language.md.
-    ///   - caseSensitive: regular expressions regard case.
-    /// - Throws: what cannot be meant, and where.
+    ///   - caseSensitive: regular expressions distinguish case.
+    /// - Throws: why the expression is not valid, and where.
     package init(_ expression: String, caseSensitive: Bool = false) throws(FilterSyntaxError) {
         var parser = FilterParser(expression, caseSensitive: caseSensitive)
         self.expression = try parser.parse().sorted
     }
 
     /// - Throws: what fetching content throws; a regular expression that takes too many steps.
-    package func matches(_ flow: some FlowQuestions) throws -> Bool { try expression.matches(flow) }
+    package func matches(_ flow: some FlowAttributes) throws -> Bool { try expression.matches(flow) }
 
-    /// Whether a flow of a group may be meant; a no is certain, so a reader need not look at the group.
-    package func mayMatch(_ group: some FlowGroupQuestions) -> Bool { expression.mayMatch(group) }
+    /// False only when no flow of a block matches, so a reader skips the block.
+    package func mayMatch(_ block: some BlockSummary) -> Bool { expression.mayMatch(block) }
 
-    /// The answer for a flow that goes on; nil when it cannot be said yet.
-    /// - Parameter known: what of the flow is final.
-    package func decide(_ flow: some FlowQuestions, known: FlowProgress) throws -> Bool? { try expression.decide(flow, known) }
+    /// The answer for a flow that is being recorded; nil while it is not final.
+    /// - Parameter known: the parts of the flow that are final.
+    package func decide(_ flow: some FlowAttributes, known: FlowProgress) throws -> Bool? { try expression.decide(flow, known) }
 
     /// Whether content must be fetched to answer.
     package var needsContent: Bool { expression.cost >= 9 }
 
-    /// A form that is read back as the same filter.
+    /// A form that parses to the same filter.
     package var canonical: String { expression.canonical }
 }

@@ -6,7 +6,7 @@ import NIOCore
 
 /// An object or array under construction. Absent values are left out by their writers.
 package struct JSONWriter {
-    let out = TextBytes(capacity: 4096)
+    let out = ByteWriter(capacity: 4096)
     private var needsComma = false
 
     package init() {}
@@ -14,7 +14,7 @@ package struct JSONWriter {
     /// Moves what was written so far; the object goes on.
     func take(into bytes: inout ByteBuffer) {
         write(into: &bytes)
-        out.removeAll()
+        out.clear()
     }
 
     /// Appends what was written.

@@ -1,14 +1,15 @@
 // Times as text, in UTC with nanoseconds (RFC 3339).
 
 import FlowModel
+import HTTPSemantics
 
 package func rfc3339(_ time: Timestamp) -> String {
-    let text = TextBytes(capacity: 32)
+    let text = ByteWriter(capacity: 32)
     text.append(rfc3339: time)
     return unsafe String(decoding: text.bytes, as: UTF8.self)
 }
 
-extension TextBytes {
+extension ByteWriter {
     /// `2026-11-23T10:20:30.123456789Z`.
     func append(rfc3339 time: Timestamp) {
         let (seconds, nanoseconds) = time.nanoseconds.flooredQuotientAndRemainder(1_000_000_000)

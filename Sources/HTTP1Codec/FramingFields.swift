@@ -1,16 +1,16 @@
-// What Content-Length and Transfer-Encoding become when a message is sent on. Whatever was read, wherever it comes from: what is written has
-// one length that every recipient reads alike (RFC 9112 §6.1, §6.3; RFC 9110 §8.6). With Transfer-Encoding there is no Content-Length,
-// chunked is named once and last, on one line; without it Content-Length is one number on one line.
+// The Content-Length and Transfer-Encoding of a forwarded message. Whatever was received, the written message has one length that every
+// recipient reads in the same way (RFC 9112 §6.1, §6.3; RFC 9110 §8.6). With Transfer-Encoding there is no Content-Length, and chunked is
+// named once and last, on one line; without it Content-Length is one number on one line.
 
 import HTTPSemantics
 import NIOCore
 
 /// The changes to the lines of a section that decide where its message ends.
 package struct FramingFields {
-    /// Lines to leave out, and lines that get another value.
+    /// Lines to remove, and lines that get another value.
     package private(set) var removed: [Int] = []
     package private(set) var replaced: [(line: Int, value: ByteBuffer)] = []
-    /// Two recipients could have read different ends of the message as it was: the connection is not used again
+    /// Two recipients could have found different ends of the received message: the connection is not used again
     /// (RFC 9112 §6.1: "close the connection after responding to such a request").
     package private(set) var isAmbiguous = false
     /// Transfer-Encoding is sent, which HTTP/1.0 does not have.
@@ -19,8 +19,8 @@ package struct FramingFields {
     package var isEmpty: Bool { removed.isEmpty && replaced.isEmpty && !isAmbiguous && !needsHTTP1_1 }
 
     /// - Parameters:
-    ///   - framing: how the end of the content is found where the message goes.
-    ///   - version: as it was given with the fields.
+    ///   - framing: how the recipient finds the end of the content.
+    ///   - version: of the received message.
     @inline(__always)
     package init(_ fields: FieldSection, _ framing: BodyFraming, version: HTTPVersion, isRequest: Bool) {
         let coding = fields.line("transfer-encoding")
@@ -33,7 +33,7 @@ package struct FramingFields {
         change(fields, framing, version, isRequest, coding: coding, length: length)
     }
 
-    /// Whether a line says in digits what the framing is, as most do.
+    /// Whether a line already has the digits of the framing, as most do.
     private static func isPlain(_ fields: FieldSection, _ line: Int, _ framing: BodyFraming, _ isRequest: Bool) -> Bool {
         let range = fields.lines[line].value
         let bytes = fields.wire.readableBytesUInt8Span
@@ -58,7 +58,7 @@ package struct FramingFields {
         let isCoded: Bool =
             switch framing {
             case .chunked, .untilClose: coding != nil
-            // A response without content to HEAD may say what there would be.
+            // A response to HEAD may declare the length of the content that it leaves out.
             case .none: coding != nil && !isRequest
             case .length, .stream, .tunnel: false
             }
@@ -131,7 +131,7 @@ extension ByteBuffer {
 }
 
 extension FieldSection {
-    /// Whether a line of Transfer-Encoding is the only one and names chunked alone, as most do.
+    /// Whether a line of Transfer-Encoding is the only one and has chunked alone, as most do.
     fileprivate func isNothingButChunked(_ line: Int) -> Bool {
         wire.equalsIgnoringCase(lines[line].value, "chunked") && self.line("transfer-encoding", from: line + 1) == nil
     }

@@ -1,7 +1,7 @@
-// Decodes a stream of HTTP/1 messages (RFC 9112): heads, content by its framing, trailers. Bytes are handed in as they come and events are
-// pulled out; what an event carries are slices of the bytes that came in. Nothing is decoded ahead of the pull, so pipelined messages wait in
-// the buffer, and so does what follows a message that changes the protocol. This file has what requests and responses share; their heads are
-// read by HTTP1RequestDecoder and HTTP1ResponseDecoder.
+// Decodes a stream of HTTP/1 messages (RFC 9112): heads, content by its framing, trailers. Bytes are appended as they come and events are
+// pulled out; events carry slices of the received bytes. Nothing is decoded ahead of the pull, so pipelined messages wait in the buffer, and so
+// do the bytes after a message that changes the protocol. This file has the common part of requests and responses; HTTP1RequestDecoder and
+// HTTP1ResponseDecoder read their heads.
 
 import Glibc
 import HTTPSemantics
@@ -20,9 +20,9 @@ package class HTTP1Decoder {
         case fixed(remaining: UInt64)
         case chunkSize
         case chunkData(remaining: UInt64)
-        /// The CRLF behind a chunk's data.
+        /// The CRLF after a chunk's data.
         case chunkEnd
-        /// The trailer section; the bytes of the last chunk's line stand before it.
+        /// The trailer section; the bytes of the last chunk's line precede it.
         case trailers(lastChunk: Int)
         case untilClose
         case tunnel
@@ -31,19 +31,19 @@ package class HTTP1Decoder {
 
     let limits: HTTP1Limits
     let validation: HTTP1Validation
-    /// Odd names and values are refused instead of noted.
+    /// Invalid names and values are refused instead of noted.
     private let refusesOddities: Bool
     private let readsRequests: Bool
     var buffer = ByteBuffer()
     private(set) var state = State.head
-    /// Bytes of the buffer that hold no end of a head, and where its start-line ends when that is known.
+    /// Bytes of the buffer that do not contain the end of a head, and the end of its start-line if known.
     private(set) var scanned = 0
     private var startLineEnd: Int?
     private var hasEnded = false
-    /// What was unusual and passed all the same: since it was taken, and of the message.
+    /// Deviations that passed: since they were last taken, and of the current message.
     private var notes: [String] = []
     private var noted: [String] = []
-    /// Bytes that were taken from the buffer and then refused.
+    /// Bytes that were removed from the buffer and then refused.
     private var refused = ByteBuffer()
 
     init(readsRequests: Bool, limits: HTTP1Limits, validation: HTTP1Validation) {
@@ -53,7 +53,7 @@ package class HTTP1Decoder {
         refusesOddities = readsRequests && validation == .strict
     }
 
-    /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
+    /// Appends received bytes. Nothing is copied while the decoder keeps up.
     package func receive(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
@@ -67,18 +67,18 @@ package class HTTP1Decoder {
 
     package var bufferedBytes: Int { buffer.readableBytes }
 
-    /// No message has begun: an end here is clean.
+    /// No message has begun: a close here is clean.
     package var isBetweenMessages: Bool {
         if case .head = state { buffer.readableBytes == 0 } else { false }
     }
 
-    /// All bytes that were not consumed. After it the decoder is empty.
+    /// Removes and returns all bytes that were not consumed.
     package func takeRest() -> ByteBuffer {
         defer { buffer = ByteBuffer() }
         return buffer
     }
 
-    /// After an error: the bytes that could not be read, and all that came after them.
+    /// After an error: the bytes that could not be parsed, and all later ones.
     package func takeRefused() -> ByteBuffer {
         defer { refused = ByteBuffer() }
         guard refused.readableBytes > 0 else { return takeRest() }
@@ -86,7 +86,7 @@ package class HTTP1Decoder {
         return refused
     }
 
-    /// What was unusual in the events since the last call, in sentences. Each occurs once for a message.
+    /// The deviations in the events since the last call, as sentences. Each occurs once for a message.
     package func takeNotes() -> [String] {
         guard !notes.isEmpty else { return [] }
         defer { notes = [] }
@@ -123,9 +123,9 @@ package class HTTP1Decoder {
 
     // MARK: Heads
 
-    /// Takes the next head from the buffer.
+    /// Reads the next head from the buffer.
     /// - Parameter read: interprets the bytes of a head.
-    /// - Returns: nil when it is not there as a whole.
+    /// - Returns: nil if it is not complete.
     func nextHead<Event>(
         _ read: (ByteBuffer, ParsedHead) throws(HTTP1Error) -> Event
     ) throws(HTTP1Error) -> Event? {
@@ -153,7 +153,7 @@ package class HTTP1Decoder {
         }
     }
 
-    /// The head at the buffer's start, where it is there as a whole and nothing is wrong with it: most are, and so are read in one pass.
+    /// The head at the buffer's start, if it is complete and valid: most are, and are read in one pass.
     private func wholeHead() -> ParsedHead? {
         guard scanned == 0, let parsed = try? parser(buffer, { parser throws(HTTP1Error) in try parser.head() }),
             let end = parsed.facts.end, parsed.fieldsAt <= limits.maximumStartLine, end <= limits.maximumFieldSectionSize
@@ -161,7 +161,7 @@ package class HTTP1Decoder {
         return parsed
     }
 
-    /// The length of the head at the buffer's start, its empty line included; nil when it is not there.
+    /// The length of the head at the buffer's start, its empty line included; nil if it is not complete.
     private func headLength() throws(HTTP1Error) -> Int? {
         if startLineEnd == nil { startLineEnd = buffer.lineFeed(from: scanned) }
         let length = Self.sectionLength(of: buffer, from: scanned)
@@ -180,7 +180,7 @@ package class HTTP1Decoder {
 
     private var startOfBuffer: ByteBuffer { buffer.slice(ByteRange(0, min(4096, buffer.readableBytes))) }
 
-    /// Looks for an empty line: the length up to and with it.
+    /// Searches for an empty line: the length up to and including it.
     private static func sectionLength(of buffer: ByteBuffer, from start: Int) -> Int? {
         unsafe buffer.withUnsafeReadableBytes { bytes in
             guard let base = bytes.baseAddress else { return nil }
@@ -212,7 +212,7 @@ package class HTTP1Decoder {
         return try result!.get()
     }
 
-    /// Names that are no token, and control characters in values: refused in requests, noted where they pass.
+    /// Names that are not tokens, and control characters in values: refused in requests, noted where they pass.
     func judgeOddities(_ facts: FieldFacts, _ fields: FieldSection) throws(HTTP1Error) {
         func judge(_ line: Int?, _ what: String) throws(HTTP1Error) {
             guard let line else { return }
@@ -221,7 +221,7 @@ package class HTTP1Decoder {
             note(sentence)
         }
         if let line = facts.spacedName {
-            // RFC 9112 §5.1: refused in a request, since it was read in two ways; removed before the colon of a response.
+            // RFC 9112 §5.1: refused in a request, because parsers disagree; removed before the colon of a response.
             let name = fields.slice(fields.lines[line].name).visible
             guard !readsRequests else {
                 throw HTTP1Error(.field, "the field '\(name)' has white space in its name or before its colon")
@@ -251,7 +251,7 @@ package class HTTP1Decoder {
 
     // MARK: Framing (RFC 9112 §6.3)
 
-    /// What of the framing was ambiguous and passed.
+    /// Notes an ambiguous framing that passed.
     func noteFraming(_ facts: FieldFacts, _ version: HTTPVersion) {
         let codings = facts.codings
         if facts.contentLength != nil || facts.lengthFault != nil {
@@ -295,7 +295,7 @@ package class HTTP1Decoder {
         return .end(trailers: nil, wire: ByteBuffer())
     }
 
-    /// A chunk's first line, and as much of its data as is there.
+    /// A chunk's first line, and its data as far as received.
     private func nextChunk() throws(HTTP1Error) -> Part? {
         guard let line = try ChunkLine(buffer, limits, isLenient: !readsRequests, refusesOddExtensions: refusesOddities) else {
             if hasEnded { throw truncated("content") }
@@ -311,7 +311,7 @@ package class HTTP1Decoder {
         return try nextChunkData(line.size, lineLength: line.length)
     }
 
-    /// - Parameter lineLength: bytes of the chunk's first line that stand before the data, still in the buffer.
+    /// - Parameter lineLength: bytes of the chunk's first line before the data, still in the buffer.
     private func nextChunkData(_ remaining: UInt64, lineLength: Int) throws(HTTP1Error) -> Part? {
         let available = buffer.readableBytes - lineLength
         guard available > 0 || lineLength > 0 else {
@@ -350,7 +350,7 @@ package class HTTP1Decoder {
         }
     }
 
-    /// The trailer section behind the last chunk, whose line of `lastChunk` bytes is still in the buffer.
+    /// The trailer section after the last chunk, whose line of `lastChunk` bytes is still in the buffer.
     private func nextTrailers(_ lastChunk: Int) throws(HTTP1Error) -> Part? {
         let section = buffer.slice(ByteRange(lastChunk, buffer.readableBytes))
         let length: Int?
@@ -374,10 +374,10 @@ package class HTTP1Decoder {
         return .end(trailers: nil, wire: buffer.readSlice(length: lastChunk + length) ?? ByteBuffer())
     }
 
-    /// A trailer section that is there as a whole.
+    /// A complete trailer section.
     private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> Part? {
         let facts = try parser(section) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
-        // RFC 9110 §6.5.1: what decides framing or routing cannot stand in a trailer.
+        // RFC 9110 §6.5.1: fields that decide framing or routing are not allowed in a trailer.
         guard facts.contentLength == nil, facts.lengthFault == nil, !facts.codings.isPresent, facts.hosts == 0 else {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
@@ -392,7 +392,7 @@ package class HTTP1Decoder {
 }
 
 extension ByteBuffer {
-    /// The offset of the next LF, from an offset on.
+    /// The offset of the next LF from an offset.
     fileprivate func lineFeed(from start: Int) -> Int? {
         unsafe withUnsafeReadableBytes { bytes in
             guard start < bytes.count, let base = bytes.baseAddress else { return nil }
@@ -401,7 +401,7 @@ extension ByteBuffer {
         }
     }
 
-    /// Bytes as they may stand in a sentence: what is no visible ASCII character is a question mark, and what is long is cut.
+    /// Bytes as text for a sentence: other than visible ASCII characters become question marks, and long text is cut.
     fileprivate var visible: String {
         String(decoding: readableBytesView.prefix(64).map { 0x21...0x7E ~= $0 ? $0 : 0x3F }, as: UTF8.self)
     }

@@ -1,5 +1,5 @@
-// Heads on their way out. A head that needs no change is sent on as the bytes that came; otherwise it is rebuilt line by line, and a line
-// that needs no change keeps its bytes. What an intermediary must change: RFC 9110 §7.6.1 (Connection and what it names), RFC 9112 §3.2
+// Encodes heads. A head that needs no change is forwarded as the received bytes; otherwise it is rebuilt line by line, and a line that needs
+// no change keeps its bytes. An intermediary must change: RFC 9110 §7.6.1 (Connection and the fields that it names), RFC 9112 §3.2
 // (target and Host), §5.2 (folded lines), §2.2 (line ends), §6.3 (one framing: see FramingFields).
 
 import HTTPSemantics
@@ -7,11 +7,11 @@ import NIOCore
 
 package enum HTTP1Encoder {
     package enum ProxyAuthorization: Equatable, Sendable {
-        /// It goes on as it came.
+        /// Forward unchanged.
         case keep
-        /// It was for us.
+        /// Remove: it authenticated to this proxy.
         case remove
-        /// The next proxy gets ours.
+        /// Replace with our own credentials.
         case replace(String)
 
         package var sent: String? {
@@ -19,12 +19,12 @@ package enum HTTP1Encoder {
         }
     }
 
-    /// The head of a request as it is to be sent on.
+    /// The head of a request to forward.
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
-    ///   - host: becomes the value of Host, which is added when there is none; nil keeps it.
-    ///   - framing: how the end of the content that follows is found; nil leaves the fields that say it.
-    ///   - proxyAuthorization: what becomes of the credentials for a proxy (RFC 9110 §11.7.2).
+    ///   - host: becomes the value of Host, which is added if missing; nil keeps it.
+    ///   - framing: how the end of the content that follows is found; nil keeps the fields that declare it.
+    ///   - proxyAuthorization: the treatment of credentials for a proxy (RFC 9110 §11.7.2).
     package static func request(
         _ head: RequestHead, framing: BodyFraming?, target: ByteBuffer?, host: ByteBuffer?,
         proxyAuthorization: ProxyAuthorization = .keep
@@ -56,7 +56,7 @@ package enum HTTP1Encoder {
         return out
     }
 
-    /// The bytes that came with another target and another value of Host; nil where there is not one Host that has a value.
+    /// The received bytes with another target and another value of Host; nil unless there is one Host with a value.
     private static func spliced(_ head: RequestHead, _ target: ByteBuffer?, _ host: ByteBuffer?) -> ByteBuffer? {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + (target?.readableBytes ?? 0) + (host?.readableBytes ?? 0))
@@ -82,7 +82,7 @@ package enum HTTP1Encoder {
         return value.isEmpty ? nil : value
     }
 
-    /// Where the fields begin in a head of HTTP/1.
+    /// The offset of the fields in a head of HTTP/1.
     private static func endOfStartLine(_ head: RequestHead) -> Int {
         let bytes = head.wire.readableBytesUInt8Span
         var end = Int(head.targetRange.end)
@@ -90,7 +90,7 @@ package enum HTTP1Encoder {
         return min(end + 1, bytes.count)
     }
 
-    /// The head of a response as it is to be sent on.
+    /// The head of a response to forward.
     /// - Parameter framing: how the end of the content that follows is found.
     package static func response(_ head: ResponseHead, framing: BodyFraming) -> ByteBuffer {
         var changes = HopByHop(head.fields, isRequest: false)
@@ -126,10 +126,10 @@ package enum HTTP1Encoder {
     }
 }
 
-/// What changes in the lines of a head: what the Connection field asks an intermediary to leave out, and the framing. Options that each
-/// hop uses in the same way stay as the sender wrote them: close, keep-alive, upgrade, te, http2-settings.
+/// The changes to the lines of a head: fields that Connection names are removed, and the framing is set. Options that each hop uses in the
+/// same way stay as the sender wrote them: close, keep-alive, upgrade, te, http2-settings.
 private struct HopByHop {
-    /// Lines to leave out, and lines with another value.
+    /// Lines to remove, and lines with another value.
     var removed: [Int] = []
     var rewritten: [(line: Int, value: ByteBuffer)] = []
     /// The connection is not used again: `Connection: close` is sent.
@@ -210,13 +210,13 @@ private struct HopByHop {
         return true
     }
 
-    /// Writes one line that stays: as it was, or with what has to change.
+    /// Writes one line that stays, unchanged or with its changes.
     func write(_ line: FieldSection.Line, _ index: Int, of fields: FieldSection, into out: inout ByteBuffer) {
         if let (_, value) = rewritten.first(where: { $0.line == index }) {
             return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
         }
         guard fields.isCanonical else {
-            // RFC 9112 §5.1: white space before the colon is not sent on.
+            // RFC 9112 §5.1: white space before the colon is not forwarded.
             let bytes = fields.wire.readableBytesUInt8Span
             var colon = Int(line.name.end)
             while colon < Int(line.value.start), bytes[colon] != 0x3A { colon += 1 }
@@ -256,7 +256,7 @@ extension UInt8 {
 }
 
 extension HTTP1Encoder {
-    /// One chunk (RFC 9112 §7.1); nothing for no bytes, since an empty chunk would be the last.
+    /// One chunk (RFC 9112 §7.1); nothing for no bytes, because an empty chunk would be the last.
     package static func chunk(_ content: ByteBuffer) -> ByteBuffer {
         guard content.readableBytes > 0 else { return ByteBuffer() }
         var out = ByteBuffer()
@@ -274,7 +274,7 @@ extension HTTP1Encoder {
         out.writeStaticString("0\r\n")
         for line in trailers?.lines ?? [] {
             guard let trailers else { break }
-            // RFC 9110 §6.5.1: what decides framing or routing cannot stand here.
+            // RFC 9110 §6.5.1: fields that decide framing or routing are not allowed here.
             let forbidden: [StaticString] = ["content-length", "transfer-encoding", "host", "connection", "trailer"]
             if forbidden.contains(where: { trailers.wire.equalsIgnoringCase(line.name, $0) }) { continue }
             writeField(trailers.slice(line.name), trailers.slice(line.value), into: &out)

@@ -3,15 +3,15 @@
 import HTTPSemantics
 import NIOCore
 
-/// A decoder for what a client says.
+/// A decoder for the bytes of a client.
 package final class HTTP1RequestDecoder: HTTP1Decoder {
     package init(limits: HTTP1Limits = HTTP1Limits(), validation: HTTP1Validation = .strict) {
         super.init(readsRequests: true, limits: limits, validation: validation)
     }
 
     /// The next event.
-    /// - Returns: nil when more bytes are needed.
-    /// - Throws: what is wrong; the same again from then on.
+    /// - Returns: nil if more bytes are needed.
+    /// - Throws: the error; later calls throw the same one.
     package func next() throws(HTTP1Error) -> RequestEvent? {
         do throws(HTTP1Error) {
             if case .head = state {
@@ -97,7 +97,7 @@ package final class HTTP1RequestDecoder: HTTP1Decoder {
         guard codings.chunked == 1, !codings.isMalformed else {
             throw HTTP1Error(.framing, "Transfer-Encoding names chunked twice, or nothing between commas", isRelaxable: true)
         }
-        // RFC 9112 §6.1: a coding that is not understood is answered with 501, where the end of the message is certain.
+        // RFC 9112 §6.1: an unknown coding is answered with 501, where the end of the message is certain.
         if codings.hasUnknown { throw HTTP1Error(.unknownCoding, "the transfer codings are not known", isRelaxable: true) }
     }
 }

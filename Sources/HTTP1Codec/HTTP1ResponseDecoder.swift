@@ -3,9 +3,9 @@
 import HTTPSemantics
 import NIOCore
 
-/// A decoder for what a server says.
+/// A decoder for the bytes of a server.
 package final class HTTP1ResponseDecoder: HTTP1Decoder {
-    /// What a response answers; it decides whether there is content (RFC 9112 §6.3).
+    /// The request that a response answers decides whether there is content (RFC 9112 §6.3).
     package enum RequestKind: Sendable {
         case head
         case connect
@@ -22,8 +22,8 @@ package final class HTTP1ResponseDecoder: HTTP1Decoder {
     package func expectResponse(to request: RequestKind) { expected.append(request) }
 
     /// The next event.
-    /// - Returns: nil when more bytes are needed.
-    /// - Throws: what is wrong; the same again from then on.
+    /// - Returns: nil if more bytes are needed.
+    /// - Throws: the error; later calls throw the same one.
     package func next() throws(HTTP1Error) -> ResponseEvent? {
         do throws(HTTP1Error) {
             if case .head = state {
@@ -58,8 +58,8 @@ package final class HTTP1ResponseDecoder: HTTP1Decoder {
 
     private func responseFraming(_ facts: FieldFacts, _ head: ResponseHead, _ kind: RequestKind) throws(HTTP1Error) -> BodyFraming {
         let codings = facts.codings
-        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length, whatever that says. A server that names identity and a length keeps
-        // the connection open, and browsers read the length.
+        // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length. A server that sends identity and a length keeps the connection open,
+        // and browsers use the length.
         let hasOnlyLength = codings.isIdentity && facts.lengthFault == nil && facts.contentLength != nil
         let isCoded = codings.isPresent && !hasOnlyLength
         if let fault = facts.lengthFault, !isCoded { throw fault }

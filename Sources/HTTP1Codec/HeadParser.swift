@@ -1,26 +1,25 @@
-// Reads one head or trailer section (RFC 9112 §2 to §5) in one pass over its bytes: the lines, and what they say of the message's
-// framing. Tolerates bare LF and obs-fold; refuses what two recipients could read differently. Odd names and control characters are noted:
-// whether they pass is the decoder's decision.
+// Reads one head or trailer section (RFC 9112 §2 to §5) in one pass over its bytes: the lines, and the framing that they declare. Tolerates
+// bare LF and obs-fold; refuses ambiguous lines. Invalid names and control characters are noted: the decoder decides whether they pass.
 
 import Glibc
 import HTTPSemantics
 import NIOCore
 
-/// What the fields of a section say of framing and routing.
+/// The fields of a section that decide framing and routing.
 struct FieldFacts {
     var lines: [FieldSection.Line] = []
-    /// Bytes of the lines, without the empty line behind them.
+    /// Bytes of the lines, without the empty line after them.
     var length = 0
-    /// Offset behind the empty line; nil when there is none.
+    /// Offset after the empty line; nil if there is no empty line.
     var end: Int?
-    /// CRLF everywhere and no folded line, so that the bytes may be sent on as they are.
+    /// CRLF everywhere and no folded line, so the bytes can be forwarded unchanged.
     var isCanonical = true
     var contentLength: UInt64?
     var codings = Codings()
     var hosts = 0
     /// There is an Upgrade field.
     var hasUpgrade = false
-    /// What is wrong with Host and with Content-Length, to be thrown when it is certain that it matters.
+    /// The errors of Host and Content-Length, to be thrown when it is certain that they matter.
     var hostFault: HTTP1Error?
     var lengthFault: HTTP1Error?
     /// The first line whose name is not a token, and the first whose value holds a control character.
@@ -31,7 +30,7 @@ struct FieldFacts {
     /// The start-line holds a control character.
     var isStartLineOdd = false
 
-    /// What Transfer-Encoding says, over all its lines (RFC 9112 §6.1).
+    /// The value of Transfer-Encoding, over all its lines (RFC 9112 §6.1).
     struct Codings: Equatable {
         var isPresent = false
         var endsInChunked = false
@@ -39,13 +38,13 @@ struct FieldFacts {
         var chunked = 0
         /// A coding that is not in IANA's registry.
         var hasUnknown = false
-        /// An empty element, or no element at all.
+        /// An empty element, or no element.
         var isMalformed = false
-        /// How many elements there are, and how many of them are identity.
+        /// The number of elements, and how many of them are identity.
         var count = 0
         var identities = 0
 
-        /// Identity alone, which RFC 2616 had for no coding at all.
+        /// Identity alone, which RFC 2616 defined as no coding.
         var isIdentity: Bool { identities > 0 && identities == count }
 
         /// Chunked is named once, as the last one, and the others are known.
@@ -53,7 +52,7 @@ struct FieldFacts {
     }
 }
 
-/// A start-line and what stands below it.
+/// A start-line and the lines after it.
 struct ParsedHead {
     /// The start-line without its end.
     var line: ByteRange
@@ -67,7 +66,7 @@ struct ParsedHead {
     private let bytes: UnsafeRawBufferPointer
     private let maximumFieldCount: Int
 
-    // SAFETY: used within the closure that lends the bytes.
+    // SAFETY: used within the closure that provides the bytes.
     init(bytes: UnsafeRawBufferPointer, maximumFieldCount: Int) {
         unsafe self.bytes = unsafe bytes
         self.maximumFieldCount = maximumFieldCount
@@ -77,7 +76,7 @@ struct ParsedHead {
 
     private func byte(_ offset: Int) -> UInt8 { unsafe bytes[offset] }
 
-    /// The offset of the next LF at or behind an offset, or the count of bytes.
+    /// The offset of the next LF at or after an offset, or the count of bytes.
     private func lineFeed(from offset: Int) -> Int {
         let count = count
         guard offset < count, let base = unsafe bytes.baseAddress else { return count }
@@ -170,8 +169,8 @@ struct ParsedHead {
         interpret(position, nameEnd - position, value, &facts)
     }
 
-    /// Passes over letters, digits, hyphens and dots of a name, eight at a time.
-    /// - Returns: the offset of the colon, or one before which there is nothing else.
+    /// Skips letters, digits, hyphens and dots of a name, eight at a time.
+    /// - Returns: the offset of the colon, or an offset that only such characters precede.
     private func nameEnd(_ from: Int, _ to: Int) -> Int {
         guard let base = unsafe bytes.baseAddress else { return from }
         var position = from
@@ -201,7 +200,7 @@ struct ParsedHead {
         return start..<end
     }
 
-    /// A line that goes on with the value before it (RFC 9112 §5.2).
+    /// A line that continues the preceding value (RFC 9112 §5.2).
     private func fold(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
         guard let last = facts.lines.last else {
             throw HTTP1Error(.field, "white space stands before the first field")
@@ -231,7 +230,7 @@ struct ParsedHead {
         return true
     }
 
-    /// Notes what the fields that decide the framing say.
+    /// Notes the fields that decide the framing.
     private func interpret(_ position: Int, _ count: Int, _ value: Range<Int>, _ facts: inout FieldFacts) {
         switch count {
         case 4 where isNamed(position, count, "host"):

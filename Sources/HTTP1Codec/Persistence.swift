@@ -1,12 +1,12 @@
-// Whether a connection goes on after a message (RFC 9112 §9.3).
+// Whether a connection persists after a message (RFC 9112 §9.3).
 
 import HTTPSemantics
 
 extension RequestHead {
-    /// As the sender asks for the connection that the message is on.
+    /// Whether the sender asks to keep the connection of the message open.
     package var keepsConnection: Bool { persists(version, fields) }
 
-    /// As a client asks a proxy: Proxy-Connection counts where Connection says nothing.
+    /// Whether a client asks a proxy to keep the connection open: Proxy-Connection counts where there is no Connection field.
     package var keepsClientConnection: Bool {
         if !fields.contains("connection"), fields.contains("proxy-connection") {
             if fields.list("proxy-connection", contains: "close") { return false }
@@ -17,7 +17,7 @@ extension RequestHead {
 }
 
 extension ResponseHead {
-    /// As the sender says of the connection that the message is on.
+    /// Whether the sender keeps the connection of the message open.
     package var keepsConnection: Bool { persists(version, fields) }
 }
 

@@ -1,4 +1,4 @@
-// The lines that begin things: request-line (RFC 9112 §3), status-line (§4), the first line of a chunk (§7.1).
+// The first lines: request-line (RFC 9112 §3), status-line (§4), the first line of a chunk (§7.1).
 
 import HTTPSemantics
 import NIOCore
@@ -18,7 +18,7 @@ struct RequestLine {
     var target: ByteRange
     var version: HTTPVersion
 
-    /// method SP request-target SP HTTP-version, with one space each: more could be read in two ways.
+    /// method SP request-target SP HTTP-version, with one space each: more spaces are ambiguous.
     init(_ wire: ByteBuffer, _ line: ByteRange) throws(HTTP1Error) {
         let bytes = wire.readableBytesUInt8Span
         var first = 0
@@ -40,13 +40,13 @@ struct RequestLine {
             throw HTTP1Error(.startLine, "the request-line does not end in a version of HTTP")
         }
         guard version.major == 1 else {
-            throw HTTP1Error(.version, "\(version.major).\(version.minor) is no version of HTTP that is spoken here")
+            throw HTTP1Error(.version, "HTTP/\(version.major).\(version.minor) is not supported")
         }
         self.version = version.minor == 0 ? .http1_0 : .http1_1
         try Self.checkForm(wire, method, target)
     }
 
-    /// RFC 9112 §3.2: which form goes with which method.
+    /// RFC 9112 §3.2: the form of the target depends on the method.
     private static func checkForm(_ wire: ByteBuffer, _ method: ByteRange, _ target: ByteRange) throws(HTTP1Error) {
         let bytes = wire.readableBytesUInt8Span
         let start = Int(target.start)
@@ -105,7 +105,7 @@ struct ChunkLine {
     /// The extensions are not those of RFC 9112 §7.1.1.
     var hasOddExtension = false
 
-    /// Reads `size [;extensions] CRLF`; nil when the line is not all there.
+    /// Reads `size [;extensions] CRLF`; nil if the line is not complete.
     /// - Parameters:
     ///   - isLenient: white space after the size is accepted, as old servers pad it.
     ///   - refusesOddExtensions: extensions that are not those of RFC 9112 §7.1.1 are an error.
@@ -200,7 +200,7 @@ struct ChunkLine {
 }
 
 extension UInt8 {
-    /// What may stand in a quoted-string (RFC 9110 §5.6.4), and what may be escaped there.
+    /// The characters that a quoted-string may contain (RFC 9110 §5.6.4), and those that may be escaped there.
     fileprivate var isText: Bool { self == 0x09 || self >= 0x20 && self != 0x7F }
 
     /// RFC 3986 §3.1.

@@ -1,6 +1,6 @@
-// Frames on their way to nghttp2, one after the other, by their headers alone. nghttp2 ends a connection for some of what RFC 9113 calls an error
-// of one stream. Here such a stream is reset before its frame is handed on: to nghttp2 the frame then is one that comes late on a stream that was
-// reset, of which it keeps field compression and the connection's window in order and nothing else.
+// Scans frames before nghttp2 receives them, by their headers alone. nghttp2 ends a connection for some errors that RFC 9113 defines as errors
+// of one stream. Here such a stream is reset first: for nghttp2 the frame then is a late one on a reset stream, for which it only keeps field
+// compression and the connection's window up to date.
 
 import CNghttp2
 import HTTPSemantics
@@ -14,12 +14,12 @@ struct FrameHeader {
     let type: UInt32
     let flags: UInt8
     let stream: Int32
-    /// The first four bytes of the payload of WINDOW_UPDATE, which has no more.
+    /// The four bytes of the payload of WINDOW_UPDATE.
     let increment: UInt32
     /// DATA whose padding reaches beyond the frame (RFC 9113 §6.1).
     let isOverpadded: Bool
 
-    /// - Parameter bytes: of a frame, from its first on; nil when there are not enough of them.
+    /// - Parameter bytes: of a frame, from its first; nil if there are not enough of them.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= Self.size else { return nil }
         func number(_ at: Int) -> UInt32 { unsafe UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
@@ -45,24 +45,24 @@ struct FrameHeader {
     func has(_ flag: nghttp2_flag) -> Bool { UInt32(flags) & flag.rawValue != 0 }
 }
 
-/// Where a connection's bytes stand between two reads.
+/// The state of the scan between two reads.
 struct FrameWalk {
     /// Bytes that belong to the frame, or the preface, that has begun.
     var left: Int
-    /// The beginning of a frame that is too short to tell.
+    /// The beginning of a frame that is too short to scan.
     var beginning = ByteBuffer()
     /// The frame that has begun.
     var frame: FrameHeader?
-    /// It does not go on to nghttp2.
+    /// It is not passed to nghttp2.
     var isWithheld = false
-    /// CONTINUATION is to follow, and nothing else (RFC 9113 §4.3).
+    /// Only CONTINUATION may follow (RFC 9113 §4.3).
     var isInSection = false
-    /// The SETTINGS frame that comes, its header included: nghttp2 does not tell of settings that it does not know.
+    /// The SETTINGS frame that is arriving, its header included: nghttp2 does not report unknown settings.
     private var settings = ByteBuffer()
 
     init(_ role: HTTP2Connection.Role) { left = role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0 }
 
-    /// Keeps what a SETTINGS frame says.
+    /// Keeps the content of a SETTINGS frame.
     mutating func keep(_ bytes: UnsafeRawBufferPointer) {
         let room = FrameHeader.size + 6 * PeerSetting.maximumKept - settings.readableBytes
         unsafe settings.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(room)))
@@ -81,7 +81,7 @@ struct FrameWalk {
 }
 
 extension HTTP2Connection {
-    /// Takes bytes as they came, frame by frame.
+    /// Receives bytes as they came, frame by frame.
     func receiveFrames(_ bytes: UnsafeRawBufferPointer) {
         var rest = unsafe bytes
         if walk.left == 0, walk.beginning.readableBytes > 0 { unsafe completeBeginning(&rest) }
@@ -100,7 +100,7 @@ extension HTTP2Connection {
         }
     }
 
-    /// Takes as many bytes as a frame needs that began at the end of the bytes before.
+    /// Takes the remaining bytes of a frame that began at the end of the last read.
     private func completeBeginning(_ rest: inout UnsafeRawBufferPointer) {
         while rest.count > 0 {
             unsafe walk.beginning.writeInteger(rest[0])
@@ -138,7 +138,7 @@ extension HTTP2Connection {
         guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
         let stream = streams[frame.stream]
         if frame.isOverpadded, stream?.hasPeerEnded ?? true {
-            // nghttp2 looks at the padding of content that it takes only.
+            // nghttp2 checks the padding only of content that it accepts.
             return terminate(.protocolError, "content on stream \(frame.stream) with more padding than its frame has room for")
         }
         guard let stream else {
@@ -149,7 +149,7 @@ extension HTTP2Connection {
         guard let fault = fault(of: frame, on: stream), unsafe nghttp2_session_find_stream(session, stream.id) != nil else {
             return
         }
-        // PRIORITY may come on any stream, so nghttp2 would look at it all the same.
+        // PRIORITY is allowed on any stream, so nghttp2 would process it.
         walk.isWithheld = frame.type == NGHTTP2_PRIORITY.rawValue
         if stream.isSilent { reset(stream.id.unsigned, fault.code) } else { fail(stream, fault.message, code: fault.code) }
         closeReset(stream.id)
@@ -159,10 +159,10 @@ extension HTTP2Connection {
     private func count(_ frame: FrameHeader) {
         switch frame.type {
         case NGHTTP2_CONTINUATION.rawValue where frame.length > Self.maximumFrameSize:
-            // nghttp2 looks at the size of the first frame only.
+            // nghttp2 checks the size of the first frame only.
             return terminate(.frameSizeError, "a CONTINUATION frame of \(frame.length) bytes")
         case NGHTTP2_HEADERS.rawValue where role == .server || streams[frame.stream] != nil, NGHTTP2_CONTINUATION.rawValue:
-            // Counted when the section is whole.
+            // Counted when the section is complete.
             return
         case NGHTTP2_DATA.rawValue where frame.length > 0 || frame.has(NGHTTP2_FLAG_END_STREAM):
             idleFrames = 0
@@ -174,16 +174,16 @@ extension HTTP2Connection {
         }
     }
 
-    /// What is wrong with a frame on a stream, where nghttp2 would end the connection for it.
+    /// The error of a frame on a stream, where nghttp2 would end the connection for it.
     private func fault(of frame: FrameHeader, on stream: HTTP2Stream) -> (code: HTTP2ErrorCode, message: String)? {
         switch frame.type {
         case NGHTTP2_DATA.rawValue where stream.hasPeerEnded:
             // RFC 9113 §5.1, half-closed (remote).
-            (.streamClosed, "content came behind the end of the message")
+            (.streamClosed, "content after the end of the message")
         case NGHTTP2_HEADERS.rawValue where stream.hasPeerEnded:
-            (.streamClosed, "a field section came behind the end of the message")
+            (.streamClosed, "a field section after the end of the message")
         case NGHTTP2_DATA.rawValue where role == .client && !stream.hasHead && !stream.isSilent:
-            // RFC 9113 §8.1: it is malformed.
+            // RFC 9113 §8.1: malformed.
             (.protocolError, "content came before the head of the message")
         case NGHTTP2_PRIORITY.rawValue where frame.length != 5:
             // RFC 9113 §6.3.

@@ -1,4 +1,4 @@
-// The callbacks of nghttp2: each finds its connection and hands it values. nghttp2's rule: nothing is sent or received from inside one.
+// The callbacks of nghttp2: each finds its connection and passes values to it. nghttp2's rule: a callback does not send or receive.
 
 import CNghttp2
 import HTTPSemantics
@@ -12,7 +12,7 @@ enum HTTP2Callbacks {
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, frame, name, nameLength, value, valueLength, flags, owner in
-            // The one that is called for each field: the connection is used where it is, without a count of its references.
+            // Called for each field: the connection is used in place, without reference counting.
             unsafe Unmanaged<HTTP2Connection>.fromOpaque(owner!)._withUnsafeGuaranteedRef { connection in
                 unsafe connection.receivedField(
                     frame!.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameLength),
@@ -50,20 +50,20 @@ enum HTTP2Callbacks {
         }
     }
 
-    /// Frames that nghttp2 does not know: see ``HTTP2Connection/priorityUpdateType``.
+    /// Extension frames: see ``HTTP2Connection/priorityUpdateType``.
     static func installExtensions(_ callbacks: OpaquePointer?) {
         unsafe nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(callbacks) { _, _, data, length, owner in
             unsafe connection(owner).receivedExtension(UnsafeRawBufferPointer(start: data, count: length))
             return 0
         }
-        // The payload was gathered, and is taken when the frame is there.
+        // The payload was collected; it is used when the frame is complete.
         unsafe nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, _, _, _ in 0 }
         unsafe nghttp2_session_callbacks_set_pack_extension_callback(callbacks) { _, buffer, length, _, owner in
             unsafe connection(owner).packExtension(into: UnsafeMutableRawBufferPointer(start: buffer, count: length))
         }
     }
 
-    /// How much of a stream's content goes into the next DATA frame.
+    /// The number of a stream's bytes in the next DATA frame.
     static let read: nghttp2_data_source_read_callback = { _, stream, _, room, flags, _, owner in
         unsafe connection(owner).read(stream, room, &flags!.pointee)
     }
@@ -115,7 +115,7 @@ extension HTTP2Connection {
         emit(.reset(stream.id.unsigned, code))
     }
 
-    /// nghttp2 found a frame that breaks a rule. On a stream it is told at once; of the connection when GOAWAY is sent.
+    /// nghttp2 found an invalid frame. An error of a stream is reported at once, one of the connection when GOAWAY is sent.
     func receivedInvalid(_ header: nghttp2_frame_hd, _ error: Int32) {
         guard let stream = streams[header.stream_id], !stream.isSilent else { return }
         stream.isSilent = true
@@ -133,14 +133,14 @@ extension HTTP2Connection {
                 stream.id.unsigned, code, message: "the peer broke a rule of HTTP/2 on the stream: \(reason)", head: ByteBuffer()))
     }
 
-    /// nghttp2 has done with a stream.
+    /// nghttp2 has closed a stream.
     func closed(_ id: Int32, _ code: HTTP2ErrorCode) {
         guard let stream = streams.remove(id) else { return }
         growth -= max(0, Int(stream.window - limits.initialWindow))
         let isWhole = stream.isInputEnded && stream.isOutputDone
         if role == .server, code == .noError, stream.hasPeerEnded { noteEnd(id) }
         guard !stream.isSilent, !isWhole else { return }
-        // RFC 9113 §6.9.2: nghttp2 resets the streams whose windows SETTINGS made too large, and nothing else.
+        // RFC 9113 §6.9.2: nghttp2 only resets the streams whose windows SETTINGS made too large.
         if code == .flowControlError { terminate(.flowControlError, "SETTINGS take the window of a stream beyond 2³¹-1") }
         // Closed without RST_STREAM from the peer: beyond the last stream of a GOAWAY, or by an error of nghttp2's own.
         if code == .refusedStream, role == .client {
@@ -161,7 +161,7 @@ extension HTTP2Connection {
             let goAway = unsafe frame.pointee.goaway
             guard unsafe goAway.error_code != 0 else { return }
             let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
-            // nghttp2 gives no reason for what the code says already.
+            // nghttp2 gives no reason besides the code.
             let reason = unsafe debug.isEmpty ? "" : ": \(String(decoding: debug, as: UTF8.self))"
             ended(
                 unsafe HTTP2ErrorCode(rawValue: goAway.error_code),
@@ -183,7 +183,7 @@ extension HTTP2Connection {
             !stream.isSilent
         else { return }
         stream.isSilent = true
-        // The connection takes no new streams: it can be said on another one.
+        // The connection accepts no new streams: the request can be sent on another one.
         if role == .client, !stream.hasHead,
             error == Int32(NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
                 || error == Int32(NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue)
@@ -197,7 +197,7 @@ extension HTTP2Connection {
         emit(.failed(stream.id.unsigned, .internalError, message: "the head could not be sent: \(reason)", head: ByteBuffer()))
     }
 
-    /// nghttp2 asks how much of a stream's content it may send; the bytes themselves are fetched by ``send(_:header:_:)``.
+    /// nghttp2 asks how much of a stream's content it may send; ``send(_:header:_:)`` fetches the bytes.
     func read(_ id: Int32, _ room: Int, _ flags: inout UInt32) -> Int {
         guard let stream = streams[id] else { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
         let count = min(room, stream.queuedBytes)
@@ -217,7 +217,7 @@ extension HTTP2Connection {
         return count
     }
 
-    /// Puts a DATA frame into the output.
+    /// Adds a DATA frame to the output.
     func send(_ id: Int32, header: UnsafeRawBufferPointer, _ length: Int) -> Int32 {
         guard output.readableBytes < maximumOutput else { return Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue) }
         guard let stream = streams[id], stream.queuedBytes >= length else {

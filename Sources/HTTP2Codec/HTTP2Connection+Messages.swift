@@ -1,6 +1,6 @@
-// Messages as they come in: field sections become heads and trailers, DATA becomes content, held to RFC 9113 §8.1. A malformed request is a
-// stream error. Of a response, what browsers tolerate and can be read in one way only is let through: names with capitals, fields of one
-// connection, pseudo-fields that nobody knows, white space around a value, a Content-Length that is not right.
+// Incoming messages: field sections become heads and trailers, DATA becomes content, checked by RFC 9113 §8.1. A malformed request is a
+// stream error. A response passes if browsers tolerate it and it is not ambiguous: names with capitals, connection-specific fields, unknown
+// pseudo-fields, white space around a value, a wrong Content-Length.
 
 import CNghttp2
 import HTTPSemantics
@@ -20,13 +20,13 @@ extension HTTP2Connection {
         arriving = (id, IncomingSection())
     }
 
-    /// - Returns: for nghttp2: 0, or that the connection cannot go on.
+    /// - Returns: a code for nghttp2: 0, or that the connection cannot continue.
     func receivedField(
         _ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool
     ) -> Int32 {
         guard arriving?.stream == id else { return 0 }
         unsafe arriving!.section.append(name, value, isNeverIndexed: isNeverIndexed, limits: limits)
-        // A section that goes on and on costs work even though nothing of it is kept.
+        // An endless section costs work although nothing of it is kept.
         if arriving!.section.size > 4 * limits.maximumFieldSectionSize {
             terminate(.enhanceYourCalm, "a field section of more than \(4 * limits.maximumFieldSectionSize) bytes")
         }
@@ -37,7 +37,7 @@ extension HTTP2Connection {
         guard arriving?.stream == id, var section = arriving.take()?.section else { return }
         guard let stream = streams[id], !stream.isSilent else { return }
         if stream.isTooMany {
-            // RFC 9113 §5.1.2: this code tells that it can be said again.
+            // RFC 9113 §5.1.2: with this code the client may retry.
             _ = section.finish()
             return fail(stream, "the client has more streams open than it may", code: .refusedStream, head: section.wire)
         }
@@ -80,7 +80,7 @@ extension HTTP2Connection {
             wire: section.wire, version: .http2, method: method, target: target, scheme: scheme, authority: authority,
             fields: fields, upgrade: upgrade)
         idleFrames = 0
-        // A note or an error follows the head that it is about, and comes before the end of the message.
+        // A note or an error follows its head, and precedes the end of the message.
         let isLast = endsStream && section.fault == nil && hasPromisedLength(stream)
         stream.isInputEnded = isLast
         emit(.request(stream.id.unsigned, .head(head, endsStream ? .none : .stream, isLast: isLast)))
@@ -117,11 +117,11 @@ extension HTTP2Connection {
             let isAuthority = section.wire.isClear(authority) {
                 $0.below(0x21) | $0.equal(to: 0x7F) | $0.equal(to: 0x2F) | $0.equal(to: 0x40)
             }
-            if !isAuthority { section.fail("the :authority is none", isDangerous: true) }
+            if !isAuthority { section.fail("the :authority is not valid", isDangerous: true) }
         }
     }
 
-    /// RFC 9113 §8.3.1: Host, where it stands, says what :authority says.
+    /// RFC 9113 §8.3.1: Host, if present, equals :authority.
     private func checkHost(_ fields: FieldSection, _ authority: ByteRange, _ section: inout IncomingSection) {
         let hosts = fields.all("host")
         if hosts.count > 1 { section.fail("there is more than one Host field", isDangerous: true) }
@@ -134,11 +134,11 @@ extension HTTP2Connection {
     }
 
     private func response(_ section: inout IncomingSection, _ stream: HTTP2Stream, endsStream: Bool) {
-        // A status with capitals is one that somebody might read.
+        // A recipient might read a status whose name has capitals.
         section.check(pseudo: [":status"], foreign: [":status", ":method", ":scheme", ":authority", ":path", ":protocol"])
         let status = section.pseudo(":status").flatMap { ResponseHead.status(of: section.wire.slice($0)) } ?? 0
         if status < 100 { section.fail("the response has no :status of three digits", isDangerous: true) }
-        // RFC 9113 §8.6: there is no 101, and an interim response does not end the stream.
+        // RFC 9113 §8.6: 101 is not allowed, and an interim response does not end the stream.
         if status == 101 { section.fail("HTTP/2 has no status 101", isDangerous: true) }
         if status / 100 == 1, endsStream { section.fail("an interim response ends the stream", isDangerous: true) }
         let fields = section.finish()
@@ -154,7 +154,7 @@ extension HTTP2Connection {
         emit(.response(stream.id.unsigned, .head(head, endsStream ? .none : .stream, isLast: endsStream)))
     }
 
-    /// No window holds back interim responses, so a client that does not read could be made to have us keep them without end.
+    /// No window limits interim responses, so a server could make us keep them without end for a client that does not read.
     private func interim(_ head: ResponseHead, _ size: Int, _ stream: HTTP2Stream) {
         stream.interimSize += size
         guard stream.interimSize <= 4 * limits.maximumFieldSectionSize else {
@@ -175,7 +175,7 @@ extension HTTP2Connection {
         inputEnded(stream, trailers: fields)
     }
 
-    /// RFC 9113 §8.2.2: what concerns one connection has no place in a message.
+    /// RFC 9113 §8.2.2: connection-specific fields are not allowed in a message.
     private func checkConnectionFields(_ fields: FieldSection, _ section: inout IncomingSection) {
         let names: [StaticString] = ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]
         for name in names where fields.contains(name) { section.fail("the field \(name) belongs to one connection") }
@@ -188,7 +188,7 @@ extension HTTP2Connection {
         var announced: UInt64?
         for value in fields.all("content-length") {
             guard let number = value.decimal else {
-                section.fail("the Content-Length is no number", isDangerous: true)
+                section.fail("the Content-Length is not a number", isDangerous: true)
                 continue
             }
             if let announced, announced != number { section.fail("there are two lengths", isDangerous: true) }
@@ -197,7 +197,7 @@ extension HTTP2Connection {
         return announced
     }
 
-    /// Whether a section goes on; otherwise its stream is reset, and that is told.
+    /// Whether a section passes; otherwise its stream is reset and the error is reported.
     private func isAcceptable(_ section: IncomingSection, _ wire: ByteBuffer, _ stream: HTTP2Stream) -> Bool {
         guard let fault = section.fault else { return true }
         if !section.isDangerous, role == .client || validation == .lenient { return true }
@@ -241,7 +241,7 @@ extension HTTP2Connection {
                 : .response(id.unsigned, .content(content, wire: content, isLast: false)))
     }
 
-    /// A request whose length is not what it says can be read in two ways by an HTTP/1 server behind us; a response is only odd.
+    /// A request with a wrong length would be ambiguous for an HTTP/1 server; a response would not.
     private func isStrictAboutLength(_ stream: HTTP2Stream) -> Bool {
         role == .server && validation == .strict && !stream.isTunnel
     }
@@ -259,25 +259,25 @@ extension HTTP2Connection {
                 : .response(stream.id.unsigned, .end(trailers: trailers, wire: ByteBuffer())))
     }
 
-    /// The content is as long as Content-Length announced, or that does not matter.
+    /// The content has the length that Content-Length announced, or the length does not matter.
     private func hasPromisedLength(_ stream: HTTP2Stream) -> Bool {
         guard let announced = stream.announced, stream.received != announced else { return true }
         return !isStrictAboutLength(stream)
     }
 
-    /// DATA of one of our messages was put into the output.
+    /// DATA of one of our messages was added to the output.
     func sentContent(_ stream: HTTP2Stream, _ bytes: Int) {
         sentBytes.append((stream.id.unsigned, bytes))
     }
 }
 
 extension ByteBuffer {
-    /// Whether a test of eight bytes is answered with zero for all bytes of a range.
+    /// Whether a test of eight bytes returns zero for all bytes of a range.
     @inline(__always) fileprivate func isClear(_ range: ByteRange, of test: (EightBytes) -> UInt64) -> Bool {
         unsafe withUnsafeReadableBytes { unsafe $0.isClear(Int(range.start), Int(range.end), of: test) }
     }
 
-    /// The number that the readable bytes are in digits; nil when they are none, or too many.
+    /// The number in the readable bytes; nil if they are not digits, or too many.
     fileprivate var decimal: UInt64? {
         guard readableBytes > 0 else { return nil }
         var number: UInt64 = 0

@@ -1,5 +1,5 @@
-// Priority signals: the frames of RFC 7540, which RFC 9113 §5.3.2 dropped, and PRIORITY_UPDATE of RFC 9218 §7.1. nghttp2 knows the latter only
-// where both ends have done without the former, so it goes through as an extension frame.
+// Priority signals: the frames of RFC 7540, which RFC 9113 §5.3.2 deprecated, and PRIORITY_UPDATE of RFC 9218 §7.1. nghttp2 handles the
+// latter only where both ends have disabled the former, so it is treated as an extension frame.
 
 import CNghttp2
 import HTTPSemantics
@@ -19,10 +19,10 @@ extension HTTP2Connection {
                     isExclusive: specification.exclusive != 0)))
     }
 
-    /// Gathers the frame's payload, which comes as the peer's bytes do.
+    /// Collects the frame's payload, which may arrive in parts.
     func receivedExtension(_ bytes: UnsafeRawBufferPointer) { unsafe extensionPayload.writeBytes(bytes) }
 
-    /// RFC 9218 §7.1: on stream 0, with the number of the stream that it is about.
+    /// RFC 9218 §7.1: on stream 0, with the number of the prioritized stream.
     func receivedPriorityUpdate(on stream: Int32) {
         var payload = extensionPayload
         extensionPayload = ByteBuffer()
@@ -37,13 +37,13 @@ extension HTTP2Connection {
 
     // MARK: Out
 
-    /// Passes a priority signal on.
+    /// Forwards a priority signal.
     package func sendPriority(_ priority: HTTP2Priority, on id: StreamID) {
         var specification = priority.specification
         unsafe nghttp2_submit_priority(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, &specification)
     }
 
-    /// Passes an update of RFC 9218 on; clients only.
+    /// Forwards an update of RFC 9218; clients only.
     package func sendPriorityUpdate(_ value: ByteBuffer, on id: StreamID) {
         precondition(role == .client)
         guard value.readableBytes + 4 <= Self.maximumFrameSize else { return }
@@ -64,7 +64,7 @@ extension HTTP2Connection {
 }
 
 extension HTTP2Priority {
-    /// As nghttp2 has it.
+    /// In nghttp2's form.
     var specification: nghttp2_priority_spec {
         var specification = nghttp2_priority_spec()
         unsafe nghttp2_priority_spec_init(&specification, dependency.signed, weight, isExclusive ? 1 : 0)

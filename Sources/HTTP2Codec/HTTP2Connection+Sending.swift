@@ -1,5 +1,5 @@
-// What a connection is asked to send: heads, content, ends, resets. Everything waits in nghttp2 and in the streams' queues until the peer's
-// windows and its limit of streams let it go.
+// Sending: heads, content, ends, resets. Everything waits in nghttp2 and in the streams' queues until the peer's windows and its limit of
+// streams allow it.
 
 import CNghttp2
 import HTTPSemantics
@@ -11,7 +11,7 @@ extension HTTP2Connection {
     ///   - fields: pseudo-fields first (RFC 9113 §8.3).
     ///   - isHead: the answer has no content.
     ///   - isTunnel: CONNECT.
-    /// - Returns: its stream, or nil when the connection takes no more requests.
+    /// - Returns: its stream, or nil if the connection accepts no more requests.
     package func sendRequest(
         _ fields: HTTP2Fields, endsStream: Bool, isHead: Bool = false, isTunnel: Bool = false, priority: HTTP2Priority? = nil
     ) -> StreamID? {
@@ -79,7 +79,7 @@ extension HTTP2Connection {
         unsafe nghttp2_session_resume_data(session, stream.id)
     }
 
-    /// Ends a stream at once (RFC 9113 §6.4); what was not sent is dropped, and nothing more is told of it.
+    /// Ends a stream at once (RFC 9113 §6.4); unsent content is dropped, and no more events are reported for it.
     package func reset(_ id: StreamID, _ code: HTTP2ErrorCode) {
         guard let stream = streams[id.signed] else { return }
         stream.isSilent = true
@@ -87,7 +87,7 @@ extension HTTP2Connection {
         unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, code.rawValue)
     }
 
-    /// Wants nothing more of a stream's incoming message. When our own has gone out whole, a stream whose peer still sends is reset with
+    /// Ignores the rest of a stream's incoming message. When our own message is completely sent, a stream whose peer still sends is reset with
     /// NO_ERROR (RFC 9113 §8.1).
     package func endInput(of id: StreamID) {
         guard let stream = streams[id.signed], !stream.isInputEnded else { return }
@@ -106,8 +106,8 @@ extension HTTP2Connection {
     /// Bytes of a message that wait to be sent.
     package func queuedBytes(on id: StreamID) -> Int { streams[id.signed]?.queuedBytes ?? 0 }
 
-    /// Says that content which was received has gone on, so that its sender may send as much again (RFC 9113 §5.2). A window that was used
-    /// up and passed on whole is doubled.
+    /// Reports that received content was forwarded, so its sender may send as much again (RFC 9113 §5.2). A window that was used up and
+    /// completely forwarded is doubled.
     package func consumed(_ bytes: Int, on id: StreamID) {
         guard bytes > 0, let stream = streams[id.signed], !stream.isInputEnded else { return }
         unsafe nghttp2_session_consume_stream(session, id.signed, bytes)
@@ -115,21 +115,21 @@ extension HTTP2Connection {
         guard stream.consumedOfWindow >= Int(stream.window), stream.window < limits.maximumWindow else { return }
         stream.consumedOfWindow = 0
         let larger = min(stream.window * 2, limits.maximumWindow)
-        // A quarter of what is left at most, so that streams which stall with large windows leave something to those that do not.
+        // At most a quarter of the rest, so that stalled streams with large windows leave room for others.
         guard Int(larger) <= (limits.maximumGrowth - growth) / 4 else { return }
         growth += Int(larger - stream.window)
         stream.window = larger
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id.signed, stream.window)
     }
 
-    /// Asks the peer whether it is there (RFC 9113 §6.7), unless it was asked already.
+    /// Sends a PING (RFC 9113 §6.7), unless one is unanswered.
     package func sendPing() {
         guard !isPingUnanswered else { return }
         isPingUnanswered = true
         unsafe nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
     }
 
-    /// Takes no new streams; those that are open finish (RFC 9113 §6.8).
+    /// Accepts no new streams; open ones finish (RFC 9113 §6.8).
     package func goAway(_ code: HTTP2ErrorCode) {
         unsafe nghttp2_submit_goaway(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), role == .server ? lastPeerStream : 0, code.rawValue, nil, 0)
@@ -141,7 +141,7 @@ extension HTTP2Connection {
         unsafe nghttp2_data_provider(source: nghttp2_data_source(ptr: nil), read_callback: HTTP2Callbacks.read)
     }
 
-    /// Lends fields to nghttp2, which copies them.
+    /// Passes fields to nghttp2, which copies them.
     func withFields<R>(_ fields: HTTP2Fields, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> R) -> R {
         unsafe fields.base.withUnsafeReadableBytes { base in
             unsafe fields.own.withUnsafeReadableBytes { own in
@@ -167,6 +167,6 @@ extension HTTP2Connection {
 }
 
 extension StreamID {
-    /// As nghttp2 counts.
+    /// In nghttp2's type.
     var signed: Int32 { Int32(bitPattern: value) }
 }

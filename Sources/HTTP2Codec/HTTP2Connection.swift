@@ -1,6 +1,6 @@
-// One HTTP/2 connection in either role (RFC 9113), without a socket: bytes are handed in, events are pulled out, what is to be sent is
-// taken as bytes. Frames, HPACK, stream states and flow control are libnghttp2's; messages and their rules are ours, since nghttp2's own
-// would refuse what browsers and servers tolerate. Receive windows open when the owner says that content has gone on, so a slow reader
+// One HTTP/2 connection in either role (RFC 9113), without a socket: received bytes go in, events are pulled out, output is taken as bytes.
+// Frames, HPACK, stream states and flow control are libnghttp2's. Messages and their rules are ours, because nghttp2's own rules would refuse
+// messages that browsers and servers tolerate. Receive windows open when the owner reports that content was forwarded, so a slow reader
 // slows its own stream and no other.
 
 import CNghttp2
@@ -16,13 +16,13 @@ import NIOCore
         case client
     }
 
-    /// What we take, and do not announce otherwise (RFC 9113 §6.5.2).
+    /// The frame size that we accept, which is the default and not announced (RFC 9113 §6.5.2).
     static let maximumFrameSize = 16_384
-    /// Of one field section: a mebibyte of them, four times what is taken.
+    /// CONTINUATION frames of one field section: a mebibyte of them, four times the limit.
     private static let maximumContinuations = 64
-    /// Closed streams that are remembered, of each kind.
+    /// The number of closed streams that are remembered, of each kind.
     private static let keptStreams = 1024
-    /// Room for so many events is kept for those to come.
+    /// Capacity for events that is kept.
     private static let keptEvents = 256
 
     package let role: Role
@@ -37,48 +37,48 @@ import NIOCore
     /// Pending events; consumed slots are nil. Events are moved, never copied.
     private var events: [HTTP2Event?] = []
     private var nextEvent = 0
-    /// What is to be sent, as far as nghttp2 has said it.
+    /// Output of nghttp2 that was not taken yet.
     var output = ByteBuffer()
-    /// The bytes that are being received, and where they stand in memory while nghttp2 looks at them: content is sliced out of them.
+    /// The bytes that are being received, and their address while nghttp2 parses them: content is sliced out of them.
     var input = ByteBuffer()
     var inputBase: UnsafeRawPointer?
-    /// Content of ours that was put into the output since the owner asked last.
+    /// Content of ours that was added to the output since the owner last took this list.
     var sentBytes: [(stream: StreamID, count: Int)] = []
-    /// By how much the windows of open streams are larger than at first, in bytes.
+    /// The growth of the windows of open streams, in bytes.
     var growth = 0
-    /// We asked whether the peer is there.
+    /// Our PING is unanswered.
     var isPingUnanswered = false
-    /// PRIORITY_UPDATE: the payload that is arriving, and those that are to go out.
+    /// PRIORITY_UPDATE: the payload that is arriving, and those to send.
     var extensionPayload = ByteBuffer()
     var extensionsToSend = CircularBuffer<ByteBuffer>(initialCapacity: 0)
-    /// Frames that ask for work and carry nothing, since the last that carried something.
+    /// Frames that cause work and carry nothing, since the last one that carried something.
     var idleFrames = 0
     /// Frames with content on closed streams that were answered.
     private var strayFrames = 0
-    /// Where in the bytes that come the frames begin.
+    /// Finds the frames in the received bytes.
     var walk: FrameWalk
-    /// Streams that we have reset lately: frames on them may have been under way.
+    /// Streams that we have reset recently: frames on them may have been under way.
     var resetStreams = CircularBuffer<Int32>(initialCapacity: 0)
-    /// Streams of a client that both ends have ended lately: nothing may follow on them.
+    /// Streams of a client that both ends have ended recently: nothing may follow on them.
     var endedStreams = CircularBuffer<Int32>(initialCapacity: 0)
-    /// Our SETTINGS have gone out.
+    /// Our SETTINGS were sent.
     private var hasSentSettings = false
-    /// The peer's first SETTINGS frame has come.
+    /// The peer's first SETTINGS frame was received.
     package private(set) var hasPeerSettings = false
-    /// A rule was broken that ends the connection, by either side; nothing is read any more.
+    /// A connection error occurred on either side; nothing more is read.
     package private(set) var isTerminated = false
-    /// The peer takes no new streams.
+    /// The peer accepts no new streams.
     package private(set) var isGoingAway = false
     private var hasEnabledConnect: Bool
-    /// Why we ended the connection, as far as nghttp2 or we said it.
+    /// Why we ended the connection, as nghttp2 or we reported it.
     var terminationMessage: String?
     /// The stream with the highest identifier that the peer has begun.
     package private(set) var lastPeerStream: Int32 = 0
-    /// How many it has begun.
+    /// The number of streams that it has begun.
     private var peerStreams = 0
 
     /// Begins a connection; the preface and our SETTINGS are in the first output.
-    /// - Parameter enablesConnectProtocol: a server that takes extended CONNECT (RFC 8441 §3).
+    /// - Parameter enablesConnectProtocol: as a server, accept extended CONNECT (RFC 8441 §3).
     package init(
         _ role: Role, limits: HTTP2Limits = HTTP2Limits(), validation: HTTP2Validation = .strict,
         enablesConnectProtocol: Bool = false
@@ -107,11 +107,11 @@ import NIOCore
         unsafe HTTP2Callbacks.installExtensions(callbacks)
         unsafe nghttp2_option_set_no_http_messaging(options, 1)
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
-        // It would end the connection for a section on one of them, even one that we have reset: see mayBeReused.
+        // nghttp2 would end the connection for a section on one of them, even one that we have reset: see mayBeReused.
         unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 4 * limits.maximumFieldSectionSize)
         unsafe nghttp2_option_set_max_continuations(options, Self.maximumContinuations)
-        // nghttp2 calls it an INTERNAL_ERROR; the owner has a clock and counts itself.
+        // nghttp2 reports it as INTERNAL_ERROR; the owner has a clock and counts itself.
         unsafe nghttp2_option_set_stream_reset_rate_limit(options, UInt64(UInt32.max), UInt64(UInt32.max))
         if role == .server { unsafe nghttp2_option_set_user_recv_extension_type(options, Self.priorityUpdateType) }
         var session: OpaquePointer?
@@ -138,14 +138,14 @@ import NIOCore
             case .client:
                 common + [entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)]
             case .server:
-                // The first, and not what the client is told: see sayLimitOfStreams.
+                // The first SETTINGS, without the client's limit: see sayLimitOfStreams.
                 [entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, Int(UInt32.max))] + common
                     + (enablesConnectProtocol ? [entry(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1)] : [])
             }
         unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
     }
 
-    /// Tells the client that extended CONNECT is taken (RFC 8441 §3), once that is known of the server.
+    /// Announces extended CONNECT to the client (RFC 8441 §3), once the server's support is known.
     package func enableConnectProtocol() {
         guard !hasEnabledConnect else { return }
         hasEnabledConnect = true
@@ -155,9 +155,9 @@ import NIOCore
         unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
     }
 
-    /// Goes on with a connection that was upgraded from HTTP/1 (RFC 7540 §3.2): stream 1 is half-closed from the client's side.
-    /// - Parameter settings: the HTTP2-Settings field, base64url undone.
-    /// - Returns: false when the settings are malformed.
+    /// Continues a connection that was upgraded from HTTP/1 (RFC 7540 §3.2): stream 1 is half-closed from the client's side.
+    /// - Parameter settings: the HTTP2-Settings field, decoded from base64url.
+    /// - Returns: false if the settings are malformed.
     package func upgrade(settings: ByteBuffer, isHeadRequest: Bool) -> Bool {
         let result = unsafe settings.withUnsafeReadableBytes { bytes in
             unsafe nghttp2_session_upgrade2(
@@ -181,7 +181,7 @@ import NIOCore
 
     // MARK: Receiving
 
-    /// Takes bytes as they came. Never fails: what was wrong comes as an event.
+    /// Receives bytes. Never fails: errors come as events.
     package func receive(_ bytes: ByteBuffer) {
         guard !isTerminated else { return }
         input = bytes
@@ -193,14 +193,14 @@ import NIOCore
         input = ByteBuffer()
     }
 
-    /// Hands bytes to nghttp2.
+    /// Passes bytes to nghttp2.
     func feed(_ bytes: UnsafeRawBufferPointer) {
         let result = unsafe nghttp2_session_mem_recv(
             session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
         if result < 0 { receiveFailed(Int32(result)) }
     }
 
-    /// What nghttp2 cannot go on from: garbage instead of the preface, a flood, an error of our own.
+    /// An error after which nghttp2 cannot continue: garbage instead of the preface, a flood, an error of our own.
     private func receiveFailed(_ result: Int32) {
         switch result {
         case Int32(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue):
@@ -214,7 +214,7 @@ import NIOCore
         }
     }
 
-    /// Ends the connection for a broken rule: GOAWAY, then nothing.
+    /// Ends the connection after a connection error: GOAWAY, then nothing.
     package func terminate(_ code: HTTP2ErrorCode, _ message: String) {
         guard !isTerminated else { return }
         terminationMessage = message
@@ -228,7 +228,7 @@ import NIOCore
         emit(.terminated(code, message: message))
     }
 
-    /// The next event; nil when there is none.
+    /// The next event; nil if no event is pending.
     package func next() -> HTTP2Event? {
         guard nextEvent < events.count else { return nil }
         let event = events[nextEvent].take()
@@ -244,8 +244,8 @@ import NIOCore
 
     func emit(_ event: consuming HTTP2Event) { events.append(event) }
 
-    /// Marks the last pending event as the end of its message, where it is content of that stream: END_STREAM stands in the same frame as a rule.
-    /// - Returns: false when there is no such event.
+    /// Marks the last pending event as the end of its message, if it is content of that stream: END_STREAM is usually in the same frame.
+    /// - Returns: false if there is no such event.
     func endsWithLastEvent(_ stream: StreamID) -> Bool {
         guard let last = events.indices.last else { return false }
         switch events[last] {
@@ -274,17 +274,17 @@ import NIOCore
         peerStreams += 1
     }
 
-    /// A client may use each identifier once, and none below one that it used (RFC 9113 §5.1.1). On a stream that we have reset, trailers may
-    /// have been under way.
-    /// - Returns: why a section on a stream that is not open ends the connection; nil when it is one of those, or new.
+    /// A client may use each identifier once, and no identifier below one that it used (RFC 9113 §5.1.1). On a stream that we have reset,
+    /// trailers may have been under way.
+    /// - Returns: why a section on a stream that is not open ends the connection; nil if it was under way, or is a new stream.
     func misuse(of stream: Int32) -> HTTP2ErrorCode? {
         guard role == .server, stream % 2 == 1, stream <= lastPeerStream, !resetStreams.contains(stream) else { return nil }
-        // Of a client that left none out it is known that the stream was open.
+        // If the client has used every identifier, the stream must have been open.
         return Int(lastPeerStream) == peerStreams * 2 - 1 ? .streamClosed : .protocolError
     }
 
-    /// DATA on a stream that is closed (RFC 9113 §5.1, §6.1): an error of the stream, and of the connection when a client had ended the
-    /// stream, as it is when fields come there. After a reset of ours it may have been under way, and is passed over.
+    /// DATA on a closed stream (RFC 9113 §5.1, §6.1): a stream error, and a connection error if the client had ended the stream, as for fields.
+    /// After a reset of ours it may have been under way, and is ignored.
     func dataOnClosedStream(_ stream: Int32) {
         let isPeers = (stream % 2 == 1) == (role == .server)
         let next = unsafe nghttp2_session_get_next_stream_id(session)
@@ -294,21 +294,21 @@ import NIOCore
         if endedStreams.contains(stream) {
             return terminate(.streamClosed, "content on stream \(stream), which is closed")
         }
-        // A peer that does not read could have any number of answers kept for it.
+        // A peer that does not read could make us keep any number of answers.
         strayFrames += 1
         guard strayFrames <= limits.maximumIdleFrames else {
             return terminate(.enhanceYourCalm, "the peer sent content on \(strayFrames) streams that were closed")
         }
         unsafe nghttp2_submit_rst_stream(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, HTTP2ErrorCode.streamClosed.rawValue)
-        // Once is enough.
+        // One answer is enough.
         noteReset(stream)
     }
 
-    /// Notes a stream that we have reset.
+    /// Remembers a stream that we have reset.
     func noteReset(_ stream: Int32) { Self.note(stream, in: &resetStreams) }
 
-    /// Notes a stream that both ends have ended.
+    /// Remembers a stream that both ends have ended.
     func noteEnd(_ stream: Int32) { Self.note(stream, in: &endedStreams) }
 
     private static func note(_ stream: Int32, in list: inout CircularBuffer<Int32>) {
@@ -318,17 +318,17 @@ import NIOCore
 
     // MARK: The peer's settings
 
-    /// Streams that the peer lets us have open; large when it has not said.
+    /// The peer's limit of concurrent streams; large before its SETTINGS.
     package var peerMaximumConcurrentStreams: UInt32 {
         unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
     }
 
-    /// The server takes extended CONNECT (RFC 8441 §3).
+    /// The server accepts extended CONNECT (RFC 8441 §3).
     package var peerEnablesConnectProtocol: Bool {
         unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1
     }
 
-    /// A new request may be sent: the peer has not said GOAWAY and identifiers are left.
+    /// A new request may be sent: the peer has not sent GOAWAY and identifiers are left.
     package var takesRequests: Bool {
         unsafe !isTerminated && !isGoingAway && nghttp2_session_check_request_allowed(session) != 0
     }
@@ -338,8 +338,8 @@ import NIOCore
     /// There is something to send.
     package var wantsOutput: Bool { unsafe output.readableBytes > 0 || nghttp2_session_want_write(session) != 0 }
 
-    /// The bytes to send now, as far as the peer's windows allow; nil when there are none.
-    /// - Parameter maximum: about so many; the rest comes with the next call.
+    /// The bytes to send now, as far as the peer's windows allow; nil if there are no such bytes.
+    /// - Parameter maximum: the approximate number of bytes; the rest comes with the next call.
     package func takeOutput(maximum: Int = 1 << 20) -> ByteBuffer? {
         guard wantsOutput else { return nil }
         maximumOutput = maximum
@@ -352,8 +352,8 @@ import NIOCore
         return bytes
     }
 
-    /// Puts the next frame into the output; DATA frames before it were put there by their callback.
-    /// - Returns: false when there was none.
+    /// Adds the next frame to the output; the callback has added DATA frames before it.
+    /// - Returns: false if there was no frame.
     private func makeOutput() -> Bool {
         var chunk: UnsafePointer<UInt8>?
         let count = unsafe nghttp2_session_mem_send(session, &chunk)
@@ -364,8 +364,8 @@ import NIOCore
         return true
     }
 
-    /// nghttp2 ends the connection of a client that opens more streams than it may, where RFC 9113 §5.1.2 asks for an error of the stream. So
-    /// it is told of no limit, and the client in our first frame of the one that we keep ourselves.
+    /// nghttp2 ends the connection of a client that opens too many streams, where RFC 9113 §5.1.2 asks for a stream error. So nghttp2 gets no
+    /// limit, and our first frame announces to the client the limit that we keep ourselves.
     private func sayLimitOfStreams() {
         hasSentSettings = true
         guard role == .server else { return }
@@ -374,26 +374,26 @@ import NIOCore
         output.setInteger(limits.maximumConcurrentStreams, at: setting + 2)
     }
 
-    /// Sends until the reset of a stream is out, which closes it.
+    /// Sends until the reset of a stream is sent, which closes the stream.
     func closeReset(_ stream: Int32) {
         maximumOutput = output.readableBytes + 1 << 20
         while streams[stream] != nil, makeOutput() {}
     }
 
-    /// What the last output took: the next one is likely to be as large.
+    /// The size of the last output: the next one is likely to be as large.
     private var outputHint = 512
 
-    /// What was put into the output of each stream's content since the last call: so much more may be read from where it comes.
+    /// The content of each stream that was added to the output since the last call: its source may be read as much further.
     package func takeSentContent() -> [(stream: StreamID, count: Int)] {
         guard !sentBytes.isEmpty else { return [] }
         defer { sentBytes.removeAll(keepingCapacity: true) }
         return sentBytes
     }
 
-    /// Above it no more DATA frames are put into the output for now.
+    /// Above it no more DATA frames are added to the output for now.
     private(set) var maximumOutput = 0
 
-    /// Nothing more will be said by either side.
+    /// Neither side will send anything more.
     package var isDone: Bool {
         unsafe nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0 && output.readableBytes == 0
     }

@@ -1,4 +1,4 @@
-// What is read from an HTTP/2 connection: the messages of its streams, resets, the end of the connection, settings, priorities.
+// The events of an HTTP/2 connection: the messages of its streams, resets, the end of the connection, settings, priorities.
 
 import HTTPSemantics
 import NIOCore
@@ -36,34 +36,34 @@ package struct HTTP2ErrorCode: RawRepresentable, Sendable, Hashable, CustomStrin
     }
 }
 
-/// What was read from an HTTP/2 connection.
+/// An event that was read from an HTTP/2 connection.
 package enum HTTP2Event: Sendable, Equatable {
-    /// A part of a message: of a request where the peer is a client, otherwise of a response. `wire` of content is the content itself, since each
-    /// connection has frames of its own.
+    /// A part of a message: of a request where the peer is a client, otherwise of a response. `wire` of content is the content itself, because
+    /// each connection has frames of its own.
     case request(StreamID, RequestEvent)
     case response(StreamID, ResponseEvent)
-    /// The peer sent RST_STREAM. Nothing more comes of the stream.
+    /// The peer sent RST_STREAM. Nothing more comes from the stream.
     case reset(StreamID, HTTP2ErrorCode)
-    /// The peer broke a rule on one stream, which we have reset. `head` holds the fields that were malformed, as far as they are known.
-    /// `isRelaxable`: it passes with lenient validation.
+    /// The peer caused a stream error, and we have reset the stream. `head` holds the malformed fields, as far as they are known.
+    /// `isRelaxable`: the message passes with lenient validation.
     case failed(StreamID, HTTP2ErrorCode, message: String, head: ByteBuffer, isRelaxable: Bool = false)
-    /// A head or trailer section of the stream breaks a rule, can be read in one way only, and passes: what is wrong, in a sentence.
+    /// A head or trailer section of the stream violates a rule but is not ambiguous, and passes: the violation, in a sentence.
     case note(StreamID, String)
-    /// The peer has not looked at a request of ours and never will: it may be said again on another connection (RFC 9113 §8.7).
+    /// The peer has not processed a request of ours and will not: it may be sent again on another connection (RFC 9113 §8.7).
     case unprocessed(StreamID)
-    /// A field section larger than we take; the rest of the stream is ignored and can still be answered.
+    /// A field section larger than the limit; the rest of the stream is ignored, and the stream can still be answered.
     case fieldsTooLarge(StreamID, head: ByteBuffer)
-    /// The peer takes no new streams beyond `last`.
+    /// The peer accepts no streams beyond `last`.
     case goAway(last: StreamID, HTTP2ErrorCode, debug: String)
-    /// The peer's settings are known or have changed: what it said, in its order, as far as somebody might want to know.
+    /// The peer's settings are known or have changed: its SETTINGS, in their order, up to a limit.
     case settings([PeerSetting])
-    /// The peer asked whether we are there (RFC 9113 §6.7), and is answered.
+    /// The peer sent PING (RFC 9113 §6.7), and it is answered.
     case ping
     /// A PRIORITY frame or the priority in a HEADERS frame (RFC 9113 §5.3).
     case priority(StreamID, HTTP2Priority)
     /// A PRIORITY_UPDATE frame (RFC 9218 §7.1).
     case priorityUpdate(StreamID, value: ByteBuffer)
-    /// The peer broke a rule of the connection. A GOAWAY with the code is on its way; nothing more is read.
+    /// The peer caused a connection error. A GOAWAY with the code is under way; nothing more is read.
     case terminated(HTTP2ErrorCode, message: String)
 }
 
@@ -81,35 +81,35 @@ package struct HTTP2Priority: Sendable, Equatable {
     }
 }
 
-/// Sizes and counts beyond which a peer is refused, and what is announced to it.
+/// Sizes and counts beyond which a peer is refused, and the values that are announced to it.
 package struct HTTP2Limits: Sendable, Equatable {
     /// Bytes of a field section: names, values, and 32 for each line (RFC 9113 §6.5.2). The same as for HTTP/1.
     package var maximumFieldSectionSize = 256 * 1024
     package var maximumFieldCount = 1000
-    /// Streams that a client may have open at a time. RFC 9113 §6.5.2 asks for at least 100; browsers use hundreds.
+    /// Maximum concurrent streams of a client. RFC 9113 §6.5.2 asks for at least 100; browsers use hundreds.
     package var maximumConcurrentStreams: UInt32 = 1000
-    /// Frames that ask for work and carry nothing (PING, SETTINGS, empty DATA …), without a message in between.
+    /// Frames that cause work and carry nothing (PING, SETTINGS, empty DATA …), without a message in between.
     package var maximumIdleFrames = 10_000
-    /// Streams that a client may give up at once, or that are reset for what it does on them, and how many more a second. Browsers drop
-    /// hundreds when a page is left; an attack (CVE-2023-44487) needs hundreds of thousands.
+    /// Streams that a client may reset, or cause to be reset, in a burst, and how many more per second. Browsers reset hundreds when a page is
+    /// left; an attack (CVE-2023-44487) needs hundreds of thousands.
     package var maximumAbandonedStreams = 1000
     package var abandonedStreamsPerSecond = 100
-    /// Receive windows. A stream begins with the protocol's default, so that one which nobody reads holds little; the window doubles
-    /// whenever it was used up and passed on, until a download on a long line is not held back by it.
+    /// Receive windows. A stream begins with the protocol's default, so an unread one holds little. The window doubles whenever it was used up
+    /// and forwarded, so it does not limit a download on a long line.
     package var initialWindow: Int32 = 65_535
     package var maximumWindow: Int32 = 8 * 1024 * 1024
-    /// What the windows of all streams of a connection may have grown by together: so much is held when all of them stall.
+    /// The limit on the growth of all stream windows of a connection together: the data that is held when all of them stall.
     package var maximumGrowth = 64 * 1024 * 1024
-    /// Bytes in flight on a whole connection; opened again as soon as they arrive, so that no stream waits for another.
+    /// Bytes in flight on a whole connection. The window opens again as soon as they arrive, so no stream waits for another.
     package var connectionWindow: Int32 = 64 * 1024 * 1024
 
     package init() {}
 }
 
-/// How strictly fields are looked at.
+/// How strictly fields are checked.
 package enum HTTP2Validation: Sendable {
-    /// A malformed message is a stream error (RFC 9113 §8.1.1). For responses, what browsers tolerate and is clear is let through.
+    /// A malformed message is a stream error (RFC 9113 §8.1.1). Responses pass if browsers tolerate them and they are not ambiguous.
     case strict
-    /// Only what cannot be passed on is refused.
+    /// Only messages that cannot be forwarded are refused.
     case lenient
 }

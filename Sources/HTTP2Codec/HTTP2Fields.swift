@@ -1,5 +1,5 @@
-// A field section on its way out, in the order in which it is to be sent (RFC 9113 §8.2). What goes on as it came is a range in the bytes that
-// were received; only what is new or changed is laid down.
+// An outgoing field section, in the order in which it is sent (RFC 9113 §8.2). Unchanged parts are ranges in the received bytes; only new or
+// changed parts are stored.
 
 import HTTPSemantics
 import NIOCore
@@ -15,13 +15,13 @@ package struct HTTP2Fields: Sendable {
         var isNeverIndexed: Bool
     }
 
-    /// Bytes that were received.
+    /// The received bytes.
     let base: ByteBuffer
-    /// Bytes that are new.
+    /// New bytes.
     private(set) var own = ByteBuffer()
     private(set) var lines: [Line] = []
 
-    /// - Parameter base: what ranges refer to.
+    /// - Parameter base: the bytes that ranges refer to.
     package init(over base: ByteBuffer = ByteBuffer()) {
         self.base = base
         lines.reserveCapacity(16)
@@ -29,7 +29,7 @@ package struct HTTP2Fields: Sendable {
 
     package var isEmpty: Bool { lines.isEmpty }
 
-    /// A field of which both parts are in the base. The name is in lower case there.
+    /// A field whose name and value are in the base. The name is in lower case there.
     package mutating func append(_ name: ByteRange, _ value: ByteRange, isNeverIndexed: Bool = false) {
         lines.append(Line(name: name, value: value, isOwnName: false, isOwnValue: false, isNeverIndexed: isNeverIndexed))
     }
@@ -47,7 +47,7 @@ package struct HTTP2Fields: Sendable {
         append(name, ByteBuffer(string: value))
     }
 
-    /// - Parameter name: upper-case letters become lower-case ones, which HTTP/2 demands.
+    /// - Parameter name: upper-case letters become lower-case ones, as HTTP/2 requires.
     package mutating func append(_ name: ByteBuffer, _ value: ByteBuffer, isNeverIndexed: Bool = false) {
         let start = own.readableBytes
         for byte in name.readableBytesView { own.writeInteger(byte &- 0x41 < 26 ? byte | 0x20 : byte) }

@@ -1,4 +1,4 @@
-// What we keep of a stream: how far its message has come in, and what waits to go out.
+// The state of a stream: progress of the incoming message, and the output that waits.
 
 import HTTPSemantics
 import NIOCore
@@ -7,44 +7,44 @@ import NIOCore
 final class HTTP2Stream {
     let id: Int32
 
-    // In.
-    /// The request, or the final response, has come; a section behind it is the trailers.
+    // Incoming.
+    /// The request, or the final response, was received; a section after it is the trailers.
     var hasHead = false
     var isInputEnded = false
-    /// END_STREAM has come.
+    /// END_STREAM was received.
     var hasPeerEnded = false
-    /// It is one more than the client may have open.
+    /// It exceeds the client's limit of streams.
     var isTooMany = false
-    /// Octets of the interim responses that have come, by the measure of RFC 9113 §6.5.2.
+    /// Size of the interim responses received, as RFC 9113 §6.5.2 counts it.
     var interimSize = 0
-    /// What Content-Length announced, in bytes, and what has come.
+    /// Bytes announced by Content-Length, and bytes received.
     var announced: UInt64?
     var received: UInt64 = 0
-    /// The stream answers HEAD, so it has no content whatever it announces.
+    /// The stream answers HEAD, so it has no content, whatever it announces.
     var answersHead = false
-    /// CONNECT: bytes of another protocol follow, which end anyhow.
+    /// CONNECT: bytes of another protocol follow, which may end at any point.
     var isTunnel = false
-    /// It failed or was reset, and the owner knows; nothing more is told.
+    /// It failed or was reset, and the owner was notified; nothing more is reported.
     var isSilent = false
-    /// The owner wants no more of the message.
+    /// The owner ignores the rest of the message.
     var isInputUnwanted = false
-    /// Bytes that have come and not yet gone on, and those that have since the window was last enlarged.
+    /// Bytes received and not forwarded yet, and bytes forwarded since the window was last enlarged.
     var consumedOfWindow = 0
     var window: Int32 = 0
 
-    // Out.
+    // Outgoing.
     private var front = ByteBuffer()
-    /// What follows `front`; most messages need no more than that.
-    private var behind: CircularBuffer<ByteBuffer>?
+    /// The buffers after `front`; most messages need only that one.
+    private var following: CircularBuffer<ByteBuffer>?
     private(set) var queuedBytes = 0
-    /// The owner has said everything.
+    /// The owner has ended the message.
     var isOutputEnded = false
-    /// It is all sent.
+    /// All of it is sent.
     var isOutputDone = false
     var trailers: HTTP2Fields?
     /// The head was submitted with a data source.
     var hasSource = false
-    /// The source had nothing when it was asked.
+    /// The source had nothing at the last request.
     var isDeferred = false
 
     init(id: Int32) { self.id = id }
@@ -53,8 +53,8 @@ final class HTTP2Stream {
         if queuedBytes == 0 {
             front = bytes
         } else {
-            if behind == nil { behind = CircularBuffer() }
-            behind?.append(bytes)
+            if following == nil { following = CircularBuffer() }
+            following?.append(bytes)
         }
         queuedBytes += bytes.readableBytes
     }
@@ -66,7 +66,7 @@ final class HTTP2Stream {
             if front.readableBytes <= rest {
                 out.writeImmutableBuffer(front)
                 rest -= front.readableBytes
-                front = behind?.popFirst() ?? ByteBuffer()
+                front = following?.popFirst() ?? ByteBuffer()
             } else {
                 out.writeImmutableBuffer(front.readSlice(length: rest) ?? ByteBuffer())
                 rest = 0
@@ -77,12 +77,12 @@ final class HTTP2Stream {
 
     func dropQueue() {
         front = ByteBuffer()
-        behind = nil
+        following = nil
         queuedBytes = 0
     }
 }
 
-/// The streams of a connection by their numbers. Questions come in runs, field after field of one stream, so the last one is remembered.
+/// The streams of a connection by their numbers. Lookups come in runs, field after field of one stream, so the last one is cached.
 struct HTTP2Streams {
     private var known: [Int32: HTTP2Stream] = [:]
     private var last: HTTP2Stream?

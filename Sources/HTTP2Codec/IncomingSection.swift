@@ -1,5 +1,5 @@
-// A field section while its fields arrive one by one from HPACK: laid down as `name: value` lines, and held to the rules of RFC 9113 §8.2
-// and §8.3 at the same time. What is wrong is remembered as one sentence; the section is gathered all the same, so that it can be recorded.
+// A field section whose fields arrive one by one from HPACK: stored as `name: value` lines, and checked by the rules of RFC 9113 §8.2 and
+// §8.3 at the same time. An error is kept as one sentence; the section is still collected, so that it can be recorded.
 
 import HTTPSemantics
 import NIOCore
@@ -11,12 +11,12 @@ struct IncomingSection {
     private var neverIndexed: [Int] = []
     /// Lines at the start whose names begin with a colon.
     private(set) var pseudoCount = 0
-    /// Octets by the measure of RFC 9113 §6.5.2.
+    /// Size as RFC 9113 §6.5.2 counts it.
     private(set) var size = 0
     private(set) var isTooLarge = false
     /// Why the section is malformed.
     private(set) var fault: String?
-    /// A fault that stays one however tolerant we are: it could not be passed on, or would be read in two ways.
+    /// A fault that is refused with lenient validation too: the section could not be forwarded, or would be ambiguous.
     private(set) var isDangerous = false
 
     init() { lines.reserveCapacity(16) }
@@ -26,7 +26,7 @@ struct IncomingSection {
         self.isDangerous = self.isDangerous || isDangerous
     }
 
-    /// Takes one field.
+    /// Adds one field.
     /// - Parameter limits: beyond them the field is dropped and ``isTooLarge`` is set.
     mutating func append(
         _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isNeverIndexed: Bool, limits: HTTP2Limits
@@ -62,7 +62,7 @@ struct IncomingSection {
             pseudoCount += 1
         }
         let start = first == 0x3A ? 1 : 0
-        // RFC 9113 §8.2.1: upper case, controls, space, DEL and beyond make a message malformed, and a colon does.
+        // RFC 9113 §8.2.1: upper case, controls, space, DEL and above, and a colon make a message malformed.
         let isName = unsafe name.isClear(start, name.count) {
             $0.below(0x21) | $0.equal(to: 0x3A) | $0.equal(to: 0x7F) | $0.beyondASCII
         }
@@ -92,14 +92,14 @@ struct IncomingSection {
         }
     }
 
-    /// The value of a pseudo-field; nil when it is not there. A second one is a fault, noted by ``check(pseudo:)``.
+    /// The value of a pseudo-field; nil if it is missing. A second one is a fault, noted by ``check(pseudo:)``.
     func pseudo(_ name: StaticString) -> ByteRange? {
         for index in 0..<pseudoCount where wire.equals(lines[index].name, name) { return lines[index].value }
         return nil
     }
 
-    /// RFC 9113 §8.3: only those that are defined, each once.
-    /// - Parameter foreign: those that mean something elsewhere. Others mean nothing to anybody, so they are no danger when these are named.
+    /// RFC 9113 §8.3: only defined pseudo-fields, each once.
+    /// - Parameter foreign: pseudo-fields that are defined elsewhere. Undefined ones are harmless.
     mutating func check(pseudo known: [StaticString], foreign: [StaticString]? = nil) {
         for place in 0..<pseudoCount {
             let name = lines[place].name

@@ -1,4 +1,4 @@
-// Ranges into received bytes, and the few questions that every layer asks of bytes: equal without case, list elements, trimmed.
+// Ranges into received bytes, and the byte operations that every layer needs: comparison without case, list elements, trimming.
 
 import NIOCore
 
@@ -26,13 +26,13 @@ extension ByteBuffer {
     /// Whether the bytes of a range equal an ASCII name, without regard to case.
     /// - Parameter name: in lower case.
     @inlinable @inline(__always) package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
-        // Most are told apart by their length, where they are asked.
+        // The length decides most comparisons, without a call.
         range.count == name.utf8CodeUnitCount && isSameIgnoringCase(range, name)
     }
 
     @usableFromInline func isSameIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
         guard Int(range.end) <= readableBytes else { return false }
-        // Bytes and not a span, which costs a call: this is asked of each field.
+        // Bytes and not a span, which costs a call: this runs for each field.
         return unsafe withUnsafeReadableBytes { bytes in
             for i in 0..<range.count {
                 let byte = unsafe bytes[Int(range.start) + i]
@@ -49,7 +49,7 @@ extension ByteBuffer {
         equalsIgnoringCase(ByteRange(0, readableBytes), word)
     }
 
-    /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, empty ones left out. Commas inside quoted strings do not part.
+    /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, without empty ones. Commas inside quoted strings do not separate.
     package func listElements() -> [ByteBuffer] {
         var elements: [ByteBuffer] = []
         var rest = ByteRange(0, readableBytes)
@@ -57,8 +57,8 @@ extension ByteBuffer {
         return elements
     }
 
-    /// The first element of a list, as ``listElements()`` has them.
-    /// - Parameter list: where the list stands; afterwards what is behind the element.
+    /// The first element of a list, as in ``listElements()``.
+    /// - Parameter list: the range of the list; afterwards the range after the element.
     /// - Returns: nil when there is no further element.
     package func takeListElement(of list: inout ByteRange) -> ByteRange? {
         let bytes = readableBytesUInt8Span
@@ -69,7 +69,7 @@ extension ByteBuffer {
             var isQuoted = false
             while comma < end, isQuoted || bytes[comma] != 0x2C {
                 if bytes[comma] == 0x22 { isQuoted.toggle() }
-                // In a quoted string a backslash takes what is behind it along (RFC 9110 §5.6.4).
+                // In a quoted string a backslash escapes the next byte (RFC 9110 §5.6.4).
                 comma += isQuoted && bytes[comma] == 0x5C ? 2 : 1
             }
             let element = trimmedRange(start, min(comma, end))
@@ -114,7 +114,7 @@ extension Span<UInt8> {
             if end > start, end < count, self[end - 1] == 0x0D { end -= 1 }
             if end == start { return start }
             let folded = self[start] == 0x20 || self[start] == 0x09
-            // A pseudo-field of HTTP/2 begins with a colon, so the separator is looked for from the second byte.
+            // A pseudo-field of HTTP/2 begins with a colon, so the search for the separator begins at the second byte.
             var colon = start + 1
             while !folded, colon < end, self[colon] != 0x3A { colon += 1 }
             var valueStart = folded ? start : Swift.min(colon + 1, end)

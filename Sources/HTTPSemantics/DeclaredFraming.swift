@@ -1,9 +1,9 @@
-// Content-Length and Transfer-Encoding over all their lines, read as the decoders of HTTP/1 read them, and the one framing that every recipient reads
-// alike (RFC 9112 §6, RFC 9110 §8.6).
+// Content-Length and Transfer-Encoding over all their lines, read as the HTTP/1 decoders read them, and the one framing that every
+// recipient reads in the same way (RFC 9112 §6, RFC 9110 §8.6).
 
 import NIOCore
 
-/// One way to say where content ends.
+/// One way to declare where content ends.
 package enum ContentFraming: Sendable, Equatable {
     /// No field: a request has no content, a response ends with its connection.
     case unstated
@@ -15,7 +15,7 @@ package enum ContentFraming: Sendable, Equatable {
 
     package var isChunked: Bool { if case .codings(let codings) = self { codings.last == "chunked" } else { false } }
 
-    /// The field that says it; nil for none.
+    /// The field that declares it; nil without one.
     package var field: (name: String, value: String)? {
         switch self {
         case .unstated: nil
@@ -25,7 +25,7 @@ package enum ContentFraming: Sendable, Equatable {
     }
 }
 
-/// What Content-Length and Transfer-Encoding say in a message that was recorded or imported and is written again.
+/// The values of Content-Length and Transfer-Encoding in a message that was recorded or imported and is written again.
 package struct DeclaredFraming: Sendable, Equatable {
     private static let registered: Set<String> = ["chunked", "gzip", "x-gzip", "deflate", "compress", "x-compress"]
 
@@ -34,7 +34,7 @@ package struct DeclaredFraming: Sendable, Equatable {
     private let transferLines: Int
     /// All transfer codings, in order and in lower case.
     package let codings: [String]
-    /// The length that all lines agree on; nil without one, and for what is not one number.
+    /// The length that all lines agree on; nil without one, or if it is not one number.
     package let length: UInt64?
 
     package init(_ fields: FieldSection) {
@@ -44,11 +44,11 @@ package struct DeclaredFraming: Sendable, Equatable {
         codings = fields.transferCodings.map { String(buffer: $0).lowercased() }
     }
 
-    /// Neither field is there.
+    /// Neither field is present.
     package var isAbsent: Bool { lengths.isEmpty && transferLines == 0 }
     package var hasLength: Bool { !lengths.isEmpty }
 
-    /// Codings that mean something: `identity` of RFC 2616 does not (RFC 9112 §7).
+    /// Codings other than `identity`, which RFC 2616 had and which means no coding (RFC 9112 §7).
     package var effectiveCodings: [String] { codings.filter { $0 != "identity" } }
 
     /// Each coding is registered, chunked comes last and once (RFC 9112 §6.1).
@@ -56,8 +56,8 @@ package struct DeclaredFraming: Sendable, Equatable {
         codings.last == "chunked" && codings.count { $0 == "chunked" } == 1 && codings.allSatisfy(Self.registered.contains)
     }
 
-    /// The fields say this, in one line, and nothing else.
-    package func says(_ framing: ContentFraming) -> Bool {
+    /// The fields declare this, in one line, and nothing else.
+    package func declares(_ framing: ContentFraming) -> Bool {
         switch framing {
         case .unstated: isAbsent
         case .length(let length): transferLines == 0 && lengths == [ByteBuffer(string: "\(length)")]
@@ -67,8 +67,8 @@ package struct DeclaredFraming: Sendable, Equatable {
 }
 
 extension DeclaredFraming {
-    /// How a request whose content is known is framed, whatever its fields say: by what they say where it is right, otherwise by length, or in
-    /// chunks where it was said to be chunked.
+    /// The framing of a request whose content is known: as its fields declare where that is right, otherwise by length, or in chunks where it was
+    /// declared as chunked.
     package func framing(ofRequest size: UInt64, hasTrailers: Bool, _ version: HTTPVersion) -> ContentFraming {
         let mayBeChunked = version.major == 1 && version.minor > 0
         if mayBeChunked, endsInOneChunked { return .codings(codings) }
@@ -76,10 +76,10 @@ extension DeclaredFraming {
         return size == 0 && isAbsent ? .unstated : .length(size)
     }
 
-    /// How a response is framed, whatever its fields say.
+    /// The framing of a response, whatever its fields declare.
     /// - Parameters:
-    ///   - size: of the content, as far as it is known; nil when the fields describe content that does not follow, as those of HEAD and 304 do.
-    ///   - isWhole: the content did not break off. One that did keeps a length that it has not reached, which shows that it is cut.
+    ///   - size: of the known content; nil when the fields describe content that does not follow, as in responses to HEAD and in a 304.
+    ///   - isWhole: the content is complete. Content that is not keeps a length that it does not reach, which shows that it is cut.
     package func framing(ofResponse size: UInt64?, isWhole: Bool, _ version: HTTPVersion) -> ContentFraming {
         let codings = effectiveCodings
         if !codings.isEmpty, version.major == 1, version.minor > 0 {
@@ -95,7 +95,7 @@ extension DeclaredFraming {
 
 extension FieldSection {
     /// The number in Content-Length, on which all its lines and list elements agree.
-    /// - Returns: nil when there is no such field, or it is not one number.
+    /// - Returns: nil if there is no such field, or if it is not one number.
     package var contentLength: UInt64? {
         var agreed: UInt64?
         var next = line("content-length")
@@ -122,7 +122,7 @@ extension FieldSection {
 }
 
 extension ByteBuffer {
-    /// What stands between the commas of a range, without white space around it, for fields without quoted strings.
+    /// The elements between the commas of a range, trimmed, for fields without quoted strings.
     package func betweenCommas(_ range: ByteRange) -> [ByteRange] {
         let bytes = readableBytesUInt8Span
         var elements: [ByteRange] = []

@@ -1,4 +1,4 @@
-// Eight bytes looked at together, in one register: most bytes of a head are only asked whether they are one of a few.
+// Eight bytes tested together, in one register: most bytes of a head are only compared with a few values.
 
 /// Eight bytes in the order of memory, the first in the lowest bits.
 @usableFromInline package struct EightBytes {
@@ -9,12 +9,12 @@
 
     @inlinable @inline(__always) package init(_ value: UInt64) { self.value = value }
 
-    // SAFETY: eight bytes from the pointer on are readable.
+    // SAFETY: eight bytes from the pointer are readable.
     @inlinable @inline(__always) package init(at pointer: UnsafeRawPointer) {
         value = UInt64(littleEndian: unsafe pointer.loadUnaligned(as: UInt64.self))
     }
 
-    /// The top bit of each byte that equals another is set, and so may be those of bytes behind the first such, but never without one.
+    /// The top bit of each byte that equals another is set. The top bits of later bytes may be set too, but never without such a byte.
     @inlinable @inline(__always) package func equal(to byte: UInt8) -> UInt64 {
         let difference = value ^ (Self.ones &* UInt64(byte))
         return (difference &- Self.ones) & ~difference & Self.tops
@@ -28,7 +28,7 @@
     /// The top bit of each byte beyond ASCII.
     @inlinable @inline(__always) package var beyondASCII: UInt64 { value & Self.tops }
 
-    /// The top bit of each byte that is no letter, digit, hyphen or dot: those that most names of fields are made of.
+    /// The top bit of each byte that is not a letter, digit, hyphen or dot, which most field names consist of.
     @inlinable @inline(__always) package var notLetterDigitOrHyphen: UInt64 {
         let folded = EightBytes(value | Self.ones &* 0x20)
         let letters = folded.below(0x7B) & ~folded.below(0x61)
@@ -41,8 +41,8 @@
 }
 
 extension UnsafeRawBufferPointer {
-    /// Whether a test of eight bytes is answered with zero for all bytes of a range. The range is cut into pieces that may overlap; what a
-    /// shorter one is filled up with are letters `a`.
+    /// Whether a test of eight bytes returns zero for all bytes of a range. The range is divided into groups that may overlap; a shorter one is
+    /// filled up with letters `a`.
     // SAFETY: the range lies within the buffer.
     @inlinable @inline(__always) package func isClear(_ from: Int, _ to: Int, of test: (EightBytes) -> UInt64) -> Bool {
         guard let base = baseAddress else { return true }
@@ -63,7 +63,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension UInt8 {
-    /// What a method and the name of a field are made of (RFC 9110 §5.6.2).
+    /// The characters of a method and of a field name (RFC 9110 §5.6.2).
     @inlinable package var isTokenCharacter: Bool {
         switch self {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true

@@ -1,4 +1,4 @@
-// The value of a field that has several lines. Code that reads a field by its name chooses one of three:
+// The value of a field that has several lines. Code that reads a field by its name has three choices:
 //
 // - the first line (`first`): the field has one value (Content-Type, Host, Range), and recipients take the first of several;
 // - all lines (`all`, `list(_:contains:)`): each line or list element is checked on its own (Connection, Content-Encoding), or the lines
@@ -9,9 +9,9 @@ import NIOCore
 
 extension FieldSection {
     /// The values of all lines with a name as one: crumbs of Cookie with `; ` between them (RFC 9113 §8.2.3), lists with `, ` (RFC 9110 §5.3),
-    /// and Set-Cookie, which is no list, with a line feed, which no value holds.
+    /// and Set-Cookie, which is not a list, with a line feed, which no value holds.
     /// - Parameter name: in lower case.
-    /// - Returns: nil when there is no such line.
+    /// - Returns: nil if there is no such line.
     package func joined(_ name: String) -> ByteBuffer? {
         let wanted = name.utf8
         var value: ByteBuffer?
@@ -29,7 +29,7 @@ extension FieldSection {
         return value
     }
 
-    /// What stands between the values of lines that are joined.
+    /// The separator between the values of joined lines.
     /// - Parameter name: in lower case.
     package static func separator(of name: String) -> String {
         switch name {

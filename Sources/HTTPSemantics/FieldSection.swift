@@ -1,14 +1,14 @@
-// A field section: the header or trailer lines of one message, kept as the bytes that came over the wire.
+// A field section: the header or trailer lines of one message, kept as the received bytes.
 //
-// Order, case, duplicates, white space and line ends are the sender's. The lines are found once and remembered as ranges,
-// so looking a field up copies nothing. HTTP/2 fields are laid down in the same form, one `name: value` line each.
+// Order, case, duplicates, white space and line ends are the sender's. The lines are found once and stored as ranges, so a lookup copies
+// nothing. HTTP/2 fields are stored in the same form, one `name: value` line each.
 // Terms: RFC 9110 §5.
 
 import NIOCore
 
 /// The header or trailer fields of a message, as received (RFC 9110 §5).
 @usableFromInline package struct FieldSection: Sendable {
-    /// Where one field stands in ``FieldSection/wire``: offsets in bytes from its reader index.
+    /// The place of one field in ``FieldSection/wire``: offsets in bytes from its reader index.
     package struct Line: Sendable, Equatable {
         package var name: ByteRange
         /// The field value without the white space around it. A folded value (obs-fold) holds its line ends.
@@ -23,15 +23,15 @@ import NIOCore
     /// The lines as received, each with its line end, without the empty line that ends the section.
     package let wire: ByteBuffer
     package let lines: [Line]
-    /// Each line ends in CRLF and none is folded, so the bytes may be sent on as they are. Told by the codec that received them.
+    /// Each line ends in CRLF and no line is folded, so the bytes can be forwarded unchanged. Set by the codec that received them.
     package let isCanonical: Bool
-    /// HTTP/2: indexes of lines whose sender forbids to put them into a compression table; so must those that pass them on
+    /// HTTP/2: indexes of lines that their sender excludes from compression tables; so must an intermediary that forwards them
     /// (RFC 7541 §7.1.3).
     package let neverIndexed: [Int]
-    /// The bits of all names: a name whose bit is not there is the name of no line.
+    /// The bits of all names: a name whose bit is not set is not the name of any line.
     @usableFromInline let names: UInt64
 
-    /// Made by a codec that has found the lines.
+    /// For a codec that has found the lines.
     /// - Parameters:
     ///   - wire: the lines' bytes; every range in `lines` is an offset from its reader index and lies inside it.
     ///   - lines: one entry for each field line, in order.
@@ -54,7 +54,7 @@ import NIOCore
         1 &<< UInt64(truncatingIfNeeded: count &* 7 &+ Int(first | 0x20))
     }
 
-    /// The first line with a name at or behind an index; nil when there is none. The name is compared without regard to case (RFC 9110 §5.1).
+    /// The first line with a name, from an index; nil if there is no such line. The name is compared without regard to case (RFC 9110 §5.1).
     /// - Parameter name: in lower case.
     @inlinable @inline(__always) package func line(_ name: StaticString, from start: Int = 0) -> Int? {
         let isPossible = unsafe names & Self.bit(count: name.utf8CodeUnitCount, first: name.utf8Start[0]) != 0
@@ -75,8 +75,8 @@ import NIOCore
         self.init(wire: ByteBuffer(), lines: [])
     }
 
-    /// Finds the lines of a section that was received once already: tolerant, never fails. A line without a colon becomes a
-    /// field with an empty value; a line that begins with white space belongs to the value before it.
+    /// Finds the lines of a section that was received before: tolerant, never fails. A line without a colon becomes a field with an empty
+    /// value; a line that begins with white space continues the preceding value.
     /// - Parameter wire: field lines, ended by LF or CRLF; an empty line ends the section.
     package init(parsing wire: ByteBuffer) {
         var lines: [Line] = []
@@ -91,10 +91,10 @@ import NIOCore
         self.init(wire: wire.slice(ByteRange(0, end)), lines: lines, isCanonical: isCanonical)
     }
 
-    /// White space stands between a name and its colon, which is not sent on (RFC 9112 §5.1).
+    /// There is white space between a name and its colon, which must not be forwarded (RFC 9112 §5.1).
     package var hasSpaceBeforeColon: Bool { lines.contains { $0.hasSpaceBeforeColon(in: wire) } }
 
-    /// Lays fields down as `name: value` lines, in order.
+    /// Stores fields as `name: value` lines, in order.
     package init(_ fields: [(name: String, value: String)]) {
         var wire = ByteBuffer()
         var lines: [Line] = []
@@ -139,7 +139,7 @@ import NIOCore
     /// - Parameter name: in lower case.
     package func contains(_ name: StaticString) -> Bool { line(name) != nil }
 
-    /// Whether a list-valued field (RFC 9110 §5.6.1) holds this token; neither name nor token regards case.
+    /// Whether a list-valued field (RFC 9110 §5.6.1) holds this token, without regard to case.
     /// - Parameters:
     ///   - name: in lower case.
     ///   - token: in lower case.
@@ -155,12 +155,12 @@ import NIOCore
         return false
     }
 
-    /// Names and values as text. In one that is not UTF-8 bytes above 127 stand as `\xe9`, so that what differs stays different.
+    /// Names and values as text. Where they are not UTF-8, bytes above 127 are written as `\xe9`, so different values stay different.
     package var pairs: [(name: String, value: String)] { lines.map { (wire.slice($0.name).text, wire.slice($0.value).text) } }
 }
 
 extension FieldSection: Equatable {
-    /// Two sections are equal when their bytes are.
+    /// Two sections are equal if their bytes are.
     @usableFromInline package static func == (a: FieldSection, b: FieldSection) -> Bool { a.wire == b.wire }
 }
 

@@ -1,4 +1,4 @@
-// The vocabulary in which HTTP/1 and HTTP/2 meet: what a codec reads from a peer, one message after the other on each stream.
+// The common vocabulary of HTTP/1 and HTTP/2: the events that a codec reads from a peer, one message after the other on each stream.
 
 import NIOCore
 
@@ -26,19 +26,19 @@ package enum BodyFraming: Sendable, Hashable {
     case tunnel
 }
 
-/// What a client says on one stream: a head, content, an end. Each says whether it is the last of its message, so a request without content is one
-/// event.
+/// An event of a client on one stream: a head, content, an end. Each states whether it is the last of its message, so a request without content
+/// is one event.
 package enum RequestEvent: Sendable, Equatable {
     case head(RequestHead, BodyFraming, isLast: Bool)
     /// - content: a part of the content, transfer codings removed. Empty when only framing came, such as the CRLF of a chunk.
     /// - wire: the bytes as they came, framing included. Concatenated over a message they are exactly what was received, so a
     ///   message that keeps its version is forwarded unchanged by sending `wire`.
     case content(ByteBuffer, wire: ByteBuffer, isLast: Bool)
-    /// The message is complete, and no other event said so. `trailers` is nil when there was no trailer section; `wire` has its framing bytes.
+    /// The message is complete, and no other event stated so. `trailers` is nil without a trailer section; `wire` has its framing bytes.
     case end(trailers: FieldSection?, wire: ByteBuffer)
 }
 
-/// What a server says on one stream: any number of interim heads, a head, content, an end. See ``RequestEvent`` for the cases' values.
+/// An event of a server on one stream: any number of interim heads, a head, content, an end. See ``RequestEvent`` for the cases' values.
 package enum ResponseEvent: Sendable, Equatable {
     /// A 1xx response other than 101.
     case interim(ResponseHead)

@@ -1,6 +1,6 @@
-// Heads of requests and responses (RFC 9110 §6, RFC 9112 §3 and §4, RFC 9113 §8.3): the bytes as received, and where in them the
-// parts stand. A head of HTTP/1 is everything from the start-line through the empty line. A head of HTTP/2 is laid down as one
-// `name: value` line for each field, pseudo-fields first, in the order in which they came, and an empty line.
+// Heads of requests and responses (RFC 9110 §6, RFC 9112 §3 and §4, RFC 9113 §8.3): the bytes as received, and the ranges of their parts. A
+// head of HTTP/1 is everything from the start-line through the empty line. A head of HTTP/2 is stored as one `name: value` line for each
+// field, pseudo-fields first, in the order received, and an empty line.
 
 import NIOCore
 
@@ -38,7 +38,7 @@ package struct RequestHead: Sendable, Equatable {
     /// The protocol that it asks to change to.
     package let upgrade: UpgradeProtocol?
 
-    /// Made by a codec that has found the parts.
+    /// For a codec that has found the parts.
     package init(
         wire: ByteBuffer, version: HTTPVersion, method: ByteRange, target: ByteRange, scheme: ByteRange = .empty,
         authority: ByteRange = .empty, fields: FieldSection, upgrade: UpgradeProtocol? = nil
@@ -53,10 +53,10 @@ package struct RequestHead: Sendable, Equatable {
         self.upgrade = upgrade
     }
 
-    /// Finds the parts of a head that was received once already: tolerant, never fails; what is not there is empty.
+    /// Finds the parts of a head that was received before: tolerant, never fails; missing parts are empty.
     /// - Parameters:
     ///   - wire: a head in the form of its version, described at the top of this file.
-    ///   - version: HTTP/2 selects the form; for HTTP/1 the version named in the start-line is used when it has one.
+    ///   - version: HTTP/2 selects the form; for HTTP/1 the version in the start-line has precedence.
     package init(parsing wire: ByteBuffer, version: HTTPVersion) {
         if version.major >= 2 {
             let all = FieldSection(parsing: wire)
@@ -76,7 +76,7 @@ package struct RequestHead: Sendable, Equatable {
             let method = line.words.first ?? .empty
             var target = line.words.count > 1 ? line.words[1] : .empty
             let named = line.words.count > 2 ? HTTPVersion(parsing: wire.slice(line.words[line.words.count - 1])) : nil
-            // Spaces inside a target are the sender's fault; the last word is the version only when it reads as one.
+            // Spaces inside a target are the sender's error; the last word is the version only if it has that form.
             if line.words.count > 2 { target.end = line.words[line.words.count - (named == nil ? 1 : 2)].end }
             let fields = FieldSection(parsing: wire.slice(ByteRange(line.end, wire.readableBytes)))
             self.init(
@@ -101,14 +101,14 @@ package struct ResponseHead: Sendable, Equatable {
     /// The whole head as received, with the empty line that ends it.
     package let wire: ByteBuffer
     package let version: HTTPVersion
-    /// 100 to 999; 0 when a recorded head has no status that can be read.
+    /// 100 to 999; 0 if a recorded head has no readable status.
     package let status: Int
-    /// A range in ``wire``; empty when the reason phrase is, and for HTTP/2.
+    /// A range in ``wire``; empty if the reason phrase is, and for HTTP/2.
     package let reasonRange: ByteRange
     /// The field lines without pseudo-fields; shares storage with ``wire``.
     package let fields: FieldSection
 
-    /// Made by a codec that has found the parts.
+    /// For a codec that has found the parts.
     package init(wire: ByteBuffer, version: HTTPVersion, status: Int, reason: ByteRange, fields: FieldSection) {
         self.wire = wire
         self.version = version
@@ -117,7 +117,7 @@ package struct ResponseHead: Sendable, Equatable {
         self.fields = fields
     }
 
-    /// Finds the parts of a head that was received once already: tolerant, never fails.
+    /// Finds the parts of a head that was received before: tolerant, never fails.
     package init(parsing wire: ByteBuffer, version: HTTPVersion) {
         if version.major >= 2 {
             let all = FieldSection(parsing: wire)
@@ -137,8 +137,7 @@ package struct ResponseHead: Sendable, Equatable {
         }
     }
 
-    /// What a :status says; nil when it says nothing. Some servers write the reason phrase of HTTP/1 behind it, which can be read in one way
-    /// only.
+    /// The value of :status; nil if it is not valid. Some servers append the reason phrase of HTTP/1, which is not ambiguous.
     package static func status(of field: ByteBuffer) -> Int? {
         let (digits, rest) = (field.readableBytesView.prefix(3), field.readableBytesView.dropFirst(3))
         guard digits.count == 3, digits.allSatisfy({ $0 &- 0x30 < 10 }), rest.isEmpty || rest.first == 0x20 else { return nil }
@@ -146,12 +145,12 @@ package struct ResponseHead: Sendable, Equatable {
     }
 
     package var reason: ByteBuffer { wire.slice(reasonRange) }
-    /// 1xx: another response follows (RFC 9110 §15.2). 101 is the last of HTTP/1: what follows is another protocol.
+    /// 1xx: another response follows (RFC 9110 §15.2). 101 is the last response of HTTP/1: another protocol follows.
     package var isInterim: Bool { status >= 100 && status < 200 && status != 101 }
 }
 
 extension RequestHead {
-    /// The lines from an index on, with ranges moved to the slice that begins at the first of them.
+    /// The lines from an index, with ranges relative to the slice that begins at the first of them.
     static func fields(of all: FieldSection, from first: Int) -> FieldSection {
         guard first < all.lines.count else { return FieldSection() }
         let start = all.lines[first].name.start
@@ -177,16 +176,16 @@ extension HTTPVersion {
     }
 }
 
-/// The words of a start-line that is read tolerantly.
+/// The words of a start-line, read tolerantly.
 private struct StartLine {
     var words: [ByteRange] = []
-    /// Offset behind the text, and behind the line end.
+    /// Offset after the text, and after the line end.
     var textEnd = 0
     var end = 0
 
     init(parsing wire: ByteBuffer) {
         let bytes = wire.readableBytesUInt8Span
-        // RFC 9112 §2.2: empty lines before a request-line are passed over.
+        // RFC 9112 §2.2: empty lines before a request-line are skipped.
         while end < bytes.count, bytes[end] == 0x0D || bytes[end] == 0x0A { end += 1 }
         var start = end
         while end < bytes.count, bytes[end] != 0x0A {
@@ -203,9 +202,9 @@ private struct StartLine {
 }
 
 extension ByteBuffer {
-    /// Whether the bytes of a range equal a word, case regarded.
+    /// Whether the bytes of a range equal a word, case-sensitive.
     @inlinable @inline(__always) package func equals(_ range: ByteRange, _ word: StaticString) -> Bool {
-        // Most are told apart by their length, where they are asked.
+        // The length decides most comparisons, without a call.
         range.count == word.utf8CodeUnitCount && isSame(range, word)
     }
 

@@ -1,8 +1,8 @@
-// What a peer of HTTP/2 says of itself in SETTINGS (RFC 9113 §6.5).
+// The SETTINGS of an HTTP/2 peer (RFC 9113 §6.5).
 
-/// One setting as it was said. The identifier may be one that nobody knows.
+/// One setting as received. The identifier may be unknown.
 package struct PeerSetting: Sendable, Hashable, CustomStringConvertible {
-    /// Of one connection no more are kept; a peer may change its settings without end.
+    /// The most settings that are kept of one connection: a peer may change them without end.
     package static let maximumKept = 64
 
     package var id: UInt16
@@ -13,7 +13,7 @@ package struct PeerSetting: Sendable, Hashable, CustomStringConvertible {
         self.value = value
     }
 
-    /// The name that the registry of IANA has for it, without `SETTINGS_`.
+    /// Its name in the IANA registry, without `SETTINGS_`.
     package var name: String? {
         switch id {
         case 1: "HEADER_TABLE_SIZE"

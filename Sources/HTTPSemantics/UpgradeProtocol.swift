@@ -2,7 +2,7 @@
 
 import NIOCore
 
-/// What follows the request when the server accepts: by Upgrade of HTTP/1.1 (RFC 9110 §7.8), or by extended CONNECT (RFC 8441 §4).
+/// The protocol after the request if the server accepts: by Upgrade of HTTP/1.1 (RFC 9110 §7.8), or by extended CONNECT (RFC 8441 §4).
 package enum UpgradeProtocol: Sendable, Hashable {
     case webSocket
     /// HTTP/2 without TLS (RFC 7540 §3.2).
@@ -10,7 +10,7 @@ package enum UpgradeProtocol: Sendable, Hashable {
     case other
 
     /// Reads the Upgrade field of HTTP/1.1.
-    /// - Returns: nil when the request asks for no upgrade: without `Connection: upgrade` the field is void.
+    /// - Returns: nil if the request asks for no upgrade: without `Connection: upgrade` the field has no effect.
     package init?(_ wire: ByteBuffer, _ method: ByteRange, _ version: HTTPVersion, _ fields: FieldSection) {
         guard version == .http1_1, fields.contains("upgrade"), fields.list("connection", contains: "upgrade") else { return nil }
         if fields.list("upgrade", contains: "websocket"), wire.equals(method, "GET") {

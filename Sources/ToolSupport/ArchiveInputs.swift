@@ -19,7 +19,9 @@ package enum ArchiveSource: Sendable, Hashable {
     }
 
     /// Opens it as a flow file.
-    package func open() throws(ArchiveError) -> ArchiveReader { ArchiveReader(try input()) }
+    package func open(where predicate: some FlowPredicate) throws(ArchiveError) -> ArchiveReader {
+        ArchiveReader(try input(), where: predicate)
+    }
 
     /// Opens it to see what it is made of.
     package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
@@ -29,12 +31,11 @@ package enum ArchiveSource: Sendable, Hashable {
         }
     }
 
-    /// Opens it as what it begins as.
-    /// - Parameter jobs: threads that look through a flow file.
-    package func openAny(jobs: Int = 1) throws(ArchiveError) -> OpenedSource {
+    /// Opens it as the format that its first bytes show.
+    package func openAny() throws(ArchiveError) -> OpenedSource {
         let input = try input()
         guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
-            return .archive(ArchiveReader(input, jobs: jobs))
+            return .archive(input)
         }
         return .foreign(ForeignSource(input: input, name: name, format: format))
     }
@@ -53,13 +54,13 @@ package enum ArchiveSource: Sendable, Hashable {
 
 /// A source that is ready to be read.
 package enum OpenedSource {
-    case archive(ArchiveReader)
+    case archive(ArchiveInput)
     case foreign(ForeignSource)
 
     /// It is a flow file on a disk.
     fileprivate var canBeReadAgain: Bool {
         switch self {
-        case .archive(let reader): reader.size != nil
+        case .archive(let input): input.canBeReadAgain
         case .foreign: false
         }
     }
@@ -95,7 +96,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
     private let predicate: Predicate
     private let jobs: Int
-    private let countsOnly: Bool
+    private let delivery: FlowDelivery
     /// Flows that were let through and only counted.
     package private(set) var counted = 0
     /// A source was damaged, or its end torn.
@@ -111,16 +112,16 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// - Parameters:
     ///   - jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
-    ///   - countsOnly: flows that can be counted without being made are not told, but counted in ``counted``.
+    ///   - delivery: whether flows that can be counted without being made are returned, or only counted in ``counted``.
     ///   - skipsUnreadable: a source that cannot be read is reported, and the others are read; otherwise it is an error.
     package init(
-        _ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, countsOnly: Bool = false,
+        _ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, delivery: FlowDelivery = .flows,
         skipsUnreadable: Bool = false
     ) {
         self.skipsUnreadable = skipsUnreadable
         self.sources = sources
         self.jobs = jobs
-        self.countsOnly = countsOnly
+        self.delivery = delivery
         self.predicate = predicate
     }
 
@@ -138,7 +139,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         let user = FlowUser()
         for source in sources {
             do {
-                let opened = try source.openAny(jobs: jobs)
+                let opened = try source.openAny()
                 guard
                     try user.goesOn({
                         try begin(source, opened.canBeReadAgain); return true
@@ -159,7 +160,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
-        case .archive(let reader):
+        case .archive(let input):
+            let reader = ArchiveReader(input, where: predicate, jobs: jobs, delivery: delivery)
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             return try readArchive(reader, name, damage) { found in try user.goesOn { try flow(found) } }
         case .foreign(var foreign):
@@ -172,7 +174,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     private func tellNews(of reader: ArchiveReader) -> (() throws -> Void)? {
         guard let news else { return beforeWaiting }
         return { [unowned reader, beforeWaiting] in
-            for flow in reader.takeNews() { try news(flow) }
+            for flow in reader.takeNewPieces() { try news(flow) }
             try beforeWaiting?()
         }
     }
@@ -180,7 +182,6 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     private mutating func readArchive(
         _ reader: ArchiveReader, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
-        reader.countsOnly = countsOnly
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
         func tellFound() {
@@ -190,10 +191,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             }
         }
         defer { tellFound() }
-        while let item = try reader.next(where: predicate) {
+        while let item = try reader.next() {
             guard try take(item, name, damage, flow) else { return false }
         }
-        for item in try reader.finish(where: predicate) {
+        for item in try reader.finish() {
             guard try take(item, name, damage, flow) else { return false }
         }
         return true
@@ -241,10 +242,4 @@ private final class FlowUser {
             return false
         }
     }
-}
-
-/// Lets every flow through.
-package struct EveryFlow: FlowPredicate {
-    package init() {}
-    package func matches(_ flow: some FlowQuestions) -> Bool { true }
 }

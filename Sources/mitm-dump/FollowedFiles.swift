@@ -5,13 +5,14 @@ import FlowModel
 import ToolSupport
 
 /// Reads files side by side, each as far as it has come.
-struct FollowedFiles {
+struct FollowedFiles<Predicate: FlowPredicate> {
     private struct Followed {
         let name: String
         let reader: ArchiveReader
     }
 
     private let arguments: [String]
+    private let predicate: Predicate
     private let warn: (String) -> Void
     private var files: [Followed] = []
     private var known: Set<ArchiveSource> = []
@@ -20,8 +21,9 @@ struct FollowedFiles {
 
     var isAnyOpen: Bool { !files.isEmpty }
 
-    init(_ arguments: [String], warn: @escaping (String) -> Void) {
+    init(_ arguments: [String], where predicate: Predicate, warn: @escaping (String) -> Void) {
         self.arguments = arguments
+        self.predicate = predicate
         self.warn = warn
     }
 
@@ -33,7 +35,7 @@ struct FollowedFiles {
                 continue
             }
             do throws(ArchiveError) {
-                files.append(Followed(name: source.name, reader: try source.open()))
+                files.append(Followed(name: source.name, reader: try source.open(where: predicate)))
             } catch {
                 hasFailed = true
                 warn("\(error)")
@@ -42,11 +44,11 @@ struct FollowedFiles {
     }
 
     /// Prints what has come.
-    mutating func printNew(where predicate: some FlowPredicate, _ printer: inout Printer) throws {
+    mutating func printNew(_ printer: inout Printer) throws {
         var failed: [Int] = []
         for index in files.indices {
             do {
-                try printNew(files[index], predicate, &printer)
+                try printNew(files[index], &printer)
             } catch let error as ArchiveError {
                 hasFailed = true
                 warn("\(error)")
@@ -56,14 +58,14 @@ struct FollowedFiles {
         for index in failed.reversed() { files.remove(at: index) }
     }
 
-    private func printNew(_ file: Followed, _ predicate: some FlowPredicate, _ printer: inout Printer) throws {
-        while let item = try file.reader.next(where: predicate) {
+    private func printNew(_ file: Followed, _ printer: inout Printer) throws {
+        while let item = try file.reader.next() {
             switch item {
             case .flow(let flow):
                 try printer.print(flow)
             case .damage(let damage): warn("\(file.name): \(damage)")
             }
         }
-        for flow in file.reader.takeNews() { try printer.printNews(flow, where: predicate) }
+        for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
     }
 }

@@ -124,11 +124,11 @@ struct MitmDump: Tool {
         printer.follows = true
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(files, warn: warn)
+        var followed = FollowedFiles(files, where: predicate, warn: warn)
         try followed.find()
         guard followed.isAnyOpen || files.contains(where: { isDirectory($0) }) else { return .failed }
         while true {
-            try followed.printNew(where: predicate, &printer)
+            try followed.printNew(&printer)
             try printer.flush()
             if Signals.wait(for: ending, seconds: 0.1) != nil { return followed.hasFailed ? .failed : .done }
             try followed.find()

@@ -113,7 +113,7 @@ struct MitmFilter: Tool {
     private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         var sequence = ArchiveSequence(
-            sources, where: choice, jobs: threads, countsOnly: count && maxCount == nil, skipsUnreadable: true)
+            sources, where: choice, jobs: threads, delivery: count && maxCount == nil ? .counted : .flows, skipsUnreadable: true)
         if result.isLive { sequence.beforeWaiting = { try result.flush() } }
         var matched = 0
         try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { complain($0, as: "mitm-filter") }) { flow in
@@ -133,6 +133,6 @@ private struct Choice: FlowPredicate {
     let filter: FlowFilter
     let isInverted: Bool
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { isInverted || filter.mayMatch(group) }
+    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
+    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
 }

@@ -82,8 +82,10 @@ struct MitmReplay: Tool {
     @Option(help: "Connections on which nothing is received for so long are closed.")
     var idleTimeout = TimeSpan(seconds: 600)
 
-    @Option(help: "How long a message waits for a server that says less than it did in the recording.")
-    var patience = TimeSpan(seconds: 10)
+    @Option(
+        name: .customLong("patience"),
+        help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
+    var responseTimeout = TimeSpan(seconds: 10)
 
     @Flag(name: .shortAndLong, help: "No line for each request.")
     var quiet = false

@@ -1,4 +1,4 @@
-// Builds what the arguments ask for, runs it, and ends it in order: sessions first, then the judge that looks at answers, then the recording.
+// Builds what the arguments ask for, runs it, and ends it in order: sessions first, then the comparer that looks at answers, then the recording.
 
 import FlowArchive
 import FlowFilter
@@ -45,23 +45,23 @@ struct Replayer {
         try checkTargets(plan, targets)
         let servers = try ServerSettings(arguments, now: clock.now())
         let recorder = try makeRecorder()
-        let judge = Judge(
+        let comparer = ResponseComparer(
             plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder,
             progressLine: progressLine)
         let limits = try transportLimits(descriptors)
-        let score = score(limits)
-        let server = makeServer(judge, limits, loops: descriptors.loops)
-        let conductor = Conductor(plan, score: score, server: server, judge: judge, clock: clock) { connection in
+        let schedulerOptions = schedulerOptions(limits)
+        let server = makeServer(comparer, limits, loops: descriptors.loops)
+        let scheduler = Scheduler(plan, options: schedulerOptions, server: server, comparer: comparer, clock: clock) { connection in
             servers.configuration(connection, targets)
         }
-        let duration = tellDuration(of: plan, score.schedule)
-        conductor.start()
-        let isInterrupted = waitForEnd(of: conductor, judge, ending, flows: plan.flowCount * arguments.rounds, duration)
+        let duration = announceDuration(of: plan, schedulerOptions.schedule)
+        scheduler.start()
+        let isInterrupted = waitForEnd(of: scheduler, comparer, ending, flows: plan.flowCount * arguments.rounds, duration)
         wait { await server.shutDown(grace: .seconds(2)) }
-        let status = try judge.finish()
+        let status = try comparer.finish()
         recorder?.finish()
-        let unsent = conductor.unsent
-        judge.summary(leftOut: plan.leftOut, unsent: unsent).forEach(say)
+        let unsent = scheduler.unsent
+        comparer.summary(leftOut: plan.leftOut, unsent: unsent).forEach(say)
         if let failure = recorder?.failure { throw ToolError(failure) }
         if isInterrupted { return .failed }
         return status == .done && isDamaged ? .damaged : status
@@ -69,7 +69,7 @@ struct Replayer {
 
     /// Says how long the schedule takes, where it takes long.
     /// - Returns: nanoseconds; nil when nothing waits for the clock.
-    private func tellDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
+    private func announceDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
         guard let once = plan.duration(schedule) else { return nil }
         let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
         let duration = all.overflow ? Int64.max : all.partialValue
@@ -122,15 +122,15 @@ struct Replayer {
         )
     }
 
-    private func score(_ limits: TransportLimits) -> Conductor.Score {
-        var score = Conductor.Score()
-        score.schedule = arguments.rate.map { .rate($0.perSecond) } ?? .recorded(arguments.timing.value)
-        if case .scaled(let speed) = arguments.timing.value { score.speed = speed }
-        score.waitsForServer = arguments.timing.value != .recorded
-        score.concurrency = min(arguments.concurrency ?? .max, limits.maximumDescriptors ?? .max)
-        score.rounds = arguments.rounds
-        score.patience = arguments.patience.nanoseconds
-        return score
+    private func schedulerOptions(_ limits: TransportLimits) -> Scheduler.Options {
+        var options = Scheduler.Options()
+        options.schedule = arguments.rate.map { .rate($0.perSecond) } ?? .recorded(arguments.timing.value)
+        if case .scaled(let speed) = arguments.timing.value { options.speed = speed }
+        options.waitsForServer = arguments.timing.value != .recorded
+        options.concurrency = min(arguments.concurrency ?? .max, limits.maximumDescriptors ?? .max)
+        options.rounds = arguments.rounds
+        options.responseTimeout = arguments.responseTimeout.nanoseconds
+        return options
     }
 
     private func makeRecorder() throws -> FlowRecorder? {
@@ -159,27 +159,27 @@ struct Replayer {
         return limits
     }
 
-    private func makeServer(_ judge: Judge, _ limits: TransportLimits, loops: Int) -> ProxyServer {
+    private func makeServer(_ comparer: ResponseComparer, _ limits: TransportLimits, loops: Int) -> ProxyServer {
         let lowest: LogLine.Level = arguments.verbose ? .debug : .error
         return ProxyServer(
-            loops: loops, limits: limits, sink: judge, clock: clock,
+            loops: loops, limits: limits, sink: comparer, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that ask for certificates")) },
             log: { [progressLine] line in if line.level >= lowest { progressLine.complain(line.text) } })
     }
 
     /// - Returns: whether a signal came before everything was sent.
     private func waitForEnd(
-        of conductor: Conductor, _ judge: Judge, _ signals: [Int32], flows: Int, _ scheduled: Int64?
+        of scheduler: Scheduler, _ comparer: ResponseComparer, _ signals: [Int32], flows: Int, _ scheduled: Int64?
     ) -> Bool {
         defer { progressLine.clear() }
         let start = clock.now()
-        while !conductor.isDone {
+        while !scheduler.isDone {
             if Signals.wait(for: signals, seconds: 0.05) != nil {
-                judge.stop()
-                conductor.stop()
+                comparer.stop()
+                scheduler.stop()
                 return true
             }
-            let (ended, failed) = judge.counts
+            let (ended, failed) = comparer.counts
             let progress = ReplayProgress(
                 done: UInt64(ended), total: UInt64(flows), elapsed: clock.now() - start, scheduled: scheduled)
             progressLine.show(progress.sending(failed: failed))
@@ -200,14 +200,14 @@ private final class PlaceNotes: FlowPredicate {
         self.watch = watch
     }
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         watch.count(in: (flow as? RecordView)?.flowPlace?.block)
         if let filter, try !filter.matches(flow) { return false }
         if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0?[view.id] = place } }
         return true
     }
 
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+    func mayMatch(_ group: some BlockSummary) -> Bool { filter?.mayMatch(group) ?? true }
 
     func take(_ flow: FlowID) -> FlowPlace? { places.withLock { $0?.removeValue(forKey: flow) } }
 
@@ -301,7 +301,7 @@ struct Targets {
 
     /// What a connection is sent to instead; nil when that is the recorded server.
     func mode(for connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint)? {
-        connection.speech == .bytes ? bytes : http
+        connection.wireProtocol == .bytes ? bytes : http
     }
 }
 
@@ -344,7 +344,7 @@ struct ServerSettings: Sendable {
         return ProxyConfiguration(
             mode: .reverse(target.protocol, target.endpoint), modeText: "replay:\(target.protocol.rawValue)://\(target.endpoint)",
             strategy: .lazy, keepsHostHeader: targets.http == nil, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
-            validation: .lenient, allowsHTTP2: connection.speech == .http2, http2Validation: .lenient, webSocketPings: .relay,
+            validation: .lenient, allowsHTTP2: connection.wireProtocol == .http2, http2Validation: .lenient, webSocketPings: .relay,
             blocksGlobal: false, timeouts: timeouts, ownAddresses: own)
     }
 
@@ -355,7 +355,7 @@ struct ServerSettings: Sendable {
         case "https": server = .https
         case "tls": server = .tls
         case "tcp": server = .tcp
-        default: server = connection.speech == .http2 && connection.isHTTP2Server ? .h2c : .http
+        default: server = connection.wireProtocol == .http2 && connection.isHTTP2Server ? .h2c : .http
         }
         return (server, Endpoint(host: target.host, port: target.port))
     }

@@ -40,15 +40,19 @@ final class RecordingLoader {
 
     private func open() throws {
         switch try source.openAny() {
-        case .archive(let opened): reader = opened
-        case .foreign(let opened): foreign = opened
+        case .archive(let input):
+            var file: UInt16?
+            if input.canBeReadAgain, case .file(let path) = source {
+                let lookup = try ArchiveLookup(path: path)
+                file = recordings.state.withLock { $0.index.addFile(lookup) }
+            }
+            let collector = Collector(recordings: recordings, file: file, filter: filter)
+            reader = ArchiveReader(input, where: collector)
+            self.collector = collector
+        case .foreign(let opened):
+            foreign = opened
+            collector = Collector(recordings: recordings, file: nil, filter: filter)
         }
-        var file: UInt16?
-        if case .file(let path) = source, reader?.size != nil {
-            let lookup = try ArchiveLookup(path: path)
-            file = recordings.state.withLock { $0.index.addFile(lookup) }
-        }
-        collector = Collector(recordings: recordings, file: file, filter: filter)
     }
 
     /// More may come: it is a flow file that is not there yet, holds nothing yet, or was not closed by a recorder.
@@ -63,11 +67,11 @@ final class RecordingLoader {
         }
         guard let collector else { return }
         guard let reader else { return try loadForeign(collector, warn) }
-        while let item = try reader.next(where: collector) { add(item, warn) }
+        while let item = try reader.next() { add(item, warn) }
         guard isFirstRound else { return }
         isFirstRound = false
         if reader.size == nil {
-            for item in try reader.finish(where: collector) { add(item, warn) }
+            for item in try reader.finish() { add(item, warn) }
         } else {
             for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { add(.flow(flow), warn) }
         }
@@ -75,8 +79,8 @@ final class RecordingLoader {
 
     /// Nothing more will be read: tells of a tail that is no whole block.
     func finish(warn: (String) -> Void) throws {
-        guard let reader, let collector, reader.size != nil else { return }
-        for case .damage(let damage) in try reader.finish(where: collector) { warn("\(source.name): \(damage)") }
+        guard let reader, reader.size != nil else { return }
+        for case .damage(let damage) in try reader.finish() { warn("\(source.name): \(damage)") }
     }
 
     private func loadForeign(_ collector: Collector, _ warn: (String) -> Void) throws {
@@ -108,12 +112,12 @@ private final class Collector: FlowPredicate {
         self.filter = filter
     }
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         if let filter, try !filter.matches(flow) { return false }
         guard let file, flow.kind == .http, let view = flow as? RecordView else { return true }
         recordings.state.withLock { $0.index.add(view, from: file) }
         return false
     }
 
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { filter?.mayMatch(group) ?? true }
+    func mayMatch(_ group: some BlockSummary) -> Bool { filter?.mayMatch(group) ?? true }
 }

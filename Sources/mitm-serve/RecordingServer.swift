@@ -157,7 +157,7 @@ struct RecordingServer {
         for mode in modes {
             var settings = settings
             settings.isOrigin = mode.mode == .origin
-            let responder = RecordedServers(recordings: recordings, settings: settings, started: now)
+            let responder = RecordingResponder(recordings: recordings, settings: settings, started: now)
             let configuration = try configuration(mode, authority, own, responder)
             let port = mode.listenPort ?? nextPort
             if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
@@ -176,7 +176,7 @@ struct RecordingServer {
     }
 
     private func configuration(
-        _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordedServers
+        _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordingResponder
     ) throws -> ProxyConfiguration {
         var client = TLSClientOptions()
         client.verifies = !arguments.insecure
@@ -241,7 +241,7 @@ struct RecordingServer {
 private struct Servable: FlowPredicate {
     let filter: FlowFilter?
 
-    func matches(_ flow: some FlowQuestions) throws -> Bool {
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
         guard flow.kind == .tcp || (flow.kind == .http && flow.method != nil) else { return false }
         return try filter?.matches(flow) ?? true
     }

@@ -37,7 +37,7 @@ struct Reading: Equatable {
     static let damagedContent = "its content is damaged"
 }
 
-func readAll(_ reader: ArchiveReader, where predicate: some FlowPredicate = Everything()) throws -> Reading {
+func readAll(_ reader: ArchiveReader) throws -> Reading {
     var reading = Reading()
     func take(_ item: ArchiveItem) {
         switch item {
@@ -45,16 +45,16 @@ func readAll(_ reader: ArchiveReader, where predicate: some FlowPredicate = Ever
         case .damage(let found): reading.damage.append(found)
         }
     }
-    while let item = try reader.next(where: predicate) { take(item) }
-    try reader.finish(where: predicate).forEach(take)
+    while let item = try reader.next() { take(item) }
+    try reader.finish().forEach(take)
     reading.damage += reader.takeFoundDamage()
     return reading
 }
 
 /// Reads a file with one thread and with several, which must come to the same.
-func readAll(path: String, where predicate: some FlowPredicate = Everything()) throws -> Reading {
-    let reading = try readAll(try ArchiveReader(path: path), where: predicate)
-    let again = try readAll(ArchiveReader(try ArchiveInput(path: path), jobs: 3), where: predicate)
+func readAll(path: String, where predicate: some FlowPredicate = EveryFlow()) throws -> Reading {
+    let reading = try readAll(try ArchiveReader(path: path, where: predicate))
+    let again = try readAll(ArchiveReader(try ArchiveInput(path: path), where: predicate, jobs: 3))
     if reading != again { Issue.record("one thread reads \(reading), three read \(again)") }
     return reading
 }
@@ -66,22 +66,19 @@ func readAll(_ bytes: ByteBuffer, in directory: String) throws -> Reading {
 }
 
 /// Reads bytes as they come out of a pipe.
-func readFromPipe(_ bytes: ByteBuffer, where predicate: some FlowPredicate = Everything()) throws -> Reading {
+func readFromPipe(_ bytes: ByteBuffer, where predicate: some FlowPredicate = EveryFlow()) throws -> Reading {
     let pipe = Pipe()
     let writing = Thread {
         pipe.fileHandleForWriting.write(Data(bytes.readableBytesView))
         try? pipe.fileHandleForWriting.close()
     }
     writing.start()
-    return try readAll(ArchiveReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "a pipe"), where: predicate)
+    return try readAll(
+        ArchiveReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "a pipe", where: predicate))
 }
 
 func write(_ bytes: ByteBuffer, to path: String) throws {
     try Data(bytes.readableBytesView).write(to: URL(fileURLWithPath: path))
-}
-
-struct Everything: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
 }
 
 /// A flow as text in which everything that was recorded of it shows, to compare whole flows.

@@ -13,17 +13,13 @@ import Testing
 private let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
 
 private func events(_ number: UInt64, _ answer: String, _ pieces: [FlowPiece], ends: Bool = true) -> [FlowEvent] {
-    let id = FlowID(high: 7, low: number)
-    let opening = FlowOpening(
-        kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a", port: 80), stream: StreamID(1))
-    let request = RequestHead(parsing: ByteBuffer(string: "POST /\(number) HTTP/1.1\r\nHost: a\r\n\r\n"), version: .http1_1)
-    let response = ResponseHead(parsing: ByteBuffer(string: answer), version: .http1_1)
-    var all: [FlowEvent.What] = [.opened(opening), .request(request)]
-    all += pieces.filter { $0.from == .client && $0.kind == .data }.map { .piece($0) }
-    all += [.finished(.client), .response(response)]
-    all += pieces.filter { $0.from == .server || $0.kind != .data }.map { .piece($0) }
-    if ends { all += [.finished(.server), .ended(FlowEnding(state: .complete))] }
-    return all.map { FlowEvent(flow: id, at: start, what: $0) }
+    var flow = FlowBuilder(id: FlowID(high: 7, low: number))
+        .request("POST /\(number) HTTP/1.1\r\nHost: a\r\n\r\n", isWhole: false)
+    for piece in pieces where piece.from == .client && piece.kind == .data { flow = flow.event(.piece(piece)) }
+    flow = flow.event(.finished(.client)).response(answer, isWhole: false)
+    for piece in pieces where piece.from == .server || piece.kind != .data { flow = flow.event(.piece(piece)) }
+    if ends { flow = flow.event(.finished(.server)).ended() }
+    return flow.events
 }
 
 private let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
@@ -59,7 +55,7 @@ struct DamagedContentTests {
     @Test("It is reported once for its block, with the number of flows that were asked for it", arguments: [1, 3])
     func told(jobs: Int) throws {
         struct AsksForContent: FlowPredicate {
-            func matches(_ flow: some FlowQuestions) throws -> Bool {
+            func matches(_ flow: some FlowAttributes) throws -> Bool {
                 try flow.pieces.forEach { _, _ in true }
                 return true
             }
@@ -78,8 +74,9 @@ struct DamagedContentTests {
             }
             #expect(found.count == 1)
             #expect(found.first?.hasPrefix("content of 3 flows cannot be read: the block at offset ") == true)
-            let searching = ArchiveReader(try ArchiveInput(path: directory + "/a.mflow"), jobs: jobs)
-            let reading = try readAll(searching, where: AsksForContent())
+            let searching = ArchiveReader(
+                try ArchiveInput(path: directory + "/a.mflow"), where: AsksForContent(), jobs: jobs)
+            let reading = try readAll(searching)
             #expect(reading.damage.map(\.kind) == [.content(flows: 3)])
             #expect(reading.flows.count == 1)
         }

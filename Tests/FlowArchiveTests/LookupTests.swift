@@ -13,7 +13,7 @@ import Testing
 private final class Places: FlowPredicate, Sendable {
     let found = Mutex<[(id: FlowID, place: FlowPlace)]>([])
 
-    func matches(_ flow: some FlowQuestions) -> Bool {
+    func matches(_ flow: some FlowAttributes) -> Bool {
         guard let view = flow as? RecordView, let place = view.flowPlace else { return true }
         found.withLock { $0.append((view.id, place)) }
         return false
@@ -51,9 +51,9 @@ struct LookupTests {
         let all = try ArchiveReader(path: path)
         while case .flow(let flow)? = try all.next() { flows[flow.id] = try describe(flow) }
         let places = Places()
-        let reader = try ArchiveReader(path: path)
+        let reader = try ArchiveReader(path: path, where: places)
         var kept = 0
-        while try reader.next(where: places) != nil { kept += 1 }
+        while try reader.next() != nil { kept += 1 }
         return (flows, places.found.withLock { $0 }, kept)
     }
 

@@ -11,7 +11,7 @@ import Testing
 /// Asks each flow, and never passes over a block.
 private struct EachFlow: FlowPredicate {
     var filter: FlowFilter
-    func matches(_ flow: some FlowQuestions) throws -> Bool { try filter.matches(flow) }
+    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) }
 }
 
 /// Requests to many hosts in every form of a target, each run of them to few hosts.
@@ -85,9 +85,9 @@ struct PlannedQueryTests {
             for _ in 0..<100 {
                 let expression = requests.expression()
                 let filter = try FlowFilter(expression)
-                let reader = try ArchiveReader(path: path)
-                let planned = try readAll(reader, where: filter)
-                let whole = try readAll(try ArchiveReader(path: path), where: EachFlow(filter: filter))
+                let reader = try ArchiveReader(path: path, where: filter)
+                let planned = try readAll(reader)
+                let whole = try readAll(try ArchiveReader(path: path, where: EachFlow(filter: filter)))
                 #expect(planned == whole, "\(expression)")
                 skipped += reader.blocksSkipped
                 found += whole.flows.count
@@ -107,10 +107,10 @@ struct PlannedQueryTests {
             var options = ArchiveOptions()
             options.blockTarget = 16 << 20
             try write(try archive(events, options: options), to: path)
-            let reader = try ArchiveReader(path: path)
-            #expect(try readAll(reader, where: try FlowFilter("~d nowhere")) == Reading())
+            let reader = try ArchiveReader(path: path, where: try FlowFilter("~d nowhere"))
+            #expect(try readAll(reader) == Reading())
             #expect((reader.blocksSkipped > 0) == (count == 100))
-            let last = try readAll(try ArchiveReader(path: path), where: try FlowFilter("~d '^\(hosts[count - 1])$'"))
+            let last = try readAll(try ArchiveReader(path: path, where: try FlowFilter("~d '^\(hosts[count - 1])$'")))
             #expect(last.flows.count == 1)
         }
     }

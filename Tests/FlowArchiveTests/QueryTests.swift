@@ -12,39 +12,39 @@ import Testing
 /// Flows with one of some statuses, and what groups of flows it was asked about.
 private struct StatusIs: FlowPredicate {
     var status: Int
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.status == status }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(status: status) }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.status == status }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(status: status) }
 }
 
 private struct HostIs: FlowPredicate {
     var host: ByteBuffer
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.targetHost == host }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.hosts?.contains(host) ?? true }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.targetHost == host }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.hosts?.contains(host) ?? true }
 }
 
 private struct MethodIs: FlowPredicate {
     var method: ByteBuffer
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.method == method }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.methodNames?.contains(method) ?? true }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.method == method }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.methodNames?.contains(method) ?? true }
 }
 
 private struct KindIs: FlowPredicate {
     var kind: FlowKind
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.kind == kind }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.mayHold(kind) }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.kind == kind }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(kind) }
 }
 
 private struct StartsBehind: FlowPredicate {
     var time: Timestamp
-    func matches(_ flow: some FlowQuestions) -> Bool { flow.started >= time }
-    func mayMatch(_ group: some FlowGroupQuestions) -> Bool { group.times.map { $0.upperBound >= time } ?? false }
+    func matches(_ flow: some FlowAttributes) -> Bool { flow.started >= time }
+    func mayMatch(_ group: some BlockSummary) -> Bool { group.times.map { $0.upperBound >= time } ?? false }
 }
 
 /// Lets every flow through and writes down the answers to every question.
 private final class Interview: FlowPredicate, Sendable {
     let answers = Mutex<[String]>([])
 
-    func matches(_ flow: some FlowQuestions) -> Bool {
+    func matches(_ flow: some FlowAttributes) -> Bool {
         func text(_ bytes: ByteBuffer?) -> String { bytes.map { String(buffer: $0) } ?? "nil" }
         var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0)"]
         lines.append("\(flow.isWebSocket) \(flow.isTagged) \(text(flow.errorMessage)) \(text(flow.commentText))")
@@ -91,7 +91,7 @@ struct QueryTests {
             let path = directory + "/a.mflow"
             try write(try Self.archived(events, closes: true), to: path)
             let interview = Interview()
-            _ = try readAll(try ArchiveReader(path: path), where: interview)
+            _ = try readAll(try ArchiveReader(path: path, where: interview))
             let (asked, wanted) = (interview.answers.withLock { $0 }, expected.answers.withLock { $0 })
             #expect(asked == wanted)
         }
@@ -106,8 +106,8 @@ struct QueryTests {
             try write(bytes, to: path)
             func check(_ predicate: some FlowPredicate, skips: Bool) throws {
                 let expected = try Reading(flows: flows.filter { try predicate.matches($0) }.map(describe))
-                let reader = try ArchiveReader(path: path)
-                let reading = try readAll(reader, where: predicate)
+                let reader = try ArchiveReader(path: path, where: predicate)
+                let reading = try readAll(reader)
                 #expect(reading == expected)
                 #expect(!expected.flows.isEmpty)
                 #expect(reader.blocksSkipped > 0 || !skips)
@@ -137,10 +137,9 @@ struct QueryTests {
             let path = directory + "/a.mflow"
             try write(bytes, to: path)
             func check(_ predicate: some FlowPredicate) throws {
-                let expected = try readAll(try ArchiveReader(path: path), where: predicate).flows.count
-                let reader = ArchiveReader(try ArchiveInput(path: path), jobs: jobs)
-                reader.countsOnly = true
-                let reading = try readAll(reader, where: predicate)
+                let expected = try readAll(try ArchiveReader(path: path, where: predicate)).flows.count
+                let reader = ArchiveReader(try ArchiveInput(path: path), where: predicate, jobs: jobs, delivery: .counted)
+                let reading = try readAll(reader)
                 #expect(reading.flows.count + reader.counted == expected)
                 #expect(reading.damage.isEmpty)
                 #expect(reading.flows.count < expected || expected <= 1)
@@ -156,8 +155,8 @@ struct QueryTests {
         try withTemporaryDirectory { directory in
             let path = directory + "/a.mflow"
             try write(try Self.archived(events, closes: true), to: path)
-            let reader = try ArchiveReader(path: path)
-            let reading = try readAll(reader, where: StatusIs(status: 418))
+            let reader = try ArchiveReader(path: path, where: StatusIs(status: 418))
+            let reading = try readAll(reader)
             #expect(reading == Reading())
             #expect(reader.blocksRead == 0)
         }
@@ -166,7 +165,7 @@ struct QueryTests {
     @Test("Content that a predicate asks for and that is damaged is told once, and the other flows are found")
     func damagedContent() throws {
         struct AsksForContent: FlowPredicate {
-            func matches(_ flow: some FlowQuestions) throws -> Bool {
+            func matches(_ flow: some FlowAttributes) throws -> Bool {
                 try flow.pieces.forEach { _, piece in piece.content.readableBytes >= 0 }
                 return true
             }

@@ -212,7 +212,7 @@ struct RoundTripTests {
                     #expect(try Array(texts(flow.pieces).prefix(before.count)) == before)
                     count += before.count
                 }
-                for flow in reader.takeNews() {
+                for flow in reader.takeNewPieces() {
                     let news = try texts(flow.pieces)
                     #expect(news.count == flow.pieces.count)
                     told[flow.id, default: []] += news

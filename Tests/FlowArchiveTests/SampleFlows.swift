@@ -71,29 +71,25 @@ struct SampleFlows {
     /// - Parameter kind: 0 to 5 are HTTP (1 request trailers, 2 interim, 3 WebSocket, 4 response trailers, 5 refused), 6 TCP, 7 TLS.
     mutating func next(isWhole: Bool = true, bodyBytes: Int? = nil, kind chosen: Int? = nil) -> [FlowEvent] {
         let id = nextID()
-        var events: [FlowEvent] = []
-        func say(_ what: FlowEvent.What) { events.append(FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)) }
         let index = Int.random(in: 0..<4, using: &generator)
         let kind = chosen ?? (bodyBytes == nil ? Int.random(in: 0..<8, using: &generator) : 0)
         let flowKind: FlowKind = kind == 6 ? .tcp : kind == 7 ? .tls : .http
         let scheme = flowKind == .http ? (index % 2 == 0 ? "https" : "http") : flowKind == .tcp ? "tcp" : "tls"
         let target = FlowTarget(scheme: scheme, host: "host\(index).example", port: 443)
-        say(
-            .opened(
-                FlowOpening(
-                    kind: flowKind, client: clients[index], target: target,
-                    stream: StreamID(UInt32.random(in: 1...9, using: &generator)))))
-        say(.server(servers[index]))
+        var flow = FlowBuilder(
+            flowKind, id: id, at: Timestamp(nanoseconds: time), client: clients[index], target: target,
+            stream: StreamID(UInt32.random(in: 1...9, using: &generator)))
+        add(.server(servers[index]), to: &flow)
         var ending = FlowEnding(state: .complete)
         switch flowKind {
         case .http:
-            httpEvents(index, kind, bodyBytes, &ending, &events, id)
+            httpEvents(index, kind, bodyBytes, &ending, &flow)
         case .tcp:
             for _ in 0..<Int.random(in: 0...9, using: &generator) {
                 time = tick()
                 let from: Side = Bool.random(using: &generator) ? .client : .server
-                events.append(
-                    event(id, .piece(FlowPiece(from: from, content: randomBytes(Int.random(in: 1...300, using: &generator))))))
+                let content = randomBytes(Int.random(in: 1...300, using: &generator))
+                add(.piece(FlowPiece(from: from, content: content)), to: &flow)
             }
             ending.closedBy = .server
             ending.isReset = Bool.random(using: &generator)
@@ -106,16 +102,14 @@ struct SampleFlows {
         if Bool.random(using: &generator) { ending.comment = "a note" }
         if Bool.random(using: &generator) { ending.tags = ["one", "two"] }
         time = tick()
-        if isWhole { events.append(event(id, .ended(ending))) }
-        return events
+        if isWhole { add(.ended(ending), to: &flow) }
+        return flow.events
     }
 
-    private func event(_ id: FlowID, _ what: FlowEvent.What) -> FlowEvent {
-        FlowEvent(flow: id, at: Timestamp(nanoseconds: time), what: what)
-    }
+    private func add(_ what: FlowEvent.What, to flow: inout FlowBuilder) { flow.add(what, at: Timestamp(nanoseconds: time)) }
 
     private mutating func httpEvents(
-        _ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ events: inout [FlowEvent], _ id: FlowID
+        _ index: Int, _ kind: Int, _ bodyBytes: Int?, _ ending: inout FlowEnding, _ flow: inout FlowBuilder
     ) {
         let method = ["GET", "POST", "BREW"].randomElement(using: &generator)!
         let version: HTTPVersion = Bool.random(using: &generator) ? .http1_1 : .http2
@@ -124,19 +118,20 @@ struct SampleFlows {
             version == .http2
             ? ":method: \(method)\r\n:scheme: https\r\n:authority: host\(index).example\r\n:path: /path/\(time)?q=1\r\n\(fields)"
             : "\(method) /path/\(time)?q=1 HTTP/1.1\r\nHost: host\(index).example:8443\r\n\(fields)"
-        events.append(event(id, .request(RequestHead(parsing: ByteBuffer(string: request), version: version))))
+        add(.request(RequestHead(parsing: ByteBuffer(string: request), version: version)), to: &flow)
         if method == "POST" {
-            events.append(event(id, .piece(FlowPiece(from: .client, content: text(Int.random(in: 1...900, using: &generator))))))
+            let content = text(Int.random(in: 1...900, using: &generator))
+            add(.piece(FlowPiece(from: .client, content: content)), to: &flow)
         }
         time = tick()
         if kind == 1 {
-            events.append(event(id, .trailers(from: .client, FieldSection([("X-Sum", "1"), ("X-Sum", "2")]))))
+            add(.trailers(from: .client, FieldSection([("X-Sum", "1"), ("X-Sum", "2")])), to: &flow)
         }
-        events.append(event(id, .finished(.client)))
+        add(.finished(.client), to: &flow)
         if kind == 2 {
             time = tick()
             let hints = ByteBuffer(string: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-            events.append(event(id, .interim(ResponseHead(parsing: hints, version: .http1_1))))
+            add(.interim(ResponseHead(parsing: hints, version: .http1_1)), to: &flow)
         }
         if kind == 5 {
             ending = FlowEnding(state: .failed, error: FlowError(side: nil, message: "refused", at: Timestamp(nanoseconds: time)))
@@ -146,23 +141,23 @@ struct SampleFlows {
         let status = [200, 204, 301, 404, 500].randomElement(using: &generator)!
         let line = version == .http2 ? ":status: \(status)" : "HTTP/1.1 \(status) Fine"
         let response = ByteBuffer(string: "\(line)\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\n\r\n")
-        events.append(event(id, .response(ResponseHead(parsing: response, version: version))))
+        add(.response(ResponseHead(parsing: response, version: version)), to: &flow)
         var left = bodyBytes ?? Int.random(in: 0...5000, using: &generator)
         while left > 0 {
             time = tick()
             let size = min(left, Int.random(in: 1...20_000, using: &generator))
             let content = Bool.random(using: &generator) ? text(size) : randomBytes(size)
-            events.append(event(id, .piece(FlowPiece(from: .server, content: content))))
+            add(.piece(FlowPiece(from: .server, content: content)), to: &flow)
             left -= size
         }
         if kind == 3 {
             for kind in [FlowPiece.Kind.text, .binary, .ping, .pong, .close] {
                 time = tick()
-                events.append(
-                    event(id, .piece(FlowPiece(kind: kind, from: .client, content: text(20), wireSize: 11, frames: 3))))
+                let message = FlowPiece(kind: kind, from: .client, content: text(20), wireSize: 11, frames: 3)
+                add(.piece(message), to: &flow)
             }
         }
-        if kind == 4 { events.append(event(id, .trailers(from: .server, FieldSection([("Server-Timing", "x")])))) }
-        events.append(event(id, .finished(.server)))
+        if kind == 4 { add(.trailers(from: .server, FieldSection([("Server-Timing", "x")])), to: &flow) }
+        add(.finished(.server), to: &flow)
     }
 }

@@ -1,5 +1,6 @@
 import FlowFilter
 import FlowModel
+import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
@@ -11,33 +12,18 @@ func exchange(
     host: String = "api.example", error: String? = nil, comment: String? = nil
 ) -> Flow {
     let start = Timestamp(nanoseconds: 1_760_000_000_000_000_000)
-    let client = Shared(
-        ClientConnection(
-            id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.1.2.3", port: 4000),
-            local: Endpoint(host: "127.0.0.1", port: 8080),
-            opened: start, mode: "regular"))
+    let client = ClientConnection(
+        id: FlowID(high: 1, low: 1), peer: Endpoint(host: "10.1.2.3", port: 4000), local: Endpoint(host: "127.0.0.1", port: 8080),
+        opened: start, mode: "regular")
     let target = FlowTarget(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
-    var assembler = FlowAssembler(
-        id: FlowID(high: 2, low: 2), at: start,
-        opening: FlowOpening(kind: .http, client: client, target: target, stream: StreamID(1)),
-        keepsPieces: true)
-    assembler.receive(
-        .server(
-            Shared(ServerConnection(id: FlowID(high: 3, low: 3), target: Endpoint(host: host, port: target.port), opened: start))),
-        at: start)
-    assembler.receive(.request(RequestHead(parsing: ByteBuffer(string: request), version: .http1_1)), at: start)
-    if !sent.isEmpty { assembler.receive(.piece(FlowPiece(from: .client, content: ByteBuffer(string: sent))), at: start) }
-    assembler.receive(.finished(.client), at: start)
-    if let response {
-        assembler.receive(.response(ResponseHead(parsing: ByteBuffer(string: response), version: .http1_1)), at: start)
-        if received.readableBytes > 0 { assembler.receive(.piece(FlowPiece(from: .server, content: received)), at: start) }
-        assembler.receive(.finished(.server), at: start)
-    }
+    let server = ServerConnection(id: FlowID(high: 3, low: 3), target: Endpoint(host: host, port: target.port), opened: start)
+    var flow = FlowBuilder(id: FlowID(high: 2, low: 2), at: start, client: Shared(client), target: target)
+        .event(.server(Shared(server))).request(request, content: ByteBuffer(string: sent))
+    if let response { flow = flow.response(response, content: received) }
     var ending = FlowEnding(
         state: error == nil ? .complete : .failed, error: error.map { FlowError(side: .server, message: $0, at: start) })
     ending.comment = comment
-    assembler.receive(.ended(ending), at: start)
-    return assembler.flow
+    return flow.ended(ending).flow
 }
 
 private let get = exchange(
@@ -51,18 +37,13 @@ private let post = exchange(
     comment: "look\nhere")
 private let failed = exchange("GET / HTTP/1.1\r\nHost: gone.example\r\n\r\n", host: "gone.example", error: "cannot connect")
 private let tcp: Flow = {
-    let client = Shared(
-        ClientConnection(
-            id: FlowID(high: 1, low: 1), peer: Endpoint(host: "::1", port: 9), local: Endpoint(host: "::1", port: 8080),
-            opened: Timestamp(nanoseconds: 0), mode: "regular"))
-    var assembler = FlowAssembler(
-        id: FlowID(high: 5, low: 5), at: Timestamp(nanoseconds: 0),
-        opening: FlowOpening(
-            kind: .tcp, client: client, target: FlowTarget(scheme: "tcp", host: "db", port: 5432), stream: StreamID(1)),
-        keepsPieces: true)
-    assembler.receive(.piece(FlowPiece(from: .client, content: ByteBuffer(string: "SELECT 1"))), at: Timestamp(nanoseconds: 0))
-    assembler.receive(.piece(FlowPiece(from: .server, content: ByteBuffer(string: "one row"))), at: Timestamp(nanoseconds: 0))
-    return assembler.flow
+    let client = ClientConnection(
+        id: FlowID(high: 1, low: 1), peer: Endpoint(host: "::1", port: 9), local: Endpoint(host: "::1", port: 8080),
+        opened: Timestamp(nanoseconds: 0), mode: "regular")
+    return FlowBuilder(
+        .tcp, id: FlowID(high: 5, low: 5), at: Timestamp(nanoseconds: 0), client: Shared(client),
+        target: FlowTarget(scheme: "tcp", host: "db", port: 5432)
+    ).data(ByteBuffer(string: "SELECT 1"), from: .client).data(ByteBuffer(string: "one row"), from: .server).flow
 }()
 /// In this order in the tables below: g, p, f, t.
 private let flows: [(String, Flow)] = [("g", get), ("p", post), ("f", failed), ("t", tcp)]
@@ -74,6 +55,13 @@ private func matching(_ expression: String) throws -> String {
 
 @Suite("A filter expression")
 struct FilterTests {
+    @Test("The page of the language lists the operators as the help does")
+    func page() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/filter-language.md")
+        let blocks = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```\n")
+        #expect(blocks.count > 1 && blocks[1] == filterHelp())
+    }
+
     @Test(
         "Each operator chooses the flows it is about",
         arguments: [
@@ -189,12 +177,12 @@ struct FilterTests {
     }
 
     /// A group that says what is in it.
-    private struct Group: FlowGroupQuestions {
+    private struct Group: BlockSummary {
         var kinds: [FlowKind]
         var statuses: [Int]
         var times: ClosedRange<Timestamp>? { nil }
-        func mayHold(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
-        func mayHold(status: Int) -> Bool { statuses.contains(status) }
+        func mayContain(_ kind: FlowKind) -> Bool { kinds.contains(kind) }
+        func mayContain(status: Int) -> Bool { statuses.contains(status) }
         var methodNames: [ByteBuffer]? = ["GET", "PUT"].map { ByteBuffer(string: $0) }
         var hosts: [ByteBuffer]? = ["api.example", "10.0.0.1"].map { ByteBuffer(string: $0) }
     }

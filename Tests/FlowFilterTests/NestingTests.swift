@@ -22,7 +22,7 @@ struct NestingTests {
         #expect(try filter.matches(Self.get))
         for count in [101, 5000, 26_000] {
             let error = #expect(throws: FilterSyntaxError.self) { _ = try FlowFilter(Self.nested((begin, end), count)) }
-            #expect(error?.message == "the expression is nested too deeply; 100 levels are possible")
+            #expect(error?.message == "the expression is nested too deeply; the limit is 100 levels")
         }
     }
 

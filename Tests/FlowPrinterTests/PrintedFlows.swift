@@ -4,6 +4,7 @@ import FlowModel
 import FlowPrinter
 import HTTPSemantics
 import NIOCore
+import TestSupport
 
 let start = Timestamp(nanoseconds: 1_700_000_000_123_456_789)
 
@@ -13,11 +14,11 @@ func flow(_ kind: FlowKind = .http, _ events: [(Int64, FlowEvent.What)]) -> Flow
         opened: start,
         mode: "regular")
     let target = FlowTarget(scheme: kind == .http ? "https" : kind.description, host: "a.example", port: 443)
-    var assembler = FlowAssembler(
-        id: FlowID(high: 0x018B_CFE5_687B_7001, low: 0x8000_0000_0000_0001), at: start,
-        opening: FlowOpening(kind: kind, client: Shared(client), target: target, stream: StreamID(3)), keepsPieces: true)
-    for (milliseconds, what) in events { assembler.receive(what, at: start.advanced(byNanoseconds: milliseconds * 1_000_000)) }
-    return assembler.flow
+    var flow = FlowBuilder(
+        kind, id: FlowID(high: 0x018B_CFE5_687B_7001, low: 0x8000_0000_0000_0001), at: start, client: Shared(client),
+        target: target, stream: StreamID(3))
+    for (milliseconds, what) in events { flow = flow.event(what, at: milliseconds) }
+    return flow.flow
 }
 
 func request(_ text: String) -> FlowEvent.What {

@@ -16,19 +16,14 @@ private func exchange(_ number: UInt64, method: String = "GET", status: Int = 20
     -> [FlowEvent]
 {
     let id = FlowID(time: at, sequence: 0, random: number)
-    let request = ByteBuffer(string: "\(method) /\(number) HTTP/1.1\r\nHost: a\r\n\r\n")
-    let response = ByteBuffer(string: "HTTP/1.1 \(status) OK\r\n\r\n")
-    let opening = FlowOpening(
-        kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a", port: 80), stream: StreamID(1))
-    let whats: [FlowEvent.What] =
-        [
-            .opened(opening), .request(RequestHead(parsing: request, version: .http1_1)), .finished(.client),
-            .response(ResponseHead(parsing: response, version: .http1_1)),
-        ]
-        + bodies.map { .piece(FlowPiece(from: .server, content: ByteBuffer(repeating: 0x61, count: $0))) } + [
-            .finished(.server), .ended(FlowEnding(state: .complete)),
-        ]
-    return whats.enumerated().map { FlowEvent(flow: id, at: at.advanced(byNanoseconds: Int64($0.offset)), what: $0.element) }
+    var flow = FlowBuilder(id: id, at: at)
+        .request("\(method) /\(number) HTTP/1.1\r\nHost: a\r\n\r\n").response("HTTP/1.1 \(status) OK\r\n\r\n", isWhole: false)
+    for size in bodies { flow = flow.data(ByteBuffer(repeating: 0x61, count: size), from: .server) }
+    let events = flow.event(.finished(.server)).ended().events
+    // Each event a nanosecond after the one before it.
+    return events.enumerated().map {
+        FlowEvent(flow: id, at: at.advanced(byNanoseconds: Int64($0.offset)), what: $0.element.what)
+    }
 }
 
 private func recorded(_ path: String) throws -> [String] {

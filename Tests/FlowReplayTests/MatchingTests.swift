@@ -32,8 +32,8 @@ struct MatchingTests {
         ] as [(String, String, [String], Bool)])
     func targets(_ recorded: String, _ asked: String, _ ignored: [String], _ isSame: Bool) throws {
         let recording = exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))
-        var questioner = Questioner([recording], rules: try Self.rules(ignored))
-        let answer = try questioner.ask(requestHead("GET \(asked) HTTP/1.1"))
+        var asker = Asker([recording], rules: try Self.rules(ignored))
+        let answer = try asker.ask(requestHead("GET \(asked) HTTP/1.1"))
         #expect(answer == (isSame ? "1" : "-"))
     }
 
@@ -42,16 +42,16 @@ struct MatchingTests {
         "Among many paths and queries none is taken for another",
         arguments: [("/item/48885", "/item/107668"), ("/item?id=69494", "/item?id=74029")])
     func alikes(_ recorded: String, _ asked: String) throws {
-        var questioner = Questioner([exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))])
-        #expect(try questioner.ask(requestHead("GET \(asked) HTTP/1.1")) == "-")
-        #expect(try questioner.ask(requestHead("GET \(recorded) HTTP/1.1")) == "1")
+        var asker = Asker([exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))])
+        #expect(try asker.ask(requestHead("GET \(asked) HTTP/1.1")) == "-")
+        #expect(try asker.ask(requestHead("GET \(recorded) HTTP/1.1")) == "1")
     }
 
     @Test("Without the list of volatile names they count")
     func volatileOff() throws {
-        var questioner = Questioner([exchange(number: 1, requestHead("GET /?utm_source=x HTTP/1.1"))])
-        let other = try questioner.ask(requestHead("GET /?utm_source=y HTTP/1.1"))
-        let same = try questioner.ask(requestHead("GET /?utm_source=x HTTP/1.1"))
+        var asker = Asker([exchange(number: 1, requestHead("GET /?utm_source=x HTTP/1.1"))])
+        let other = try asker.ask(requestHead("GET /?utm_source=y HTTP/1.1"))
+        let same = try asker.ask(requestHead("GET /?utm_source=x HTTP/1.1"))
         #expect([other, same] == ["-", "1"])
     }
 
@@ -67,13 +67,13 @@ struct MatchingTests {
         let flows = [
             exchange(number: 1), exchange(number: 2, host: "B.example"), exchange(number: 3, requestHead("PUT / HTTP/1.1")),
         ]
-        var strict = Questioner(flows)
+        var strict = Asker(flows)
         let asked = try [
             strict.ask(), strict.ask(host: "b.EXAMPLE"), strict.ask(requestHead("PUT / HTTP/1.1")), strict.ask(host: "c.example"),
             strict.ask(requestHead("put / HTTP/1.1")),
         ]
         #expect(asked == ["1", "2", "3", "-", "-"])
-        var lenient = Questioner(flows, rules: try Self.rules(["host"]))
+        var lenient = Asker(flows, rules: try Self.rules(["host"]))
         let either = try [lenient.ask(host: "c.example"), lenient.ask(host: "d.example")]
         #expect(either == ["1", "2"])
     }
@@ -85,8 +85,8 @@ struct MatchingTests {
             exchange(number: 2, host: "b.example", requestHead("GET / HTTP/1.1", ["Host: localhost"])),
             exchange(number: 3, host: "10.0.0.1", requestHead("GET / HTTP/1.1", ["Host: 10.0.0.1:82"])),
         ]
-        var questioner = Questioner(flows)
-        let asked = try ["a.example", "b.example", "10.0.0.1", "localhost"].map { try questioner.ask(host: $0) }
+        var asker = Asker(flows)
+        let asked = try ["a.example", "b.example", "10.0.0.1", "localhost"].map { try asker.ask(host: $0) }
         #expect(asked == ["1", "2", "3", "-"])
     }
 
@@ -104,9 +104,9 @@ struct MatchingTests {
             exchange(number: 6, host: "localhost", requestHead("HEAD /h HTTP/1.1", [])),
         ]
         for isOnce in [false, true] {
-            var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept"]), isOnce: isOnce)
+            var asker = Asker(flows, rules: try Self.rules(headers: ["accept"]), isOnce: isOnce)
             func ask(_ head: RequestHead, _ host: String, _ content: String = "") throws -> String {
-                try questioner.ask(head, host: host, content: content, isForAnyHost: true)
+                try asker.ask(head, host: host, content: content, isForAnyHost: true)
             }
             #expect(
                 try [ask(post, "127.0.0.1", "A"), ask(post, "localhost", "B"), ask(post, "localhost", "C")] == ["1", "2", "-"])
@@ -115,7 +115,7 @@ struct MatchingTests {
                 try [ask(get, "127.0.0.1"), ask(get, "127.0.0.1"), ask(get, "localhost")]
                     == (isOnce ? ["3", "x", "x"] : ["4", "4", "4"]))
             #expect(try ask(requestHead("HEAD /h HTTP/1.1", []), "::1") == "6")
-            #expect(try questioner.ask(post, host: "127.0.0.1", content: "A") == "-")
+            #expect(try asker.ask(post, host: "127.0.0.1", content: "A") == "-")
         }
     }
 
@@ -139,9 +139,9 @@ struct MatchingTests {
         throws
     {
         let head = requestHead("POST / HTTP/1.1", ["Host: a.example", "Content-Type: \(type)"])
-        var questioner = Questioner(
+        var asker = Asker(
             [exchange(number: 1, head, content: recorded)], rules: try Self.rules(ignored, body: body))
-        let answer = try questioner.ask(head, content: asked)
+        let answer = try asker.ask(head, content: asked)
         #expect(answer == (isSame ? "1" : "-"))
     }
 
@@ -154,11 +154,11 @@ struct MatchingTests {
             return (head, "--\(boundary)\r\nContent-Disposition: form-data; name=a\r\n\r\n\(value)\r\n--\(boundary)--\r\n")
         }
         let (head, content) = form("xyz1", "v")
-        var questioner = Questioner([exchange(number: 1, head, content: content)], rules: try Self.rules(body: body))
+        var asker = Asker([exchange(number: 1, head, content: content)], rules: try Self.rules(body: body))
         var answers: [String] = []
         for (boundary, value) in [("xyz1", "v"), ("\"other\"", "v"), ("xyz1", "w")] {
             let (head, content) = form(boundary.filter { $0 != "\"" }, value)
-            answers.append(try questioner.ask(head, content: content))
+            answers.append(try asker.ask(head, content: content))
         }
         #expect(answers == (body == .auto ? ["1", "1", "-"] : ["1", "-", "-"]))
     }
@@ -170,9 +170,9 @@ struct MatchingTests {
             exchange(number: 2, requestHead("GET / HTTP/1.1", ["accept: b"])),
             exchange(number: 3, requestHead("GET / HTTP/1.1", [])),
         ]
-        var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept"]))
+        var asker = Asker(flows, rules: try Self.rules(headers: ["accept"]))
         let answers = try [["ACCEPT: b"], ["Accept: a"], [], ["Accept: c"]].map {
-            try questioner.ask(requestHead("GET / HTTP/1.1", $0))
+            try asker.ask(requestHead("GET / HTTP/1.1", $0))
         }
         #expect(answers == ["2", "1", "3", "-"])
     }
@@ -184,11 +184,11 @@ struct MatchingTests {
             exchange(number: 2, requestHead("GET / HTTP/1.1", ["Accept: a", "Accept: c", "Cookie: x=1", "Cookie: y=2"])),
             exchange(number: 3, requestHead("GET / HTTP/1.1", ["Accept: a", "Cookie: x=1; y=3"])),
         ]
-        var questioner = Questioner(flows, rules: try Self.rules(headers: ["accept", "cookie"]))
+        var asker = Asker(flows, rules: try Self.rules(headers: ["accept", "cookie"]))
         let answers = try [
             ["accept: a", "accept: b", "cookie: x=1", "cookie: y=2"], ["accept: a, c", "cookie: x=1; y=2"],
             ["accept: a", "cookie: x=1", "cookie: y=3"], ["accept: a", "cookie: x=1; y=2"], ["cookie: x=1; y=2", "accept: b, a"],
-        ].map { try questioner.ask(requestHead("GET / HTTP/1.1", $0)) }
+        ].map { try asker.ask(requestHead("GET / HTTP/1.1", $0)) }
         #expect(answers == ["1", "2", "3", "-", "-"])
     }
 
@@ -205,14 +205,14 @@ struct MatchingTests {
             exchange(number: 3, connect, responseHead(":status: 200")),
             exchange(number: 4, requestHead("CONNECT a.example:443 HTTP/1.1"), responseHead()),
         ]
-        var questioner = Questioner(flows)
+        var asker = Asker(flows)
         let answers = try [
-            questioner.ask(), questioner.ask(upgrade, asksForSwitch: true), questioner.ask(connect, asksForSwitch: true),
-            questioner.ask(requestHead("GET /h2 HTTP/1.1")),
-            questioner.ask(requestHead("GET /other HTTP/1.1"), asksForSwitch: true),
+            asker.ask(), asker.ask(upgrade, asksForSwitch: true), asker.ask(connect, asksForSwitch: true),
+            asker.ask(requestHead("GET /h2 HTTP/1.1")),
+            asker.ask(requestHead("GET /other HTTP/1.1"), asksForSwitch: true),
         ]
         #expect(answers == ["1", "2", "3", "-", "-"])
-        #expect(questioner.index.count == 3)
+        #expect(asker.index.count == 3)
     }
 }
 
@@ -235,8 +235,8 @@ struct OrderTests {
             (.sequence, "c", ["1", "1", "1", "1", "1", "1"]),
         ] as [(ReplayOrder, String, [String])])
     func orders(_ order: ReplayOrder, _ kinds: String, _ expected: [String]) throws {
-        var questioner = Questioner(flows(kinds), order: order)
-        let answers = try questioner.ask(times: 6)
+        var asker = Asker(flows(kinds), order: order)
+        let answers = try asker.ask(times: 6)
         #expect(answers == expected)
     }
 
@@ -248,19 +248,19 @@ struct OrderTests {
             (.sequence, "tc", ["2", "1", "x", "x", "x"]),
         ] as [(ReplayOrder, String, [String])])
     func once(_ order: ReplayOrder, _ kinds: String, _ expected: [String]) throws {
-        var questioner = Questioner(flows(kinds), order: order, isOnce: true)
-        let answers = try questioner.ask(times: 5)
+        var asker = Asker(flows(kinds), order: order, isOnce: true)
+        let answers = try asker.ask(times: 5)
         #expect(answers == expected)
     }
 
     @Test("By time the latest answers that is not further from the beginning than now, in whatever order the files stand")
     func time() throws {
         for flows in [flows("cctc"), flows("cctc").reversed()] {
-            var questioner = Questioner(flows, order: .time)
-            let answers = try [0, 999, 1000, 2500, 3000, 9000, 1500].map { try questioner.ask(elapsed: $0) }
+            var asker = Asker(flows, order: .time)
+            let answers = try [0, 999, 1000, 2500, 3000, 9000, 1500].map { try asker.ask(elapsed: $0) }
             #expect(answers == ["1", "1", "2", "3", "4", "4", "2"])
         }
-        var once = Questioner(flows("cc"), order: .time, isOnce: true)
+        var once = Asker(flows("cc"), order: .time, isOnce: true)
         let answers = try [0, 10, 1000, 1001].map { try once.ask(elapsed: $0) }
         #expect(answers == ["1", "x", "2", "x"])
     }
@@ -269,19 +269,19 @@ struct OrderTests {
     func groups() throws {
         let head = requestHead("POST / HTTP/1.1")
         let flows = [1, 2, 3, 4].map { exchange(number: $0, head, content: $0 % 2 == 0 ? "even" : "odd") }
-        var questioner = Questioner(flows)
-        let answers = try ["odd", "even", "odd", "odd", "even"].map { try questioner.ask(head, content: $0) }
+        var asker = Asker(flows)
+        let answers = try ["odd", "even", "odd", "odd", "even"].map { try asker.ask(head, content: $0) }
         #expect(answers == ["1", "2", "3", "3", "4"])
     }
 
     @Test("A recording that comes while it is served has its turn")
     func growing() throws {
-        var questioner = Questioner(flows("c"))
-        var answers = try questioner.ask(times: 3)
-        questioner.index.add(exchange(number: 2, at: 9000))
-        answers += try questioner.ask(times: 2)
+        var asker = Asker(flows("c"))
+        var answers = try asker.ask(times: 3)
+        asker.index.add(exchange(number: 2, at: 9000))
+        answers += try asker.ask(times: 2)
         // All of them were truncated before.
-        var truncated = Questioner(flows("t"), order: .last)
+        var truncated = Asker(flows("t"), order: .last)
         answers += try truncated.ask(times: 2)
         truncated.index.add(exchange(number: 2, at: 9000))
         answers += try truncated.ask(times: 2)
@@ -292,13 +292,13 @@ struct OrderTests {
     func ended() throws {
         let open = flow(number: 1, [(0, .request(requestHead())), (0, .finished(.client)), (1, .response(responseHead()))])
         let stream = flow(.tcp, number: 2, [(0, said("a", by: .server))])
-        var questioner = Questioner([open, stream], isOnce: true)
-        questioner.index.add(exchange(number: 1))
-        questioner.index.add(flow(.tcp, number: 2, [(0, said("a", by: .server)), (1, .ended(FlowEnding(state: .complete)))]))
-        let answers = try questioner.ask(times: 2)
+        var asker = Asker([open, stream], isOnce: true)
+        asker.index.add(exchange(number: 1))
+        asker.index.add(flow(.tcp, number: 2, [(0, said("a", by: .server)), (1, .ended(FlowEnding(state: .complete)))]))
+        let answers = try asker.ask(times: 2)
         #expect(answers == ["1", "x"])
-        #expect(questioner.index.count == 1)
-        #expect(questioner.index.streams.map(\.state) == [.complete])
+        #expect(asker.index.count == 1)
+        #expect(asker.index.streams.map(\.state) == [.complete])
     }
 
     /// Recordings of one page, each `whole`, `304` or `206` as it was asked for, and who asks: `w` without a condition, `c` with one.
@@ -318,9 +318,9 @@ struct OrderTests {
                 status == "200" ? requestHead() : requestHead("GET / HTTP/1.1", condition),
                 responseHead("HTTP/1.1 \(status) X"))
         }
-        var questioner = Questioner(flows, order: order, isOnce: isOnce)
+        var asker = Asker(flows, order: order, isOnce: isOnce)
         let answers = try asked.map { who in
-            try questioner.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
+            try asker.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
         }
         #expect(answers.joined() == expected)
     }
@@ -337,8 +337,8 @@ struct OrderTests {
         let head = requestHead("POST / HTTP/1.1")
         var broken = exchange(number: 1, head, content: "a")
         broken.pieces = Unreadable()
-        var questioner = Questioner([broken, exchange(number: 2, head, content: "a")])
-        #expect(try [questioner.ask(head, content: "a"), questioner.ask(head, content: "b")] == ["2", "-"])
+        var asker = Asker([broken, exchange(number: 2, head, content: "a")])
+        #expect(try [asker.ask(head, content: "a"), asker.ask(head, content: "b")] == ["2", "-"])
     }
 
     /// A request whose response began before it was complete.
@@ -359,14 +359,14 @@ struct OrderTests {
     func duplexRecordings(_ order: ReplayOrder, _ isOnce: Bool, _ expected: [UInt64?]) throws {
         let head = requestHead("POST / HTTP/1.1")
         let flows = [duplex(number: 1), exchange(number: 2, head, content: "onetwo"), duplex(number: 3)]
-        var questioner = Questioner(flows, order: order, isOnce: isOnce)
-        let key = questioner.question(head, host: "a.example", content: "", asksForSwitch: false).key
+        var asker = Asker(flows, order: order, isOnce: isOnce)
+        let key = asker.query(head, host: "a.example", content: "", asksForSwitch: false).key
         var answers: [UInt64?] = []
-        for _ in 0..<4 { answers.append(try questioner.index.duplexAnswer(key)?.id.low) }
+        for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.id.low) }
         #expect(answers == expected)
         guard isOnce else { return }
         // What answered so does not answer once more when the request is complete.
-        let complete = try [questioner.ask(head, content: "onetwo"), questioner.ask(head, content: "onetwo")]
+        let complete = try [asker.ask(head, content: "onetwo"), asker.ask(head, content: "onetwo")]
         #expect(complete == ["2", "x"])
     }
 }
@@ -388,14 +388,14 @@ struct MissTests {
             ("GET /aa?x=7 HTTP/1.1", "a.example", "", "the path: asked for '/aa', recorded '/a'"),
             (
                 "GET /a?x=7 HTTP/1.1", "a.example", "one",
-                "the body, from byte 0 on: asked with 'one' (3 bytes), recorded '' (0 bytes)"
+                "the body, from byte 0: asked with 'one' (3 bytes), recorded '' (0 bytes)"
             ),
         ] as [(String, String, String, String)])
     func nearest(_ line: String, _ host: String, _ content: String, _ expected: String) throws {
-        var questioner = Questioner([
+        var asker = Asker([
             exchange(number: 1, requestHead("GET /a?x=7 HTTP/1.1")), exchange(number: 2, requestHead("DELETE /b HTTP/1.1")),
         ])
-        let text = questioner.explain(requestHead(line), host: host, content: content)
+        let text = asker.explain(requestHead(line), host: host, content: content)
         #expect(text == "the nearest recording is GET http://a.example/a?x=7, which differs in \(expected)")
     }
 
@@ -417,9 +417,9 @@ struct MissTests {
         ]
         var flows = lines.enumerated().map { exchange(number: UInt64($0), host: "127.0.0.1", requestHead("\($1) HTTP/1.1", [])) }
         flows.append(exchange(number: 999, host: "b.example", requestHead("POST /api/orders HTTP/1.1"), content: "A"))
-        var questioner = Questioner(flows)
+        var asker = Asker(flows)
         let head = requestHead("\(line) HTTP/1.1")
-        let text = questioner.explain(head, host: "localhost", content: content, isForAnyHost: true)
+        let text = asker.explain(head, host: "localhost", content: content, isForAnyHost: true)
         let parts = expected.split(separator: " ")
         let host = parts[0] == "POST" ? "b.example" : "127.0.0.1"
         #expect(text.hasPrefix("the nearest recording is \(parts[0]) http://\(host)\(parts[1]), which differs in "), "\(text)")
@@ -430,15 +430,15 @@ struct MissTests {
     @Test("Another body is reported as another body, under the host that was asked for")
     func anotherBody() {
         let post = requestHead("POST /o HTTP/1.1")
-        var questioner = Questioner([
+        var asker = Asker([
             exchange(number: 1, host: "a.example", post, content: "price=1"),
             exchange(number: 2, host: "b.example", post, content: "x"),
             exchange(number: 3, host: "b.example", post, content: "price=9"),
         ])
-        let body = "the body, from byte 6 on: asked with 'price=2' (7 bytes), recorded"
-        let own = questioner.explain(post, host: "b.example", content: "price=2")
+        let body = "the body, from byte 6: asked with 'price=2' (7 bytes), recorded"
+        let own = asker.explain(post, host: "b.example", content: "price=2")
         #expect(own == "the nearest recording is POST http://b.example/o, which differs in \(body) 'price=9' (7 bytes)")
-        let any = questioner.explain(post, host: "127.0.0.1", content: "price=2", isForAnyHost: true)
+        let any = asker.explain(post, host: "127.0.0.1", content: "price=2", isForAnyHost: true)
         #expect(any == "the nearest recording is POST http://a.example/o, which differs in \(body) 'price=1' (7 bytes)")
     }
 
@@ -447,32 +447,32 @@ struct MissTests {
         var rules = MatchRules()
         rules.headers = ["accept"]
         let head = requestHead("POST / HTTP/1.1", ["Accept: a"])
-        var questioner = Questioner([exchange(number: 1, head, content: "the same, then this")], rules: rules)
-        let field = questioner.explain(requestHead("POST / HTTP/1.1", ["Accept: b"]), content: "the same, then this")
-        let body = questioner.explain(head, content: "the same, then that")
+        var asker = Asker([exchange(number: 1, head, content: "the same, then this")], rules: rules)
+        let field = asker.explain(requestHead("POST / HTTP/1.1", ["Accept: b"]), content: "the same, then this")
+        let body = asker.explain(head, content: "the same, then that")
         let prefix = "the nearest recording is POST http://a.example/, which differs in "
         #expect(field == prefix + "the field accept: asked for 'b', recorded 'a'")
         #expect(
             body == prefix
-                + "the body, from byte 17 on: asked with 'he same, then that' (19 bytes), recorded 'he same, then this' (19 bytes)")
+                + "the body, from byte 17: asked with 'he same, then that' (19 bytes), recorded 'he same, then this' (19 bytes)")
     }
 
     @Test("What a client sends is told as no terminal would obey it")
     func terminal() {
         let head = requestHead("POST / HTTP/1.1")
-        var questioner = Questioner([exchange(number: 1, head, content: "x")])
-        let text = questioner.explain(head, content: "\u{1B}[2J\n\u{9B}")
+        var asker = Asker([exchange(number: 1, head, content: "x")])
+        let text = asker.explain(head, content: "\u{1B}[2J\n\u{9B}")
         #expect(text.contains("asked with '?[2J???' (7 bytes)"))
     }
 
     @Test("A conversation, and recordings without a request, are told as such")
     func others() {
         let upgrade = requestHead("GET /ws HTTP/1.1", ["Upgrade: websocket"])
-        var questioner = Questioner([exchange(number: 1, upgrade, responseHead("HTTP/1.1 101 Switching Protocols"))])
-        let plain = questioner.explain(requestHead("GET /ws HTTP/1.1"))
-        #expect(plain.hasSuffix("differs in the protocol: asked for no other one, recorded with one"))
-        var empty = Questioner([])
+        var asker = Asker([exchange(number: 1, upgrade, responseHead("HTTP/1.1 101 Switching Protocols"))])
+        let plain = asker.explain(requestHead("GET /ws HTTP/1.1"))
+        #expect(plain.hasSuffix("differs in the protocol: asked for no upgrade, recorded with one"))
+        var empty = Asker([])
         let none = empty.explain(requestHead())
-        #expect(none == "the recordings hold no HTTP request")
+        #expect(none == "the recordings contain no HTTP request")
     }
 }

@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import TestSupport
 
 @testable import FlowReplay
 
@@ -36,14 +37,10 @@ func said(_ text: String, by side: Side, _ kind: FlowPiece.Kind = .data) -> Flow
 func flow(
     _ kind: FlowKind = .http, number: UInt64, host: String = "a.example", port: UInt16 = 80, _ events: [(Int64, FlowEvent.What)]
 ) -> Flow {
-    let scheme = kind == .http ? "http" : "tcp"
-    let opening = FlowOpening(
-        kind: kind, client: Shared(.unknown), target: FlowTarget(scheme: scheme, host: host, port: port), stream: StreamID(1))
-    let first = moment(events.first?.0 ?? 0)
-    let id = FlowID(high: 1, low: number)
-    var assembler = FlowAssembler(id: id, at: first, opening: opening, keepsPieces: true)
-    for (at, what) in events { assembler.receive(what, at: moment(at)) }
-    return assembler.flow
+    let target = FlowTarget(scheme: kind == .http ? "http" : "tcp", host: host, port: port)
+    var flow = FlowBuilder(kind, id: FlowID(high: 1, low: number), at: moment(events.first?.0 ?? 0), target: target)
+    for (at, what) in events { flow.add(what, at: moment(at)) }
+    return flow.flow
 }
 
 /// An exchange that took a millisecond.
@@ -64,7 +61,7 @@ func exchange(
 }
 
 /// What an index answers: the numbers of flows, `-` for a miss, `x` for recordings that were served.
-struct Questioner {
+struct Asker {
     var index: RecordingIndex
     let rules: MatchRules
 
@@ -74,21 +71,21 @@ struct Questioner {
         for flow in flows { index.add(flow) }
     }
 
-    func question(
+    func query(
         _ head: RequestHead, host: String, content: String, asksForSwitch: Bool, isForAnyHost: Bool = false
-    ) -> RecordingIndex.Question {
+    ) -> ReplayQuery {
         let key = RequestKey(
             method: asksForSwitch ? nil : head.method, host: bytes(host), target: head.target, rules)
-        return RecordingIndex.Question(key: key, head: head, content: bytes(content), isForAnyHost: isForAnyHost)
+        return ReplayQuery(key: key, head: head, content: bytes(content), isForAnyHost: isForAnyHost)
     }
 
     mutating func ask(
         _ head: RequestHead = requestHead(), host: String = "a.example", content: String = "", elapsed: Int64 = 0,
         asksForSwitch: Bool = false, isForAnyHost: Bool = false
     ) throws -> String {
-        let question = question(
+        let query = query(
             head, host: host, content: content, asksForSwitch: asksForSwitch, isForAnyHost: isForAnyHost)
-        switch try index.answer(question, elapsed: elapsed * 1_000_000) {
+        switch try index.answer(query, elapsed: elapsed * 1_000_000) {
         case .flow(let flow, _): return "\(flow.id.low)"
         case .exhausted: return "x"
         case .none: return "-"
@@ -104,7 +101,7 @@ struct Questioner {
     mutating func explain(
         _ head: RequestHead, host: String = "a.example", content: String = "", isForAnyHost: Bool = false
     ) -> String {
-        let question = question(head, host: host, content: content, asksForSwitch: false, isForAnyHost: isForAnyHost)
-        return index.explain(question, host: host)
+        let query = query(head, host: host, content: content, asksForSwitch: false, isForAnyHost: isForAnyHost)
+        return index.explain(query, host: host)
     }
 }

@@ -18,10 +18,10 @@ struct ReplayPlanTests {
         let other = FlowTarget(scheme: "http", host: "b", port: 80)
         let flows = [
             flow(client: 2, at: 30), flow(client: 1, at: 0), flow(client: 1, at: 20), flow(client: 1, at: 10, target: other),
-            flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40, version: .http2),
+            flow(":method: GET\r\n:scheme: http\r\n:path: /\r\n\r\n", client: 1, at: 40),
         ]
         let plan = self.plan(flows, ReplayPlan.Options())
-        let lines = plan.connections.map { "\($0.speech) \($0.target.host) \($0.flows)" }
+        let lines = plan.connections.map { "\($0.wireProtocol) \($0.target.host) \($0.flows)" }
         #expect(lines == ["http1 a [0, 2]", "http1 b [1]", "http1 a [3]", "http2 a [4]"])
         var options = ReplayPlan.Options()
         options.hasHTTPTarget = true
@@ -129,8 +129,8 @@ struct ReplayPlanTests {
     @Test("The summary counts, names reasons, and sets new times beside recorded ones")
     func summary() {
         var tally = ReplayTally()
-        tally.sent(slip: 0)
-        tally.sent(slip: 12_000_000)
+        tally.sent(lateness: 0)
+        tally.sent(lateness: 12_000_000)
         tally.count(flow(), recorded: flow(), isDifferent: false)
         tally.count(flow(), recorded: flow(), isDifferent: true)
         let lines = tally.summary(compares: true, leftOut: ["CONNECT is not sent again": 3], unsent: 0)

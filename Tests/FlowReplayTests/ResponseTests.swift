@@ -69,8 +69,8 @@ struct ResponseTests {
 
     private func occasion(
         _ head: RequestHead = requestHead(), keepsDates: Bool = true, accept: String? = nil
-    ) -> ResponseOccasion {
-        ResponseOccasion(request: head, now: Self.now, keepsDates: keepsDates, accept: accept)
+    ) -> ResponseContext {
+        ResponseContext(request: head, now: Self.now, keepsDates: keepsDates, accept: accept)
     }
 
     private func text(_ response: EditedResponse?) -> String {

@@ -11,25 +11,25 @@ import Testing
 private struct Stage {
     /// The replay begins an hour after the recording.
     static let start: Int64 = 3_600_000
-    let part: ServerPart
+    let player: FlowPlayer
     var clock: Int64 = 0
     var lines: [String] = []
 
     init(
         _ flow: Flow, timing: ReplayTiming = .none, matching: DialogueMatching = .content, response: EditedResponse?? = nil,
-        isRequestComplete: Bool = true, hasSaid100: Bool = false
+        isRequestComplete: Bool = true, sent100Continue: Bool = false
     ) {
-        let occasion = ResponseOccasion(request: requestHead(), now: moment(Self.start), keepsDates: true, accept: "new")
-        part = ServerPart(
+        let occasion = ResponseContext(request: requestHead(), now: moment(Self.start), keepsDates: true, accept: "new")
+        player = FlowPlayer(
             flow, response: response ?? flow.response(for: occasion), timing: timing, matching: matching, now: moment(Self.start),
-            isRequestComplete: isRequestComplete, hasSaid100: hasSaid100)
+            isRequestComplete: isRequestComplete, sent100Continue: sent100Continue)
     }
 
     /// Moves the clock on and lets the server say what it will.
     /// - Parameter late: milliseconds that each timer fires too late.
     mutating func play(until end: Int64, late: Int64 = 0) throws {
         while true {
-            switch try part.next(at: moment(Self.start + clock)) {
+            switch try player.next(at: moment(Self.start + clock)) {
             case .say(let what): lines.append("\(clock) \(Self.text(what))")
             case .wait(let due):
                 let at = (due - moment(Self.start)) / 1_000_000
@@ -49,7 +49,7 @@ private struct Stage {
     }
 
     mutating func hear(_ text: String, _ kind: FlowPiece.Kind = .data) {
-        part.receive(FlowPiece(kind: kind, from: .client, content: bytes(text)), at: moment(Self.start + clock))
+        player.receive(FlowPiece(kind: kind, from: .client, content: bytes(text)), at: moment(Self.start + clock))
     }
 
     static func text(_ what: FlowEvent.What) -> String {
@@ -126,7 +126,7 @@ struct ScheduleTests {
                 (2, said("content", by: .server)), (3, .trailers(from: .server, FieldSection([("x", "y")]))),
                 (3, .finished(.server)), (3, ended),
             ])
-        var twice = Stage(recorded, hasSaid100: true)
+        var twice = Stage(recorded, sent100Continue: true)
         try twice.play(until: 1)
         #expect(twice.lines == ["0 200", "0 content", "0 trailers", "0 finished", "0 end complete"])
         var head = Stage(recorded, response: .some(EditedResponse(head: responseHead(), range: nil, hasContent: false)))
@@ -214,10 +214,10 @@ struct DialogueTests {
         try stage.play(until: 9000)
         #expect(
             stage.lines == ["10 101", "1030 text answer", "1190 binary more?", "5010 close bye", "6010 end complete"])
-        #expect(stage.part.takeComplaints() == [])
+        #expect(stage.player.takeComplaints() == [])
     }
 
-    @Test("What the client said too early counts as said when its turn comes")
+    @Test("A message that the client sent too early counts when its turn comes")
     func early() throws {
         var stage = Stage(Self.conversation, timing: .recorded)
         stage.hear("ask", .text)
@@ -231,7 +231,7 @@ struct DialogueTests {
         try content.play(until: 1)
         content.hear("\u{1B}[2J", .text)
         try content.play(until: 2)
-        #expect(content.part.takeComplaints() == ["the client said '?[2J' where the recording has 'ask'"])
+        #expect(content.player.takeComplaints() == ["the client sent '?[2J', the recording has 'ask'"])
         content.hear("other", .text)
         content.hear("ask", .text)
         try content.play(until: 3)
@@ -265,12 +265,12 @@ struct DialogueTests {
         stage.hear("SK")
         try stage.play(until: 9000)
         #expect(stage.lines == ["0 hello", "2020 answer", "2090 end complete"])
-        #expect(stage.part.takeComplaints() == [])
+        #expect(stage.player.takeComplaints() == [])
         var other = Stage(Self.stream(FlowEnding(state: .complete, closedBy: .server)))
         other.hear("AXKK")
         try other.play(until: 1)
         #expect(other.lines == ["0 hello", "0 answer", "0 end complete"])
-        #expect(other.part.takeComplaints() == ["the client's bytes differ from the recording from byte 1 of a piece of 2 on"])
+        #expect(other.player.takeComplaints() == ["the client's bytes differ from the recording at byte 1 of 2"])
     }
 
     @Test(
@@ -282,19 +282,19 @@ struct DialogueTests {
         stage.hear("ASK")
         try stage.play(until: 500)
         let before = stage.lines
-        stage.part.clientFinished(at: moment(500))
+        stage.player.clientFinished(at: moment(500))
         try stage.play(until: 600)
         #expect(before == ["0 hello", "0 answer"])
         #expect(stage.lines == before + ["500 end complete"])
         var early = Stage(closing)
         early.hear("A")
-        early.part.clientFinished(at: moment(1))
+        early.player.clientFinished(at: moment(1))
         try early.play(until: 600)
         #expect(early.lines == ["0 hello", "0 end incomplete"])
         var gaveUp = Stage(Self.stream(FlowEnding(state: .incomplete, closedBy: .client, isReset: true)))
         gaveUp.hear("ASK")
         try gaveUp.play(until: 10)
-        gaveUp.part.clientFinished(at: moment(10))
+        gaveUp.player.clientFinished(at: moment(10))
         try gaveUp.play(until: 20)
         #expect(gaveUp.lines == ["0 hello", "0 answer", "10 end incomplete"])
     }
@@ -319,7 +319,7 @@ struct DialogueTests {
         try stage.play(until: 700)
         stage.hear("two")
         try stage.play(until: 800)
-        stage.part.clientFinished(at: moment(800))
+        stage.player.clientFinished(at: moment(800))
         try stage.play(until: 1000)
         #expect(stage.lines == ["80 200", "80 ONE", "710 TWO", "805 finished", "805 end complete"])
     }
@@ -332,10 +332,10 @@ struct DialogueTests {
         #expect(complete.lines == everything)
         var early = Stage(Self.duplex, isRequestComplete: false)
         early.hear("o")
-        early.part.clientFinished(at: moment(0))
+        early.player.clientFinished(at: moment(0))
         try early.play(until: 1)
         #expect(early.lines == everything)
-        #expect(early.part.takeComplaints().first == "the client ended before it had said what the recording has")
+        #expect(early.player.takeComplaints().first == "the client ended before it had sent what is in the recording")
     }
 
     @Test("Bytes behind an upgrade to another protocol go in turns, from the end of the handshake on")
@@ -372,12 +372,12 @@ struct StreamChoiceTests {
         -> [String]
     {
         var lines: [String] = []
-        let part = StreamPart(
+        let player = StreamPlayer(
             flows.enumerated().map { (number: $0.offset, flow: $0.element) }, timing: .none, matching: matching, now: moment(0)
         ) { lines.append("stream \($0)") }
         func advance() throws {
             while true {
-                switch try part.next(at: moment(0)) {
+                switch try player.next(at: moment(0)) {
                 case .say(let what): lines.append(Stage.text(what))
                 case .end: return lines.append("end")
                 case .wait, .waitForClient: return
@@ -387,14 +387,14 @@ struct StreamChoiceTests {
         try advance()
         for piece in pieces {
             lines.append("> \(piece)")
-            part.receive(FlowPiece(from: .client, content: bytes(piece)), at: moment(0))
+            player.receive(FlowPiece(from: .client, content: bytes(piece)), at: moment(0))
             try advance()
         }
         if ends {
-            part.clientFinished(at: moment(0))
+            player.clientFinished(at: moment(0))
             try advance()
         }
-        return lines + part.takeComplaints()
+        return lines + player.takeComplaints()
     }
 
     @Test("The one answers whose client said the same, as soon as that is known")
@@ -412,7 +412,7 @@ struct StreamChoiceTests {
         let lines = try play(Self.streams, ["PONG"])
         #expect(
             lines == [
-                "> PONG", "stream 0", "PONG", "end", "the client's bytes differ from the recording from byte 1 of a piece of 4 on",
+                "> PONG", "stream 0", "PONG", "end", "the client's bytes differ from the recording at byte 1 of 4",
             ])
         let ended = try play(Self.streams, ["QUI"], ends: true)
         #expect(ended == ["> QUI", "stream 0", "end"])

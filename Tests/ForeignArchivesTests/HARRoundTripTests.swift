@@ -13,22 +13,13 @@ struct HARRoundTripTests {
     private func flow(
         _ request: ByteBuffer, _ response: ByteBuffer, content: ByteBuffer = ByteBuffer(), trailers: [Side: FieldSection] = [:]
     ) -> Flow {
-        let time = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
-        var flow = FlowAssembler(
-            id: FlowID(high: 1, low: 2), at: time,
-            opening: FlowOpening(
-                kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a.example", port: 80),
-                stream: StreamID(1)),
-            keepsPieces: true)
-        flow.receive(.request(RequestHead(parsing: request, version: .http1_1)), at: time)
-        if let trailers = trailers[.client] { flow.receive(.trailers(from: .client, trailers), at: time) }
-        flow.receive(.finished(.client), at: time)
-        flow.receive(.response(ResponseHead(parsing: response, version: .http1_1)), at: time)
-        if content.readableBytes > 0 { flow.receive(.piece(FlowPiece(from: .server, content: content)), at: time) }
-        if let trailers = trailers[.server] { flow.receive(.trailers(from: .server, trailers), at: time) }
-        flow.receive(.finished(.server), at: time)
-        flow.receive(.ended(FlowEnding(state: .complete)), at: time)
-        return flow.flow
+        var flow = FlowBuilder(target: FlowTarget(scheme: "http", host: "a.example", port: 80))
+            .event(.request(RequestHead(parsing: request, version: .http1_1)))
+        if let trailers = trailers[.client] { flow = flow.event(.trailers(from: .client, trailers)) }
+        flow = flow.event(.finished(.client)).event(.response(ResponseHead(parsing: response, version: .http1_1)))
+        if content.readableBytes > 0 { flow = flow.data(content, from: .server) }
+        if let trailers = trailers[.server] { flow = flow.event(.trailers(from: .server, trailers)) }
+        return flow.event(.finished(.server)).ended().flow
     }
 
     private func written(_ flow: Flow) throws -> ByteBuffer? {

@@ -207,11 +207,8 @@ struct MitmproxyTests {
 
     @Test("A flow that the format cannot hold is not written")
     func cannotHold() throws {
-        let opening = FlowOpening(
-            kind: .tls, client: Shared(.unknown), target: FlowTarget(scheme: "tls", host: "a", port: 1), stream: StreamID(1))
         var written = ByteBuffer()
-        let isHeld = try MitmproxyWriter().write(
-            Flow(id: FlowID(high: 1, low: 2), opening: opening, started: Timestamp(nanoseconds: 3)), into: &written)
+        let isHeld = try MitmproxyWriter().write(FlowBuilder(.tls).flow, into: &written)
         #expect(!isHeld)
         #expect(written.readableBytes == 0)
     }
@@ -253,18 +250,11 @@ struct MitmproxyTests {
 struct PartialMessageTests {
     private static func flow(stored: String, isWhole: Bool) -> Flow {
         let at = Timestamp(nanoseconds: 1_700_000_000_000_000_001)
-        let opening = FlowOpening(
-            kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a.example", port: 80),
-            stream: StreamID(1))
-        var flow = FlowAssembler(id: FlowID(high: 1, low: 2), at: at, opening: opening, keepsPieces: true)
-        flow.receive(.request(RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n"), version: .http1_1)), at: at)
-        flow.receive(.finished(.client), at: at)
-        flow.receive(.response(ResponseHead(parsing: ByteBuffer(string: "HTTP/1.1 200 OK\r\n\r\n"), version: .http1_1)), at: at)
-        if !stored.isEmpty { flow.receive(.piece(FlowPiece(from: .server, content: ByteBuffer(string: stored))), at: at) }
-        if isWhole { flow.receive(.finished(.server), at: at) }
         let error = isWhole ? nil : FlowError(side: nil, message: "cut", at: at)
-        flow.receive(.ended(FlowEnding(state: isWhole ? .complete : .incomplete, error: error)), at: at)
-        return flow.flow
+        return FlowBuilder(at: at, target: FlowTarget(scheme: "http", host: "a.example", port: 80))
+            .request("GET / HTTP/1.1\r\n\r\n")
+            .response("HTTP/1.1 200 OK\r\n\r\n", content: ByteBuffer(string: stored), isWhole: isWhole)
+            .ended(FlowEnding(state: isWhole ? .complete : .incomplete, error: error)).flow
     }
 
     @Test(

@@ -4,22 +4,13 @@ import FlowModel
 import ForeignArchives
 import HTTPSemantics
 import NIOCore
+import TestSupport
 import Testing
 
 /// An answer with a content coding.
 private func answer(_ coding: String, _ content: ByteBuffer) -> Flow {
-    let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
-    let opening = FlowOpening(
-        kind: .http, client: Shared(.unknown), target: FlowTarget(scheme: "http", host: "a", port: 80), stream: StreamID(1))
-    var assembler = FlowAssembler(id: FlowID(high: 1, low: 1), at: start, opening: opening, keepsPieces: true)
-    let request = RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), version: .http1_1)
-    let response = "HTTP/1.1 200 OK\r\nContent-Encoding: \(coding)\r\nContent-Length: \(content.readableBytes)\r\n\r\n"
-    for event in [
-        FlowEvent.What.request(request), .finished(.client),
-        .response(ResponseHead(parsing: ByteBuffer(string: response), version: .http1_1)),
-        .piece(FlowPiece(from: .server, content: content)), .finished(.server), .ended(FlowEnding(state: .complete)),
-    ] { assembler.receive(event, at: start) }
-    return assembler.flow
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: \(coding)\r\nContent-Length: \(content.readableBytes)\r\n\r\n"
+    return FlowBuilder().request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response(head, content: content).ended().flow
 }
 
 @Suite("Content that cannot be decoded, in HAR files")

@@ -314,9 +314,9 @@ struct HTTP2ConnectionTests {
         arguments: [
             (8, 0, [0, 0, 0, 0], HTTP2ErrorCode.protocolError, "a WINDOW_UPDATE frame of nothing"),
             (2, 0, [0, 0, 0, 0], .frameSizeError, "a PRIORITY frame of 4 bytes"),
-            (0, 0, [1, 2, 3], .streamClosed, "content came behind the end of the message"),
-            (0, 8, [0], .streamClosed, "content came behind the end of the message"),
-            (1, 5, [0x40, 1, 0x78, 1, 0x79], .streamClosed, "a field section came behind the end of the message"),
+            (0, 0, [1, 2, 3], .streamClosed, "content after the end of the message"),
+            (0, 8, [0], .streamClosed, "content after the end of the message"),
+            (1, 5, [0x40, 1, 0x78, 1, 0x79], .streamClosed, "a field section after the end of the message"),
         ] as [(UInt8, UInt8, [UInt8], HTTP2ErrorCode, String)])
     func brokenStream(type: UInt8, flags: UInt8, payload: [UInt8], code: HTTP2ErrorCode, message: String) throws {
         let client = HTTP2Connection(.client)

@@ -46,21 +46,23 @@ struct EarlyBytesTests {
             }
         let play = try Playbook(
             mode, originalDestination: way == .transparent ? Self.endpoint : nil, verifies: false, hosts: rules)
+        let opening = ["open upstream 1: \(way == .transparent || way == .socks5 ? "192.0.2.1" : "a.example"):993"]
         switch way {
-        case .connect, .tcpHost: _ = play.client(says: "CONNECT a.example:993 HTTP/1.1\r\nHost: a.example:993\r\n\r\n")
+        case .connect, .tcpHost:
+            #expect(play.client(sends: "CONNECT a.example:993 HTTP/1.1\r\nHost: a.example:993\r\n\r\n") == opening)
         case .socks5:
-            _ = play.tell(.received(.client, ByteBuffer(bytes: [5, 1, 0])))
-            _ = play.tell(.received(.client, ByteBuffer(bytes: [5, 1, 0, 1, 192, 0, 2, 1, 3, 225])))
-        case .transparent, .reverseTCP, .reverseTLS, .startTLS: break
+            play.skip { play.deliver(.received(.client, ByteBuffer(bytes: [5, 1, 0]))) }
+            #expect(play.deliver(.received(.client, ByteBuffer(bytes: [5, 1, 0, 1, 192, 0, 2, 1, 3, 225]))) == opening)
+        case .transparent, .reverseTCP, .reverseTLS, .startTLS: #expect(play.started == opening)
         }
-        _ = play.serverOpens(port: 993)
+        play.serverOpens(port: 993)
         if way == .startTLS {
-            _ = play.server(says: "220 mail\r\n")
-            _ = play.client(says: "STARTTLS\r\n")
-            _ = play.server(says: "220 go on\r\n")
+            #expect(play.server(sends: "220 mail\r\n") == ["send client: 220 mail\r\n"])
+            #expect(play.client(sends: "STARTTLS\r\n") == ["send upstream 1: STARTTLS\r\n"])
+            #expect(play.server(sends: "220 go on\r\n") == ["send client: 220 go on\r\n"])
         }
-        _ = play.takeSent(.client)
-        _ = play.takeSent(ConnectionHandle(1))
+        // The proxy's own answer.
+        play.skipSent(.client, ConnectionHandle(1))
         return play
     }
 
@@ -68,7 +70,7 @@ struct EarlyBytesTests {
     func serverFirst(_ example: Case) throws {
         let play = try Self.play(example.way)
         let server = try TLSServer(
-            play, version: example.version, says: Self.greeting, at: example.moment, closes: example.closes)
+            play, version: example.version, sends: Self.greeting, at: example.moment, closes: example.closes)
         let client = try TLSClient(play, alpn: [], server: server)
         #expect(try client.exchange() == Self.greeting)
         #expect(client.tls.isPeerClosed == example.closes)
@@ -76,8 +78,8 @@ struct EarlyBytesTests {
         #expect(opened == [])
         if !example.closes {
             try client.tls.write(ByteBuffer(string: "a LOGOUT\r\n"))
-            _ = try client.exchange()
-            #expect(server.heard == "a LOGOUT\r\n")
+            try client.exchange()
+            #expect(server.received == "a LOGOUT\r\n")
         }
         let before = example.way == .startTLS ? " <220 mail\r\n >STARTTLS\r\n <220 go on\r\n" : ""
         let after = example.closes ? "" : " >a LOGOUT\r\n"
@@ -92,9 +94,10 @@ struct EarlyBytesTests {
     @Test("What came of both sides before the server stood keeps its order and its times")
     func order() throws {
         let play = try Playbook("reverse:tcp://a.example:7000")
+        #expect(play.started == ["open upstream 1: a.example:7000"])
         var times: [Timestamp] = []
         for text in ["\u{1}one", "two", "three"] {
-            #expect(play.client(says: text) == [])
+            #expect(play.client(sends: text) == [])
             times.append(play.now)
         }
         #expect(play.serverOpens(port: 7000) == ["send upstream 1: \u{1}onetwothree"])
@@ -107,12 +110,15 @@ struct EarlyBytesTests {
     @Test("What a client said to a server that could not be had is recorded")
     func lastWords() throws {
         let play = try Playbook("reverse:tcp://a.example:7000")
-        _ = play.client(says: "\u{1}one")
-        _ = play.tell(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        #expect(play.started == ["open upstream 1: a.example:7000"])
+        play.client(sends: "\u{1}one")
+        let refused = play.deliver(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        #expect(refused == ["close upstream 1", "abort client"])
         #expect(play.flows == ["tcp failed >\u{1}one ! server: cannot connect to a.example:7000: connection refused"])
         let left = try Playbook("reverse:tcp://a.example:7000")
-        _ = left.client(says: "\u{1}one")
-        _ = left.tell(.closed(.client, error: nil, isReset: true))
+        #expect(left.started == ["open upstream 1: a.example:7000"])
+        left.client(sends: "\u{1}one")
+        #expect(left.deliver(.closed(.client, error: nil, isReset: true)) == ["abort upstream 1"])
         #expect(left.flows == ["tcp incomplete >\u{1}one ! client: the client reset the connection"])
     }
 
@@ -122,13 +128,17 @@ struct EarlyBytesTests {
     func lostGreeting(version: TLSVersion, moment: TLSServer.Moment) throws {
         for isReset in [false, true] {
             let play = try Self.play(.connect)
-            let server = try TLSServer(play, version: version, says: Self.greeting, at: moment)
+            let server = try TLSServer(play, version: version, sends: Self.greeting, at: moment)
             let client = try TLSClient(play, alpn: [], server: server)
             _ = try client.tls.handshake()
             let hello = try #require(client.tls.takeCiphertext())
-            try client.hear(play.tell(.received(.client, hello)))
+            try client.follow(play.deliver(.received(.client, hello)))
             let unknownCertificate = ByteBuffer(bytes: [0x15, 3, 3, 0, 2, 2, 46])
-            _ = play.tell(isReset ? .closed(.client, error: nil, isReset: true) : .received(.client, unknownCertificate))
+            let end = play.deliver(isReset ? .closed(.client, error: nil, isReset: true) : .received(.client, unknownCertificate))
+            // A TLS server that stands is sent its close_notify.
+            #expect(
+                end.filter { !$0.hasPrefix("send upstream 1") }
+                    == (isReset ? ["abort upstream 1"] : ["close upstream 1", "finish client"]))
             #expect(play.flows.count == 1)
             let flow = try #require(play.flows.first)
             #expect(flow.hasPrefix("tcp failed <\(Self.greeting) ! client: "), "\(flow)")
@@ -140,8 +150,8 @@ struct EarlyBytesTests {
         let play = try Self.play(.startTLS)
         var hello = ByteBuffer(bytes: [0x16, 3, 1, 2, 0, 1])
         hello.writeBytes([0, 1, 0xFC, 3, 3])
-        #expect(play.tell(.received(.client, hello)) == [])
-        #expect(play.server(says: "more\r\n") == ["send client: more\r\n"])
+        #expect(play.deliver(.received(.client, hello)) == [])
+        #expect(play.server(sends: "more\r\n") == ["send client: more\r\n"])
         #expect(play.flows == ["tcp incomplete <220 mail\r\n >STARTTLS\r\n <220 go on\r\n <more\r\n"])
     }
 
@@ -149,7 +159,7 @@ struct EarlyBytesTests {
     func backPressure() throws {
         let play = try Self.play(.connect)
         let server = try TLSServer(
-            play, version: .tls13, says: String(repeating: "x", count: 600_000), at: .certificateIsMade, closes: false)
+            play, version: .tls13, sends: String(repeating: "x", count: 600_000), at: .certificateIsMade, closes: false)
         let client = try TLSClient(play, alpn: [], server: server)
         #expect(try client.exchange().utf8.count == 600_000)
         #expect(client.lines == ["forge a.example", "pause upstream 1", "read upstream 1"])

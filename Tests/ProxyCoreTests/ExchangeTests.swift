@@ -11,12 +11,25 @@ struct ExchangeTests {
     private static let getInOriginForm = "GET /a?b HTTP/1.1\r\nHost: example.org\r\nX-Case: Kept \r\n\r\n"
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
+    /// A session whose request has reached the server.
+    private func asked(_ request: String = get) throws -> Playbook {
+        let play = try Playbook()
+        play.skip {
+            play.client(sends: request)
+            play.serverOpens()
+        }
+        return play
+    }
+
+    /// Commands without the bytes.
+    private static func commands(_ turn: Turn) -> [String] { turn.map { String($0.prefix { $0 != ":" }) } }
+
     @Test("An absolute-form request goes to its host in origin form, everything else byte for byte")
     func absoluteForm() throws {
         let play = try Playbook()
-        #expect(play.client(says: Self.get) == ["open upstream 1: example.org:80"])
+        #expect(play.client(sends: Self.get) == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
     }
 
@@ -24,25 +37,23 @@ struct ExchangeTests {
     func byteByByte() throws {
         let play = try Playbook()
         var lines: [String] = []
-        for byte in Self.get.utf8 { lines += play.tell(.received(.client, ByteBuffer(bytes: [byte]))) }
+        for byte in Self.get.utf8 { lines += play.deliver(.received(.client, ByteBuffer(bytes: [byte]))) }
         #expect(lines == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
         lines = []
-        for byte in Self.ok.utf8 { lines += play.tell(.received(ConnectionHandle(1), ByteBuffer(bytes: [byte]))) }
+        for byte in Self.ok.utf8 { lines += play.deliver(.received(ConnectionHandle(1), ByteBuffer(bytes: [byte]))) }
         #expect(lines.map { $0.replacing("send client: ", with: "") }.joined() == Self.ok)
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
     }
 
     @Test("The next request to the same server uses the same connection, one to another server a new one")
     func reuse() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: Self.ok)
-        #expect(play.client(says: Self.get) == ["send upstream 1: \(Self.getInOriginForm)"])
-        _ = play.server(says: Self.ok)
+        let play = try asked()
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.client(sends: Self.get) == ["send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
         #expect(
-            play.client(says: "GET http://other.example:81/ HTTP/1.1\r\nHost: other.example:81\r\n\r\n") == [
+            play.client(sends: "GET http://other.example:81/ HTTP/1.1\r\nHost: other.example:81\r\n\r\n") == [
                 "close upstream 1", "open upstream 2: other.example:81",
             ])
     }
@@ -50,22 +61,20 @@ struct ExchangeTests {
     @Test("Pipelined requests are answered in their order, one after the other")
     func pipelining() throws {
         let play = try Playbook()
-        #expect(play.client(says: Self.get + Self.get + Self.get) == ["open upstream 1: example.org:80"])
+        #expect(play.client(sends: Self.get + Self.get + Self.get) == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: \(Self.getInOriginForm)"])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)", "send upstream 1: \(Self.getInOriginForm)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
         #expect(play.flows.count == 3)
     }
 
     @Test("Interim responses pass and are recorded, the final one follows")
     func interim() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
+        let play = try asked()
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n"
-        #expect(play.server(says: hints) == ["send client: \(hints)"])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)"])
+        #expect(play.server(sends: hints) == ["send client: \(hints)"])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 103 | 200 <hi>"])
     }
 
@@ -74,32 +83,29 @@ struct ExchangeTests {
         let play = try Playbook()
         let body = "3;ext=1\r\nabc\r\n0\r\nX-Sum: 9\r\n\r\n"
         let head = "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
-        _ = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n")
+        let request = "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+        #expect(play.client(sends: request) == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: \(head)"])
-        #expect(play.client(says: body) == ["send upstream 1: \(body)"])
+        #expect(play.client(sends: body) == ["send upstream 1: \(body)"])
         let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
-        #expect(play.server(says: response) == ["send client: \(response)"])
+        #expect(play.server(sends: response) == ["send client: \(response)"])
         #expect(
             play.flows == ["http complete POST http://example.org:80 http://example.org/ <abc> | 200 <abc> trailers [\"X-Sum\"]"])
     }
 
     @Test("A response without a length ends with the connection, for the client too")
     func untilClose() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        #expect(play.server(says: "HTTP/1.1 200 OK\r\n\r\nab") == ["send client: HTTP/1.1 200 OK\r\n\r\nab"])
-        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
+        let play = try asked()
+        #expect(play.server(sends: "HTTP/1.1 200 OK\r\n\r\nab") == ["send client: HTTP/1.1 200 OK\r\n\r\nab"])
+        #expect(play.deliver(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <ab>"])
     }
 
     @Test("A response cut in the middle reaches the client cut, and is recorded as far as it came")
     func truncated() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
-        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
+        let play = try asked()
+        play.skip { play.server(sends: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") }
+        #expect(play.deliver(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "finish client"])
         #expect(
             play.flows == [
                 "http incomplete GET http://example.org:80 http://example.org/a?b | 200 <abc> ! server: the server closed the connection in the middle of the response"
@@ -108,30 +114,24 @@ struct ExchangeTests {
 
     @Test("A reset in the middle of a response is a reset for the client")
     func reset() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        let play = try asked()
+        play.skip { play.server(sends: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") }
         #expect(
-            play.tell(.closed(ConnectionHandle(1), error: nil, isReset: true)) == ["close upstream 1", "abort client"])
+            play.deliver(.closed(ConnectionHandle(1), error: nil, isReset: true)) == ["close upstream 1", "abort client"])
     }
 
     @Test("A client that half-closes after its request gets its response, then the connection ends")
     func clientHalfClose() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        #expect(play.tell(.halfClosed(.client)) == [])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client", "close client"])
+        let play = try asked()
+        #expect(play.deliver(.halfClosed(.client)) == [])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client", "close client"])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
     }
 
     @Test("A client that goes away is recorded, and the server is let go")
     func clientGone() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        #expect(play.tell(.closed(.client, error: nil, isReset: true)) == ["abort upstream 1"])
+        let play = try asked()
+        #expect(play.deliver(.closed(.client, error: nil, isReset: true)) == ["abort upstream 1"])
         #expect(
             play.flows == [
                 "http incomplete GET http://example.org:80 http://example.org/a?b ! client: the client reset the connection"
@@ -140,23 +140,23 @@ struct ExchangeTests {
 
     @Test("A kept connection that the server closed while a request was on its way is made anew, when the request may be repeated")
     func repeated() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: Self.ok)
-        _ = play.client(says: Self.get)
-        #expect(play.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "open upstream 2: example.org:80"])
+        let play = try asked()
+        play.skip {
+            play.server(sends: Self.ok)
+            play.client(sends: Self.get)
+        }
+        #expect(play.deliver(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "open upstream 2: example.org:80"])
         #expect(play.serverOpens(2) == ["send upstream 2: \(Self.getInOriginForm)"])
     }
 
     @Test("A request that must not be repeated is answered 502")
     func notRepeated() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: Self.ok)
-        _ = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n")
-        let lines = play.tell(.halfClosed(ConnectionHandle(1)))
+        let play = try asked()
+        play.skip {
+            play.server(sends: Self.ok)
+            play.client(sends: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n")
+        }
+        let lines = play.deliver(.halfClosed(ConnectionHandle(1)))
         #expect(lines.first == "close upstream 1")
         #expect(lines.dropFirst().first?.hasPrefix("send client: HTTP/1.1 502 Bad Gateway\r\n") == true)
         #expect(
@@ -168,8 +168,8 @@ struct ExchangeTests {
     @Test("A server that cannot be reached is a 502 and a failed flow")
     func unreachable() throws {
         let play = try Playbook()
-        _ = play.client(says: Self.get)
-        let lines = play.tell(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        #expect(play.client(sends: Self.get) == ["open upstream 1: example.org:80"])
+        let lines = play.deliver(.openFailed(ConnectionHandle(1), reason: "connection refused"))
         #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502 Bad Gateway\r\n") })
         #expect(lines.last == "finish client")
         #expect(
@@ -181,7 +181,7 @@ struct ExchangeTests {
     @Test("A request for the recorder's own address is refused: it would go round in circles")
     func loop() throws {
         let play = try Playbook()
-        let lines = play.client(says: "GET http://localhost:8080/ HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
+        let lines = play.client(sends: "GET http://localhost:8080/ HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
         #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502") })
         #expect(!lines.contains { $0.hasPrefix("open") })
     }
@@ -195,7 +195,7 @@ struct ExchangeTests {
         ])
     func refused(request: String, status: String) throws {
         let play = try Playbook()
-        let lines = play.client(says: request)
+        let lines = play.client(sends: request)
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 \(status) ") == true)
         #expect(lines.last == "finish client")
         #expect(play.flows.count == 1)
@@ -215,7 +215,7 @@ struct ExchangeTests {
     func unusableTarget(target: String) throws {
         for mode in ["regular", "reverse:http://origin.example:81"] {
             let play = try Playbook(mode)
-            let lines = play.client(says: "GET \(target) HTTP/1.1\r\nHost: example.org\r\n\r\n")
+            let lines = play.client(sends: "GET \(target) HTTP/1.1\r\nHost: example.org\r\n\r\n")
             #expect(lines.count == 2 && lines[0].hasPrefix("send client: HTTP/1.1 400 ") && lines[1] == "finish client", "\(lines)")
             #expect(play.wholeFlows.map { $0.localReply?.value.head.status } == [400])
         }
@@ -232,33 +232,27 @@ struct ExchangeTests {
         ])
     func usableTarget(target: String, server: String, path: String) throws {
         let play = try Playbook()
-        #expect(play.client(says: "GET \(target) HTTP/1.1\r\nHost: other\r\n\r\n") == ["open upstream 1: \(server)"])
+        #expect(play.client(sends: "GET \(target) HTTP/1.1\r\nHost: other\r\n\r\n") == ["open upstream 1: \(server)"])
         #expect(play.serverOpens().first?.hasPrefix("send upstream 1: GET \(path) HTTP/1.1\r\n") == true)
     }
 
     @Test("No 1xx goes to a client of HTTP/1.0, whatever the server says")
     func interimToHTTP1_0() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
-        _ = play.serverOpens()
-        #expect(play.server(says: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") == [])
-        #expect(play.server(says: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client"])
+        let play = try asked(Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
+        #expect(play.server(sends: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") == [])
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)", "close upstream 1", "finish client"])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 100 | 103 | 200 <hi>"])
-        let other = try Playbook()
-        _ = other.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
-        _ = other.serverOpens()
-        let lines = other.server(says: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        let other = try asked(Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
+        let lines = other.server(sends: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
         #expect(lines.contains { $0.hasPrefix("send client: HTTP/1.1 502 ") } && !lines.contains { $0.contains(" 101 ") })
     }
 
     @Test("Chunks are undone for a client of HTTP/1.0, which does not know them")
     func chunksToHTTP1_0() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
-        _ = play.serverOpens()
+        let play = try asked(Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
         let response = "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
         #expect(
-            play.server(says: response) == [
+            play.server(sends: response) == [
                 "send client: HTTP/1.1 200 Fine\r\nConnection: close\r\n\r\nhi", "close upstream 1", "finish client",
             ])
         #expect(play.flows == ["http complete GET http://example.org:80 http://example.org/a?b | 200 <hi>"])
@@ -266,13 +260,12 @@ struct ExchangeTests {
 
     @Test("The reason phrase keeps its bytes, and the fields that Connection names stay behind, when chunks are undone")
     func headToHTTP1_0() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
-        _ = play.serverOpens()
+        let play = try asked(Self.get.replacing("HTTP/1.1", with: "HTTP/1.0"))
         var response = ByteBuffer(string: "HTTP/1.1 200 ")
         response.writeInteger(UInt8(0xE9))
         response.writeString("\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-End: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-        _ = play.tell(.received(ConnectionHandle(1), response))
+        let lines = play.deliver(.received(ConnectionHandle(1), response))
+        #expect(lines.dropFirst() == ["close upstream 1", "finish client"])
         var expected = ByteBuffer(string: "HTTP/1.1 200 ")
         expected.writeInteger(UInt8(0xE9))
         expected.writeString("\r\nX-End: 2\r\nConnection: close\r\n\r\n")
@@ -291,10 +284,12 @@ struct ExchangeTests {
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\nHost: a\r\n\r\n", "trailer section"),
         ])
     func refusedResponse(good: String, bad: String, error: String) throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        let lines = play.server(says: good + bad)
+        let play = try asked()
+        let lines = play.server(sends: good + bad)
+        #expect(
+            Self.commands(lines)
+                == (bad.isEmpty
+                    ? ["close upstream 1", "send client", "finish client"] : ["send client", "close upstream 1", "finish client"]))
         let flow = try #require(play.wholeFlows.first)
         #expect(flow.error?.message.contains(error) == true && flow.error?.side == .server, "\(flow.error?.message ?? "")")
         #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == [bad.isEmpty ? good : bad])
@@ -311,11 +306,10 @@ struct ExchangeTests {
 
     @Test("A head that the server did not finish is kept")
     func cutHead() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        _ = play.server(says: "HTTP/1.1 200 OK\r\nX: ")
-        _ = play.tell(.halfClosed(ConnectionHandle(1)))
+        let play = try asked()
+        play.server(sends: "HTTP/1.1 200 OK\r\nX: ")
+        #expect(
+            Self.commands(play.deliver(.halfClosed(ConnectionHandle(1)))) == ["close upstream 1", "send client", "finish client"])
         let flow = try #require(play.wholeFlows.first)
         #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == ["HTTP/1.1 200 OK\r\nX: "])
         #expect(flow.localReply?.value.head.status == 502)
@@ -323,11 +317,10 @@ struct ExchangeTests {
 
     @Test("A request whose content cannot be read leaves the bytes that could not be")
     func refusedContent() throws {
-        let play = try Playbook()
-        let head = "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
-        _ = play.client(says: head)
-        _ = play.serverOpens()
-        _ = play.client(says: "2\r\nhi\r\n5;bad[=x\r\nhello\r\n0\r\n\r\n")
+        let play = try asked("POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n")
+        let lines = play.client(sends: "2\r\nhi\r\n5;bad[=x\r\nhello\r\n0\r\n\r\n")
+        #expect(lines.first == "send upstream 1: 2\r\nhi\r\n")
+        #expect(Self.commands(lines) == ["send upstream 1", "close upstream 1", "send client", "finish client"])
         let flow = try #require(play.wholeFlows.first)
         #expect(flow.malformed.map { String(buffer: $0.value.bytes) } == ["5;bad[=x\r\nhello\r\n0\r\n\r\n"])
         #expect(flow.localReply?.value.head.status == 400)
@@ -347,7 +340,7 @@ struct ExchangeTests {
         ])
     func localReplies(request: String, status: Int) throws {
         let play = try Playbook(maximumBodySize: 10)
-        let lines = play.client(says: request)
+        let lines = play.client(sends: request)
         let flow = try #require(play.wholeFlows.first)
         let reply = try #require(flow.localReply?.value)
         #expect(flow.response == nil && flow.status == status && reply.head.status == status)
@@ -357,27 +350,23 @@ struct ExchangeTests {
     @Test("Content beyond the limit is answered 413")
     func tooLarge() throws {
         let play = try Playbook(maximumBodySize: 10)
-        let lines = play.client(says: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\n")
+        let lines = play.client(sends: "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\n")
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 413 ") == true)
     }
 
     @Test("A slow client stops the reading from the server, and the other way round")
     func backPressure() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        #expect(play.tell(.writable(.client, false)) == ["pause upstream 1"])
-        #expect(play.tell(.writable(.client, true)) == ["read upstream 1"])
-        #expect(play.tell(.writable(ConnectionHandle(1), false)) == ["pause client"])
-        #expect(play.tell(.writable(ConnectionHandle(1), true)) == ["read client"])
+        let play = try asked()
+        #expect(play.deliver(.writable(.client, false)) == ["pause upstream 1"])
+        #expect(play.deliver(.writable(.client, true)) == ["read upstream 1"])
+        #expect(play.deliver(.writable(ConnectionHandle(1), false)) == ["pause client"])
+        #expect(play.deliver(.writable(ConnectionHandle(1), true)) == ["read client"])
     }
 
     @Test("When the recorder stops, what is open is recorded as cut")
     func shutdown() throws {
-        let play = try Playbook()
-        _ = play.client(says: Self.get)
-        _ = play.serverOpens()
-        #expect(play.tell(.shutdown) == ["close upstream 1", "finish client"])
+        let play = try asked()
+        #expect(play.deliver(.shutdown) == ["close upstream 1", "finish client"])
         #expect(
             play.flows == ["http incomplete GET http://example.org:80 http://example.org/a?b ! recorder: the recorder was stopped"])
     }
@@ -385,7 +374,7 @@ struct ExchangeTests {
     @Test("http://mitm.it hands out the authority's certificate and contacts nobody")
     func onboarding() throws {
         let play = try Playbook()
-        let lines = play.client(says: "GET http://mitm.it/cert/pem HTTP/1.1\r\nHost: mitm.it\r\n\r\n")
+        let lines = play.client(sends: "GET http://mitm.it/cert/pem HTTP/1.1\r\nHost: mitm.it\r\n\r\n")
         #expect(lines.count == 2)
         #expect(lines[0].hasSuffix(Playbook.authority.certificatePEM))
         #expect(lines[1] == "finish client")
@@ -397,9 +386,9 @@ struct ExchangeTests {
         arguments: [(false, "origin.example:8443"), (true, "front")])
     func reverse(keeps: Bool, host: String) throws {
         let play = try Playbook("reverse:http://origin.example:8443", keepsHostHeader: keeps)
-        #expect(play.client(says: "GET / HTTP/1.1\r\nHost: front\r\n\r\n") == ["open upstream 1: origin.example:8443"])
+        #expect(play.client(sends: "GET / HTTP/1.1\r\nHost: front\r\n\r\n") == ["open upstream 1: origin.example:8443"])
         #expect(play.serverOpens() == ["send upstream 1: GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n"])
-        _ = play.server(says: Self.ok)
+        #expect(play.server(sends: Self.ok) == ["send client: \(Self.ok)"])
         #expect(play.flows == ["http complete GET http://origin.example:8443 / | 200 <hi>"])
     }
 }

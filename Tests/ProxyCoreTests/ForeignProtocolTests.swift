@@ -32,7 +32,7 @@ struct ForeignProtocolTests {
     func refused(bytes: [UInt8], message: String) throws {
         for mode in ["regular", "reverse:http://a.example"] where !(mode != "regular" && bytes[0] == 0x16) {
             let play = try Playbook(mode)
-            let lines = play.tell(.received(.client, ByteBuffer(bytes: bytes)))
+            let lines = play.deliver(.received(.client, ByteBuffer(bytes: bytes)))
             #expect(lines.first?.hasPrefix("send client: HTTP/1.1 400 Bad Request\r\n") == true)
             #expect(lines.first?.hasSuffix("mitm: \(message)\n") == true)
             #expect(Array(lines.dropFirst()) == ["finish client"])
@@ -47,7 +47,7 @@ struct ForeignProtocolTests {
     func inPieces(bytes: [UInt8], message: String) throws {
         let play = try Playbook()
         var lines: [String] = []
-        for byte in bytes where lines.isEmpty { lines = play.tell(.received(.client, ByteBuffer(bytes: [byte]))) }
+        for byte in bytes where lines.isEmpty { lines = Array(play.deliver(.received(.client, ByteBuffer(bytes: [byte])))) }
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 400 Bad Request\r\n") == true)
     }
 
@@ -59,10 +59,10 @@ struct ForeignProtocolTests {
         ])
     func http(text: String) throws {
         let whole = try Playbook()
-        #expect(whole.client(says: text) == ["open upstream 1: a.example:80"])
+        #expect(whole.client(sends: text) == ["open upstream 1: a.example:80"])
         let play = try Playbook()
         var lines: [String] = []
-        for byte in text.utf8 { lines += play.tell(.received(.client, ByteBuffer(bytes: [byte]))) }
+        for byte in text.utf8 { lines += play.deliver(.received(.client, ByteBuffer(bytes: [byte]))) }
         #expect(lines == ["open upstream 1: a.example:80"])
     }
 
@@ -76,7 +76,7 @@ struct ForeignProtocolTests {
         ])
     func socks(text: String, message: String) throws {
         let play = try Playbook("socks5")
-        _ = play.client(says: text)
+        #expect(play.client(sends: text) == ["finish client"])
         #expect(play.flows.first?.hasSuffix(" ! client: \(message)") == true)
     }
 }

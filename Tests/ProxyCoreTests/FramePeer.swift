@@ -4,6 +4,7 @@ import FlowModel
 import HTTP2Codec
 import HTTPSemantics
 import NIOCore
+import Testing
 import WebSocketCodec
 
 @testable import ProxyCore
@@ -28,14 +29,15 @@ final class FramePeer {
     /// Sends what it has to say, and hears what comes back until nothing does.
     /// - Returns: what the session asked for beside sending here.
     @discardableResult
-    func exchange() -> [String] {
+    func exchange(sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
         var lines: [String] = []
         hear()
         while let bytes = frames.takeOutput() {
-            lines += play.tell(.received(handle, bytes)).filter { !$0.hasPrefix("send \(handle)") }
+            let turn = play.deliver(.received(handle, bytes), sourceLocation: sourceLocation)
+            lines += turn.filter { !$0.hasPrefix("send \(handle)") }
             hear()
         }
-        return lines
+        return play.hold(lines, at: sourceLocation)
     }
 
     /// Hears what was sent to it.

@@ -18,11 +18,11 @@ struct LoginTests {
     @Test("A request waits, and what comes behind it too, until its login is found to be right; the login is then known")
     func waits() throws {
         let play = try Playbook(credentials: Self.slow)
-        #expect(play.client(says: Self.request("/a", "dTpw")) == ["verify u:p"])
-        #expect(play.client(says: Self.request("/b", "dTpw")) == [])
+        #expect(play.client(sends: Self.request("/a", "dTpw")) == ["verify u:p"])
+        #expect(play.client(sends: Self.request("/b", "dTpw")) == [])
         #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:80"])
         #expect(play.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"])
-        let lines = play.server(says: "HTTP/1.1 204 No Content\r\n\r\n")
+        let lines = play.server(sends: "HTTP/1.1 204 No Content\r\n\r\n")
         #expect(
             lines == [
                 "send client: HTTP/1.1 204 No Content\r\n\r\n",
@@ -33,12 +33,12 @@ struct LoginTests {
     @Test("A login that is found to be wrong is answered 407; one that was asked of by a client that has gone is recorded")
     func wrong() throws {
         let play = try Playbook(credentials: Self.slow)
-        #expect(play.client(says: Self.request("/a", "dTp4")) == ["verify u:x"])
+        #expect(play.client(sends: Self.request("/a", "dTp4")) == ["verify u:x"])
         let lines = play.verified(Self.wrong, isRight: false)
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 407 Proxy Authentication Required\r\n") == true)
         let gone = try Playbook(credentials: Self.slow)
-        _ = gone.client(says: Self.request("/a", "dTpw"))
-        _ = gone.tell(.closed(.client, error: nil, isReset: false))
+        #expect(gone.client(sends: Self.request("/a", "dTpw")) == ["verify u:p"])
+        gone.deliver(.closed(.client, error: nil, isReset: false))
         #expect(gone.verified(Self.right, isRight: true) == [])
         #expect(
             gone.flows == ["http failed GET http://:0 http://example.org/a ! client: the client closed the connection"])
@@ -48,7 +48,7 @@ struct LoginTests {
     func connect() throws {
         let play = try Playbook(credentials: Self.slow)
         let connect = "CONNECT example.org:7 HTTP/1.1\r\nHost: example.org:7\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
-        #expect(play.client(says: connect + "\u{1}\u{2}early") == ["verify u:p"])
+        #expect(play.client(sends: connect + "\u{1}\u{2}early") == ["verify u:p"])
         #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:7"])
         #expect(
             play.serverOpens() == [
@@ -60,10 +60,10 @@ struct LoginTests {
     func socks() throws {
         for (login, isRight) in [(Self.right, true), (Self.wrong, false)] {
             let play = try Playbook("socks5", credentials: Self.slow)
-            #expect(play.client(says: "\u{5}\u{1}\u{2}") == ["send client: \u{5}\u{2}"])
+            #expect(play.client(sends: "\u{5}\u{1}\u{2}") == ["send client: \u{5}\u{2}"])
             // With the request behind it, as a hasty client does.
             let request = "\u{5}\u{1}\u{0}\u{1}\u{7f}\u{0}\u{0}\u{1}\u{0}\u{7}"
-            let lines = play.client(says: "\u{1}\u{1}\(login.user)\u{1}\(login.password)" + request)
+            let lines = play.client(sends: "\u{1}\u{1}\(login.user)\u{1}\(login.password)" + request)
             #expect(lines == ["verify \(login.user):\(login.password)"])
             let then = play.verified(login, isRight: isRight)
             let granted = ["send client: \u{1}\u{0}", "open upstream 1: 127.0.0.1:7"]
@@ -84,13 +84,10 @@ struct LoginTests {
         }
         ask("/a", "dTp4")
         ask("/b", "dTpw")
-        let first = peer.exchange()
-        let second = play.verified(Self.wrong, isRight: false)
-        let refusal = peer.takeHeard().first
-        let third = play.verified(Self.right, isRight: true)
-        #expect(first == ["verify u:x", "pause client"])
-        #expect(refusal?.hasPrefix("407 ") == true)
-        #expect(second.filter { !$0.hasPrefix("send") } == ["verify u:p"])
-        #expect(third == ["open upstream 1: example.org:80", "read client"])
+        #expect(peer.exchange() == ["verify u:x", "pause client"])
+        let refused = play.verified(Self.wrong, isRight: false)
+        #expect(refused.filter { !$0.hasPrefix("send") } == ["verify u:p"])
+        #expect(peer.takeHeard().first?.hasPrefix("407 ") == true)
+        #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:80", "read client"])
     }
 }

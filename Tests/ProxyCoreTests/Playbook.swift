@@ -1,4 +1,4 @@
-// A script for one session: this arrives, that must follow. What follows is rendered as lines, so that a test compares all of it.
+// A script for one session: this arrives, that must follow. What follows is rendered as lines, and a script that passes over a line fails.
 
 import FlowModel
 import HTTP1Codec
@@ -7,6 +7,7 @@ import HTTPSemantics
 import NIOCore
 import ProxyCore
 import TLSEngine
+import Testing
 
 /// A session under test, with a clock that moves one millisecond with each event.
 final class Playbook {
@@ -28,6 +29,11 @@ final class Playbook {
     private(set) var log: [String] = []
     /// What was sent to each connection and not taken yet.
     private var sent: [ConnectionHandle: ByteBuffer] = [:]
+    /// What of it was sent in a part that is skipped.
+    private var skipped: [ConnectionHandle: ByteBuffer] = [:]
+    private let turns = Turns()
+    /// What followed the client's arrival.
+    private(set) var started: Turn
 
     /// Made once: they read the system's certificates.
     private static let serverTLS = try! TLSServerContext(TLSServerOptions())
@@ -38,7 +44,8 @@ final class Playbook {
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
         pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, verifies: Bool = true,
-        hosts: HostPolicy = HostPolicy(), validation: HTTP1Validation = .strict, http2Validation: HTTP2Validation = .strict
+        hosts: HostPolicy = HostPolicy(), validation: HTTP1Validation = .strict, http2Validation: HTTP2Validation = .strict,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         var unverified = TLSClientOptions()
         unverified.verifies = false
@@ -52,11 +59,17 @@ final class Playbook {
                 ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)
         ownAddresses.add(Endpoint(host: "127.0.0.1", port: 8080))
-        _ = tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
+        started = turns.hold([], at: sourceLocation)
+        started = deliver(
+            .started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)),
+            sourceLocation: sourceLocation)
     }
 
-    /// Tells the session something and renders what it asks for; log lines and timers are left out.
-    func tell(_ event: ProxyEvent) -> [String] {
+    /// Delivers an event to the session.
+    /// - Returns: what it asks for; log lines and timers are left out. Nothing, unless the caller compares it, takes its bytes or skips it.
+    @discardableResult
+    func deliver(_ event: ProxyEvent, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        turns.next()
         now = now.advanced(byNanoseconds: 1_000_000)
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
@@ -69,43 +82,80 @@ final class Playbook {
             default: break
             }
         }
-        for case .send(let handle, var bytes) in output.commands { sent[handle, default: ByteBuffer()].writeBuffer(&bytes) }
-        return Self.joined(output.commands)
+        for case .send(let handle, let bytes) in output.commands {
+            if turns.isSkipping {
+                skipped[handle, default: ByteBuffer()].writeImmutableBuffer(bytes)
+            } else {
+                sent[handle, default: ByteBuffer()].writeImmutableBuffer(bytes)
+            }
+        }
+        return turns.hold(Self.joined(output.commands), at: sourceLocation)
     }
 
     /// Moves the clock to the moment of a timer that runs, and lets it fire.
-    func fire(_ timer: Deadline.Kind) -> [String] {
-        guard let due = timers[timer] else { return ["\(timer) does not run"] }
+    @discardableResult
+    func fire(_ timer: Deadline.Kind, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        guard let due = timers[timer] else { return turns.hold(["\(timer) does not run"], at: sourceLocation) }
         now = max(now, due.advanced(byNanoseconds: -1_000_000))
-        return tell(.timerFired)
+        return deliver(.timerFired, sourceLocation: sourceLocation)
     }
 
     /// The certificate that was asked for first is there.
-    func certified(_ leaf: LeafCertificate) -> [String] {
-        certificates.isEmpty
-            ? ["no certificate was asked for"] : tell(.certificateReady(certificates.removeFirst(), .success(leaf)))
+    @discardableResult
+    func certified(_ leaf: LeafCertificate, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        guard !certificates.isEmpty else { return turns.hold(["no certificate was asked for"], at: sourceLocation) }
+        return deliver(.certificateReady(certificates.removeFirst(), .success(leaf)), sourceLocation: sourceLocation)
     }
 
     /// A login that was to be verified is right or wrong.
-    func verified(_ login: Login, isRight: Bool) -> [String] {
-        tell(.loginVerified(logins.removeValue(forKey: login) ?? RequestID(0), isRight: isRight))
+    @discardableResult
+    func verified(_ login: Login, isRight: Bool, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        let request = logins.removeValue(forKey: login) ?? RequestID(0)
+        return deliver(.loginVerified(request, isRight: isRight), sourceLocation: sourceLocation)
     }
 
-    func client(says text: String) -> [String] { tell(.received(.client, ByteBuffer(string: text))) }
-
-    func server(_ number: UInt32 = 1, says text: String) -> [String] {
-        tell(.received(ConnectionHandle(number), ByteBuffer(string: text)))
+    @discardableResult
+    func client(sends text: String, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        deliver(.received(.client, ByteBuffer(string: text)), sourceLocation: sourceLocation)
     }
 
-    /// The bytes that were sent to a connection since this was asked last.
-    func takeSent(_ handle: ConnectionHandle) -> ByteBuffer { sent.removeValue(forKey: handle) ?? ByteBuffer() }
+    @discardableResult
+    func server(_ number: UInt32 = 1, sends text: String, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        deliver(.received(ConnectionHandle(number), ByteBuffer(string: text)), sourceLocation: sourceLocation)
+    }
 
-    func serverOpens(_ number: UInt32 = 1, at address: String = "192.0.2.1", port: UInt16 = 80) -> [String] {
-        tell(
+    @discardableResult
+    func serverOpens(
+        _ number: UInt32 = 1, at address: String = "192.0.2.1", port: UInt16 = 80,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) -> Turn {
+        deliver(
             .opened(
                 ConnectionHandle(number), peer: Endpoint(host: address, port: port),
-                local: Endpoint(host: "192.0.2.9", port: 40000)))
+                local: Endpoint(host: "192.0.2.9", port: 40000)),
+            sourceLocation: sourceLocation)
     }
+
+    /// The bytes that were sent to a connection since they were taken last.
+    func takeSent(_ handle: ConnectionHandle) -> ByteBuffer {
+        turns.took(handle)
+        var bytes = sent.removeValue(forKey: handle) ?? ByteBuffer()
+        if let rest = skipped.removeValue(forKey: handle) { bytes.writeImmutableBuffer(rest) }
+        return bytes
+    }
+
+    /// Drops the bytes that were sent to a connection and not taken.
+    func skipSent(_ handles: ConnectionHandle...) { for handle in handles { _ = takeSent(handle) } }
+
+    /// Set-up: what follows the events is not compared, because another test does; what was sent and not taken is dropped.
+    @discardableResult
+    func skip<Result>(_ events: () throws -> Result) rethrows -> Result {
+        defer { if !turns.isSkipping { skipped = [:] } }
+        return try turns.skip(events)
+    }
+
+    /// What followed several events that a test double delivered, without what it has examined itself.
+    func hold(_ lines: [String], at sourceLocation: SourceLocation) -> Turn { turns.hold(lines, at: sourceLocation) }
 
     /// The flows that were recorded so far, each as one line.
     var flows: [String] { wholeFlows.map(Self.render) }

@@ -113,7 +113,7 @@ struct ReplayFramingTests {
         second.started = second.started.advanced(byNanoseconds: 20_000_000)
         let stage = try Stage([sample.flow, second], isHTTP2 ? .http2 : .http1)
         var origin = StrictOrigin()
-        _ = stage.start()
+        stage.begin()
         var answers = origin.receive(sent(stage.commands(isOpen(1))))
         while answers.readableBytes > 0 {
             answers = origin.receive(sent(stage.commands(.received(ConnectionHandle(1), answers))))
@@ -151,7 +151,7 @@ struct ReplayFramingTests {
                 }
             }
         }
-        _ = stage.start()
+        stage.begin()
         receive(stage.commands(isOpen(1)))
         while let bytes = server.takeOutput() { receive(stage.commands(.received(ConnectionHandle(1), bytes))) }
         #expect(faults == [], "\(sample)")
@@ -168,7 +168,7 @@ struct ReplayFramingTests {
         ] {
             let head = "POST /a HTTP/1.1\r\nHost: recorded\r\n\(lines)X: y\r\n\r\n"
             let stage = try Stage([recorded(head, body: content.isEmpty ? nil : content)])
-            _ = stage.start()
+            stage.begin()
             #expect(stage.serverOpens() == ["send upstream 1: \(head)\(wire)"])
         }
     }
@@ -179,7 +179,7 @@ struct ReplayFramingTests {
             "GET / HTTP/1.1\r\nHost: recorded\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
         let stage = try Stage([flow])
-        _ = stage.start()
+        stage.begin()
         let request = stage.serverOpens().joined()
         #expect(request.hasPrefix("send upstream 1: GET / HTTP/1.1\r\nHost: recorded\r\nUpgrade: websocket\r\n"))
         #expect(!request.contains("Content-Length") && !request.contains("Transfer-Encoding"))

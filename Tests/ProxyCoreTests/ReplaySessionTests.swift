@@ -51,13 +51,14 @@ private struct Unreadable: Error, CustomStringConvertible {
 /// A replay under test, with a clock that moves one millisecond with each event.
 final class Stage {
     private let session: ReplaySession
+    private let turns = Turns()
     private(set) var now = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
     /// What was reported, as lines.
     private(set) var reports: [String] = []
     private(set) var timer: Int64?
 
     init(
-        _ flows: [Flow], _ speech: ReplayScript.Speech = .http1, dues: [Int64?]? = nil, waits: Bool = true,
+        _ flows: [Flow], _ wireProtocol: ReplayProtocol = .http1, dues: [Int64?]? = nil, waits: Bool = true,
         mode: String = "reverse:http://origin:80", unreadable: Set<Int> = []
     ) throws {
         let specification = try ModeSpecification(mode)
@@ -67,7 +68,7 @@ final class Stage {
             return ReplayStep(number: index, started: flow.started, ended: flow.ended, due: due)
         }
         let script = ReplayScript(
-            speech: speech, steps: steps, speed: nil, waitsForServer: waits, scheme: "http",
+            wireProtocol: wireProtocol, steps: steps, speed: nil, waitsForServer: waits, scheme: "http",
             read: { number in
                 if unreadable.contains(number) { throw Unreadable() }
                 return flows[number]
@@ -78,24 +79,28 @@ final class Stage {
             configuration: ProxyConfiguration(
                 mode: specification.mode, modeText: "replay", keepsHostHeader: true,
                 serverTLS: try TLSServerContext(TLSServerOptions()), clientTLS: try TLSClientContext(TLSClientOptions()),
-                authority: Playbook.authority, validation: .lenient, allowsHTTP2: speech == .http2, webSocketPings: .relay,
+                authority: Playbook.authority, validation: .lenient, allowsHTTP2: wireProtocol == .http2, webSocketPings: .relay,
                 blocksGlobal: false, ownAddresses: OwnAddresses()),
             seed: 1
         ) { reporting?($0) }
         reporting = { [unowned self] report in
             switch report {
-            case .began(let number, _, _, let slip): reports.append("began \(number), \(slip / 1_000_000) ms late")
+            case .began(let number, _, _, let lateness): reports.append("began \(number), \(lateness / 1_000_000) ms late")
             case .unreadable(let number, let message): reports.append("unreadable \(number): \(message)")
             case .ended(let rest): reports.append("ended, rest \(rest.map(\.number))")
             }
         }
     }
 
-    func start() -> [String] {
-        tell(.started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)))
+    @discardableResult
+    func start(sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        deliver(
+            .started(peer: Endpoint(host: "10.0.0.1", port: 5000), local: Endpoint(host: "127.0.0.1", port: 8080)),
+            sourceLocation: sourceLocation)
     }
 
     func commands(_ event: ProxyEvent) -> [ProxyCommand] {
+        turns.next()
         now = now.advanced(byNanoseconds: 1_000_000)
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
@@ -105,19 +110,30 @@ final class Stage {
         return output.commands
     }
 
-    func tell(_ event: ProxyEvent) -> [String] { Playbook.joined(commands(event)) }
+    @discardableResult
+    func deliver(_ event: ProxyEvent, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        turns.hold(Playbook.joined(commands(event)), at: sourceLocation)
+    }
+
+    /// Starts, and asks for its server at once.
+    func begin(sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(start(sourceLocation: sourceLocation) == ["open upstream 1: origin:80"], sourceLocation: sourceLocation)
+    }
 
     func pass(milliseconds: Int64) { now = now.advanced(byNanoseconds: milliseconds * 1_000_000) }
 
-    func server(_ number: UInt32 = 1, says text: String) -> [String] {
-        tell(.received(ConnectionHandle(number), ByteBuffer(string: text)))
+    @discardableResult
+    func server(_ number: UInt32 = 1, sends text: String, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        deliver(.received(ConnectionHandle(number), ByteBuffer(string: text)), sourceLocation: sourceLocation)
     }
 
-    func serverOpens(_ number: UInt32 = 1) -> [String] {
-        tell(
+    @discardableResult
+    func serverOpens(_ number: UInt32 = 1, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        deliver(
             .opened(
                 ConnectionHandle(number), peer: Endpoint(host: "192.0.2.1", port: 80),
-                local: Endpoint(host: "192.0.2.9", port: 40000)))
+                local: Endpoint(host: "192.0.2.9", port: 40000)),
+            sourceLocation: sourceLocation)
     }
 }
 
@@ -133,19 +149,19 @@ struct ReplaySessionTests {
         #expect(stage.start() == ["open upstream 1: origin:80"])
         #expect(stage.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: recorded\r\n\r\n"])
         #expect(
-            stage.server(says: answer) == [
+            stage.server(sends: answer) == [
                 "send upstream 1: POST /b HTTP/1.1\r\nHost: recorded\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
             ])
-        #expect(stage.server(says: answer) == ["close upstream 1", "close client"])
+        #expect(stage.server(sends: answer) == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "began 1, 0 ms late", "ended, rest []"])
     }
 
     @Test("What a server that closes early did not get is left for another connection")
     func rest() throws {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30), get("/c", from: 40, to: 50)])
-        _ = stage.start()
-        _ = stage.serverOpens()
-        let last = stage.server(says: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        stage.begin()
+        #expect(stage.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: recorded\r\n\r\n"])
+        let last = stage.server(sends: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         #expect(last == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest [1, 2]"])
     }
@@ -155,7 +171,7 @@ struct ReplaySessionTests {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30), get("/c", from: 40, to: 50)], unreadable: [0, 2])
         #expect(stage.start() == ["open upstream 1: origin:80"])
         #expect(stage.serverOpens() == ["send upstream 1: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
-        #expect(stage.server(says: answer) == ["close upstream 1", "close client"])
+        #expect(stage.server(sends: answer) == ["close upstream 1", "close client"])
         #expect(
             stage.reports == [
                 "unreadable 0: the block is damaged", "began 1, 0 ms late", "unreadable 2: the block is damaged", "ended, rest []",
@@ -171,10 +187,10 @@ struct ReplaySessionTests {
         #expect(stage.start() == [])
         #expect(stage.timer == 49)
         stage.pass(milliseconds: 48)
-        #expect(stage.tell(.timerFired) == ["open upstream 1: origin:80"])
-        _ = stage.serverOpens()
+        #expect(stage.deliver(.timerFired) == ["open upstream 1: origin:80"])
+        #expect(stage.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: recorded\r\n\r\n"])
         stage.pass(milliseconds: 100)
-        #expect(stage.server(says: answer) == ["send upstream 1: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
+        #expect(stage.server(sends: answer) == ["send upstream 1: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
         #expect(stage.reports == ["began 0, 0 ms late", "began 1, 92 ms late"])
     }
 
@@ -185,17 +201,17 @@ struct ReplaySessionTests {
         #expect(
             stage.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: recorded\r\n\r\n", "open upstream 2: origin:80"])
         #expect(stage.serverOpens(2) == ["send upstream 2: GET /b HTTP/1.1\r\nHost: recorded\r\n\r\n"])
-        #expect(stage.server(1, says: answer) == ["send upstream 1: GET /c HTTP/1.1\r\nHost: recorded\r\n\r\n"])
-        #expect(stage.server(2, says: answer) == [])
-        #expect(stage.server(1, says: answer) == ["close upstream 1", "close upstream 2", "close client"])
+        #expect(stage.server(1, sends: answer) == ["send upstream 1: GET /c HTTP/1.1\r\nHost: recorded\r\n\r\n"])
+        #expect(stage.server(2, sends: answer) == [])
+        #expect(stage.server(1, sends: answer) == ["close upstream 1", "close upstream 2", "close client"])
         #expect(stage.reports.last == "ended, rest []")
     }
 
     @Test("A server that cannot be reached fails the request, and the rest is left")
     func refused() throws {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30)])
-        _ = stage.start()
-        let last = stage.tell(.openFailed(ConnectionHandle(1), reason: "connection refused"))
+        stage.begin()
+        let last = stage.deliver(.openFailed(ConnectionHandle(1), reason: "connection refused"))
         #expect(last == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest [1]"])
     }
@@ -203,9 +219,9 @@ struct ReplaySessionTests {
     @Test("A shutdown ends it, whatever was not said")
     func shutdown() throws {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30)])
-        _ = stage.start()
-        _ = stage.serverOpens()
-        #expect(stage.tell(.shutdown) == ["close upstream 1", "close client"])
+        stage.begin()
+        #expect(stage.serverOpens() == ["send upstream 1: GET /a HTTP/1.1\r\nHost: recorded\r\n\r\n"])
+        #expect(stage.deliver(.shutdown) == ["close upstream 1", "close client"])
         #expect(stage.reports.last == "ended, rest [1]")
     }
 
@@ -224,7 +240,7 @@ struct ReplaySessionTests {
                 return sum + bytes.readableBytes
             }
         }
-        _ = stage.start()
+        stage.begin()
         let opened = ProxyEvent.opened(
             ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))
         let first = sent(stage.commands(opened))
@@ -255,7 +271,7 @@ struct ReplaySessionTests {
                 (4, piece(.text, .client, "two")), (5, piece(.close, .client, "\u{C}\u{20}")), (6, piece(.close, .server, "")),
             ])
         let stage = try Stage([flow])
-        _ = stage.start()
+        stage.begin()
         let request = stage.serverOpens().joined()
         #expect(request.hasPrefix("send upstream 1: " + handshake + "Sec-WebSocket-Key: "))
         let key = String(request.dropLast(2).suffix(24))
@@ -280,7 +296,7 @@ struct ReplaySessionTests {
         #expect(second == ["text two", "close \u{C}\u{20}"])
         let end = Playbook.joined(server(WebSocketFrameEncoder.frame(.close, ByteBuffer(string: "\u{C}\u{20}"))))
         #expect(end == ["finish upstream 1"])
-        #expect(stage.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
+        #expect(stage.deliver(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
     }
 
     @Test("A WebSocket conversation on a stream of HTTP/2 is held on one again")
@@ -329,7 +345,7 @@ struct ReplaySessionTests {
             }
             return found
         }
-        _ = stage.start()
+        stage.begin()
         let opened = ProxyEvent.opened(
             ConnectionHandle(1), peer: Endpoint(host: "192.0.2.1", port: 80), local: Endpoint(host: "192.0.2.9", port: 1))
         _ = try exchange(stage.commands(opened))
@@ -366,7 +382,7 @@ struct ReplaySessionTests {
             }
             while server.next() != nil {}
         }
-        _ = stage.start()
+        stage.begin()
         serverGets(
             stage.commands(
                 .opened(
@@ -391,14 +407,14 @@ struct ReplaySessionTests {
         let stage = try Stage([flow], .bytes, mode: "reverse:tcp://origin:25")
         #expect(stage.start() == ["open upstream 1: origin:25"])
         #expect(stage.serverOpens() == [])
-        #expect(stage.server(says: "hel") == [])
-        #expect(stage.server(says: "lo") == ["send upstream 1: GET x\r\n"])
+        #expect(stage.server(sends: "hel") == [])
+        #expect(stage.server(sends: "lo") == ["send upstream 1: GET x\r\n"])
         #expect(stage.timer == 10_000)
         stage.pass(milliseconds: 10_000)
-        #expect(stage.tell(.timerFired) == ["send upstream 1: quit"])
+        #expect(stage.deliver(.timerFired) == ["send upstream 1: quit"])
         stage.pass(milliseconds: 10_000)
-        #expect(stage.tell(.timerFired) == ["finish upstream 1"])
-        #expect(stage.tell(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
+        #expect(stage.deliver(.timerFired) == ["finish upstream 1"])
+        #expect(stage.deliver(.halfClosed(ConnectionHandle(1))) == ["close upstream 1", "close client"])
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest []"])
     }
 }

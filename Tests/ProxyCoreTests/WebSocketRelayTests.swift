@@ -149,14 +149,15 @@ struct WebSocketRelayTests {
     /// A session in which a conversation over HTTP/1 has been opened.
     private func openedConversation(_ pings: WebSocketPings = .answer) throws -> Playbook {
         let play = try Playbook(pings: pings)
-        _ = play.client(
-            says: "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-        _ = play.serverOpens()
-        _ = play.server(
-            says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
-        _ = (play.takeSent(.client), play.takeSent(ConnectionHandle(1)))
+        play.skip {
+            play.client(
+                sends: "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            play.serverOpens()
+            play.server(
+                sends: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        }
         return play
     }
 
@@ -167,9 +168,9 @@ struct WebSocketRelayTests {
         let play = try openedConversation(pings)
         let long = frame(.text, "0123456789", from: .server)
         let ping = frame(.ping, "here?", from: .client)
-        _ = play.tell(.received(ConnectionHandle(1), long.getSlice(at: 0, length: 5)!))
-        _ = play.tell(.received(.client, ping))
-        _ = play.tell(.received(ConnectionHandle(1), long.getSlice(at: 5, length: long.readableBytes - 5)!))
+        play.deliver(.received(ConnectionHandle(1), long.getSlice(at: 0, length: 5)!))
+        play.deliver(.received(.client, ping))
+        play.deliver(.received(ConnectionHandle(1), long.getSlice(at: 5, length: long.readableBytes - 5)!))
         let answer = pings == .answer ? ["pong here?"] : []
         #expect(try Conversation.frames(play.takeSent(.client), from: .server) == ["text 0123456789"] + answer)
         let sent = play.takeSent(ConnectionHandle(1))
@@ -181,9 +182,11 @@ struct WebSocketRelayTests {
     @Test("What has come of a message is recorded when the conversation breaks off within it")
     func brokenOff() throws {
         let play = try openedConversation()
-        _ = play.tell(.received(.client, frame(.text, "fragm", from: .client, isFinal: false)))
-        _ = play.tell(.received(ConnectionHandle(1), frame(.text, "0123456789", from: .server).getSlice(at: 0, length: 5)!))
-        _ = play.tell(.closed(ConnectionHandle(1), error: nil, isReset: true))
+        let begun = frame(.text, "fragm", from: .client, isFinal: false)
+        let cut = frame(.text, "0123456789", from: .server).getSlice(at: 0, length: 5)!
+        #expect(play.deliver(.received(.client, begun)) == ["send upstream 1: \(String(buffer: begun))"])
+        #expect(play.deliver(.received(ConnectionHandle(1), cut)) == ["send client: \(String(buffer: cut))"])
+        #expect(play.deliver(.closed(ConnectionHandle(1), error: nil, isReset: true)) == ["abort upstream 1", "abort client"])
         let messages = ">text fragm <text 012 ! server: the server reset the connection"
         #expect(play.flows == ["http incomplete GET http://a:80 http://a/ | 101 \(messages)"])
     }
@@ -191,12 +194,33 @@ struct WebSocketRelayTests {
     @Test("A conversation that its server broke ends in its time after the client has ended, whatever the server still sends")
     func brokenAfterClientEnded() throws {
         let play = try openedConversation()
-        _ = play.tell(.halfClosed(.client))
-        _ = play.tell(.received(ConnectionHandle(1), ByteBuffer(bytes: [0xC1, 0])))
-        _ = play.tell(.received(ConnectionHandle(1), frame(.text, "more", from: .server)))
-        _ = (play.fire(.tunnel), play.fire(.tunnel))
+        #expect(play.deliver(.halfClosed(.client)) == ["finish upstream 1"])
+        play.deliver(.received(ConnectionHandle(1), ByteBuffer(bytes: [0xC1, 0])))
+        play.deliver(.received(ConnectionHandle(1), frame(.text, "more", from: .server)))
+        #expect(play.fire(.tunnel).allSatisfy { $0.hasPrefix("send client") })
+        #expect(play.fire(.tunnel) == ["close upstream 1", "finish client", "close client"])
         #expect(play.wholeFlows.first?.ended != nil)
         #expect(play.flows.first?.contains(" ! server: ") == true)
+    }
+
+    @Test("A broken conversation waits for close frames, and then for its client to close: each for a time of its own")
+    func twoDeadlines() throws {
+        let play = try openedConversation()
+        play.deliver(.received(ConnectionHandle(1), ByteBuffer(bytes: [0xC1, 0])))
+        func waits() -> [String] {
+            [Deadline.Kind.tunnel, .linger].compactMap { timer in
+                play.timers[timer].map { "\(timer) \(($0 - play.now) / 1_000_000) ms" }
+            }
+        }
+        #expect(waits() == ["tunnel 100 ms"])
+        play.fire(.tunnel)
+        #expect(frameNames(play.takeSent(.client), from: .server) == "close")
+        #expect(waits() == ["tunnel 2000 ms"])
+        #expect(play.fire(.tunnel).filter { !$0.hasPrefix("send ") } == ["close upstream 1", "finish client"])
+        #expect(frameNames(play.takeSent(ConnectionHandle(1)), from: .client) == "close")
+        #expect(waits() == ["linger 2000 ms"])
+        #expect(play.fire(.linger) == ["close client"])
+        #expect(waits() == [])
     }
 
     @Test("Of many pings that wait the newest are answered")
@@ -215,11 +239,11 @@ struct WebSocketRelayTests {
     func unreadAnswers() throws {
         let play = try openedConversation()
         let ping = frame(.ping, String(repeating: "?", count: 100), from: .client)
-        #expect(play.tell(.writable(.client, false)) == ["pause upstream 1"])
+        #expect(play.deliver(.writable(.client, false)) == ["pause upstream 1"])
         var count = 0
-        while count < 10_000, !play.tell(.received(.client, ping)).contains("pause client") { count += 1 }
+        while count < 10_000, !play.deliver(.received(.client, ping)).contains("pause client") { count += 1 }
         #expect((2000..<3000).contains(count))
-        #expect(play.tell(.writable(.client, true)) == ["read client", "read upstream 1"])
+        #expect(play.deliver(.writable(.client, true)) == ["read client", "read upstream 1"])
     }
 
     @Test("Close frames pass with code and reason, and end the conversation when both have")

@@ -156,7 +156,7 @@ enum RecordType {
     static let server: UInt8 = 2
     static let certificate: UInt8 = 3
     static let flow: UInt8 = 4
-    static let discard: UInt8 = 5
+    static let tombstone: UInt8 = 5
     /// Bytes of a record's length and type, with three that are 0; a flow's record goes on in a way of its own behind the type.
     static let prefix = 8
 }

@@ -8,9 +8,9 @@ import NIOCore
 /// What stands before a block's frames.
 struct BlockHeader {
     /// Set in ``flags``: the block holds parts of flows that are not whole in it, or tells that a flow is discarded.
-    static let holdsParts: UInt16 = 1
+    static let holdsPartsFlag: UInt16 = 1
     /// Set in ``flags``: it holds certificates that later blocks refer to.
-    static let holdsCertificates: UInt16 = 2
+    static let holdsCertificatesFlag: UInt16 = 2
 
     /// The name of the segment: when it was created.
     var segment = Timestamp(nanoseconds: 0)
@@ -56,7 +56,8 @@ struct BlockHeader {
     var contentFrames: Int { parts.reduce(0) { $0 + Int($1.frame) } }
     var contentSize: Int { parts.reduce(0) { $0 + Int($1.size) } }
     /// Whether other blocks do not need this one.
-    var standsAlone: Bool { flags & (Self.holdsParts | Self.holdsCertificates) == 0 }
+    var standsAlone: Bool { flags & (Self.holdsPartsFlag | Self.holdsCertificatesFlag) == 0 }
+    var holdsParts: Bool { flags & Self.holdsPartsFlag != 0 }
 
     func write(into out: inout ByteBuffer) {
         var payload = ByteBuffer(bytes: ArchiveFormat.blockMarker)
@@ -120,13 +121,13 @@ struct BlockHeader {
 
 extension BlockHeader: Equatable {}
 
-extension BlockHeader: FlowGroupQuestions {
+extension BlockHeader: BlockSummary {
     var times: ClosedRange<Timestamp>? {
         earliest <= latest ? Timestamp(nanoseconds: earliest)...Timestamp(nanoseconds: latest) : nil
     }
 
-    func mayHold(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
-    func mayHold(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
+    func mayContain(_ kind: FlowKind) -> Bool { kinds & 1 &<< UInt32(kind.rawValue) != 0 }
+    func mayContain(status: Int) -> Bool { statuses & 1 &<< UInt64(truncatingIfNeeded: status & 63) != 0 }
 
     /// A method without a code can be any.
     var methodNames: [ByteBuffer]? {

@@ -7,7 +7,7 @@ import NIOCore
 
 enum ConnectionRecord {
     /// Writes the content of a client connection's record, behind length and type.
-    static func write(_ connection: ClientConnection, certificates: [UInt32], into out: OutputBytes) {
+    static func write(_ connection: ClientConnection, certificates: [UInt32], into out: ByteWriter) {
         write(connection.id, connection.opened, into: out)
         write(connection.peer, into: out)
         write(connection.local, into: out)
@@ -16,7 +16,7 @@ enum ConnectionRecord {
         write(connection.settings, into: out)
     }
 
-    static func write(_ connection: ServerConnection, certificates: [UInt32], into out: OutputBytes) {
+    static func write(_ connection: ServerConnection, certificates: [UInt32], into out: ByteWriter) {
         write(connection.id, connection.opened, into: out)
         write(connection.target, into: out)
         // Bits: what of the rest is there.
@@ -57,7 +57,7 @@ enum ConnectionRecord {
 
     // MARK: Parts
 
-    private static func write(_ id: ConnectionID, _ opened: Timestamp, into out: OutputBytes) {
+    private static func write(_ id: ConnectionID, _ opened: Timestamp, into out: ByteWriter) {
         out.append(id.high)
         out.append(id.low)
         out.append(opened.nanoseconds)
@@ -69,7 +69,7 @@ enum ConnectionRecord {
         return (ConnectionID(high: high, low: low), Timestamp(nanoseconds: try reader.number()))
     }
 
-    private static func write(_ endpoint: Endpoint, into out: OutputBytes) {
+    private static func write(_ endpoint: Endpoint, into out: ByteWriter) {
         out.append(endpoint.port)
         out.appendText(endpoint.host)
     }
@@ -88,7 +88,7 @@ enum ConnectionRecord {
         static let hasEnded: UInt8 = 32
     }
 
-    private static func write(_ tls: TLSDetails?, _ certificates: [UInt32], into out: OutputBytes) {
+    private static func write(_ tls: TLSDetails?, _ certificates: [UInt32], into out: ByteWriter) {
         guard let tls else { return out.append(UInt8(0)) }
         var bits = TLSBit.isThere | (tls.isResumed ? TLSBit.isResumed : 0)
         if let isVerified = tls.isVerified { bits |= TLSBit.wasVerified | (isVerified ? TLSBit.isVerified : 0) }
@@ -131,7 +131,7 @@ enum ConnectionRecord {
     }
 
     /// Nothing stands for no SETTINGS, as in files from before they were recorded.
-    private static func write(_ settings: [PeerSetting]?, into out: OutputBytes) {
+    private static func write(_ settings: [PeerSetting]?, into out: ByteWriter) {
         guard let settings else { return }
         out.appendVarint(UInt64(settings.count) + 1)
         for setting in settings {
@@ -161,12 +161,12 @@ struct ConnectionTable {
     /// A connection's facts as they were last said. Facts are told apart by identity, and kept so that the identity stays theirs.
     private final class Entry {
         let facts: AnyObject
-        let record: OutputBytes
+        let record: ByteWriter
         /// Offset of its record in the block's records, plus one; 0 when it has none there.
         var place: UInt32 = 0
         var lastBlock: UInt64 = 0
 
-        init(facts: AnyObject, record: OutputBytes) {
+        init(facts: AnyObject, record: ByteWriter) {
             self.facts = facts
             self.record = record
         }
@@ -179,7 +179,7 @@ struct ConnectionTable {
     private var certificateCount: UInt32 = 0
 
     /// The place of a client's record in the block, which is written when it is not there yet.
-    mutating func place(of client: Shared<ClientConnection>?, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+    mutating func place(of client: Shared<ClientConnection>?, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         guard let client else { return 0 }
         let entry =
             entries[ObjectIdentifier(client)]
@@ -189,7 +189,7 @@ struct ConnectionTable {
         return place(entry, in: records, &header)
     }
 
-    mutating func place(of server: Shared<ServerConnection>?, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+    mutating func place(of server: Shared<ServerConnection>?, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         guard let server else { return 0 }
         let entry =
             entries[ObjectIdentifier(server)]
@@ -207,7 +207,7 @@ struct ConnectionTable {
         entries = entries.filter { $0.value.lastBlock + 2 >= sequence }
     }
 
-    private mutating func place(_ entry: Entry, in records: OutputBytes, _ header: inout BlockHeader) -> UInt32 {
+    private mutating func place(_ entry: Entry, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         if entry.place == 0 {
             entry.place = UInt32(records.count) + 1
             entry.lastBlock = header.sequence
@@ -219,12 +219,12 @@ struct ConnectionTable {
     }
 
     private mutating func add(
-        _ facts: AnyObject, _ type: UInt8, _ tls: TLSDetails?, in records: OutputBytes, _ header: inout BlockHeader,
-        _ write: ([UInt32], OutputBytes) -> Void
+        _ facts: AnyObject, _ type: UInt8, _ tls: TLSDetails?, in records: ByteWriter, _ header: inout BlockHeader,
+        _ write: ([UInt32], ByteWriter) -> Void
     ) -> Entry {
         let chain = tls?.certificates ?? []
         let numbers = number(chain, in: records, &header)
-        let record = OutputBytes(capacity: 256)
+        let record = ByteWriter(capacity: 256)
         record.appendPrefix(type)
         write(numbers, record)
         record.set(UInt32(record.count), at: 0)
@@ -234,7 +234,7 @@ struct ConnectionTable {
     }
 
     /// The numbers of certificates in this segment; new ones are written.
-    private mutating func number(_ chain: [ByteBuffer], in records: OutputBytes, _ header: inout BlockHeader) -> [UInt32] {
+    private mutating func number(_ chain: [ByteBuffer], in records: ByteWriter, _ header: inout BlockHeader) -> [UInt32] {
         guard !chain.isEmpty else { return [] }
         let bytes = chain.reduce(0) { $0 + $1.readableBytes }
         if certificates.count + chain.count > ArchiveFormat.maximumCertificates
@@ -258,13 +258,13 @@ struct ConnectionTable {
             if der.readableBytes <= ArchiveFormat.maximumCertificate { records.append(der) }
             records.set(UInt32(records.count - start), at: start)
             header.records += 1
-            header.flags |= BlockHeader.holdsCertificates
+            header.flags |= BlockHeader.holdsCertificatesFlag
             return number
         }
     }
 }
 
-extension OutputBytes {
+extension ByteWriter {
     /// Begins a record; its length is set when it is whole.
     func appendPrefix(_ type: UInt8) {
         append(UInt32(0))

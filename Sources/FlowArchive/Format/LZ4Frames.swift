@@ -3,6 +3,7 @@
 // allocated for one, and a decoder allocates exactly what the block header has promised.
 
 private import CLZ4
+import HTTPSemantics
 import NIOCore
 
 /// How hard is compressed.
@@ -62,7 +63,7 @@ enum LZ4Frame {
 
     /// Appends one frame with these bytes, at most 64 MiB.
     /// - Returns: the frame's length.
-    func write(_ bytes: OutputBytes, into out: inout ByteBuffer) -> Int {
+    func write(_ bytes: ByteWriter, into out: inout ByteBuffer) -> Int {
         let start = out.writerIndex
         let content = unsafe bytes.bytes
         let blockSize = LZ4Frame.writeHeader(of: content.count, into: &out)

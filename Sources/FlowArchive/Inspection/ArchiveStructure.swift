@@ -28,7 +28,7 @@ package struct ArchiveStructureLine: Sendable, Equatable {
 /// Walks a file and says what it is made of.
 package struct ArchiveStructure {
     private let input: ArchiveInput
-    private var frames: FrameWalker
+    private var frames: ArchiveFrameScanner
     private let verifies: Bool
     private var segment: Timestamp?
     private var sequence: UInt64 = 0
@@ -52,7 +52,7 @@ package struct ArchiveStructure {
 
     private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
         self.input = input
-        frames = FrameWalker(input: input)
+        frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
         try frames.checkBeginning(isStrict: false)
     }
@@ -153,7 +153,9 @@ package struct ArchiveStructure {
         let others = try source.faults()
         // Without its details nothing of a flow can be shown.
         if let records, !others.contains(BlockSource.detailsFault) {
-            count(DecodedBlock(header: header, offset: offset, records: records, source: source) { _ in nil })
+            count(
+                DecodedBlock(
+                    header: header, offset: offset, records: records, source: source, connections: SegmentConnections()))
         }
         return faults + others
     }
@@ -161,14 +163,15 @@ package struct ArchiveStructure {
     /// Counts flows as a reader comes to them.
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
-        while let (type, start, length) = try? block.nextRecord() {
-            if type == RecordType.discard {
-                var reader = RecordReader(block.content(start, length))
+        var walk = RecordWalk(block.records)
+        while let entry = try? walk.next() {
+            if entry.type == RecordType.tombstone {
+                var reader = RecordReader(block.content(entry))
                 if let high = try? reader.number(UInt64.self), let low = try? reader.number(UInt64.self) {
                     openFlows.remove(FlowID(high: high, low: low))
                 }
             }
-            guard type == RecordType.flow, view.move(to: start, length: length) else { continue }
+            guard entry.type == RecordType.flow, view.move(to: entry) else { continue }
             if view.isFirst, openFlows.remove(view.id) != nil { endedFlows += 1 }
             if view.isLast {
                 openFlows.remove(view.id)

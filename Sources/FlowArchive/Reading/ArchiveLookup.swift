@@ -51,19 +51,18 @@ package final class ArchiveLookup: Sendable {
     package func flow(at place: FlowPlace) throws -> Flow {
         let found = try block(at: place)
         let records = found.records
-        let block = DecodedBlock(header: found.header, offset: place.block, records: records, source: found.source) { _ in nil }
+        let block = DecodedBlock(
+            header: found.header, offset: place.block, records: records, source: found.source, connections: SegmentConnections())
         var view = RecordView(block)
         guard
             let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
-            Int(length) <= records.readableBytes - Int(place.record), view.move(to: Int(place.record), length: Int(length))
+            Int(length) <= records.readableBytes - Int(place.record), view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
         else { throw damaged(place) }
-        var flow = OpenFlow(view, block)
         do {
-            try flow.receive(view, block, isWhole: true)
+            return try PartialFlow.whole(view, block)
         } catch let error as ArchiveError {
             throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
         }
-        return flow.flow
     }
 
     private func block(at place: FlowPlace) throws -> Block {

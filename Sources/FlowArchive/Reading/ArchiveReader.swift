@@ -1,128 +1,138 @@
-// Reads a recording, from a file or a pipe, front to back: flows in the order in which they end, and what could not be read.
+// Reads a recording, from a file or a pipe, front to back: flows in the order in which they end, and damage.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// What a reader comes to.
+/// What a reader returns.
 package enum ArchiveItem: Sendable {
     case flow(Flow)
     case damage(ArchiveDamage)
 }
 
-/// Reads one input. Used by one thread; the flows it gives may go elsewhere.
+/// In which form a reader returns flows that are whole in their block. Other flows are always made.
+package enum FlowDelivery: Sendable {
+    /// As ``ArchiveItem/flow(_:)``.
+    case flows
+    /// Not at all: they are counted in ``ArchiveReader/counted``. Damage in their heads and content is found only when the predicate reads
+    /// those.
+    case counted
+}
+
+/// Reads one input. Used by one thread; the flows that it returns may be used by others.
 package final class ArchiveReader {
-    /// Blocks that are looked through ahead of their turn, for each thread.
+    /// Blocks that are searched ahead of the reader, for each job.
     private static let blocksAhead = 4
 
     private var fetcher: BlockFetcher
+    private let query: BlockQuery
     private let jobs: Int
-    /// What comes next, with the searches that have begun.
-    private var ahead: [(item: FetchedItem, scan: BlockScan?)] = []
-    private var block: DecodedBlock?
-    private var view: RecordView?
-    /// Of the block at hand: where the records stand that were let through; nil when they are still to be asked.
-    private var found: ArraySlice<Int>?
-    private var certificates = CertificateTable()
-    private var open: [FlowID: OpenFlow] = [:]
+    private let delivery: FlowDelivery
+    /// The next blocks, with their searches.
+    private var ahead: [(item: FetchedItem, search: BlockSearch?)] = []
+    private var block: BlockPosition?
+    private var connections = SegmentConnections()
+    private var open: [FlowID: PartialFlow] = [:]
     private var waiting: [ArchiveItem] = []
-    /// Offsets of blocks of which it was told that something in them is damaged.
-    private var told: Set<UInt64> = []
-    /// Blocks of the flow that was returned last, when it has parts in several: damage found in them is reported at the end of what
-    /// there is, with how many flows that concerns by then.
+    /// Offsets of blocks whose damage was reported.
+    private var reported: Set<UInt64> = []
+    /// Blocks of the flow that was returned last, when it has parts in several: damage in them is reported at the end of the input, with
+    /// the number of flows that it concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
-    /// Flows that are whole in their block are counted when the predicate lets them through, and not made. What is damaged in their heads
-    /// and content is not seen then, unless the predicate asks for it.
-    package var countsOnly = false
+    /// Flows that ``FlowDelivery/counted`` did not return.
     package private(set) var counted = 0
-    /// Blocks that were decompressed, and those that were passed over because they cannot hold what was asked for.
+    /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
     package var blocksRead: UInt64 { fetcher.blocksRead }
     package var blocksSkipped: UInt64 { fetcher.blocksSkipped }
 
+    /// - Parameter predicate: selects the flows that are returned.
     /// - Throws: why the file cannot be opened.
-    package convenience init(path: String) throws(ArchiveError) { self.init(try ArchiveInput(path: path)) }
+    package convenience init(path: String, where predicate: some FlowPredicate = EveryFlow()) throws(ArchiveError) {
+        self.init(try ArchiveInput(path: path), where: predicate)
+    }
 
-    /// Reads from a descriptor once, front to back; it stays open. What is needed of flows that go on over several blocks is kept in a
-    /// temporary file without a name.
-    package convenience init(descriptor: Int32, name: String) { self.init(ArchiveInput(descriptor: descriptor, name: name)) }
+    /// Reads from a descriptor once, front to back; it stays open. Content of flows with parts in several blocks is kept in a temporary
+    /// file without a name.
+    package convenience init(descriptor: Int32, name: String, where predicate: some FlowPredicate = EveryFlow()) {
+        self.init(ArchiveInput(descriptor: descriptor, name: name), where: predicate)
+    }
 
-    /// Reads an input of which nothing was skipped yet.
-    /// - Parameter jobs: threads that look through blocks; with 1 it is the calling one. Every call of ``next(where:)`` then has to have
-    ///   the same predicate.
-    package init(_ input: ArchiveInput, jobs: Int = 1) {
+    /// - Parameters:
+    ///   - input: an input at its beginning.
+    ///   - predicate: selects the flows that are returned. Blocks that cannot contain one are skipped, and flows that are whole in their
+    ///     block are evaluated in place.
+    ///   - jobs: threads that search blocks; with 1 it is the calling one.
+    package init(
+        _ input: ArchiveInput, where predicate: some FlowPredicate = EveryFlow(), jobs: Int = 1, delivery: FlowDelivery = .flows
+    ) {
         fetcher = BlockFetcher(input)
+        query = BlockQuery(predicate)
         self.jobs = jobs
+        self.delivery = delivery
     }
 
     private var input: ArchiveInput { fetcher.input }
 
-    /// Called before a pipe is waited for.
+    /// Called before the reader waits for a pipe.
     package var beforeWaiting: (() -> Void)? {
         get { input.beforeWaiting }
         set { input.beforeWaiting = newValue }
     }
 
-    /// Bytes that were gone through so far, and those that are there; nil for a pipe.
+    /// Bytes that were read or skipped so far, and the size of the input; nil for a pipe.
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
-    /// Everything that is there was read, and more may follow: the file has no block yet, or no recorder has closed it.
+    /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
     package var mayGrow: Bool {
         guard let size, size == offset else { return false }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
     }
 
-    /// The next flow or damage.
-    /// - Returns: nil at the end; a file that grows may be asked again later.
-    /// - Throws: an ``ArchiveError`` when reading cannot go on.
-    package func next() throws -> ArchiveItem? { try next(where: AnyFlow()) }
-
-    /// The next flow that a predicate lets through, or damage. Blocks that cannot hold one are passed over, and a flow that is whole in its
-    /// block is asked in place; only what is returned is made a ``Flow``.
-    /// - Throws: an ``ArchiveError`` when reading cannot go on; what the predicate throws, unless it is that content is damaged: that is
-    ///   told as damage, and reading can go on.
-    package func next(where predicate: some FlowPredicate) throws -> ArchiveItem? {
+    /// The next flow that matches, or damage.
+    /// - Returns: nil at the end; a file that grows may be read again later.
+    /// - Throws: an ``ArchiveError`` when reading cannot continue; what the predicate throws, except for damaged content, which is
+    ///   returned as damage.
+    package func next() throws -> ArchiveItem? {
         noteReturned()
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
-            if let block {
-                if let flow = try nextFlow(in: block, predicate) { return .flow(flow) }
-                endBlock(block)
+            if block != nil {
+                if let item = try nextInBlock() { return item }
+                endBlock()
                 continue
             }
-            guard let (item, scan) = try nextItem(predicate) else {
-                tellLater()
+            guard let (item, search) = try nextBlock() else {
+                reportLater()
                 if waiting.isEmpty { return nil }
                 continue
             }
             switch item {
-            case .segment: try beginSegment(predicate)
-            case .block(let fetched): try begin(fetched, scan)
+            case .segment: try beginSegment()
+            case .block(let fetched): begin(fetched, search)
             case .damage(let damage): waiting.append(.damage(damage))
             }
         }
     }
 
-    /// The input has ended: what is left of it, and the flows that did not come to an end.
-    package func finish(where predicate: some FlowPredicate) throws -> [ArchiveItem] {
+    /// The input has ended: returns the rest of it, and the flows that have no end.
+    package func finish() throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
-        while let item = try next(where: predicate) { items.append(item) }
+        while let item = try next() { items.append(item) }
         while try fetcher.giveUpIncomplete() {
-            while let item = try next(where: predicate) { items.append(item) }
+            while let item = try next() { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
         let start = waiting.count
-        try endOpenFlows(predicate)
+        try endOpenFlows()
         if start < waiting.count, input.file?.isBeingWritten == true { markOpen(from: start) }
         defer { waiting.removeAll() }
         return items + waiting
     }
 
-    package func finish() throws -> [ArchiveItem] { try finish(where: AnyFlow()) }
-
-    /// Flows that have not come to their end, as far as they have come, in the order in which they began. They are told again when they end.
+    /// Open flows as far as they are recorded, in the order of their starts. Each is returned again when it ends.
     package var unfinished: [Flow] {
         let isLive = !open.isEmpty && input.file?.isBeingWritten == true
         return open.values.sorted { $0.order < $1.order }.map { open in
@@ -132,114 +142,103 @@ package final class ArchiveReader {
         }
     }
 
-    /// Flows that are open and of which pieces have come since this was asked last, in the order in which they began. Those are their pieces.
-    package func takeNews() -> [Flow] {
-        var news: [(order: (Timestamp, FlowID), flow: Flow)] = []
+    /// Open flows that received pieces since the last call, each with only its new pieces, in the order of their starts.
+    package func takeNewPieces() -> [Flow] {
+        var found: [(order: (Timestamp, FlowID), flow: Flow)] = []
         for id in open.keys {
-            if let flow = open[id]?.takeNews() { news.append(((flow.started, id), flow)) }
+            if let flow = open[id]?.takeNewPieces() { found.append(((flow.started, id), flow)) }
         }
-        return news.sorted { $0.order < $1.order }.map(\.flow)
+        return found.sorted { $0.order < $1.order }.map(\.flow)
     }
 
     // MARK: Blocks
 
-    private func nextItem(_ predicate: some FlowPredicate) throws(ArchiveError) -> (item: FetchedItem, scan: BlockScan?)? {
-        guard jobs > 1 else { return try fetcher.next(where: predicate).map { ($0, nil) } }
-        // What has been found is not kept back while a pipe is waited for.
-        while ahead.count < jobs * Self.blocksAhead, ahead.isEmpty || !input.wouldWait,
-            let item = try fetcher.next(where: predicate)
-        {
-            var scan: BlockScan?
-            // Flows with parts elsewhere are put together in order first, and asked then.
-            if case .block(let fetched) = item, fetched.header.flags & BlockHeader.holdsParts == 0 {
-                scan = BlockScan(fetched, where: predicate)
-            }
-            ahead.append((item, scan))
+    /// The block that is being read, and how far.
+    private struct BlockPosition {
+        let block: DecodedBlock
+        let found: FoundRecords
+        var view: RecordView
+        var index = 0
+    }
+
+    private func nextBlock() throws(ArchiveError) -> (item: FetchedItem, search: BlockSearch?)? {
+        let limit = jobs > 1 ? jobs * Self.blocksAhead : 1
+        // Found flows are not held back while a pipe is waited for.
+        while ahead.count < limit, ahead.isEmpty || !input.wouldWait, let item = try fetcher.next(query.mayMatch) {
+            var search: BlockSearch?
+            if case .block(let fetched) = item { search = BlockSearch(fetched, query, isConcurrent: jobs > 1) }
+            ahead.append((item, search))
         }
         return ahead.isEmpty ? nil : ahead.removeFirst()
     }
 
-    private func begin(_ fetched: FetchedBlock, _ scan: BlockScan?) throws {
-        var records: ByteBuffer?
-        found = nil
-        switch scan?.wait() {
-        case nil: records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize))
-        case .found(_, let starts) where countsOnly:
-            counted += starts.count
-            return tell(fetched.source.foundDamage)
-        case .found(let decoded, let starts):
-            records = decoded
-            found = starts[...]
-        case .damaged: break
-        case .failed(let error): throw error
-        }
-        guard let records else {
+    private func begin(_ fetched: FetchedBlock, _ search: BlockSearch?) {
+        guard let found = search?.wait() else {
             waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset)))
             return
         }
-        let block = DecodedBlock(header: fetched.header, offset: fetched.offset, records: records, source: fetched.source) {
-            [weak self] in self?.certificates[$0]
-        }
-        self.block = block
-        view = RecordView(block)
+        let block = DecodedBlock(fetched, records: found.records, connections: connections)
+        self.block = BlockPosition(block: block, found: found, view: RecordView(block))
     }
 
-    /// What was found damaged in flows that were returned, when no more of them are asked for.
+    private func endBlock() {
+        report(block?.block.source.foundDamage)
+        block = nil
+    }
+
+    // MARK: Damage
+
+    /// Damage in flows that were returned, when no more flows are wanted.
     package func takeFoundDamage() -> [ArchiveDamage] {
         noteReturned()
-        tell(block?.source.foundDamage)
-        tellLater()
+        report(block?.block.source.foundDamage)
+        reportLater()
         defer { waiting.removeAll() }
         return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
     }
 
     private func noteReturned() {
         for source in returned {
-            guard let found = source.foundDamage, source !== block?.source else { continue }
+            guard let found = source.foundDamage, source !== block?.block.source else { continue }
             foundLater.removeAll { $0.offset == found.offset }
             foundLater.append(found)
         }
-        // Of those that wait, one after the other is returned.
+        // Flows that wait are returned one by one.
         if waiting.isEmpty { returned = [] }
     }
 
-    private func tellLater() {
-        foundLater.forEach { tell($0) }
+    private func reportLater() {
+        foundLater.forEach { report($0) }
         foundLater = []
     }
 
-    private func endBlock(_ block: DecodedBlock) {
-        tell(block.source.foundDamage)
-        self.block = nil
-        view = nil
+    /// Reports the damage of a block once.
+    private func report(_ damage: ArchiveDamage?) {
+        guard let damage, reported.insert(damage.offset).inserted else { return }
+        waiting.append(.damage(damage))
+    }
+
+    /// Runs a step that may find damaged content. A block reports its damaged content at its end, with the number of flows.
+    private func reportingDamage<Result>(_ step: () throws -> Result?) throws -> Result? {
+        do { return try step() } catch let error as ArchiveError where error.kind == .damagedContent {
+            if error.damagedPiece == nil { report(error.damage) }
+            return nil
+        }
     }
 
     // MARK: Records
 
-    /// The next flow of a block that the predicate lets through; nil when it has no more.
-    private func nextFlow(in block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
+    /// The next item of the block; nil at its end.
+    private func nextInBlock() throws -> ArchiveItem? {
         do {
-            while let (type, start, length) = try block.nextRecord() {
-                if type != RecordType.flow {
-                    try read(type, block.content(start, length))
-                    continue
-                }
-                // Taken out while it moves, so that it is not copied.
-                guard var view else { return nil }
-                guard view.move(to: start, length: length) else { throw MalformedRecord() }
-                do {
-                    if found != nil {
-                        guard found?.first == start else { continue }
-                        found?.removeFirst()
-                        return try whole(view, block)
-                    }
-                    if let flow = try read(view, block, predicate) { return flow }
-                } catch let error as ArchiveError where error.kind == .damagedContent {
-                    // Damaged content is reported at the end of the block, with the number of flows.
-                    if error.damagedPiece == nil { tell(error.damage) }
-                }
+            while let position = block, position.index < position.found.entries.count {
+                block?.index += 1
+                let entry = position.found.entries[position.index]
+                if let item = try reportingDamage({ try read(entry, position) }) { return item }
             }
+            if let failure = block?.found.failure { throw failure }
         } catch is MalformedRecord {
+            guard let block = block?.block else { return nil }
             var damage = ArchiveDamage(.record, offset: block.offset, length: 0)
             damage.block = block.header.sequence
             waiting.append(.damage(damage))
@@ -247,49 +246,46 @@ package final class ArchiveReader {
         return nil
     }
 
-    private func read(_ type: UInt8, _ content: ByteBuffer) throws(MalformedRecord) {
-        var reader = RecordReader(content)
-        switch type {
+    private func read(_ entry: RecordWalk.Entry, _ position: BlockPosition) throws -> ArchiveItem? {
+        let block = position.block
+        switch entry.type {
         case RecordType.certificate:
-            let number = try reader.number(UInt32.self)
-            certificates.add(number, reader.bytes)
-        case RecordType.discard:
+            try connections.addCertificate(block.content(entry))
+        case RecordType.tombstone:
+            var reader = RecordReader(block.content(entry))
             let high = try reader.number(UInt64.self)
             open[FlowID(high: high, low: try reader.number())] = nil
         default:
-            // Connections are read where they are referred to; other records are a later version's.
-            break
+            var view = position.view
+            guard view.move(to: entry) else { throw MalformedRecord() }
+            return view.isWhole ? try whole(view, block) : try part(view, block).map { .flow($0) }
         }
+        return nil
     }
 
-    private func whole(_ view: RecordView, _ block: DecodedBlock) throws -> Flow {
-        var flow = OpenFlow(view, block)
-        try flow.receive(view, block, isWhole: true)
-        return flow.flow
-    }
-
-    private func read(_ view: RecordView, _ block: DecodedBlock, _ predicate: some FlowPredicate) throws -> Flow? {
-        if view.isWhole {
-            guard try predicate.matches(view) else { return nil }
-            guard countsOnly else { return try whole(view, block) }
+    private func whole(_ view: RecordView, _ block: DecodedBlock) throws -> ArchiveItem? {
+        if block.header.holdsParts, try !query.matchesRecord(view) { return nil }
+        switch delivery {
+        case .flows: return .flow(try PartialFlow.whole(view, block))
+        case .counted:
             counted += 1
             return nil
         }
+    }
+
+    /// Adds a part to its flow.
+    /// - Returns: the flow, when this is its last part and it matches.
+    private func part(_ view: RecordView, _ block: DecodedBlock) throws -> Flow? {
         let id = view.id
-        // Taken out, so that what it has is added to where it is: a long flow has a hundred thousand parts.
-        var flow: OpenFlow
-        var isGoingOn = false
-        if let known = open.removeValue(forKey: id) {
-            isGoingOn = !view.isFirst
-            if !isGoingOn { try end(known, predicate) }
-            flow = isGoingOn ? known : OpenFlow(view, block)
-        } else {
-            flow = OpenFlow(view, block)
-        }
+        // Removed while a part is added, so that its arrays are changed in place: a long flow has a hundred thousand parts.
+        let known = open.removeValue(forKey: id)
+        let continues = known != nil && !view.isFirst
+        if let known, !continues { try end(known) }
+        var flow = continues ? known ?? PartialFlow(view, block) : PartialFlow(view, block)
         do {
             try flow.receive(view, block, isWhole: false)
         } catch {
-            if isGoingOn { open[id] = flow }
+            if continues { open[id] = flow }
             throw error
         }
         guard view.isLast else {
@@ -298,12 +294,12 @@ package final class ArchiveReader {
         }
         let whole = flow.flow
         returned = flow.sources
-        return try predicate.matches(whole) ? whole : nil
+        return try query.matches(whole) ? whole : nil
     }
 
-    // MARK: Flows that do not end
+    // MARK: Flows without an end
 
-    /// The flows that wait from an index on go on in a recorder.
+    /// A recorder is still writing the flows that wait from an index on.
     private func markOpen(from start: Int) {
         for index in start..<waiting.count {
             guard case .flow(var flow) = waiting[index] else { continue }
@@ -313,59 +309,20 @@ package final class ArchiveReader {
     }
 
     /// No flow continues in the next segment.
-    private func beginSegment(_ predicate: some FlowPredicate) throws {
-        try endOpenFlows(predicate)
-        certificates = CertificateTable()
+    private func beginSegment() throws {
+        try endOpenFlows()
+        connections = SegmentConnections()
     }
 
-    private func end(_ flow: OpenFlow, _ predicate: some FlowPredicate) throws {
-        returned += flow.sources
-        let flow = flow.flow
-        do {
-            if try predicate.matches(flow) { waiting.append(.flow(flow)) }
-        } catch let error as ArchiveError where error.kind == .damagedContent {
-            if error.damagedPiece == nil { tell(error.damage) }
-        }
-    }
-
-    /// Tells of a block that was found damaged when something of it was asked for, once.
-    private func tell(_ damage: ArchiveDamage?) {
-        guard let damage, told.insert(damage.offset).inserted else { return }
-        waiting.append(.damage(damage))
-    }
-
-    /// Nothing more is said of the flows that are open: the segment has ended.
-    private func endOpenFlows(_ predicate: some FlowPredicate) throws {
-        for flow in open.values.sorted(by: { $0.order < $1.order }) { try end(flow, predicate) }
+    private func endOpenFlows() throws {
+        for flow in open.values.sorted(by: { $0.order < $1.order }) { try end(flow) }
         open.removeAll()
     }
-}
 
-/// Lets every flow through.
-private struct AnyFlow: FlowPredicate {
-    func matches(_ flow: some FlowQuestions) -> Bool { true }
-}
-
-/// The certificates of a segment, by number: those that a writer may still refer to.
-private struct CertificateTable {
-    private var ders: [UInt32: ByteBuffer] = [:]
-    private var bytes = 0
-
-    subscript(number: UInt32) -> ByteBuffer? { ders[number] }
-
-    mutating func add(_ number: UInt32, _ der: ByteBuffer) {
-        guard der.readableBytes <= ArchiveFormat.maximumCertificate else { return }
-        // Twice what a writer refers back to, so that what it forgets is not forgotten here before.
-        if ders.count >= 2 * ArchiveFormat.maximumCertificates || bytes > 2 * ArchiveFormat.maximumCertificateBytes {
-            let oldest = number &- UInt32(ArchiveFormat.maximumCertificates)
-            ders = ders.filter { $0.key &- oldest < UInt32(ArchiveFormat.maximumCertificates) }
-            bytes = ders.values.reduce(0) { $0 + $1.readableBytes }
-            if bytes > 2 * ArchiveFormat.maximumCertificateBytes {
-                ders.removeAll()
-                bytes = 0
-            }
-        }
-        bytes += der.readableBytes
-        ders[number] = der.detached
+    /// No more parts of the flow follow.
+    private func end(_ flow: PartialFlow) throws {
+        returned += flow.sources
+        let flow = flow.flow
+        if let found = try reportingDamage({ try query.matches(flow) ? flow : nil }) { waiting.append(.flow(found)) }
     }
 }

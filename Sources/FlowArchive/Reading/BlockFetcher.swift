@@ -24,7 +24,7 @@ struct FetchedBlock: Sendable {
 /// Goes through one input, front to back. Used by one thread.
 struct BlockFetcher {
     let input: ArchiveInput
-    private var frames: FrameWalker
+    private var frames: ArchiveFrameScanner
     private var index: ArchiveIndex?
     private var hasBegun = false
     private var segment: Timestamp?
@@ -37,11 +37,11 @@ struct BlockFetcher {
 
     init(_ input: ArchiveInput) {
         self.input = input
-        frames = FrameWalker(input: input)
+        frames = ArchiveFrameScanner(input: input)
     }
 
     /// - Returns: nil at the end; an input that grows may be asked again later.
-    mutating func next(where predicate: some FlowPredicate) throws(ArchiveError) -> FetchedItem? {
+    mutating func next(_ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) -> FetchedItem? {
         if !hasBegun {
             try frames.checkBeginning(isStrict: false)
             index = try ArchiveIndex(of: input)
@@ -49,11 +49,11 @@ struct BlockFetcher {
         }
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
-            try skipByIndex(predicate)
+            try skipByIndex(mayMatch)
             guard let frame = try frames.next() else { return nil }
             switch frame {
             case .segment(let header): begin(header.created)
-            case .block(let header, let offset): try fetch(header, offset, predicate)
+            case .block(let header, let offset): try fetch(header, offset, mayMatch)
             case .other: break
             case .damage(let damage): return .damage(damage)
             }
@@ -73,8 +73,8 @@ struct BlockFetcher {
         waiting.append(.segment(name))
     }
 
-    private mutating func skipByIndex(_ predicate: some FlowPredicate) throws(ArchiveError) {
-        while let header = try index?.header(at: input.offset), header.standsAlone, !predicate.mayMatch(header),
+    private mutating func skipByIndex(_ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
+        while let header = try index?.header(at: input.offset), header.standsAlone, !mayMatch(header),
             header.sequence == nextSequence
         {
             let length = header.frameLength + header.bodyLength
@@ -89,7 +89,7 @@ struct BlockFetcher {
         nextSequence = header.sequence + 1
     }
 
-    private mutating func fetch(_ header: BlockHeader, _ offset: UInt64, _ predicate: some FlowPredicate) throws(ArchiveError) {
+    private mutating func fetch(_ header: BlockHeader, _ offset: UInt64, _ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
         defer { frames.skipFrames(of: header) }
         // The header of its segment may be lost.
         if header.segment != segment { begin(header.segment) }
@@ -97,7 +97,7 @@ struct BlockFetcher {
             waiting.append(.damage(ArchiveDamage(.missing(blocks: header.sequence - nextSequence), offset: offset, length: 0)))
         }
         nextSequence = header.sequence &+ 1
-        if header.standsAlone, !predicate.mayMatch(header) { return pass(header) }
+        if header.standsAlone, !mayMatch(header) { return pass(header) }
         blocksRead += 1
         let records = try input.peek(Int(header.recordsFrame)) ?? ByteBuffer()
         let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset)
@@ -109,7 +109,7 @@ struct BlockFetcher {
         if let file = input.file { return .file(file, input.offset + UInt64(header.recordsFrame)) }
         let length = Int(header.detailsFrame) + header.contentFrames
         let frames = try input.bytes(at: Int(header.recordsFrame), count: length) ?? ByteBuffer()
-        guard header.flags & BlockHeader.holdsParts != 0 else { return .memory(frames.detached) }
+        guard header.holdsParts else { return .memory(frames.detached) }
         if spool == nil { spool = try Spool() }
         let offset = try spool!.append(frames)
         return .file(spool!.file, offset)

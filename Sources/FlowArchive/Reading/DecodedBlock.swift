@@ -1,36 +1,26 @@
-// A block whose records are decompressed: they are gone through one by one, and the connections that they refer to are found.
+// A block whose records are decompressed, and the connections that its flows refer to.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// One block while it is being read. Used by one reader.
-final class DecodedBlock {
-    let header: BlockHeader
-    let offset: UInt64
-    let source: BlockSource
-    let records: ByteBuffer
-    private var position = 0
-    private let certificate: (UInt32) -> ByteBuffer?
-    private var clients: [UInt32: Shared<ClientConnection>] = [:]
-    private var servers: [UInt32: Shared<ServerConnection>] = [:]
-    private var addresses: [UInt32: ByteBuffer] = [:]
-
-    /// - Parameter certificate: finds a certificate of the segment by its number.
-    init(
-        header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource,
-        certificate: @escaping (UInt32) -> ByteBuffer?
-    ) {
-        self.header = header
-        self.offset = offset
-        self.records = records
-        self.source = source
-        self.certificate = certificate
+/// Goes through the records of a block.
+struct RecordWalk {
+    /// A record's type, offset in the records and length.
+    struct Entry: Sendable {
+        var type: UInt8
+        var start: UInt32
+        var length: UInt32
     }
 
-    /// The next record: its type, where it is and how long; nil at the end.
-    /// - Throws: when its length is not right; the rest of the block cannot be read then.
-    func nextRecord() throws(MalformedRecord) -> (type: UInt8, start: Int, length: Int)? {
+    private let records: ByteBuffer
+    private var position = 0
+
+    init(_ records: ByteBuffer) { self.records = records }
+
+    /// The next record; nil at the end.
+    /// - Throws: when its length is not valid; the rest of the block cannot be read then.
+    mutating func next() throws(MalformedRecord) -> Entry? {
         let start = position
         guard start < records.readableBytes else { return nil }
         guard
@@ -42,26 +32,45 @@ final class DecodedBlock {
             throw MalformedRecord()
         }
         position += Int(size)
-        return (type, start, Int(size))
+        return Entry(type: type, start: UInt32(start), length: size)
+    }
+}
+
+/// One block while it is being read. Used by one thread.
+final class DecodedBlock {
+    let header: BlockHeader
+    let offset: UInt64
+    let source: BlockSource
+    let records: ByteBuffer
+    private let connections: SegmentConnections
+    private var clients: [UInt32: Shared<ClientConnection>] = [:]
+    private var servers: [UInt32: Shared<ServerConnection>] = [:]
+    private var addresses: [UInt32: ByteBuffer] = [:]
+
+    init(header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource, connections: SegmentConnections) {
+        self.header = header
+        self.offset = offset
+        self.records = records
+        self.source = source
+        self.connections = connections
     }
 
-    /// The connection whose record stands at a position, counted plus one; nil for 0 and for what is no such record.
+    convenience init(_ fetched: FetchedBlock, records: ByteBuffer, connections: SegmentConnections) {
+        self.init(
+            header: fetched.header, offset: fetched.offset, records: records, source: fetched.source, connections: connections)
+    }
+
+    /// The connection whose record begins at an offset, which is counted from 1; nil for 0 and for anything but such a record.
     func client(_ reference: UInt32) -> Shared<ClientConnection>? {
         if let known = clients[reference] { return known }
-        guard let bytes = record(reference, RecordType.client), let facts = try? ConnectionRecord.client(bytes, certificate) else {
-            return nil
-        }
-        let shared = Shared(facts)
+        guard let shared = record(reference, RecordType.client).flatMap({ connections.client($0) }) else { return nil }
         clients[reference] = shared
         return shared
     }
 
     func server(_ reference: UInt32) -> Shared<ServerConnection>? {
         if let known = servers[reference] { return known }
-        guard let bytes = record(reference, RecordType.server), let facts = try? ConnectionRecord.server(bytes, certificate) else {
-            return nil
-        }
-        let shared = Shared(facts)
+        guard let shared = record(reference, RecordType.server).flatMap({ connections.server($0) }) else { return nil }
         servers[reference] = shared
         return shared
     }
@@ -84,7 +93,7 @@ final class DecodedBlock {
         return address
     }
 
-    /// The content of a record behind its length and type.
+    /// The record at an offset, counted from 1, without its length and type.
     private func record(_ reference: UInt32, _ type: UInt8) -> ByteBuffer? {
         let start = Int(reference) - 1
         guard start >= 0, start + RecordType.prefix <= records.readableBytes,
@@ -95,8 +104,10 @@ final class DecodedBlock {
         return content(start, Int(length))
     }
 
-    /// What stands behind a record's length and type.
-    func content(_ start: Int, _ length: Int) -> ByteBuffer {
+    /// A record without its length and type.
+    func content(_ entry: RecordWalk.Entry) -> ByteBuffer { content(Int(entry.start), Int(entry.length)) }
+
+    private func content(_ start: Int, _ length: Int) -> ByteBuffer {
         records.slice(start + RecordType.prefix, length - RecordType.prefix)
     }
 

@@ -6,7 +6,7 @@ import HTTPSemantics
 import NIOCore
 
 /// A record of a flow, in place. Answers for the part of the flow that the record holds.
-package struct RecordView: FlowQuestions {
+package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
     private let records: ByteBuffer
     /// Offset of the record in the records, and its length.
@@ -18,14 +18,11 @@ package struct RecordView: FlowQuestions {
         records = block.records
     }
 
-    /// Goes to a record.
-    /// - Parameters:
-    ///   - start: its offset; `length` its length. Both lie inside the records.
-    /// - Returns: false when the record is shorter than its prefix, or its texts are not inside of it, or its numbers cannot be.
-    mutating func move(to start: Int, length: Int) -> Bool {
+    /// Moves to a record, which lies inside the records.
+    /// - Returns: false when the record is not valid: shorter than its prefix or its texts, or with numbers that have no meaning.
+    mutating func move(to entry: RecordWalk.Entry) -> Bool {
+        (start, length) = (Int(entry.start), Int(entry.length))
         guard length >= FlowPrefix.size else { return false }
-        self.start = start
-        self.length = length
         var end = Int(number(FlowPrefix.textAt, UInt16.self))
         guard end >= FlowPrefix.size else { return false }
         for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }

@@ -98,6 +98,8 @@ package final class ArchiveInput {
     }
 
     let isSeekable: Bool
+    /// It is a regular file.
+    package var canBeReadAgain: Bool { file != nil }
     private let owned: ArchiveFile?
 
     /// The next bytes, without going on; nil when the input ends before (for now).

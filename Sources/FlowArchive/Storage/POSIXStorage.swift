@@ -100,7 +100,7 @@ package final class POSIXStorage: ArchiveStorage {
     /// Where the last whole frame of a flow file ends.
     private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
-        var frames = FrameWalker(input: input)
+        var frames = ArchiveFrameScanner(input: input)
         try frames.checkBeginning(isStrict: true)
         // A file that was closed in order says so in its last bytes.
         let size = try input.remaining()

@@ -100,7 +100,7 @@ package final class ArchiveWriter {
     /// open.
     package func discard(_ flow: FlowID) {
         guard let part = open[flow] else { return }
-        if part.number > 0 { block.writeDiscard(flow) }
+        if part.number > 0 { block.writeTombstone(flow) }
         release(part)
     }
 

@@ -2,6 +2,7 @@
 // the block ends, its header is put before it and an entry for the index is kept.
 
 import FlowModel
+import HTTPSemantics
 import NIOCore
 
 /// The block at hand of a writer.
@@ -15,8 +16,8 @@ final class BlockBuilder {
     private let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
-    private let records = OutputBytes(capacity: 256 * 1024)
-    private let details = OutputBytes(capacity: 256 * 1024)
+    private let records = ByteWriter(capacity: 256 * 1024)
+    private let details = ByteWriter(capacity: 256 * 1024)
     /// The content part that is being filled, and the frames of those before it: parts that became smaller lie behind one another in the last
     /// buffer, one that did not is a buffer of its own.
     private var content = ContentPart()
@@ -63,15 +64,15 @@ final class BlockBuilder {
         unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
     }
 
-    func writeDiscard(_ flow: FlowID) {
+    func writeTombstone(_ flow: FlowID) {
         records.append(UInt32(RecordType.prefix + 16))
-        records.append(RecordType.discard)
+        records.append(RecordType.tombstone)
         records.append(UInt8(0))
         records.append(UInt16(0))
         records.append(flow.high)
         records.append(flow.low)
         header.records += 1
-        header.flags |= BlockHeader.holdsParts
+        header.flags |= BlockHeader.holdsPartsFlag
     }
 
     private func addContent(_ bytes: UnsafeRawBufferPointer) {

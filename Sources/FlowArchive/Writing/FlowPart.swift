@@ -21,12 +21,12 @@ final class FlowPart {
     /// Parts that were written before.
     private(set) var number: UInt32 = 0
     /// Content that is not in a block yet: small pieces, copied, and behind them what is left where it was received.
-    private let content = OutputBytes(capacity: 4096)
+    private let content = ByteWriter(capacity: 4096)
     private var received: [ByteBuffer] = []
     private(set) var contentLength = 0
-    let details = OutputBytes(capacity: 2048)
+    let details = ByteWriter(capacity: 2048)
     /// Scheme, host, method, authority, target, error and comment, in this order.
-    private let text = OutputBytes(capacity: 256)
+    private let text = ByteWriter(capacity: 256)
     private var textLengths = InlineArray<7, UInt32>(repeating: 0)
     /// Length of scheme and host: where the request's text begins.
     private var textBeforeRequest = 0
@@ -66,8 +66,8 @@ final class FlowPart {
         port = opening.target.port
         clear(at: at.nanoseconds)
         flags = FlowPrefix.isFirst
-        textLengths[FlowPrefix.Text.scheme.rawValue] = UInt32(text.append(opening.target.scheme))
-        textLengths[FlowPrefix.Text.host.rawValue] = UInt32(text.append(opening.target.host))
+        textLengths[FlowPrefix.Text.scheme.rawValue] = UInt32(text.append(utf8: opening.target.scheme))
+        textLengths[FlowPrefix.Text.host.rawValue] = UInt32(text.append(utf8: opening.target.host))
         textBeforeRequest = text.count
         isPending = true
     }
@@ -254,7 +254,7 @@ final class FlowPart {
         let message = note.message.limited
         details.appendVarint(UInt64(message.utf8.count) + 1)
         details.append(note.side.map { $0.rawValue + 1 } ?? 0)
-        details.append(message)
+        details.append(utf8: message)
     }
 
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
@@ -306,11 +306,11 @@ final class FlowPart {
         state = ending.state.rawValue
         if let error = ending.error {
             flags |= FlowPrefix.hasError
-            textLengths[FlowPrefix.Text.error.rawValue] = UInt32(text.append(error.message.limited))
+            textLengths[FlowPrefix.Text.error.rawValue] = UInt32(text.append(utf8: error.message.limited))
         }
         if let comment = ending.comment {
             flags |= FlowPrefix.hasComment
-            textLengths[FlowPrefix.Text.comment.rawValue] = UInt32(text.append(comment.limited))
+            textLengths[FlowPrefix.Text.comment.rawValue] = UInt32(text.append(utf8: comment.limited))
         }
         flags |= FlowPrefix.isLast
     }
@@ -323,7 +323,7 @@ final class FlowPart {
     ///   - detailsAt, contentAt: where the part's items and content will stand in the block.
     ///   - contentLength: bytes of the part's content.
     func write(
-        client: UInt32, server: UInt32, detailsAt: Int, contentAt: Int, contentLength: Int, into records: OutputBytes,
+        client: UInt32, server: UInt32, detailsAt: Int, contentAt: Int, contentLength: Int, into records: ByteWriter,
         _ header: inout BlockHeader
     ) {
         let start = records.count
@@ -363,7 +363,7 @@ final class FlowPart {
         records.append(text)
         header.records += 1
         let whole = FlowPrefix.isFirst | FlowPrefix.isLast
-        if flags & whole == whole { header.flows += 1 } else { header.flags |= BlockHeader.holdsParts }
+        if flags & whole == whole { header.flows += 1 } else { header.flags |= BlockHeader.holdsPartsFlag }
         header.note(started: started, ended: last, kind: kind)
         header.note(status: status)
         if flags & FlowPrefix.hasRequest != 0 { header.note(method: method) }
@@ -371,7 +371,7 @@ final class FlowPart {
     }
 
     /// Notes the target's host, and those that the client named: in its Host field or `:authority`, and in a target of absolute form.
-    private func note(hosts records: OutputBytes, from start: Int, in header: inout BlockHeader) {
+    private func note(hosts records: ByteWriter, from start: Int, in header: inout BlockHeader) {
         func text(_ which: FlowPrefix.Text) -> UnsafeRawBufferPointer {
             var at = start + FlowPrefix.size
             for index in 0..<which.rawValue { at += Int(textLengths[index]) }

@@ -1,55 +1,55 @@
-// Why no recording answers a request: the nearest one, and where it differs, in words. What does not count when requests are matched does not
-// count here.
+// Why no recording answers a request: the nearest one, and how it differs. What is ignored when requests are matched is ignored here too.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
 extension RecordingIndex {
-    /// Recordings of which the path or the content is read: those with the same path, with a path in the same place, on the same host,
+    /// Limits on the recordings whose path or content is read: those with the same path, with a path in the same place, on the same host,
     /// and others.
     private static let maximumExamined = [256, 2048, 2048, 512]
     /// Request-targets that are kept for the next explanation.
     private static let maximumTargets = 8192
-    /// Recordings with the same key of which the content is compared.
+    /// Recordings with the same key whose content is compared.
     private static let maximumContents = 64
 
-    /// How far something is from what was asked for. A segment of a path that is missing weighs 6, another one less.
+    /// The distance from the request. A missing segment of a path weighs 6, a different one less.
     private enum Weight {
         static let host = 10
         static let method = 4
         static let query = 1
     }
 
-    /// One sentence on the recording that comes nearest.
-    package mutating func explain(_ question: Question, host: String) -> String {
-        guard count > 0 else { return "the recordings hold no HTTP request" }
+    /// One sentence about the nearest recording.
+    package mutating func explain(_ query: ReplayQuery, host: String) -> String {
+        guard count > 0 else { return "the recordings contain no HTTP request" }
         var nearest: [Entry] = []
         var least = Int.max
-        for (entry, weight) in candidates(question) {
-            guard let distance = distance(of: entry, weight, to: question), distance <= least else { continue }
+        for (entry, weight) in candidates(query) {
+            guard let distance = distance(of: entry, weight, to: query), distance <= least else { continue }
             if distance < least { nearest = [] }
             least = distance
             nearest.append(entry)
         }
-        guard let flow = nearestContent(nearest.flatMap { alike($0, atMost: Self.maximumContents) }, question),
-            let head = flow.request?.head
-        else { return "the nearest recording cannot be read" }
-        let differences = differences(question, host, flow, head)
+        let sameKey = nearest.flatMap { entries.table.entries(from: $0, atMost: Self.maximumContents) }
+        guard let flow = nearestContent(sameKey, query), let head = flow.request?.head else {
+            return "the nearest recording cannot be read"
+        }
+        let differences = differences(query, host, flow, head)
         let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
         return "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))"
     }
 
     // MARK: The nearest
 
-    /// One entry for each path that may be the nearest, with what is known of its distance by hashes.
-    private func candidates(_ question: Question) -> [(entry: Entry, weight: Int)] {
-        let asked = question.key
+    /// One entry for each path that may be the nearest, with the part of its distance that hashes tell.
+    private func candidates(_ query: ReplayQuery) -> [(entry: Entry, weight: Int)] {
+        let asked = query.key
         var groups: [[UInt64: (entry: Entry, weight: Int)]] = [[:], [:], [:], [:]]
-        forEachKey { entry, key in
-            let isHost = question.isForAnyHost || key.host == asked.host
+        entries.table.forEachKey { entry, key in
+            let isHost = query.isForAnyHost || key.host == asked.host
             let group = key.path == asked.path ? 0 : key.parent == asked.parent ? 1 : isHost ? 2 : 3
-            // Of one path, each method, host and query is another candidate.
+            // With the same path, each method, host and query is a candidate of its own.
             let place = group == 0 ? key.combined : key.path
             let weight =
                 (isHost ? 0 : Weight.host) + (key.method == asked.method ? 0 : Weight.method)
@@ -61,31 +61,30 @@ extension RecordingIndex {
         return groups.flatMap { $0.values }.sorted { $0.entry < $1.entry }
     }
 
-    /// - Returns: nil when it cannot be read.
-    private mutating func distance(of entry: Entry, _ weight: Int, to question: Question) -> Int? {
+    /// - Returns: nil if the recording cannot be read.
+    private mutating func distance(of entry: Entry, _ weight: Int, to query: ReplayQuery) -> Int? {
         guard let target = target(of: entry) else { return nil }
-        let (askedPath, askedQuery) = question.head.target.pathAndQuery
-        let (path, query) = target.pathAndQuery
-        let isQueryEqual = queryDifferences(askedQuery, query).count
-        return weight + PathDistance.between(askedPath, path) + min(isQueryEqual, 4)
+        let (asked, recorded) = (query.head.target.pathAndQuery, target.pathAndQuery)
+        let parameters = queryDifferences(asked.query, recorded.query).count
+        return weight + PathDistance.between(asked.path, recorded.path) + min(parameters, 4)
     }
 
     private mutating func target(of entry: Entry) -> ByteBuffer? {
         if let known = examinedTargets[entry] { return known }
         guard let target = (try? read(entry))?.request?.head.target else { return nil }
         if examinedTargets.count >= Self.maximumTargets { examinedTargets = [:] }
-        // Copied, since it is a small part of a block.
+        // Copied, because it would keep its whole block in memory.
         examinedTargets[entry] = ByteBuffer(bytes: target.readableBytesView)
         return target
     }
 
-    /// Among recordings that are equally near, the one with the most fields that must be equal, then with most of the content.
-    private func nearestContent(_ entries: [Entry], _ question: Question) -> Flow? {
-        let content = RequestContent.comparable(question.content, question.head.fields, rules)
+    /// Among equally near recordings, the one with the most fields that must be equal, then with the longest common beginning of the content.
+    private func nearestContent(_ candidates: [Entry], _ query: ReplayQuery) -> Flow? {
+        let content = RequestContent.comparable(query.content, query.head.fields, rules)
         var nearest: (likeness: (Int, Int), flow: Flow)?
-        for entry in entries.prefix(Self.maximumContents) {
+        for entry in candidates.prefix(Self.maximumContents) {
             guard let flow = try? read(entry), let head = flow.request?.head else { continue }
-            let fields = rules.headers.count { question.head.fields.joined($0) == head.fields.joined($0) }
+            let fields = rules.headers.count { query.head.fields.joined($0) == head.fields.joined($0) }
             let recorded = (try? flow.pieces.content(from: .client)).map { RequestContent.comparable($0, head.fields, rules) }
             let common = recorded.map { $0 == content ? Int.max : content.commonPrefix(with: $0) } ?? -1
             if nearest.map({ (fields, common) > $0.likeness }) ?? true { nearest = ((fields, common), flow) }
@@ -93,33 +92,33 @@ extension RecordingIndex {
         return nearest?.flow
     }
 
-    // MARK: Where it differs
+    // MARK: How it differs
 
-    private func differences(_ question: Question, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
+    private func differences(_ query: ReplayQuery, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
         var found: [String] = []
         func compare(_ what: String, _ asked: String, _ recorded: String) {
             if asked != recorded { found.append("the \(what): asked for '\(asked.short)', recorded '\(recorded.short)'") }
         }
-        // An extended CONNECT (RFC 8441) asks for what GET with Upgrade asks for in HTTP/1.
+        // An extended CONNECT (RFC 8441) is the equivalent of GET with Upgrade in HTTP/1.
         func method(_ head: RequestHead) -> String { head.isMethod("CONNECT") ? "GET" : String(buffer: head.method) }
-        compare("method", method(question.head), method(head))
-        let asks = question.key.method == 0
-        if asks != flow.hasSwitched {
+        compare("method", method(query.head), method(head))
+        let asksForSwitch = query.key.method == 0
+        if asksForSwitch != flow.hasSwitched {
             found.append(
-                "the protocol: " + (asks ? "asked for another one, recorded without" : "asked for no other one, recorded with one"))
+                "the protocol: "
+                    + (asksForSwitch ? "asked for an upgrade, recorded without" : "asked for no upgrade, recorded with one"))
         }
-        if !rules.ignore.host, !question.isForAnyHost {
+        if !rules.ignore.host, !query.isForAnyHost {
             compare("host", host.lowercased(), String(buffer: flow.displayHost).lowercased())
         }
-        let (askedPath, askedQuery) = question.head.target.pathAndQuery
-        let (path, query) = head.target.pathAndQuery
-        compare("path", String(buffer: askedPath), String(buffer: path))
-        found += queryDifferences(askedQuery, query)
+        let (asked, recorded) = (query.head.target.pathAndQuery, head.target.pathAndQuery)
+        compare("path", String(buffer: asked.path), String(buffer: recorded.path))
+        found += queryDifferences(asked.query, recorded.query)
         for name in rules.headers {
-            let asked = question.head.fields.joined(name).map { String(buffer: $0) } ?? ""
+            let asked = query.head.fields.joined(name).map { String(buffer: $0) } ?? ""
             compare("field \(name)", asked, head.fields.joined(name).map { String(buffer: $0) } ?? "")
         }
-        if found.isEmpty { found.append(contentDifference(question, flow, head)) }
+        if found.isEmpty { found.append(contentDifference(query, flow, head)) }
         return found
     }
 
@@ -143,9 +142,9 @@ extension RecordingIndex {
         }
     }
 
-    private func contentDifference(_ question: Question, _ flow: Flow, _ head: RequestHead) -> String {
+    private func contentDifference(_ query: ReplayQuery, _ flow: Flow, _ head: RequestHead) -> String {
         guard let recorded = try? flow.pieces.content(from: .client) else { return "the body, which cannot be read" }
-        let one = RequestContent.comparable(question.content, question.head.fields, rules)
+        let one = RequestContent.comparable(query.content, query.head.fields, rules)
         let other = RequestContent.comparable(recorded, head.fields, rules)
         let at = one.commonPrefix(with: other)
         func near(_ bytes: ByteBuffer) -> String {
@@ -153,13 +152,13 @@ extension RecordingIndex {
             return String(buffer: bytes.slice(ByteRange(start, min(bytes.readableBytes, at + 32)))).short
         }
         return
-            "the body, from byte \(at) on: asked with '\(near(one))' (\(question.content.readableBytes) bytes), recorded '\(near(other))' (\(recorded.readableBytes) bytes)"
+            "the body, from byte \(at): asked with '\(near(one))' (\(query.content.readableBytes) bytes), recorded '\(near(other))' (\(recorded.readableBytes) bytes)"
     }
 }
 
-/// How far two paths are from each other: segments that are missing or differ.
+/// The distance between two paths: segments that are missing or differ.
 private enum PathDistance {
-    /// Of longer paths the beginning is compared.
+    /// Only the beginning of longer paths is compared.
     private static let maximumSegments = 32
     private static let missing = 6
 
@@ -178,7 +177,7 @@ private enum PathDistance {
             }
             row = next
         }
-        // Escapes and longer paths than are compared differ too.
+        // Paths that differ in escapes, or after the compared beginning, differ too.
         return max(1, row[b.count])
     }
 
@@ -186,10 +185,10 @@ private enum PathDistance {
         path.readableBytesView.dropFirst().split(separator: 0x2F, maxSplits: maximumSegments, omittingEmptySubsequences: false)
     }
 
-    /// A slash at the end, or one too many, is little.
+    /// An empty segment, of a trailing or doubled slash, weighs little.
     private static func cost(of segment: ByteBufferView) -> Int { segment.isEmpty ? 1 : missing }
 
-    /// 0 for the same, 2 for a letter in a word, 5 for another one.
+    /// 0 for equal segments, 2 for a different letter in a word, 5 for a different word.
     private static func difference(_ one: ByteBufferView, _ other: ByteBufferView) -> Int {
         let longer = max(one.count, other.count)
         guard longer > 0 else { return 0 }
@@ -201,7 +200,7 @@ private enum PathDistance {
 }
 
 extension String {
-    /// Enough of it to know it again; nothing that a terminal would obey.
+    /// The beginning, without characters that a terminal would interpret.
     package var short: String {
         let text = String(decoding: utf8.prefix(120).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x3F }, as: UTF8.self)
         return utf8.count > 120 ? text + "…" : text
@@ -209,7 +208,7 @@ extension String {
 }
 
 extension ByteBuffer {
-    /// How many bytes both begin with.
+    /// The number of bytes at the beginning that are equal.
     func commonPrefix(with other: ByteBuffer) -> Int {
         let (one, two) = (readableBytesUInt8Span, other.readableBytesUInt8Span)
         var index = 0

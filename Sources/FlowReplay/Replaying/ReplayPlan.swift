@@ -9,14 +9,8 @@ import NIOCore
 
 /// The connections that a replay will make.
 package struct ReplayPlan: Sendable {
-    package enum Speech: Sendable, Hashable {
-        case http1
-        case http2
-        case bytes
-    }
-
     package struct Connection: Sendable {
-        package var speech: Speech
+        package var wireProtocol: ReplayProtocol
         /// The recorded server.
         package var target: FlowTarget
         /// The server spoke HTTP/2 in the recording.
@@ -66,7 +60,7 @@ package struct ReplayPlan: Sendable {
 
     /// A connection.
     fileprivate struct Line {
-        var speech: Speech
+        var wireProtocol: ReplayProtocol
         var isHTTP2Server: Bool
         var target: UInt32
         /// Of its flows among the members.
@@ -85,7 +79,7 @@ package struct ReplayPlan: Sendable {
         let line = lines[index]
         let numbers = members[Int(line.first)..<Int(line.first + line.count)].map { Int($0) }
         return Connection(
-            speech: line.speech, target: targets[Int(line.target)], isHTTP2Server: line.isHTTP2Server, flows: numbers,
+            wireProtocol: line.wireProtocol, target: targets[Int(line.target)], isHTTP2Server: line.isHTTP2Server, flows: numbers,
             started: Timestamp(nanoseconds: line.started), ended: Self.ended(line.ended))
     }
 
@@ -114,7 +108,7 @@ package struct ReplayPlan: Sendable {
 
     fileprivate struct Key: Hashable {
         var client: ConnectionID
-        var speech: Speech
+        var wireProtocol: ReplayProtocol
         var target: UInt32?
     }
 
@@ -175,7 +169,8 @@ package struct ReplayPlan: Sendable {
             if let key { places[key] = line }
             lines.append(
                 Line(
-                    speech: key?.speech ?? .bytes, isHTTP2Server: isHTTP2Server, target: target, started: started, ended: ended))
+                    wireProtocol: key?.wireProtocol ?? .bytes, isHTTP2Server: isHTTP2Server, target: target, started: started,
+                    ended: ended))
             return line
         }
 
@@ -226,7 +221,7 @@ package struct ReplayPlan: Sendable {
     fileprivate static func key(_ flow: Flow, _ target: UInt32, _ options: Options) -> Key? {
         guard flow.kind == .http, let head = flow.request?.head else { return nil }
         return Key(
-            client: flow.client?.value.id ?? flow.id, speech: head.version.major >= 2 ? .http2 : .http1,
+            client: flow.client?.value.id ?? flow.id, wireProtocol: head.version.major >= 2 ? .http2 : .http1,
             target: options.hasHTTPTarget ? nil : target)
     }
 

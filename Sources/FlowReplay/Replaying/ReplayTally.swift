@@ -15,8 +15,8 @@ package struct ReplayTally: Sendable, Equatable {
     package private(set) var same = 0
     package private(set) var different = 0
     /// Nanoseconds behind the schedule.
-    package private(set) var largestSlip: Int64 = 0
-    package private(set) var totalSlip: Int64 = 0
+    package private(set) var maximumLateness: Int64 = 0
+    package private(set) var totalLateness: Int64 = 0
     /// Nanoseconds from a request's head to the last byte of its response, of flows that have both.
     private var latencies: [Int64] = []
     private var recordedLatencies: [Int64] = []
@@ -24,10 +24,10 @@ package struct ReplayTally: Sendable, Equatable {
     package init() {}
 
     /// A flow was begun so late.
-    package mutating func sent(slip: Int64) {
+    package mutating func sent(lateness: Int64) {
         sent += 1
-        largestSlip = max(largestSlip, slip)
-        totalSlip += slip
+        maximumLateness = max(maximumLateness, lateness)
+        totalLateness += lateness
     }
 
     /// A flow has ended.
@@ -61,9 +61,10 @@ package struct ReplayTally: Sendable, Equatable {
         for (reason, count) in leftOut.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("\(count) left out: \(reason)")
         }
-        if largestSlip >= 1_000_000 {
+        if maximumLateness >= 1_000_000 {
             lines.append(
-                "behind the schedule: \(Self.milliseconds(largestSlip)) at the most, \(Self.milliseconds(totalSlip)) in total")
+                "behind the schedule: \(Self.milliseconds(maximumLateness)) at the most, \(Self.milliseconds(totalLateness)) in total"
+            )
         }
         if !latencies.isEmpty {
             lines.append("time to the last byte: \(Self.percentiles(latencies)); recorded: \(Self.percentiles(recordedLatencies))")

@@ -1,11 +1,11 @@
-// What changes in a recorded response when it is given again: dates move to now, HEAD gets the head of what GET got, a range is cut from
-// a whole body, a WebSocket handshake answers the key of today.
+// Changes to a recorded response before it is sent again: dates move to the present, HEAD gets the head of the response to GET, a range is cut
+// from whole content, a WebSocket handshake answers the present key.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// The response to give, made from a recorded one.
+/// The response to send, made from a recorded one.
 package struct EditedResponse: Sendable {
     package var head: ResponseHead
     /// The part of the content that is sent.
@@ -13,13 +13,13 @@ package struct EditedResponse: Sendable {
     package var hasContent: Bool
 }
 
-/// A request, as far as it decides how a recorded response is given.
-package struct ResponseOccasion: Sendable {
+/// What the response depends on: the request, and the present.
+package struct ResponseContext: Sendable {
     package var request: RequestHead
     package var now: Timestamp
-    /// Dates are left as they were recorded.
+    /// Dates stay as they were recorded.
     package var keepsDates: Bool
-    /// Sec-WebSocket-Accept for the key of the request; nil when it has none, as in HTTP/2.
+    /// Sec-WebSocket-Accept for the key of the request; nil if it has no key, as in HTTP/2.
     package var accept: String?
 
     package init(request: RequestHead, now: Timestamp, keepsDates: Bool, accept: String?) {
@@ -31,19 +31,19 @@ package struct ResponseOccasion: Sendable {
 }
 
 extension Flow {
-    /// The recorded response as it answers a request; nil when there is none.
-    package func response(for occasion: ResponseOccasion) -> EditedResponse? {
+    /// The recorded response for a request; nil if none was recorded.
+    package func response(for context: ResponseContext) -> EditedResponse? {
         guard let response else { return nil }
         var edits = HeadEdits(response.head)
-        if !occasion.keepsDates { edits.shiftDates(bySeconds: (occasion.now - response.started) / 1_000_000_000) }
+        if !context.keepsDates { edits.shiftDates(bySeconds: (context.now - response.started) / 1_000_000_000) }
         if opensWebSocket {
-            edits.renewHandshake(occasion.accept)
+            edits.renewHandshake(context.accept)
         } else if !hasSwitched {
             edits.frame(framing(of: response))
         }
-        let isHead = occasion.request.isMethod("HEAD")
+        let isHead = context.request.isMethod("HEAD")
         var range: Range<UInt64>?
-        if !isHead, let asked = occasion.request.fields.first("range"), let part = part(asked, of: response, occasion) {
+        if !isHead, let asked = context.request.fields.first("range"), let part = part(asked, of: response, context) {
             switch part {
             case .some(let part):
                 range = part
@@ -56,24 +56,24 @@ extension Flow {
         return EditedResponse(head: edits.head, range: range, hasContent: !isHead)
     }
 
-    /// How the content of the response is framed when it is given again: by what its head says, where that fits the content.
+    /// How the content of the response is framed when it is sent: as its head says, if that fits the content.
     private func framing(of response: Message<ResponseHead>) -> ContentFraming {
-        // RFC 9112 §6.3: these describe content that is not there.
+        // RFC 9112 section 6.3: these describe content that is not sent.
         let isBodiless = request?.head.isMethod("HEAD") == true || response.head.status == 204 || response.head.status == 304
         return DeclaredFraming(response.head.fields).framing(
             ofResponse: isBodiless ? nil : response.size, isWhole: response.ended != nil, response.head.version)
     }
 
-    /// The range that a request asks for (RFC 9110 §14.2), of a body that is there as a whole.
-    /// - Returns: nil when the whole is sent; a range that is nil when there is none such.
+    /// The range that a request asks for (RFC 9110 section 14.2). The content must be whole.
+    /// - Returns: nil if all of it is sent; a nil range if it cannot be satisfied.
     private func part(
-        _ asked: ByteBuffer, of response: Message<ResponseHead>, _ occasion: ResponseOccasion
+        _ asked: ByteBuffer, of response: Message<ResponseHead>, _ context: ResponseContext
     ) -> Range<UInt64>?? {
-        guard response.head.status == 200, response.isComplete, occasion.request.isMethod("GET") else { return nil }
-        // A server that was asked for a part and sent the whole does so again.
+        guard response.head.status == 200, response.isComplete, context.request.isMethod("GET") else { return nil }
+        // A server that was asked for a range and sent the whole content does so again.
         guard request?.head.fields.contains("range") != true else { return nil }
-        if let condition = occasion.request.fields.first("if-range") {
-            // RFC 9110 §13.1.5: by the strong comparison, in which a weak validator equals nothing.
+        if let condition = context.request.fields.first("if-range") {
+            // RFC 9110 section 13.1.5: a strong comparison, in which a weak validator equals nothing.
             let fields = response.head.fields
             guard condition == fields.first("etag") || condition == fields.first("last-modified"),
                 !condition.readableBytesView.starts(with: "W/".utf8)
@@ -153,9 +153,9 @@ private struct HeadEdits {
         }
     }
 
-    /// Says where the content ends in one way. Fields that say this and nothing else stay as they are.
+    /// Gives the content one framing. Fields that already have exactly this framing stay as they are.
     mutating func frame(_ framing: ContentFraming) {
-        guard !DeclaredFraming(original.fields).says(framing) else { return }
+        guard !DeclaredFraming(original.fields).declares(framing) else { return }
         let names = ["content-length", "transfer-encoding"]
         let place = lines.firstIndex { names.contains($0.name.lowercased()) } ?? lines.endIndex
         lines.removeAll { names.contains($0.name.lowercased()) }
@@ -165,8 +165,8 @@ private struct HeadEdits {
         isChanged = true
     }
 
-    /// The handshake as this client's version of HTTP has it, whichever it was recorded in. The extensions are left out: messages go
-    /// uncompressed, which every peer understands.
+    /// Writes the handshake for the client's version of HTTP, whatever version was recorded. Extensions are left out: every peer understands
+    /// uncompressed messages.
     mutating func renewHandshake(_ accept: String?) {
         remove("sec-websocket-extensions")
         if let accept {
@@ -179,7 +179,7 @@ private struct HeadEdits {
             status = 101
             set("Sec-WebSocket-Accept", accept)
         } else {
-            // RFC 8441 §5.
+            // RFC 8441 section 5.
             for name in ["sec-websocket-accept", "upgrade", "connection", "content-length", "transfer-encoding"] { remove(name) }
             version = .http2
             status = 200
@@ -200,7 +200,7 @@ private struct HeadEdits {
         set("Content-Range", "bytes */\(size)")
     }
 
-    /// The head with the changes; the recorded bytes when there are none.
+    /// The head with the changes; the recorded bytes if there are none.
     var head: ResponseHead {
         guard isChanged || status != original.status || version != original.version else { return original }
         var wire = ByteBuffer()
@@ -232,7 +232,7 @@ private struct HeadEdits {
 }
 
 extension ByteBuffer {
-    /// Text of which each character is one byte, so that bytes which are not UTF-8 stay what they are.
+    /// Text with one character for each byte, so that bytes that are not UTF-8 survive.
     fileprivate var byteText: String { String(String.UnicodeScalarView(readableBytesView.map { Unicode.Scalar($0) })) }
 
     fileprivate init(byteText: String) { self.init(bytes: byteText.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }) }

@@ -70,7 +70,7 @@ struct ReplayConversation {
 
 extension ReplaySession {
     /// Says what can be said now.
-    func converse(_ step: OpenStep) {
+    func converse(_ step: ActiveRequest) {
         listen(step)
         if step.conversation?.hasEndedStream == true { return endStream(of: step) }
         do {
@@ -86,21 +86,21 @@ extension ReplaySession {
         endConversation(step)
     }
 
-    private func nextMessage(of step: OpenStep) throws -> (at: Timestamp, piece: FlowPiece)? {
+    private func nextMessage(of step: ActiveRequest) throws -> (at: Timestamp, piece: FlowPiece)? {
         try step.conversation?.findMessage()
         return step.conversation?.message
     }
 
-    private func isClosing(_ step: OpenStep) -> Bool {
+    private func isClosing(_ step: ActiveRequest) -> Bool {
         step.conversation.map { $0.hasClosed || $0.isServerClosed } ?? true
     }
 
     /// Looks at what the server said: pings are answered, a close frame is answered by one.
-    private func listen(_ step: OpenStep) {
+    private func listen(_ step: ActiveRequest) {
         guard let heard = step.conversation?.heard, !heard.isEmpty else { return }
         step.conversation?.heard = []
         step.conversation?.lastProgress = now
-        beginPatience()
+        startResponseTimeout()
         for piece in heard {
             step.conversation?.count(piece)
             switch piece.kind {
@@ -116,7 +116,7 @@ extension ReplaySession {
     }
 
     /// Whether the time of something recorded has come.
-    private func isDue(_ at: Timestamp, _ step: OpenStep) -> Bool {
+    private func isDue(_ at: Timestamp, _ step: ActiveRequest) -> Bool {
         guard let speed = script.speed, let conversation = step.conversation else { return true }
         let pause = Double(at - conversation.recordedStart) / speed
         // Some seventy years at the most, so that it can be told.
@@ -126,20 +126,20 @@ extension ReplaySession {
     }
 
     /// Whether the server has said as much as stood before, or is not waited for any more.
-    private func isAnswered(_ step: OpenStep) -> Bool {
+    private func isAnswered(_ step: ActiveRequest) -> Bool {
         guard script.waitsForServer, !hasServerEnded, let conversation = step.conversation, conversation.isWaiting else {
             return true
         }
-        return isPatienceOver(conversation)
+        return hasTimedOut(conversation)
     }
 
-    private func isPatienceOver(_ conversation: ReplayConversation) -> Bool {
-        let end = conversation.lastProgress.advanced(byNanoseconds: script.patience)
+    private func hasTimedOut(_ conversation: ReplayConversation) -> Bool {
+        let end = conversation.lastProgress.advanced(byNanoseconds: script.responseTimeout)
         if end > now { wake(at: end) }
         return end <= now
     }
 
-    private func say(_ piece: FlowPiece, in step: OpenStep) {
+    private func say(_ piece: FlowPiece, in step: ActiveRequest) {
         guard step.conversation?.isWebSocket == true else { return say(piece.content) }
         let opcode: WebSocketOpcode
         switch piece.kind {
@@ -156,22 +156,22 @@ extension ReplaySession {
     }
 
     /// Everything was said: ends the client's side as it ended in the recording.
-    private func endConversation(_ step: OpenStep) {
+    private func endConversation(_ step: ActiveRequest) {
         guard let conversation = step.conversation else { return }
         let flow = step.recorded
         if hasServerEnded || conversation.hasClosed && conversation.isServerClosed { return endStream(of: step) }
         if conversation.hasClosed {
-            if isPatienceOver(conversation) { endStream(of: step) }
+            if hasTimedOut(conversation) { endStream(of: step) }
             return
         }
         // Who is closed by the server waits for it; otherwise the client ends at its time, and not before it was answered.
         if let ended = flow.ended, !isDue(ended, step) { return }
         let isServersTurn = flow.closedBy == .server || conversation.isWaiting
-        if isServersTurn, !isPatienceOver(conversation) { return }
+        if isServersTurn, !hasTimedOut(conversation) { return }
         if flow.isReset, flow.closedBy == .client { resetClient() } else { endStream(of: step) }
     }
 
-    private func endStream(of step: OpenStep) {
+    private func endStream(of step: ActiveRequest) {
         guard let http2 else { return endClient() }
         guard let conversation = step.conversation, conversation.hasEndedStream else {
             step.conversation?.hasEndedStream = true
@@ -179,6 +179,6 @@ extension ReplaySession {
             http2.sendEnd(trailers: nil, on: step.stream)
             return
         }
-        if isPatienceOver(conversation) { http2.reset(step.stream, .cancel) }
+        if hasTimedOut(conversation) { http2.reset(step.stream, .cancel) }
     }
 }

@@ -28,16 +28,7 @@ package struct ReplayStep: Sendable {
 
 /// The client's side of one connection.
 package struct ReplayScript: Sendable {
-    package enum Speech: Sendable, Hashable {
-        /// One request after the other.
-        case http1
-        /// Requests on streams, overlapping as recorded.
-        case http2
-        /// Bytes. There is one step.
-        case bytes
-    }
-
-    package var speech: Speech
+    package var wireProtocol: ReplayProtocol
     /// In the order in which they begin.
     package var steps: [ReplayStep]
     /// The recorded flow of a step, by its number.
@@ -47,15 +38,15 @@ package struct ReplayScript: Sendable {
     /// A message waits until as many have come from the server as stood before it in the recording.
     package var waitsForServer: Bool
     /// The wait for messages of a server that says less than it did, in nanoseconds.
-    package var patience: Int64 = 10_000_000_000
+    package var responseTimeout: Int64 = 10_000_000_000
     /// HTTP/2: what :scheme says.
     package var scheme: String
 
     package init(
-        speech: Speech, steps: [ReplayStep], speed: Double?, waitsForServer: Bool, scheme: String,
+        wireProtocol: ReplayProtocol, steps: [ReplayStep], speed: Double?, waitsForServer: Bool, scheme: String,
         read: @escaping @Sendable (Int) throws -> Flow
     ) {
-        self.speech = speech
+        self.wireProtocol = wireProtocol
         self.steps = steps
         self.read = read
         self.speed = speed
@@ -67,8 +58,8 @@ package struct ReplayScript: Sendable {
 /// What a replay tells while it goes on. Told before the flow's first event is recorded.
 package enum ReplayReport: Sendable {
     /// A step is being said, as a new flow.
-    /// - slip: nanoseconds behind the time at which it was due.
-    case began(number: Int, recorded: Flow, flow: FlowID, slip: Int64)
+    /// - lateness: nanoseconds behind the time at which it was due.
+    case began(number: Int, recorded: Flow, flow: FlowID, lateness: Int64)
     /// The recording of a step cannot be read; it was cut there, or never begun.
     case unreadable(number: Int, message: String)
     /// The connection is over. These steps were not said: the server closed before, and another connection may take them.

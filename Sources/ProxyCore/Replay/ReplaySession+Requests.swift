@@ -18,7 +18,7 @@ extension ReplaySession {
     /// The head of a request of HTTP/1. The credentials belonged to the recorder, and an upgrade to HTTP/2 is not requested again.
     static func requestHead(_ head: RequestHead, _ framing: ContentFraming) -> ByteBuffer {
         let isUpgrade = head.fields.contains("http2-settings")
-        guard isUpgrade || !DeclaredFraming(head.fields).says(framing) else {
+        guard isUpgrade || !DeclaredFraming(head.fields).declares(framing) else {
             return HTTP1Encoder.request(head, framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
         }
         let left: Set<String> = isUpgrade ? ["upgrade", "http2-settings", "connection"] : []

@@ -28,7 +28,7 @@ package final class ReplaySession: ProxySessionProtocol {
     /// Steps from here on have not been begun.
     private var next = 0
     /// Steps that were begun and have not ended, in their order.
-    private(set) var open: [OpenStep] = []
+    private(set) var open: [ActiveRequest] = []
     var http2: HTTP2Connection?
     var keys: IdentityGenerator
     private var moments = Moments()
@@ -57,7 +57,7 @@ package final class ReplaySession: ProxySessionProtocol {
         var hasServerEnded = false
         var hasEnded = false
         /// When a client that has ended stops waiting for the server's end.
-        var patienceEnds: Timestamp?
+        var responseDeadline: Timestamp?
     }
 
     /// - Parameters:
@@ -72,7 +72,7 @@ package final class ReplaySession: ProxySessionProtocol {
         self.report = report
         keys = IdentityGenerator(seed: ~seed)
         inner = ProxySession(configuration: configuration, seed: seed)
-        if script.speech == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
+        if script.wireProtocol == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
     }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
@@ -107,7 +107,7 @@ package final class ReplaySession: ProxySessionProtocol {
         repeat {
             while let event = pending.popFirst() { tell(event) }
             guard !isOver else { return }
-            moments.own = client.patienceEnds
+            moments.own = client.responseDeadline
             beginSteps()
             for step in open { step.isConversation ? converse(step) : feed(step) }
             exchangeFrames()
@@ -122,7 +122,7 @@ package final class ReplaySession: ProxySessionProtocol {
         var said = ProxyOutput()
         inner.receive(event, at: now, into: &said)
         // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
-        if case .started = event, script.speech == .bytes { inner.endDetection(at: now, into: &said) }
+        if case .started = event, script.wireProtocol == .bytes { inner.endDetection(at: now, into: &said) }
         for record in said.records {
             observe(record)
             output.records.append(record)
@@ -150,13 +150,13 @@ package final class ReplaySession: ProxySessionProtocol {
     func endClient() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
-        beginPatience()
+        startResponseTimeout()
         pending.append(.halfClosed(.client))
     }
 
     /// A client that has ended goes on waiting while the server says something.
-    func beginPatience() {
-        if client.hasEnded { client.patienceEnds = now.advanced(byNanoseconds: script.patience) }
+    func startResponseTimeout() {
+        if client.hasEnded { client.responseDeadline = now.advanced(byNanoseconds: script.responseTimeout) }
     }
 
     /// The client resets its connection.
@@ -183,7 +183,9 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func endIfDone() {
-        if let moment = client.patienceEnds, moment <= now, client.hasEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        if let moment = client.responseDeadline, moment <= now, client.hasEnded {
+            return end(.closed(.client, error: nil, isReset: false))
+        }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
@@ -196,7 +198,7 @@ package final class ReplaySession: ProxySessionProtocol {
         if case .opened(let opening) = event.what {
             guard let step = open.first(where: { $0.flow == nil && (http2 == nil || $0.stream == opening.stream) }) else { return }
             step.flow = event.flow
-            report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, slip: step.slip))
+            report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, lateness: step.lateness))
             if opening.kind == .tcp { step.beginConversation(at: now, isWebSocket: false) }
             return
         }
@@ -222,7 +224,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private func beginSteps() {
         while !isEnding, next < script.steps.count {
             let step = script.steps[next]
-            if script.speech != .http2, !open.isEmpty { return }
+            if script.wireProtocol != .http2, !open.isEmpty { return }
             if let due = step.due {
                 guard due <= now else { return wake(at: due) }
             } else if open.contains(where: { $0.step.hadEnded(before: step) }) {
@@ -238,12 +240,12 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func begin(_ step: ReplayStep, _ recorded: Flow) {
-        let slip = step.due.map { max(0, now - $0) } ?? 0
-        let begun = OpenStep(step, recorded, slip: slip)
+        let lateness = step.due.map { max(0, now - $0) } ?? 0
+        let begun = ActiveRequest(step, recorded, lateness: lateness)
         open.append(begun)
         if let startEvent { pending.append(startEvent) }
         startEvent = nil
-        switch script.speech {
+        switch script.wireProtocol {
         case .http1:
             guard let request = recorded.request else { return }
             if begun.opensWebSocket {
@@ -274,7 +276,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     /// Hands on as much of a request's content as is taken now.
-    private func feed(_ step: OpenStep) {
+    private func feed(_ step: ActiveRequest) {
         guard step.body != nil, !client.hasEnded else { return }
         do {
             while isRoom(for: step) {
@@ -292,7 +294,7 @@ package final class ReplaySession: ProxySessionProtocol {
         }
     }
 
-    private func isRoom(for step: OpenStep) -> Bool {
+    private func isRoom(for step: ActiveRequest) -> Bool {
         if let http2 { return http2.queuedBytes(on: step.stream) < FlowControl.highWaterMark && isRoom }
         // What was said is looked at before more is said.
         return pending.isEmpty && isRoom
@@ -305,7 +307,7 @@ package final class ReplaySession: ProxySessionProtocol {
         return client.room > 0
     }
 
-    private func finish(_ step: OpenStep) {
+    private func finish(_ step: ActiveRequest) {
         let trailers = step.recorded.request?.trailers
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
@@ -315,7 +317,7 @@ package final class ReplaySession: ProxySessionProtocol {
         step.body = nil
     }
 
-    func unreadable(_ step: OpenStep, _ message: String) {
+    func unreadable(_ step: ActiveRequest, _ message: String) {
         report(.unreadable(number: step.step.number, message: message))
         step.body = nil
         if let http2 { http2.reset(step.stream, .cancel) } else { resetClient() }
@@ -350,10 +352,10 @@ package final class ReplaySession: ProxySessionProtocol {
 }
 
 /// A step that was begun.
-final class OpenStep {
+final class ActiveRequest {
     let step: ReplayStep
     let recorded: Flow
-    let slip: Int64
+    let lateness: Int64
     /// HTTP/2: on the connection to the inner session.
     var stream = StreamID(0)
     /// What it is recorded as, once that is known.
@@ -365,10 +367,10 @@ final class OpenStep {
 
     var isConversation: Bool { conversation != nil }
 
-    init(_ step: ReplayStep, _ recorded: Flow, slip: Int64) {
+    init(_ step: ReplayStep, _ recorded: Flow, lateness: Int64) {
         self.step = step
         self.recorded = recorded
-        self.slip = slip
+        self.lateness = lateness
         opensWebSocket = recorded.asksForWebSocket
     }
 

@@ -1,0 +1,100 @@
+// Searches a block: its records are decompressed, and the flows that are whole in it are evaluated in place. With several jobs this happens on
+// other threads, ahead of the reader. The reader makes flows of what was found, in the order of the file.
+
+import Dispatch
+import FlowModel
+import NIOCore
+import Synchronization
+
+/// The records of a block that a reader has to process, in their order: flows that match or have parts elsewhere, certificates, tombstones.
+struct FoundRecords: Sendable {
+    let records: ByteBuffer
+    var entries: [RecordWalk.Entry] = []
+    /// Why the search ended before the end of the block: an error of the predicate, or a record that is not valid.
+    var failure: (any Error)?
+}
+
+/// A predicate as a reader evaluates it: one block at a time, by a loop that is specialised for the predicate's type.
+struct BlockQuery: Sendable {
+    let mayMatch: @Sendable (BlockHeader) -> Bool
+    /// Returns nil when the frame of the records is damaged.
+    let search: @Sendable (FetchedBlock) -> FoundRecords?
+    let matchesRecord: @Sendable (RecordView) throws -> Bool
+    let matches: @Sendable (Flow) throws -> Bool
+
+    init(_ predicate: some FlowPredicate) {
+        mayMatch = { predicate.mayMatch($0) }
+        search = { Self.search($0, predicate) }
+        matchesRecord = { try predicate.matches($0) }
+        matches = { try predicate.matches($0) }
+    }
+
+    private static func search(_ fetched: FetchedBlock, _ predicate: some FlowPredicate) -> FoundRecords? {
+        guard let records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize)) else { return nil }
+        var found = FoundRecords(records: records)
+        do { try search(fetched, predicate, into: &found) } catch { found.failure = error }
+        return found
+    }
+
+    private static func search(
+        _ fetched: FetchedBlock, _ predicate: some FlowPredicate, into found: inout FoundRecords
+    ) throws {
+        let block = DecodedBlock(fetched, records: found.records, connections: SegmentConnections())
+        var view = RecordView(block)
+        var walk = RecordWalk(found.records)
+        while let entry = try walk.next() {
+            switch entry.type {
+            case RecordType.flow:
+                guard view.move(to: entry) else { throw MalformedRecord() }
+                // Flows that end between whole ones are evaluated by the reader, which puts them together, so the others of their block are
+                // too: a predicate sees flows in the order of the file.
+                if view.isWhole, !fetched.header.holdsParts, try !matches(view, predicate) { continue }
+                found.entries.append(entry)
+            case RecordType.certificate, RecordType.tombstone:
+                found.entries.append(entry)
+            default:
+                // Connections are read when a flow refers to them; other types belong to a later version.
+                continue
+            }
+        }
+    }
+
+    /// A flow whose content is damaged does not match. The block's source reports the damage.
+    private static func matches(_ view: RecordView, _ predicate: some FlowPredicate) throws -> Bool {
+        do { return try predicate.matches(view) } catch let error as ArchiveError where error.kind == .damagedContent { return false }
+    }
+}
+
+/// The search of one block. Shared by the thread that reads and the one that searches.
+final class BlockSearch: Sendable {
+    private enum State {
+        case waiting
+        case done(FoundRecords?)
+    }
+
+    private let block: FetchedBlock
+    private let query: BlockQuery
+    /// Signalled when another thread has finished; nil when the search runs in ``wait()``.
+    private let done: DispatchSemaphore?
+    private let state = Mutex(State.waiting)
+
+    /// - Parameter isConcurrent: the search begins at once on another thread.
+    init(_ block: FetchedBlock, _ query: BlockQuery, isConcurrent: Bool) {
+        self.block = block
+        self.query = query
+        done = isConcurrent ? DispatchSemaphore(value: 0) : nil
+        guard let done else { return }
+        DispatchQueue.global().async { [self] in
+            let found = query.search(block)
+            state.withLock { $0 = .done(found) }
+            done.signal()
+        }
+    }
+
+    /// The result. Called once.
+    func wait() -> FoundRecords? {
+        guard let done else { return query.search(block) }
+        done.wait()
+        return state.withLock { if case .done(let found) = $0 { found } else { nil } }
+    }
+}

@@ -1,0 +1,61 @@
+// One operator with its argument: the leaf of an expression.
+
+import FlowModel
+import NIOCore
+
+/// An operator with its argument.
+struct FilterTerm: Sendable {
+    /// A part of a flow and what it is compared with. Each case pairs the two that belong together.
+    enum Comparison: Sendable {
+        case property(FlowProperty)
+        case text(FlowText, Pattern)
+        /// `host` matches the host of every URL that the pattern matches; nil when the host can be any.
+        case url(Pattern, host: Pattern?)
+        case status(StatusRange)
+        case number(FlowNumber, QuantityRange)
+    }
+
+    let row: FilterOperator
+    let comparison: Comparison
+
+    /// More codes than this are not checked one by one.
+    private static let maximumCodes = 100
+
+    /// - Throws: what fetching content throws; a match that takes too many steps.
+    func matches(_ flow: some FlowAttributes) throws -> Bool {
+        switch comparison {
+        case .property(let property): property.matches(flow)
+        case .text(let text, let pattern): try text.matches(flow, pattern)
+        case .url(let pattern, _): try pattern.matches(flow.displayURL)
+        case .status(let range): range.contains(flow.status)
+        case .number(let number, let range): try number.matches(flow, range)
+        }
+    }
+
+    /// False only when no flow of the block matches.
+    func mayMatch(_ block: some BlockSummary) -> Bool {
+        switch comparison {
+        case .property(let property): return property.mayMatch(block)
+        case .text(let text, let pattern): return text.mayMatch(block, pattern)
+        case .url(_, let host): return block.mayContain(.http) && host?.mayMatch(anyOf: block.hosts) ?? true
+        case .status(let range):
+            guard range.highest - range.lowest < Self.maximumCodes else { return block.mayContain(.http) }
+            return (range.lowest...range.highest).contains { block.mayContain(status: $0) }
+        case .number: return true
+        }
+    }
+
+    /// The name and the argument, in a form that parses to the same term.
+    var canonical: String {
+        switch comparison {
+        case .property: row.name
+        case .text(_, let pattern), .url(let pattern, _): "\(row.name) \(Self.quoted(pattern.text))"
+        case .status(let range): "\(row.name) \(range.text)"
+        case .number(_, let range): "\(row.name) \(range.text)"
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+}

@@ -1,0 +1,56 @@
+// The operators without an argument: what a flow is, or is not.
+
+import FlowModel
+import NIOCore
+
+/// A fact of a flow that is true or false.
+enum FlowProperty: Equatable {
+    case any
+    /// Nothing that a recording holds.
+    case notRecorded
+    case kind(FlowKind)
+    case webSocket
+    case asset
+    case error
+    case incomplete
+    case tagged
+    case hasResponse
+    case hasNoResponse
+    case localReply
+
+    func matches(_ flow: some FlowAttributes) -> Bool {
+        switch self {
+        case .any: true
+        case .notRecorded: false
+        case .kind(let kind): flow.kind == kind
+        case .webSocket: flow.isWebSocket
+        case .asset: Self.isAsset(flow.responseFields?.first("content-type"))
+        case .error: flow.errorMessage != nil
+        case .incomplete: flow.state == .incomplete
+        case .tagged: flow.isTagged
+        case .hasResponse: flow.status > 0 && !flow.hasLocalReply
+        case .hasNoResponse: flow.kind == .http && (flow.status == 0 || flow.hasLocalReply)
+        case .localReply: flow.hasLocalReply
+        }
+    }
+
+    /// False only when no flow of the block has the property.
+    func mayMatch(_ block: some BlockSummary) -> Bool {
+        switch self {
+        case .notRecorded: false
+        case .kind(let kind): block.mayContain(kind)
+        case .webSocket, .asset, .hasResponse, .hasNoResponse: block.mayContain(.http)
+        case .any, .error, .incomplete, .tagged, .localReply: true
+        }
+    }
+
+    /// text/javascript, application/javascript and x-javascript, text/css, image/*, font/*, application/font*.
+    private static func isAsset(_ type: ByteBuffer?) -> Bool {
+        guard let type else { return false }
+        let prefixes = [
+            "text/javascript", "application/x-javascript", "application/javascript", "text/css", "image/", "font/",
+            "application/font",
+        ]
+        return prefixes.contains { String(buffer: type).hasPrefix($0) }
+    }
+}

@@ -1,0 +1,103 @@
+// The operators with a regular expression: which text of a flow is matched.
+
+import ContentCoding
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// A text of a flow. A side limits it to the client's or the server's message; nil is both.
+enum FlowText: Equatable {
+    /// Nothing that a recording holds.
+    case notRecorded
+    case id
+    case host
+    case method
+    case clientAddress
+    case serverAddress
+    case fields(Side?)
+    case contentType(Side?)
+    case content(Side?)
+    case error
+    case note
+    case comment
+
+    /// Decoded content beyond this is not searched.
+    private static let maximumContent = 64 * 1024 * 1024
+
+    /// - Throws: what fetching content throws; a match that takes too many steps.
+    func matches(_ flow: some FlowAttributes, _ pattern: Pattern) throws -> Bool {
+        switch self {
+        case .notRecorded: return false
+        case .id: return try pattern.matches(ByteBuffer(string: flow.id.description))
+        case .host:
+            guard flow.kind == .http else { return false }
+            return try pattern.matches(flow.targetHost) || pattern.matches(flow.displayHost)
+        case .method: return try pattern.matches(flow.method)
+        case .clientAddress: return try pattern.matches(flow.clientAddress)
+        case .serverAddress: return try pattern.matches(flow.serverAddress)
+        case .fields(let side):
+            if side != .server, try pattern.matches(flow.requestFields?.wire) { return true }
+            return side != .client ? try pattern.matches(flow.responseFields?.wire) : false
+        case .contentType(let side):
+            if side != .server, try pattern.matches(anyOf: flow.requestFields?.all("content-type")) { return true }
+            return side != .client ? try pattern.matches(anyOf: flow.responseFields?.all("content-type")) : false
+        case .content(let side): return try Self.content(of: flow, side, pattern)
+        case .error: return try pattern.matches(flow.errorMessage)
+        case .note: return try pattern.matches(anyOf: flow.noteTexts)
+        case .comment: return try pattern.matches(flow.commentText)
+        }
+    }
+
+    /// False only when no flow of the block has a text that the pattern matches.
+    func mayMatch(_ block: some BlockSummary, _ pattern: Pattern) -> Bool {
+        switch self {
+        case .notRecorded: false
+        case .host: block.mayContain(.http) && pattern.mayMatch(anyOf: block.hosts)
+        case .method: block.mayContain(.http) && pattern.mayMatch(anyOf: block.methodNames)
+        case .fields, .contentType: block.mayContain(.http)
+        case .id, .clientAddress, .serverAddress, .content, .error, .note, .comment: true
+        }
+    }
+
+    /// Searches a message body whole and decoded, or as it was sent when it cannot be decoded; WebSocket messages and the data of a TCP
+    /// stream one by one.
+    private static func content(of flow: some FlowAttributes, _ side: Side?, _ pattern: Pattern) throws -> Bool {
+        var isFound = false
+        var bodies: [Side: ByteBuffer] = [:]
+        let isStream = flow.kind == .tcp || flow.status == 101
+        try flow.pieces.forEach { _, piece in
+            guard side == nil || piece.from == side else { return true }
+            if piece.kind == .data, !isStream {
+                let known = bodies[piece.from]?.readableBytes ?? 0
+                if known == 0 {
+                    bodies[piece.from] = piece.content
+                } else if known < maximumContent {
+                    bodies[piece.from]?.writeImmutableBuffer(piece.content)
+                }
+            } else if piece.kind != .ping, piece.kind != .pong, piece.kind != .close {
+                isFound = try pattern.matches(piece.content)
+            }
+            return !isFound
+        }
+        for (side, wire) in bodies where !isFound {
+            let fields = side == .client ? flow.requestFields : flow.responseFields
+            let decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: maximumContent)
+            isFound = try pattern.matches(decoded.content)
+        }
+        return isFound
+    }
+}
+
+extension Pattern {
+    /// Whether there is a text and the pattern matches it.
+    func matches(_ text: ByteBuffer?) throws -> Bool { try text.map { try matches($0) } ?? false }
+
+    func matches(anyOf texts: [ByteBuffer]?) throws -> Bool { try (texts ?? []).contains { try matches($0) } }
+
+    /// False only when the texts are known and the pattern matches none of them. A match that takes too many steps counts as one: the
+    /// flows report it.
+    func mayMatch(anyOf texts: [ByteBuffer]?) -> Bool {
+        guard let texts else { return true }
+        return texts.contains { (try? matches($0)) ?? true }
+    }
+}

@@ -1,0 +1,157 @@
+// The attributes of a flow that predicates use. A Flow in memory has them, and so has the archive's view of a record that is still in
+// its block: the filter language is written once, for both.
+
+import HTTPSemantics
+import NIOCore
+
+/// Attributes of a flow. Texts share storage with the flow where possible; nil means that the flow has no such text.
+package protocol FlowAttributes {
+    var id: FlowID { get }
+    var kind: FlowKind { get }
+    var state: FlowState { get }
+    var started: Timestamp { get }
+    var ended: Timestamp? { get }
+    var isWebSocket: Bool { get }
+    var errorMessage: ByteBuffer? { get }
+    /// `ip:port` of the client.
+    var clientAddress: ByteBuffer? { get }
+    /// `host:port` of the server as it was requested.
+    var serverAddress: ByteBuffer? { get }
+    /// The host of ``FlowTarget``.
+    var targetScheme: ByteBuffer { get }
+    var targetHost: ByteBuffer { get }
+    var targetPort: UInt16 { get }
+    /// HTTP: parts of the request; nil without one.
+    var method: ByteBuffer? { get }
+    /// The request-target as written.
+    var requestTarget: ByteBuffer? { get }
+    /// HTTP/2: the value of `:authority`; nil for HTTP/1.
+    var requestAuthority: ByteBuffer? { get }
+    /// Status of the response that the client received, from a server or from the recorder itself; 0 without one.
+    var status: Int { get }
+    /// Whether the recorder answered itself.
+    var hasLocalReply: Bool { get }
+    /// The messages of the notes.
+    var noteTexts: [ByteBuffer] { get }
+    var requestFields: FieldSection? { get }
+    var responseFields: FieldSection? { get }
+    var commentText: ByteBuffer? { get }
+    var isTagged: Bool { get }
+    var pieces: any FlowPieces { get }
+    /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
+    var displayHost: ByteBuffer { get }
+}
+
+extension Flow: FlowAttributes {
+    package var errorMessage: ByteBuffer? { error.map { ByteBuffer(string: $0.message) } }
+    package var clientAddress: ByteBuffer? { client.map { ByteBuffer(string: $0.value.peer.description) } }
+    package var serverAddress: ByteBuffer? { server.map { ByteBuffer(string: $0.value.target.description) } }
+    package var targetScheme: ByteBuffer { ByteBuffer(string: target.scheme) }
+    package var targetHost: ByteBuffer { ByteBuffer(string: target.host) }
+    package var targetPort: UInt16 { target.port }
+    package var method: ByteBuffer? { request?.head.method }
+    package var requestTarget: ByteBuffer? { request?.head.target }
+    package var requestAuthority: ByteBuffer? {
+        request.flatMap { $0.head.authorityRange.isEmpty ? nil : $0.head.authority }
+    }
+    package var status: Int { localReply?.value.head.status ?? response?.head.status ?? 0 }
+    package var hasLocalReply: Bool { localReply != nil }
+    package var noteTexts: [ByteBuffer] { notes.map { ByteBuffer(string: $0.value.message) } }
+    package var requestFields: FieldSection? { request?.head.fields }
+    package var responseFields: FieldSection? { response?.head.fields }
+    package var isTagged: Bool { !tags.isEmpty }
+    package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
+}
+
+extension FlowAttributes {
+    package var displayHost: ByteBuffer {
+        let target = targetHost
+        guard target.readableBytes == 0 || target.isAddress else { return target }
+        return target.named(by: requestAuthority ?? requestFields?.first("host"))
+    }
+
+    /// The URL of the request. A target in origin form gives `scheme://host[:port]/path` with ``displayHost`` and without the scheme's
+    /// default port. A target in absolute form is returned unchanged; CONNECT gives `host:port`.
+    package var displayURL: ByteBuffer? {
+        guard let target = requestTarget, let method else { return nil }
+        let isConnect = method.equals(ByteRange(0, method.readableBytes), "CONNECT")
+        // RFC 9113 §8.5: CONNECT of HTTP/2 has an :authority alone.
+        if isConnect, target.readableBytes == 0 { return requestAuthority ?? target }
+        let first = target.readableBytesView.first
+        if first != 0x2F && first != 0x2A || isConnect { return target }
+        var url = targetScheme
+        url.writeStaticString("://")
+        url.writeImmutableBuffer(displayHost.bracketed)
+        let isDefault = targetScheme.equalsIgnoringCase("https") ? targetPort == 443 : targetPort == 80
+        if !isDefault, targetPort != 0 { url.writeString(":\(targetPort)") }
+        url.writeImmutableBuffer(target)
+        return url
+    }
+}
+
+extension ByteBuffer {
+    /// The host of an authority (`host[:port]`) when that is a name, otherwise this host: a name says more than an address.
+    package func named(by authority: ByteBuffer?) -> ByteBuffer {
+        guard let host = authority?.hostWithoutPort, host.readableBytes > 0, !host.isAddress else { return self }
+        return host
+    }
+
+    /// An IP address rather than a name: it contains a colon, or only digits and dots.
+    package var isAddress: Bool {
+        readableBytesView.contains(0x3A) || readableBytesView.allSatisfy { $0 == 0x2E || $0 &- 0x30 < 10 }
+    }
+
+    /// The host of `host[:port]`, an IPv6 address without its brackets.
+    package var hostWithoutPort: ByteBuffer {
+        let bytes = readableBytesUInt8Span
+        if bytes.count > 0, bytes[0] == 0x5B {
+            for i in 0..<bytes.count where bytes[i] == 0x5D { return slice(ByteRange(1, i)) }
+            return self
+        }
+        for i in 0..<bytes.count where bytes[i] == 0x3A { return slice(ByteRange(0, i)) }
+        return self
+    }
+
+    /// A host as written in a URI: an IPv6 address in brackets.
+    package var bracketed: ByteBuffer {
+        guard readableBytesView.contains(0x3A) else { return self }
+        var bracketed = ByteBuffer(string: "[")
+        bracketed.writeImmutableBuffer(self)
+        bracketed.writeStaticString("]")
+        return bracketed
+    }
+}
+
+/// Selects flows: the seam between readers and filters.
+package protocol FlowPredicate: Sendable {
+    /// - Throws: what fetching content throws.
+    func matches(_ flow: some FlowAttributes) throws -> Bool
+
+    /// False only when no flow of the block matches; a reader then skips the block.
+    func mayMatch(_ block: some BlockSummary) -> Bool
+}
+
+extension FlowPredicate {
+    /// By default no block is skipped.
+    package func mayMatch(_ block: some BlockSummary) -> Bool { true }
+}
+
+/// Selects every flow.
+package struct EveryFlow: FlowPredicate {
+    package init() {}
+    package func matches(_ flow: some FlowAttributes) -> Bool { true }
+}
+
+/// A summary of the flows of a block. True may be wrong, false never is.
+package protocol BlockSummary {
+    /// From the earliest start to the latest end; nil without flows.
+    var times: ClosedRange<Timestamp>? { get }
+    func mayContain(_ kind: FlowKind) -> Bool
+    /// - Parameter status: 0 means a flow without a response.
+    func mayContain(status: Int) -> Bool
+    /// The methods of the requests; nil when they are not known.
+    var methodNames: [ByteBuffer]? { get }
+    /// The hosts of the flows without ports: of each target, Host field, `:authority` and target in absolute form; nil when they are not
+    /// known.
+    var hosts: [ByteBuffer]? { get }
+}

@@ -1,0 +1,196 @@
+// Begins connections when their time has come and there is room, on a thread of its own. A connection whose server closed early is followed by
+// another one that says the rest.
+
+import FlowModel
+import FlowReplay
+import Foundation
+import ProxyCore
+import ProxyTransport
+import Synchronization
+
+/// Plays a plan, once or several times.
+final class Scheduler: Sendable {
+    struct Options: Sendable {
+        var schedule = ReplaySchedule.recorded(.recorded)
+        /// Of messages within a conversation; nil is as fast as possible.
+        var speed: Double?
+        var waitsForServer = false
+        var concurrency = Int.max
+        var rounds = 1
+        var responseTimeout: Int64 = 10_000_000_000
+    }
+
+    /// What connections to one server have in common.
+    private struct Server: Hashable {
+        var wireProtocol: ReplayProtocol
+        var target: FlowTarget
+        var isHTTP2: Bool
+
+        init(_ connection: ReplayPlan.Connection) {
+            (wireProtocol, target, isHTTP2) = (connection.wireProtocol, connection.target, connection.isHTTP2Server)
+        }
+    }
+
+    private struct State {
+        /// Connections that are being played, by index.
+        var active: Set<Int> = []
+        /// What is to be said on another connection.
+        var rests: [(connection: Int, steps: [ReplayStep])] = []
+        var isStopped = false
+        var isDone = false
+        var unsent = 0
+    }
+
+    private let plan: ReplayPlan
+    private let options: Options
+    private let server: ProxyServer
+    private let comparer: ResponseComparer
+    private let clock: RecorderClock
+    private let first: Timestamp
+    private let configurations: [Server: ProxyConfiguration]
+    private let state = Mutex(State())
+    private let changed = DispatchSemaphore(value: 0)
+
+    init(
+        _ plan: ReplayPlan, options: Options, server: ProxyServer, comparer: ResponseComparer, clock: RecorderClock,
+        configuration: (ReplayPlan.Connection) -> ProxyConfiguration
+    ) {
+        self.plan = plan
+        self.options = options
+        self.server = server
+        self.comparer = comparer
+        self.clock = clock
+        first = plan.times(of: 0).started
+        var configurations: [Server: ProxyConfiguration] = [:]
+        for connection in plan.connections where configurations[Server(connection)] == nil {
+            configurations[Server(connection)] = configuration(connection)
+        }
+        self.configurations = configurations
+    }
+
+    var isDone: Bool { state.withLock { $0.isDone } }
+
+    /// Flows that were not sent when it was stopped.
+    var unsent: Int { state.withLock { $0.unsent } }
+
+    func start() {
+        let thread = Thread { self.run() }
+        thread.name = "scheduler"
+        thread.start()
+    }
+
+    /// Begins no more connections.
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        changed.signal()
+    }
+
+    private func run() {
+        for round in 0..<options.rounds where !playRound() {
+            let left = plan.flowCount * (options.rounds - round - 1)
+            state.withLock { $0.unsent += left }
+            break
+        }
+        state.withLock { $0.isDone = true }
+    }
+
+    /// - Returns: false when it was stopped.
+    private func playRound() -> Bool {
+        let start = clock.now()
+        var next = 0
+        while true {
+            let (rest, isStopped, isIdle) = state.withLock { state in
+                (
+                    state.rests.isEmpty ? nil : state.rests.removeFirst(), state.isStopped,
+                    state.active.isEmpty && state.rests.isEmpty
+                )
+            }
+            if isStopped {
+                let left = (next..<plan.connectionCount).reduce(0) { $0 + plan.connection($1).flows.count }
+                state.withLock { $0.unsent += left + (rest?.steps.count ?? 0) }
+                return false
+            }
+            if let rest {
+                play(rest.connection, rest.steps)
+            } else if next < plan.connectionCount {
+                let steps = self.steps(of: next, from: start)
+                let pause = (steps[0].due ?? start) - clock.now()
+                if pause > 0 {
+                    _ = changed.wait(timeout: .now() + .nanoseconds(Int(pause)))
+                } else if mayBegin(next) {
+                    state.withLock { _ = $0.active.insert(next) }
+                    play(next, steps)
+                    next += 1
+                } else {
+                    changed.wait()
+                }
+            } else if isIdle {
+                return true
+            } else {
+                changed.wait()
+            }
+        }
+    }
+
+    private func steps(of connection: Int, from start: Timestamp) -> [ReplayStep] {
+        plan.connection(connection).flows.map { number in
+            let (started, ended) = plan.times(of: number)
+            let offset = options.schedule.offset(of: number, recorded: started - first)
+            return ReplayStep(
+                number: number, started: started, ended: ended, due: offset.map { start.advanced(byNanoseconds: $0) })
+        }
+    }
+
+    /// There is room, and, when the clock does not count, those are over that were over before it began in the recording.
+    private func mayBegin(_ connection: Int) -> Bool {
+        let started = plan.times(ofConnection: connection).started
+        return state.withLock { state in
+            guard state.active.count < options.concurrency else { return false }
+            guard options.schedule == .recorded(.none) else { return true }
+            return !state.active.contains { plan.times(ofConnection: $0).ended.map { $0 <= started } ?? false }
+        }
+    }
+
+    private func play(_ connection: Int, _ steps: [ReplayStep]) {
+        let facts = plan.connection(connection)
+        guard let configuration = configurations[Server(facts)] else { preconditionFailure("each server has a configuration") }
+        var isTLS = false
+        if case .reverse(let server, _) = configuration.mode { isTLS = server.isTLS }
+        var script = ReplayScript(
+            wireProtocol: facts.wireProtocol, steps: steps, speed: options.speed, waitsForServer: options.waitsForServer,
+            scheme: isTLS ? "https" : "http",
+            read: { [plan] in try plan.flow($0) })
+        script.responseTimeout = options.responseTimeout
+        let client = (try? plan.flow(steps[0].number))?.client?.value ?? .unknown
+        server.start(peer: client.peer, local: client.local) { [self, script] _ in
+            ReplaySession(script: script, configuration: configuration, seed: UInt64.random(in: .min ... .max)) { report in
+                self.receive(report, of: connection, steps: steps.count)
+            }
+        }
+    }
+
+    private func receive(_ report: ReplayReport, of connection: Int, steps: Int) {
+        switch report {
+        case .began(_, let recorded, let flow, let lateness):
+            comparer.began(recorded, as: flow, lateness: lateness)
+        case .unreadable(let number, let message):
+            comparer.failed(number, message)
+        case .ended(var rest):
+            // One that could not even be begun is not tried for ever.
+            if rest.count == steps, !state.withLock({ $0.isStopped }) {
+                comparer.failed(rest.removeFirst().number, "the connection ended before the request was said")
+            }
+            state.withLock { state in
+                if rest.isEmpty {
+                    state.active.remove(connection)
+                } else if state.isStopped {
+                    state.active.remove(connection)
+                    state.unsent += rest.count
+                } else {
+                    state.rests.append((connection, rest))
+                }
+            }
+            changed.signal()
+        }
+    }
+}

@@ -1,0 +1,463 @@
+// mitm-serve and its options: which recording answers, what misses come to, and when things are said. Each recording is made by the recorder.
+
+import Foundation
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("mitm-serve")
+struct ServeTests {
+    private static let page = response("page")
+
+    @Test("Recordings answer in their order; with --once misses are answered by the policy to the end")
+    func orders() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/n", response("1")), ("/n", response("2")), ("/other", response("x"))], in: directory)
+            var answers: [[String]] = []
+            for options in [[], ["--order", "cycle"], ["--order", "last"], ["--once"], ["--once", "--on-miss", "503"]] {
+                let replayer = try Replayer(options, in: directory)
+                answers.append(try (0..<4).map { _ in try replayer.ask("/n", ["-o", "answer"]) })
+                let body = try replayer.ask("/n")
+                if options.contains("--once") {
+                    #expect(
+                        body.hasPrefix(
+                            "mitm: no recording answers GET http://127.0.0.1/n: its recordings were served, each once (--once)\n"))
+                }
+                #expect(try replayer.ask("/other") == "x 200")
+                _ = replayer.stop()
+            }
+            #expect(
+                answers == [
+                    [" 200", " 200", " 200", " 200"], [" 200", " 200", " 200", " 200"], [" 200", " 200", " 200", " 200"],
+                    [" 200", " 200", " 404", " 404"],
+                    [" 200", " 200", " 503", " 503"],
+                ])
+            let sequence = try Replayer([], in: directory)
+            #expect(try (0..<3).map { _ in try sequence.ask("/n") } == ["1 200", "2 200", "2 200"])
+            let log = sequence.stop()
+            #expect(log.contains("GET http://127.0.0.1/n -> 200"))
+            #expect(log.last == "3 requests answered, 0 missed, 0 streams, 0 faults")
+        }
+    }
+
+    @Test("A miss is explained, in the response and in the log; or the connection is closed")
+    func misses() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a?x=1", Self.page)], in: directory)
+            let replayer = try Replayer([], in: directory)
+            let reason =
+                "no recording answers GET http://127.0.0.1/a?x=2: the nearest recording is GET http://127.0.0.1:"
+            let miss = try replayer.ask("/a?x=2")
+            #expect(miss.hasPrefix("mitm: " + reason))
+            #expect(miss.hasSuffix("/a?x=1, which differs in the query: asked for 'x=2', recorded 'x=1'\n 404"))
+            #expect(try replayer.ask("/a?utm_source=y&x=1") == "page 200")
+            #expect(replayer.stop().contains { $0.hasPrefix(reason) })
+            let closing = try Replayer(["--on-miss", "close"], in: directory)
+            // CURLE_GOT_NOTHING
+            #expect(try closing.ask("/b") == "curl 52")
+            _ = closing.stop()
+            let ignoring = try Replayer(["--ignore", "query:x", "--volatile", "off"], in: directory)
+            #expect(try ignoring.ask("/a?x=2") == "page 200")
+            #expect(try ignoring.ask("/a?utm_source=y&x=1").hasSuffix(" 404"))
+            _ = ignoring.stop()
+        }
+    }
+
+    @Test("A client that names this machine is answered for any host by the body too, though this machine was recorded itself")
+    func anyHost() throws {
+        try withTemporaryDirectory { directory in
+            func record(_ host: [String], _ body: String) throws {
+                try EndToEndTests.record([("/o", response(body))], curl: host + ["-d", body], in: directory)
+            }
+            try record(["-H", "Host: localhost:9000"], "one")
+            try record([], "two")
+            try record(["-H", "Host: a.example"], "three")
+            let replayer = try Replayer([], in: directory)
+            let local = replayer.url.replacing("127.0.0.1", with: "localhost")
+            for body in ["one", "two", "three"] {
+                #expect(try replayer.ask("/o", ["-d", body]) == "\(body) 200")
+                #expect(try replayer.curl(["-d", body, local + "/o"]).output == body)
+            }
+            let miss = try replayer.ask("/o", ["-d", "four"])
+            #expect(miss.contains("which differs in the body, ") && !miss.contains("the host: "))
+            let named = try replayer.ask("/o", ["-d", "one", "-H", "Host: a.example"])
+            #expect(named.contains("/o, which differs in the body, ") && named.contains("is POST http://a.example:"))
+            _ = replayer.stop()
+        }
+    }
+
+    @Test("A miss goes to a server when asked to, and what that brings is recorded")
+    func forwarding() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", Self.page)], in: directory)
+            let origin = try RawOrigin(answering: [("body-end", response("from the server"))])
+            let url = "http://127.0.0.1:\(origin.port)"
+            let forwarding = try Replayer(["--on-miss", "forward:\(url)"], in: directory)
+            #expect(try forwarding.ask("/a") == "page 200")
+            #expect(try forwarding.ask("/b", ["-d", "body-end"]) == "from the server 200")
+            _ = forwarding.stop()
+            let recording = try Replayer(["--on-miss", "record:\(url)", "-w", "more.mflow"], in: directory)
+            #expect(try recording.ask("/a") == "page 200")
+            #expect(try recording.ask("/c", ["-d", "body-end"]) == "from the server 200")
+            _ = recording.stop()
+            #expect(origin.log.components(separatedBy: "Host: 127.0.0.1:\(origin.port)\r\n").count == 3)
+            let flows = try JSONObject.lines(try run("mitm-dump", ["--format", "json", "more.mflow"], in: directory).output)
+            #expect(flows.map { $0["request.path"] } == ["/c"])
+            #expect(flows.map { $0["request.body.text"] } == ["body-end"])
+            #expect(flows.map { $0["response.body.text"] } == ["from the server"])
+            // It is served from then on.
+            let both = try Replayer(["capture.mflow"], in: directory, file: "more.mflow")
+            #expect(try both.ask("/c", ["-d", "body-end"]) == "from the server 200")
+            #expect(try both.ask("/a") == "page 200")
+            _ = both.stop()
+        }
+    }
+
+    @Test("Faults come as often as asked")
+    func faults() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", Self.page)], in: directory)
+            var answers: [String] = []
+            for fault in ["100%:503", "100%:close", "100%:reset", "0%:503"] {
+                let replayer = try Replayer(["--fault", fault], in: directory)
+                answers.append(try replayer.ask("/a"))
+                answers.append(replayer.stop().last ?? "")
+            }
+            // CURLE_GOT_NOTHING, CURLE_RECV_ERROR
+            #expect(
+                answers == [
+                    "mitm: a fault, as --fault asks for\n 503", "0 requests answered, 0 missed, 0 streams, 1 faults", "curl 52",
+                    "0 requests answered, 0 missed, 0 streams, 1 faults", "curl 56",
+                    "0 requests answered, 0 missed, 0 streams, 1 faults", "page 200",
+                    "1 requests answered, 0 missed, 0 streams, 0 faults",
+                ])
+        }
+    }
+
+    @Test("What would be served is listed")
+    func list() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", Self.page), ("/b", response("x", status: "404 Not Found"))], in: directory)
+            let all = try run("mitm-serve", ["--list", "capture.mflow"], in: directory)
+            #expect(all.status == 0 && all.errors == "")
+            #expect(all.output.split(separator: "\n").count == 2)
+            let one = try run("mitm-serve", ["--list", "--filter", "~c 404", "capture.mflow"], in: directory)
+            #expect(one.output.contains("/b") && !one.output.contains("/a "))
+            #expect(try run("mitm-serve", ["--list", "--filter", "~c 500", "capture.mflow"], in: directory).status == 1)
+            let filtered = try Replayer(["--filter", "~c 404"], in: directory)
+            #expect(try [filtered.ask("/b"), filtered.ask("/a", ["-o", "none"])] == ["x 404", " 404"])
+            #expect(filtered.stop().first == "serving 1 recorded requests and 0 TCP streams")
+        }
+    }
+
+    @Test("A recording that grows is read on")
+    func growing() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", response("1"))], in: directory)
+            let replayer = try Replayer([], in: directory)
+            #expect(try replayer.ask("/a") == "1 200")
+            try record([("/a", response("2")), ("/b", response("new"))], in: directory)
+            let deadline = Date(timeIntervalSinceNow: 10)
+            while try replayer.ask("/b") != "new 200", Date() < deadline {}
+            #expect(try [replayer.ask("/b"), replayer.ask("/a"), replayer.ask("/a")] == ["new 200", "2 200", "2 200"])
+            _ = replayer.stop()
+        }
+    }
+
+    @Test("Of a damaged file what is whole is served, and the damage is told")
+    func damaged() throws {
+        try withTemporaryDirectory { directory in
+            var generator = SeededGenerator(seed: 3)
+            let noise = String(
+                (0..<400_000).map { _ in Character(UnicodeScalar(UInt8.random(in: 0x21...0x7E, using: &generator))) })
+            for (number, body) in ["body 0", "body 1", noise, String(noise.prefix(20_000)), "body 4"].enumerated() {
+                try record([("/\(number)", response(body))], curl: ["-o", "none"], in: directory)
+            }
+            let url = URL(fileURLWithPath: directory + "/capture.mflow")
+            var data = try Data(contentsOf: url)
+            // What a block says of its flows stands before their content. The recorder wrote a block, or more, in each of its runs.
+            let structure = try run("python3", [repository + "/tools/mflow.py", "--structure", "capture.mflow"], in: directory)
+                .output
+            let blocks = structure.split(separator: "\n").filter { $0.contains(" block ") }
+                .compactMap { $0.split(separator: " ").first.flatMap { Int($0) } }
+            #expect(blocks.count == 5)
+            for offset in 0..<20 {
+                data[(blocks[1] + blocks[2]) / 2 + offset] ^= 0x55
+                data[blocks[3] - 2000 + offset] ^= 0x55
+                data[blocks[4] - 2000 + offset] ^= 0x55
+            }
+            try data.write(to: url)
+            let replayer = try Replayer([], in: directory)
+            #expect(try ["/0", "/4"].map { try replayer.ask($0) } == ["body 0 200", "body 4 200"])
+            // Damage that is found before the head goes out is a miss, the first time and again; behind that the answer is cut.
+            #expect(try ["/3", "/3"].map { try replayer.ask($0, ["-o", "none"]) } == [" 404", " 404"])
+            // CURLE_PARTIAL_FILE
+            #expect(try replayer.ask("/2", ["-o", "none"]) == "curl 18")
+            #expect(try replayer.ask("/1", ["-o", "none"]) == " 404")
+            let log = replayer.stop(status: 3)
+            #expect(log.contains { $0.contains("capture.mflow: ") && $0.contains("cannot be read") }, "\(log)")
+            #expect(log.contains { $0.contains("cannot be read; other blocks can; the client sees a cut") }, "\(log)")
+        }
+    }
+
+    @Test(
+        "What cannot be is refused in one sentence",
+        arguments: [
+            (["--timing", "fast"], "--timing fast is not known"), (["--timing", "0x"], "--timing 0x is not known"),
+            (["--on-miss", "99"], "--on-miss 99 is not known"),
+            (["--on-miss", "forward:host"], "the server is written http://host[:port]"),
+            (["--on-miss", "forward:http://host/base"], "requests keep their own path"),
+            (["--on-miss", "record:http://h"], "--write and --on-miss record:URL belong together"),
+            (["-w", "x"], "--write and --on-miss record:URL belong together"),
+            (["--fault", "5:503"], "--fault 5:503 is not known"),
+            (["--fault", "5%:soon"], "'soon' is neither a status nor close nor reset"),
+            (["--fault", "60%:503", "--fault", "60%:close"], "more than 100 %"),
+            (["--ignore", "colour"], "'colour' is not known"), (["--ignore", "json:a["], "'a[' is no JSON path"),
+            (["--match-body", "xml"], "'xml' is invalid"),
+            (["--order", "random"], "'random' is invalid"),
+            (["--filter", "~q ("], "~q ("),
+            (["--volatile", "none.txt"], "none.txt"), (["--mode", "nothing"], "nothing"),
+            (["--certificate", "none.pem"], "none.pem"),
+        ] as [([String], String)])
+    func badOptions(_ arguments: [String], _ expected: String) throws {
+        try withTemporaryDirectory { directory in
+            let archive = repository + "/Fixtures/archives/v1"
+            let file = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: archive).filter { $0.hasSuffix(".mflow") }.sorted().first)
+            let result = try run(
+                "mitm-serve", ["-p", "0", "--confdir", directory + "/conf"] + arguments + [archive + "/" + file], in: directory)
+            #expect(result.status == 2)
+            #expect(result.output == "")
+            let lines = result.errors.split(separator: "\n")
+            #expect(lines.first?.hasPrefix("mitm-serve: ") == true && result.errors.contains(expected), "\(result.errors)")
+        }
+    }
+
+    @Test("A recording whose end is torn is served as far as it goes; the tear is told, with status 3")
+    func torn() throws {
+        try withTemporaryDirectory { directory in
+            let url = URL(fileURLWithPath: directory + "/capture.mflow")
+            try record([("/a", Self.page)], in: directory)
+            let size = try Data(contentsOf: url).count
+            try record([("/b", Self.page)], in: directory)
+            try Data(contentsOf: url).prefix(size + 60).write(to: url)
+            let replayer = try Replayer([], in: directory)
+            #expect(try [replayer.ask("/a"), replayer.ask("/b", ["-o", "none"])] == ["page 200", " 404"])
+            #expect(replayer.stop(status: 3).contains { $0.contains("capture.mflow: the file ends in the middle of a block") })
+            try Data(contentsOf: url).prefix(300).write(to: url)
+            let none = try run("mitm-serve", ["-p", "0", "capture.mflow"], in: directory)
+            #expect(none.status == 2 && none.errors.contains("in the middle of a block"))
+        }
+    }
+
+    @Test("Where there is nothing to serve, or no file, that is said")
+    func nothing() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", Self.page)], in: directory)
+            let none = try run("mitm-serve", ["-p", "0", "--filter", "~c 500", "capture.mflow"], in: directory)
+            #expect(
+                none
+                    == ProgramResult(
+                        status: 2, output: "",
+                        errors: "mitm-serve: there is nothing to serve: the recordings hold no request and no stream\n"))
+            let missing = try run("mitm-serve", ["-p", "0", "none.mflow"], in: directory)
+            #expect(missing.status == 2 && missing.errors.hasPrefix("mitm-serve: ") && missing.errors.contains("none.mflow"))
+        }
+    }
+
+    @Test("A recording that is absent, empty or just begun is served as it grows: by recorded misses, or by a recorder")
+    func beginnings() throws {
+        try withTemporaryDirectory { directory in
+            let count = Mutex(0)
+            let origin = try RawOrigin { connection, _ in
+                while connection.read(until: "\r\n\r\n") != "" {
+                    connection.send(response("\(count.withLock { $0 += 1; return $0 })"))
+                }
+            }
+            let record = ["--on-miss", "record:http://127.0.0.1:\(origin.port)"]
+            try Data().write(to: URL(fileURLWithPath: directory + "/empty.mflow"))
+            for file in ["absent.mflow", "empty.mflow"] {
+                let first = count.withLock { $0 } + 1
+                let replayer = try Replayer(record + ["-w", file], in: directory, file: file)
+                #expect(try replayer.ask("/a") == "\(first) 200")
+                let deadline = Date(timeIntervalSinceNow: 10)
+                var answer = ""
+                while answer != "\(first) 200", Date() < deadline { answer = try replayer.ask("/a") }
+                #expect(answer == "\(first) 200")
+                #expect(replayer.stop().first == "serving 0 recorded requests and 0 TCP streams")
+                // The second time it needs no server.
+                let again = try Replayer([], in: directory, file: file)
+                #expect(try again.ask("/a") == "\(first) 200")
+                _ = again.stop()
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(origin.port)"], in: directory, file: "begun.mflow")
+            recorder.program.collectErrors()
+            let replayer = try Replayer([], in: directory, file: "begun.mflow")
+            #expect(try replayer.ask("/b").hasSuffix(" 404"))
+            let recorded = try recorder.curl(["http://127.0.0.1:\(recorder.port)/b"]).output
+            let deadline = Date(timeIntervalSinceNow: 10)
+            while try replayer.ask("/b") != "\(recorded) 200", Date() < deadline {}
+            #expect(try replayer.ask("/b") == "\(recorded) 200")
+            _ = replayer.stop()
+            #expect(recorder.stop() == 0)
+            // Another name is a mistake.
+            let other = try run(
+                "mitm-serve", ["-p", "0", "--confdir", directory + "/conf"] + record + ["-w", "absent.mflow", "other.mflow"],
+                in: directory)
+            #expect(other.status == 2 && other.errors.contains("other.mflow"))
+        }
+    }
+
+    // MARK: Time
+
+    /// Milliseconds between the events of a stream.
+    private static let gaps = [50, 300, 80, 150]
+
+    /// The recorded moments of the server's pieces, in milliseconds, by the independent reader.
+    private static func recordedGaps(in directory: String) throws -> [Double] {
+        let script = """
+            import sys; sys.path.insert(0, sys.argv[1]); import mflow
+            for flow in mflow.File(open(sys.argv[2], "rb").read(), "").flows():
+                print(*[piece[0] for piece in flow.pieces if piece[2] == "server"])
+            """
+        let result = try run("python3", ["-c", script, repository + "/tools", "capture.mflow"], in: directory)
+        return differences(result.output.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }.map { $0 / 1e6 })
+    }
+
+    private static func differences(_ moments: [Double]) -> [Double] { zip(moments.dropFirst(), moments).map { $0 - $1 } }
+
+    /// The gaps that a client sees, in milliseconds.
+    private static func heardGaps(_ replayer: Replayer) throws -> [Double] {
+        let client = try RawConnection(port: replayer.port)
+        client.send("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        var moments: [Double] = []
+        var text = ""
+        let start = ContinuousClock.now
+        while moments.count <= gaps.count, case .bytes(let bytes) = client.receive(before: start + .seconds(10)) {
+            text += String(decoding: bytes, as: UTF8.self)
+            // The first event comes with the head, or behind it.
+            let count = text.components(separatedBy: "data: ").count - 1
+            while moments.count < count { moments.append((ContinuousClock.now - start) / .milliseconds(1)) }
+        }
+        return differences(moments)
+    }
+
+    @Test(
+        "The rhythm of an event stream is kept within 10 ms, twice as fast, or not at all", .serialized,
+        arguments: [("recorded", 1.0), ("2x", 0.5), ("none", 0)])
+    func timing(_ timing: String, _ factor: Double) throws {
+        try withTemporaryDirectory { directory in
+            let origin = try RawOrigin { connection, _ in
+                _ = connection.read(until: "\r\n\r\n")
+                connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 0\n\n")
+                for gap in Self.gaps {
+                    // The client says nothing meanwhile.
+                    _ = connection.receive(before: .now + .milliseconds(gap))
+                    connection.send("data: \(gap)\n\n")
+                }
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(origin.port)"], in: directory)
+            recorder.program.collectErrors()
+            _ = try run("curl", ["-sS", "http://127.0.0.1:\(recorder.port)/events"])
+            #expect(recorder.stop() == 0)
+            let recorded = try Self.recordedGaps(in: directory)
+            #expect(recorded.count == Self.gaps.count)
+            let replayer = try Replayer(["--timing", timing], in: directory)
+            // On a busy machine a thread may be late: one of three has to keep time.
+            var heard: [Double] = []
+            for _ in 0..<3 {
+                heard = try Self.heardGaps(replayer)
+                if Self.keepsTime(heard, recorded, factor) { break }
+            }
+            #expect(Self.keepsTime(heard, recorded, factor), "heard \(heard), recorded \(recorded)")
+            _ = replayer.stop()
+        }
+    }
+
+    @Test(
+        "So is the rhythm of a WebSocket dialogue, counted from what the client says", .serialized,
+        arguments: [("recorded", 1.0), ("0.5x", 2.0), ("none", 0)])
+    func dialogueTiming(_ timing: String, _ factor: Double) throws {
+        try withTemporaryDirectory { directory in
+            let script = peerScript("websocket_rhythm.py")
+            let server = try RunningProgram(python, [script, "server"], in: directory)
+            let line = try #require(server.errorLine(containing: "listening on "))
+            server.collectErrors()
+            let port = try #require(line.split(separator: " ").compactMap { Int($0) }.first)
+            func moments(_ port: Int) throws -> [Double] {
+                let result = try run(python, [script, "client", "ws://127.0.0.1:\(port)/"], in: directory)
+                let lines = result.output.split(separator: "\n").filter { $0.hasSuffix(" True") }
+                return Self.differences(lines.compactMap { $0.split(separator: " ").first.flatMap { Double($0) } })
+            }
+            let recorder = try Recorder(["--mode", "reverse:http://127.0.0.1:\(port)"], in: directory)
+            recorder.program.collectErrors()
+            #expect(try moments(recorder.port).count == 3)
+            #expect(recorder.stop() == 0)
+            // The server's goodbye stands behind its messages.
+            let recorded = Array(try Self.recordedGaps(in: directory).prefix(3))
+            server.send(SIGKILL)
+            _ = server.waitForEnd()
+            let replayer = try Replayer(["--timing", timing], in: directory)
+            var heard: [Double] = []
+            for _ in 0..<3 {
+                heard = try moments(replayer.port)
+                if Self.keepsTime(heard, recorded, factor) { break }
+            }
+            #expect(Self.keepsTime(heard, recorded, factor), "heard \(heard), recorded \(recorded)")
+            _ = replayer.stop()
+        }
+    }
+
+    private static func keepsTime(_ heard: [Double], _ recorded: [Double], _ factor: Double) -> Bool {
+        heard.count == recorded.count && zip(heard, recorded).allSatisfy { abs($0 - $1 * factor) < 10 }
+    }
+
+    // MARK: Offline
+
+    @Test("No server is contacted and no name looked up, whatever clients ask for; unless a miss is to be sent on")
+    func offline() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", Self.page)], in: directory)
+            let origin = try RawOrigin(answering: [("\r\n\r\n", response("sent on"))])
+            var traces: [String] = []
+            for miss in ["404", "forward:http://127.0.0.1:\(origin.port)"] {
+                let trace = directory + "/trace"
+                let program = try RunningProgram(
+                    "strace",
+                    [
+                        "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", trace, toolDirectory + "/mitm-serve", "-p", "0",
+                        "--confdir",
+                        directory + "/conf", "--mode", "origin", "--mode", "regular", "--on-miss", miss, "capture.mflow",
+                    ], in: directory)
+                let line = try #require(program.errorLine(containing: "(origin)"))
+                let proxyLine = try #require(program.errorLine(containing: "(regular)"))
+                program.collectErrors()
+                func port(_ line: String) -> Int {
+                    line.split(separator: " ").compactMap { Int($0.split(separator: ":").last ?? "") }.first ?? 0
+                }
+                let url = "http://127.0.0.1:\(port(line))"
+                let proxy = "http://127.0.0.1:\(port(proxyLine))"
+                let found = try run(
+                    "curl", ["-sS", "--max-time", "30", "-k", url + "/a", url.replacing("http:", with: "https:") + "/a"])
+                #expect(found.output == "pagepage")
+                _ = try run("curl", ["-s", "--max-time", "30", url + "/missing"])
+                if miss == "404" {
+                    for target in ["http://server.invalid/a", "https://server.invalid/a"] {
+                        _ = try run("curl", ["-s", "-k", "--max-time", "30", "-x", proxy, target])
+                    }
+                }
+                let children = try String(
+                    contentsOfFile: "/proc/\(program.processID)/task/\(program.processID)/children", encoding: .utf8)
+                kill(try #require(children.split(separator: " ").compactMap { Int32($0) }.first), SIGTERM)
+                _ = program.waitForEnd()
+                traces.append(try String(contentsOfFile: trace, encoding: .utf8))
+            }
+            let connections = traces.map {
+                $0.split(separator: "\n").filter { $0.contains("connect(") || $0.contains("htons(53)") }.count
+            }
+            #expect(connections.first == 0)
+            #expect(connections.last != 0)
+        }
+    }
+}
