@@ -83,9 +83,9 @@ extension ClientStack {
     /// A server that said something, or ended, before its client was known to speak HTTP.
     private func releaseEarly(_ upstream: Upstream) {
         let bytes = upstream.early.take()
-        if bytes.readableBytes > 0, upstream.http2 == nil {
-            upstream.decoder.receive(bytes)
-            advanceResponses(of: upstream)
+        if bytes.readableBytes > 0, case .http1(let server) = upstream.http {
+            server.decoder.receive(bytes)
+            advanceResponses(of: upstream, server)
         }
         if upstream.earlyEnd != nil { upstreamFailed(upstream, "the server closed the connection") }
     }

@@ -19,7 +19,7 @@ extension ClientStack {
             case .say(.piece(let piece)):
                 lastActivity = now
                 budget -= piece.content.readableBytes
-                tunnelReceived(tunnel.isWebSocket ? frame(piece) : piece.content, from: .server, at: now)
+                tunnelReceived(tunnel.isWebSocket ? RecordedServer.frame(piece) : piece.content, from: .server, at: now)
             case .say(.finished):
                 tunnelEnded(.server)
             case .say:

@@ -123,7 +123,8 @@ extension ClientStack {
 
     /// Where TLS begins in what a client sends in the middle of a conversation.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
-        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil, exchange == nil
+        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil,
+            http.exchanges.isEmpty
         else { return nil }
         // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
         if upstream?.transport.tls != nil, tunnel.hasSent(.client) || tunnel.hasSent(.server) { return nil }
@@ -135,11 +136,12 @@ extension ClientStack {
         phase = .tunnel(
             Tunnel(
                 exchange.flow, webSocket.map { .webSocket($0, nil) } ?? .bytes(by: []),
-                player: exchange.recorded?.server.map { Tunnel.Player(server: $0) }))
-        let server = exchange.upstream
+                player: exchange.server?.recorded?.player.map { Tunnel.Player(server: $0) }))
+        let upstream = upstream(of: exchange)
+        let early = exchange.server?.takeEarly() ?? ByteBuffer()
         forget(exchange)
-        unparsed.append(decoder.takeRest(), at: client.lastRead)
-        if let server { server.early.append(server.decoder.takeRest(), at: server.transport.lastRead) }
+        if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
+        if let upstream { upstream.early.append(early, at: upstream.transport.lastRead) }
         tunnelIsOpen()
     }
 

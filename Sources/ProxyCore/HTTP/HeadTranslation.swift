@@ -18,7 +18,7 @@ extension HTTP2Fields {
         _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool,
         opensWebSocket: Bool = false
     ) {
-        if head.version.major >= 2 {
+        if head.isFramedByStream {
             self.init(over: head.wire)
             appendSecond(head, authority: authority)
             return
@@ -74,7 +74,7 @@ extension HTTP2Fields {
 
     /// A response for a client of HTTP/2.
     init(_ head: ResponseHead, _ framing: BodyFraming) {
-        if head.version.major >= 2, head.fields.hasLowerCaseNames {
+        if head.isFramedByStream, head.fields.hasLowerCaseNames {
             self.init(over: head.fields.wire)
             append(":status", "\(head.status)")
             appendSame(head.fields, at: 0) { !head.fields.isConnectionSpecific($0) }
@@ -129,6 +129,13 @@ extension HTTP2Fields {
 
 /// Heads for a peer of HTTP/1, made from those of HTTP/2.
 enum HTTP1Translation {
+    /// How content is sent whose length or end HTTP/2 told.
+    struct Content {
+        var isChunked: Bool
+        /// What Content-Length promises of it; nil when there is none.
+        var remaining: Int?
+    }
+
     struct Head {
         var bytes: ByteBuffer
         /// Content follows in chunks.
@@ -143,19 +150,24 @@ enum HTTP1Translation {
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
     ///   - proxyAuthorization: for an upstream proxy.
-    static func request(_ exchange: Exchange, target: ByteBuffer?, proxyAuthorization: String?) -> Head {
-        let head = exchange.request
+    ///   - host: replaces :authority or Host; nil keeps it.
+    ///   - webSocketKey: the request is extended CONNECT for WebSocket, and this its key.
+    static func request(
+        _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, host: ByteBuffer? = nil, webSocketKey: String? = nil,
+        proxyAuthorization: String? = nil
+    ) -> Head {
+        let hasContent = framing != .none
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        let opensWebSocket = exchange.bootstrap != nil
+        let opensWebSocket = webSocketKey != nil
         out.writeImmutableBuffer(opensWebSocket ? ByteBuffer(string: "GET") : head.method)
         out.writeStaticString(" ")
-        out.writeImmutableBuffer(target ?? exchange.target ?? head.target)
+        out.writeImmutableBuffer(target ?? head.target)
         out.writeStaticString(" HTTP/1.1\r\nHost: ")
-        let host = exchange.authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
+        let host = host ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         out.writeImmutableBuffer(host ?? ByteBuffer())
         out.writeStaticString("\r\n")
-        let framing = FramingFields(head.fields, exchange.framing, version: head.version, isRequest: true)
+        let framing = FramingFields(head.fields, framing, version: head.version, isRequest: true)
         var length: Int?
         var hasTE = false
         var cookie = ByteBuffer()
@@ -186,17 +198,17 @@ enum HTTP1Translation {
             out.writeStaticString("\r\n")
         }
         if let proxyAuthorization { out.writeString("Proxy-Authorization: \(proxyAuthorization)\r\n") }
-        if case .asked(let key) = exchange.bootstrap {
+        if let key = webSocketKey {
             out.writeStaticString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
             if !head.fields.contains("sec-websocket-version") { out.writeStaticString("Sec-WebSocket-Version: 13\r\n") }
             out.writeString("Sec-WebSocket-Key: \(key)\r\n\r\n")
             return Head(bytes: out)
         }
-        let isChunked = exchange.framing != .none && length == nil
+        let isChunked = hasContent && length == nil
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         // RFC 9110 §8.6: methods that mean something by content say that there is none.
         let mayHaveContent = head.isMethod("POST") || head.isMethod("PUT") || head.isMethod("PATCH")
-        if exchange.framing == .none, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
+        if !hasContent, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
         out.writeStaticString("\r\n")
         return Head(bytes: out, isChunked: isChunked, length: length)
     }
@@ -205,11 +217,11 @@ enum HTTP1Translation {
     /// - Parameters:
     ///   - isLast: not an interim response.
     ///   - framing: how the end of the content is found where it comes from.
-    static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, framing: BodyFraming = .none) -> Head {
+    static func response(_ head: ResponseHead, to request: RequestHead, isLast: Bool, framing: BodyFraming = .none) -> Head {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
         out.writeString("HTTP/1.1 \(head.status) ")
-        if head.version.major >= 2 { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
+        if head.isFramedByStream { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
         out.writeStaticString("\r\n")
         let connectionOptions = head.fields.connectionOptions
         let hasContent = framing != .none
@@ -225,13 +237,13 @@ enum HTTP1Translation {
             write(head.fields, line, framing, index, into: &out)
         }
         var result = Head(bytes: ByteBuffer())
-        let isBodiless = exchange.isHead || head.status == 204 || head.status == 304 || !isLast
+        let isBodiless = request.isMethod("HEAD") || head.status == 204 || head.status == 304 || !isLast
         if !isBodiless, let length {
             result.length = Int(clamping: length)
         } else if !isBodiless {
             if !hasContent {
                 out.writeStaticString("Content-Length: 0\r\n")
-            } else if exchange.request.version == .http1_0 {
+            } else if request.version == .http1_0 {
                 out.writeStaticString("Connection: close\r\n")
                 result.endsWithConnection = true
             } else {
@@ -239,10 +251,10 @@ enum HTTP1Translation {
                 result.isChunked = true
             }
         }
-        if isLast, !exchange.request.keepsClientConnection, !result.endsWithConnection {
+        if isLast, !request.keepsClientConnection, !result.endsWithConnection {
             out.writeStaticString("Connection: close\r\n")
         }
-        if isLast, exchange.request.version == .http1_0, exchange.request.keepsClientConnection, !result.endsWithConnection {
+        if isLast, request.version == .http1_0, request.keepsClientConnection, !result.endsWithConnection {
             out.writeStaticString("Connection: keep-alive\r\n")
         }
         out.writeStaticString("\r\n")

@@ -56,23 +56,3 @@ package protocol ServerPlayer: AnyObject {
     /// What the client said that was not expected.
     func takeComplaints() -> [String]
 }
-
-/// What a session knows of an exchange that is not sent to a server.
-struct RecordedServer {
-    /// Content that came while the request was not complete.
-    var content = ByteBuffer()
-    var sent100Continue = false
-    /// The server answers while the request goes on.
-    var isDuplex = false
-    /// nil until the request is complete.
-    var server: (any ServerPlayer)?
-    /// When it goes on by itself; nil while it waits for its client, for the recording or for room.
-    var due: Timestamp?
-    /// It waits until the client has taken more of what was said.
-    var waitsForRoom = false
-    var trailers: FieldSection?
-    /// Bytes of content that the head of the response promises.
-    var promised: UInt64?
-    /// What a client of WebSocket said goodbye with.
-    var closeFrame: ByteBuffer?
-}

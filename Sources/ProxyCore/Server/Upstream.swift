@@ -54,14 +54,8 @@ final class Upstream {
     private(set) var shared: Shared<ServerConnection>
     /// Bytes of the peer that were not looked at.
     private var input = ByteBuffer()
-    /// HTTP/1: what it says, and the exchange that it serves.
-    let decoder: HTTP1ResponseDecoder
-    var exchange: Exchange?
-    /// HTTP/2: the connection, and the exchanges on its streams.
-    var http2: HTTP2Connection?
-    var exchanges: [StreamID: Exchange] = [:]
-    /// The server's GOAWAY.
-    var goAway: GoAway?
+    /// What it speaks, and the exchanges that it serves. HTTP/1 until another version is negotiated.
+    private(set) var http: ServerHTTP
     /// Exchanges that wait until it is ready.
     var waiting: [Exchange] = []
     /// Requests sent on it.
@@ -88,7 +82,7 @@ final class Upstream {
         isForwardProxy = proxy.map { $0.kind != .socks5 } == true && destination.isTLS == false && !isRouted
         shared = Shared(
             ServerConnection(id: context.identities.next(at: context.now), target: destination.endpoint, opened: context.now))
-        decoder = HTTP1ResponseDecoder(limits: configuration.limits, validation: configuration.validation)
+        http = .http1(ServerHTTP1(transport, context))
     }
 
     var facts: ServerConnection { shared.value }
@@ -121,25 +115,17 @@ final class Upstream {
     var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
 
     /// No exchange uses it or waits for it.
-    var isIdle: Bool { exchange == nil && exchanges.isEmpty && waiting.isEmpty }
+    var isIdle: Bool { http.isIdle && waiting.isEmpty }
 
     /// A request to this destination may go out on it now.
     func takes(_ destination: Destination) -> Bool {
         guard isReady, !transport.hasEnded, !transport.isFinished, leads(to: destination) else { return false }
-        return http2?.takesRequests ?? (exchange == nil)
+        return http.takesRequests
     }
 
     func leads(to destination: Destination) -> Bool {
         guard self.destination.endpoint == destination.endpoint else { return false }
         return self.destination == destination || transport.isTLSEstablished == destination.isTLS
-    }
-
-    func forget(_ exchange: Exchange) {
-        if self.exchange === exchange { self.exchange = nil }
-        if let stream = exchange.upstreamStream { exchanges[stream] = nil }
-        waiting.removeAll { $0 === exchange }
-        exchange.upstream = nil
-        exchange.upstreamStream = nil
     }
 
     // MARK: Opening
@@ -249,8 +235,11 @@ final class Upstream {
         return .failed("TLS with \(destination.endpoint) failed: \(error.message)")
     }
 
-    /// It can be used, in the version of HTTP that is known by now, or for bytes.
+    /// It can be used: for HTTP/1, or for bytes.
     func becomeReady() { state = .ready }
+
+    /// It continues in HTTP/2.
+    func speak(_ http2: ServerHTTP2) { http = .http2(http2) }
 
     // MARK: Events
 
@@ -362,7 +351,7 @@ final class Upstream {
 
     /// Closes both directions after what was sent.
     func close(_ context: SessionContext) {
-        if let http2, !transport.hasEnded {
+        if let http2 = http.http2?.connection, !transport.hasEnded {
             // What was sent stands before it. TLS that fails now has nothing to report any more.
             if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }
             if !http2.isTerminated { http2.goAway(.noError) }

@@ -51,6 +51,8 @@ final class Transport {
     }
     /// Bytes of our answers to the peer's pings that were sent while it took nothing.
     private(set) var unreadReplies = 0
+    /// Why TLS took no bytes.
+    private var failure: TLSError?
     /// TLS may have records that are not on their way.
     private var hasUnsentRecords = false
     /// When bytes were last read from it.
@@ -111,6 +113,16 @@ final class Transport {
         guard let tls else { return transmit(bytes, context) }
         try tls.write(bytes)
         hasUnsentRecords = true
+    }
+
+    /// Sends plaintext; what went wrong with TLS is there for the owner of the connection to take.
+    func write(_ bytes: ByteBuffer, _ context: SessionContext) {
+        do throws(TLSError) { try send(bytes, context) } catch { if failure == nil { failure = error } }
+    }
+
+    func takeFailure() -> TLSError? {
+        defer { failure = nil }
+        return failure
     }
 
     /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.

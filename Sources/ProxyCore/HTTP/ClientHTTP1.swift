@@ -1,0 +1,122 @@
+// HTTP/1 towards a client: one exchange at a time, whose response is written as its client's version asks (RFC 9112 §6, §7.1, §9.3.2).
+
+import FlowModel
+import HTTP1Codec
+import HTTPSemantics
+import NIOCore
+import WebSocketCodec
+
+/// The connection of a client that speaks HTTP/1.
+final class ClientHTTP1 {
+    /// How the content of the response in progress is sent.
+    private enum Content {
+        /// As it came on the wire.
+        case verbatim
+        case chunked
+        /// Without framing. `remaining` is what the head promises of it, below zero when more has come; nil: it ends with the connection.
+        case bare(remaining: Int?)
+        /// The response has none, whatever comes.
+        case none
+    }
+
+    let transport: Transport
+    private let context: SessionContext
+    let decoder: HTTP1RequestDecoder
+    var exchange: Exchange?
+    /// The client has not sent enough to tell HTTP/2 from HTTP/1.
+    var mayBeHTTP2: Bool
+    /// What has come of the client's first line; nil once that is checked.
+    var firstLine: ByteBuffer? = ByteBuffer()
+    /// Requests are being taken from the decoder further up the stack.
+    var isAdvancing = false
+    private var content = Content.verbatim
+    /// Content that waits in the socket: the windows of its sender open when it has gone.
+    private var unconsumed = 0
+
+    init(_ transport: Transport, _ context: SessionContext) {
+        self.transport = transport
+        self.context = context
+        let configuration = context.configuration
+        decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
+        mayBeHTTP2 = configuration.allowsHTTP2
+    }
+
+    // MARK: The response
+
+    func sendInterim(_ head: ResponseHead, to request: RequestHead) {
+        // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
+        guard request.version != .http1_0 else { return }
+        write(
+            head.isFramedByStream
+                ? HTTP1Translation.response(head, to: request, isLast: false).bytes : HTTP1Encoder.response(head, framing: .tunnel))
+    }
+
+    func sendHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
+        unconsumed = 0
+        // RFC 9112 §7.1: a client of HTTP/1.0 does not know chunks.
+        guard head.isFramedByStream || (framing == .chunked && exchange.request.version == .http1_0) else {
+            content = .verbatim
+            return write(HTTP1Encoder.response(head, framing: framing))
+        }
+        let translated = HTTP1Translation.response(head, to: exchange.request, isLast: true, framing: framing)
+        content = exchange.isBodiless ? .none : translated.isChunked ? .chunked : .bare(remaining: translated.length)
+        exchange.connectionUse.endsWithConnection = translated.endsWithConnection
+        write(translated.bytes)
+    }
+
+    func sendContent(_ bytes: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
+        switch content {
+        case .verbatim: return write(wire)
+        case .chunked: write(HTTP1Encoder.chunk(bytes))
+        case .bare(let remaining?):
+            // The client would read the rest as another response.
+            let count = min(bytes.readableBytes, max(0, remaining))
+            content = .bare(remaining: remaining - bytes.readableBytes)
+            write(bytes.getSlice(at: bytes.readerIndex, length: count) ?? ByteBuffer())
+        case .bare(nil): write(bytes)
+        case .none: break
+        }
+        // A conversation counts for itself.
+        guard exchange.webSocket == nil else { return }
+        unconsumed += bytes.readableBytes
+        if transport.isWritable { becameWritable() }
+    }
+
+    func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
+        if exchange.isUpgraded { return transport.finish(context) }
+        switch content {
+        case .chunked: write(HTTP1Encoder.lastChunk(trailers: trailers))
+        case .bare, .none: break
+        case .verbatim:
+            if let trailers, trailers.hasSpaceBeforeColon { write(HTTP1Encoder.lastChunk(trailers: trailers)) } else { write(wire) }
+        }
+    }
+
+    /// More content came than the head promised, or less, which a client that waits for the rest cannot tell (RFC 9112 §6.3, §8).
+    var hasLengthMismatch: Bool {
+        if case .bare(let remaining?) = content { remaining != 0 } else { false }
+    }
+
+    /// A server of HTTP/2 accepts the conversation that the client asked for (RFC 6455 §4.2.2).
+    /// - Returns: what the client sent after its request.
+    func switchProtocols(_ head: ResponseHead, key: String) -> ByteBuffer {
+        write(HTTP1Translation.switching(head, accept: WebSocketHandshake.accept(for: key)))
+        content = .bare(remaining: nil)
+        return decoder.takeRest()
+    }
+
+    func answer(_ reply: LocalReply) {
+        write(reply.head.wire)
+        write(reply.content)
+    }
+
+    /// The client takes bytes again.
+    func becameWritable() {
+        guard let exchange else { return }
+        let bytes = unconsumed + (exchange.webSocket?.takeUnconsumed(from: .server) ?? 0)
+        unconsumed = 0
+        if bytes > 0 { exchange.responseForwarded(bytes) }
+    }
+
+    private func write(_ bytes: ByteBuffer) { transport.write(bytes, context) }
+}
