@@ -4,12 +4,19 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A login that is being found out about, and what waits for that.
-struct PendingAuthentication {
-    let id: RequestID
-    var login: Login
-    /// nil: a SOCKS client.
-    var request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
+/// What is known of a client's login.
+struct ClientAuthentication {
+    /// A login that is being verified, and the request that waits for it; a SOCKS client waits with its connection.
+    struct Pending {
+        let id: RequestID
+        let login: Login
+        let request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
+    }
+
+    /// While it is there, nothing more that the client sends is looked at.
+    var pending: Pending?
+    /// The login that was verified last.
+    var verified: (login: Login, isRight: Bool)?
 }
 
 enum ClientAccess {

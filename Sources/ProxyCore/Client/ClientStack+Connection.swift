@@ -88,7 +88,7 @@ extension ClientStack {
             _ = noteSilentRejection()
             switch http {
             case .http2:
-                if pendingAuthentication == nil { framesEnded() }
+                if authentication.pending == nil { framesEnded() }
             case .http1(let http1):
                 if let exchange = http1.exchange, exchange.isUpgraded { return conversationEnded(exchange) }
                 http1.decoder.receivedEnd()
@@ -175,9 +175,9 @@ extension ClientStack {
 
     private var readsClient: Bool {
         if case .lingering = phase { return true }
-        guard case .http1(let http1) = http else { return pendingAuthentication == nil }
+        guard case .http1(let http1) = http else { return authentication.pending == nil }
         let exchange = http1.exchange
-        let isWaiting = exchange.map { $0.server == nil || $0.requestIsComplete } ?? (pendingAuthentication != nil)
+        let isWaiting = exchange.map { $0.server == nil || $0.requestIsComplete } ?? (authentication.pending != nil)
         let waiting = unparsed.count + (isWaiting ? http1.decoder.bufferedBytes : 0)
         let isTaken = exchange?.server?.canAcceptMore ?? upstream?.transport.isWritable ?? true
         return isTaken && waiting < FlowControl.highWaterMark && client.unreadReplies < FlowControl.highWaterMark

@@ -70,7 +70,7 @@ extension ClientStack {
 
     func advanceFrames() {
         guard let http2 = http.http2 else { return }
-        while case .http = phase, pendingAuthentication == nil, let event = http2.connection.next() { receive(event, http2) }
+        while case .http = phase, authentication.pending == nil, let event = http2.connection.next() { receive(event, http2) }
     }
 
     private func receive(_ event: HTTP2Event, _ http2: ClientHTTP2) {

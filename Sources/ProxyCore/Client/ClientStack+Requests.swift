@@ -68,10 +68,10 @@ extension ClientStack {
     /// Takes from the decoder of an HTTP/1 client what can be forwarded now. A request waits while another one is in progress (RFC 9112 §9.3.2
     /// asks for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard let http1 = http.http1, !http1.isAdvancing, !http1.mayBeHTTP2, pendingAuthentication == nil else { return }
+        guard let http1 = http.http1, !http1.isAdvancing, !http1.mayBeHTTP2, authentication.pending == nil else { return }
         http1.isAdvancing = true
         defer { http1.isAdvancing = false }
-        while case .http = phase, pendingAuthentication == nil {
+        while case .http = phase, authentication.pending == nil {
             if let exchange = http1.exchange, exchange.requestIsComplete || exchange.isUpgraded || exchange.server == nil { return }
             do throws(HTTP1Error) {
                 guard let event = try http1.decoder.next() else { break }
@@ -87,7 +87,7 @@ extension ClientStack {
                 requestFailed(error, http1)
             }
         }
-        guard case .http = phase, http1.exchange == nil, pendingAuthentication == nil else { return }
+        guard case .http = phase, http1.exchange == nil, authentication.pending == nil else { return }
         if client.hasEnded {
             closeUpstreams()
             closeClient(.clean)
@@ -291,19 +291,19 @@ extension ClientStack {
         _ login: Login, _ check: CredentialCheck,
         request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)? = nil
     ) -> Bool? {
-        if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
+        if let known = authentication.verified, known.login == login { return known.isRight }
         if let known = check.cached(login) { return known }
-        let pending = PendingAuthentication(id: context.nextRequest(), login: login, request: request)
-        pendingAuthentication = pending
+        let pending = ClientAuthentication.Pending(id: context.nextRequest(), login: login, request: request)
+        authentication.pending = pending
         context.emit(.verify(pending.id, login, check))
         return nil
     }
 
     func loginVerified(_ request: RequestID, isRight: Bool) {
         // The client may be gone.
-        guard let pending = pendingAuthentication, pending.id == request else { return }
-        pendingAuthentication = nil
-        verifiedLogin = (pending.login, isRight)
+        guard let pending = authentication.pending, pending.id == request else { return }
+        authentication.pending = nil
+        authentication.verified = (pending.login, isRight)
         if case .socks = phase { return socksLoginVerified(isRight: isRight) }
         guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
         begin(head, framing, isLast: isLast, stream: stream)
@@ -312,7 +312,7 @@ extension ClientStack {
             advanceRequests()
         case .http2:
             advanceFrames()
-            if client.hasEnded, pendingAuthentication == nil { framesEnded() }
+            if client.hasEnded, authentication.pending == nil { framesEnded() }
         }
     }
 

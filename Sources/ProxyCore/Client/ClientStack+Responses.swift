@@ -209,8 +209,7 @@ extension ClientStack {
         exchange.server?.forget(exchange)
         exchange.isForgotten()
         exchange.client.forget(exchange)
-        queued.removeAll { $0 === exchange }
-        for upstream in upstreams where !upstream.waiting.isEmpty { upstream.waiting.removeAll { $0 === exchange } }
+        servers.forget(exchange)
     }
 
     /// A client of HTTP/2 that sends no more is closed when its last stream has ended.

@@ -8,13 +8,10 @@ import NIOCore
 import TLSEngine
 
 extension ClientStack {
-    /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
-    private static let maximumConnections = 256
-
     /// Sends the request when a server connection is there, or sees to it that one will be.
     func assignServer(for exchange: Exchange) {
         let destination = exchange.destination
-        if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
+        if let upstream = servers.ready(for: destination) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.
         if let upstream, upstream.isConnected, upstream.destination.endpoint == destination.endpoint,
             destination.isTLS == false
@@ -30,21 +27,17 @@ extension ClientStack {
             closeUpstreams()
         } else {
             // One that is on its way may turn out to speak HTTP/2, so all that go there wait for it.
-            if let upstream = upstreams.first(where: { !$0.isReady && $0.destination == destination }) {
+            if let upstream = servers.opening(to: destination) {
                 return upstream.waiting.append(exchange)
             }
-            if upstreams.count >= Self.maximumConnections { return queued.append(exchange) }
+            if !servers.hasRoom { return servers.enqueue(exchange) }
         }
         openUpstream(destination, for: exchange)
     }
 
     /// Requests that waited for a connection get one.
     func serveQueued() {
-        while !queued.isEmpty,
-            upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) })
-        {
-            assignServer(for: queued.removeFirst())
-        }
+        while let exchange = servers.takeQueued() { assignServer(for: exchange) }
     }
 
     /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
@@ -52,12 +45,12 @@ extension ClientStack {
         let upstream = Upstream(
             Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
         if let exchange { upstream.waiting = [exchange] }
-        upstreams.append(upstream)
+        servers.add(upstream)
         // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
         if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
             return handle(Upstream.loop(destination.endpoint), of: upstream)
         }
-        openConnections += 1
+        servers.opened()
         context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 
@@ -327,12 +320,12 @@ extension ClientStack {
     func close(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
         upstream.close(context)
-        upstreams.removeAll { $0 === upstream }
+        servers.remove(upstream)
     }
 
     func abort(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
         upstream.abort(context)
-        upstreams.removeAll { $0 === upstream }
+        servers.remove(upstream)
     }
 }

@@ -34,10 +34,7 @@ extension ClientStack {
         lastActivity = now
         if event.isEnd { context.forget(handle) }
         guard let tunnel = tunnels[StreamID(stream)] else { return true }
-        deliver(to: tunnel) { stack in
-            if event.isEnd { stack.openConnections -= 1 }
-            stack.handle(event)
-        }
+        deliver(to: tunnel) { $0.handle(event) }
         return true
     }
 

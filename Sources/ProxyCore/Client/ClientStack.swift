@@ -62,20 +62,13 @@ final class ClientStack {
     /// Tunnels on its streams.
     var tunnels = StreamTunnels()
     var exchangeCount: UInt32 = 0
-    /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
-    var upstreams: [Upstream] = []
-    /// Connections to servers that the driver has, or is asked for.
-    var openConnections = 0
+    /// Its connections to servers.
+    var servers = ServerPool()
     /// Turns of the recorded servers of exchanges.
     var recordings = RecordingSchedule()
-    /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
-    var queued: [Exchange] = []
     /// The client said something behind its TLS handshake.
     var hasClientSpoken = false
-    /// The client waits until it is known who it is; nothing more of what it says is looked at.
-    var pendingAuthentication: PendingAuthentication?
-    /// What was found out last.
-    var verifiedLogin: (login: Login, isRight: Bool)?
+    var authentication = ClientAuthentication()
     var lastActivity = Timestamp(nanoseconds: 0)
 
     /// - Parameters:
@@ -110,9 +103,8 @@ final class ClientStack {
     var now: Timestamp { context.now }
     /// The stream that it stands on; 0 for the client's connection. Its deadlines have this number.
     var number: UInt32 { client.stream?.stream.value ?? 0 }
-    var upstream: Upstream? { upstreams.first }
-
-    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.transport.handle == handle } }
+    var upstreams: [Upstream] { servers.connections }
+    var upstream: Upstream? { servers.first }
 
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel? {
@@ -191,10 +183,11 @@ final class ClientStack {
             if isWritable { clientBecameWritable() }
         case .received(let handle, _):
             lastActivity = now
-            if let upstream = upstream(handle) { self.handle(event, upstream) }
+            if let upstream = servers[handle] { self.handle(event, upstream) }
         case .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _), .openFailed(let handle, _),
             .writable(let handle, _):
-            if let upstream = upstream(handle) { self.handle(event, upstream) }
+            if event.isEnd { servers.closed() }
+            if let upstream = servers[handle] { self.handle(event, upstream) }
         case .timerFired:
             for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
         case .certificateReady(let request, let result):
@@ -253,7 +246,7 @@ final class ClientStack {
         case .handshake:
             handshakeTimedOut()
         case .servers:
-            if let upstream = upstream(ConnectionHandle(deadline.owner)), let event = upstream.timedOut() {
+            if let upstream = servers[ConnectionHandle(deadline.owner)], let event = upstream.timedOut() {
                 handle(event, of: upstream)
             }
         case .linger:
@@ -313,8 +306,8 @@ final class ClientStack {
         } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
-        if let request = pendingAuthentication?.request, let error = ending.error {
-            pendingAuthentication = nil
+        if let request = authentication.pending?.request, let error = ending.error {
+            authentication.pending = nil
             recordRefused(request.head.wire, error: error, stream: request.stream)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }

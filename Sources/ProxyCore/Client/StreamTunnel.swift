@@ -18,7 +18,7 @@ final class StreamTunnel {
 
     var stream: StreamID { link.stream }
     /// Neither end has anything left.
-    var isDone: Bool { isClosed && stack.openConnections == 0 }
+    var isDone: Bool { isClosed && stack.servers.openCount == 0 }
 }
 
 /// The tunnels on the streams of a client.
