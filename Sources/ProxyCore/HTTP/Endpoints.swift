@@ -125,7 +125,7 @@ enum ClientStream {
         }
     }
 
-    /// Exchanges are told in this order.
+    /// Where several exchanges get something at the same time, this is their order.
     var order: UInt32 {
         if case .http2(_, let stream) = self { stream.value } else { 0 }
     }
@@ -343,7 +343,7 @@ extension RequestHead {
     /// It came on a stream, whose end is the end of its content.
     var isFramedByStream: Bool { version.major >= 2 }
 
-    /// The client lets the connection persist. HTTP/2 does not say so in a request.
+    /// The client lets the connection persist. A request of HTTP/2 has no field for that.
     fileprivate var keepsServerConnection: Bool { isFramedByStream || keepsConnection }
 }
 

@@ -9,7 +9,7 @@ import NIOCore
 final class Exchange {
     enum Response {
         case none
-        /// Interim responses have come: the server has looked at the request, so it is not sent a second time.
+        /// Interim responses have arrived: the server processes the request, so it is not sent a second time.
         case begun
         case streaming(ResponseHead)
         case complete(ResponseHead)
@@ -125,7 +125,7 @@ final class Exchange {
         if case .complete = response { true } else { false }
     }
 
-    /// Some of a response has come: the server has looked at the request.
+    /// Part of a response has arrived: the server processes the request.
     func responseBegan() {
         if case .none = response { response = .begun }
         server?.releaseRetryBuffer(of: self)
@@ -161,7 +161,7 @@ final class Exchange {
     // MARK: Its end
 
     /// Nothing of it is forwarded any more.
-    func isForgotten() {
+    func end() {
         server?.releaseRetryBuffer(of: self)
         isOver = true
         server = nil
@@ -222,7 +222,7 @@ final class Conversation {
     }
 }
 
-/// Where a request goes, and what its head says of that.
+/// Where a request goes, and the parts of its head that change with that.
 struct ExchangeTarget {
     private(set) var destination: Destination
     /// What the request-target becomes; nil leaves it.

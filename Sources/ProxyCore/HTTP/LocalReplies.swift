@@ -1,4 +1,4 @@
-// Answers of our own: made in the form of the client's version, recorded as the recorder's (they are nothing that a server said), and sent.
+// Answers of our own: made in the form of the client's version, recorded as the recorder's (no server sent them), and sent.
 
 import FlowModel
 import HTTP1Codec

@@ -61,7 +61,7 @@ final class ServerHTTP1 {
         write(content.end(trailers, wire: wire))
     }
 
-    /// A client of HTTP/2 sent less or more than its Content-Length says, which lenient validation lets pass; the server would read the rest as
+    /// A client of HTTP/2 sent less or more than its Content-Length, which lenient validation lets pass; the server would read the rest as
     /// another request, or wait for it.
     private func lengthMismatch(_ exchange: Exchange) -> ExchangeFailure {
         let size = exchange.sizes.request
