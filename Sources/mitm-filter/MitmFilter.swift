@@ -113,9 +113,14 @@ struct MitmFilter: Tool {
     private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         var sequence = ArchiveSequence(
-            sources, where: choice, jobs: threads, delivery: count && maxCount == nil ? .counted : .flows, skipsUnreadable: true)
+            sources, where: choice, jobs: threads, delivery: result.delivery(maxCount: maxCount), skipsUnreadable: true)
         if result.isLive { sequence.beforeWaiting = { try result.flush() } }
         var matched = 0
+        sequence.stored = { flow in
+            matched += 1
+            try result.take(flow)
+            return matched < maxCount ?? .max
+        }
         try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { complain($0, as: "mitm-filter") }) { flow in
             matched += 1
             try result.take(flow)

@@ -45,7 +45,13 @@ final class Output {
         self.appends = appends
     }
 
-    /// Somebody may wait for the output.
+    /// In which form the reader passes flows that are whole in their block.
+    func delivery(maxCount: Int?) -> FlowDelivery {
+        if count { return maxCount == nil ? .counted : .flows }
+        return format == .mflow ? .stored : .flows
+    }
+
+    /// A reader may wait for the output.
     var isLive: Bool { path == nil && !count }
 
     /// An input could be opened.
@@ -98,6 +104,12 @@ final class Output {
             if try !har.write(flow, into: &buffer) { leftOut += 1 }
             try flushBuffer(above: Self.bufferSize)
         }
+    }
+
+    /// Takes a flow that can be copied as it is stored.
+    func take(_ flow: StoredFlow) throws {
+        guard case .archive(let writer) = target else { return try take(flow.flow()) }
+        try writer.append(flow)
     }
 
     func finish(_ matched: Int) throws {

@@ -67,13 +67,13 @@ final class RecordingLoader {
         }
         guard let collector else { return }
         guard let reader else { return try loadForeign(collector, warn) }
-        while let item = try reader.next() { add(item, warn) }
+        while let item = try reader.next() { try add(item, warn) }
         guard isFirstRound else { return }
         isFirstRound = false
         if reader.size == nil {
-            for item in try reader.finish() { add(item, warn) }
+            for item in try reader.finish() { try add(item, warn) }
         } else {
-            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { add(.flow(flow), warn) }
+            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { try add(.flow(flow), warn) }
         }
     }
 
@@ -92,8 +92,9 @@ final class RecordingLoader {
         }
     }
 
-    private func add(_ item: ArchiveItem, _ warn: (String) -> Void) {
+    private func add(_ item: ArchiveItem, _ warn: (String) -> Void) throws {
         switch item {
+        case .stored(let stored): try add(.flow(stored.flow()), warn)
         case .damage(let damage): warn("\(source.name): \(damage)")
         case .flow(let flow): recordings.state.withLock { $0.index.add(flow) }
         }

@@ -41,6 +41,7 @@ func readAll(_ reader: ArchiveReader) throws -> Reading {
     var reading = Reading()
     func take(_ item: ArchiveItem) {
         switch item {
+        case .stored(let flow): Issue.record("stored without being wanted: \(flow)")
         case .flow(let flow): reading.flows.append((try? describe(flow)) ?? "\(flow.id) \(flow.state) \(Reading.damagedContent)")
         case .damage(let found): reading.damage.append(found)
         }
@@ -67,14 +68,18 @@ func readAll(_ bytes: ByteBuffer, in directory: String) throws -> Reading {
 
 /// Reads bytes as they come out of a pipe.
 func readFromPipe(_ bytes: ByteBuffer, where predicate: some FlowPredicate = EveryFlow()) throws -> Reading {
+    try throughPipe(bytes) { try readAll(ArchiveReader(descriptor: $0, name: "a pipe", where: predicate)) }
+}
+
+/// Passes bytes through a pipe to what reads its descriptor.
+func throughPipe<Result>(_ bytes: ByteBuffer, _ read: (Int32) throws -> Result) throws -> Result {
     let pipe = Pipe()
     let writing = Thread {
         pipe.fileHandleForWriting.write(Data(bytes.readableBytesView))
         try? pipe.fileHandleForWriting.close()
     }
     writing.start()
-    return try readAll(
-        ArchiveReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "a pipe", where: predicate))
+    return try read(pipe.fileHandleForReading.fileDescriptor)
 }
 
 func write(_ bytes: ByteBuffer, to path: String) throws {

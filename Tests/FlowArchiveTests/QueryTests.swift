@@ -10,13 +10,13 @@ import TestSupport
 import Testing
 
 /// Flows with one of some statuses, and what groups of flows it was asked about.
-private struct StatusIs: FlowPredicate {
+struct StatusIs: FlowPredicate {
     var status: Int
     func matches(_ flow: some FlowAttributes) -> Bool { flow.status == status }
     func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(status: status) }
 }
 
-private struct HostIs: FlowPredicate {
+struct HostIs: FlowPredicate {
     var host: ByteBuffer
     func matches(_ flow: some FlowAttributes) -> Bool { flow.targetHost == host }
     func mayMatch(_ group: some BlockSummary) -> Bool { group.hosts?.contains(host) ?? true }

@@ -106,17 +106,6 @@ struct BlockHeader {
         hostList = BlockHosts(reading: payload.slice(0, rest))
         unknownLength = rest - hostList.encodedLength
     }
-
-    // MARK: What the block may hold
-
-    mutating func note(started: Int64, ended: Int64, kind: UInt8) {
-        earliest = min(earliest, started)
-        latest = max(latest, ended)
-        kinds |= 1 &<< UInt32(kind & 31)
-    }
-
-    mutating func note(method: UInt8) { methods |= 1 &<< UInt32(method & 31) }
-    mutating func note(status: UInt16) { statuses |= 1 &<< UInt64(status & 63) }
 }
 
 extension BlockHeader: Equatable {}

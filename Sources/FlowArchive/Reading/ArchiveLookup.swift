@@ -56,7 +56,8 @@ package final class ArchiveLookup: Sendable {
         var view = RecordView(block)
         guard
             let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
-            Int(length) <= records.readableBytes - Int(place.record), view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
+            Int(length) <= records.readableBytes - Int(place.record),
+            view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
         else { throw damaged(place) }
         do {
             return try PartialFlow.whole(view, block)

@@ -5,8 +5,10 @@ import HTTPSemantics
 import NIOCore
 
 /// What a reader returns.
-package enum ArchiveItem: Sendable {
+package enum ArchiveItem {
     case flow(Flow)
+    /// Only with ``FlowDelivery/stored``.
+    case stored(StoredFlow)
     case damage(ArchiveDamage)
 }
 
@@ -14,6 +16,8 @@ package enum ArchiveItem: Sendable {
 package enum FlowDelivery: Sendable {
     /// As ``ArchiveItem/flow(_:)``.
     case flows
+    /// As ``ArchiveItem/stored(_:)``, for a writer that copies them.
+    case stored
     /// Not at all: they are counted in ``ArchiveReader/counted``. Damage in their heads and content is found only when the predicate reads
     /// those.
     case counted
@@ -267,6 +271,9 @@ package final class ArchiveReader {
         if block.header.holdsParts, try !query.matchesRecord(view) { return nil }
         switch delivery {
         case .flows: return .flow(try PartialFlow.whole(view, block))
+        case .stored:
+            if let stored = try StoredFlow(view, block) { return .stored(stored) }
+            return .flow(try PartialFlow.whole(view, block))
         case .counted:
             counted += 1
             return nil

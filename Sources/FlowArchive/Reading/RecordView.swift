@@ -103,7 +103,17 @@ package struct RecordView: FlowAttributes {
     package var requestContentSize: UInt64 { number(FlowPrefix.requestSize) }
     var blockOffset: UInt64 { block.offset }
 
-    // MARK: What the reader asks
+    // MARK: What the reader uses
+
+    /// The bytes of the record.
+    var record: ByteBuffer { records.slice(start, length) }
+    /// Whether the record is laid out as this version writes it. A later version may have added fields that refer to other places.
+    var isCopyable: Bool {
+        var end = FlowPrefix.size
+        for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
+        return end == length && number(FlowPrefix.textAt, UInt16.self) == UInt16(FlowPrefix.size)
+            && number(FlowPrefix.reserved, UInt32.self) == 0
+    }
 
     private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
     var flags: UInt8 { number(FlowPrefix.flags) }

@@ -64,6 +64,21 @@ final class BlockBuilder {
         unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
     }
 
+    /// Copies a flow that is whole in another block.
+    func write(_ flow: StoredFlow, content: ByteBuffer) {
+        let client = connections.place(of: flow.client, in: records, &header)
+        let server = connections.place(of: flow.server, in: records, &header)
+        let start = records.count
+        records.append(flow.record)
+        records.set(client, at: start + FlowPrefix.client)
+        records.set(server, at: start + FlowPrefix.server)
+        records.set(UInt32(details.count), at: start + FlowPrefix.detailsAt)
+        records.set(UInt32(contentSize), at: start + FlowPrefix.contentAt)
+        unsafe header.note(flow: UnsafeRawBufferPointer(rebasing: records.bytes[start...]))
+        details.append(flow.details)
+        unsafe content.withUnsafeReadableBytes { unsafe addContent($0) }
+    }
+
     func writeTombstone(_ flow: FlowID) {
         records.append(UInt32(RecordType.prefix + 16))
         records.append(RecordType.tombstone)

@@ -64,6 +64,8 @@ final class ClientStack {
     var exchangeCount: UInt32 = 0
     /// Its connections to servers.
     var servers = ServerPool()
+    /// Turns of the recorded servers of exchanges.
+    var recordings = RecordingSchedule()
     /// The client has sent data after its TLS handshake.
     var hasClientSpoken = false
     var authentication = ClientAuthentication()
@@ -141,6 +143,12 @@ final class ClientStack {
         checkWrites()
     }
 
+    private func clientBecameWritable() {
+        guard let http1 = http.http1 else { return }
+        http1.becameWritable()
+        if servesRecordings, let exchange = http1.exchange { clientTookContent(of: exchange) }
+    }
+
     /// A connection whose TLS took no bytes is lost.
     private func checkWrites() {
         if let error = client.takeFailure() { clientTLSFailed(error) }
@@ -172,7 +180,7 @@ final class ClientStack {
             clientClosed(isReset: isReset)
         case .writable(.client, let isWritable):
             client.isWritable = isWritable
-            if isWritable { http.http1?.becameWritable() }
+            if isWritable { clientBecameWritable() }
         case .received(let handle, _):
             lastActivity = now
             if let upstream = servers[handle] { self.handle(event, upstream) }
