@@ -8,7 +8,7 @@ import TLSEngine
 extension ClientStack {
     /// How a connection is closed from our side.
     enum Closing {
-        /// As a peer that has said everything: close_notify, FIN.
+        /// As a peer that has sent everything: close_notify, FIN.
         case clean
         /// As a peer that was cut off: FIN without close_notify.
         case truncated
@@ -77,7 +77,7 @@ extension ClientStack {
         clientEnded()
     }
 
-    /// The client will say no more: FIN or close_notify.
+    /// The client sends no more: FIN or close_notify.
     func clientEnded() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
@@ -117,7 +117,7 @@ extension ClientStack {
             ending.isReset = isReset
             recordGivenUpTLS(isReset: isReset)
             let switched = http.http1?.exchange.flatMap { $0.isUpgraded ? $0 : nil }
-            // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
+            // RFC 8441 §5: a server of HTTP/2 receives it on the stream.
             if let switched { abandon(switched) }
             endOpenFlow(ending)
             if switched != nil { closeUpstreams() }
@@ -128,7 +128,7 @@ extension ClientStack {
 
     // MARK: Writing
 
-    /// Sends plaintext to the client, through TLS where it is spoken.
+    /// Sends plaintext to the client, through TLS where it is used.
     func sendToClient(_ bytes: ByteBuffer) {
         do throws(TLSError) { try client.send(bytes, context) } catch { clientTLSFailed(error) }
     }
@@ -138,7 +138,7 @@ extension ClientStack {
     func closeClient(_ closing: Closing) {
         if let http2 = http.http2?.connection, closing == .clean, !client.isFinished, !isLingering {
             phase = .lingering
-            // Whoever broke a rule has been told which.
+            // A client that broke a rule has received the reason.
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { sendToClient(bytes) }
         }
@@ -166,7 +166,7 @@ extension ClientStack {
 
     // MARK: Back-pressure
 
-    /// A leg is read only while the other one takes what comes, and while what came can be kept. HTTP/2 holds its streams back by their
+    /// A side is read only while the other one takes its bytes, and while they can be kept. HTTP/2 holds its streams back by their
     /// windows, so its connections are always read.
     func updateReading() {
         client.setReading(readsClient, context)

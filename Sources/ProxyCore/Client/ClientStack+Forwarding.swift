@@ -69,6 +69,7 @@ extension ClientStack {
         }
         do throws(ExchangeFailure) {
             try server.sendContent(content, wire: wire, of: exchange)
+            if case .recorded(let recorded) = server, recorded.isDuplex { recordings.wake(exchange) }
         } catch {
             fail(exchange, error)
         }
@@ -109,6 +110,7 @@ extension ClientStack {
                 continue
             }
             if exchange.webSocket == nil { exchange.responseForwarded(count) } else { openWindows(of: exchange) }
+            if servesRecordings { clientTookContent(of: exchange) }
         }
         return true
     }

@@ -134,7 +134,7 @@ extension ClientStack {
         for exchange in http.exchanges { record(exchange.flow, at: client.lastRead, .client(clientFacts)) }
     }
 
-    /// The client says no more. Requests that are not complete will never be.
+    /// The client sends no more. Requests that are not complete will never be.
     func framesEnded() {
         guard let http2 = http.http2 else { return }
         for exchange in http2.inOrder where !exchange.requestIsComplete {

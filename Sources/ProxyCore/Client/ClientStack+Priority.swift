@@ -1,4 +1,4 @@
-// Priority signals of an HTTP/2 client on their way to the server, where that is wanted. They come with a request, before it and behind it; what
+// Priority signals of an HTTP/2 client on their way to the server, where that is wanted. They come with a request, before and after it; what
 // comes before the request is on its way waits for it.
 
 import HTTP2Codec

@@ -29,10 +29,11 @@ extension ClientStack {
             let player = configuration.responder?.answerDuplex(recorded.query(exchange), at: now)
         {
             recorded.startDuplex(player)
+            recordings.wake(exchange)
         }
         guard exchange.requestIsComplete || exchange.isExtendedConnect else { return advanceRequests() }
         lookUp(exchange, recorded)
-        if exchange.requestIsComplete { resume(exchange, recorded) }
+        if exchange.requestIsComplete { resume(exchange, recorded) } else { recordings.wake(exchange) }
     }
 
     /// The request is complete.
@@ -63,23 +64,27 @@ extension ClientStack {
     /// Lets the recorded servers continue: those whose time has come, and those whose client has sent or taken something.
     func resumeRecordings() {
         if case .tunnel(let tunnel) = phase, tunnel.player != nil { resumeTunnel() }
-        let exchanges = http.exchanges
-        for exchange in exchanges {
+        for exchange in recordings.take(at: now) {
             if let recorded = exchange.server?.recorded { resume(exchange, recorded) }
         }
-        var due: Timestamp?
-        if case .tunnel(let tunnel) = phase { due = tunnel.player?.due }
-        for exchange in exchanges {
-            if case .moment(let moment)? = exchange.server?.recorded?.waiting { due = min(due ?? moment, moment) }
-        }
+        var due = recordings.next()
+        if case .tunnel(let tunnel) = phase, let moment = tunnel.player?.due { due = min(due ?? moment, moment) }
         if let due { context.deadlines.set(deadline(.replay), at: due) }
     }
 
     /// Frames have moved out, which no event tells: servers that waited for it continue.
     func resumeAfterFlush() {
-        guard client.isWritable else { return }
-        let isRoom = http.exchanges.contains { $0.server?.recorded?.waiting == .room && $0.client.canAcceptMore }
-        if isRoom { context.start(deadline(.replay), after: 0) }
+        if client.isWritable, recordings.hasWoken { context.start(deadline(.replay), after: 0) }
+    }
+
+    /// A recorded server waited until its client has taken more.
+    func clientTookContent(of exchange: Exchange) {
+        if exchange.server?.recorded?.waiting == .room, exchange.client.canAcceptMore { recordings.wake(exchange) }
+    }
+
+    private func wait(_ exchange: Exchange, _ recorded: RecordedServer, until moment: Timestamp) {
+        recorded.waiting = .moment(moment)
+        recordings.add(exchange, at: moment)
     }
 
     /// Lets the server of an exchange continue. A request has ended by then, unless it is answered while the client still sends it.
@@ -93,8 +98,7 @@ extension ClientStack {
                 return
             }
             guard budget > 0 else {
-                recorded.waiting = .moment(now)
-                return
+                return wait(exchange, recorded, until: now)
             }
             switch step(of: player) {
             case .say(let what):
@@ -110,8 +114,7 @@ extension ClientStack {
                     endRecorded(exchange, recorded, FlowEnding(state: .incomplete, error: error))
                 }
             case .wait(let moment):
-                recorded.waiting = .moment(moment)
-                return
+                return wait(exchange, recorded, until: moment)
             case .waitForClient:
                 return answerCloseFrame(of: exchange, recorded)
             case .end(let ending):
@@ -137,6 +140,7 @@ extension ClientStack {
     func deliver(_ piece: FlowPiece, in conversation: Conversation, of exchange: Exchange) {
         guard let recorded = exchange.server?.recorded else { return }
         recorded.deliver(piece)
+        recordings.wake(exchange)
         guard piece.kind == .ping else { return }
         let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
         relayFrames(pong, from: .server, in: conversation, of: exchange, at: now)

@@ -8,7 +8,7 @@ import NIOCore
 import TLSEngine
 
 extension ClientStack {
-    /// Sends the request when a server connection is there, or sees to it that one will be.
+    /// Sends the request on an available server connection, or opens one.
     func assignServer(for exchange: Exchange) {
         let destination = exchange.destination
         if let upstream = servers.ready(for: destination) { return sendRequest(exchange, on: upstream) }
@@ -26,7 +26,7 @@ extension ClientStack {
             }
             closeUpstreams()
         } else {
-            // One that is on its way may turn out to speak HTTP/2, so all that go there wait for it.
+            // A connection being established may negotiate HTTP/2, so requests to the same server wait for it.
             if let upstream = servers.opening(to: destination) {
                 return upstream.waiting.append(exchange)
             }
@@ -46,7 +46,7 @@ extension ClientStack {
             Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
         if let exchange { upstream.waiting = [exchange] }
         servers.add(upstream)
-        // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
+        // The address that the client connected to is ours as well: in mode transparent it was not redirected.
         if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
             return handle(Upstream.loop(destination.endpoint), of: upstream)
         }
@@ -115,13 +115,13 @@ extension ClientStack {
         }
     }
 
-    /// The client of a TCP server in TLS has not said yet what it offers, and still has time for that.
+    /// The client of a TCP server in TLS has not sent its ClientHello yet, and still has time for that.
     private var mayOfferYet: Bool {
         guard case .detecting = phase, client.tls == nil else { return false }
         return isHandshakeTimerRunning
     }
 
-    /// The connection can be spoken on, in the version that is known by now.
+    /// The connection can be used, in the version that is known by now.
     func becomeReady(_ upstream: Upstream) {
         upstream.becomeReady()
         let speaksHTTP2 =
@@ -164,7 +164,7 @@ extension ClientStack {
         if case .intercepting(let interception) = phase { interception.hello } else { nil }
     }
 
-    /// Goes on with what waited for the connection.
+    /// Continues what waited for the connection.
     private func upstreamIsReady(_ upstream: Upstream) {
         switch phase {
         case .connecting(let request):
@@ -207,7 +207,7 @@ extension ClientStack {
             close(upstream)
             closeClient(.reset)
         case .detecting where route?.isTunnel == true || route?.isTCP == true:
-            // Opened before the client said anything: what it says next is answered with the reason.
+            // Opened before the client sent anything: its next request is answered with the reason.
             route?.failure = error
             close(upstream)
             if upstream.destination.isTLS == nil, route?.isTCP == true {
@@ -240,7 +240,7 @@ extension ClientStack {
         case .tunnel:
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting where suspendedTunnel != nil && upstream.transport.tls == nil:
-            // It still sends in the clear while its client begins TLS.
+            // It still sends plaintext while its client begins TLS.
             relayBesideTLS(bytes, at: at)
         case .detecting where isFirst(upstream):
             // The server speaks first, so it is not HTTP.
@@ -273,13 +273,13 @@ extension ClientStack {
         }
     }
 
-    /// What the server says, and its end, is for the client, whatever that will turn out to speak.
+    /// The server's bytes, and its end, are for the client, whatever protocol it uses.
     private func isOfTunnel(_ upstream: Upstream) -> Bool {
         guard let route, route.isTunnel || route.isTCP, case .http1 = upstream.http else { return false }
         return upstream.isReady || (upstream.isConnected && upstream.destination.isTLS != true)
     }
 
-    /// The server speaks, or ends, before the client has said anything that counts: the client is to have it at once.
+    /// The server sends, or ends, before the client has sent anything that counts: the client receives it at once.
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
         // A client that has begun TLS gets it in there, if the server's side is TLS.

@@ -21,7 +21,7 @@ extension ClientStack {
         }
     }
 
-    // MARK: What is for them
+    // MARK: Events
 
     /// - Returns: whether the event was about a connection of a tunnel.
     func isForTunnel(_ event: ProxyEvent) -> Bool {
@@ -77,7 +77,7 @@ extension ClientStack {
         }
     }
 
-    /// Tells the tunnels whether their streams take more.
+    /// Reports to the tunnels whether their streams take more.
     /// - Returns: whether that changed for any.
     func updateTunnels() -> Bool {
         guard !tunnels.touched.isEmpty else { return false }
@@ -94,7 +94,7 @@ extension ClientStack {
         return hasChanged
     }
 
-    /// Lets something happen in a tunnel, and does what its stream asks for then.
+    /// Delivers an event to a tunnel, then carries out the requests of its stream.
     func deliver(to tunnel: StreamTunnel, _ body: (ClientStack) -> Void) {
         body(tunnel.stack)
         tunnel.stack.settle()

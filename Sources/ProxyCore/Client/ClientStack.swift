@@ -1,5 +1,5 @@
-// The client's side of a session: what its bytes are at the moment, and what follows from them. This file takes events in and hands each to
-// the part that it concerns; the parts are extensions: reading and writing, TLS interception, HTTP exchanges, tunnels, server connections.
+// The client's side of a session. This file takes events in and hands each to the part that it concerns; the parts are extensions: reading
+// and writing, TLS interception, HTTP exchanges, tunnels, server connections.
 //
 // A client of HTTP/1 has one exchange and one server connection at a time; one of HTTP/2 has an exchange for each stream, and as many server
 // connections as they need: one where the server speaks HTTP/2, one for each exchange in progress where it does not.
@@ -15,13 +15,13 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// What stands on the client's connection, or on a stream of it after CONNECT.
+/// The protocols on the client's connection, or on a stream of it after CONNECT.
 final class ClientStack {
-    /// What the client's bytes are at the moment, with what exists only then.
+    /// The protocol of the client's bytes at the moment, with the state that exists only then.
     enum Layer {
         /// The client names its server by SOCKS.
         case socks(SOCKS5Server)
-        /// The first bytes show what is spoken.
+        /// The first bytes show the protocol.
         case detecting(Continuation)
         /// A ClientHello is there; the server's TLS or the certificate is not.
         case intercepting(Interception)
@@ -35,7 +35,7 @@ final class ClientStack {
         case lingering
     }
 
-    /// What follows TLS.
+    /// The layer that follows TLS.
     enum Continuation {
         /// The protocol is detected.
         case detection
@@ -48,23 +48,25 @@ final class ClientStack {
     }
 
     let context: SessionContext
-    /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
+    /// Whether a responder answers instead of servers. Cached: checked on every event.
     let servesRecordings: Bool
 
     var phase = Layer.detecting(.detection)
     let client: Transport
     var clientFacts = Shared(ClientConnection.unknown)
-    /// Bytes of the client that nobody could use yet.
+    /// Client bytes that have not been parsed yet.
     var unparsed = EarlyBytes()
     var route: Route?
-    /// What the client speaks where it speaks HTTP, and the exchanges in progress. HTTP/1 until the preface of HTTP/2 comes.
+    /// The client's version of HTTP, and the exchanges in progress. HTTP/1 until the preface of HTTP/2 comes.
     var http: ClientHTTP
     /// Tunnels on its streams.
     var tunnels = StreamTunnels()
     var exchangeCount: UInt32 = 0
     /// Its connections to servers.
     var servers = ServerPool()
-    /// The client said something behind its TLS handshake.
+    /// Turns of the recorded servers of exchanges.
+    var recordings = RecordingSchedule()
+    /// The client has sent data after its TLS handshake.
     var hasClientSpoken = false
     var authentication = ClientAuthentication()
     var lastActivity = Timestamp(nanoseconds: 0)
@@ -141,6 +143,12 @@ final class ClientStack {
         checkWrites()
     }
 
+    private func clientBecameWritable() {
+        guard let http1 = http.http1 else { return }
+        http1.becameWritable()
+        if servesRecordings, let exchange = http1.exchange { clientTookContent(of: exchange) }
+    }
+
     /// A connection whose TLS took no bytes is lost.
     private func checkWrites() {
         if let error = client.takeFailure() { clientTLSFailed(error) }
@@ -151,7 +159,7 @@ final class ClientStack {
         }
     }
 
-    /// Nothing is detected any more: what comes is bytes.
+    /// Ends detection: the client's bytes are relayed as they come.
     func endDetection() {
         cancelHandshakeTimer()
         handshakeTimedOut()
@@ -172,7 +180,7 @@ final class ClientStack {
             clientClosed(isReset: isReset)
         case .writable(.client, let isWritable):
             client.isWritable = isWritable
-            if isWritable { http.http1?.becameWritable() }
+            if isWritable { clientBecameWritable() }
         case .received(let handle, _):
             lastActivity = now
             if let upstream = servers[handle] { self.handle(event, upstream) }
@@ -208,7 +216,7 @@ final class ClientStack {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
                 return closeClient(.clean)
             }
-            // A forward proxy is spoken to in HTTP from the first byte.
+            // Clients of a forward proxy speak HTTP from the first byte.
             if configuration.mode != .origin { phase = .http }
             return
         }
@@ -278,10 +286,11 @@ final class ClientStack {
 
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
+        let isClosing = isLingering
         streamsEnded(isReset: false)
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
         closeUpstreams()
-        if http.http1?.exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
+        if !isClosing { closeClient(.truncated) }
     }
 
     /// Records the end of the flows that are open.
@@ -325,12 +334,12 @@ final class ClientStack {
         }
     }
 
-    /// What came of a response has gone on to the client.
+    /// Everything that came of a response was sent to the client.
     private func hasTaken(_ exchange: Exchange) -> Bool {
         client.isWritable && exchange.client.queuedBytes == 0
     }
 
-    /// Says that an exchange is over, and before it what had come of messages that are not.
+    /// Records the end of an exchange, preceded by any partial WebSocket messages.
     func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
         for piece in exchange.webSocket?.relay.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
         record(exchange.flow, at: now, .ended(ending))

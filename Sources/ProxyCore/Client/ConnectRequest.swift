@@ -4,7 +4,7 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A client's wish for a tunnel whose server is not reached yet.
+/// A client's request for a tunnel whose server is not reached yet.
 enum ConnectRequest {
     case http1(RequestHead)
     /// RFC 9113 §8.5.

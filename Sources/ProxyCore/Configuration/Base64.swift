@@ -19,7 +19,7 @@ enum Base64 {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// nil when the text is none.
+    /// Returns nil if the text is not valid Base64.
     static func decode(_ text: String) -> [UInt8]? {
         var out: [UInt8] = []
         var word: UInt32 = 0

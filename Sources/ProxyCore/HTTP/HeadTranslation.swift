@@ -35,7 +35,7 @@ extension HTTP2Fields {
         appendUnfolded(head.fields, changes) { line in
             !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isConnectionSpecific(line)
                 && !(opensWebSocket && head.fields.wire.equalsIgnoringCase(line.name, "sec-websocket-key"))
-                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -85,7 +85,8 @@ extension HTTP2Fields {
         let connectionOptions = head.fields.connectionOptions
         let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         appendUnfolded(head.fields, changes) { line in
-            !head.fields.isConnectionSpecific(line) && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+            !head.fields.isConnectionSpecific(line)
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -96,7 +97,7 @@ extension HTTP2Fields {
         let connectionOptions = head.fields.connectionOptions
         appendUnfolded(head.fields) { line in
             !head.fields.isConnectionSpecific(line) && !head.fields.isHandshakeField(line)
-                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -229,7 +230,7 @@ enum HTTP1Translation {
         var length: UInt64?
         for (index, line) in head.fields.lines.enumerated()
         where !head.fields.isConnectionSpecific(line) && !framing.removed.contains(index)
-            && !connectionOptions.contains(where: { head.fields.slice(line.name).equalsName($0) })
+            && !connectionOptions.contains(where: { head.fields.slice(line.name).equalsIgnoringCase($0) })
         {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
                 length = head.fields.contentLength
@@ -327,19 +328,6 @@ extension FieldSection {
         }
     }
 
-    /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
-    func isConnectionSpecific(_ line: Line) -> Bool {
-        switch line.name.count {
-        case 2: isTE(line) && !slice(line.value).listElements().contains { $0.equalsIgnoringCase("trailers") }
-        case 7: wire.equalsIgnoringCase(line.name, "upgrade")
-        case 10: wire.equalsIgnoringCase(line.name, "connection") || wire.equalsIgnoringCase(line.name, "keep-alive")
-        case 14: wire.equalsIgnoringCase(line.name, "http2-settings")
-        case 16: wire.equalsIgnoringCase(line.name, "proxy-connection")
-        case 17: wire.equalsIgnoringCase(line.name, "transfer-encoding")
-        default: false
-        }
-    }
-
     /// Whether HTTP/2 can carry a field of that name (RFC 9113 §8.2.1). A message with another one is malformed as a whole.
     func isNameOfHTTP2(_ line: Line) -> Bool {
         unsafe wire.withUnsafeReadableBytes { bytes in
@@ -349,47 +337,10 @@ extension FieldSection {
         }
     }
 
-    func isTE(_ line: Line) -> Bool { wire.equalsIgnoringCase(line.name, "te") }
-
     /// A field of the handshake of WebSocket that HTTP/2 does not have, or a length, which no conversation has.
     func isHandshakeField(_ line: Line) -> Bool {
         wire.equalsIgnoringCase(line.name, "sec-websocket-key") || wire.equalsIgnoringCase(line.name, "sec-websocket-accept")
             || wire.equalsIgnoringCase(line.name, "content-length")
-    }
-
-    /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
-    var connectionOptions: [ByteBuffer] {
-        all("connection").flatMap { $0.listElements() }.filter { option in
-            let options: [StaticString] = ["close", "keep-alive", "upgrade", "te"]
-            return !options.contains { option.equalsIgnoringCase($0) } && !option.isEndToEndField
-        }
-    }
-}
-
-extension ByteBuffer {
-    func equalsName(_ other: ByteBuffer) -> Bool {
-        readableBytes == other.readableBytes
-            && zip(readableBytesView, other.readableBytesView).allSatisfy { lowercase($0) == lowercase($1) }
-    }
-
-    private func lowercase(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
-
-    /// RFC 9112 §5.2: a fold becomes a space.
-    func unfolded() -> ByteBuffer {
-        var out = ByteBuffer()
-        var isInFold = false
-        for byte in readableBytesView {
-            if byte == 0x0D || byte == 0x0A {
-                isInFold = true
-            } else if isInFold, byte == 0x20 || byte == 0x09 {
-                continue
-            } else {
-                if isInFold { out.writeInteger(UInt8(0x20)) }
-                isInFold = false
-                out.writeInteger(byte)
-            }
-        }
-        return out
     }
 }
 

@@ -1,4 +1,4 @@
-// The seam to whoever answers in place of servers: a session that has a responder asks it before it contacts anybody.
+// The seam to a responder, which answers in place of servers: a session that has one asks it before it connects to a server.
 
 import FlowModel
 import HTTPSemantics

@@ -1,5 +1,5 @@
-// One connection of a session to a server: opening, the upstream proxy on the way, TLS. It does not know what its client speaks: what happens
-// on it is taken from it as events, one after the other.
+// One connection of a session to a server: opening, the upstream proxy on the way, TLS. It knows nothing of its client: the client's stack
+// takes its events, one after the other.
 
 import FlowModel
 import HTTP1Codec
@@ -8,7 +8,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// What happened on a connection to a server.
+/// An event of a connection to a server.
 enum UpstreamEvent {
     /// The connection leads to the server; TLS has not begun.
     case connected
@@ -50,17 +50,17 @@ final class Upstream {
     /// Requests go to the upstream proxy itself: plain HTTP is not tunnelled.
     let isForwardProxy: Bool
     private(set) var state = State.opening
-    /// What is known of it, as the recording has it.
+    /// The facts that the recording has of it.
     private(set) var shared: Shared<ServerConnection>
-    /// Bytes of the peer that were not looked at.
+    /// Bytes of the peer that were not parsed yet.
     private var input = ByteBuffer()
-    /// What it speaks, and the exchanges that it serves. HTTP/1 until another version is negotiated.
+    /// Its version of HTTP, and the exchanges that it serves. HTTP/1 until another version is negotiated.
     private(set) var http: ServerHTTP
     /// Exchanges that wait until it is ready.
     var waiting: [Exchange] = []
     /// Requests sent on it.
     var requests = 0
-    /// What it sent, and how it ended, before its client's side of a tunnel stood.
+    /// The bytes that it sent, and how it ended, before its client's side of a tunnel stood.
     var early = EarlyBytes()
     var earlyEnd: EarlyEnd?
 
@@ -224,12 +224,12 @@ final class Upstream {
         }
     }
 
-    /// TLS cannot go on.
+    /// TLS failed.
     func failed(_ error: TLSError, _ context: SessionContext) -> UpstreamEvent? {
         guard !isClosed else { return nil }
         if transport.isTLSEstablished { return .broken(error) }
         if let tls = transport.tls { takeFacts(of: tls, context) }
-        // The alert tells the server why.
+        // The alert has the reason.
         transport.noteRecords()
         transport.flush(context)
         return .failed("TLS with \(destination.endpoint) failed: \(error.message)")
@@ -281,7 +281,7 @@ final class Upstream {
         return nil
     }
 
-    /// - Returns: nil when the proxy has more to say.
+    /// - Returns: nil if more bytes of the proxy are needed.
     private func advance(_ handshake: ProxyHandshake, _ bytes: ByteBuffer, _ context: SessionContext) -> UpstreamEvent? {
         var (handshake, bytes) = (handshake, bytes)
         do throws(SOCKS5.Failure) {
@@ -352,7 +352,7 @@ final class Upstream {
     /// Closes both directions after what was sent.
     func close(_ context: SessionContext) {
         if let http2 = http.http2?.connection, !transport.hasEnded {
-            // What was sent stands before it. TLS that fails now has nothing to report any more.
+            // Frames that are queued come first. A failure of TLS does not matter any more.
             if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }

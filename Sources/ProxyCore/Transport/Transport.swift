@@ -1,4 +1,4 @@
-// One connection of a session as bytes in order in both directions, through TLS where it is spoken.
+// One connection of a session as bytes in order in both directions, through TLS where it is used.
 
 import FlowModel
 import HTTPSemantics
@@ -30,7 +30,7 @@ final class Transport {
         case finished
     }
 
-    /// What carries its bytes.
+    /// The carrier of its bytes.
     enum Link {
         case socket(ConnectionHandle)
         case stream(StreamLink)
@@ -107,7 +107,7 @@ final class Transport {
 
     // MARK: Writing
 
-    /// Sends plaintext, through TLS where it is spoken. Nothing is sent on a connection that is finished.
+    /// Sends plaintext, through TLS where it is used. Nothing is sent on a connection that is finished.
     func send(_ bytes: ByteBuffer, _ context: SessionContext) throws(TLSError) {
         guard bytes.readableBytes > 0, !isFinished else { return }
         guard let tls else { return transmit(bytes, context) }
@@ -147,7 +147,7 @@ final class Transport {
         if let records = tls.takeCiphertext() { transmit(records, context) }
     }
 
-    /// Sends FIN after what was sent, with close_notify before it where TLS is spoken.
+    /// Sends FIN after what was sent, with close_notify before it where TLS is used.
     /// - Parameter isCut: without close_notify, as a peer that was cut off.
     func finish(isCut: Bool = false, _ context: SessionContext) {
         guard !isFinished else { return }
