@@ -8,17 +8,6 @@ import WebSocketCodec
 
 /// The connection of a client that speaks HTTP/1.
 final class ClientHTTP1 {
-    /// How the content of the response in progress is sent.
-    private enum Content {
-        /// As it came on the wire.
-        case verbatim
-        case chunked
-        /// Without framing. `remaining` is what the head promises of it, below zero when more has come; nil: it ends with the connection.
-        case bare(remaining: Int?)
-        /// The response has none, whatever comes.
-        case none
-    }
-
     let transport: Transport
     private let context: SessionContext
     let decoder: HTTP1RequestDecoder
@@ -29,7 +18,8 @@ final class ClientHTTP1 {
     var firstLine: ByteBuffer? = ByteBuffer()
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
-    private var content = Content.verbatim
+    /// How the content of the response in progress is sent.
+    private var content = HTTP1Content.verbatim
     /// Content that waits in the socket: the windows of its sender open when it has gone.
     private var unconsumed = 0
 
@@ -59,23 +49,14 @@ final class ClientHTTP1 {
             return write(HTTP1Encoder.response(head, framing: framing))
         }
         let translated = HTTP1Translation.response(head, to: exchange.request, isLast: true, framing: framing)
-        content = exchange.isBodiless ? .none : translated.isChunked ? .chunked : .bare(remaining: translated.length)
+        content = exchange.isBodiless ? .none : HTTP1Content(of: translated)
         exchange.connectionUse.endsWithConnection = translated.endsWithConnection
         write(translated.bytes)
     }
 
     func sendContent(_ bytes: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
-        switch content {
-        case .verbatim: return write(wire)
-        case .chunked: write(HTTP1Encoder.chunk(bytes))
-        case .bare(let remaining?):
-            // The client would read the rest as another response.
-            let count = min(bytes.readableBytes, max(0, remaining))
-            content = .bare(remaining: remaining - bytes.readableBytes)
-            write(bytes.getSlice(at: bytes.readerIndex, length: count) ?? ByteBuffer())
-        case .bare(nil): write(bytes)
-        case .none: break
-        }
+        write(content.bytes(of: bytes, wire: wire))
+        if case .verbatim = content { return }
         // A conversation counts for itself.
         guard exchange.webSocket == nil else { return }
         unconsumed += bytes.readableBytes
@@ -84,18 +65,11 @@ final class ClientHTTP1 {
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
         if exchange.isUpgraded { return transport.finish(context) }
-        switch content {
-        case .chunked: write(HTTP1Encoder.lastChunk(trailers: trailers))
-        case .bare, .none: break
-        case .verbatim:
-            if let trailers, trailers.hasSpaceBeforeColon { write(HTTP1Encoder.lastChunk(trailers: trailers)) } else { write(wire) }
-        }
+        write(content.end(trailers, wire: wire))
     }
 
     /// More content came than the head promised, or less, which a client that waits for the rest cannot tell (RFC 9112 §6.3, §8).
-    var hasLengthMismatch: Bool {
-        if case .bare(let remaining?) = content { remaining != 0 } else { false }
-    }
+    var hasLengthMismatch: Bool { content.hasLengthMismatch }
 
     /// A server of HTTP/2 accepts the conversation that the client asked for (RFC 6455 §4.2.2).
     /// - Returns: what the client sent after its request.

@@ -130,13 +130,6 @@ extension HTTP2Fields {
 
 /// Heads for a peer of HTTP/1, made from those of HTTP/2.
 enum HTTP1Translation {
-    /// How content is sent whose length or end HTTP/2 told.
-    struct Content {
-        var isChunked: Bool
-        /// What Content-Length promises of it; nil when there is none.
-        var remaining: Int?
-    }
-
     struct Head {
         var bytes: ByteBuffer
         /// Content follows in chunks.

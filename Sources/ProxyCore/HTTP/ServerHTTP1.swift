@@ -10,8 +10,8 @@ final class ServerHTTP1 {
     private let context: SessionContext
     let decoder: HTTP1ResponseDecoder
     var exchange: Exchange?
-    /// How the content of the request in progress is sent when it did not come by HTTP/1.
-    private var content: HTTP1Translation.Content?
+    /// How the content of the request in progress is sent.
+    private var content = HTTP1Content.verbatim
     /// Content that waits in the socket: the windows of its sender open when it has gone.
     private var unconsumed = 0
 
@@ -30,7 +30,7 @@ final class ServerHTTP1 {
         let target = isForwardProxy ? exchange.target.absolute(exchange.request) : exchange.target.path
         unconsumed = 0
         guard exchange.request.isFramedByStream else {
-            content = nil
+            content = .verbatim
             return write(
                 HTTP1Encoder.request(
                     exchange.request, framing: exchange.framing, target: target, host: exchange.target.authority,
@@ -41,16 +41,14 @@ final class ServerHTTP1 {
         let head = HTTP1Translation.request(
             exchange.request, exchange.framing, target: target, host: exchange.target.authority, webSocketKey: key,
             proxyAuthorization: authorization.sent)
-        content = HTTP1Translation.Content(isChunked: head.isChunked, remaining: head.length)
+        content = HTTP1Content(of: head)
         write(head.bytes)
     }
 
     func sendContent(_ bytes: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) throws(ExchangeFailure) {
-        if let remaining = content?.remaining {
-            content?.remaining = remaining - bytes.readableBytes
-            if remaining < bytes.readableBytes { throw lengthMismatch(exchange) }
-        }
-        write(content?.isChunked == true ? HTTP1Encoder.chunk(bytes) : wire)
+        let framed = content.bytes(of: bytes, wire: wire)
+        if content.isExceeded { throw lengthMismatch(exchange) }
+        write(framed)
         // A conversation counts for itself.
         guard exchange.webSocket == nil else { return }
         unconsumed += bytes.readableBytes
@@ -59,9 +57,8 @@ final class ServerHTTP1 {
 
     func sendEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) throws(ExchangeFailure) {
         if exchange.isUpgraded { return transport.finish(context) }
-        guard let content else { return write(wire) }
-        if let remaining = content.remaining, remaining != 0 { throw lengthMismatch(exchange) }
-        if content.isChunked { write(HTTP1Encoder.lastChunk(trailers: trailers)) }
+        if content.hasLengthMismatch { throw lengthMismatch(exchange) }
+        write(content.end(trailers, wire: wire))
     }
 
     /// A client of HTTP/2 sent less or more than its Content-Length says, which lenient validation lets pass; the server would read the rest as
