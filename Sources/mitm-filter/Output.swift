@@ -1,4 +1,4 @@
-// Where chosen flows go: a number, JSON Lines, a flow file, a file for another program.
+// The output of selected flows: a number, JSON Lines, a flow file, or a file for another program.
 
 import FlowArchive
 import FlowModel
@@ -8,7 +8,7 @@ import Foundation
 import NIOCore
 import ToolSupport
 
-/// Takes the chosen flows, one after the other.
+/// Receives the selected flows, one after the other.
 final class Output {
     private enum Target {
         case count
@@ -26,10 +26,10 @@ final class Output {
     /// nil is standard output.
     private let path: String?
     private let appends: Bool
-    /// nil until an input could be opened: an output that never has one is not touched.
+    /// nil until an input was opened: without one the output stays untouched.
     private var target: Target?
     private var sink = OutputSink()
-    /// Of everything but counts: where the bytes go, and, but for flow files, those that have not gone yet.
+    /// The destination, except for counts, and the bytes that are not written yet, except for flow files.
     private var storage: POSIXStorage?
     private var buffer = ByteBuffer()
     private var har = HARWriter(version: toolVersion)
@@ -37,7 +37,7 @@ final class Output {
 
     /// - Parameters:
     ///   - path: nil and `-` are stdout.
-    ///   - appends: to a flow file.
+    ///   - appends: to an existing flow file.
     init(count: Bool, format: MitmFilter.Format, path: String?, appends: Bool) {
         self.count = count
         self.format = format
@@ -54,7 +54,7 @@ final class Output {
     /// A reader may wait for the output.
     var isLive: Bool { path == nil && !count }
 
-    /// An input could be opened.
+    /// Opens the output, when an input was opened.
     func begin() throws {
         guard target == nil else { return }
         if count {
@@ -79,7 +79,7 @@ final class Output {
         return try appends ? POSIXStorage.open(path: path, truncates: false) : POSIXStorage.replacing(path: path)
     }
 
-    /// What was found so far goes out.
+    /// Writes everything that was found so far.
     func flush() throws {
         if case .archive(let writer) = target { try writer.flush() }
         try flushBuffer(above: 0)
@@ -126,7 +126,7 @@ final class Output {
         try storage?.close()
         if leftOut > 0 {
             complain(
-                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a file of \(format) has no place for them",
+                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, because the format \(format) cannot represent them",
                 as: "mitm-filter")
         }
     }
