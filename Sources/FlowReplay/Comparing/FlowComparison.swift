@@ -159,8 +159,9 @@ package struct FlowComparison: Sendable {
                 decodeContent(before, codings: a, maximum: Self.maximumContent),
                 decodeContent(after, codings: b, maximum: Self.maximumContent)
             )
-            let errors = (decoded.0.decodingError(isCut: isCut), decoded.1.decodingError(isCut: isCut))
-            switch errors {
+            // Content that is cut ends before its coding does.
+            func problem(_ decoded: DecodedContent) -> String? { isCut && decoded.outcome == .truncated ? nil : decoded.problem }
+            switch (problem(decoded.0), problem(decoded.1)) {
             case (nil, nil): (before, after) = (decoded.0.content, decoded.1.content)
             case (nil, let error?): return "decoded → \(Self.visible(error))"
             case (let error?, nil): return "\(Self.visible(error)) → decoded"
@@ -314,18 +315,6 @@ extension Flow {
             return true
         }
         return messages
-    }
-}
-
-extension DecodedContent {
-    /// Why the content is not the decoded whole, in words; nil when it is, or is as much of it as there can be.
-    fileprivate func decodingError(isCut: Bool) -> String? {
-        switch outcome {
-        case .complete, .limited: nil
-        case .truncated: isCut ? nil : "the encoded content is truncated"
-        case .failed(let reason): "cannot be decoded: \(reason)"
-        case .unknownCoding(let name): "the content coding \(name) is not known"
-        }
     }
 }
 

@@ -68,22 +68,9 @@ extension ByteBuffer {
     }
 }
 
-/// Base64 as it is found: with line ends, without padding, in the alphabet for URLs (RFC 4648 section 5).
-/// - Returns: nil for text that is not base64.
-func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? {
-    var plain = Data(capacity: text.readableBytes + 4)
-    for byte in text.readableBytesView {
-        switch byte {
-        case 0x2D: plain.append(0x2B)
-        case 0x5F: plain.append(0x2F)
-        case 0x09, 0x0A, 0x0D, 0x20: break
-        default: plain.append(byte)
-        }
-    }
-    while plain.last == 0x3D { plain.removeLast() }
-    plain.append(contentsOf: repeatElement(0x3D, count: (4 - plain.count % 4) % 4))
-    return Data(base64Encoded: plain).map { ByteBuffer(bytes: $0) }
-}
+/// Decodes Base64 as other programs write it: with line ends, without padding, in the alphabet for URLs.
+/// - Returns: nil if the text is not valid Base64.
+func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? { Base64.decode(text, .any, ignoresWhitespace: true) }
 
 /// The value of a parameter of a media type (RFC 9110 section 8.3.1), without its quotation marks.
 func mediaTypeParameter(_ name: String, of type: ByteBuffer) -> String? {

@@ -219,11 +219,11 @@ package struct HARWriter: Sendable {
             isDamaged = true
             return nil
         }
-        let decoded = decodeContent(wire, codings: response.head.fields.contentCodings, maximum: Self.maximumBody)
+        let decoded = decodeContent(wire, of: response.head.fields, maximum: Self.maximumBody)
         switch decoded.outcome {
         case .limited: return nil
         case .truncated where response.isComplete:
-            return DecodedContent(content: wire, outcome: .failed("the encoded content is truncated"))
+            return DecodedContent(content: wire, outcome: .failed(DecodedContent.truncated))
         default: return decoded
         }
     }

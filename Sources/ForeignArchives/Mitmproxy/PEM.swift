@@ -1,6 +1,7 @@
 // Certificates as text (RFC 7468) and back.
 
 import Foundation
+import HTTPSemantics
 import NIOCore
 
 private let begin = "-----BEGIN CERTIFICATE-----"
@@ -12,9 +13,7 @@ func certificateDER(ofPEM pem: ByteBuffer) -> ByteBuffer? {
     guard let start = text.range(of: begin), let stop = text.range(of: end, range: start.upperBound..<text.endIndex) else {
         return nil
     }
-    return Data(base64Encoded: String(text[start.upperBound..<stop.lowerBound]), options: .ignoreUnknownCharacters).map {
-        ByteBuffer(bytes: $0)
-    }
+    return decodeBase64(ByteBuffer(substring: text[start.upperBound..<stop.lowerBound]))
 }
 
 /// Whether bytes have the outer form of a certificate (RFC 5280 §4.1): a sequence that is as long as it says and begins with another one.
@@ -28,6 +27,13 @@ func isCertificate(_ der: ByteBuffer) -> Bool {
 
 /// A certificate, DER, as PEM text.
 func certificatePEM(ofDER der: ByteBuffer) -> ByteBuffer {
-    let lines = Data(der.readableBytesView).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
-    return ByteBuffer(string: "\(begin)\n\(lines)\n\(end)\n")
+    var out = ByteBuffer(string: begin)
+    var column = 0
+    Base64.encode(der) { letter in
+        if column % 64 == 0 { out.writeInteger(0x0A as UInt8) }
+        out.writeInteger(letter)
+        column += 1
+    }
+    out.writeString("\n\(end)\n")
+    return out
 }
