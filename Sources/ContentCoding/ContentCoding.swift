@@ -1,6 +1,6 @@
-// Decodes content codings (RFC 9110 section 8.4.1): gzip, deflate, br, zstd, and several in a row. The caller limits the output. Every module that
-// needs the content of a message decodes it here: the result is the decoded content, or the bytes as they were sent and the reason, never a
-// mixture.
+// Decodes content codings (RFC 9110 section 8.4.1): gzip, deflate, br, zstd, and several in a row. The caller limits the output.
+// Every module that needs the content of a message decodes it here: the result is the decoded content, or the bytes as they were
+// sent and the reason, never a mixture.
 
 import HTTPSemantics
 import NIOCore
@@ -35,7 +35,8 @@ package struct DecodedContent: Sendable, Equatable {
         }
     }
 
-    /// What keeps the content from being decoded, or from being the whole of it; nil if it is complete or was limited by the caller.
+    /// What keeps the content from being decoded, or from being the whole of it; nil if it is complete or was limited by the
+    /// caller.
     package var problem: String? {
         switch outcome {
         case .complete, .limited: nil

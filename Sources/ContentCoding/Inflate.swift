@@ -19,7 +19,8 @@ func inflateDeflate(_ bytes: ByteBuffer, maximum: Int) -> DecodedContent {
     return wrapped
 }
 
-/// Decodes all members of a gzip file, or one stream of the other formats. Bytes after the last member that are not a member are ignored.
+/// Decodes all members of a gzip file, or one stream of the other formats. Bytes after the last member that are not a member are
+/// ignored.
 func inflateContent(_ bytes: ByteBuffer, wrapping: DeflateWrapping, maximum: Int) -> DecodedContent {
     var stream = unsafe z_stream()
     guard unsafe inflateInit2_(&stream, wrapping.rawValue, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {

@@ -1,14 +1,14 @@
-// What keeps a file of another program from being read at all.
+// The formats of other programs, and errors that prevent reading a file.
 
 import HTTPSemantics
 import NIOCore
 
-/// One sentence says what is wrong with a file; the caller names the file.
+/// An error in a whole file, in one sentence that follows the name of the file.
 package enum ForeignError: Error, Equatable, CustomStringConvertible {
     /// A version of mitmproxy's format.
     case tooOld(String)
     case tooNew(String)
-    /// No JSON, or no HAR; why.
+    /// The file is not JSON, or not HAR, for this reason.
     case notHAR(String)
 
     package var description: String {
@@ -16,7 +16,7 @@ package enum ForeignError: Error, Equatable, CustomStringConvertible {
         case .tooOld(let version): "is of mitmproxy's flow format \(version), which is too old; the oldest that can be read is 0.11"
         case .tooNew(let version):
             "is of mitmproxy's flow format \(version); the newest that can be read is \(MitmproxyVersion.newest): use a later version of this program"
-        case .notHAR(let reason): "is no HAR file: \(reason)"
+        case .notHAR(let reason): "is not a HAR file: \(reason)"
         }
     }
 }
@@ -26,11 +26,12 @@ package enum ForeignFormat: Sendable, Equatable {
     case mitmproxy
     case har
 
-    /// How many bytes of the beginning tell formats apart.
+    /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
 
-    /// Tells by the first bytes: `{` (perhaps behind a byte order mark and white space) is HAR; a length, and directly in it a key with
-    /// its length, is mitmproxy's. nil is neither.
+    /// Identifies a format by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length, followed
+    /// by a key with its length, is mitmproxy's.
+    /// - Returns: nil if it is neither.
     package init?(sniffing beginning: ByteBuffer) {
         var bytes = Array(beginning.readableBytesView)[...]
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }

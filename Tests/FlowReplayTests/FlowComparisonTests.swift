@@ -8,7 +8,7 @@ import Testing
 @Suite("Answers compared with recorded ones")
 struct FlowComparisonTests {
     private func found(_ was: Flow, _ now: Flow, ignoring rules: [String] = []) throws -> [String] {
-        try FlowComparison(ignoring: IgnoreRules(rules, for: .answers)).differences(recorded: was, new: now)
+        try FlowComparison(ignoring: IgnoreRules(rules, for: .responses)).differences(recorded: was, new: now)
     }
 
     private static func answer(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n" }
@@ -96,7 +96,7 @@ struct FlowComparisonTests {
             ("", "x", ["body: empty → 1 bytes"]), ("xy", "", ["body: 2 bytes → empty"]),
             ("a\u{1B}[31m", "b", ["body: a\\u{1b}[31m → b"]),
             ("\0abc", "\0abd", ["body: byte 3: 0x63 → 0x64 (of 4)"]),
-            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, the same up to there"]),
+            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, equal up to there"]),
         ] as [(String, String, [String])])
     func content(was: String, now: String, differences: [String]) throws {
         let result = try found(flow(content: ByteBuffer(string: was)), flow(content: ByteBuffer(string: now)))

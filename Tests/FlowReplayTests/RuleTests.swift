@@ -8,12 +8,12 @@ struct RuleTests {
     func rules() throws {
         let rules = try IgnoreRules(["host", "query:_", "json:$.t", "form:token"], for: .matching)
         #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.formNames == ["token"])
-        let answers = try IgnoreRules(["header:Date", "body"], for: .answers)
+        let answers = try IgnoreRules(["header:Date", "body"], for: .responses)
         #expect(answers.headers == ["date"] && answers.body)
         for bad in ["hosts", "host:x", "json:", "json:$.", "query:", "header:Date"] {
             #expect(throws: ReplayRuleError.self) { try IgnoreRules([bad], for: .matching) }
         }
-        #expect(throws: ReplayRuleError.self) { try IgnoreRules(["query:_"], for: .answers) }
+        #expect(throws: ReplayRuleError.self) { try IgnoreRules(["query:_"], for: .responses) }
     }
 
     @Test("Timing is read from its words")

@@ -72,11 +72,11 @@ struct HARKindTests {
         if let response = flow.response { #expect(response.started - flow.started == 3_500_000) }
     }
 
-    @Test("Text that is marked base64 and is not stays text, with a note")
+    @Test("Text that is marked as base64 but is not stays text, with a note")
     func notBase64() throws {
         let flow = try flow(entry("", #""content":{"text":"not so!","encoding":"base64"}"#))
         #expect(try flow.responseSeen().content == "not so!")
-        #expect(flow.importNotes == ["the file has content that is marked base64 and is not"])
+        #expect(flow.importNotes == ["the file has content that is marked as base64 but is not valid base64"])
     }
 
     @Test(
@@ -235,7 +235,10 @@ struct HARKindTests {
         let inside = try harFlows(ByteBuffer(string: String(whole[..<second]) + "x"))
         #expect(inside.flows.count == 1)
         let offset = whole[..<second].utf8.count + 1
-        #expect(inside.errors == [HAREntryError(entry: 2, what: "is not valid JSON at offset \(offset); what follows is not read")])
+        #expect(
+            inside.errors == [
+                HAREntryError(entry: 2, what: "is not valid JSON at offset \(offset); the rest of the file is not read")
+            ])
         let after = try harFlows(ByteBuffer(string: String(whole.dropLast())))
         #expect(after.flows.count == 2)
         #expect(
@@ -243,7 +246,7 @@ struct HARKindTests {
                 == [
                     HAREntryError(
                         entry: 2,
-                        what: "is the last one that can be read: the file is not valid JSON at offset \(whole.utf8.count - 1)")
+                        what: "is the last readable one: the file is not valid JSON at offset \(whole.utf8.count - 1)")
                 ])
     }
 }

@@ -84,7 +84,7 @@ struct ReplayTests {
             #expect(refused.status == 2)
             #expect(
                 refused.errors
-                    == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; say where to send it with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
+                    == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; give another server with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
             )
             let nothing = try replay(
                 ["--target", "http://127.0.0.1:1", "--filter", "~u nothing", "--diff", "capture.mflow"], in: directory)
