@@ -47,7 +47,7 @@ func inflateContent(_ bytes: ByteBuffer, wrapping: DeflateWrapping, maximum: Int
             default:
                 // These bytes begin like another member but are not one.
                 if members > 0, out.readableBytes > 0 { return .complete }
-                return .failed(unsafe stream.msg.map { unsafe String(cString: $0) } ?? "the data is not compressed as it says")
+                return .failed(unsafe stream.msg.map { unsafe String(cString: $0) } ?? "the compressed data is not valid")
             }
         }
     }

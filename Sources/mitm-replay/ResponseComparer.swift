@@ -189,7 +189,7 @@ final class ResponseComparer: FlowSink {
     private func readable(_ nanoseconds: Int64) -> String { ReplayTally.milliseconds(nanoseconds) }
 }
 
-/// A new flow on its way from events to a whole. Of its content only the server's is kept, up to what is compared.
+/// A new flow that is assembled from its events. Only the server's content is kept, up to the compared size.
 private struct NewFlow {
     private var assembler: FlowAssembler
     private var room = FlowComparison.maximumContent

@@ -55,7 +55,7 @@ struct ReplayPlanTests {
         #expect(plan.flowCount == 2)
         #expect(
             plan.leftOut == [
-                "the request's content is shorter than its Content-Length says": 1, "the request is incomplete": 1,
+                "the request's content is shorter than its Content-Length": 1, "the request is incomplete": 1,
             ])
     }
 
@@ -137,7 +137,7 @@ struct ReplayPlanTests {
         #expect(
             lines == [
                 "2 sent, 1 the same, 1 different, 0 failed, 3 left out", "3 left out: CONNECT is not sent again",
-                "behind the schedule: 12 ms at the most, 12 ms in total",
+                "behind schedule: 12 ms at most, 12 ms in total",
                 "time to the last byte: p50 0.0 ms p90 0.0 ms p99 0.0 ms; recorded: p50 0.0 ms p90 0.0 ms p99 0.0 ms",
             ])
     }

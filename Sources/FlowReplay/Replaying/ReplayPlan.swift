@@ -272,7 +272,7 @@ package struct ReplayPlan: Sendable {
         // Content that is longer than its declared length, or has none, is complete and is framed by its size.
         let isByLength = request.head.version.major >= 2 || declared.effectiveCodings.isEmpty
         if isByLength, let length = declared.length, length > request.size {
-            return "the request's content is shorter than its Content-Length says"
+            return "the request's content is shorter than its Content-Length"
         }
         return nil
     }

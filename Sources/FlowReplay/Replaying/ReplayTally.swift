@@ -64,7 +64,7 @@ package struct ReplayTally: Sendable, Equatable {
         }
         if maximumLateness >= 1_000_000 {
             lines.append(
-                "behind the schedule: \(Self.milliseconds(maximumLateness)) at the most, \(Self.milliseconds(totalLateness)) in total"
+                "behind schedule: \(Self.milliseconds(maximumLateness)) at most, \(Self.milliseconds(totalLateness)) in total"
             )
         }
         if !latencies.isEmpty {

@@ -97,14 +97,14 @@ extension MitmproxyWriter {
             }
             let code: UInt16? = close.flatMap { $0.piece.content.getInteger(at: $0.piece.content.readerIndex) }
             // RFC 6455 section 7.4.1: 1005 means a close frame without a code, 1006 no close frame.
-            let told = close != nil ? Int(code ?? 1005) : flow.ended != nil ? 1006 : nil
+            let closeCode = close != nil ? Int(code ?? 1005) : flow.ended != nil ? 1006 : nil
             out.text("closed_by_client")
             out.optional(close.map { $0.piece.from } ?? flow.closedBy) { $0.bool($1 == .client) }
             out.text("close_code")
-            out.optional(told) { $0.integer($1) }
+            out.optional(closeCode) { $0.integer($1) }
             out.text("close_reason")
             let reason = close.flatMap { code == nil ? nil : $0.piece.content.slice(ByteRange(2, $0.piece.content.readableBytes)) }
-            out.optional(told) { out, _ in out.text(reason.map { String(buffer: $0) } ?? "") }
+            out.optional(closeCode) { out, _ in out.text(reason.map { String(buffer: $0) } ?? "") }
             out.text("timestamp_end")
             out.optional(close?.at ?? flow.ended) { $0.time($1) }
         }
