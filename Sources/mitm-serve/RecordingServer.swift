@@ -101,7 +101,8 @@ struct RecordingServer {
     private func answerSettings() throws -> AnswerSettings {
         let answering = arguments.answering
         guard let timing = ReplayTiming(answering.timing) else {
-            throw ToolError("--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a pause such as 50ms")
+            throw ToolError(
+                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a pause such as 50ms")
         }
         let isRecording = answering.onMiss.hasPrefix("record:")
         if isRecording != (answering.write != nil) {

@@ -56,9 +56,16 @@ struct ContentCodingTests {
     @Test(
         "Content that does not fit its codings is given as it was sent, with the reason",
         arguments: [
-            ("gzip", []), ("br", []), ("zstd", []), ("deflate", []), ("sdch", []), ("gzip, sdch", []),
+            ("gzip", []),
+            ("br", []),
+            ("zstd", []),
+            ("deflate", []),
+            ("sdch", []),
+            ("gzip, sdch", []),
             ("sdch, gzip", ["gzip", "-c"]),
-            ("br, gzip", ["gzip", "-c"]), ("gzip, br", ["brotli", "-c"]), ("deflate, zstd", ["zstd", "-c", "-q"]),
+            ("br, gzip", ["gzip", "-c"]),
+            ("gzip, br", ["brotli", "-c"]),
+            ("deflate, zstd", ["zstd", "-c", "-q"]),
         ] as [(String, [String])])
     func fails(names: String, coder: [String]) throws {
         let wire = coder.isEmpty ? Self.plain : try encode(String(buffer: Self.plain), coder)

@@ -93,7 +93,8 @@ struct FlowComparisonTests {
             (#"{"a":1}"#, "oops", [#"body: {"a":1} → oops"#]),
             ("one\ntwo\nthree", "one\n2\nthree", ["body: line 2: two → 2"]),
             ("one", "one\ntwo", ["body: line 2: none → two"]),
-            ("", "x", ["body: empty → 1 bytes"]), ("xy", "", ["body: 2 bytes → empty"]),
+            ("", "x", ["body: empty → 1 bytes"]),
+            ("xy", "", ["body: 2 bytes → empty"]),
             ("a\u{1B}[31m", "b", ["body: a\\u{1b}[31m → b"]),
             ("\0abc", "\0abd", ["body: byte 3: 0x63 → 0x64 (of 4)"]),
             ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, equal up to there"]),
@@ -106,8 +107,10 @@ struct FlowComparisonTests {
     @Test(
         "Content that cannot be decoded is compared as it was sent, and differs from content that can be",
         arguments: [
-            ("sdch", "abc", "sdch", "abd", ["body: abc → abd"]), ("sdch", "abc", "sdch", "abc", []),
-            ("gzip", "abc", "gzip", "abd", ["body: abc → abd"]), ("br", "{\"a\":1}", "zstd", "{\"a\":2}", ["body: $.a: 1 → 2"]),
+            ("sdch", "abc", "sdch", "abd", ["body: abc → abd"]),
+            ("sdch", "abc", "sdch", "abc", []),
+            ("gzip", "abc", "gzip", "abd", ["body: abc → abd"]),
+            ("br", "{\"a\":1}", "zstd", "{\"a\":2}", ["body: $.a: 1 → 2"]),
             ("", "abc", "gzip", "abd", ["body: decoded → cannot be decoded: incorrect header check"]),
             ("sdch", "abc", "", "abd", ["body: the content coding sdch is not known → decoded"]),
         ] as [(String, String, String, String, [String])])

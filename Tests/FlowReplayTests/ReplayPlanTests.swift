@@ -105,11 +105,20 @@ struct ReplayPlanTests {
     @Test(
         "A pattern names whole hosts",
         arguments: [
-            ("api.example", "api.example", true), ("API.example", "api.Example", true), ("api.example:443", "api.example", true),
-            ("api.example:80", "api.example", false), ("example", "api.example", false), ("*.example", "api.example", true),
-            ("*.example", "api.example.org", false), ("*", "anything", true), ("*:443", "anything", true),
+            ("api.example", "api.example", true),
+            ("API.example", "api.Example", true),
+            ("api.example:443", "api.example", true),
+            ("api.example:80", "api.example", false),
+            ("example", "api.example", false),
+            ("*.example", "api.example", true),
+            ("*.example", "api.example.org", false),
+            ("*", "anything", true),
+            ("*:443", "anything", true),
             ("a*i.ex*e", "api.example", true),
-            ("[::1]:443", "::1", true), ("::1", "::1", true), ("", "a", false), ("api?example", "api.example", false),
+            ("[::1]:443", "::1", true),
+            ("::1", "::1", true),
+            ("", "a", false),
+            ("api?example", "api.example", false),
         ] as [(String, String, Bool)])
     func patterns(pattern: String, host: String, expected: Bool) {
         let matches = TargetPattern(pattern).matches(host: host, port: 443)

@@ -105,11 +105,23 @@ struct ScheduleTests {
     @Test(
         "Timings are read, and what is none is refused",
         arguments: [
-            ("none", ReplayTiming.none), ("max", ReplayTiming.none), ("recorded", .scaled(1)), ("2x", .scaled(2)),
-            ("0.5x", .scaled(0.5)), ("50ms", .fixed(50_000_000)),
-            ("1.5s", .fixed(1_500_000_000)), ("200us", .fixed(200_000)), ("0x", nil), ("-1x", nil), ("nanx", nil), ("5", nil),
-            ("", nil), ("ms", nil),
-            ("-5ms", nil), ("infx", nil), ("1e300s", nil),
+            ("none", ReplayTiming.none),
+            ("max", ReplayTiming.none),
+            ("recorded", .scaled(1)),
+            ("2x", .scaled(2)),
+            ("0.5x", .scaled(0.5)),
+            ("50ms", .fixed(50_000_000)),
+            ("1.5s", .fixed(1_500_000_000)),
+            ("200us", .fixed(200_000)),
+            ("0x", nil),
+            ("-1x", nil),
+            ("nanx", nil),
+            ("5", nil),
+            ("", nil),
+            ("ms", nil),
+            ("-5ms", nil),
+            ("infx", nil),
+            ("1e300s", nil),
         ] as [(String, ReplayTiming?)])
     func reading(_ text: String, _ expected: ReplayTiming?) {
         let timing = ReplayTiming(text)

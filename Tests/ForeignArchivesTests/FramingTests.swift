@@ -89,7 +89,8 @@ struct FramingTests {
                 ["the file has Transfer-Encoding: chunked", "the file has Content-Length: 7"]
             ),
             ([("Transfer-Encoding", "identity")], "hello", ["Content-Length: 5"], ["the file has Transfer-Encoding: identity"]),
-            ([], "hello", [], []), ([("Content-Length", "5")], "hello", ["Content-Length: 5"], []),
+            ([], "hello", [], []),
+            ([("Content-Length", "5")], "hello", ["Content-Length: 5"], []),
             ([("Transfer-Encoding", "chunked")], "", ["Transfer-Encoding: chunked"], []),
         ] as [([(String, String)], String, [String], [String])])
     func examples(fields: [(String, String)], content: String, expected: [String], notes: [String]) {

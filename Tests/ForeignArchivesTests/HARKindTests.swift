@@ -21,9 +21,20 @@ struct HARKindTests {
     @Test(
         "A field's value is one line or several, whatever kind of JSON it is",
         arguments: [
-            (#""a=1; path=/\nb=2""#, ["a=1; path=/", "b=2"]), (#""a\r\nb""#, ["a", "b"]), (#""a\n""#, ["a"]), (#""\n""#, [""]),
-            (#""a\r\n b""#, ["a\r\n b"]), (#"["a=1","b=2"]"#, ["a=1", "b=2"]), (#"["a","b\nc"]"#, ["a", "b", "c"]), ("5", ["5"]),
-            ("1.50", ["1.50"]), ("true", ["true"]), ("null", [""]), (#"{"a":1}"#, [#"{"a":1}"#]), ("[]", []), (#""""#, [""]),
+            (#""a=1; path=/\nb=2""#, ["a=1; path=/", "b=2"]),
+            (#""a\r\nb""#, ["a", "b"]),
+            (#""a\n""#, ["a"]),
+            (#""\n""#, [""]),
+            (#""a\r\n b""#, ["a\r\n b"]),
+            (#"["a=1","b=2"]"#, ["a=1", "b=2"]),
+            (#"["a","b\nc"]"#, ["a", "b", "c"]),
+            ("5", ["5"]),
+            ("1.50", ["1.50"]),
+            ("true", ["true"]),
+            ("null", [""]),
+            (#"{"a":1}"#, [#"{"a":1}"#]),
+            ("[]", []),
+            (#""""#, [""]),
         ] as [(String, [String])])
     func values(json: String, expected: [String]) throws {
         let flow = try flow(entry(headers(("X", json)), headers(("X", json)) + #","content":{"text":""}"#))
@@ -34,9 +45,13 @@ struct HARKindTests {
     @Test(
         "Text is kept to the byte, also what no text can hold",
         arguments: [
-            (#"\ud800x"#, #"\xed\xa0\x80x"#), (#"caf\udce9"#, #"caf\xe9"#), (#"\udcc3("#, #"\xc3("#),
+            (#"\ud800x"#, #"\xed\xa0\x80x"#),
+            (#"caf\udce9"#, #"caf\xe9"#),
+            (#"\udcc3("#, #"\xc3("#),
             (#"\ufeffx"#, #"\xef\xbb\xbfx"#),
-            ("\u{FEFF}x", #"\xef\xbb\xbfx"#), (#"\n\ufeffx"#, #"\n\xef\xbb\xbfx"#), (#"\u0000\u001f"#, #"\x0\x1f"#),
+            ("\u{FEFF}x", #"\xef\xbb\xbfx"#),
+            (#"\n\ufeffx"#, #"\n\xef\xbb\xbfx"#),
+            (#"\u0000\u001f"#, #"\x0\x1f"#),
             (#"\ud83d\ude00"#, #"\xf0\x9f\x98\x80"#),
         ] as [(String, String)])
     func strings(json: String, bytes: String) throws {
@@ -53,9 +68,14 @@ struct HARKindTests {
     @Test(
         "Base64 is read as it is found",
         arguments: [
-            ("aGVsbG8/", "hello?"), ("aGVs\\r\\nbG8/", "hello?"), ("aGVsbG8_", "hello?"), ("aGVsbG8", "hello"),
+            ("aGVsbG8/", "hello?"),
+            ("aGVs\\r\\nbG8/", "hello?"),
+            ("aGVsbG8_", "hello?"),
+            ("aGVsbG8", "hello"),
             ("aGVsbG8=", "hello"),
-            ("aGVsbG8== ", "hello"), ("", ""), ("_-8", #"\xff\xef"#),
+            ("aGVsbG8== ", "hello"),
+            ("", ""),
+            ("_-8", #"\xff\xef"#),
         ] as [(String, String)])
     func base64(json: String, bytes: String) throws {
         #expect(try responseSeen("\"content\":{\"text\":\"\(json)\",\"encoding\":\"base64\"}").content == bytes)
@@ -96,13 +116,16 @@ struct HARKindTests {
     @Test(
         "Content that is not in the file is missing, unless something says that there was none",
         arguments: [
-            (#"200,"headers":[],"content":{"size":9}"#, false), (#"200,"headers":[]"#, false),
+            (#"200,"headers":[],"content":{"size":9}"#, false),
+            (#"200,"headers":[]"#, false),
             (#"200,"headers":[],"content":{"size":-1}"#, false),
-            (#"200,"headers":[],"content":{"size":0}"#, true), (#"200,"headers":[],"content":{},"bodySize":0"#, true),
+            (#"200,"headers":[],"content":{"size":0}"#, true),
+            (#"200,"headers":[],"content":{},"bodySize":0"#, true),
             (#"200,"headers":[{"name":"Content-Length","value":"0"}],"content":{}"#, true),
             (#"200,"headers":[{"name":"Content-Length","value":"7"}],"content":{"size":0}"#, false),
             (#"200,"headers":[{"name":"Content-Length","value":"7"}],"content":{"size":7,"text":""}"#, false),
-            (#"302,"headers":[{"name":"Content-Length","value":"154"}],"content":{"size":0}"#, true), (#"204,"headers":[]"#, true),
+            (#"302,"headers":[{"name":"Content-Length","value":"154"}],"content":{"size":0}"#, true),
+            (#"204,"headers":[]"#, true),
             (#"304,"headers":[],"content":{"size":99}"#, true),
         ] as [(String, Bool)])
     func missing(response: String, isComplete: Bool) throws {
@@ -176,8 +199,10 @@ struct HARKindTests {
         arguments: [
             ("http://bücher.example/ü?q=ü#x", "xn--bcher-kva.example", "/%C3%BC?q=%C3%BC"),
             ("http://a.example/b c", "a.example", "/b%20c"),
-            ("http://日本語.jp:81/", "xn--wgv71a119e.jp", "/"), (#"http://a.example/\udce9"#, "a.example", "/%E9"),
-            ("http://a.example/%41|{}", "a.example", "/%41|{}"), ("http://a.example?q", "a.example", "/?q"),
+            ("http://日本語.jp:81/", "xn--wgv71a119e.jp", "/"),
+            (#"http://a.example/\udce9"#, "a.example", "/%E9"),
+            ("http://a.example/%41|{}", "a.example", "/%41|{}"),
+            ("http://a.example?q", "a.example", "/?q"),
             ("http://a.example:/", "a.example", "/"),
         ])
     func urls(url: String, host: String, target: String) throws {

@@ -156,8 +156,16 @@ struct HARTests {
     @Test(
         "The beginning of a file tells its format",
         arguments: [
-            ("{\"log\"", .har), ("\u{FEFF} \n{", .har), ("1688:9:websocket;0:~", .mitmproxy), ("31:7:version,", .mitmproxy),
-            ("12:30 o'clock", nil), ("12", nil), ("", nil), ("MFLW", nil), ("[1]", nil), ("1234567890123:1:a", nil),
+            ("{\"log\"", .har),
+            ("\u{FEFF} \n{", .har),
+            ("1688:9:websocket;0:~", .mitmproxy),
+            ("31:7:version,", .mitmproxy),
+            ("12:30 o'clock", nil),
+            ("12", nil),
+            ("", nil),
+            ("MFLW", nil),
+            ("[1]", nil),
+            ("1234567890123:1:a", nil),
         ] as [(String, ForeignFormat?)])
     func sniffing(text: String, format: ForeignFormat?) {
         #expect(ForeignFormat(sniffing: ByteBuffer(string: text)) == format)

@@ -54,8 +54,13 @@ struct MitmproxyTests {
     @Test(
         "An exchange is the same in every version of the format",
         arguments: [
-            ("version-0.11.mitm", nil), ("version-0.18.mitm", nil), ("version-4.mitm", nil), ("version-7.mitm", "TLSv1.3"),
-            ("version-11.mitm", "TLSv1.3"), ("version-12.mitm", "TLSv1.3"), ("version-19.mitm", "TLSv1.3"),
+            ("version-0.11.mitm", nil),
+            ("version-0.18.mitm", nil),
+            ("version-4.mitm", nil),
+            ("version-7.mitm", "TLSv1.3"),
+            ("version-11.mitm", "TLSv1.3"),
+            ("version-12.mitm", "TLSv1.3"),
+            ("version-19.mitm", "TLSv1.3"),
         ] as [(String, String?)])
     func versions(file: String, tlsVersion: String?) throws {
         let flow = try #require(try mitmproxyFlows(try fixture(file)).first)

@@ -13,7 +13,12 @@ struct Base64Tests {
     @Test(
         "Bytes become the text of RFC 4648, and the text becomes the bytes again, with padding or without",
         arguments: [
-            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
         ])
     func vectors(_ bytes: String, _ text: String) {
@@ -25,8 +30,12 @@ struct Base64Tests {
     @Test(
         "The characters for 62 and 63 depend on the alphabet",
         arguments: [
-            ("++//", .standard, true), ("++//", .url, false), ("++//", .any, true), ("--__", .standard, false),
-            ("--__", .url, true), ("--__", .any, true),
+            ("++//", .standard, true),
+            ("++//", .url, false),
+            ("++//", .any, true),
+            ("--__", .standard, false),
+            ("--__", .url, true),
+            ("--__", .any, true),
         ] as [(String, Base64.Alphabet, Bool)])
     func alphabets(_ text: String, _ alphabet: Base64.Alphabet, _ isValid: Bool) {
         let bytes = Base64.decode(ByteBuffer(string: text), alphabet)

@@ -77,8 +77,10 @@ struct ServeTests {
     @Test(
         "Options say which parts of a request are ignored, and what a miss is answered with",
         arguments: [
-            ([], "/a?utm_source=y&x=1", "page 200"), (["--on-miss", "close"], "/b", ServeTests.gotNothing),
-            (["--ignore", "query:x"], "/a?x=2", "page 200"), (["--volatile", "off"], "/a?utm_source=y&x=1", " 404"),
+            ([], "/a?utm_source=y&x=1", "page 200"),
+            (["--on-miss", "close"], "/b", ServeTests.gotNothing),
+            (["--ignore", "query:x"], "/a?x=2", "page 200"),
+            (["--volatile", "off"], "/a?utm_source=y&x=1", " 404"),
         ] as [([String], String, String)])
     func matching(_ options: [String], _ path: String, _ expected: String) throws {
         try withTemporaryDirectory { directory in
@@ -239,7 +241,8 @@ struct ServeTests {
     @Test(
         "What cannot be is refused in one sentence",
         arguments: [
-            (["--timing", "fast"], "--timing fast is not known"), (["--timing", "0x"], "--timing 0x is not known"),
+            (["--timing", "fast"], "--timing fast is not known"),
+            (["--timing", "0x"], "--timing 0x is not known"),
             (["--on-miss", "99"], "--on-miss 99 is not known"),
             (["--on-miss", "forward:host"], "write the server as http://host[:port]"),
             (["--on-miss", "forward:http://host/base"], "requests keep their own path"),
@@ -248,11 +251,13 @@ struct ServeTests {
             (["--fault", "5:503"], "--fault 5:503 is not known"),
             (["--fault", "5%:soon"], "'soon' is neither a status nor close nor reset"),
             (["--fault", "60%:503", "--fault", "60%:close"], "more than 100 %"),
-            (["--ignore", "colour"], "'colour' is not known"), (["--ignore", "json:a["], "'a[' is not a JSON path"),
+            (["--ignore", "colour"], "'colour' is not known"),
+            (["--ignore", "json:a["], "'a[' is not a JSON path"),
             (["--match-body", "xml"], "'xml' is invalid"),
             (["--order", "random"], "'random' is invalid"),
             (["--filter", "~q ("], "~q ("),
-            (["--volatile", "none.txt"], "none.txt"), (["--mode", "nothing"], "nothing"),
+            (["--volatile", "none.txt"], "none.txt"),
+            (["--mode", "nothing"], "nothing"),
             (["--certificate", "none.pem"], "none.pem"),
         ] as [([String], String)])
     func badOptions(_ arguments: [String], _ expected: String) throws {
