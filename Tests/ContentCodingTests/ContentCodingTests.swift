@@ -35,7 +35,7 @@ struct ContentCodingTests {
         try coded(coder[0], Array(coder.dropFirst()), Data(text.utf8))
     }
 
-    @Test("Each coding is undone; cut, it gives what could be decoded and says so", arguments: coders)
+    @Test("Each coding is decoded; truncated content is decoded as far as possible and marked", arguments: coders)
     func decodes(name: String, coder: [String]) throws {
         let wire = try encode(Self.varied, coder)
         let codings = [ByteBuffer(string: name)]

@@ -14,7 +14,7 @@ struct FlowComparisonTests {
     private static func answer(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n" }
 
     @Test(
-        "Fields that differ are named; those that say when or how do not count",
+        "Fields that differ are named; fields of time and framing are ignored",
         arguments: [
             ("A: 1\r\nB: 2\r\n", "b: 2\r\na: 1\r\n", []),
             ("A: 1\r\nA: 2\r\n", "A: 2\r\nA: 1\r\n", ["header a: 1, 2 → 2, 1"]),
@@ -63,7 +63,7 @@ struct FlowComparisonTests {
         #expect(result == [#"header x: \xe9 → \xe8"#])
     }
 
-    @Test("A file that has content decoded says nothing of its coding; another field still counts")
+    @Test("In a file with decoded content the coding is not compared; other fields are")
     func decodedOnImport() throws {
         var was = flow(Self.request, Self.answer("A: 1\r\n"))
         let now = flow(Self.request, Self.answer("Content-Encoding: gzip\r\nA: 2\r\n"))
@@ -74,7 +74,7 @@ struct FlowComparisonTests {
         #expect(after == ["header a: 1 → 2"])
     }
 
-    @Test("A server that names itself says the same under another name")
+    @Test("A server that refers to itself sends the same under another name")
     func ownHost() throws {
         let was = flow("GET / HTTP/1.1\r\nHost: api.example\r\n\r\n", Self.answer("Location: https://api.example/x\r\n"))
         let now = flow("GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n", Self.answer("Location: http://127.0.0.1:8000/x\r\n"))
@@ -124,7 +124,7 @@ struct FlowComparisonTests {
         #expect(result == differences)
     }
 
-    @Test("What is ignored does not count")
+    @Test("Ignored parts are not compared")
     func ignored() throws {
         let was = flow(content: ByteBuffer(string: #"{"a":1,"t":5}"#))
         let now = flow(content: ByteBuffer(string: #"{"a":1,"t":6}"#))
@@ -146,7 +146,7 @@ struct FlowComparisonTests {
         #expect(result == ["header content-encoding: gzip → none"])
     }
 
-    @Test("Status, missing answers, trailers and cuts are told")
+    @Test("Differences of status, missing answers, trailers and cuts are reported")
     func outcomes() throws {
         let error = FlowError(side: .server, message: "connection refused", at: Timestamp(nanoseconds: 0))
         let gone = flow(Self.request, nil, ending: FlowEnding(state: .failed, error: error))
@@ -180,7 +180,7 @@ struct FlowComparisonTests {
             ])
     }
 
-    @Test("What the server says on a stream is joined before it is compared")
+    @Test("The bytes of the server on a stream are joined before they are compared")
     func streams() throws {
         func pieces(_ texts: [String]) -> [FlowPiece] { texts.map { FlowPiece(from: .server, content: ByteBuffer(string: $0)) } }
         let was = flow(pieces: pieces(["hel", "lo"]), kind: .tcp)

@@ -19,7 +19,7 @@ struct MatchingTests {
     }
 
     @Test(
-        "Two request-targets are one when path and query say the same",
+        "Two request-targets are equal if path and query are",
         arguments: [
             ("/p?a=1&b=2", "/p?b=2&a=1", [], true),
             ("/p?a=1&a=2", "/p?a=2&a=1", [], true),
@@ -134,7 +134,7 @@ struct MatchingTests {
     }
 
     @Test(
-        "Bodies are compared by what they mean",
+        "Bodies are compared by meaning",
         arguments: [
             (.auto, "application/json", "{\"a\":1,\"b\":2}", "{ \"b\": 2, \"a\": 1 }", [], true),
             (.auto, "application/problem+json", "[1]", "[ 1 ]", [], true),
@@ -212,7 +212,7 @@ struct MatchingTests {
         #expect(answers == ["1", "2", "3", "-", "-"])
     }
 
-    @Test("A conversation answers who asks for one, and an ordinary exchange everybody else")
+    @Test("A conversation answers a request for one, and an ordinary exchange any other request")
     func conversations() throws {
         let upgrade = requestHead("GET / HTTP/1.1", ["Upgrade: websocket", "Connection: Upgrade"])
         let connect = requestHead2([
@@ -220,7 +220,7 @@ struct MatchingTests {
         ])
         let flows = [
             exchange(number: 1),
-            // Nobody said anything in it.
+            // It has no messages.
             exchange(number: 2, upgrade, responseHead("HTTP/1.1 101 Switching Protocols", ["Upgrade: websocket"])),
             exchange(number: 3, connect, responseHead(":status: 200")),
             exchange(number: 4, requestHead("CONNECT a.example:443 HTTP/1.1"), responseHead()),
@@ -246,7 +246,7 @@ struct OrderTests {
     }
 
     @Test(
-        "Each order goes on as it says, complete recordings before truncated ones",
+        "Each order is followed, complete recordings before truncated ones",
         arguments: [
             (.sequence, "ccc", ["1", "2", "3", "3", "3", "3"]),
             (.last, "ccc", ["3", "3", "3", "3", "3", "3"]),
@@ -290,7 +290,7 @@ struct OrderTests {
         #expect(answers == ["1", "x", "2", "x"])
     }
 
-    @Test("Requests that differ in their content go on separately")
+    @Test("Requests with different content advance separately")
     func groups() throws {
         let head = requestHead("POST / HTTP/1.1")
         let flows = [1, 2, 3, 4].map { exchange(number: $0, head, content: $0 % 2 == 0 ? "even" : "odd") }
@@ -326,9 +326,9 @@ struct OrderTests {
         #expect(asker.index.streams.map(\.state) == [.complete])
     }
 
-    /// Recordings of one page, each `whole`, `304` or `206` as it was asked for, and who asks: `w` without a condition, `c` with one.
+    /// Recordings of one page, each `whole`, `304` or `206` as it was requested, and the clients: `w` without a condition, `c` with one.
     @Test(
-        "A part, or 304, answers who asked for less; others only where there is nothing else",
+        "A 206 or 304 answers requests for less; others only if there is nothing else",
         arguments: [
             ("200 304", ReplayOrder.sequence, false, "wwcwcc", "112122"),
             ("304 200", .sequence, false, "wwcc", "2222"),
@@ -348,8 +348,8 @@ struct OrderTests {
                 responseHead("HTTP/1.1 \(status) X"))
         }
         var asker = Asker(flows, order: order, isOnce: isOnce)
-        let answers = try asked.map { who in
-            try asker.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
+        let answers = try asked.map { client in
+            try asker.ask(client == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
         }
         #expect(answers.joined() == expected)
     }
@@ -394,7 +394,7 @@ struct OrderTests {
         for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.id.low) }
         #expect(answers == expected)
         guard isOnce else { return }
-        // What answered so does not answer once more when the request is complete.
+        // A recording that has answered so does not answer again when the request is complete.
         let complete = try [asker.ask(head, content: "onetwo"), asker.ask(head, content: "onetwo")]
         #expect(complete == ["2", "x"])
     }
@@ -403,7 +403,7 @@ struct OrderTests {
 @Suite("Why no recording answers")
 struct MissTests {
     @Test(
-        "The nearest recording is named, and what differs",
+        "The nearest recording is named, and how it differs",
         arguments: [
             (
                 "GET /a?x=1&y=2 HTTP/1.1", "a.example", "",
@@ -426,7 +426,7 @@ struct MissTests {
     }
 
     @Test(
-        "The nearest recording is the nearest by all that counts, wherever it stands in the recording",
+        "The nearest recording is the nearest by all criteria, wherever it is in the file",
         arguments: [
             ("GET /api/itemz", "", "GET /api/items"),
             ("GET /api/item", "", "GET /api/items"),
@@ -455,7 +455,7 @@ struct MissTests {
         let parts = expected.split(separator: " ")
         let host = parts[0] == "POST" ? "b.example" : "127.0.0.1"
         #expect(text.hasPrefix("the nearest recording is \(parts[0]) http://\(host)\(parts[1]), which differs in "), "\(text)")
-        // What does not count is not named.
+        // Ignored parts are not named.
         #expect(!text.contains("the host"), "\(text)")
     }
 
@@ -474,7 +474,7 @@ struct MissTests {
         #expect(any == "the nearest recording is POST http://a.example/o, which differs in \(body) 'price=1' (7 bytes)")
     }
 
-    @Test("Fields that must be equal, and the place where bodies part, are told")
+    @Test("Differences of fields that must be equal, and the first different byte of bodies, are reported")
     func fieldsAndBodies() {
         var rules = MatchRules()
         rules.headers = ["accept"]
@@ -489,7 +489,7 @@ struct MissTests {
                 + "the body, from byte 17: asked with 'he same, then that' (19 bytes), recorded 'he same, then this' (19 bytes)")
     }
 
-    @Test("What a client sends is told as no terminal would obey it")
+    @Test("Bytes of a client are reported in a form that is safe for a terminal")
     func terminal() {
         let head = requestHead("POST / HTTP/1.1")
         var asker = Asker([exchange(number: 1, head, content: "x")])
@@ -497,7 +497,7 @@ struct MissTests {
         #expect(text.contains("asked with '?[2J???' (7 bytes)"))
     }
 
-    @Test("A conversation, and recordings without a request, are told as such")
+    @Test("A conversation, and recordings without a request, are reported as such")
     func others() {
         let upgrade = requestHead("GET /ws HTTP/1.1", ["Upgrade: websocket"])
         var asker = Asker([exchange(number: 1, upgrade, responseHead("HTTP/1.1 101 Switching Protocols"))])

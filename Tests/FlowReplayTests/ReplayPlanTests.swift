@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowReplay
 
-@Suite("What is sent again, and on which connections")
+@Suite("The flows that a replay sends, and their connections")
 struct ReplayPlanTests {
     private func plan(_ flows: [Flow], _ options: ReplayPlan.Options) -> ReplayPlan {
         var builder = ReplayPlan.Builder(options)
@@ -29,7 +29,7 @@ struct ReplayPlanTests {
         #expect(merged == [[0, 1, 2], [3], [4]])
     }
 
-    @Test("What cannot be sent again is left out, with the reason")
+    @Test("Flows that cannot be sent are left out, with the reason")
     func leftOut() {
         var options = ReplayPlan.Options()
         options.onlySafeMethods = true
@@ -59,7 +59,7 @@ struct ReplayPlanTests {
             ])
     }
 
-    @Test("Flows are due by the clock, by a rate, or by what was before them")
+    @Test("Flows are due by the clock, by a rate, or by the flows before them")
     func schedule() {
         let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
         let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50), .rate(1e-300)]
@@ -79,7 +79,7 @@ struct ReplayPlanTests {
         #expect(self.plan([], ReplayPlan.Options()).duration(.rate(1)) == 0)
     }
 
-    @Test("Progress tells how many, how fast, and how long it still takes")
+    @Test("Progress has the count, the rate, and the time that is left")
     func progress() {
         func sending(_ done: UInt64, _ total: UInt64, _ elapsed: Int64, _ scheduled: Int64? = nil, failed: Int = 0) -> String {
             ReplayProgress(
@@ -125,7 +125,7 @@ struct ReplayPlanTests {
         #expect(matches == expected)
     }
 
-    @Test("A request that nobody answered has failed, unless nobody did in the recording")
+    @Test("A request without an answer has failed, unless it had none in the recording")
     func unanswered() {
         let silent = flow("GET / HTTP/1.1\r\nHost: a\r\n\r\n", nil, ending: FlowEnding(state: .incomplete))
         var tally = ReplayTally()

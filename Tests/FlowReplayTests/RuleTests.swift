@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Rules and timing of a replay")
 struct RuleTests {
-    @Test("Rules are read, and what is not a rule is named")
+    @Test("Rules are read, and invalid rules are named")
     func rules() throws {
         let rules = try IgnoreRules(["host", "query:_", "json:$.t", "form:token"], for: .matching)
         #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.formNames == ["token"])

@@ -67,7 +67,7 @@ struct FramingTests {
         } else if case .whole = message.content, case .request = role, message.version.major < 2 {
             #expect(size == 0 || !codings.isEmpty, "\(told)")
         }
-        // The other fields stay where they were, and what changed is noted.
+        // The other fields keep their places, and changes are noted.
         #expect(
             lines(message).first == "A: 1" && lines(message).last.map { $0 == "B: 2" || lines(original).count == 2 } == true,
             "\(told)")

@@ -8,7 +8,7 @@ import Testing
 
 @testable import ForeignArchives
 
-@Suite("What stands in HAR files")
+@Suite("The contents of HAR files")
 struct HARKindTests {
     private func flow(_ entry: String) throws -> Flow {
         let (flows, errors) = try harFlows(har([entry]))
@@ -43,7 +43,7 @@ struct HARKindTests {
     }
 
     @Test(
-        "Text is kept to the byte, also what no text can hold",
+        "Text is kept to the byte, even if it is not valid Unicode",
         arguments: [
             (#"\ud800x"#, #"\xed\xa0\x80x"#),
             (#"caf\udce9"#, #"caf\xe9"#),
@@ -114,7 +114,7 @@ struct HARKindTests {
     }
 
     @Test(
-        "Content that is not in the file is missing, unless something says that there was none",
+        "Content that is not in the file is missing, unless the entry shows that there was none",
         arguments: [
             (#"200,"headers":[],"content":{"size":9}"#, false),
             (#"200,"headers":[]"#, false),
@@ -133,7 +133,7 @@ struct HARKindTests {
         let flow = try flow(text)
         #expect(flow.response?.isComplete == isComplete)
         #expect(flow.state == (isComplete ? .complete : .incomplete))
-        // What is missing must not look whole where it is served.
+        // Missing content must not look whole when it is served.
         let fields = try #require(flow.response?.head.fields)
         let announced = fields.first("content-length").flatMap { Int(String(buffer: $0)) } ?? 0
         #expect((announced > 0 || fields.contains("transfer-encoding")) == !isComplete)
@@ -175,7 +175,7 @@ struct HARKindTests {
         #expect(seen == MessageSeen(#"Content-Length: 5\r\n"#, "", isComplete: false))
     }
 
-    @Test("Compressed content stands there decoded, without its coding and with a note; content that is still compressed keeps it")
+    @Test("Compressed content is decoded in the file: its coding is removed with a note; content that is still compressed keeps it")
     func codings() throws {
         let fields = headers(("Content-Encoding", #""gzip""#), ("Content-Length", "30"))
         let decoded = try flow(entry("", "\(fields),\"content\":{\"text\":\"hello\"}"))
@@ -195,7 +195,7 @@ struct HARKindTests {
     }
 
     @Test(
-        "Names in other alphabets and text that no URL has become what a request has",
+        "Names in other alphabets, and text that a URL cannot contain, become valid in a request",
         arguments: [
             ("http://bücher.example/ü?q=ü#x", "xn--bcher-kva.example", "/%C3%BC?q=%C3%BC"),
             ("http://a.example/b c", "a.example", "/b%20c"),

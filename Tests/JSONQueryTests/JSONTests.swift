@@ -8,7 +8,7 @@ struct JSONTests {
     private func tree(_ text: String) -> JSONTree? { JSONTree(parsing: ByteBuffer(string: text)) }
 
     @Test(
-        "Text that says the same is equal in canonical form",
+        "Text with the same meaning is equal in canonical form",
         arguments: [
             ("{\"a\":1,\"b\":[true,null]}", " { \"b\" : [ true , null ] , \"a\" : 1 } "),
             ("\"\\u00e9\\n\"", "\"é\\n\""),
@@ -23,7 +23,7 @@ struct JSONTests {
     }
 
     @Test(
-        "What is not one value is nil",
+        "Text that is not one value is rejected",
         arguments: ["", "{", "[1,]", "{\"a\"}", "1 2", "nul", "\"\\x\"", "\"a", "{\"a\":}"])
     func broken(_ text: String) {
         let found = tree(text)
@@ -37,7 +37,7 @@ struct JSONTests {
     }
 
     @Test(
-        "A path takes out what it names",
+        "A path removes the values that it names",
         arguments: [
             ("$.t", "{\"a\":1}"),
             ("t", "{\"a\":1}"),
@@ -55,14 +55,14 @@ struct JSONTests {
         #expect(text == rest)
     }
 
-    @Test("What is no path is refused", arguments: ["", "$", "$.", "$..", "$[", "$[x]", "$.a["])
+    @Test("Text that is not a path is rejected", arguments: ["", "$", "$.", "$..", "$[", "$[x]", "$.a["])
     func badPaths(_ text: String) {
         let path = JSONPath(text)
         #expect(path == nil)
     }
 
     @Test(
-        "A string keeps what was written, also what no text can hold",
+        "A string keeps its code points, even if they are not valid Unicode",
         arguments: [
             (#""a\ud800b""#, [0x61, 0xED, 0xA0, 0x80, 0x62]),
             (#""\udce9""#, [0xED, 0xB3, 0xA9]),
@@ -99,7 +99,7 @@ struct JSONTests {
         #expect(tree(#""\ud800""#) != tree(#""\ud801""#))
     }
 
-    @Test("A reader steps into what it needs and passes the rest, and its offset says where it stopped")
+    @Test("A reader enters what it needs and skips the rest, and its offset is where it stopped")
     func steps() {
         let text = #"{"a":{"entries":[9]},"log":{"b":[{},"]"],"entries":[1, {"c":[2]},"x"#
         var reader = JSONReader(ByteBuffer(string: text))

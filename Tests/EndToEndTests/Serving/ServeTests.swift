@@ -1,4 +1,4 @@
-// mitm-serve and its options: which recording answers, what misses come to, and when things are said. Each recording is made by the recorder.
+// mitm-serve and its options: which recording answers, and how misses are answered. The recorder makes each recording.
 
 import Foundation
 import Glibc
@@ -75,7 +75,7 @@ struct ServeTests {
     }
 
     @Test(
-        "Options say which parts of a request are ignored, and what a miss is answered with",
+        "Options select the ignored parts of a request, and the answer to a miss",
         arguments: [
             ([], "/a?utm_source=y&x=1", "page 200"),
             (["--on-miss", "close"], "/b", ServeTests.gotNothing),
@@ -173,7 +173,7 @@ struct ServeTests {
         }
     }
 
-    @Test("What would be served is listed")
+    @Test("Flows that would be served are listed")
     func list() throws {
         try withTemporaryDirectory { directory in
             try record([("/a", Self.page), ("/b", response("x", status: "404 Not Found"))], in: directory)
@@ -202,7 +202,7 @@ struct ServeTests {
         }
     }
 
-    @Test("Of a damaged file what is whole is served, and the damage is told")
+    @Test("The undamaged part of a file is served, and the damage is reported")
     func damaged() throws {
         try withTemporaryDirectory { directory in
             var generator = SeededGenerator(seed: 3)
@@ -213,7 +213,7 @@ struct ServeTests {
             }
             let url = URL(fileURLWithPath: directory + "/capture.mflow")
             var data = try Data(contentsOf: url)
-            // What a block says of its flows stands before their content. The recorder wrote a block, or more, in each of its runs.
+            // In a block the facts of its flows precede their content. The recorder wrote at least one block in each of its runs.
             let structure = try run("python3", [repository + "/tools/mflow.py", "--structure", "capture.mflow"], in: directory)
                 .output
             let blocks = structure.split(separator: "\n").filter { $0.contains(" block ") }
@@ -227,7 +227,7 @@ struct ServeTests {
             try data.write(to: url)
             let replayer = try Replayer([], in: directory)
             #expect(try ["/0", "/4"].map { try replayer.ask($0) } == ["body 0 200", "body 4 200"])
-            // Damage that is found before the head goes out is a miss, the first time and again; behind that the answer is cut.
+            // Damage that is found before the head is sent is a miss, each time; after that the answer is cut.
             #expect(try ["/3", "/3"].map { try replayer.ask($0, ["-o", "none"]) } == [" 404", " 404"])
             // CURLE_PARTIAL_FILE
             #expect(try replayer.ask("/2", ["-o", "none"]) == "curl 18")
@@ -239,7 +239,7 @@ struct ServeTests {
     }
 
     @Test(
-        "What cannot be is refused in one sentence",
+        "Invalid options are rejected in one sentence",
         arguments: [
             (["--timing", "fast"], "--timing fast is not known"),
             (["--timing", "0x"], "--timing 0x is not known"),
@@ -274,7 +274,7 @@ struct ServeTests {
         }
     }
 
-    @Test("A recording whose end is torn is served as far as it goes; the tear is told, with status 3")
+    @Test("A recording with a torn end is served up to there; the tear is reported, with status 3")
     func torn() throws {
         try withTemporaryDirectory { directory in
             let url = URL(fileURLWithPath: directory + "/capture.mflow")
@@ -291,7 +291,7 @@ struct ServeTests {
         }
     }
 
-    @Test("Where there is nothing to serve, or no file, that is said")
+    @Test("If there is nothing to serve, or no file, the tool reports it")
     func nothing() throws {
         try withTemporaryDirectory { directory in
             try record([("/a", Self.page)], in: directory)
