@@ -5,6 +5,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowPrinter
+import ForeignArchives
 import Foundation
 import NIOCore
 import ToolSupport
@@ -33,15 +34,36 @@ struct MitmFilter: Tool {
             """,
         version: toolVersion)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
+    enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case mflow
-        case mitmproxy
-        case har
+        case foreign(ForeignFormat)
         case text
         case json
 
-        /// It can be shown on a terminal.
-        var isText: Bool { self != .mflow && self != .mitmproxy }
+        static let allCases: [Format] = [.mflow] + ForeignFormat.allCases.map { .foreign($0) } + [.text, .json]
+
+        init?(argument: String) {
+            guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+            self = format
+        }
+
+        var description: String {
+            switch self {
+            case .mflow: "mflow"
+            case .foreign(let format): format.rawValue
+            case .text: "text"
+            case .json: "json"
+            }
+        }
+
+        /// A terminal can show it.
+        var isText: Bool {
+            switch self {
+            case .mflow: false
+            case .foreign(let format): format.isText
+            case .text, .json: true
+            }
+        }
     }
 
     @Option(name: .short("o"), help: "Write a flow file; - is stdout.")

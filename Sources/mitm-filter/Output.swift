@@ -15,8 +15,7 @@ final class Output {
         case json(FlowJSONPrinter)
         case text(FlowTextPrinter)
         case archive(ArchiveWriter)
-        case mitmproxy(MitmproxyWriter)
-        case har
+        case foreign
     }
 
     private static let bufferSize = 64 * 1024
@@ -32,7 +31,8 @@ final class Output {
     /// The destination, except for counts, and the bytes that are not written yet, except for flow files.
     private var storage: POSIXStorage?
     private var buffer = ByteBuffer()
-    private var har = HARWriter(version: toolVersion)
+    /// Writes a file of another program.
+    private var foreign: (any ForeignWriter)?
     private var leftOut = 0
 
     /// - Parameters:
@@ -67,8 +67,9 @@ final class Output {
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             target = .archive(try ArchiveWriter(storage: storage, now: now))
-        case .mitmproxy: target = .mitmproxy(MitmproxyWriter())
-        case .har: target = .har
+        case .foreign(let format):
+            foreign = format.writer(version: toolVersion)
+            target = .foreign
         case .json: target = .json(FlowJSONPrinter(rawBody: false))
         case .text: target = .text(FlowTextPrinter(detail: 1, isColoured: false))
         }
@@ -97,11 +98,8 @@ final class Output {
             try printer.print(flow, into: &out) { part in try self.put(&part) }
             try put(&out)
         case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
-        case .mitmproxy(let writer):
-            if try !writer.write(flow, into: &buffer) { leftOut += 1 }
-            try flushBuffer(above: Self.bufferSize)
-        case .har:
-            if try !har.write(flow, into: &buffer) { leftOut += 1 }
+        case .foreign:
+            if try foreign?.write(flow, into: &buffer) == false { leftOut += 1 }
             try flushBuffer(above: Self.bufferSize)
         }
     }
@@ -117,8 +115,7 @@ final class Output {
         case .count: try sink.write { $0.writeString("\(matched)\n") }
         case .json, .text, nil: break
         case .archive(let writer): try writer.close()
-        case .mitmproxy: break
-        case .har: har.finish(into: &buffer)
+        case .foreign: foreign?.finish(into: &buffer)
         }
         try sink.flush()
         try flushBuffer(above: 0)
