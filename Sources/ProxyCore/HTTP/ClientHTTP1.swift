@@ -1,4 +1,4 @@
-// HTTP/1 towards a client: one exchange at a time, whose response is written as its client's version asks (RFC 9112 §6, §7.1, §9.3.2).
+// HTTP/1 towards a client: one exchange at a time, whose response is written for the client's version (RFC 9112 §6, §7.1, §9.3.2).
 
 import FlowModel
 import HTTP1Codec
@@ -10,12 +10,12 @@ import WebSocketCodec
 final class ClientHTTP1 {
     /// How the content of the response in progress is sent.
     private enum Content {
-        /// As it came on the wire.
+        /// As received.
         case verbatim
         case chunked
-        /// Without framing. `remaining` is what the head promises of it, below zero when more has come; nil: it ends with the connection.
+        /// Without framing. `remaining` is the rest of the declared length, below zero when more has come; nil: it ends with the connection.
         case bare(remaining: Int?)
-        /// The response has none, whatever comes.
+        /// The response has no content, whatever comes.
         case none
     }
 
@@ -23,14 +23,14 @@ final class ClientHTTP1 {
     private let context: SessionContext
     let decoder: HTTP1RequestDecoder
     var exchange: Exchange?
-    /// The client has not sent enough to tell HTTP/2 from HTTP/1.
+    /// The client has not sent enough to distinguish HTTP/2 from HTTP/1.
     var mayBeHTTP2: Bool
-    /// What has come of the client's first line; nil once that is checked.
+    /// The beginning of the client's first line; nil once it is checked.
     var firstLine: ByteBuffer? = ByteBuffer()
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
     private var content = Content.verbatim
-    /// Content that waits in the socket: the windows of its sender open when it has gone.
+    /// Content that waits in the socket: its sender's windows open when it was sent.
     private var unconsumed = 0
 
     init(_ transport: Transport, _ context: SessionContext) {
@@ -44,7 +44,7 @@ final class ClientHTTP1 {
     // MARK: The response
 
     func sendInterim(_ head: ResponseHead, to request: RequestHead) {
-        // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
+        // RFC 9110 §15.2: HTTP/1.0 clients do not know interim responses.
         guard request.version != .http1_0 else { return }
         write(
             head.isFramedByStream
@@ -53,7 +53,7 @@ final class ClientHTTP1 {
 
     func sendHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
         unconsumed = 0
-        // RFC 9112 §7.1: a client of HTTP/1.0 does not know chunks.
+        // RFC 9112 §7.1: HTTP/1.0 clients do not know chunks.
         guard head.isFramedByStream || (framing == .chunked && exchange.request.version == .http1_0) else {
             content = .verbatim
             return write(HTTP1Encoder.response(head, framing: framing))
@@ -76,7 +76,7 @@ final class ClientHTTP1 {
         case .bare(nil): write(bytes)
         case .none: break
         }
-        // A conversation counts for itself.
+        // A conversation has a count of its own.
         guard exchange.webSocket == nil else { return }
         unconsumed += bytes.readableBytes
         if transport.isWritable { becameWritable() }
@@ -92,7 +92,7 @@ final class ClientHTTP1 {
         }
     }
 
-    /// More content came than the head promised, or less, which a client that waits for the rest cannot tell (RFC 9112 §6.3, §8).
+    /// The content is longer or shorter than the declared length, which a client that waits for the rest cannot detect (RFC 9112 §6.3, §8).
     var hasLengthMismatch: Bool {
         if case .bare(let remaining?) = content { remaining != 0 } else { false }
     }
@@ -110,7 +110,7 @@ final class ClientHTTP1 {
         write(reply.content)
     }
 
-    /// The client takes bytes again.
+    /// The client accepts bytes again.
     func becameWritable() {
         guard let exchange else { return }
         let bytes = unconsumed + (exchange.webSocket?.takeUnconsumed(from: .server) ?? 0)
