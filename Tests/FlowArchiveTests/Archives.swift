@@ -10,7 +10,7 @@ import Testing
 
 /// Writes events to a file in memory.
 /// - Parameters:
-///   - flushEvery: a flush after so many events.
+///   - flushEvery: a flush after this many events.
 ///   - closes: otherwise everything is flushed and the file ends without index and footer, as after a crash.
 func archive(
     _ events: [FlowEvent], created: Int64 = 1, options: ArchiveOptions = ArchiveOptions(), flushEvery: Int = .max,
@@ -31,7 +31,7 @@ struct Reading: Equatable {
     var flows: [String] = []
     var damage: [ArchiveDamage] = []
 
-    /// Whether damage was told, as such or at a flow's content.
+    /// Whether damage was reported, as such or at a flow's content.
     var tellsDamage: Bool { !damage.isEmpty || flows.contains { $0.hasSuffix(Self.damagedContent) } }
 
     static let damagedContent = "its content is damaged"
@@ -156,7 +156,7 @@ final class ScriptedStorage: ArchiveStorage {
     private(set) var synced = 0
     private(set) var calls = 0
     private(set) var isClosed = false
-    /// The call of append, counted from 1, that takes only so many bytes.
+    /// The call of append, counted from 1, that accepts only this many bytes.
     var shortCall: (call: Int, bytes: Int)?
     /// Calls of append that fail, counted from 1.
     var failingCalls: Range<Int> = 0..<0

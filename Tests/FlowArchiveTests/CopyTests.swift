@@ -2,6 +2,7 @@
 
 import FlowArchive
 import FlowModel
+import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
@@ -153,6 +154,20 @@ struct CopyTests {
             #expect(blocks.map(\.records) == [312])
             let (copied, expected) = (try readAll(bytes, in: directory), try readAll(original, in: directory))
             #expect(copied == expected)
+        }
+    }
+
+    @Test("Files of every earlier writer are copied")
+    func golden() throws {
+        let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Fixtures/archives/v1")
+        let names = try FileManager.default.contentsOfDirectory(atPath: fixtures.path).filter { $0.hasSuffix(".mflow") }
+        #expect(names.count > 3)
+        try withTemporaryDirectory { directory in
+            for name in names {
+                let path = fixtures.appending(path: name).path
+                let (bytes, _) = try copy(ArchiveReader(try ArchiveInput(path: path), delivery: .stored))
+                expectSameFlows(try readAll(bytes, in: directory), try readAll(path: path))
+            }
         }
     }
 

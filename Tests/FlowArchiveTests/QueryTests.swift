@@ -180,7 +180,7 @@ struct QueryTests {
             var first: ArchiveStructureLine?
             while let line = try structure.next(), first == nil { if line.kind == .block { first = line } }
             let block = try #require(first)
-            // The end of the block is the end of its last content part.
+            // The end of the block is the end of its last content chunk.
             let offset = Int(block.offset + block.length) - 40
             bytes.setInteger(bytes.getInteger(at: offset, as: UInt8.self)! ^ 1, at: offset)
             try write(bytes, to: path)

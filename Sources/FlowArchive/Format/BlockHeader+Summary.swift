@@ -1,4 +1,4 @@
-// What a block's header tells of the flows in it, taken from their records.
+// The summary of a block's flows in its header, taken from their records.
 
 import FlowModel
 import HTTPSemantics

@@ -24,8 +24,10 @@ enum ClientAccess {
     static func basicCredentials(_ fields: FieldSection) -> Login? {
         guard let value = fields.first("proxy-authorization").map({ String(buffer: $0) }) else { return nil }
         let parts = value.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(String(parts[1])) else { return nil }
-        let pair = String(decoding: bytes, as: UTF8.self).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(ByteBuffer(substring: parts[1])) else {
+            return nil
+        }
+        let pair = String(buffer: bytes).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard pair.count == 2 else { return nil }
         return Login(user: String(pair[0]), password: String(pair[1]))
     }

@@ -48,7 +48,7 @@ extension ClientStack {
         let encoded = exchange.request.fields.first("http2-settings") ?? ByteBuffer()
         let toClient = HTTP2Connection(.server, limits: configuration.http2Limits, validation: configuration.http2Validation)
         let toServer = HTTP2Connection(.client, limits: configuration.http2Limits, validation: configuration.http2Validation)
-        guard let settings = encoded.base64URLDecoded, toClient.upgrade(settings: settings, isHeadRequest: exchange.isHead),
+        guard let settings = Base64.decode(encoded, .url), toClient.upgrade(settings: settings, isHeadRequest: exchange.isHead),
             toServer.upgrade(settings: settings, isHeadRequest: exchange.isHead)
         else {
             return fail(exchange, status: 502, FlowError(side: .client, message: "the HTTP2-Settings are malformed", at: now))
@@ -271,33 +271,5 @@ extension [PeerSetting]? {
     fileprivate func adding(_ said: [PeerSetting]) -> [PeerSetting]? {
         let known = Array((self ?? []) + said.prefix(PeerSetting.maximumKept)).prefix(PeerSetting.maximumKept)
         return self.map { $0.count == known.count } == true ? nil : Array(known)
-    }
-}
-
-extension ByteBuffer {
-    /// base64url without padding (RFC 4648 §5); nil if the text is not valid.
-    fileprivate var base64URLDecoded: ByteBuffer? {
-        var out = ByteBuffer()
-        var word: UInt32 = 0
-        var bits = 0
-        for byte in readableBytesView {
-            let value: UInt8
-            switch byte {
-            case 0x41...0x5A: value = byte - 0x41
-            case 0x61...0x7A: value = byte - 0x61 + 26
-            case 0x30...0x39: value = byte - 0x30 + 52
-            case 0x2D: value = 62
-            case 0x5F: value = 63
-            case 0x3D: continue
-            default: return nil
-            }
-            word = word << 6 | UInt32(value)
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                out.writeInteger(UInt8(truncatingIfNeeded: word >> UInt32(bits)))
-            }
-        }
-        return out
     }
 }

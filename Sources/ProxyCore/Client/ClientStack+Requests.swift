@@ -286,7 +286,7 @@ extension ClientStack {
         return isRight(login, check, request: (head, framing, isLast, stream))
     }
 
-    /// - Returns: nil if it is still to be verified; ``loginVerified(_:isRight:)`` has the result.
+    /// - Returns: nil when it has to be verified first, which ``loginVerified(_:isRight:)`` reports.
     func isRight(
         _ login: Login, _ check: CredentialCheck,
         request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)? = nil

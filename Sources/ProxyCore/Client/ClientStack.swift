@@ -286,10 +286,11 @@ final class ClientStack {
 
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
+        let isClosing = isLingering
         streamsEnded(isReset: false)
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
         closeUpstreams()
-        if http.http1?.exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
+        if !isClosing { closeClient(.truncated) }
     }
 
     /// Records the end of the flows that are open.

@@ -28,6 +28,6 @@ package struct UpstreamProxy: Sendable, Hashable {
 
     /// The value of Proxy-Authorization (RFC 7617), when we have a name.
     var authorization: String? {
-        user.map { "Basic " + Base64.encode(Array("\($0):\(password ?? "")".utf8)) }
+        user.map { "Basic " + Base64.encode(ByteBuffer(string: "\($0):\(password ?? "")")) }
     }
 }

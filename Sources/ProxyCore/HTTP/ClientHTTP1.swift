@@ -1,4 +1,4 @@
-// HTTP/1 towards a client: one exchange at a time, whose response is written as its client's version asks (RFC 9112 §6, §7.1, §9.3.2).
+// HTTP/1 towards a client: one exchange at a time, whose response is written for the client's version (RFC 9112 §6, §7.1, §9.3.2).
 
 import FlowModel
 import HTTP1Codec
@@ -12,15 +12,15 @@ final class ClientHTTP1 {
     private let context: SessionContext
     let decoder: HTTP1RequestDecoder
     var exchange: Exchange?
-    /// The client has not sent enough to tell HTTP/2 from HTTP/1.
+    /// The client has not sent enough to distinguish HTTP/2 from HTTP/1.
     var mayBeHTTP2: Bool
-    /// What has come of the client's first line; nil once that is checked.
+    /// The beginning of the client's first line; nil once it is checked.
     var firstLine: ByteBuffer? = ByteBuffer()
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
     /// How the content of the response in progress is sent.
     private var content = HTTP1Content.verbatim
-    /// Content that waits in the socket: the windows of its sender open when it has gone.
+    /// Content that waits in the socket: its sender's windows open when it was sent.
     private var unconsumed = 0
 
     init(_ transport: Transport, _ context: SessionContext) {
@@ -34,7 +34,7 @@ final class ClientHTTP1 {
     // MARK: The response
 
     func sendInterim(_ head: ResponseHead, to request: RequestHead) {
-        // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim responses.
+        // RFC 9110 §15.2: HTTP/1.0 clients do not know interim responses.
         guard request.version != .http1_0 else { return }
         write(
             head.isFramedByStream
@@ -43,7 +43,7 @@ final class ClientHTTP1 {
 
     func sendHead(_ head: ResponseHead, _ framing: BodyFraming, of exchange: Exchange) {
         unconsumed = 0
-        // RFC 9112 §7.1: a client of HTTP/1.0 does not know chunks.
+        // RFC 9112 §7.1: HTTP/1.0 clients do not know chunks.
         guard head.isFramedByStream || (framing == .chunked && exchange.request.version == .http1_0) else {
             content = .verbatim
             return write(HTTP1Encoder.response(head, framing: framing))
@@ -57,7 +57,7 @@ final class ClientHTTP1 {
     func sendContent(_ bytes: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
         write(content.bytes(of: bytes, wire: wire))
         if case .verbatim = content { return }
-        // A conversation counts for itself.
+        // A conversation has a count of its own.
         guard exchange.webSocket == nil else { return }
         unconsumed += bytes.readableBytes
         if transport.isWritable { becameWritable() }
@@ -68,7 +68,7 @@ final class ClientHTTP1 {
         write(content.end(trailers, wire: wire))
     }
 
-    /// More content came than the head promised, or less, which a client that waits for the rest cannot tell (RFC 9112 §6.3, §8).
+    /// The content is longer or shorter than the declared length, which a client that waits for the rest cannot detect (RFC 9112 §6.3, §8).
     var hasLengthMismatch: Bool { content.hasLengthMismatch }
 
     /// A server of HTTP/2 accepts the conversation that the client asked for (RFC 6455 §4.2.2).
@@ -84,7 +84,7 @@ final class ClientHTTP1 {
         write(reply.content)
     }
 
-    /// The client takes bytes again.
+    /// The client accepts bytes again.
     func becameWritable() {
         guard let exchange else { return }
         let bytes = unconsumed + (exchange.webSocket?.takeUnconsumed(from: .server) ?? 0)

@@ -31,7 +31,7 @@ final class ClientHTTP2 {
     }
 
     func sendContent(_ content: ByteBuffer, of exchange: Exchange, on stream: StreamID) {
-        // What is not sent has gone as far as it goes.
+        // Content that is not sent counts as forwarded.
         guard !exchange.isBodiless else { return exchange.responseForwarded(content.readableBytes) }
         connection.sendData(content, on: stream)
     }

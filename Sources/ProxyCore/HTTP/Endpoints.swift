@@ -41,13 +41,13 @@ enum ClientStream {
         }
     }
 
-    /// The client was promised more content, or less, than it got, and cannot tell.
+    /// The client got more or less content than the declared length, and cannot detect it.
     var hasLengthMismatch: Bool {
         if case .http1(let connection) = self { connection.hasLengthMismatch } else { false }
     }
 
-    /// A conversation is accepted that was asked for in the server's version of HTTP.
-    /// - Returns: what the client sent of it already.
+    /// Accepts a conversation that was requested in the server's version of HTTP.
+    /// - Returns: data of it that the client has sent already.
     func acceptConversation(_ head: ResponseHead, key: String) -> ByteBuffer {
         switch self {
         case .http1(let connection): return connection.switchProtocols(head, key: key)
@@ -90,7 +90,7 @@ enum ClientStream {
 
     // MARK: Flow control
 
-    /// The client may send as much more of the request. HTTP/1 has no windows.
+    /// Opens the client's window by the forwarded content. HTTP/1 has no windows.
     func consumed(_ bytes: Int) {
         if case .http2(let connection, let stream) = self { connection.connection.consumed(bytes, on: stream) }
     }
@@ -109,7 +109,7 @@ enum ClientStream {
 
     // MARK: Ends
 
-    /// Nothing more of the request is wanted; the stream ends when the response has.
+    /// Ignores the rest of the request; the stream ends with the response.
     func endInput() {
         if case .http2(let connection, let stream) = self { connection.connection.endInput(of: stream) }
     }
@@ -125,13 +125,13 @@ enum ClientStream {
         }
     }
 
-    /// Where several exchanges get something at the same time, this is their order.
+    /// Exchanges are notified in this order.
     var order: UInt32 {
         if case .http2(_, let stream) = self { stream.value } else { 0 }
     }
 }
 
-/// Where the request of an exchange goes. A recording that plays the server is an endpoint like any other.
+/// Where the request of an exchange goes. A recorded server is an endpoint like any other.
 enum ServerStream {
     case http1(ServerHTTP1)
     case http2(ServerHTTP2, StreamID)
@@ -155,19 +155,19 @@ enum ServerStream {
         }
     }
 
-    /// The request was refused a conversation, so nothing follows its head.
+    /// The conversation was refused, so nothing follows the request's head.
     func endConversation() {
         if case .http2(let connection, let stream) = self { connection.connection.sendEnd(trailers: nil, on: stream) }
     }
 
-    /// What was kept of the request is not needed any more.
+    /// The retry buffer of the request is not needed any more.
     func releaseRetryBuffer(of exchange: Exchange) {
         if case .http2(let connection, _) = self { connection.releaseRetryBuffer(of: exchange) }
     }
 
     // MARK: Flow control
 
-    /// The server may send as much more of the response. HTTP/1 has no windows.
+    /// Opens the server's window by the forwarded content. HTTP/1 has no windows.
     func consumed(_ bytes: Int) {
         if case .http2(let connection, let stream) = self { connection.connection.consumed(bytes, on: stream) }
     }
@@ -196,7 +196,7 @@ enum ServerStream {
 
     // MARK: Ends
 
-    /// What the server sent after a head that ends its messages.
+    /// The server's bytes after a head that ends its messages.
     func takeEarly() -> ByteBuffer {
         if case .http1(let connection) = self { connection.decoder.takeRest() } else { ByteBuffer() }
     }
@@ -236,7 +236,7 @@ enum ServerStream {
     }
 }
 
-/// What a client's connection speaks.
+/// The protocol of a client's connection.
 enum ClientHTTP {
     case http1(ClientHTTP1)
     case http2(ClientHTTP2)
@@ -249,7 +249,7 @@ enum ClientHTTP {
         if case .http2(let connection) = self { connection } else { nil }
     }
 
-    /// Those in progress, in the order of their streams.
+    /// Exchanges in progress, in the order of their streams.
     var exchanges: [Exchange] {
         switch self {
         case .http1(let connection): connection.exchange.map { [$0] } ?? []
@@ -271,7 +271,7 @@ enum ClientHTTP {
         }
     }
 
-    /// Requests come side by side.
+    /// Requests are concurrent.
     var isMultiplexed: Bool {
         if case .http2 = self { true } else { false }
     }
@@ -280,7 +280,7 @@ enum ClientHTTP {
     var version: HTTPVersion { isMultiplexed ? .http2 : .http1_1 }
 }
 
-/// What a connection to a server speaks.
+/// The protocol of a connection to a server.
 enum ServerHTTP {
     case http1(ServerHTTP1)
     case http2(ServerHTTP2)
@@ -293,7 +293,7 @@ enum ServerHTTP {
         if case .http2(let connection) = self { connection } else { nil }
     }
 
-    /// Those in progress, in the order of the client's streams.
+    /// Exchanges in progress, in the order of the client's streams.
     var exchanges: [Exchange] {
         switch self {
         case .http1(let connection): connection.exchange.map { [$0] } ?? []
@@ -324,7 +324,7 @@ enum ServerHTTP {
         }
     }
 
-    /// Whether a request runs on it.
+    /// Whether a request is in progress on it.
     func carries(_ stream: ServerStream) -> Bool {
         switch (self, stream) {
         case (.http1(let connection), .http1(let other)): connection === other
@@ -333,7 +333,7 @@ enum ServerHTTP {
         }
     }
 
-    /// It carries several requests at a time.
+    /// It carries concurrent requests.
     var isMultiplexed: Bool {
         if case .http2 = self { true } else { false }
     }
@@ -343,7 +343,7 @@ extension RequestHead {
     /// It came on a stream, whose end is the end of its content.
     var isFramedByStream: Bool { version.major >= 2 }
 
-    /// The client lets the connection persist. A request of HTTP/2 has no field for that.
+    /// The client lets the connection persist. HTTP/2 requests do not declare it.
     fileprivate var keepsServerConnection: Bool { isFramedByStream || keepsConnection }
 }
 

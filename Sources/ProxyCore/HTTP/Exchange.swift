@@ -1,4 +1,4 @@
-// One request and its response, on their way through. An exchange knows no version of HTTP: what is sent goes through ``client`` and ``server``.
+// One request and its response. An exchange knows no version of HTTP: ``client`` and ``server`` send for it.
 
 import FlowModel
 import HTTP1Codec
@@ -9,23 +9,23 @@ import NIOCore
 final class Exchange {
     enum Response {
         case none
-        /// Interim responses have arrived: the server processes the request, so it is not sent a second time.
+        /// Interim responses were received: the server has processed the request, so it is not sent again.
         case begun
         case streaming(ResponseHead)
         case complete(ResponseHead)
     }
 
-    /// What the two sides send.
+    /// The kind of the two sides' data.
     enum Content {
         case message
-        /// WebSocket is asked for in the server's version of HTTP, which is not the client's (RFC 8441 §5).
+        /// WebSocket is requested in the server's version of HTTP, which is not the client's (RFC 8441 §5).
         /// - key: Sec-WebSocket-Key on the side that speaks HTTP/1, the client's or ours.
         case handshake(key: String)
         /// The answer to such a handshake is an ordinary response.
         case refused
         /// Frames in DATA on both sides.
         case frames(Conversation)
-        /// The connection of HTTP/1, on one side, carries bytes of a conversation and no messages any more; nil: they are not read as frames.
+        /// The HTTP/1 connection of one side carries bytes of a conversation and no more messages; nil: they are not read as frames.
         case upgraded(Conversation?)
     }
 
@@ -35,21 +35,21 @@ final class Exchange {
     private(set) var target: ExchangeTarget
     /// Where the response goes.
     var client: ClientStream
-    /// Where the request goes; nil until it is on its way.
+    /// Where the request goes; nil until it is sent.
     var server: ServerStream?
     /// Content that waits for the server, or for the answer to a handshake.
     var pendingContent: [RequestEvent] = []
-    /// What may have to be sent once more.
+    /// Data that may have to be sent again.
     var retry: RetryBuffer?
     var content = Content.message
     private(set) var response = Response.none
     /// The client has sent the whole request.
     var requestIsComplete = false
-    /// Nothing of it is forwarded any more.
+    /// Nothing more of it is forwarded.
     private(set) var isOver = false
     /// The side that was the first to end its direction.
     var closedBy: Side?
-    /// What made its connections unfit for another exchange.
+    /// Why its connections cannot carry another exchange.
     var connectionUse = ConnectionUse()
     var sizes = (request: UInt64(0), response: UInt64(0))
 
@@ -67,13 +67,13 @@ final class Exchange {
 
     var destination: Destination { target.destination }
 
-    /// A responder sends it on to a server.
+    /// A responder forwards it to a server.
     func forward(to destination: Destination) {
         server = nil
         target = target.forwarded(to: destination)
     }
 
-    /// The request can be sent once more where the server has not processed it: all of it is available, and no response has begun.
+    /// The request can be sent again if the server has not processed it: all of it is available, and no response has begun.
     var isReplayable: Bool {
         guard case .none = response, retry?.hasBeenUsed != true else { return false }
         return framing == .none || isUpgradePending || retry?.isWhole == true || server == nil
@@ -86,7 +86,7 @@ final class Exchange {
         return isUpgradePending || methods.contains { request.isMethod($0) }
     }
 
-    /// Takes the request back, to be sent once more.
+    /// Takes the request back, to be sent again.
     func rewind() {
         var buffer = retry ?? RetryBuffer()
         server?.releaseRetryBuffer(of: self)
@@ -96,7 +96,7 @@ final class Exchange {
         pendingContent = events + pendingContent
     }
 
-    /// Content of the request has been forwarded: its sender may send as much more.
+    /// Content of the request was forwarded: its sender's window opens.
     func requestForwarded(_ bytes: Int) {
         client.consumed(retry?.countForwarded(bytes) ?? bytes)
     }
@@ -125,7 +125,7 @@ final class Exchange {
         if case .complete = response { true } else { false }
     }
 
-    /// Part of a response has arrived: the server processes the request.
+    /// Some of a response was received: the server has processed the request.
     func responseBegan() {
         if case .none = response { response = .begun }
         server?.releaseRetryBuffer(of: self)
@@ -138,7 +138,7 @@ final class Exchange {
         if closedBy == nil { closedBy = .server }
     }
 
-    /// Content of the response has been forwarded: its sender may send as much more.
+    /// Content of the response was forwarded: its sender's window opens.
     func responseForwarded(_ bytes: Int) { server?.consumed(bytes) }
 
     /// RFC 9110 §6.4.1: the response has no content, whatever its server sends.
@@ -147,7 +147,7 @@ final class Exchange {
         return isHead || status == 204 || status == 304
     }
 
-    /// All that the server promised has come, and only the end of its stream has not, which HTTP/2 may send by itself (RFC 9113 §8.1).
+    /// The declared length was received, and only the end of the stream is missing, which HTTP/2 may send separately (RFC 9113 §8.1).
     var isAnswered: Bool {
         guard requestIsComplete, case .streaming(let head) = response, webSocket == nil, !isUpgraded, head.isFramedByStream else {
             return false
@@ -155,12 +155,12 @@ final class Exchange {
         return isBodiless || head.fields.contentLength == sizes.response
     }
 
-    /// The response is whole, and the request is not.
+    /// The response is complete, and the request is not.
     var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !isUpgraded }
 
     // MARK: Its end
 
-    /// Nothing of it is forwarded any more.
+    /// Nothing more of it is forwarded.
     func end() {
         server?.releaseRetryBuffer(of: self)
         isOver = true
@@ -169,7 +169,7 @@ final class Exchange {
 
     // MARK: Conversations
 
-    /// A WebSocket conversation of which one side at least is a stream of HTTP/2.
+    /// A WebSocket conversation of which at least one side is an HTTP/2 stream.
     var webSocket: Conversation? {
         switch content {
         case .frames(let conversation): conversation
@@ -186,22 +186,22 @@ final class Exchange {
         if case .refused = content { true } else { false }
     }
 
-    /// A client of HTTP/2 asked for WebSocket and has no answer yet: what it sends belongs to a conversation that may never be.
+    /// A client of HTTP/2 asked for WebSocket and has no answer yet: its data belongs to a conversation that may be refused.
     var isUpgradePending: Bool { isExtendedConnect && responseHead == nil && asksForWebSocket }
 
-    /// The close frames of both sides have come.
+    /// The close frames of both sides were received.
     var isConversationOver: Bool { webSocket?.relay.isClosed == true }
 
-    /// How it ended: a conversation that both sides have closed is complete, however its connections went.
+    /// How it ended: a conversation that both sides have closed is complete, however its connections ended.
     func ending(_ ending: FlowEnding) -> FlowEnding {
         isConversationOver ? FlowEnding(state: .complete, closedBy: closedBy ?? ending.closedBy) : ending
     }
 }
 
-/// Frames of WebSocket of which one side at least is a stream of HTTP/2.
+/// WebSocket frames of which at least one side is an HTTP/2 stream.
 final class Conversation {
     var relay: WebSocketRelay
-    /// Bytes of each side whose windows are still to be opened: what comes and what is forwarded differ by our own frames.
+    /// Bytes of each side whose windows are not opened yet: received and forwarded data differ by our own frames.
     private var unconsumed = (request: 0, response: 0)
 
     init(_ relay: WebSocketRelay) { self.relay = relay }
@@ -214,20 +214,20 @@ final class Conversation {
         }
     }
 
-    /// The other side has taken what came.
-    /// - Returns: how much that was.
+    /// The other side has accepted the data.
+    /// - Returns: the number of bytes.
     func takeUnconsumed(from side: Side) -> Int {
         defer { if side == .client { unconsumed.request = 0 } else { unconsumed.response = 0 } }
         return side == .client ? unconsumed.request : unconsumed.response
     }
 }
 
-/// Where a request goes, and the parts of its head that change with that.
+/// The destination of a request, and its form in the head.
 struct ExchangeTarget {
     private(set) var destination: Destination
-    /// What the request-target becomes; nil leaves it.
+    /// The new request-target; nil keeps it.
     var path: ByteBuffer?
-    /// What the Host field, or the :authority, becomes; nil leaves it.
+    /// The new Host or :authority; nil keeps it.
     private(set) var authority: ByteBuffer?
 
     init(_ destination: Destination, path: ByteBuffer? = nil, authority: ByteBuffer? = nil) {
@@ -244,7 +244,7 @@ struct ExchangeTarget {
         return ExchangeTarget(destination, path: path, authority: ByteBuffer(string: authority))
     }
 
-    /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).
+    /// `http://host/path`, the form for an upstream proxy (RFC 9112 §3.2.2).
     func absolute(_ head: RequestHead) -> ByteBuffer {
         let named = authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         var out = ByteBuffer(string: "http://")
@@ -265,9 +265,9 @@ struct ConnectionUse {
     var isReusable: Bool { !isFramingAmbiguous && !endsWithConnection }
 }
 
-/// Why an exchange goes no further.
+/// Why an exchange fails.
 struct ExchangeFailure: Error {
-    /// Of the answer, where the client has none yet.
+    /// Of the answer, if the client has no answer yet.
     var status: Int
     var side: Side?
     var message: String

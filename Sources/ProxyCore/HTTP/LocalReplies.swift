@@ -1,4 +1,4 @@
-// Answers of our own: made in the form of the client's version, recorded as the recorder's (no server sent them), and sent.
+// Local replies: generated in the client's version, recorded as the recorder's own (no server sent them), and sent.
 
 import FlowModel
 import HTTP1Codec
@@ -8,7 +8,7 @@ import NIOCore
 
 extension LocalReply {
     /// For a client of HTTP/1, whose connection closes after it.
-    /// - Parameter hasContent: false for what answers HEAD, and for statuses that have none.
+    /// - Parameter hasContent: false for answers to HEAD, and for statuses without content.
     static func http1(
         status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true
     ) -> LocalReply {

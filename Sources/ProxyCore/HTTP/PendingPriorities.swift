@@ -1,4 +1,4 @@
-// Priority signals that came before their request was on its way.
+// Priority signals that came before their request was sent.
 
 import HTTP2Codec
 import HTTPSemantics
@@ -6,7 +6,7 @@ import NIOCore
 
 /// Signals for streams that are not open upstream.
 struct PendingPriorities {
-    /// A client may name streams that it never opens, or that are over; beyond this number all signals are dropped.
+    /// A client may name streams that it never opens, or that have ended: the limit of such signals that are kept.
     private static let maximum = 1000
     private var frames: [StreamID: HTTP2Priority] = [:]
     private var updates: [StreamID: ByteBuffer] = [:]
@@ -21,7 +21,7 @@ struct PendingPriorities {
         updates[stream] = value
     }
 
-    /// The signals for a stream that opens now.
+    /// The priority of a stream that opens now.
     mutating func take(_ stream: StreamID) -> (priority: HTTP2Priority?, update: ByteBuffer?) {
         frames.isEmpty && updates.isEmpty
             ? (nil, nil) : (frames.removeValue(forKey: stream), updates.removeValue(forKey: stream))

@@ -1,5 +1,5 @@
-// A recording that plays the server of one exchange: an endpoint like one of HTTP/1 or HTTP/2. It keeps the request until it is complete, and
-// gives the events of the recorded response.
+// A recorded server of one exchange: an endpoint like one of HTTP/1 or HTTP/2. It keeps the request until it is complete, and
+// returns the events of the recorded response.
 
 import FlowModel
 import HTTP1Codec
@@ -9,19 +9,19 @@ import WebSocketCodec
 
 /// The recorded server of an exchange.
 final class RecordedServer {
-    /// What it needs to continue.
+    /// What it waits for.
     enum Waiting: Equatable {
-        /// The client: its request, or an answer of it.
+        /// The client: its request, or its next data.
         case client
         case moment(Timestamp)
-        /// The client takes nothing at the moment.
+        /// The client is not writable.
         case room
     }
 
-    /// What a recorded event is on the wire.
+    /// The wire form of a recorded event.
     enum Outcome {
         case event(ResponseEvent)
-        /// Nothing that a client sees.
+        /// Invisible to a client.
         case nothing
         /// The recording contradicts itself; the client sees a cut.
         case cut(String)
@@ -41,7 +41,7 @@ final class RecordedServer {
     private(set) var player: (any ServerPlayer)?
     var waiting = Waiting.client
     private var trailers: FieldSection?
-    /// Bytes of content that the head of the response promises.
+    /// The content length that the head of the response declares.
     private var promised: UInt64?
     /// The response is sent in chunks.
     private var isChunked = false
@@ -80,7 +80,7 @@ final class RecordedServer {
         }
     }
 
-    /// What a responder is asked.
+    /// The query for a responder.
     func query(_ exchange: Exchange) -> RecordedRequestQuery {
         let offer = try? WebSocketHandshake.offer(in: exchange.request)
         let scheme = exchange.destination.isTLS == true ? "https" : "http"
@@ -98,7 +98,7 @@ final class RecordedServer {
 
     // MARK: The response
 
-    /// What the recording has next, as an event on the wire.
+    /// The next event of the recording, in its wire form.
     func event(_ what: FlowEvent.What, of exchange: Exchange) -> Outcome {
         switch what {
         case .interim(let head):

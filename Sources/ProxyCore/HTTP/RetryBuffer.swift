@@ -1,41 +1,41 @@
-// What a request needs to be sent once more (RFC 9110 §9.2.2, RFC 9113 §8.7): its content as far as a server has it that has not answered.
+// The data for a retry of a request (RFC 9110 §9.2.2, RFC 9113 §8.7): its content so far, sent to a server that has not answered.
 
 import HTTP1Codec
 import HTTPSemantics
 import NIOCore
 
 struct RetryBuffer {
-    /// What was sent of the content; nil when it is too much to be kept.
+    /// The content that was sent; nil if it is too much to keep.
     private var content: ByteBuffer?
     private var trailers: FieldSection?
-    /// The request has been sent once more; it is not sent a third time.
+    /// The request was retried once; it is not sent a third time.
     private(set) var hasBeenUsed = false
-    /// Content that was forwarded, for which the client's window was opened, and what of it is forwarded again.
+    /// Content that was forwarded, for which the client's window was opened, and the part of it that is forwarded again.
     private var forwarded = 0
     private var forwardedBefore = 0
 
-    /// All that was sent is kept.
+    /// All sent content is kept.
     var isWhole: Bool { content != nil }
     var bytes: Int { content?.readableBytes ?? 0 }
 
-    /// Begins to keep what is sent to a server.
+    /// Begins to keep content that is sent to a server.
     mutating func begin() { if !hasBeenUsed { content = ByteBuffer() } }
 
     mutating func append(_ bytes: ByteBuffer) {
-        // Copied, since the bytes that were received may be a small part of what was read.
+        // Copied, because the bytes may be a small part of a large read.
         content?.writeImmutableBuffer(bytes)
     }
 
     mutating func end(_ trailers: FieldSection?) { if isWhole { self.trailers = trailers } }
 
-    /// Keeps nothing any more.
+    /// Stops keeping content.
     mutating func discard() {
         content = nil
         trailers = nil
     }
 
     /// Content was forwarded.
-    /// - Returns: how much of it for the first time.
+    /// - Returns: the part of it that was forwarded for the first time.
     mutating func countForwarded(_ bytes: Int) -> Int {
         let repeated = min(bytes, forwardedBefore)
         forwardedBefore -= repeated
@@ -44,9 +44,9 @@ struct RetryBuffer {
     }
 
     /// - Parameters:
-    ///   - wasSent: a server had it; otherwise all of it still waits.
+    ///   - wasSent: it was sent to a server; otherwise all of it still waits.
     ///   - isComplete: the client has sent the whole request.
-    /// - Returns: what is sent again, in the framing of HTTP/1 where the request came in it.
+    /// - Returns: the content to send again, in HTTP/1 framing if the request came by HTTP/1.
     mutating func rewind(wasSent: Bool, isComplete: Bool, _ framing: BodyFraming) -> [RequestEvent] {
         hasBeenUsed = true
         forwardedBefore = forwarded

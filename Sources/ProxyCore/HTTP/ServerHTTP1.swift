@@ -12,7 +12,7 @@ final class ServerHTTP1 {
     var exchange: Exchange?
     /// How the content of the request in progress is sent.
     private var content = HTTP1Content.verbatim
-    /// Content that waits in the socket: the windows of its sender open when it has gone.
+    /// Content that waits in the socket: its sender's windows open when it was sent.
     private var unconsumed = 0
 
     init(_ transport: Transport, _ context: SessionContext) {
@@ -23,8 +23,8 @@ final class ServerHTTP1 {
 
     /// Sends the head of the exchange's request.
     /// - Parameters:
-    ///   - isForwardProxy: the connection leads to an upstream proxy that is asked in absolute form.
-    ///   - authorization: for that proxy, and what becomes of the client's for us.
+    ///   - isForwardProxy: the connection leads to an upstream proxy that gets the absolute form.
+    ///   - authorization: the credentials for that proxy, and the treatment of the client's.
     func sendHead(of exchange: Exchange, isForwardProxy: Bool, _ authorization: HTTP1Encoder.ProxyAuthorization) {
         decoder.expectResponse(to: exchange.isHead ? .head : .other)
         let target = isForwardProxy ? exchange.target.absolute(exchange.request) : exchange.target.path
@@ -49,7 +49,7 @@ final class ServerHTTP1 {
         let framed = content.bytes(of: bytes, wire: wire)
         if content.isExceeded { throw lengthMismatch(exchange) }
         write(framed)
-        // A conversation counts for itself.
+        // A conversation has a count of its own.
         guard exchange.webSocket == nil else { return }
         unconsumed += bytes.readableBytes
         if transport.isWritable { becameWritable() }
@@ -61,7 +61,7 @@ final class ServerHTTP1 {
         write(content.end(trailers, wire: wire))
     }
 
-    /// A client of HTTP/2 sent less or more than its Content-Length, which lenient validation lets pass; the server would read the rest as
+    /// A client of HTTP/2 sent less or more than its Content-Length, which lenient validation accepts; the server would read the rest as
     /// another request, or wait for it.
     private func lengthMismatch(_ exchange: Exchange) -> ExchangeFailure {
         let size = exchange.sizes.request
@@ -70,7 +70,7 @@ final class ServerHTTP1 {
         )
     }
 
-    /// The server takes bytes again.
+    /// The server accepts bytes again.
     func becameWritable() {
         guard let exchange else { return }
         let bytes = unconsumed + (exchange.webSocket?.takeUnconsumed(from: .client) ?? 0)

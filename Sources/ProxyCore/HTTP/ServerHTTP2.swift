@@ -1,4 +1,4 @@
-// HTTP/2 towards a server: an exchange for each stream (RFC 9113 §8), and what its requests need to be sent once more (RFC 9113 §8.7).
+// HTTP/2 towards a server: an exchange for each stream (RFC 9113 §8), and the data for retries of its requests (RFC 9113 §8.7).
 
 import HTTP2Codec
 import HTTPSemantics
@@ -24,7 +24,7 @@ final class ServerHTTP2 {
     var inOrder: [Exchange] { exchanges.isEmpty ? [] : exchanges.values.sorted { $0.client.order < $1.client.order } }
 
     /// Sends the head of an exchange's request.
-    /// - Returns: its stream; nil when the connection takes no more requests.
+    /// - Returns: its stream; nil if the connection accepts no more requests.
     func sendHead(of exchange: Exchange, priority: HTTP2Priority?, update: ByteBuffer?) -> StreamID? {
         let opensWebSocket = if case .handshake = exchange.content { true } else { false }
         let fields = HTTP2Fields(
@@ -43,7 +43,7 @@ final class ServerHTTP2 {
         return stream
     }
 
-    /// The upgrade that an exchange asked for is accepted: its response follows on stream 1 (RFC 7540 §3.2).
+    /// The upgrade that an exchange requested is accepted: its response follows on stream 1 (RFC 7540 §3.2).
     func continueUpgraded(_ exchange: Exchange) -> ServerStream {
         exchanges[StreamID(1)] = exchange
         return .http2(self, StreamID(1))
@@ -61,7 +61,7 @@ final class ServerHTTP2 {
         connection.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: stream)
     }
 
-    /// Keeps what was sent, as long as that is not much.
+    /// Keeps sent content, as long as it is little.
     private func keep(_ content: ByteBuffer, of exchange: Exchange) {
         // In place: a copy of the buffer would be written into a buffer of its own.
         guard exchange.retry?.isWhole == true else { return }
@@ -74,7 +74,7 @@ final class ServerHTTP2 {
         exchange.retry?.append(content)
     }
 
-    /// What was kept of a request is not needed any more.
+    /// The retry buffer of a request is not needed any more.
     func releaseRetryBuffer(of exchange: Exchange) {
         guard let retry = exchange.retry, retry.isWhole else { return }
         retryBytes -= retry.bytes

@@ -2,7 +2,7 @@
 
 import FlowModel
 
-/// Connections to servers. There is one at most while the client speaks HTTP/1, or in a tunnel. Tunnels on streams have pools of their own.
+/// Connections to servers. There is at most one while the client speaks HTTP/1, or in a tunnel. Tunnels on streams have pools of their own.
 struct ServerPool {
     /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
     private static let maximumConnections = 256
@@ -11,7 +11,7 @@ struct ServerPool {
     private(set) var connections: [Upstream] = []
     /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
     private var queue: [Exchange] = []
-    /// Connections that the driver has, or is asked for.
+    /// Connections that the driver has, or is opening.
     private(set) var openCount = 0
 
     /// The only one, of a client of HTTP/1 or in a tunnel.
@@ -24,7 +24,7 @@ struct ServerPool {
 
     // MARK: Requests
 
-    /// A connection that a request to this destination may go out on now.
+    /// A connection on which a request to this destination may be sent now.
     func ready(for destination: Destination) -> Upstream? { connections.first { $0.takes(destination) } }
 
     /// A connection to this destination that is being established. It may negotiate HTTP/2, so requests to the same server wait for it.
@@ -43,7 +43,7 @@ struct ServerPool {
         return queue.removeFirst()
     }
 
-    /// An exchange that is over waits for nothing.
+    /// Removes an ended exchange from the queue.
     mutating func forget(_ exchange: Exchange) {
         if !queue.isEmpty { queue.removeAll { $0 === exchange } }
         for connection in connections where !connection.waiting.isEmpty { connection.waiting.removeAll { $0 === exchange } }
@@ -55,7 +55,7 @@ struct ServerPool {
 
     mutating func remove(_ connection: Upstream) { connections.removeAll { $0 === connection } }
 
-    /// The driver is asked to open a connection.
+    /// Counts a connection that the driver is opening.
     mutating func opened() { openCount += 1 }
 
     /// A connection is gone, or could not be opened.
