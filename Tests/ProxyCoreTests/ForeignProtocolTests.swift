@@ -51,6 +51,15 @@ struct ForeignProtocolTests {
         #expect(lines.first?.hasPrefix("send client: HTTP/1.1 400 Bad Request\r\n") == true)
     }
 
+    @Test("After CONNECT the first line is left to the decoder")
+    func tunnelled() throws {
+        let play = try Playbook()
+        play.skip { play.client(sends: "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n") }
+        play.skip { play.serverOpens() }
+        for text in ["GET ", "/\r\n\r\n"] { play.skip { play.client(sends: text) } }
+        #expect(play.flows.last?.hasSuffix(" ! client: the request-line is not 'method target version'") == true)
+    }
+
     @Test(
         "What may be HTTP is left to its decoder, in pieces too",
         arguments: [

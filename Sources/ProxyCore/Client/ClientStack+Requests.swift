@@ -271,7 +271,7 @@ extension ClientStack {
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
         if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
-        http = .http1(ClientHTTP1(client, context))
+        http = .http1(ClientHTTP1(client, context, firstLine: http.http1?.firstLine))
         closeUpstreams()
         connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
     }

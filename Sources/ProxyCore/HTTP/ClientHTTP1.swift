@@ -15,7 +15,7 @@ final class ClientHTTP1 {
     /// The client has not sent enough to distinguish HTTP/2 from HTTP/1.
     var mayBeHTTP2: Bool
     /// The beginning of the client's first line; nil once it is checked.
-    var firstLine: ByteBuffer? = ByteBuffer()
+    var firstLine: ByteBuffer?
     /// Requests are being taken from the decoder further up the stack.
     var isAdvancing = false
     /// How the content of the response in progress is sent.
@@ -23,8 +23,10 @@ final class ClientHTTP1 {
     /// Content that waits in the socket: its sender's windows open when it was sent.
     private var unconsumed = 0
 
-    init(_ transport: Transport, _ context: SessionContext) {
+    /// - Parameter firstLine: nil after CONNECT, whose line was checked.
+    init(_ transport: Transport, _ context: SessionContext, firstLine: ByteBuffer? = ByteBuffer()) {
         self.transport = transport
+        self.firstLine = firstLine
         self.context = context
         let configuration = context.configuration
         decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
