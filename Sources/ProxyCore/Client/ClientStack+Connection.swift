@@ -44,7 +44,7 @@ extension ClientStack {
     }
 
     func clientPlain(_ bytes: ByteBuffer, at: Timestamp) {
-        switch phase {
+        switch layer {
         case .detecting:
             if unparsed.isEmpty { cancelHandshakeTimer() }
             unparsed.append(bytes, at: at)
@@ -81,7 +81,7 @@ extension ClientStack {
     func clientEnded() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
-        switch phase {
+        switch layer {
         case .detecting:
             detect()
         case .http:
@@ -109,7 +109,7 @@ extension ClientStack {
     func clientClosed(isReset: Bool) {
         client.isGone()
         streamsEnded(isReset: isReset)
-        if case .tunnel(let tunnel) = phase, tunnel.isEnded {
+        if case .tunnel(let tunnel) = layer, tunnel.isEnded {
         } else {
             let message = isReset ? "the client reset the connection" : "the client closed the connection"
             var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now))
@@ -122,7 +122,7 @@ extension ClientStack {
             endOpenFlow(ending)
             if switched != nil { closeUpstreams() }
         }
-        phase = .lingering
+        layer = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
     }
 
@@ -137,12 +137,12 @@ extension ClientStack {
 
     func closeClient(_ closing: Closing) {
         if let http2 = http.http2?.connection, closing == .clean, !client.isFinished, !isLingering {
-            phase = .lingering
+            layer = .lingering
             // A client that broke a rule has received the reason.
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { sendToClient(bytes) }
         }
-        phase = .lingering
+        layer = .lingering
         guard !client.isFinished || closing == .reset else { return }
         switch closing {
         case .clean:
@@ -161,7 +161,7 @@ extension ClientStack {
     }
 
     var isLingering: Bool {
-        if case .lingering = phase { true } else { false }
+        if case .lingering = layer { true } else { false }
     }
 
     // MARK: Back-pressure
@@ -174,7 +174,7 @@ extension ClientStack {
     }
 
     private var readsClient: Bool {
-        if case .lingering = phase { return true }
+        if case .lingering = layer { return true }
         guard case .http1(let http1) = http else { return authentication.pending == nil }
         let exchange = http1.exchange
         let isWaiting = exchange.map { $0.server == nil || $0.requestIsComplete } ?? (authentication.pending != nil)

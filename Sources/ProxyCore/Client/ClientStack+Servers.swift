@@ -1,4 +1,4 @@
-// The server connections of a client: which request goes on which, and what their events mean for the client.
+// The server connections of a client: the connection for each request, and the handling of their events.
 
 import FlowModel
 import HTTP1Codec
@@ -92,7 +92,7 @@ extension ClientStack {
         case .ended(let isClean): upstreamEnded(upstream, isClean: isClean)
         case .closed(let error, let isReset): upstreamClosed(upstream, error: error, isReset: isReset)
         case .broken(let error):
-            switch phase {
+            switch layer {
             case .tunnel: tunnelClosed(.server, isReset: false)
             case .http: serverClosed(upstream, error.message, isReset: false)
             default: upstreamFailed(upstream, error.message)
@@ -117,7 +117,7 @@ extension ClientStack {
 
     /// The client of a TCP server in TLS has not sent its ClientHello yet, and still has time for that.
     private var mayOfferYet: Bool {
-        guard case .detecting = phase, client.tls == nil else { return false }
+        guard case .detecting = layer, client.tls == nil else { return false }
         return isHandshakeTimerRunning
     }
 
@@ -130,17 +130,17 @@ extension ClientStack {
             let connection = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
             upstream.speak(ServerHTTP2(upstream.transport, connection))
-        } else if case .http = phase {
+        } else if case .http = layer {
             http.http2?.connection.enableConnectProtocol()
         }
     }
 
     private var isPassingThrough: Bool {
-        if case .tunnel(let tunnel) = phase { tunnel.isPassthrough } else { false }
+        if case .tunnel(let tunnel) = layer { tunnel.isPassthrough } else { false }
     }
 
     private var isTunnelling: Bool {
-        if case .tunnel = phase { true } else { false }
+        if case .tunnel = layer { true } else { false }
     }
 
     /// Begins TLS with the server. It is offered what the client offered, so that its choice can be mirrored.
@@ -161,12 +161,12 @@ extension ClientStack {
     }
 
     private var pendingHello: ClientHello? {
-        if case .intercepting(let interception) = phase { interception.hello } else { nil }
+        if case .intercepting(let interception) = layer { interception.hello } else { nil }
     }
 
     /// Continues what waited for the connection.
     private func upstreamIsReady(_ upstream: Upstream) {
-        switch phase {
+        switch layer {
         case .connecting(let request):
             accept(request)
         case .intercepting:
@@ -185,7 +185,7 @@ extension ClientStack {
     /// The connection cannot be had, or is gone before it served.
     func upstreamFailed(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
-        switch phase {
+        switch layer {
         case .connecting(let request):
             deny(request, error)
             close(upstream)
@@ -223,7 +223,7 @@ extension ClientStack {
     // MARK: Bytes and ends
 
     func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
-        switch phase {
+        switch layer {
         case .http:
             switch upstream.http {
             case .http2(let server):
@@ -257,7 +257,7 @@ extension ClientStack {
     /// The server sends no more.
     /// - Parameter isClean: false when TLS was cut without close_notify.
     func upstreamEnded(_ upstream: Upstream, isClean: Bool) {
-        switch phase {
+        switch layer {
         case .tunnel:
             tunnelEnded(.server)
         case .http:
@@ -287,7 +287,7 @@ extension ClientStack {
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
-        switch phase {
+        switch layer {
         case .tunnel:
             tunnelClosed(.server, isReset: isReset)
         case .http:

@@ -12,7 +12,7 @@ import WebSocketCodec
 extension ClientStack {
     // MARK: Asking
 
-    /// Whether a client of HTTP/2 is told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
+    /// Whether extended CONNECT is announced to a client of HTTP/2 (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
     var takesExtendedConnect: Bool {
         let isKnown = upstreams.contains { upstream in
             upstream.http.http2.map(\.connection.peerEnablesConnectProtocol) ?? (upstream.isReady)

@@ -51,7 +51,7 @@ final class ClientStack {
     /// Whether a responder answers instead of servers. Cached: checked on every event.
     let servesRecordings: Bool
 
-    var phase = Layer.detecting(.detection)
+    var layer = Layer.detecting(.detection)
     let client: Transport
     var clientFacts = Shared(ClientConnection.unknown)
     /// Client bytes that have not been parsed yet.
@@ -92,7 +92,7 @@ final class ClientStack {
             route?.isCleartextHTTP2 = server == .h2c
             route?.isTCP = server.isTCP
         case .socks5:
-            phase = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
+            layer = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
         case .transparent:
             route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
         }
@@ -108,7 +108,7 @@ final class ClientStack {
 
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel? {
-        switch phase {
+        switch layer {
         case .detecting(let continuation), .handshaking(let continuation): continuation.tunnel
         case .intercepting(let interception): interception.resumes.tunnel
         case .socks, .http, .connecting, .tunnel, .lingering: nil
@@ -118,12 +118,12 @@ final class ClientStack {
     /// Nothing is resumed any more: the caller ends the tunnel.
     func takeSuspendedTunnel() -> Tunnel? {
         let tunnel = suspendedTunnel
-        switch phase {
-        case .detecting: phase = .detecting(.detection)
-        case .handshaking: phase = .handshaking(.detection)
+        switch layer {
+        case .detecting: layer = .detecting(.detection)
+        case .handshaking: layer = .handshaking(.detection)
         case .intercepting(var interception):
             interception.resumes = .detection
-            phase = .intercepting(interception)
+            layer = .intercepting(interception)
         case .socks, .http, .connecting, .tunnel, .lingering: break
         }
         return tunnel
@@ -210,14 +210,14 @@ final class ClientStack {
             log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
             return closeClient(.clean)
         }
-        if case .socks = phase { return startHandshakeTimer() }
+        if case .socks = layer { return startHandshakeTimer() }
         guard let route else {
             if case .transparent = configuration.mode {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
                 return closeClient(.clean)
             }
             // Clients of a forward proxy speak HTTP from the first byte.
-            if configuration.mode != .origin { phase = .http }
+            if configuration.mode != .origin { layer = .http }
             return
         }
         let destination = route.destination
@@ -260,7 +260,7 @@ final class ClientStack {
     }
 
     private func handshakeTimedOut() {
-        switch phase {
+        switch layer {
         case .detecting:
             detectionTimedOut()
         case .socks:
@@ -299,12 +299,12 @@ final class ClientStack {
         for exchange in exchanges { endOpen(exchange, ending) }
         if !exchanges.isEmpty {
             // They were all there was.
-        } else if case .tunnel(let tunnel) = phase {
+        } else if case .tunnel(let tunnel) = layer {
             end(tunnel, ending)
-            phase = .lingering
+            layer = .lingering
         } else if let tunnel = takeSuspendedTunnel() {
             end(tunnel, ending)
-        } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
+        } else if case .connecting(let request) = layer, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
         if let request = authentication.pending?.request, let error = ending.error {

@@ -1,4 +1,4 @@
-// What a replay says on one connection: recorded flows in their order, when each is due, and what is told of them to whoever asked for it. The
+// The script of a replay on one connection: recorded flows in their order, when each is due, and the reports on them. The
 // flows themselves are read when their turn has come.
 
 import FlowModel
@@ -33,7 +33,7 @@ package struct ReplayScript: Sendable {
     package var steps: [ReplayStep]
     /// The recorded flow of a step, by its number.
     package let read: @Sendable (Int) throws -> Flow
-    /// Messages and data keep the recorded rhythm, so many times as fast; nil keeps none.
+    /// Messages and data keep the recorded rhythm, faster by this factor; nil keeps none.
     package var speed: Double?
     /// A message waits until as many have come from the server as stood before it in the recording.
     package var waitsForServer: Bool

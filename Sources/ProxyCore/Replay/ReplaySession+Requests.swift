@@ -1,5 +1,5 @@
-// Heads of recorded requests as a client says them again: what belonged to the recorded connection stays behind, a WebSocket handshake is made
-// anew (RFC 6455 §4.1).
+// Heads of recorded requests as a client sends them again: fields of the recorded connection are left out, a WebSocket handshake is made
+// again (RFC 6455 §4.1).
 
 import FlowModel
 import HTTP1Codec

@@ -337,7 +337,7 @@ package final class ReplaySession: ProxySessionProtocol {
         _ = http2.takeSentContent()
     }
 
-    /// Asks to be looked at again.
+    /// Wakes the session at this moment, unless it wakes earlier.
     func wake(at time: Timestamp) {
         if moments.own.map({ time < $0 }) ?? true { moments.own = time }
     }

@@ -249,7 +249,7 @@ final class Upstream {
         if let proxyTLS = transport.proxySecurity.tls { proxyTLS.receive(bytes) } else { input = bytes }
     }
 
-    /// The next thing that happened. Taken until there is none.
+    /// The next event. Taken until there are no more.
     func next(_ context: SessionContext) -> UpstreamEvent? {
         while !isClosed {
             if input.readableBytes > 0 {
