@@ -204,7 +204,7 @@ struct FramingTests {
         let names = ["X y: 1", "\u{E9}: 2", "\u{7F}: 3", "bad[: 4", "A : 5"]
         play.server(
             sends: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\(names.joined(separator: "\r\n"))\r\n\r\n")
-        #expect(client.takeHeard() == ["200 content-length=0 bad[=4 a=5", "end"])
+        #expect(client.takeReceived() == ["200 content-length=0 bad[=4 a=5", "end"])
         let notes = try #require(play.wholeFlows.first).notes.map(\.value.message)
         #expect(notes.contains("fields whose names HTTP/2 does not allow are not sent to the client"), "\(notes)")
     }
@@ -239,7 +239,7 @@ struct FramingTests {
         fields.append(ByteBuffer(string: name), ByteBuffer(string: value))
         _ = try #require(client.frames.sendRequest(fields, endsStream: true))
         client.exchange()
-        #expect(client.takeHeard() == ["reset PROTOCOL_ERROR"])
+        #expect(client.takeReceived() == ["reset PROTOCOL_ERROR"])
         let message = try #require(play.wholeFlows.first?.error?.message)
         #expect(message.hasPrefix("the message is malformed: "))
         #expect(message.hasSuffix(" (--no-validate-inbound-headers lets it pass)") == passes, "\(message)")
@@ -346,9 +346,9 @@ struct FramingTests {
         let opened = play.serverOpens().filter { !$0.hasPrefix("send ") }
         #expect(opened == (expected == "broken" ? ["close upstream 1"] : []))
         let toServer = String(buffer: play.takeSent(ConnectionHandle(1)))
-        client.hear()
+        client.receive()
         if expected == "broken" {
-            #expect(client.takeHeard().first?.hasPrefix("400") == true)
+            #expect(client.takeReceived().first?.hasPrefix("400") == true)
             #expect(!toServer.hasSuffix("hello") || toServer.contains("content-length: 6"))
             #expect(play.flows.first?.contains("its Content-Length contradicts") == true)
         } else {
@@ -389,8 +389,8 @@ struct FramingTests {
         #expect(lines.filter { !$0.hasPrefix("send client") } == ["close upstream 1"])
         let reply = try #require(play.wholeFlows.first?.localReply?.value)
         #expect(reply.head.version == .http2 && reply.head.status == 502)
-        let heard = client.takeHeard().first
-        #expect(heard == "502 content-type=text/plain; charset=utf-8 content-length=\(reply.content.readableBytes)")
+        let received = client.takeReceived().first
+        #expect(received == "502 content-type=text/plain; charset=utf-8 content-length=\(reply.content.readableBytes)")
     }
 
     @Test("A server of HTTP/2 that says two lengths, or none that can be read, is chunked for a client of HTTP/1")
