@@ -139,9 +139,9 @@ import Testing
     @Test(
         "Text that is no authority is refused with the reason",
         arguments: [
-            ("", nil, "there is no certificate in it"), ("nonsense", nil, "there is no certificate in it"),
-            (Fixture.intermediatePEM, nil, "there is no private key in it"),
-            (Fixture.leafKeyPEM, nil, "there is no certificate in it"),
+            ("", nil, "it contains no certificate"), ("nonsense", nil, "it contains no certificate"),
+            (Fixture.intermediatePEM, nil, "it contains no private key"),
+            (Fixture.leafKeyPEM, nil, "it contains no certificate"),
             (Fixture.ownPEM + "\n" + Fixture.leafKeyPEM, nil, "the certificate is not one of a certificate authority"),
             (Fixture.rootPEM + "\n" + Fixture.leafKeyPEM, nil, "the private key does not belong to the first certificate"),
             (

@@ -165,14 +165,14 @@ import Testing
     }
 
     @Test(
-        "What is no ClientHello is refused at the byte that shows it",
+        "Bytes that are not a ClientHello are refused at the first wrong byte",
         arguments: [
             ("G", TLSError(.notTLS, "the client does not speak TLS")),
             ("\u{16}\u{2}", TLSError(.notTLS, "the client does not speak TLS")),
-            ("\u{17}\u{3}", TLSError(.protocolError, "the client's first TLS record is no handshake record")),
+            ("\u{17}\u{3}", TLSError(.protocolError, "the client's first TLS record is not a handshake record")),
             ("\u{16}\u{3}\u{1}\u{0}\u{0}", TLSError(.protocolError, "the client sent a TLS record of 0 bytes")),
             ("\u{16}\u{3}\u{1}\u{41}\u{0}", TLSError(.protocolError, "the client sent a TLS record of 16640 bytes")),
-            ("\u{16}\u{3}\u{1}\u{0}\u{9}\u{2}", TLSError(.protocolError, "the client's first TLS message is no ClientHello")),
+            ("\u{16}\u{3}\u{1}\u{0}\u{9}\u{2}", TLSError(.protocolError, "the client's first TLS message is not a ClientHello")),
             (
                 "\u{16}\u{3}\u{1}\u{0}\u{9}\u{1}\u{1}\u{0}\u{1}",
                 TLSError(.protocolError, "the client's ClientHello has 65537 bytes")

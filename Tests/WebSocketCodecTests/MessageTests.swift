@@ -121,7 +121,7 @@ struct MessageTests {
             let expected: Result<WebSocketClose, WebSocketError> =
                 isAllowed
                 ? .success(WebSocketClose(code: code))
-                : .failure(WebSocketError(.closePayload, "a close frame holds the code \(code), which may not be sent"))
+                : .failure(WebSocketError(.closePayload, "a close frame has the code \(code), which must not be sent"))
             if result != expected { Issue.record("\(code): \(result)") }
         }
     }
