@@ -229,7 +229,11 @@ struct FramingTests {
     @Test(
         "What refuses a request of HTTP/2 names the option that lets it pass, if one does",
         arguments: [
-            ("bad[name", "x", true), ("a", "\u{7}", true), ("connection", "close", true), ("a", "x\ny", false), ("b c", "x", false),
+            ("bad[name", "x", true),
+            ("a", "\u{7}", true),
+            ("connection", "close", true),
+            ("a", "x\ny", false),
+            ("b c", "x", false),
         ])
     func namedOption(name: String, value: String, passes: Bool) throws {
         let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
@@ -325,9 +329,14 @@ struct FramingTests {
     }
 
     private static let untrusted: [([String], String, String?)] = [
-        (["5"], "hello", "Content-Length: 5"), (["5", "5"], "hello", "Content-Length: 5"), (["05"], "hello", "Content-Length: 5"),
-        ([], "hello", nil), (["0"], "hello", "broken"),
-        (["4"], "hello", "broken"), (["6"], "hello", "broken"), (["5"], "", "Content-Length: 0"),
+        (["5"], "hello", "Content-Length: 5"),
+        (["5", "5"], "hello", "Content-Length: 5"),
+        (["05"], "hello", "Content-Length: 5"),
+        ([], "hello", nil),
+        (["0"], "hello", "broken"),
+        (["4"], "hello", "broken"),
+        (["6"], "hello", "broken"),
+        (["5"], "", "Content-Length: 0"),
     ]
 
     @Test("A length that does not fit is not trusted on the way from HTTP/2 to HTTP/1", arguments: untrusted)
@@ -417,7 +426,8 @@ struct FramingTests {
             fields.pairs.filter { $0.name == "content-length" || $0.name == "transfer-encoding" }.map(\.value)
         }
         for (lines, framing, expected) in [
-            ("Content-Length: 5, 05", .length(5), ["5"]), ("Content-Length: 5\r\nContent-Length: 5", .length(5), ["5"]),
+            ("Content-Length: 5, 05", .length(5), ["5"]),
+            ("Content-Length: 5\r\nContent-Length: 5", .length(5), ["5"]),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", .chunked, []),
             ("Transfer-Encoding: x\r\nContent-Length: 1", .untilClose, []),
         ] as [(String, BodyFraming, [String])] {
@@ -434,8 +444,15 @@ struct FramingTests {
     @Test(
         "TE says trailers or nothing towards HTTP/2, and Connection says TE towards HTTP/1",
         arguments: [
-            (["trailers"], true), (["Trailers"], true), (["trailers, gzip"], true), (["gzip;q=0.5 , TRAILERS"], true),
-            (["gzip", "trailers"], true), (["trailers", "trailers"], true), (["gzip"], false), ([""], false), ([], false),
+            (["trailers"], true),
+            (["Trailers"], true),
+            (["trailers, gzip"], true),
+            (["gzip;q=0.5 , TRAILERS"], true),
+            (["gzip", "trailers"], true),
+            (["trailers", "trailers"], true),
+            (["gzip"], false),
+            ([""], false),
+            ([], false),
             (["xtrailers"], false),
         ])
     func te(values: [String], hasTrailers: Bool) {

@@ -64,7 +64,9 @@ struct PlayedHTTP1Tests {
     @Test("HEAD, 204 and 304 have no content, and the connection goes on")
     func noContent() throws {
         for (method, head) in [
-            ("HEAD", ok), ("GET", "HTTP/1.1 204 No Content"), ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9"),
+            ("HEAD", ok),
+            ("GET", "HTTP/1.1 204 No Content"),
+            ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9"),
         ] {
             let play = try origin([.head(head), .finished, .complete])
             let request = get.replacing("GET", with: method)
