@@ -91,11 +91,13 @@ struct EarlyBytesTableTests {
 
 extension SessionContext {
     /// A context for a part without a session.
-    static func forTests() throws -> SessionContext {
-        SessionContext(
+    static func forTests(_ mode: String = "regular") throws -> SessionContext {
+        var options = TLSClientOptions()
+        options.verifies = false
+        return SessionContext(
             configuration: ProxyConfiguration(
-                mode: .regular, modeText: "regular", serverTLS: try TLSServerContext(TLSServerOptions()),
-                clientTLS: try TLSClientContext(TLSClientOptions()), authority: Playbook.authority, ownAddresses: OwnAddresses()),
+                mode: try ModeSpecification(mode).mode, modeText: mode, serverTLS: try TLSServerContext(TLSServerOptions()),
+                clientTLS: try TLSClientContext(options), authority: Playbook.authority, ownAddresses: OwnAddresses()),
             seed: 1)
     }
 
@@ -110,7 +112,7 @@ struct TransportTests {
     @Test("Nothing is sent after the end, and the end is sent once")
     func finish() throws {
         let context = try SessionContext.forTests()
-        let transport = Transport(handle: server)
+        let transport = Transport(.socket(server))
         try transport.send(ByteBuffer(string: "hello"), context)
         try transport.send(ByteBuffer(), context)
         transport.finish(context)
@@ -123,10 +125,10 @@ struct TransportTests {
     @Test("Closing and resetting end the sending too")
     func closing() throws {
         let context = try SessionContext.forTests()
-        let reset = Transport(handle: .client)
+        let reset = Transport(.socket(.client))
         reset.abort(context)
         try reset.send(ByteBuffer(string: "late"), context)
-        let gone = Transport(handle: server)
+        let gone = Transport(.socket(server))
         gone.isGone()
         gone.finish(context)
         #expect(context.lines == ["abort client"])
@@ -136,14 +138,14 @@ struct TransportTests {
     @Test("Reading is asked for when it changes")
     func reading() throws {
         let context = try SessionContext.forTests()
-        let transport = Transport(handle: server)
+        let transport = Transport(.socket(server))
         for isWanted in [true, false, false, true] { transport.setReading(isWanted, context) }
         #expect(context.lines == ["pause upstream 1", "read upstream 1"])
     }
 
     @Test("Answers to pings count while the peer does not read, and are forgotten when that changes")
     func unreadReplies() {
-        let transport = Transport(handle: server)
+        let transport = Transport(.socket(server))
         transport.countUnreadReplies(10)
         #expect(transport.unreadReplies == 0)
         transport.isWritable = false
@@ -159,7 +161,7 @@ struct TransportTests {
         arguments: [false, true])
     func tls(isCut: Bool) throws {
         let context = try SessionContext.forTests()
-        let transport = Transport(handle: .client)
+        let transport = Transport(.socket(.client))
         let leaf = try Playbook.authority.issue(LeafRequest(serverName: "a.example"), now: 1_700_000_000)
         let tls = try TLSConnection(server: context.configuration.serverTLS, certificate: leaf, alpn: nil)
         transport.begin(tls)

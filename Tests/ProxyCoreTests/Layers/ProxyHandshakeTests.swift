@@ -37,7 +37,7 @@ struct ProxyHandshakeTests {
 
     private static let connect = "send CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n"
 
-    static let http: [(String, String)] = [
+    static let httpAnswers: [(String, String)] = [
         ("HTTP/1.1 200 OK\r\n\r\n", "open"),
         ("HTTP/1.0 200 Connection established\r\nContent-Length: 5\r\n\r\n", "open"),
         ("HTTP/1.1 204 No Content\r\n\r\n", "open"),
@@ -48,7 +48,7 @@ struct ProxyHandshakeTests {
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "the upstream proxy answered CONNECT with 502 Bad Gateway"),
     ]
 
-    @Test("An HTTP proxy is asked by CONNECT, whatever its answer's pieces", arguments: http, [false, true])
+    @Test("An HTTP proxy is asked by CONNECT, whatever its answer's pieces", arguments: httpAnswers, [false, true])
     func http(answer: (text: String, end: String), byteByByte: Bool) {
         for kind in [UpstreamProxy.Kind.http, .https] {
             let lines = Self.run(kind, [ByteBuffer(string: answer.text)], byteByByte: byteByByte)
@@ -72,7 +72,7 @@ struct ProxyHandshakeTests {
     private static let request = "send \u{5}\u{1}\u{0}\u{3}\u{9}a.example\u{1}\u{FFFD}"
     private static let succeeded: [UInt8] = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0]
 
-    static let socks: [(user: String?, answers: [[UInt8]], lines: [String])] = [
+    static let socksAnswers: [(user: String?, answers: [[UInt8]], lines: [String])] = [
         (nil, [[5, 0], succeeded], [request, "open"]),
         (nil, [[5, 0], succeeded + Array("hi".utf8)], [request, "open, then hi"]),
         (nil, [[5, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]], [request, "the upstream proxy answered: connection refused"]),
@@ -86,7 +86,7 @@ struct ProxyHandshakeTests {
         ),
     ]
 
-    @Test("A SOCKS proxy is asked step by step, whatever the pieces of its answers", arguments: socks, [false, true])
+    @Test("A SOCKS proxy is asked step by step, whatever the pieces of its answers", arguments: socksAnswers, [false, true])
     func socks(example: (user: String?, answers: [[UInt8]], lines: [String]), byteByByte: Bool) {
         // Bytes after the end belong to the server: they come in one piece.
         guard !byteByByte || !example.lines.contains("open, then hi") else { return }

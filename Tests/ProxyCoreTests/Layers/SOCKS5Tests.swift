@@ -16,7 +16,7 @@ private func bytes(_ parts: Any...) -> ByteBuffer {
     return buffer
 }
 
-/// What is read from a message: a value and the rest of the bytes, `more`, or the failure and its reply.
+/// What is read from a message: a value and the rest of the bytes, `more`, or the failure and the reply that the client gets.
 private func outcome<Value>(
     _ message: ByteBuffer, _ read: (inout ByteBuffer) throws(SOCKS5.Failure) -> Value?
 ) -> String {
@@ -25,7 +25,8 @@ private func outcome<Value>(
         guard let value = try read(&rest) else { return rest == message ? "more" : "more, and bytes are lost" }
         return "\(value)" + (rest.readableBytes > 0 ? " then \(String(buffer: rest))" : "")
     } catch {
-        return error.message + (error.reply.map { " (\($0.words))" } ?? "")
+        let reply: UInt8? = error.answer.getInteger(at: error.answer.readerIndex + 1)
+        return error.message + (reply.flatMap { SOCKS5.Reply(rawValue: $0) }.map { " (\($0))" } ?? "")
     }
 }
 
@@ -42,10 +43,6 @@ struct SOCKS5Tests {
         (bytes(), "more"),
         (bytes(5), "more"),
         (bytes(5, 2, 0), "more"),
-        (bytes(4, 1), "the client speaks SOCKS 4, which has no names"),
-        (bytes("GET / HTTP/1.1\r\n"), "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"),
-        (bytes(0x16, 3, 1), "the client does not speak SOCKS 5; it looks like TLS"),
-        (bytes(6), "the client does not speak SOCKS 5"),
     ]
 
     @Test("A greeting names methods", arguments: greetings)
@@ -80,13 +77,13 @@ struct SOCKS5Tests {
         (bytes(5, 1, 0, 1, 192, 0, 2), "more"),
         (bytes(5, 1, 0, 1, 192, 0, 2, 1, 0), "more"),
         (bytes(5, 1, 0, 3, 9, "a.ex"), "more"),
-        (bytes(4, 1, 0, 1), "the client's SOCKS request is malformed (general failure)"),
-        (bytes(5, 2, 0, 1), "the client asks for another SOCKS command than CONNECT (command not supported)"),
-        (bytes(5, 3, 0, 1), "the client asks for another SOCKS command than CONNECT (command not supported)"),
-        (bytes(5, 1, 0, 3, 0, 0, 80), "the client's SOCKS request holds no name (general failure)"),
-        (bytes(5, 1, 0, 3, 3, "a/b", 0, 80), "the client's SOCKS request holds no name (general failure)"),
-        (bytes(5, 1, 0, 3, 3, "a@b", 0, 80), "the client's SOCKS request holds no name (general failure)"),
-        (bytes(5, 1, 0, 2), "the client's SOCKS request holds an unknown kind of address (address type not supported)"),
+        (bytes(4, 1, 0, 1), "the client's SOCKS request is malformed (generalFailure)"),
+        (bytes(5, 2, 0, 1), "the client asks for another SOCKS command than CONNECT (commandNotSupported)"),
+        (bytes(5, 3, 0, 1), "the client asks for another SOCKS command than CONNECT (commandNotSupported)"),
+        (bytes(5, 1, 0, 3, 0, 0, 80), "the client's SOCKS request holds no name (generalFailure)"),
+        (bytes(5, 1, 0, 3, 3, "a/b", 0, 80), "the client's SOCKS request holds no name (generalFailure)"),
+        (bytes(5, 1, 0, 3, 3, "a@b", 0, 80), "the client's SOCKS request holds no name (generalFailure)"),
+        (bytes(5, 1, 0, 2), "the client's SOCKS request holds an unknown kind of address (addressTypeNotSupported)"),
     ]
 
     @Test("A request names a destination", arguments: requests)
@@ -122,12 +119,68 @@ struct SOCKS5Tests {
     }
 
     @Test("What we send as a client is what we read as a server")
-    func asClient() {
+    func asClient() throws {
         #expect(outcome(SOCKS5.greeting(withPassword: false), SOCKS5.greeting) == "[0]")
         #expect(outcome(SOCKS5.greeting(withPassword: true), SOCKS5.greeting) == "[0, 2]")
         let login = Login(user: "us\u{E9}r", password: "pass word")
         var message = SOCKS5.credentials(user: login.user, password: login.password)
-        #expect(throws: Never.self) { #expect(try SOCKS5.credentials(&message) == login) }
+        #expect(try SOCKS5.credentials(&message) == login)
         #expect(outcome(SOCKS5.request(Endpoint(host: "a.example", port: 443)), SOCKS5.request) == "a.example:443")
+    }
+
+    /// What a server answers and finds out, a line each; it is told that the login is right or wrong.
+    private static func run(asksForPassword: Bool, isRight: Bool, _ message: ByteBuffer) -> [String] {
+        var server = SOCKS5Server(asksForPassword: asksForPassword)
+        var (rest, lines) = (message, [String]())
+        func answer(_ bytes: ByteBuffer) -> String {
+            "answer \(bytes.readableBytesView.map { "\($0)" }.joined(separator: " "))"
+        }
+        do throws(SOCKS5.Failure) {
+            while let outcome = try server.advance(&rest) {
+                switch outcome {
+                case .answer(let bytes): lines.append(answer(bytes))
+                case .verify(let login):
+                    lines.append("verify \(login.user) \(login.password)")
+                    // Nothing is read while the login is verified.
+                    if try server.advance(&rest) != nil { lines.append("read too early") }
+                    lines.append(answer(try server.answer(isRight: isRight)))
+                case .connect(let endpoint): return lines + ["connect \(endpoint)"]
+                }
+            }
+        } catch {
+            lines.append(error.message)
+            if error.answer.readableBytes > 0 { lines.append(answer(error.answer)) }
+        }
+        return lines
+    }
+
+    private static let login = "\u{1}\u{1}u\u{1}p"
+
+    static let conversations: [(asksForPassword: Bool, isRight: Bool, ByteBuffer, [String])] = [
+        (false, true, bytes(5, 1, 0), ["answer 5 0"]),
+        (false, true, bytes(5, 1, 0, 5, 1, 0, 3, 1, "a", 0, 80), ["answer 5 0", "connect a:80"]),
+        (false, true, bytes(5, 2, 2, 0, 5, 1, 0, 3, 1, "a", 0, 80), ["answer 5 0", "connect a:80"]),
+        (false, true, bytes(5, 1, 2), ["the client insists on authentication", "answer 5 255"]),
+        (false, true, bytes(5, 0), ["the client insists on authentication", "answer 5 255"]),
+        (true, true, bytes(5, 1, 0), ["the client offers no user name and password", "answer 5 255"]),
+        (true, true, bytes(5, 2, 0, 2), ["answer 5 2"]),
+        (true, true, bytes(5, 1, 2, login), ["answer 5 2", "verify u p", "answer 1 0"]),
+        (true, true, bytes(5, 1, 2, login, 5, 1, 0, 3, 1, "a", 0, 80), ["answer 5 2", "verify u p", "answer 1 0", "connect a:80"]),
+        (
+            true, false, bytes(5, 1, 2, login, 5, 1, 0, 3, 1, "a", 0, 80),
+            ["answer 5 2", "verify u p", "the user name or the password is wrong", "answer 1 1"]
+        ),
+        (false, true, bytes(4, 1), ["the client speaks SOCKS 4, which has no names"]),
+        (
+            false, true, bytes("GET / HTTP/1.1\r\n"),
+            ["the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"]
+        ),
+        (false, true, bytes(0x16, 3, 1), ["the client does not speak SOCKS 5; it looks like TLS"]),
+        (false, true, bytes(6), ["the client does not speak SOCKS 5"]),
+    ]
+
+    @Test("A server leads a client to its destination step by step", arguments: conversations)
+    func server(asksForPassword: Bool, isRight: Bool, message: ByteBuffer, expected: [String]) {
+        #expect(Self.run(asksForPassword: asksForPassword, isRight: isRight, message) == expected)
     }
 }
