@@ -56,8 +56,8 @@ package final class CertificateAuthority: Sendable {
     /// - Parameter passphrase: opens an encrypted key.
     package convenience init(pem: String, passphrase: String? = nil) throws(CertificateError) {
         let contents = try PEMContents(pem, passphrase: passphrase)
-        guard let certificate = contents.certificates.first else { throw CertificateError("there is no certificate in it") }
-        guard let key = contents.key else { throw CertificateError("there is no private key in it") }
+        guard let certificate = contents.certificates.first else { throw CertificateError("it contains no certificate") }
+        guard let key = contents.key else { throw CertificateError("it contains no private key") }
         guard key.belongs(to: certificate) else {
             throw CertificateError("the private key does not belong to the first certificate")
         }
