@@ -106,7 +106,7 @@ package struct JSONWriter {
     package mutating func base64(_ bytes: ByteBuffer) {
         separate()
         out.append(UInt8(0x22))
-        Base64.encode(bytes) { out.append($0) }
+        out.append(base64: bytes)
         out.append(UInt8(0x22))
         needsComma = true
     }
