@@ -9,7 +9,7 @@ import NIOCore
 extension ClientStack {
     // MARK: To the server
 
-    /// Sends the head of a request, and what came after it in the meantime.
+    /// Sends the head of a request, and the content that has arrived since.
     func sendRequest(_ exchange: Exchange, on upstream: Upstream) {
         if mustWaitForSettings(exchange, upstream) { return upstream.waiting.append(exchange) }
         upstream.requests += 1
@@ -138,7 +138,7 @@ extension ClientStack {
             if http.http2?.connection.hasEvents == true { advanceFrames() }
             for upstream in upstreams where upstream.http.http2?.connection.hasEvents == true { advanceFrames(of: upstream) }
         }
-        // Both have said that nothing more comes: GOAWAY, and the last stream ended.
+        // Both sides are done: GOAWAY was sent, and the last stream has ended.
         if let http2 = http.http2, http2.connection.isDone, http2.exchanges.isEmpty, tunnels.isEmpty, case .http = phase {
             closeUpstreams()
             closeClient(.clean)

@@ -23,7 +23,7 @@ extension ClientStack {
         for upstream in upstreams { advanceFrames(of: upstream) }
     }
 
-    /// A client that wants WebSocket says nothing before it knows that the server takes it (RFC 8441 §3), which the server's SETTINGS say.
+    /// A client that wants WebSocket waits until it knows that the server takes it (RFC 8441 §3), which is in the server's SETTINGS.
     private func askForSettings() {
         guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
             !servesRecordings
@@ -144,7 +144,7 @@ extension ClientStack {
             http2.connection.reset(tunnel.stream, .cancel)
             streamEnded(tunnel, isReset: false)
         }
-        // A client that still listens can be told; from one that is gone this brings a reset, and nobody works for it any more.
+        // A client that still reads answers; one that is gone causes a reset, and its requests are cancelled.
         if !http2.exchanges.isEmpty || !tunnels.isEmpty { http2.connection.sendPing() }
         closeIfDone()
     }
@@ -165,7 +165,7 @@ extension ClientStack {
         http2.connection.terminate(.enhanceYourCalm, "the client gives up streams faster than it may")
     }
 
-    /// The client broke a rule of the connection; GOAWAY says which.
+    /// The client broke a rule of the connection; GOAWAY names it.
     private func clientTerminated(_ code: HTTP2ErrorCode, _ message: String) {
         let error = FlowError(side: .client, message: "\(message) (\(code))", at: now)
         let exchanges = http.exchanges
@@ -213,7 +213,7 @@ extension ClientStack {
                 .info,
                 "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")"
             )
-            // A server may say it twice, at first to announce the second (RFC 9113 §6.8).
+            // A server may send it twice, first to announce the second (RFC 9113 §6.8).
             if http2.goAway?.isError != true { http2.goAway = GoAway(code: code, debug: debug) }
             if upstream.isIdle { close(upstream) }
         case .terminated(let code, let message):
@@ -244,7 +244,7 @@ extension ClientStack {
             // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted.
             return cutRequest(exchange)
         }
-        // A client of HTTP/2 decides itself; one of HTTP/1 cannot be told that the request was not looked at.
+        // A client of HTTP/2 decides itself; HTTP/1 cannot report that a request was not processed.
         let decidesItself = exchange.client.isMultiplexed
         if code == .refusedStream, !decidesItself, exchange.isReplayable { return retry(exchange, "the server refused the stream") }
         let error = FlowError(side: .server, message: "the server reset the stream with \(code)", at: now)
@@ -266,7 +266,7 @@ extension ClientStack {
 }
 
 extension [PeerSetting]? {
-    /// What is known of a peer when it has said more.
+    /// The known settings of a peer after it has sent more.
     /// - Returns: nil when that is no more than before.
     fileprivate func adding(_ said: [PeerSetting]) -> [PeerSetting]? {
         let known = Array((self ?? []) + said.prefix(PeerSetting.maximumKept)).prefix(PeerSetting.maximumKept)

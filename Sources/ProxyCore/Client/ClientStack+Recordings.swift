@@ -1,5 +1,5 @@
-// Exchanges and streams whose server is played from a recording: the request is gathered, the responder asked, and what its server says goes
-// the way of what a real one says.
+// Exchanges and streams whose server is a recording: the request is buffered, the responder is asked, and the events of its player are
+// handled as those of a real server.
 
 import FlowModel
 import HTTP1Codec

@@ -133,7 +133,7 @@ extension ClientStack {
         sendContent(content, wire: wire, of: exchange)
     }
 
-    /// The request is complete, unless what came with its end ended the exchange.
+    /// The request is complete, unless the exchange has ended with its last content.
     private func receiveEnd(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange) {
         guard !exchange.isOver else { return }
         if let trailers { record(exchange.flow, at: client.lastRead, .trailers(from: .client, trailers)) }
@@ -142,7 +142,7 @@ extension ClientStack {
         requestEnded(exchange)
     }
 
-    /// The client has said everything.
+    /// The client has sent everything.
     func requestEnded(_ exchange: Exchange) {
         exchange.requestIsComplete = true
         if exchange.closedBy == nil { exchange.closedBy = .client }
@@ -242,7 +242,7 @@ extension ClientStack {
         return Destination(endpoint: endpoint, isTLS: isTLS)
     }
 
-    /// What Host or :authority must say when it is not what the client wrote: the authority of an absolute target (RFC 9112 §3.2.2),
+    /// The value of Host or :authority where it is not the client's: the authority of an absolute target (RFC 9112 §3.2.2),
     /// in reverse mode the server.
     private func newAuthority(_ head: RequestHead, _ absolute: AbsoluteTarget?) -> ByteBuffer? {
         let authority: ByteBuffer
@@ -354,7 +354,7 @@ extension ClientStack {
         if bytes.readableBytes > 0 { record(flow, at: now, .malformed(from: side, bytes)) }
     }
 
-    /// Answers a request that never became an exchange. A connection of HTTP/1 closes behind the answer.
+    /// Answers a request that never became an exchange. A connection of HTTP/1 closes after the answer.
     func refuse(status: Int, _ error: FlowError, head: ByteBuffer, stream: StreamID? = nil) {
         let sender = http.stream(stream ?? StreamID(0))
         let reply = sender.localReply(status: status, error.message)

@@ -62,7 +62,7 @@ extension ClientStack {
         exchange.client.sendContent(content, wire: wire, of: exchange)
     }
 
-    /// The server has sent the whole response, unless what came with its end ended the exchange.
+    /// The server has sent the whole response, unless the exchange has ended with its last content.
     private func responseEnded(_ trailers: FieldSection?, wire: ByteBuffer, of exchange: Exchange, _ at: Timestamp) {
         guard !exchange.isOver else { return }
         if let trailers { record(exchange.flow, at: at, .trailers(from: .server, trailers)) }
@@ -140,7 +140,7 @@ extension ClientStack {
             "the client gets the content with the transfer coding \(names) of the server, which \(version) does not have")
     }
 
-    /// A server of HTTP/2 sent less or more than its Content-Length says. A client of HTTP/1 waits for the rest, or has no place for it: it is
+    /// A server of HTTP/2 sent less or more than its Content-Length. A client of HTTP/1 waits for the rest, or has no place for it: it is
     /// cut off (RFC 9112 §6.3, §8).
     private func contentLengthMismatch(_ exchange: Exchange) {
         let message = "the response's content is \(exchange.sizes.response) bytes long, which its Content-Length contradicts"
@@ -207,7 +207,7 @@ extension ClientStack {
     /// Removes an exchange that is over from all tables.
     func forget(_ exchange: Exchange) {
         exchange.server?.forget(exchange)
-        exchange.isForgotten()
+        exchange.end()
         exchange.client.forget(exchange)
         servers.forget(exchange)
     }
@@ -337,7 +337,7 @@ extension ClientStack {
         if let reply {
             client.answer(reply)
         } else {
-            // nghttp2 lets a reset overtake what is queued; the client is to see what came before it.
+            // nghttp2 lets a reset overtake what is queued; the client is to get what is queued first.
             sendFrames()
             client.reset(code)
         }

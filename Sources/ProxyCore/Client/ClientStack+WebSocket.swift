@@ -114,7 +114,7 @@ extension ClientStack {
         openWindows(of: exchange)
     }
 
-    /// Opens the windows of a conversation whose other side has taken most of what came.
+    /// Opens the windows of a conversation whose other side has taken most of the content.
     func openWindows(of exchange: Exchange) {
         guard let server = exchange.server, let conversation = exchange.webSocket else { return }
         let client = exchange.client

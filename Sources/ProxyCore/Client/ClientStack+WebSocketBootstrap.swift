@@ -1,5 +1,5 @@
 // WebSocket from one version of HTTP to the other: a client's extended CONNECT becomes a GET with Upgrade for a server of HTTP/1, a client's
-// Upgrade becomes extended CONNECT for a server of HTTP/2 (RFC 8441 §5, RFC 6455 §4). Behind the handshake frames go on as they came, in DATA
+// Upgrade becomes extended CONNECT for a server of HTTP/2 (RFC 8441 §5, RFC 6455 §4). After the handshake frames are forwarded as they came, in DATA
 // on one side and bare on the other; END_STREAM is FIN, and RST_STREAM with CANCEL a reset.
 
 import FlowModel
@@ -82,7 +82,7 @@ extension ClientStack {
                 fail(exchange, status: 502, FlowError(side: .server, message: error.message, at: now))
             }
         } else if isSuccess {
-            // To a client of HTTP/2 it would say that the conversation is open.
+            // A client of HTTP/2 would take the conversation for open.
             let message = "the server answered the WebSocket handshake with \(head.status), and did not switch protocols"
             fail(exchange, status: 502, FlowError(side: .server, message: message, at: now))
         } else {
@@ -127,7 +127,7 @@ extension ClientStack {
 
     // MARK: Ends
 
-    /// The client of HTTP/1 says no more in the conversation.
+    /// The client of HTTP/1 sends no more in the conversation.
     func conversationEnded(_ exchange: Exchange) {
         sendEnd(nil, wire: ByteBuffer(), of: exchange)
         requestEnded(exchange)

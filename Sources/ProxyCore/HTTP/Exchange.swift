@@ -161,7 +161,7 @@ final class Exchange {
     // MARK: Its end
 
     /// Nothing more of it is forwarded.
-    func isForgotten() {
+    func end() {
         server?.releaseRetryBuffer(of: self)
         isOver = true
         server = nil

@@ -1,5 +1,5 @@
 // Heads from one version of HTTP to the other: which fields become pseudo-fields and back (RFC 9113 §8.3), which belong to one connection
-// and stay behind (RFC 9113 §8.2.2), and how the end of content is told (RFC 9112 §6.3).
+// and are not forwarded (RFC 9113 §8.2.2), and how the end of content is marked (RFC 9112 §6.3).
 
 import HTTP1Codec
 import HTTP2Codec
@@ -12,7 +12,7 @@ extension HTTP2Fields {
     ///   - target: replaces the path; nil keeps it.
     ///   - authority: replaces :authority or Host; nil keeps it.
     ///   - framing: how the end of the content was found where it came from.
-    ///   - isTLS: what :scheme says of a request that came by HTTP/1.
+    ///   - isTLS: decides :scheme of a request that came by HTTP/1.
     ///   - opensWebSocket: the GET of HTTP/1 becomes extended CONNECT (RFC 8441 §5), which has no key.
     init(
         _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool,
@@ -49,7 +49,7 @@ extension HTTP2Fields {
                 append(name, value)
             }
         }
-        // Without :authority the Host field says it, and goes on as it is (RFC 9113 §8.3.1).
+        // Without :authority the Host field names the server, and is forwarded unchanged (RFC 9113 §8.3.1).
         appendSame(head.fields, at: start) { line in
             !(authority != nil && head.fields.wire.equals(line.name, "host")) && !head.fields.isConnectionSpecific(line)
         }
@@ -114,7 +114,7 @@ extension HTTP2Fields {
         for (index, line) in section.lines.enumerated()
         where keep(line) && framing?.removed.contains(index) != true && section.isNameOfHTTP2(line) {
             if section.isTE(line) {
-                // RFC 9113 §8.2.2: TE may say trailers and nothing else.
+                // RFC 9113 §8.2.2: TE may hold trailers and nothing else.
                 if !hasTE { append("te", "trailers") }
                 hasTE = true
                 continue
@@ -184,7 +184,7 @@ enum HTTP1Translation {
             }
             write(head.fields, line, framing, index, into: &out)
         }
-        // RFC 9110 §10.1.4: TE is of one connection, and Connection says so.
+        // RFC 9110 §10.1.4: TE concerns one connection, so Connection names it.
         if hasTE, !opensWebSocket { out.writeStaticString("Connection: TE\r\n") }
         if cookie.readableBytes > 0 {
             out.writeStaticString("Cookie: ")
@@ -200,7 +200,7 @@ enum HTTP1Translation {
         }
         let isChunked = hasContent && length == nil
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
-        // RFC 9110 §8.6: methods that mean something by content say that there is none.
+        // RFC 9110 §8.6: methods that define content state its absence.
         let mayHaveContent = head.isMethod("POST") || head.isMethod("PUT") || head.isMethod("PATCH")
         if !hasContent, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
         out.writeStaticString("\r\n")
