@@ -87,7 +87,7 @@ struct LoginTests {
         #expect(peer.exchange() == ["verify u:x", "pause client"])
         let refused = play.verified(Self.wrong, isRight: false)
         #expect(refused.filter { !$0.hasPrefix("send") } == ["verify u:p"])
-        #expect(peer.takeHeard().first?.hasPrefix("407 ") == true)
+        #expect(peer.takeReceived().first?.hasPrefix("407 ") == true)
         #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:80", "read client"])
     }
 }

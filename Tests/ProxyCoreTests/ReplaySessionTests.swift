@@ -267,8 +267,12 @@ struct ReplaySessionTests {
             handshake + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
             answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
             pieces: [
-                (1, piece(.text, .client, "one")), (2, piece(.text, .server, "1")), (3, piece(.pong, .client, "")),
-                (4, piece(.text, .client, "two")), (5, piece(.close, .client, "\u{C}\u{20}")), (6, piece(.close, .server, "")),
+                (1, piece(.text, .client, "one")),
+                (2, piece(.text, .server, "1")),
+                (3, piece(.pong, .client, "")),
+                (4, piece(.text, .client, "two")),
+                (5, piece(.close, .client, "\u{C}\u{20}")),
+                (6, piece(.close, .server, "")),
             ])
         let stage = try Stage([flow])
         stage.begin()
@@ -308,8 +312,11 @@ struct ReplaySessionTests {
             ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: https\r\n:authority: recorded\r\n:path: /chat\r\nsec-websocket-version: 13\r\n\r\n",
             version: .http2,
             pieces: [
-                (1, piece(.text, .client, "one")), (2, piece(.text, .server, "1")), (3, piece(.text, .client, "two")),
-                (4, piece(.close, .client, "\u{C}\u{20}")), (5, piece(.close, .server, "")),
+                (1, piece(.text, .client, "one")),
+                (2, piece(.text, .server, "1")),
+                (3, piece(.text, .client, "two")),
+                (4, piece(.close, .client, "\u{C}\u{20}")),
+                (5, piece(.close, .server, "")),
             ])
         let stage = try Stage([flow], .http2, mode: "reverse:h2c://origin:80")
         let server = HTTP2Connection(.server, enablesConnectProtocol: true)
@@ -401,7 +408,9 @@ struct ReplaySessionTests {
         let flow = recorded(
             "", answer: nil,
             pieces: [
-                (1, piece(.server, "hello")), (2, piece(.client, "GET x\r\n")), (3, piece(.server, "ok")),
+                (1, piece(.server, "hello")),
+                (2, piece(.client, "GET x\r\n")),
+                (3, piece(.server, "ok")),
                 (4, piece(.client, "quit")),
             ])
         let stage = try Stage([flow], .bytes, mode: "reverse:tcp://origin:25")

@@ -133,7 +133,8 @@ import Testing
     @Test(
         "Text that holds no certificate cannot be trusted",
         arguments: [
-            ("", "there is no certificate to trust in it"), ("nonsense", "there is no certificate to trust in it"),
+            ("", "it contains no certificate to trust"),
+            ("nonsense", "it contains no certificate to trust"),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
                 "the certificate cannot be read"
@@ -193,7 +194,8 @@ import Testing
     @Test(
         "A client certificate that cannot be used is refused at the start",
         arguments: [
-            (Fixture.ownPEM, "there is no private key in it"), (Fixture.leafKeyPEM, "there is no certificate in it"),
+            (Fixture.ownPEM, "it contains no private key"),
+            (Fixture.leafKeyPEM, "it contains no certificate"),
             (Fixture.rootPEM + "\n" + Fixture.leafKeyPEM, "the private key does not belong to the first certificate"),
         ])
     func badClientCertificate(pem: String, message: String) {

@@ -1,5 +1,5 @@
-// One TLS connection in either role, without a socket: ciphertext is given and taken as buffers, plaintext is read and written. It owns
-// one SSL. What OpenSSL keeps of a peer is bounded by its own limits: a record of 16 KiB, a certificate chain of 100 KiB.
+// One TLS connection in either role, without a socket: ciphertext goes in and out as buffers, plaintext is read and written. It owns one
+// SSL. OpenSSL's own limits bound the memory for a peer: a record of 16 KiB, a certificate chain of 100 KiB.
 
 import COpenSSL
 import NIOCore
@@ -10,32 +10,32 @@ import NIOCore
     private let ssl: OpaquePointer
     // SAFETY: allocated and initialised in init, freed in deinit, never shared.
     private let wire: UnsafeMutablePointer<TLSWire>
-    /// Keeps what the callbacks of the SSL_CTX point to.
+    /// Keeps the objects alive that the callbacks of the SSL_CTX use.
     private let context: TLSContext
     private let isClient: Bool
 
     private var isEstablished = false
     /// The peer's FIN was received; nothing will follow `wire.inbound`.
     private var isEnded = false
-    /// OpenSSL has asked for more than there is, and nothing has come since.
+    /// OpenSSL needs more ciphertext, and none has been received since.
     private var isStarved = false
     private var isClosed = false
     private var failure: TLSError?
-    /// The first two bytes that were received tell garbage from TLS.
+    /// The first two bytes that were received distinguish TLS from other protocols.
     private var firstBytes: [UInt8] = []
-    /// Plaintext that is to go into the next record: small writes share one.
+    /// Plaintext for the next record: small writes share one.
     private var pending = ByteBuffer()
-    /// Whether `pending` is storage of our own, in which small writes are joined, or the one buffer that was written.
+    /// Whether `pending` is our own storage, in which small writes are joined, or the buffer of a single write.
     private var isPendingOurs = false
     /// The storage for joining small writes, between two uses.
     private var joined = ByteBuffer()
 
-    /// Whether the peer's close_notify was received: what was read is all.
+    /// Whether the peer's close_notify was received: the plaintext is complete.
     package private(set) var isPeerClosed = false
 
     // A record holds at most this much, RFC 8446 §5.1.
     private static let maximumRecordSize = 16_384
-    // Above this, a record of its own costs less than copying a write behind another.
+    // Above this size a separate record costs less than copying the write to the end of another.
     private static let maximumJoinedWrite = 4_096
     private static let maximumKeptStorage = 4_096
     private static let maximumReadSize = 65_536
@@ -62,8 +62,8 @@ import NIOCore
     }
 
     deinit {
-        // Without this, OpenSSL would spoil the session of a connection that is dropped without close_notify. RFC 5246 §7.2.1 has ended
-        // that rule of TLS 1.0.
+        // Without this, OpenSSL would make the session of a connection that is dropped without close_notify unusable. RFC 5246 §7.2.1
+        // removed that rule of TLS 1.0.
         unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         unsafe SSL_free(ssl)
         unsafe wire.deinitialize(count: 1)
@@ -71,7 +71,7 @@ import NIOCore
     }
 
     /// A connection to a client.
-    /// - Parameter alpn: the protocol to select when the client offers it; nil, or one that it does not offer, selects none.
+    /// - Parameter alpn: the protocol to select if the client offers it; nil, or a protocol that it does not offer, selects none.
     package convenience init(server: TLSServerContext, certificate: LeafCertificate, alpn: String?) throws(TLSError) {
         try self.init(server.context, isClient: false)
         unsafe wire.pointee.alpn = Array((alpn ?? "").utf8)
@@ -84,8 +84,8 @@ import NIOCore
 
     /// A connection to a server.
     /// - Parameters:
-    ///   - serverName: the name that is sent (SNI) and that the certificate must have; an IP address is not sent but checked.
-    ///   - alpnOffers: the protocols to offer, the dearest first; none: no ALPN.
+    ///   - serverName: the name that is sent (SNI) and that the certificate must contain; an IP address is checked but not sent.
+    ///   - alpnOffers: the protocols to offer, most preferred first; if there are none, ALPN is not sent.
     ///   - sessionKey: connections with the same key and name resume each other's sessions, for example `host:port`.
     package convenience init(
         client: TLSClientContext, serverName: String, alpnOffers: [String], sessionKey: String
@@ -98,7 +98,7 @@ import NIOCore
         try offer(alpnOffers)
         let key = "\(text) \(sessionKey)"
         unsafe wire.pointee.sessions = (client.sessions, key)
-        // A session that OpenSSL does not take is not offered; that is no failure.
+        // A session that OpenSSL does not accept is not offered; that is not a failure.
         if let session = client.sessions.session(for: key) { unsafe SSL_set_session(ssl, session.pointer) }
         unsafe SSL_set_connect_state(ssl)
     }
@@ -128,14 +128,14 @@ import NIOCore
             list.append(UInt8(name.utf8.count))
             list += name.utf8
         }
-        // This one answers 0 when it went well.
+        // This function returns 0 for success.
         guard unsafe SSL_set_alpn_protos(ssl, list, CUnsignedInt(list.count)) == 0 else {
             throw TLSError(.invalidUse, "the protocols cannot be offered by ALPN")
         }
     }
 
-    /// Takes ciphertext from the peer. It is looked at by ``handshake()`` and ``read()``; when those are called until they need more, as
-    /// is meant, the buffer is read in place and never copied.
+    /// Takes ciphertext from the peer, for ``handshake()`` and ``read()``. If those are called until they need more, as is intended, the
+    /// buffer is read in place and not copied.
     package func receive(_ ciphertext: ByteBuffer) {
         guard !isPeerClosed, failure == nil, ciphertext.readableBytes > 0 else { return }
         if firstBytes.count < 2 { firstBytes += ciphertext.readableBytesView.prefix(2 - firstBytes.count) }
@@ -150,8 +150,8 @@ import NIOCore
     /// The peer's FIN was received, whether after close_notify or without.
     package func receivedEnd() { isEnded = true }
 
-    /// Goes on with the handshake as far as what was received allows. Afterwards there may be ciphertext to take, also when it throws.
-    /// - Returns: true once it is done, and from then on.
+    /// Continues the handshake as far as the received bytes allow. There may be ciphertext to take afterwards, also after an error.
+    /// - Returns: whether the handshake is complete.
     package func handshake() throws(TLSError) -> Bool {
         if let failure { throw failure }
         guard !isEstablished else { return true }
@@ -169,10 +169,10 @@ import NIOCore
         return false
     }
 
-    /// Plaintext that is there now, at most 64 KiB; more may be there at once, so call it until it returns nil. What came before a
-    /// failure is returned before the failure is thrown.
-    /// - Returns: nil when more ciphertext is needed, or the peer has closed.
-    /// - Throws: `truncated` when the peer's FIN came before its close_notify and all that was received has been read.
+    /// The plaintext that is available, at most 64 KiB; call it until it returns nil. Plaintext before a failure is returned before the
+    /// failure is thrown.
+    /// - Returns: nil if more ciphertext is needed, or the peer has closed.
+    /// - Throws: `truncated` if the peer sent FIN before close_notify, after everything that was received has been read.
     package func read() throws(TLSError) -> ByteBuffer? {
         if let failure { throw failure }
         guard isEstablished, !isPeerClosed else { return nil }
@@ -186,8 +186,8 @@ import NIOCore
     private var hasInbound: Bool { unsafe wire.pointee.inbound.readableBytes > 0 }
     private var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
-    /// Reads records into one buffer until it is full or there are no more; nil when there was nothing. Sets `failure`, `isPeerClosed`
-    /// or `isStarved` when that is why it ended.
+    /// Reads records into one buffer until it is full or there are no more; nil if there were none. Sets `failure`, `isPeerClosed` or
+    /// `isStarved` if that is why it stopped.
     private func readRecords() -> ByteBuffer? {
         let waiting = unsafe wire.pointee.inbound.readableBytes
         // The plaintext is shorter than its ciphertext; a part of a record may be with OpenSSL already.
@@ -212,12 +212,12 @@ import NIOCore
         return plaintext.readableBytes > 0 ? plaintext : nil
     }
 
-    /// Lets go of received bytes that were read: their storage is the socket's, and may be large.
+    /// Releases received bytes that were read: their storage belongs to the socket and may be large.
     private func releaseInbound() {
         if !hasInbound { unsafe wire.pointee.inbound = ByteBuffer() }
     }
 
-    /// Finds out why a read gave nothing.
+    /// Determines why a read returned nothing.
     private func readEnded() {
         switch unsafe SSL_get_error(ssl, 0) {
         case SSL_ERROR_WANT_READ: isStarved = true
@@ -229,8 +229,8 @@ import NIOCore
         OpenSSLFailure.clearQueue()
     }
 
-    /// Encrypts plaintext of any size; before the handshake is done it is kept until then. Small writes between two calls of
-    /// ``takeCiphertext()`` share a record.
+    /// Encrypts plaintext of any size; until the handshake is complete, it is kept. Small writes between two calls of ``takeCiphertext()``
+    /// share a record.
     package func write(_ plaintext: ByteBuffer) throws(TLSError) {
         if let failure { throw failure }
         guard !isClosed else { throw TLSError(.invalidUse, "nothing can be sent after close_notify") }
@@ -281,18 +281,18 @@ import NIOCore
         if result != 1 { _ = fail() }
     }
 
-    /// Says that nothing will be written any more (close_notify). Reading goes on. Before the handshake is done, there is nothing to say.
+    /// Sends close_notify: nothing more will be written. Reading continues. Does nothing before the handshake is complete.
     package func close() {
         guard isEstablished, failure == nil, !isClosed else { return }
         encryptPending()
         isClosed = true
         OpenSSLFailure.clearQueue()
-        // -1 or 0 here mean that the peer's close_notify has not come yet.
+        // A result of -1 or 0 means that the peer's close_notify has not been received yet.
         unsafe SSL_shutdown(ssl)
         OpenSSLFailure.clearQueue()
     }
 
-    /// Bytes for the peer; nil when there are none.
+    /// Bytes for the peer; nil if there are none.
     package func takeCiphertext() -> ByteBuffer? {
         encryptPending()
         guard unsafe wire.pointee.outbound.readableBytes > 0 else { return nil }
@@ -301,7 +301,7 @@ import NIOCore
         return ciphertext
     }
 
-    /// What is known of the connection. Made anew at each call: ask once.
+    /// The properties of the connection. Each call reads them again from OpenSSL.
     package var facts: TLSFacts { unsafe TLSFacts(of: ssl, isClient: isClient) }
 
     private func fail(_ error: TLSError? = nil) -> TLSError {

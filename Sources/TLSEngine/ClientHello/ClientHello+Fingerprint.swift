@@ -1,5 +1,4 @@
-// What a ClientHello looks like, in two forms that others use to tell clients apart: JA3 and JA4. Both leave out GREASE (RFC 8701),
-// the values that clients scatter in at random.
+// Fingerprints of a ClientHello in two common forms, JA3 and JA4. Both omit GREASE (RFC 8701), the values that clients insert at random.
 
 import COpenSSL
 
@@ -7,7 +6,7 @@ extension ClientHello {
     /// JA3: the MD5 digest, in hex, of ``ja3Text``.
     package var ja3: String { unsafe Digest.hex(ja3Text, EVP_md5()) }
 
-    /// What JA3 is the digest of: version, cipher suites, extensions, groups and point formats in their order, in decimal.
+    /// The text whose digest is JA3: version, cipher suites, extensions, groups and point formats in their order, in decimal.
     package var ja3Text: String {
         func joined<T: FixedWidthInteger>(_ values: [T]) -> String { values.map { String($0) }.joined(separator: "-") }
         return [
@@ -22,7 +21,7 @@ extension ClientHello {
         let types = withoutGrease(extensions)
         let head =
             "t\(ja4Version)\(extensions.contains(0) ? "d" : "i")\(twoDigits(suites.count))\(twoDigits(types.count))\(ja4ALPN)"
-        // The server name and ALPN are left out of the third part, whose point is to be the same for every server.
+        // The third part omits the server name and ALPN, so that it is the same for every server.
         let sorted = hexList(types.filter { $0 != 0 && $0 != 16 }.sorted())
         let signatures = hexList(withoutGrease(signatureAlgorithms))
         let third = types.isEmpty ? "" : signatures.isEmpty ? sorted : "\(sorted)_\(signatures)"
@@ -41,7 +40,7 @@ extension ClientHello {
         }
     }
 
-    /// The first and the last character of the first protocol; of its hex form when either is no letter or digit.
+    /// The first and the last character of the first protocol; of its hex form if either is not a letter or digit.
     private var ja4ALPN: String {
         guard let first = firstALPN.first, let last = firstALPN.last else { return "00" }
         if isAlphanumeric(first), isAlphanumeric(last) { return String(decoding: [first, last], as: UTF8.self) }

@@ -1,5 +1,5 @@
-// Whom a leaf is to name: what an upstream certificate says of its server, and the name that was asked for. The upstream certificate is a
-// stranger's; it is read with bounds, and what could not stand in a certificate of ours is passed over.
+// The subject of a leaf: the names in the upstream certificate, and the requested name. The upstream certificate is not trusted: it is read
+// with limits, and names that a certificate of ours cannot contain are skipped.
 
 import COpenSSL
 import NIOCore
@@ -9,7 +9,7 @@ struct LeafSubject: Equatable {
     var commonName: String?
     var organization: String?
 
-    // Real certificates name up to a few hundred; with these, ours stays far below the 100 KiB that OpenSSL takes for a chain.
+    // Real certificates name up to a few hundred; with these, ours stays far below OpenSSL's limit of 100 KiB for a chain.
     static let maximumNames = 512
     // RFC 5280 appendix A: ub-common-name and ub-organization-name.
     private static let maximumSubjectLength = 64
@@ -27,7 +27,7 @@ struct LeafSubject: Equatable {
         }
     }
 
-    /// DNS names and addresses, without repetition, in their order; other kinds say nothing about a server.
+    /// DNS names and addresses, without repetition, in their order. Other kinds do not name a server.
     private static func alternativeNames(of certificate: X509Certificate, maximum: Int) -> [NetworkName] {
         ERR_clear_error()
         defer { ERR_clear_error() }
@@ -54,7 +54,7 @@ struct LeafSubject: Equatable {
 
     private static func name(_ bytes: [UInt8], isAddress: Bool) -> NetworkName? {
         if isAddress { return bytes.count == 4 || bytes.count == 16 ? .address(bytes) : nil }
-        // A dNSName is ASCII. One that reads as an address would be taken for one: not mirrored as such.
+        // A dNSName is ASCII. One that looks like an address would be read as an address, so it is not copied.
         guard bytes.allSatisfy({ $0 < 0x80 }), case .dns(let name)? = NetworkName(host: String(decoding: bytes, as: UTF8.self))
         else {
             return nil
@@ -62,7 +62,7 @@ struct LeafSubject: Equatable {
         return .dns(name)
     }
 
-    /// The last such field of the subject, when it is short enough and holds no control characters.
+    /// The last field of this kind in the subject, if it is short enough and contains no control characters.
     private static func subjectField(_ field: Int32, of certificate: X509Certificate) -> String? {
         ERR_clear_error()
         defer { ERR_clear_error() }

@@ -1,17 +1,17 @@
-// Where OpenSSL reads and writes: a BIO over two of our own buffers. What was received is read in place, and what is to be sent is
-// laid down in the buffer that is handed to the socket, so that a byte is moved by OpenSSL itself and nobody else. A memory BIO would
-// copy each byte once more on either side. BIO_meth_new(3), BIO_should_retry(3).
+// The BIO that OpenSSL reads from and writes to, over two of our own buffers. Received bytes are read in place, and bytes to send are
+// written to the buffer that goes to the socket, so only OpenSSL itself moves a byte. A memory BIO would copy each byte once more in each
+// direction. BIO_meth_new(3), BIO_should_retry(3).
 
 import COpenSSL
 import NIOCore
 
-/// The state behind one connection's BIO, and what the callbacks of its SSL need. It lives at a fixed address while the SSL lives.
+/// The state of one connection's BIO and of the callbacks of its SSL. It stays at a fixed address as long as the SSL exists.
 struct TLSWire {
-    /// Ciphertext that was received and not read yet.
+    /// Ciphertext that was received and has not been read.
     var inbound = ByteBuffer()
     /// Ciphertext for the peer.
     var outbound = ByteBuffer()
-    /// Server role: the protocol to select when it is offered.
+    /// Server role: the protocol to select if the client offers it.
     var alpn: [UInt8] = []
     /// Client role: where sessions of this connection are kept, and under which key.
     var sessions: (cache: TLSSessionCache, key: String)?
@@ -53,8 +53,8 @@ private func readWire(
     }
     unsafe count?.pointee = copied
     if copied > 0 { return 1 }
-    // The end of the stream is never told to OpenSSL: it would answer a missing close_notify with an alert nobody waits for, and
-    // spoil the session for resumption. The connection knows.
+    // The end of the stream is never reported to OpenSSL: it would answer a missing close_notify with a useless alert and make the session
+    // unusable for resumption. TLSConnection handles the end.
     unsafe mitm_BIO_set_retry_read(bio)
     return 0
 }

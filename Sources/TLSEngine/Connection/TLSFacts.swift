@@ -1,24 +1,24 @@
-// What is known of a TLS connection, in values.
+// The properties of a TLS connection, as values.
 
 import COpenSSL
 import NIOCore
 
-/// What is known of a TLS connection once its handshake is done, or as far as it came.
+/// The properties of a TLS connection after its handshake, or as far as the handshake went.
 package struct TLSFacts: Sendable, Equatable {
-    /// `TLSv1.3`; nil when none was agreed on.
+    /// `TLSv1.3`; nil if no version was negotiated.
     package var version: String?
     /// OpenSSL's name of the cipher suite, for example `TLS_AES_128_GCM_SHA256`.
     package var cipher: String?
-    /// The protocol that ALPN chose.
+    /// The protocol that ALPN selected.
     package var alpn: String?
-    /// The server name that the client sent (RFC 6066 §3); nil when it sent none.
+    /// The server name that the client sent (RFC 6066 §3); nil if it sent none.
     package var serverName: String?
-    /// Client role: the chain that the server sent, or sent when a resumed session was made; DER, leaf first.
+    /// Client role: the chain that the server sent, in this handshake or in that of the resumed session; DER, leaf first.
     package var peerCertificates: [ByteBuffer] = []
     package var isResumed = false
-    /// Client role: whether the chain and the name were verified; nil when no certificate was received.
+    /// Client role: whether verification of the chain and the name succeeded; nil if no certificate was received.
     package var isVerified: Bool?
-    /// Client role: why they were not, in OpenSSL's words, for example `certificate has expired`.
+    /// Client role: why verification failed, in OpenSSL's words, for example `certificate has expired`.
     package var verificationError: String?
 
     package init() {}

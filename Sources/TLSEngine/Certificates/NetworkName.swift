@@ -1,16 +1,16 @@
-// What a name of a server can be in TLS: a DNS name in its A-label form (RFC 5890) or an IP address. Certificates and the server name
-// extension carry nothing else.
+// A server's name in TLS: a DNS name in its A-label form (RFC 5890) or an IP address. Certificates and the server name extension contain
+// nothing else.
 
 import Glibc
 
 enum NetworkName: Hashable {
-    /// Lower case, ASCII, without a trailing dot; may begin with `*.` where a certificate says so.
+    /// Lower case, ASCII, without a trailing dot; may begin with `*.` in a certificate.
     case dns(String)
     /// 4 or 16 bytes in network order.
     case address([UInt8])
 
     /// Reads a host as people and clients write it: any case, a trailing dot, brackets around IPv6, letters beyond ASCII.
-    /// nil when no certificate could name it.
+    /// nil if no certificate could contain it.
     init?(host: String) {
         if let address = NetworkName.parseAddress(host) {
             self = .address(address)
@@ -51,7 +51,7 @@ enum NetworkName: Hashable {
         }
     }
 
-    /// The bytes of an IP literal, in the forms that inet_pton(3) takes; brackets around IPv6 are allowed.
+    /// The bytes of an IP literal, in the forms that inet_pton(3) accepts; brackets around IPv6 are allowed.
     private static func parseAddress(_ host: String) -> [UInt8]? {
         let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
         guard !bare.utf8.contains(0) else { return nil }
@@ -66,7 +66,7 @@ enum NetworkName: Hashable {
 
 /// Punycode (RFC 3492): letters beyond ASCII in a label of a DNS name.
 enum Punycode {
-    /// The A-label of one label in lower case: itself when it is ASCII; nil when it cannot be encoded.
+    /// The A-label of one label in lower case: unchanged if it is ASCII; nil if it cannot be encoded.
     static func label(_ label: String) -> String? {
         let scalars = Array(label.unicodeScalars)
         guard scalars.contains(where: { !$0.isASCII }) else { return label }

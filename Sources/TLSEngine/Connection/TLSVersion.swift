@@ -1,4 +1,4 @@
-// The versions of TLS that can be asked for as a minimum or maximum.
+// The versions of TLS that can be set as a minimum or maximum.
 
 import COpenSSL
 

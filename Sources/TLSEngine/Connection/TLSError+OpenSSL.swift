@@ -1,11 +1,11 @@
-// From OpenSSL's reason codes to what a person needs to know: what failed, and whose fault it was.
+// Translates OpenSSL's reason codes to what the user needs: what failed, and which side caused it.
 
 import COpenSSL
 
 extension TLSError {
     /// Describes why a call on a connection failed.
     /// - Parameters:
-    ///   - cause: what OpenSSL's queue held; nil when it was empty.
+    ///   - cause: the error in OpenSSL's queue; nil if it was empty.
     ///   - firstBytes: the first two bytes that the peer sent, or fewer.
     static func describe(
         _ cause: OpenSSLFailure?, ssl: OpaquePointer, isClient: Bool, isEstablished: Bool, firstBytes: [UInt8]
@@ -49,7 +49,7 @@ extension TLSError {
         }
     }
 
-    /// The alert's name in words; those that OpenSSL 3.0 does not name are named here.
+    /// The alert's name; OpenSSL 3.0 does not know those that are listed here.
     private static func alertName(_ alert: UInt8) -> String {
         switch alert {
         case 86: return "inappropriate fallback"

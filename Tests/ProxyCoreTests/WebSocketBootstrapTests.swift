@@ -13,8 +13,8 @@ private let mask = MaskingKey(0x0102_0304)
 private let hello = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hello"), maskingKey: mask)
 private let answer = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "hi"))
 private let broken = WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: mask)
-private let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""), maskingKey: mask)
-private let farewell = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""))
+private let clientClose = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""), maskingKey: mask)
+private let serverClose = WebSocketFrameEncoder.close(WebSocketClose(code: 1000, reason: ""))
 private let server = ConnectionHandle(1)
 
 @Suite("WebSocket from HTTP/2 to HTTP/1")
@@ -48,7 +48,7 @@ struct WebSocketToHTTP1Tests {
     private func open() throws -> (play: Playbook, client: FramePeer, stream: StreamID) {
         let (play, client, stream, request) = try begin()
         play.server(sends: Self.accepting(request))
-        #expect(client.takeHeard() == ["200 sec-websocket-protocol=a server=s"])
+        #expect(client.takeReceived() == ["200 sec-websocket-protocol=a server=s"])
         return (play, client, stream)
     }
 
@@ -87,13 +87,13 @@ struct WebSocketToHTTP1Tests {
         client.exchange()
         #expect(play.takeSent(server) == hello)
         play.deliver(.received(server, answer))
-        #expect(client.takeHeard() == ["text hi"])
-        client.frames.sendData(goodbye, on: stream)
+        #expect(client.takeReceived() == ["text hi"])
+        client.frames.sendData(clientClose, on: stream)
         client.frames.sendEnd(trailers: nil, on: stream)
-        #expect(client.exchange() == ["send upstream 1: \(String(buffer: goodbye))", "finish upstream 1"])
-        play.deliver(.received(server, farewell))
+        #expect(client.exchange() == ["send upstream 1: \(String(buffer: clientClose))", "finish upstream 1"])
+        play.deliver(.received(server, serverClose))
         #expect(play.deliver(.halfClosed(server)).filter { !$0.hasPrefix("send") } == ["close upstream 1"])
-        #expect(client.takeHeard() == ["close", "end"])
+        #expect(client.takeReceived() == ["close", "end"])
         #expect(
             play.flows
                 == flow("complete CONNECT http://example.org:81 /chat | 101 >text hello <text hi >close 1000 <close 1000"))
@@ -109,7 +109,7 @@ struct WebSocketToHTTP1Tests {
         bytes.writeImmutableBuffer(answer)
         play.deliver(.received(server, bytes))
         #expect(play.takeSent(server) == hello)
-        #expect(client.takeHeard() == ["200 sec-websocket-protocol=a server=s", "text hi"])
+        #expect(client.takeReceived() == ["200 sec-websocket-protocol=a server=s", "text hi"])
     }
 
     @Test("A refusal is an ordinary response, and ends the stream")
@@ -118,7 +118,7 @@ struct WebSocketToHTTP1Tests {
         client.frames.sendData(hello, on: stream)
         client.exchange()
         play.server(sends: "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
-        #expect(client.takeHeard() == ["403 content-length=2", "no", "end", "reset NO_ERROR"])
+        #expect(client.takeReceived() == ["403 content-length=2", "no", "end", "reset NO_ERROR"])
         #expect(play.takeSent(server).readableBytes == 0)
         #expect(play.flows == flow("complete CONNECT http://example.org:81 /chat | 403 <no>"))
     }
@@ -139,7 +139,7 @@ struct WebSocketToHTTP1Tests {
     func notOpened(response: String, status: String, message: String) throws {
         let (play, client, _, _) = try begin()
         #expect(play.server(sends: response).first == "close upstream 1")
-        #expect(client.takeHeard().first?.hasPrefix("502 ") == true)
+        #expect(client.takeReceived().first?.hasPrefix("502 ") == true)
         #expect(play.flows == flow("failed CONNECT http://example.org:81 /chat | \(status) ! server: \(message)"))
     }
 
@@ -147,7 +147,7 @@ struct WebSocketToHTTP1Tests {
     func closedByServer() throws {
         let (play, client, stream) = try open()
         play.deliver(.halfClosed(server))
-        #expect(client.takeHeard() == ["end"])
+        #expect(client.takeReceived() == ["end"])
         client.frames.sendEnd(trailers: nil, on: stream)
         #expect(client.exchange() == ["finish upstream 1", "close upstream 1"])
         #expect(
@@ -167,7 +167,7 @@ struct WebSocketToHTTP1Tests {
                 == flow("incomplete CONNECT http://example.org:81 /chat | 101 ! client: the client reset the stream with CANCEL"))
         let (other, peer, _) = try open()
         #expect(other.deliver(.closed(server, error: nil, isReset: true)).first == "close upstream 1")
-        #expect(peer.takeHeard() == ["reset CANCEL"])
+        #expect(peer.takeReceived() == ["reset CANCEL"])
         #expect(
             other.flows
                 == flow(
@@ -178,15 +178,15 @@ struct WebSocketToHTTP1Tests {
     @Test("Behind the close frames of both sides it does not matter how the connections go", arguments: [true, false])
     func goneAfterClose(clientGoes: Bool) throws {
         let (play, client, stream) = try open()
-        client.frames.sendData(goodbye, on: stream)
-        #expect(client.exchange() == ["send upstream 1: \(String(buffer: goodbye))"])
-        play.deliver(.received(server, farewell))
+        client.frames.sendData(clientClose, on: stream)
+        #expect(client.exchange() == ["send upstream 1: \(String(buffer: clientClose))"])
+        play.deliver(.received(server, serverClose))
         if clientGoes {
             client.frames.reset(stream, .cancel)
             #expect(client.exchange() == ["close upstream 1"])
         } else {
             #expect(play.deliver(.closed(server, error: nil, isReset: true)).first == "close upstream 1")
-            #expect(client.takeHeard().prefix(2) == ["close", "end"])
+            #expect(client.takeReceived().prefix(2) == ["close", "end"])
         }
         #expect(play.flows == flow("complete CONNECT http://example.org:81 /chat | 101 >close 1000 <close 1000"))
     }
@@ -206,7 +206,7 @@ struct WebSocketToHTTP1Tests {
         client.frames.sendData(broken, on: stream)
         #expect(client.exchange().suffix(2) == ["finish upstream 1", "close upstream 1"])
         #expect(frameNames(play.takeSent(server), from: .client) == "close")
-        #expect(client.takeHeard().prefix(2) == ["close", "end"])
+        #expect(client.takeReceived().prefix(2) == ["close", "end"])
     }
 
     @Test("An extension that is not known lets the bytes pass")
@@ -217,7 +217,7 @@ struct WebSocketToHTTP1Tests {
         client.exchange()
         #expect(String(buffer: play.takeSent(server)) == "bytes")
         play.server(sends: "more")
-        #expect(client.takeHeard().last == "more")
+        #expect(client.takeReceived().last == "more")
         #expect(play.flows == flow("incomplete CONNECT http://example.org:81 /chat <bytes> | 101 <more>"))
     }
 
@@ -226,7 +226,7 @@ struct WebSocketToHTTP1Tests {
         let fields = Self.connect.map { $0.0 == ":protocol" ? (":protocol", "connect-udp") : $0 }
         let (play, client, _, request) = try begin(fields, closes: true)
         #expect(request == "")
-        #expect(client.takeHeard().first?.hasPrefix("501 ") == true)
+        #expect(client.takeReceived().first?.hasPrefix("501 ") == true)
         #expect(
             play.flows
                 == flow(
@@ -251,7 +251,7 @@ struct WebSocketToHTTP1Tests {
         var lines: [String] = []
         for _ in 0..<3 { lines += play.deliver(.received(second, pings)).filter { !$0.hasPrefix("send ") } }
         #expect(lines == ["pause upstream 2"])
-        #expect(client.takeHeard().first == "200 sec-websocket-protocol=a server=s")
+        #expect(client.takeReceived().first == "200 sec-websocket-protocol=a server=s")
         #expect(play.deliver(.writable(second, true)).filter { !$0.hasPrefix("send ") } == ["read upstream 2"])
     }
 
@@ -303,14 +303,14 @@ struct WebSocketToHTTP2Tests {
         #expect(play.client(sends: request) == ["open upstream 1: example.org:81"])
         play.serverOpens()
         let peer = FramePeer(.server, on: server, of: play, announces: announces)
-        peer.hear()
-        #expect(peer.takeHeard() == [])
+        peer.receive()
+        #expect(peer.takeReceived() == [])
         return (play, peer, peer.exchange())
     }
 
     private func open() throws -> (play: Playbook, server: FramePeer) {
         let (play, peer, _) = try begin()
-        _ = peer.takeHeard()
+        _ = peer.takeReceived()
         peer.frames.sendResponse(
             HTTP2Fields([(":status", "200"), ("sec-websocket-protocol", "a")]), on: Self.stream, endsStream: false)
         #expect(peer.exchange() == ["send client: \(Self.switching)"])
@@ -326,7 +326,7 @@ struct WebSocketToHTTP2Tests {
     func handshake() throws {
         let (_, peer, _) = try begin()
         #expect(
-            peer.takeHeard() == [
+            peer.takeReceived() == [
                 ":method=CONNECT :protocol=websocket :scheme=http :authority=example.org :path=/chat sec-websocket-version=13 "
                     + "sec-websocket-protocol=a, b origin=http://example.org"
             ])
@@ -337,17 +337,17 @@ struct WebSocketToHTTP2Tests {
     func conversation() throws {
         let (play, peer) = try open()
         play.deliver(.received(.client, hello))
-        #expect(peer.takeHeard() == ["text hello"])
+        #expect(peer.takeReceived() == ["text hello"])
         peer.frames.sendData(answer, on: Self.stream)
         peer.exchange()
         #expect(play.takeSent(.client) == answer)
-        play.deliver(.received(.client, goodbye))
-        peer.frames.sendData(farewell, on: Self.stream)
+        play.deliver(.received(.client, clientClose))
+        peer.frames.sendData(serverClose, on: Self.stream)
         peer.frames.sendEnd(trailers: nil, on: Self.stream)
-        #expect(peer.exchange() == ["send client: \(String(buffer: farewell))", "finish client"])
+        #expect(peer.exchange() == ["send client: \(String(buffer: serverClose))", "finish client"])
         let last = play.deliver(.halfClosed(.client)).filter { !$0.hasPrefix("send") }
         #expect(last == ["close upstream 1", "close client"])
-        #expect(peer.takeHeard().prefix(2) == ["close", "end"])
+        #expect(peer.takeReceived().prefix(2) == ["close", "end"])
         #expect(play.flows == flow("complete", " >text hello <text hi >close 1000 <close 1000"))
     }
 
@@ -360,31 +360,31 @@ struct WebSocketToHTTP2Tests {
         play.serverOpens()
         let peer = FramePeer(.server, on: server, of: play)
         peer.exchange()
-        #expect(peer.takeHeard().count == 1)
+        #expect(peer.takeReceived().count == 1)
         peer.frames.sendResponse(HTTP2Fields([(":status", "200")]), on: Self.stream, endsStream: false)
         #expect(peer.exchange() == ["send client: \(Self.switching.replacing("sec-websocket-protocol: a\r\n", with: ""))"])
-        #expect(peer.takeHeard() == ["text hello"])
+        #expect(peer.takeReceived() == ["text hello"])
     }
 
     @Test("A refusal is an ordinary response, and the connection goes on")
     func refused() throws {
         let (play, peer, _) = try begin()
-        _ = peer.takeHeard()
+        _ = peer.takeReceived()
         peer.frames.sendResponse(HTTP2Fields([(":status", "403"), ("content-length", "2")]), on: Self.stream, endsStream: false)
         peer.frames.sendData(ByteBuffer(string: "no"), on: Self.stream)
         peer.frames.sendEnd(trailers: nil, on: Self.stream)
         #expect(peer.exchange() == ["send client: HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"])
-        #expect(peer.takeHeard() == ["end"])
+        #expect(peer.takeReceived() == ["end"])
         #expect(play.flows == ["http complete GET http://example.org:81 /chat | 403 <no>"])
         play.client(sends: "GET /next HTTP/1.1\r\nHost: example.org\r\n\r\n")
-        #expect(peer.takeHeard() == [":method=GET :scheme=http :authority=example.org :path=/next", "end"])
+        #expect(peer.takeReceived() == [":method=GET :scheme=http :authority=example.org :path=/next", "end"])
     }
 
     @Test("A server that does not announce extended CONNECT is not asked: 501, with the reason")
     func notAnnounced() throws {
         let (play, peer, turn) = try begin(announces: false)
         #expect(turn.count == 3 && turn[0] == "close upstream 1" && turn[2] == "finish client", "\(turn)")
-        #expect(peer.takeHeard() == ["goaway"])
+        #expect(peer.takeReceived() == ["goaway"])
         let reason = "the server speaks HTTP/2 and does not take extended CONNECT, without which there is no WebSocket (RFC 8441)"
         #expect(play.flows == ["http failed GET http://example.org:81 /chat ! server: \(reason)"])
         #expect(String(buffer: play.takeSent(.client)).hasPrefix("HTTP/1.1 501 Not Implemented\r\n"))
@@ -401,7 +401,7 @@ struct WebSocketToHTTP2Tests {
     func closedByClient() throws {
         let (play, peer) = try open()
         #expect(play.deliver(.halfClosed(.client)).filter { !$0.hasPrefix("send") } == [])
-        #expect(peer.takeHeard() == ["end"])
+        #expect(peer.takeReceived() == ["end"])
         peer.frames.sendEnd(trailers: nil, on: Self.stream)
         #expect(peer.exchange() == ["finish client", "close upstream 1", "close client"])
         #expect(
@@ -417,7 +417,7 @@ struct WebSocketToHTTP2Tests {
         #expect(play.flows == flow("incomplete", " ! server: the server reset the stream with CANCEL"))
         let (other, otherPeer) = try open()
         #expect(other.deliver(.closed(.client, error: nil, isReset: true)).suffix(1) == ["close upstream 1"])
-        #expect(otherPeer.takeHeard().prefix(1) == ["reset CANCEL"])
+        #expect(otherPeer.takeReceived().prefix(1) == ["reset CANCEL"])
         #expect(other.flows == flow("incomplete", " ! client: the client reset the connection"))
     }
 
@@ -434,7 +434,7 @@ struct WebSocketToHTTP2Tests {
         let lines = play.deliver(.received(.client, broken)).filter { !$0.hasPrefix("send ") }
         #expect(lines == ["close upstream 1", "finish client"])
         #expect(frameNames(play.takeSent(.client), from: .server) == "close")
-        #expect(peer.takeHeard().prefix(2) == ["close", "end"])
+        #expect(peer.takeReceived().prefix(2) == ["close", "end"])
     }
 
     @Test("A client that does not read stops the server by its window")
@@ -469,24 +469,24 @@ struct WebSocketOverHTTP2Tests {
         let peer = FramePeer(.server, on: server, of: play, announces: announces)
         peer.exchange()
         guard announces else {
-            #expect(client.takeHeard().first?.hasPrefix("501 ") == true)
-            return #expect(peer.takeHeard() == [])
+            #expect(client.takeReceived().first?.hasPrefix("501 ") == true)
+            return #expect(peer.takeReceived() == [])
         }
-        client.hear()
+        client.receive()
         #expect(client.frames.peerEnablesConnectProtocol)
         #expect(
-            peer.takeHeard() == [":method=CONNECT :protocol=websocket :scheme=http :path=/chat :authority=example.org"])
+            peer.takeReceived() == [":method=CONNECT :protocol=websocket :scheme=http :path=/chat :authority=example.org"])
         peer.frames.sendResponse(HTTP2Fields([(":status", "200")]), on: StreamID(1), endsStream: false)
         peer.exchange()
-        #expect(peer.takeHeard() == ["text hello"])
-        client.frames.sendData(goodbye, on: stream)
+        #expect(peer.takeReceived() == ["text hello"])
+        client.frames.sendData(clientClose, on: stream)
         client.frames.sendEnd(trailers: nil, on: stream)
         client.exchange()
-        peer.frames.sendData(farewell, on: StreamID(1))
+        peer.frames.sendData(serverClose, on: StreamID(1))
         peer.frames.sendEnd(trailers: nil, on: StreamID(1))
         peer.exchange()
-        #expect(peer.takeHeard() == ["close", "end"])
-        #expect(client.takeHeard() == ["200", "close", "end"])
+        #expect(peer.takeReceived() == ["close", "end"])
+        #expect(client.takeReceived() == ["200", "close", "end"])
         #expect(
             play.flows == ["http complete CONNECT http://example.org:81 /chat | 200 >text hello >close 1000 <close 1000"])
     }

@@ -1,21 +1,21 @@
-// The first message of a TLS client, read before anything is answered: whom the client wants, what it can, and what it looks like. Own
-// parser, since OpenSSL would not let go of the bytes again. RFC 8446 §4.1.2 for the message, §5.1 for the records around it. The bytes
-// are a stranger's: every length is checked, and what is kept is bounded by what came.
+// The first message of a TLS client, read before anything is answered: the server name, the client's capabilities, its fingerprint. This
+// is our own parser, because OpenSSL would consume the bytes. RFC 8446 §4.1.2 defines the message, §5.1 the records around it. The bytes
+// are not trusted: every length is checked, and the memory for the result is bounded by the size of the message.
 
 import NIOCore
 
-/// What a TLS client says first.
+/// The ClientHello of a TLS client.
 package struct ClientHello: Sendable, Equatable {
     /// `legacy_version`: 0x0303 for TLS 1.2 and later.
     package var legacyVersion: UInt16
     package var cipherSuites: [UInt16] = []
     /// The types of the extensions, in their order.
     package var extensions: [UInt16] = []
-    /// The host name of the server name extension (RFC 6066 §3); nil when there is none, or one that is no text.
+    /// The host name of the server name extension (RFC 6066 §3); nil if it is missing or not text.
     package var serverName: String?
     /// The protocols that ALPN offers (RFC 7301 §3.1), in their order.
     package var alpn: [String] = []
-    /// Empty when the extension is not there, which means `legacyVersion` and below.
+    /// Empty if the extension is missing, which means `legacyVersion` and below.
     package var supportedVersions: [UInt16] = []
     package var supportedGroups: [UInt16] = []
     package var ecPointFormats: [UInt8] = []
@@ -23,7 +23,7 @@ package struct ClientHello: Sendable, Equatable {
     /// The bytes of the first ALPN protocol, which need not be text.
     var firstALPN: [UInt8] = []
 
-    /// The client takes certificates with RSA keys and none with a key on P-256: it is older than those, or configured so.
+    /// The client accepts certificates with RSA keys and none with a key on P-256: it is older than those, or configured so.
     package var needsRSA: Bool {
         let speaksTLS13 = supportedVersions.contains(TLSVersion.tls13.rawValue)
         // RFC 8446 §4.2.3: in TLS 1.3 the curve is named; RFC 5246 §7.4.1.4.1: before, the second byte is the kind of key.
@@ -51,13 +51,13 @@ package struct ClientHello: Sendable, Equatable {
 
     // Real ones have 200 to 2,000 bytes; with every post-quantum key share and padding, still below 16 KiB.
     static let maximumSize = 65_536
-    // Some clients cut it into a few records on purpose. Enough for those, and not enough to make us count for long.
+    // Some clients split it into a few records on purpose. The limit allows those and bounds the work.
     static let maximumRecords = 256
 
-    /// Reads a ClientHello from the first bytes of a connection. It may be spread over several records; what follows it is not looked at.
-    /// - Returns: nil when more bytes are needed; call again with all of them.
-    /// - Throws: `notTLS` when the bytes cannot be a TLS record, at the first byte that shows it; `protocolError` when they are TLS but
-    ///   no ClientHello, or a malformed or boundless one.
+    /// Reads a ClientHello from the first bytes of a connection. It may be spread over several records; the bytes after it are not read.
+    /// - Returns: nil if more bytes are needed; call again with all of them.
+    /// - Throws: `notTLS` at the first byte that cannot belong to a TLS record; `protocolError` if the bytes are TLS but not a ClientHello,
+    ///   or a malformed or too large one.
     package static func parse(_ bytes: ByteBuffer) throws(TLSError) -> ClientHello? {
         guard let message = try message(in: bytes) else { return nil }
         guard let hello = ClientHello(message: message) else {
@@ -66,7 +66,7 @@ package struct ClientHello: Sendable, Equatable {
         return hello
     }
 
-    /// The body of the first handshake message, put together from its records; nil when it is not all there.
+    /// The body of the first handshake message, put together from its records; nil if it is not complete.
     private static func message(in bytes: ByteBuffer) throws(TLSError) -> ByteBuffer? {
         var rest = bytes
         var message = ByteBuffer()
@@ -87,20 +87,20 @@ package struct ClientHello: Sendable, Equatable {
         throw TLSError(.protocolError, "the client's ClientHello is spread over more than \(maximumRecords) records")
     }
 
-    /// Whether the next record's type and version are there; throws when what is there cannot be a handshake record.
+    /// Whether the next record's type and version have been received; throws if they cannot be those of a handshake record.
     private static func checkRecordStart(_ bytes: ByteBuffer) throws(TLSError) -> Bool {
         guard let type = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self) else { return false }
         guard (20...24).contains(type) else { throw TLSError(.notTLS, "the client does not speak TLS") }
         guard let major = bytes.getInteger(at: bytes.readerIndex + 1, as: UInt8.self) else { return false }
         guard major == 3 else { throw TLSError(.notTLS, "the client does not speak TLS") }
-        guard type == 22 else { throw TLSError(.protocolError, "the client's first TLS record is no handshake record") }
+        guard type == 22 else { throw TLSError(.protocolError, "the client's first TLS record is not a handshake record") }
         return true
     }
 
-    /// The body of the handshake message that begins the bytes, when it is all there.
+    /// The body of the handshake message at the beginning of the bytes, if it is complete.
     private static func completeBody(_ bytes: ByteBuffer) throws(TLSError) -> ByteBuffer? {
         guard let type = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self) else { return nil }
-        guard type == 1 else { throw TLSError(.protocolError, "the client's first TLS message is no ClientHello") }
+        guard type == 1 else { throw TLSError(.protocolError, "the client's first TLS message is not a ClientHello") }
         guard let high = bytes.getInteger(at: bytes.readerIndex + 1, as: UInt8.self),
             let low = bytes.getInteger(at: bytes.readerIndex + 2, as: UInt16.self)
         else { return nil }
@@ -109,7 +109,7 @@ package struct ClientHello: Sendable, Equatable {
         return bytes.getSlice(at: bytes.readerIndex + 4, length: length)
     }
 
-    /// Reads the message's body; nil when a length in it does not hold.
+    /// Reads the message's body; nil if a length in it is wrong.
     private init?(message: ByteBuffer) {
         var rest = message
         guard let version = rest.readInteger(as: UInt16.self),
@@ -130,7 +130,7 @@ package struct ClientHello: Sendable, Equatable {
         }
     }
 
-    /// Reads one extension; false when it is malformed.
+    /// Reads one extension; false if it is malformed.
     private mutating func read(_ type: UInt16, _ body: ByteBuffer) -> Bool {
         var body = body
         switch type {
@@ -171,7 +171,7 @@ package struct ClientHello: Sendable, Equatable {
         return true
     }
 
-    /// A name that can be handled as text: printable, valid UTF-8 and not empty.
+    /// A name as text, if it is printable, valid UTF-8 and not empty.
     private static func text(_ name: ByteBuffer) -> String? {
         guard name.readableBytes > 0, name.readableBytesView.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { return nil }
         return String(validating: name.readableBytesView, as: UTF8.self)
@@ -179,7 +179,7 @@ package struct ClientHello: Sendable, Equatable {
 }
 
 extension ByteBuffer {
-    /// Reads a length and as many bytes; nil, and nothing is read, when they are not there.
+    /// Reads a length and that number of bytes; nil, without reading anything, if there are fewer.
     fileprivate mutating func readLengthPrefixed<Length: FixedWidthInteger>(_: Length.Type) -> ByteBuffer? {
         guard let length = getInteger(at: readerIndex, as: Length.self),
             let slice = getSlice(at: readerIndex + MemoryLayout<Length>.size, length: Int(length))
@@ -188,7 +188,7 @@ extension ByteBuffer {
         return slice
     }
 
-    /// All of the bytes as integers; nil when they do not come out even.
+    /// All bytes as integers; nil if their number is not a multiple of the integer's size.
     fileprivate func allIntegers<Element: FixedWidthInteger>(_: Element.Type = Element.self) -> [Element]? {
         guard readableBytes.isMultiple(of: MemoryLayout<Element>.size) else { return nil }
         var rest = self

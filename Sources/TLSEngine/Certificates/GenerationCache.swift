@@ -1,12 +1,12 @@
-// A bounded map that forgets what was not used lately, in constant time: two generations of half the capacity. What is used moves
-// to the young one; when that is full it becomes the old one, and the old one is dropped.
+// A bounded map that evicts values that were not used recently, in constant time: two generations of half the capacity. A value that is
+// used moves to the young generation; when that is full, it becomes the old one, and the old one is dropped.
 
 struct GenerationCache<Key: Hashable, Value> {
     private var young: [Key: Value] = [:]
     private var old: [Key: Value] = [:]
     private let generationCapacity: Int
 
-    /// Holds at most `capacity` values, and at least the last half of it that were used.
+    /// Holds at most `capacity` values, and at least the most recently used half of that number.
     init(capacity: Int) {
         precondition(capacity >= 2, "a cache holds at least one value in each generation")
         generationCapacity = capacity / 2
@@ -14,7 +14,7 @@ struct GenerationCache<Key: Hashable, Value> {
 
     var count: Int { young.count + old.count }
 
-    /// The value for a key; using it keeps it.
+    /// The value for a key; it counts as used.
     mutating func value(for key: Key) -> Value? {
         if let value = young[key] { return value }
         guard let value = old.removeValue(forKey: key) else { return nil }

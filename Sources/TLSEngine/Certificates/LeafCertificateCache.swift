@@ -1,5 +1,5 @@
-// The certificates of a running recorder: own ones that were given for names, and leaves that are made on demand and kept while they are
-// used. Shared by all event loops; the lock is not held while a certificate is made.
+// The certificates of a running recorder: the user's own certificates, and leaves that are issued on demand and cached. Shared by all event
+// loops; the lock is not held while a certificate is issued.
 
 import Synchronization
 
@@ -13,18 +13,18 @@ package final class LeafCertificateCache: Sendable {
     package let authority: CertificateAuthority
     private let state: Mutex<State>
 
-    // A leaf in its last day is made anew, so that none expires while a client holds a connection or a session.
+    // A leaf is replaced on its last day, so that none expires while a client has a connection or a session.
     private static let renewalMargin: Int64 = 86_400
 
-    /// - Parameter capacity: how many made leaves are kept, at least 2; each costs about 4 KiB.
+    /// - Parameter capacity: the number of leaves to cache, at least 2; each costs about 4 KiB.
     package init(authority: CertificateAuthority, capacity: Int = 2_000) {
         self.authority = authority
         state = Mutex(State(leaves: GenerationCache(capacity: max(2, capacity))))
     }
 
-    /// Gives an own certificate for names. Such a certificate is shown as it is, whatever its names and times.
+    /// Adds one of the user's certificates. It is presented unchanged, whatever its names and times.
     /// - Parameter pattern: a name (`www.example.com`, `192.0.2.1`), `*.example.com` for every name below, or `*` for all (nil, too).
-    /// - Throws: when the pattern is none of these.
+    /// - Throws: if the pattern is not one of these.
     package func register(_ certificate: LeafCertificate, for pattern: String? = nil) throws(CertificateError) {
         let name: String
         switch pattern ?? "*" {
@@ -38,7 +38,7 @@ package final class LeafCertificateCache: Sendable {
         state.withLock { $0.own[name] = certificate }
     }
 
-    /// The own certificate for the name: the exact one, else that of the longest `*.` pattern; else a made one, made now if need be.
+    /// The user's certificate for the name: that of the exact name, or else of the longest `*.` pattern; otherwise an issued one.
     /// - Parameter now: seconds since 1970.
     package func certificate(for request: LeafRequest, now: Int64) throws(CertificateError) -> LeafCertificate {
         let known = state.withLock { state in
@@ -50,7 +50,7 @@ package final class LeafCertificateCache: Sendable {
         return made
     }
 
-    /// How many made leaves are kept now.
+    /// The number of leaves in the cache.
     package var count: Int { state.withLock { $0.leaves.count } }
 
     private func isUsable(_ certificate: LeafCertificate, now: Int64) -> Bool {

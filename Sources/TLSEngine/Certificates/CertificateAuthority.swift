@@ -1,6 +1,6 @@
-// The certificate authority that stands behind every certificate the recorder makes: made once, kept as PEM by whoever owns files, and
-// asked for leaves. RFC 5280 says what a certificate holds; what browsers demand beyond it (a subject alternative name, less than 200
-// days) is noted where it is done.
+// The certificate authority that issues every certificate of the recorder. It is generated once; the caller stores it as PEM. RFC 5280
+// defines the fields of a certificate. Browsers require more (a subject alternative name, a validity of less than 200 days); comments
+// name those places.
 
 import COpenSSL
 import NIOCore
@@ -18,13 +18,13 @@ package final class CertificateAuthority: Sendable {
     private let key: PrivateKey
     /// One key for every leaf of this process: making one for each would cost more than the signature.
     private let leafKey: PrivateKey
-    /// The same for clients that take RSA alone; made when the first one comes.
+    /// The key for clients that accept RSA only; made for the first such client.
     private let leafKeyRSA = Mutex<PrivateKey?>(nil)
-    /// What a leaf's chain holds after the leaf: the authority itself and the certificates between it and its root. A root is sent too,
-    /// although RFC 8446 §4.4.2 lets it be left out: a client that is pinned to the authority's key looks for it in the chain.
+    /// The chain after the leaf: the authority and the certificates between it and its root. A root is sent too, although RFC 8446 §4.4.2
+    /// allows it to be omitted: a client that is pinned to the authority's key looks for it in the chain.
     private let issuers: [X509Certificate]
 
-    // Two days back for clients whose clock is behind; CA/Browser Forum ballot SC-081: less than 200 days from March 2026 on.
+    // Two days back for clients whose clock is slow; CA/Browser Forum ballot SC-081: less than 200 days from March 2026 on.
     private static let secondsInADay: Int64 = 86_400
     private static let leafBackdating = 2 * secondsInADay
     private static let leafValidity = 197 * secondsInADay
@@ -56,8 +56,8 @@ package final class CertificateAuthority: Sendable {
     /// - Parameter passphrase: opens an encrypted key.
     package convenience init(pem: String, passphrase: String? = nil) throws(CertificateError) {
         let contents = try PEMContents(pem, passphrase: passphrase)
-        guard let certificate = contents.certificates.first else { throw CertificateError("there is no certificate in it") }
-        guard let key = contents.key else { throw CertificateError("there is no private key in it") }
+        guard let certificate = contents.certificates.first else { throw CertificateError("it contains no certificate") }
+        guard let key = contents.key else { throw CertificateError("it contains no private key") }
         guard key.belongs(to: certificate) else {
             throw CertificateError("the private key does not belong to the first certificate")
         }
@@ -67,18 +67,18 @@ package final class CertificateAuthority: Sendable {
         try self.init(certificate, key: key, intermediates: Array(contents.certificates.dropFirst()))
     }
 
-    /// What clients are to trust.
+    /// The certificate that clients must trust.
     package var certificatePEM: String { certificate.pem }
     /// PKCS #8, not encrypted: keep it to yourself.
     package var privateKeyPEM: String { key.pem }
     package var certificateDER: ByteBuffer { certificate.der }
-    /// When the authority ends to be valid, seconds since 1970.
+    /// When the authority expires, in seconds since 1970.
     package var notAfter: Int64 { certificate.notAfter ?? 0 }
 
-    /// Makes a certificate that a client takes for the server's: the upstream certificate's names, common name and organisation, and the
-    /// name asked for. Valid for 197 days, two of them past.
+    /// Issues a certificate in place of the server's: it has the upstream certificate's names, common name and organisation, and the
+    /// requested name. It is valid for 197 days, two of them past.
     /// - Parameter now: seconds since 1970.
-    /// - Throws: when the name cannot stand in a certificate and there is no other.
+    /// - Throws: if a certificate cannot contain the name and there is no other name.
     package func issue(_ request: LeafRequest, now: Int64) throws(CertificateError) -> LeafCertificate {
         let subject = LeafSubject(request)
         guard !subject.names.isEmpty else {

@@ -12,7 +12,7 @@ import NIOCore
     init(takingOwnership pointer: OpaquePointer) { unsafe self.pointer = pointer }
     deinit { unsafe X509_free(pointer) }
 
-    /// Reads DER; nil when it is not one whole certificate.
+    /// Reads DER; nil if it is not exactly one certificate.
     init?(der: ByteBuffer) {
         ERR_clear_error()
         let parsed: OpaquePointer? = unsafe der.withUnsafeReadableBytes { bytes in
@@ -28,7 +28,7 @@ import NIOCore
 
     var der: ByteBuffer { unsafe X509Certificate.der(of: pointer) }
 
-    /// The DER form of a certificate that someone else owns.
+    /// The DER form of a certificate that is owned elsewhere.
     static func der(of certificate: OpaquePointer) -> ByteBuffer {
         let size = unsafe i2d_X509(certificate, nil)
         guard size > 0 else { return ByteBuffer() }
@@ -42,7 +42,7 @@ import NIOCore
 
     var pem: String { unsafe pemText { unsafe PEM_write_bio_X509($0, pointer) } }
 
-    /// Seconds since 1970; nil when the certificate's time cannot be read.
+    /// Seconds since 1970; nil if the certificate's time cannot be read.
     var notAfter: Int64? { unsafe seconds(X509_get0_notAfter(pointer)) }
     var notBefore: Int64? { unsafe seconds(X509_get0_notBefore(pointer)) }
 
@@ -74,7 +74,7 @@ import NIOCore
     }
 }
 
-/// What a PEM text holds: certificates in their order, and at most one private key. Anything else in it is passed over.
+/// The contents of a PEM text: certificates in their order, and at most one private key. Anything else is skipped.
 struct PEMContents {
     var certificates: [X509Certificate]
     var key: PrivateKey?
@@ -103,13 +103,13 @@ struct PEMContents {
         let key: PrivateKey? = unsafe withMemoryBIO(text) { bio in
             var secret = Array((passphrase ?? "").utf8CString)
             let read = unsafe secret.withUnsafeMutableBufferPointer { secret in
-                // The default callback would ask the terminal.
+                // The default callback would prompt on the terminal.
                 unsafe PEM_read_bio_PrivateKey(bio, nil, givePassphrase, secret.baseAddress)
             }
             return unsafe read.map { unsafe PrivateKey(takingOwnership: $0) }
         }
         guard let key else {
-            // Both ways of writing an encrypted key say so: RFC 7468 §11, RFC 1421 §4.6.1.1.
+            // Both forms of an encrypted key contain this word: RFC 7468 §11, RFC 1421 §4.6.1.1.
             guard passphrase != nil || !text.contains("ENCRYPTED") else {
                 ERR_clear_error()
                 throw CertificateError("the private key is encrypted and there is no passphrase for it")
@@ -119,7 +119,7 @@ struct PEMContents {
         return key
     }
 
-    /// Reading on at the end of a PEM text fails with "no start line"; every other error is one.
+    /// Reading at the end of a PEM text fails with "no start line"; every other error is a failure.
     private static func expectEndOfText(_ attempt: String) throws(CertificateError) {
         let last = ERR_peek_last_error()
         if last == 0 || (ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) {
@@ -130,7 +130,7 @@ struct PEMContents {
     }
 }
 
-/// pem_password_cb(3): the passphrase is a C string in `context`; no answer when it is empty.
+/// pem_password_cb(3): the passphrase is a C string in `context`; -1 if it is empty.
 private func givePassphrase(
     _ buffer: UnsafeMutablePointer<CChar>?, _ size: CInt, _ isWriting: CInt, _ context: UnsafeMutableRawPointer?
 ) -> CInt {

@@ -1,11 +1,11 @@
-// What the connections of one leg share: versions, ciphers, trust, tickets. A context is configured in its initialiser and then only
-// used; OpenSSL allows SSL_new on one SSL_CTX from any number of threads as long as nobody changes it, and guards its reference count,
-// its ticket keys and its certificate store with locks of its own.
+// The settings that the connections of one side share: versions, ciphers, trust, tickets. A context is configured in its initialiser and
+// not changed afterwards. OpenSSL allows SSL_new on one unchanged SSL_CTX from any number of threads, and protects its reference count,
+// ticket keys and certificate store with its own locks.
 
 import COpenSSL
 import NIOCore
 
-/// How the client-facing leg speaks TLS.
+/// Settings of TLS with clients.
 package struct TLSServerOptions: Sendable {
     package var minimumVersion = TLSVersion.tls12
     package var maximumVersion = TLSVersion.tls13
@@ -15,9 +15,9 @@ package struct TLSServerOptions: Sendable {
     package init() {}
 }
 
-/// How the server-facing leg speaks TLS.
+/// Settings of TLS with servers.
 package struct TLSClientOptions: Sendable {
-    /// Whether a server whose certificate is not accepted is refused. When false, verification is done and its outcome recorded.
+    /// Whether a server whose certificate is not accepted is refused. If false, the result of the verification is only recorded.
     package var verifies = true
     /// Certificates to trust, PEM; nil: the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` are respected).
     package var trustedPEM: String?
@@ -27,7 +27,7 @@ package struct TLSClientOptions: Sendable {
     package var clientCertificatePEM: String?
     /// Opens `clientCertificatePEM`'s key when that is encrypted.
     package var clientCertificatePassphrase: String?
-    /// How many servers' sessions are kept for resumption, at least 2.
+    /// The number of servers whose sessions are kept for resumption, at least 2.
     package var sessionCapacity = 1_000
     /// As in ``TLSServerOptions/keyLog``.
     package var keyLog: (@Sendable (String) -> Void)?
@@ -35,26 +35,27 @@ package struct TLSClientOptions: Sendable {
     package init() {}
 }
 
-/// The client-facing leg: every connection shows a certificate of its own but shares the ticket keys, so any session can be resumed.
+/// TLS with clients: each connection presents a certificate of its own and shares the ticket keys, so any session can be resumed.
 package final class TLSServerContext: Sendable {
     let context: TLSContext
 
     package init(_ options: TLSServerOptions = TLSServerOptions()) throws(CertificateError) {
         context = try unsafe TLSContext(TLS_server_method(), options.minimumVersion, options.maximumVersion, options.keyLog)
         let pointer = unsafe context.pointer
-        // The recorder and its client often share a machine: AES-128 is the cheapest; a client without AES hardware gets its wish.
+        // The recorder and its client often share a machine: AES-128 is the cheapest; a client that prefers ChaCha20, having no AES
+        // hardware, gets it.
         unsafe SSL_CTX_set_options(pointer, mitm_SSL_OP_CIPHER_SERVER_PREFERENCE() | mitm_SSL_OP_PRIORITIZE_CHACHA())
-        // Tickets only: a server-side cache would be a lock for all event loops and memory without need.
+        // Tickets only: a server-side cache would need memory and a lock for all event loops.
         unsafe mitm_SSL_CTX_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
         let name = Array("mitm".utf8)
         unsafe SSL_CTX_set_session_id_context(pointer, name, CUnsignedInt(name.count))
         unsafe SSL_CTX_set_alpn_select_cb(pointer, selectProtocol, nil)
-        // Saying "understood" has the name kept in the session, so that it is known when a TLS 1.2 session is resumed.
+        // This answer makes OpenSSL keep the name in the session, so that it is known when a TLS 1.2 session is resumed.
         unsafe mitm_SSL_CTX_set_tlsext_servername_callback(pointer) { _, _, _ in SSL_TLSEXT_ERR_OK }
     }
 }
 
-/// The server-facing leg, with the sessions that its servers gave.
+/// TLS with servers, with the sessions that they gave.
 package final class TLSClientContext: Sendable {
     let context: TLSContext
     let sessions: TLSSessionCache
@@ -66,7 +67,7 @@ package final class TLSClientContext: Sendable {
         if options.verifies {
             unsafe SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
         } else {
-            // OpenSSL verifies all the same, and tells the outcome. Old servers are let in, too: weak keys, no RFC 5746.
+            // OpenSSL verifies nevertheless and reports the result. Old servers are accepted too: weak keys, no RFC 5746.
             unsafe SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
             unsafe SSL_CTX_set_security_level(pointer, 0)
             unsafe SSL_CTX_set_options(pointer, mitm_SSL_OP_LEGACY_SERVER_CONNECT())
@@ -87,14 +88,14 @@ package final class TLSClientContext: Sendable {
             return
         }
         let certificates = try PEMContents.certificates(pem)
-        guard !certificates.isEmpty else { throw CertificateError("there is no certificate to trust in it") }
+        guard !certificates.isEmpty else { throw CertificateError("it contains no certificate to trust") }
         let store = unsafe SSL_CTX_get_cert_store(context.pointer)
         for certificate in certificates {
             guard unsafe X509_STORE_add_cert(store, certificate.pointer) == 1 else {
                 throw .openSSL("a certificate cannot be trusted")
             }
         }
-        // Who names an intermediate authority or a server's own certificate means just that.
+        // A user may trust an intermediate authority or a single server's certificate.
         unsafe X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
     }
 
@@ -107,12 +108,13 @@ package final class TLSClientContext: Sendable {
     }
 }
 
-/// An SSL_CTX with what both legs want.
+/// An SSL_CTX with the settings of both sides.
 // Sendable: configured before it is shared, then only used; see the top of the file.
 @safe final class TLSContext: @unchecked Sendable {
     // SAFETY: non-null until deinit; connections hold counted references.
     let pointer: OpaquePointer
-    // The key log callback finds it through the SSL_CTX, whose last reference may be a connection's: see TLSConnection, which holds us.
+    // The key log callback finds it through the SSL_CTX, whose last reference may be a connection's; therefore TLSConnection keeps this
+    // object.
     private let keyLog: KeyLog?
 
     init(
@@ -127,11 +129,11 @@ package final class TLSClientContext: Sendable {
             unsafe SSL_CTX_set_ex_data(made, 0, Unmanaged.passUnretained(box).toOpaque())
             unsafe SSL_CTX_set_keylog_callback(made, writeKeyLog)
         }
-        // Idle connections give their 34 KiB of record buffers back. OpenSSL is not let read ahead: it would move what it has ahead to the
-        // front of its buffer with each record, and what it does not have lies in memory already.
+        // Idle connections release their 34 KiB of record buffers. OpenSSL must not read ahead: it would move the bytes that it has to the
+        // front of its buffer with each record, and the rest is in memory already.
         unsafe mitm_SSL_CTX_set_mode(made, Int(SSL_MODE_RELEASE_BUFFERS))
         unsafe SSL_CTX_set_options(made, mitm_SSL_OP_NO_COMPRESSION() | mitm_SSL_OP_NO_RENEGOTIATION())
-        // TLS 1.0 and 1.1 sign with SHA-1, which the usual security level forbids. Who asks for them wants them.
+        // TLS 1.0 and 1.1 sign with SHA-1, which the default security level forbids.
         if minimum < .tls12 { unsafe SSL_CTX_set_security_level(made, 0) }
         guard unsafe mitm_SSL_CTX_set_min_proto_version(made, CInt(minimum.rawValue)) == 1,
             unsafe mitm_SSL_CTX_set_max_proto_version(made, CInt(maximum.rawValue)) == 1,
@@ -161,8 +163,8 @@ private func writeKeyLog(_ ssl: OpaquePointer?, _ line: UnsafePointer<CChar>?) {
     unsafe Unmanaged<KeyLog>.fromOpaque(box).takeUnretainedValue().write(String(cString: line))
 }
 
-/// SSL_CTX_set_alpn_select_cb(3): the one protocol that the connection wants, if the client offers it; otherwise none is chosen, and the
-/// client sees a server that does not know ALPN.
+/// SSL_CTX_set_alpn_select_cb(3): the protocol of this connection, if the client offers it; otherwise none is selected, as by a server that
+/// does not support ALPN.
 private func selectProtocol(
     _ ssl: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ chosenLength: UnsafeMutablePointer<UInt8>?,
     _ offers: UnsafePointer<UInt8>?, _ offersLength: CUnsignedInt, _ context: UnsafeMutableRawPointer?

@@ -1,13 +1,14 @@
-// A certificate that the recorder shows to a client in a server's place: what is asked for, and what is made or loaded.
+// A certificate that the recorder presents to a client in a server's place: the request for one, and the certificate that is made or
+// loaded.
 
 import COpenSSL
 import NIOCore
 
-/// Asks for a certificate. Equal requests may be answered with the same certificate.
+/// A request for a certificate. Equal requests may get the same certificate.
 package struct LeafRequest: Sendable, Hashable {
-    /// The name that the client asked for (SNI), or the host or address that it connects to when it named none.
+    /// The name in the client's SNI, or the host or address that it connects to if it sent none.
     package var serverName: String
-    /// The upstream server's own certificate, DER, whose names and organisation are mirrored; nil when it is not known.
+    /// The upstream server's certificate, DER, whose names and organisation are copied; nil if it is not known.
     package var upstream: ByteBuffer?
     package var key: LeafKey
 
@@ -20,20 +21,20 @@ package struct LeafRequest: Sendable, Hashable {
 
 /// The kind of key that a made certificate has.
 package enum LeafKey: Sendable, Hashable {
-    /// On P-256: small and fast, and what every client of the last ten years takes.
+    /// On P-256: small, fast, and accepted by every client of the last ten years.
     case ecdsa
-    /// 2048 bits, for clients that take nothing else.
+    /// 2048 bits, for clients that accept nothing else.
     case rsa
 }
 
-/// Why a certificate could not be made or loaded, in words for people.
+/// Why a certificate could not be made or loaded, as a sentence for the user.
 package struct CertificateError: Error, Sendable, Hashable {
     package var message: String
 
     package init(_ message: String) { self.message = message }
 }
 
-/// A certificate with its chain and key, ready to be shown. One may serve any number of connections on any thread.
+/// A certificate with its chain and key. Any number of connections on any thread may use it.
 // Sendable: all three are OpenSSL objects that are not changed after init; connections take counted references.
 @safe package final class LeafCertificate: @unchecked Sendable {
     let certificate: X509Certificate
@@ -41,15 +42,15 @@ package struct CertificateError: Error, Sendable, Hashable {
     private let issuers: [X509Certificate]
     // SAFETY: nil when there are no issuers; owned, the certificates in it by `issuers`; freed in deinit.
     let issuerStack: OpaquePointer?
-    /// When the certificate ends to be valid, seconds since 1970.
+    /// When the certificate expires, in seconds since 1970.
     package let notAfter: Int64
-    /// When the certificate begins to be valid, seconds since 1970.
+    /// When the certificate becomes valid, in seconds since 1970.
     package let notBefore: Int64
 
     /// Whether our authority made it; false for one that was loaded.
     let isMade: Bool
 
-    /// `issuers` are sent behind the certificate, in their order.
+    /// `issuers` are sent after the certificate, in their order.
     init(
         _ certificate: X509Certificate, key: PrivateKey, issuers: [X509Certificate], isMade: Bool
     ) throws(CertificateError) {
@@ -74,8 +75,8 @@ package struct CertificateError: Error, Sendable, Hashable {
     /// - Parameter passphrase: opens an encrypted key.
     package convenience init(pem: String, passphrase: String? = nil) throws(CertificateError) {
         let contents = try PEMContents(pem, passphrase: passphrase)
-        guard let certificate = contents.certificates.first else { throw CertificateError("there is no certificate in it") }
-        guard let key = contents.key else { throw CertificateError("there is no private key in it") }
+        guard let certificate = contents.certificates.first else { throw CertificateError("it contains no certificate") }
+        guard let key = contents.key else { throw CertificateError("it contains no private key") }
         guard key.belongs(to: certificate) else {
             throw CertificateError("the private key does not belong to the first certificate")
         }
