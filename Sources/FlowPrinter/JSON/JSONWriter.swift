@@ -11,13 +11,13 @@ package struct JSONWriter {
 
     package init() {}
 
-    /// Moves what was written so far; the object goes on.
+    /// Moves the output so far; the object continues.
     func take(into bytes: inout ByteBuffer) {
         write(into: &bytes)
         out.clear()
     }
 
-    /// Appends what was written.
+    /// Appends the output.
     package func write(into bytes: inout ByteBuffer) { _ = unsafe bytes.writeBytes(out.bytes) }
 
     package mutating func beginObject() { open(0x7B) }
@@ -111,7 +111,7 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    /// A key and a number; nothing when the number is none of JSON's.
+    /// A key and a number; nothing if JSON has no such number (NaN, infinity).
     mutating func finiteNumber(_ name: StaticString, _ value: some BinaryFloatingPoint & LosslessStringConvertible) {
         guard value.isFinite else { return }
         key(name)
