@@ -1,4 +1,4 @@
-// Errors, and damage that a reader passes over.
+// Errors, and damage that a reader skips.
 
 internal import FlowArchive
 internal import FlowModel
@@ -71,7 +71,7 @@ public struct Damage: Sendable, Hashable, CustomStringConvertible {
     public let kind: Kind
     /// Bytes from the beginning of the file.
     public let offset: UInt64
-    /// The number of bytes that were passed over.
+    /// The number of skipped bytes.
     public let length: UInt64
     /// One sentence.
     public let description: String

@@ -49,7 +49,7 @@ package struct ForeignSource {
                 if let found = try reader.read(record, at: offset), try !flow(found) { return false }
             } catch let error as TnetstringError {
                 isDamaged = true
-                damage("\(name): the record at offset \(offset) cannot be understood and was passed over: \(error)")
+                damage("\(name): the record at offset \(offset) cannot be parsed and was skipped: \(error)")
             } catch let error as ForeignError {
                 throw ToolError("\(name) \(error)")
             }

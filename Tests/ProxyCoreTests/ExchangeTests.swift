@@ -138,7 +138,7 @@ struct ExchangeTests {
             ])
     }
 
-    @Test("A kept connection that the server closed while a request was on its way is made anew, when the request may be repeated")
+    @Test("A kept connection that the server closed while a request was under way is replaced, if the request may be repeated")
     func repeated() throws {
         let play = try asked()
         play.skip {
@@ -378,7 +378,7 @@ struct ExchangeTests {
             play.flows == ["http incomplete GET http://example.org:80 http://example.org/a?b ! recorder: the recorder was stopped"])
     }
 
-    @Test("http://mitm.it hands out the authority's certificate and contacts nobody")
+    @Test("http://mitm.it offers the authority's certificate and contacts no server")
     func onboarding() throws {
         let play = try Playbook()
         let lines = play.client(sends: "GET http://mitm.it/cert/pem HTTP/1.1\r\nHost: mitm.it\r\n\r\n")

@@ -61,7 +61,7 @@ private struct PlainReader {
         do throws(Doubt) { return "\(try messages(text, isClosed: isClosed).count) messages" } catch { return error.what }
     }
 
-    /// What stands before an end, which is passed over too.
+    /// The text before an end, which is skipped too.
     private static func line(_ rest: inout ArraySlice<UInt8>, behind end: String) -> String? {
         let end = Array(end.utf8)
         guard let found = rest.indices.first(where: { rest[$0...].starts(with: end) }) else { return nil }

@@ -15,7 +15,7 @@ struct LoginTests {
         "GET http://example.org\(path) HTTP/1.1\r\nHost: example.org\r\nProxy-Authorization: Basic \(basic)\r\n\r\n"
     }
 
-    @Test("A request waits, and what comes behind it too, until its login is found to be right; the login is then known")
+    @Test("A request waits, and so do later ones, until its login is verified; the login is then cached")
     func waits() throws {
         let play = try Playbook(credentials: Self.slow)
         #expect(play.client(sends: Self.request("/a", "dTpw")) == ["verify u:p"])

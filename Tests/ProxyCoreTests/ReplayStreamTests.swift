@@ -47,7 +47,7 @@ struct PlayedWebSocketTests {
         play.deliver(.received(.client, frame(.text, "ask")))
         #expect(frameNames(play.takeSent(.client), from: .server) == "binary answer")
         play.deliver(.received(.client, frame(.ping, "there?")))
-        // The ping is something that was said, for this script: a recording passes over it.
+        // The ping is something that was said, for this script: a recording skips it.
         #expect(frameNames(play.takeSent(.client), from: .server) == "pong there?, close")
         let lines = play.deliver(.received(.client, frame(.close, ScriptLine.closing("bye"))))
         #expect(lines.contains("finish client"))
@@ -57,7 +57,7 @@ struct PlayedWebSocketTests {
             ])
     }
 
-    @Test("A client that says goodbye where the recording goes on otherwise gets its answer", arguments: [1, 2])
+    @Test("A client that closes where the recording continues otherwise gets its answer", arguments: [1, 2])
     func closeFrame(version: Int) throws {
         let head = version == 1 ? Self.switching : ":status: 200"
         let responder = ScriptedResponder([.head(head), .receive(9)])
@@ -83,7 +83,7 @@ struct PlayedWebSocketTests {
         #expect(play.flows.map { $0.hasPrefix("http complete") && $0.hasSuffix(">close 1000 <close 1000") } == [true])
     }
 
-    @Test("Over HTTP/2: extended CONNECT, what was said before the answer is heard")
+    @Test("Over HTTP/2: extended CONNECT, data sent before the answer is received")
     func overHTTP2() throws {
         let responder = ScriptedResponder([
             .wait(30), .head(":status: 200\r\nserver: s"), .piece("welcome", .text), .receive(1),
@@ -153,7 +153,7 @@ struct PlayedStreamTests {
         #expect(play.flows == ["tcp complete <220 here >EHLO <250 fine"])
     }
 
-    @Test("Where no stream was recorded the client is told by a reset")
+    @Test("Where no stream was recorded the client gets a reset")
     func none() throws {
         let play = try Playbook("tcp", strategy: .lazy, responder: ScriptedResponder())
         #expect(play.client(sends: "PING") == ["abort client"])
@@ -193,7 +193,7 @@ struct PlayedTLSTests {
     private static let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
     @Test(
-        "On one port with TLS and without; a proxy's client behind CONNECT; nobody else is contacted",
+        "On one port with TLS and without; a proxy's client after CONNECT; no server is contacted",
         arguments: ["origin", "regular", "reverse:https://a.example"])
     func requests(mode: String) throws {
         let responder = ScriptedResponder(Self.answer)

@@ -1,4 +1,4 @@
-// Sessions whose servers are played: what clients get, and that nobody is contacted for it.
+// Sessions whose servers are recordings: what clients get, and that no server is contacted for it.
 
 import FlowModel
 import HTTP2Codec
@@ -33,7 +33,7 @@ struct PlayedHTTP1Tests {
     }
 
     @Test(
-        "The end of a response is told as its head says",
+        "The end of a response is framed as its head declares",
         arguments: [
             (
                 get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked",
@@ -61,7 +61,7 @@ struct PlayedHTTP1Tests {
         #expect(lines == ["send client: \(expected[0])"] + expected.dropFirst())
     }
 
-    @Test("HEAD, 204 and 304 have no content, and the connection goes on")
+    @Test("HEAD, 204 and 304 have no content, and the connection persists")
     func noContent() throws {
         for (method, head) in [
             ("HEAD", ok),
@@ -86,7 +86,7 @@ struct PlayedHTTP1Tests {
         #expect(play.flows == ["http complete POST http://a.example:80 /a <abc> | 200 <hi>"])
     }
 
-    @Test("Interim responses and pauses come as they are said")
+    @Test("Interim responses and pauses come as scripted")
     func pauses() throws {
         let play = try origin([
             .wait(20), .head("HTTP/1.1 103 Early Hints"), .wait(30), .head(ok), .piece("h"), .wait(50), .piece("i"), .finished,
@@ -103,7 +103,7 @@ struct PlayedHTTP1Tests {
         #expect(play.fire(.replay) == ["send client: i"])
     }
 
-    @Test("A response that goes on is activity: what takes longer than an idle connection may, is not cut")
+    @Test("A response in progress is activity: it is not cut when it takes longer than the idle timeout")
     func longReplay() throws {
         let minutes: Int64 = 60_000
         let play = try origin([
@@ -216,7 +216,7 @@ struct PlayedHTTP1Tests {
         #expect(sent == size + "HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n".utf8.count)
     }
 
-    @Test("A server that answers while the request goes on does")
+    @Test("A server that answers while the request continues does")
     func duplex() throws {
         let responder = ScriptedResponder(
             duplex: [
@@ -326,7 +326,7 @@ struct PlayedHTTP2Tests {
                 if case .piece(let piece) = event.what { sum + piece.content.readableBytes } else { sum }
             }
         }
-        // Its window, and what is kept at hand.
+        // Its window, and the buffer.
         #expect(recorded() < 600_000)
         for _ in 0..<200 where play.flows.first?.hasPrefix("http complete") != true {
             client.consume(on: stream)

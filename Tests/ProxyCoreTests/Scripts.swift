@@ -94,7 +94,7 @@ final class ScriptedResponder: Responder {
     private let noted = Mutex<[String]>([])
 
     /// - Parameters:
-    ///   - duplex: a server that answers while the request goes on; empty is none.
+    ///   - duplex: a server that answers while the request continues; empty without one.
     ///   - stream: the script of every stream; nil if there are none. With `speaksFirst` it begins before its client.
     init(
         duplex: [ScriptLine] = [], stream: [ScriptLine]? = nil, speaksFirst: Bool = false,

@@ -230,7 +230,7 @@ struct WebSocketToHTTP1Tests {
         #expect(
             play.flows
                 == flow(
-                    "failed CONNECT http://example.org:81 /chat ! client: the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
+                    "failed CONNECT http://example.org:81 /chat ! client: the server speaks HTTP/1, where extended CONNECT is possible for WebSocket only"
                 ))
     }
 
@@ -366,7 +366,7 @@ struct WebSocketToHTTP2Tests {
         #expect(peer.takeReceived() == ["text hello"])
     }
 
-    @Test("A refusal is an ordinary response, and the connection goes on")
+    @Test("A refusal is an ordinary response, and the connection persists")
     func refused() throws {
         let (play, peer, _) = try begin()
         _ = peer.takeReceived()

@@ -18,7 +18,7 @@ private func frame(
         opcode, ByteBuffer(string: text), isFinal: isFinal, maskingKey: side == .client ? key : nil)
 }
 
-/// A relay, and what it was told so far to send and to record.
+/// A relay, and what it has sent and recorded so far.
 private struct Conversation {
     var relay: WebSocketRelay
     var toClient = ByteBuffer()

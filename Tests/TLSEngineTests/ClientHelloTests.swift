@@ -212,7 +212,7 @@ import Testing
         }
     }
 
-    @Test("A server name that is no text is none", arguments: [[], [0x61, 0, 0x62], [0xFF], [0x20], [0x7F]] as [[UInt8]])
+    @Test("A server name that is not text is nil", arguments: [[], [0x61, 0, 0x62], [0xFF], [0x20], [0x7F]] as [[UInt8]])
     func unreadableNames(name: [UInt8]) throws {
         let hello = try ClientHello.parse(Builder(suites: [1], extensions: [(0, Builder.name(name))]).records())
         #expect(hello != nil)

@@ -203,7 +203,7 @@ import Testing
         #expect(pair.serverSide.read == sent)
     }
 
-    @Test("A written buffer that its owner goes on changing is sent as it was")
+    @Test("A written buffer that its owner changes later is sent as it was")
     func writtenBufferIsAValue() throws {
         let pair = try Scene().pair()
         pair.pump()
@@ -247,7 +247,7 @@ import Testing
         #expect(pair.clientSide.read == second)
     }
 
-    @Test("close_notify is told from a missing one; each direction closes for itself", arguments: [TLSVersion.tls12, .tls13])
+    @Test("close_notify differs from a missing one; each direction closes for itself", arguments: [TLSVersion.tls12, .tls13])
     func closing(version: TLSVersion) throws {
         var scene = Scene()
         scene.clientOptions.maximumVersion = version

@@ -50,7 +50,7 @@ import Testing
     ]
 
     @Test(
-        "A server that is not to be trusted is refused with the reason, which it is told, and its chain is known",
+        "An untrusted server is refused with an alert and the reason, and its chain is known",
         arguments: impostors)
     func refused(impostor: Impostor) throws {
         let leaf = try impostor.certificate()
@@ -162,7 +162,7 @@ import Testing
     }
 
     @Test(
-        "A server's refusal of our certificate, or of none, is told",
+        "A server's refusal of our certificate, or of a missing one, is reported",
         arguments: [
             (TLSVersion.tls12, nil, "handshake failure", "the server ended TLS with the alert \"handshake failure\""),
             (.tls13, nil, "certificate required", "the server requires a client certificate (alert \"certificate required\")"),

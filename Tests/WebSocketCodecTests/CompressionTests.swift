@@ -121,7 +121,7 @@ struct InflationTests {
         }
     }
 
-    @Test("What inflates to much is told piece by piece and ends at the limit")
+    @Test("Data that inflates to much is reported piece by piece and ends at the limit")
     func bomb() throws {
         let compression = PerMessageDeflate.Direction()
         let content = ByteBuffer(repeating: 0, count: 8 << 20)

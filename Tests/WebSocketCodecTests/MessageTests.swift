@@ -47,7 +47,7 @@ struct MessageTests {
         MessageRow("1.2.1 empty binary", [RawFrame(binary)], "binary <>"),
         MessageRow("2.1 a ping without payload", [RawFrame(ping)], "ping <>"),
         MessageRow("2.2 a ping with text", [RawFrame(ping, "Hello, world!")], "ping <Hello, world!>"),
-        MessageRow("2.7 a pong that nobody asked for", [RawFrame(pong)], "pong <>"),
+        MessageRow("2.7 an unsolicited pong", [RawFrame(pong)], "pong <>"),
         MessageRow("2.8 a pong with payload", [RawFrame(pong, "unsolicited")], "pong <unsolicited>"),
         MessageRow("2.9 pong, ping", [RawFrame(pong, "a"), RawFrame(ping, "b")], "pong <a>", "ping <b>"),
         MessageRow("2.10 pings in a row", (0..<4).map { RawFrame(ping, "\($0)") }, "ping <0>", "ping <1>", "ping <2>", "ping <3>"),

@@ -46,7 +46,7 @@ struct FrameHeader {
 }
 
 /// The state of the scan between two reads.
-struct FrameWalk {
+struct HTTP2FrameScanner {
     /// Bytes that belong to the frame, or the preface, that has begun.
     var left: Int
     /// The beginning of a frame that is too short to scan.
@@ -84,17 +84,17 @@ extension HTTP2Connection {
     /// Receives bytes as they came, frame by frame.
     func receiveFrames(_ bytes: UnsafeRawBufferPointer) {
         var rest = unsafe bytes
-        if walk.left == 0, walk.beginning.readableBytes > 0 { unsafe completeBeginning(&rest) }
+        if scanner.left == 0, scanner.beginning.readableBytes > 0 { unsafe completeBeginning(&rest) }
         while rest.count > 0, !isTerminated {
-            if walk.left == 0 {
+            if scanner.left == 0 {
                 guard let frame = unsafe FrameHeader(rest) else {
-                    unsafe walk.beginning.writeBytes(rest)
+                    unsafe scanner.beginning.writeBytes(rest)
                     return
                 }
                 begin(frame)
                 guard !isTerminated else { return }
             }
-            let count = min(walk.left, rest.count)
+            let count = min(scanner.left, rest.count)
             unsafe passOn(UnsafeRawBufferPointer(rebasing: rest[..<count]))
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
@@ -103,11 +103,11 @@ extension HTTP2Connection {
     /// Takes the remaining bytes of a frame that began at the end of the last read.
     private func completeBeginning(_ rest: inout UnsafeRawBufferPointer) {
         while rest.count > 0 {
-            unsafe walk.beginning.writeInteger(rest[0])
+            unsafe scanner.beginning.writeInteger(rest[0])
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest[1...])
-            guard let frame = unsafe walk.beginning.withUnsafeReadableBytes({ unsafe FrameHeader($0) }) else { continue }
-            let beginning = walk.beginning
-            walk.beginning = ByteBuffer()
+            guard let frame = unsafe scanner.beginning.withUnsafeReadableBytes({ unsafe FrameHeader($0) }) else { continue }
+            let beginning = scanner.beginning
+            scanner.beginning = ByteBuffer()
             begin(frame)
             guard !isTerminated else { return }
             return unsafe beginning.withUnsafeReadableBytes { unsafe passOn($0) }
@@ -115,14 +115,14 @@ extension HTTP2Connection {
     }
 
     private func passOn(_ bytes: UnsafeRawBufferPointer) {
-        if walk.frame?.type == NGHTTP2_SETTINGS.rawValue { unsafe walk.keep(bytes) }
-        if !walk.isWithheld { unsafe feed(bytes) }
-        walk.left -= bytes.count
-        guard walk.left == 0, let frame = walk.frame else { return }
-        walk.isWithheld = false
+        if scanner.frame?.type == NGHTTP2_SETTINGS.rawValue { unsafe scanner.keep(bytes) }
+        if !scanner.isWithheld { unsafe feed(bytes) }
+        scanner.left -= bytes.count
+        guard scanner.left == 0, let frame = scanner.frame else { return }
+        scanner.isWithheld = false
         switch frame.type {
-        case NGHTTP2_SETTINGS.rawValue: _ = walk.takeSettings()
-        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue: walk.isInSection = !frame.has(NGHTTP2_FLAG_END_HEADERS)
+        case NGHTTP2_SETTINGS.rawValue: _ = scanner.takeSettings()
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue: scanner.isInSection = !frame.has(NGHTTP2_FLAG_END_HEADERS)
         case NGHTTP2_DATA.rawValue: break
         default: return
         }
@@ -132,10 +132,10 @@ extension HTTP2Connection {
     }
 
     private func begin(_ frame: FrameHeader) {
-        walk.frame = frame
-        walk.left = FrameHeader.size + frame.length
+        scanner.frame = frame
+        scanner.left = FrameHeader.size + frame.length
         count(frame)
-        guard !isTerminated, !walk.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
+        guard !isTerminated, !scanner.isInSection, frame.stream != 0, frame.length <= Self.maximumFrameSize else { return }
         let stream = streams[frame.stream]
         if frame.isOverpadded, stream?.hasPeerEnded ?? true {
             // nghttp2 checks the padding only of content that it accepts.
@@ -150,7 +150,7 @@ extension HTTP2Connection {
             return
         }
         // PRIORITY is allowed on any stream, so nghttp2 would process it.
-        walk.isWithheld = frame.type == NGHTTP2_PRIORITY.rawValue
+        scanner.isWithheld = frame.type == NGHTTP2_PRIORITY.rawValue
         if stream.isSilent { reset(stream.id.unsigned, fault.code) } else { fail(stream, fault.message, code: fault.code) }
         closeReset(stream.id)
     }
