@@ -15,7 +15,7 @@ import sys
 SEGMENT, BLOCK, INDEX, FOOTER = 0x184D2A50, 0x184D2A51, 0x184D2A52, 0x184D2A53
 SIGNATURE = b"mflow\r\n\x1a"
 MARKER = b"\x8bmfblk\xf3\n"
-PART = 256 * 1024
+CHUNK = 256 * 1024
 KINDS = ["http", "tcp", "tls"]
 STATES = ["complete", "incomplete", "failed"]
 PIECES = ["data", "text", "binary", "ping", "pong", "close"]
@@ -394,11 +394,11 @@ class Block:
             "<qQIIII", payload, 8
         )
         count, self.flags, self.count, self.flows = struct.unpack_from("<HHII", payload, 40)
-        self.parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
+        self.chunks = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
         self.start = offset + 8 + len(payload)
         self.details_start = self.start + self.records_frame
         self.content_start = self.details_start + self.details_frame
-        self.end = self.content_start + sum(frame for frame, _ in self.parts)
+        self.end = self.content_start + sum(frame for frame, _ in self.chunks)
         self.records, self.details_bytes, self.decoded, self.lost = b"", None, {}, False
 
     @staticmethod
@@ -411,8 +411,8 @@ class Block:
             return False
         if count > 256 or len(payload) < 156 + 8 * count:
             return False
-        parts = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
-        return all(size <= PART and frame <= PART + 151 for frame, size in parts) and all(size == PART for _, size in parts[:-1])
+        chunks = [struct.unpack_from("<II", payload, 152 + 8 * index) for index in range(count)]
+        return all(size <= CHUNK and frame <= CHUNK + 151 for frame, size in chunks) and all(size == CHUNK for _, size in chunks[:-1])
 
     def decode(self):
         self.records = lz4_frame(self.data[self.start : self.details_start], self.records_size)
@@ -421,8 +421,8 @@ class Block:
         try:
             self.decode()
             self.details(0, 0)
-            for index in range(len(self.parts)):
-                self.part(index)
+            for index in range(len(self.chunks)):
+                self.chunk(index)
         except Damaged:
             return False
         return True
@@ -445,20 +445,20 @@ class Block:
             raise Damaged("a record points outside of the details")
         return self.details_bytes[at : at + count]
 
-    def part(self, index):
+    def chunk(self, index):
         if index not in self.decoded:
-            start = self.content_start + sum(frame for frame, _ in self.parts[:index])
-            frame, size = self.parts[index]
+            start = self.content_start + sum(frame for frame, _ in self.chunks[:index])
+            frame, size = self.chunks[index]
             self.decoded = {index: lz4_frame(self.data[start : start + frame], size)}
         return self.decoded[index]
 
     def content(self, offset, size):
         out = b""
         while len(out) < size:
-            index, inside = divmod(offset + len(out), PART)
-            if index >= len(self.parts):
+            index, inside = divmod(offset + len(out), CHUNK)
+            if index >= len(self.chunks):
                 raise Damaged("a piece lies outside of its block's content")
-            taken = self.part(index)[inside : inside + size - len(out)]
+            taken = self.chunk(index)[inside : inside + size - len(out)]
             if not taken:
                 raise Damaged("a piece lies outside of its block's content")
             out += taken
@@ -867,7 +867,7 @@ def main(arguments):
             file = File(source.read(), path)
         if structure:
             for kind, offset, rest in file.frames():
-                detail = "%d records, %d flows, %d content parts" % (rest.count, rest.flows, len(rest.parts)) if kind == "block" else "%d bytes" % rest
+                detail = "%d records, %d flows, %d content chunks" % (rest.count, rest.flows, len(rest.chunks)) if kind == "block" else "%d bytes" % rest
                 print(offset, kind, detail)
         else:
             for flow in file.flows():

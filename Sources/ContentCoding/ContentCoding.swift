@@ -1,6 +1,6 @@
-// Undoes content codings (RFC 9110 §8.4.1): gzip, deflate, br, zstd, several in a row. Output is bounded by the caller. Content of a message
-// is decoded here for every user of it: the result is decoded content, or the bytes as they were sent with the reason, never something
-// in between.
+// Decodes content codings (RFC 9110 section 8.4.1): gzip, deflate, br, zstd, and several in a row. The caller limits the output.
+// Every module that needs the content of a message decodes it here: the result is the decoded content, or the bytes as they were
+// sent and the reason, never a mixture.
 
 import HTTPSemantics
 import NIOCore
@@ -11,11 +11,11 @@ package struct DecodedContent: Sendable, Equatable {
         case complete
         /// The content ends before the coding does; what comes before is decoded.
         case truncated
-        /// There is more than was asked for.
+        /// There is more content than the limit allows.
         case limited
-        /// The content does not fit its coding, in words. The bytes are as they were sent.
+        /// The content is not valid in its coding, for this reason. The bytes are as they were sent.
         case failed(String)
-        /// A coding that is not supported here. The bytes are as they were sent, even when a coding applied after it could be undone.
+        /// The coding is not supported. The bytes are as they were sent, even if a coding that was applied later can be decoded.
         case unknownCoding(String)
     }
 
@@ -27,13 +27,27 @@ package struct DecodedContent: Sendable, Equatable {
         self.outcome = outcome
     }
 
-    /// ``content`` is decoded; otherwise it is the bytes as they were sent, and ``outcome`` says why.
+    /// ``content`` is decoded; otherwise it is the bytes as they were sent, and ``outcome`` is the reason.
     package var isDecoded: Bool {
         switch outcome {
         case .complete, .truncated, .limited: true
         case .failed, .unknownCoding: false
         }
     }
+
+    /// What keeps the content from being decoded, or from being the whole of it; nil if it is complete or was limited by the
+    /// caller.
+    package var problem: String? {
+        switch outcome {
+        case .complete, .limited: nil
+        case .truncated: Self.truncated
+        case .failed(let reason): "cannot be decoded: \(reason)"
+        case .unknownCoding(let name): "the content coding \(name) is not known"
+        }
+    }
+
+    /// The sentence for content that ends before its coding does.
+    package static let truncated = "the encoded content is truncated"
 }
 
 extension FieldSection {
@@ -41,7 +55,7 @@ extension FieldSection {
     package var contentCodings: [ByteBuffer] { all("content-encoding").flatMap { $0.listElements() } }
 }
 
-/// A content coding that can be undone.
+/// A content coding that can be decoded.
 package enum ContentCoding: Sendable, Equatable {
     case identity
     case gzip
@@ -49,7 +63,8 @@ package enum ContentCoding: Sendable, Equatable {
     case brotli
     case zstd
 
-    /// - Parameter name: a coding's name as in Content-Encoding, in any case; nil when it is not known.
+    /// - Parameter name: the name of the coding as in Content-Encoding, in any case.
+    /// - Returns: nil if it is not known.
     package init?(_ name: String) {
         switch name.lowercased() {
         case "identity", "none", "": self = .identity
@@ -62,12 +77,22 @@ package enum ContentCoding: Sendable, Equatable {
     }
 }
 
-/// Undoes content codings.
+/// Decodes the content of a message.
 /// - Parameters:
-///   - wire: content as it was sent.
-///   - codings: the elements of Content-Encoding, in their order: the last one is undone first.
-///   - maximum: bytes that are given at the most, and by each step.
-/// - Returns: decoded content, or the bytes as they were sent with the reason.
+///   - wire: the content as it was sent.
+///   - fields: the fields of the message; nil if it has none.
+///   - maximum: the most bytes to return.
+/// - Returns: the decoded content, or the bytes as they were sent and the reason.
+package func decodeContent(_ wire: ByteBuffer, of fields: FieldSection?, maximum: Int) -> DecodedContent {
+    decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: maximum)
+}
+
+/// Decodes content.
+/// - Parameters:
+///   - wire: the content as it was sent.
+///   - codings: the elements of Content-Encoding, in their order: the last one is decoded first.
+///   - maximum: the most bytes to return, and to produce in each step.
+/// - Returns: the decoded content, or the bytes as they were sent and the reason.
 package func decodeContent(_ wire: ByteBuffer, codings: [ByteBuffer], maximum: Int) -> DecodedContent {
     var decoded = DecodedContent(content: wire, outcome: .complete)
     if wire.readableBytes > 0 {
@@ -77,7 +102,7 @@ package func decodeContent(_ wire: ByteBuffer, codings: [ByteBuffer], maximum: I
                 break
             }
             guard coding != .identity else { continue }
-            let step = undo(coding, decoded.content, maximum: maximum)
+            let step = decode(coding, decoded.content, maximum: maximum)
             guard step.isDecoded else {
                 decoded = DecodedContent(content: wire, outcome: step.outcome)
                 break
@@ -86,7 +111,7 @@ package func decodeContent(_ wire: ByteBuffer, codings: [ByteBuffer], maximum: I
                 decoded = DecodedContent(content: wire, outcome: .failed("it ends before anything can be decoded"))
                 break
             }
-            // What was cut at one step is cut for good; later steps decode what there is.
+            // Content that one step cut stays cut; later steps decode the rest.
             decoded = DecodedContent(content: step.content, outcome: decoded.outcome == .complete ? step.outcome : decoded.outcome)
         }
     }
@@ -97,7 +122,7 @@ package func decodeContent(_ wire: ByteBuffer, codings: [ByteBuffer], maximum: I
     return decoded
 }
 
-private func undo(_ coding: ContentCoding, _ content: ByteBuffer, maximum: Int) -> DecodedContent {
+private func decode(_ coding: ContentCoding, _ content: ByteBuffer, maximum: Int) -> DecodedContent {
     switch coding {
     case .identity: DecodedContent(content: content, outcome: .complete)
     case .gzip: inflateContent(content, wrapping: .gzip, maximum: maximum)

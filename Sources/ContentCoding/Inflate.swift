@@ -4,7 +4,7 @@ private import CZlib
 import NIOCore
 
 enum DeflateWrapping: Int32 {
-    /// 15 bits of window; 16 more says gzip, a negative number no wrapping at all (zlib manual, inflateInit2).
+    /// A window of 15 bits; plus 16 for gzip, negative for no wrapping (zlib manual, inflateInit2).
     case gzip = 31
     case zlib = 15
     case raw = -15
@@ -19,7 +19,8 @@ func inflateDeflate(_ bytes: ByteBuffer, maximum: Int) -> DecodedContent {
     return wrapped
 }
 
-/// All members of a gzip file, or one stream of the others. Bytes behind the last member that are no member are passed over.
+/// Decodes all members of a gzip file, or one stream of the other formats. Bytes after the last member that are not a member are
+/// ignored.
 func inflateContent(_ bytes: ByteBuffer, wrapping: DeflateWrapping, maximum: Int) -> DecodedContent {
     var stream = unsafe z_stream()
     guard unsafe inflateInit2_(&stream, wrapping.rawValue, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -44,16 +45,16 @@ func inflateContent(_ bytes: ByteBuffer, wrapping: DeflateWrapping, maximum: Int
                 let isDry = unsafe stream.avail_in == 0 && stream.avail_out > 0
                 if isDry || result == Z_BUF_ERROR { return .truncated }
             default:
-                // Something that begins like another member and is none.
+                // These bytes begin like another member but are not one.
                 if members > 0, out.readableBytes > 0 { return .complete }
-                return .failed(unsafe stream.msg.map { unsafe String(cString: $0) } ?? "the data is not compressed as it says")
+                return .failed(unsafe stream.msg.map { unsafe String(cString: $0) } ?? "the compressed data is not valid")
             }
         }
     }
     return DecodedContent(content: out, outcome: outcome)
 }
 
-/// One call of inflate that appends what it gives.
+/// Calls inflate once and appends its output.
 private func step(_ stream: inout z_stream, _ out: inout ByteBuffer, _ maximum: Int) -> Int32 {
     var result: Int32 = 0
     let room = min(maximum - out.readableBytes, max(16 * 1024, min(out.readableBytes, 1 << 20)))

@@ -1,4 +1,4 @@
-// zstd (RFC 8878) by the Zstandard library; several frames in a row are one content.
+// zstd (RFC 8878) by the Zstandard library; several frames in a row form one content.
 
 private import CZstd
 import NIOCore

@@ -81,7 +81,7 @@ enum FlowText: Equatable {
         }
         for (side, wire) in bodies where !isFound {
             let fields = side == .client ? flow.requestFields : flow.responseFields
-            let decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: maximumContent)
+            let decoded = decodeContent(wire, of: fields, maximum: maximumContent)
             isFound = try pattern.matches(decoded.content)
         }
         return isFound

@@ -3,17 +3,17 @@
 private import CPCRE2
 import NIOCore
 
-/// A compiled pattern. Compiled code is read-only, so it may be used by several threads; match data is made for each call site's thread.
+/// A compiled pattern. Compiled code is read-only, so several threads may use it; each match has its own match data.
 // SAFETY: `code` is never written after init, and each match uses match data of its own.
 @safe final class Pattern: @unchecked Sendable {
-    /// Backtracking steps of one match: a pattern that needs more is told, not waited for.
+    /// Limit on backtracking steps per match; a pattern that exceeds it is an error.
     private static let matchLimit: UInt32 = 10_000_000
 
     private let code: OpaquePointer
     private let context: OpaquePointer
     let text: String
 
-    /// How a pattern is read.
+    /// How a pattern is compiled.
     struct Options {
         var isCaseSensitive = false
         /// `^` and `$` match at lines (Python's MULTILINE).
@@ -22,7 +22,7 @@ import NIOCore
         var dotMatchesAll = false
     }
 
-    /// - Throws: what is wrong, and where in the pattern, counted in bytes.
+    /// - Throws: what is not valid, and its position in bytes.
     init(_ text: String, _ options: Options) throws(PatternError) {
         var flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C
         if !options.isCaseSensitive { flags |= PCRE2_CASELESS }
@@ -31,7 +31,7 @@ import NIOCore
         var errorCode: Int32 = 0
         var errorOffset = 0
         var bytes = Array(text.utf8)
-        // Field lines end in CRLF, and `$` is meant to stand before it.
+        // Field lines end in CRLF, and `$` matches before it.
         let compileContext = unsafe pcre2_compile_context_create_8(nil)
         defer { unsafe pcre2_compile_context_free_8(compileContext) }
         if options.isMultiline { unsafe pcre2_set_newline_8(compileContext, UInt32(PCRE2_NEWLINE_ANYCRLF)) }
@@ -60,7 +60,7 @@ import NIOCore
         let data = unsafe pcre2_match_data_create_8(1, nil)!
         defer { unsafe pcre2_match_data_free_8(data) }
         let result = unsafe bytes.withUnsafeReadableBytes { source in
-            // An empty buffer has no address, and PCRE2 wants one.
+            // An empty buffer has no address, and PCRE2 requires one.
             let base = unsafe source.baseAddress?.assumingMemoryBound(to: UInt8.self)
             return unsafe withUnsafePointer(to: UInt8(0)) { nothing in
                 unsafe pcre2_match_8(code, base ?? nothing, source.count, 0, 0, data, context)
@@ -94,7 +94,7 @@ package struct HostExpression: Sendable {
             pattern = try Pattern(text, Pattern.Options())
         } catch {
             throw HostExpressionError(
-                description: "'\(text)' is no regular expression: \(error.message) at character \(error.offset + 1)")
+                description: "'\(text)' is not a regular expression: \(error.message) at character \(error.offset + 1)")
         }
     }
 

@@ -1,6 +1,6 @@
 // The argument of ~messages and ~duration: a quantity, a range, a comparison.
 
-/// Which quantities are meant, both ends among them.
+/// A range of quantities, including both ends.
 struct QuantityRange: Equatable, Sendable {
     enum Unit: Sendable {
         case one

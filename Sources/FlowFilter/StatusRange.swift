@@ -1,6 +1,6 @@
 // The argument of ~c: a status code, a class, a range, a comparison.
 
-/// Which status codes are meant.
+/// A range of status codes, including both ends.
 struct StatusRange: Equatable, Sendable {
     var lowest: Int
     var highest: Int

@@ -1,10 +1,9 @@
-// What a regular expression for URLs says of the host. `^https://api\.example/` matches URLs of one host alone, so blocks without that host need
-// not be looked through.
+// The host in a regular expression for URLs. `^https://api\.example/` matches only URLs of one host, so blocks without that host are skipped.
 
 /// A regular expression that matches the host of every URL that the pattern matches.
 ///
 /// Derived only from a pattern that begins with `^`, a literal scheme, `://`, a host of letters, digits, `-`, `_`, `.` and `\.`, and then `/` or
-/// `:`. A `.` that is not escaped matches any character, also those at which a host ends or begins, so parts of the host may be the whole of it.
+/// `:`. A `.` that is not escaped matches any character, including those that delimit a host, so parts of the text may be the whole host.
 /// - Returns: nil when the host can be any.
 func hostOfURLs(matching pattern: String) -> String? {
     guard !pattern.contains("|") else { return nil }

@@ -1,9 +1,9 @@
-// The facts of the two connections that a flow belongs to. They are made once for a connection and shared by its flows.
+// The facts of the two connections of a flow. They are made once for a connection and shared by its flows.
 
 import HTTPSemantics
 import NIOCore
 
-/// An address and a port. The host is an IP address in its usual text form, or a name where a name was asked for.
+/// An address and a port. The host is an IP address as text, or a name when a name was requested.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     package var host: String
     package var port: UInt16
@@ -27,14 +27,14 @@ package struct TLSDetails: Sendable, Equatable {
     /// The protocol chosen by ALPN, for example `h2`.
     package var alpn: String?
     package var alpnOffers: [String] = []
-    /// The chain that the peer sent, DER, leaf first. One that a damaged recording lost is empty.
+    /// The chain that the peer sent, DER, leaf first. A certificate that a damaged recording lost is empty.
     package var certificates: [ByteBuffer] = []
     package var ja3: String?
     package var ja4: String?
     package var isResumed = false
-    /// Upstream only: whether the chain was verified; nil when it was not looked at.
+    /// Upstream only: whether the chain is valid; nil when it was not checked.
     package var isVerified: Bool?
-    /// Upstream only: what verification said when it failed and was overruled, in OpenSSL's words.
+    /// Upstream only: OpenSSL's message when verification failed and was ignored.
     package var verificationError: String?
     package var handshakeStarted: Timestamp?
     package var handshakeEnded: Timestamp?
@@ -51,7 +51,7 @@ package struct ClientConnection: Sendable, Equatable {
     /// The mode of the listener that accepted it, as its `--mode` was written: `regular`, `reverse:https://example.org`.
     package var mode: String
     package var tls: TLSDetails?
-    /// HTTP/2: what the client has said in SETTINGS, in its order, up to ``PeerSetting/maximumKept``; nil when it said none.
+    /// HTTP/2: the SETTINGS that the client sent, in their order, up to ``PeerSetting/maximumKept``; nil without any.
     package var settings: [PeerSetting]?
 
     package init(id: ConnectionID, peer: Endpoint, local: Endpoint, opened: Timestamp, mode: String, tls: TLSDetails? = nil) {
@@ -63,7 +63,7 @@ package struct ClientConnection: Sendable, Equatable {
         self.tls = tls
     }
 
-    /// Stands for a connection whose part of a recording was lost.
+    /// A connection whose record was lost.
     package static let unknown = ClientConnection(
         id: ConnectionID(high: 0, low: 0), peer: Endpoint(host: "", port: 0), local: Endpoint(host: "", port: 0),
         opened: Timestamp(nanoseconds: 0), mode: "")
@@ -72,16 +72,16 @@ package struct ClientConnection: Sendable, Equatable {
 /// One connection of the recorder to a server.
 package struct ServerConnection: Sendable, Equatable {
     package var id: ConnectionID
-    /// The server as it was asked for: a name or an address.
+    /// The server as it was requested: a name or an address.
     package var target: Endpoint
-    /// The address that was reached; nil when none was.
+    /// The address of the server; nil when no connection was established.
     package var peer: Endpoint?
     package var local: Endpoint?
-    /// When connecting began, before the name was looked up.
+    /// When connecting began, before the name was resolved.
     package var opened: Timestamp
     package var connected: Timestamp?
     package var tls: TLSDetails?
-    /// HTTP/2: what the server has said in SETTINGS, as of a client.
+    /// HTTP/2: the SETTINGS that the server sent, as of a client.
     package var settings: [PeerSetting]?
 
     package init(id: ConnectionID, target: Endpoint, opened: Timestamp) {
@@ -91,8 +91,8 @@ package struct ServerConnection: Sendable, Equatable {
     }
 }
 
-/// Facts of a connection at one moment, shared by reference so that an event carries eight bytes. When more becomes known (TLS
-/// was established), a new one with the same identity is made.
+/// A value that is shared by reference, so that an event carries eight bytes. When more is known of a connection (after its TLS
+/// handshake), its facts are replaced by new ones with the same identifier.
 package final class Shared<Value: Sendable>: Sendable {
     package let value: Value
 

@@ -1,10 +1,10 @@
-// Content of a recording that cannot be read any more. Fetching it throws, so that it is not taken for empty content; callers that can mark it
-// go through the other pieces and mark this one.
+// Damaged content of a recording. Fetching it throws, so that it is not mistaken for empty content; callers that can mark damage continue with
+// the other pieces.
 
 import HTTPSemantics
 import NIOCore
 
-/// A piece of which the content is damaged, and what else is known of it.
+/// A piece whose content is damaged, and the facts that are known of it.
 package struct DamagedPiece: Sendable, Equatable {
     package var at: Timestamp
     package var kind: FlowPiece.Kind
@@ -17,18 +17,18 @@ package struct DamagedPiece: Sendable, Equatable {
     }
 }
 
-/// What fetching content may throw.
+/// An error that fetching content may throw.
 package protocol ContentError: Error {
     /// The piece, when it is damaged in the recording. The pieces after it can be fetched.
     var damagedPiece: DamagedPiece? { get }
 }
 
 extension FlowPieces {
-    /// Goes through the pieces in order, past those that are damaged.
+    /// Visits the pieces in order, including damaged ones.
     /// - Parameters:
     ///   - visit: returns false to stop.
     ///   - damaged: receives each piece whose content is damaged; returns false to stop.
-    /// - Throws: what fetching a piece throws for another reason; what the closures throw.
+    /// - Throws: other errors of fetching a piece; errors of the closures.
     package func forEach(
         _ visit: (Timestamp, FlowPiece) throws -> Bool, damaged: (DamagedPiece) throws -> Bool
     ) throws {
@@ -52,7 +52,7 @@ extension FlowPieces {
         }
     }
 
-    /// The piece that was damaged may have been the other side's.
+    /// The damaged piece may be the other side's.
     private func contentPastDamage(from side: Side, maximum: Int) throws -> ByteBuffer? {
         var joined = ByteBuffer()
         var isDamaged = false

@@ -1,5 +1,5 @@
-// A recorded flow as a whole: what every reader of recordings works with. Heads and facts are in memory; what follows the heads
-// (bodies, messages, stream data) may stand in a file and is fetched piece by piece, so a flow is small whatever it carried.
+// A recorded flow as a whole, as readers of recordings use it. Heads and facts are in memory; bodies, messages and stream data may be in a
+// file and are fetched piece by piece, so a flow is small whatever it carried.
 
 import HTTPSemantics
 import NIOCore
@@ -12,12 +12,12 @@ package struct Flow: Sendable {
     package var started: Timestamp
     /// nil when the recording stops before the flow ends.
     package var ended: Timestamp?
-    /// The flow is open in a recording that is being written: it has not ended.
+    /// The flow has not ended, and a recorder is still writing its file.
     package var isBeingRecorded = false
     package var error: FlowError?
     package var target: FlowTarget
     package var stream: StreamID
-    /// nil when the part of the recording that told of it was lost.
+    /// nil when its record was lost.
     package var client: Shared<ClientConnection>?
     package var server: Shared<ServerConnection>?
     /// HTTP only, as is everything below down to ``pieces``.
@@ -33,11 +33,11 @@ package struct Flow: Sendable {
     package var passthrough: PassthroughSizes?
     package var comment: String?
     package var tags: [String] = []
-    /// What was unusual and passed all the same.
+    /// Unusual things that did not end the flow.
     package var notes: [Timed<FlowNote>] = []
-    /// Bytes that could not be read, by the side that sent them.
+    /// Bytes that could not be parsed, by the side that sent them.
     package var malformed: [Timed<MalformedBytes>] = []
-    /// What the recorder answered itself, where no response of a server reached the client.
+    /// The recorder's own response, when no response of a server reached the client.
     package var localReply: Timed<LocalReply>? {
         get { sharedLocalReply?.value }
         set { sharedLocalReply = newValue.map { Shared($0) } }
@@ -57,7 +57,7 @@ package struct Flow: Sendable {
     }
 }
 
-/// Bytes of one side that could not be read, as they came.
+/// Bytes of one side that could not be parsed, as received.
 package struct MalformedBytes: Sendable, Equatable {
     package var from: Side
     package var bytes: ByteBuffer
@@ -84,14 +84,14 @@ package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
     package var head: Head
     /// When the head was complete.
     package var started: Timestamp
-    /// When the last byte came; nil when it never did.
+    /// When the last byte was received; nil when the message is not complete.
     package var ended: Timestamp?
     package var trailers: FieldSection?
-    /// Bytes of content that the wire carried, transfer codings removed.
+    /// Bytes of content on the wire, without transfer codings.
     package var size: UInt64 = 0
     /// Bytes of it that are in the recording.
     package var storedSize: UInt64 = 0
-    /// When the first byte of content came.
+    /// When the first byte of content was received.
     package var firstByte: Timestamp?
 
     package init(head: Head, started: Timestamp) {
@@ -99,31 +99,31 @@ package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
         self.started = started
     }
 
-    /// The message came to its end, and all of it is in the recording.
+    /// The whole message was received and is in the recording.
     package var isComplete: Bool { ended != nil && storedSize == size }
 }
 
 /// Where the pieces of a flow are: in memory or in a file.
 package protocol FlowPieces: Sendable {
-    /// How many there are.
+    /// The number of pieces.
     var count: Int { get }
 
-    /// Bytes of one side, as the wire carried them.
+    /// Bytes of one side on the wire.
     func wireSize(from side: Side) throws -> UInt64
 
-    /// Stands before the first piece.
+    /// A cursor before the first piece.
     func cursor() -> any FlowPieceCursor
 
-    /// Goes through the pieces in order, fetching each when its turn comes.
+    /// Visits the pieces in order and fetches each one on demand.
     /// - Parameter visit: returns false to stop.
-    /// - Throws: what fetching a piece throws; what `visit` throws.
+    /// - Throws: errors of fetching a piece; errors of `visit`.
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws
 }
 
-/// Goes through pieces one at a time, when whoever asks has time for the next.
+/// Iterates over pieces one at a time.
 package protocol FlowPieceCursor: Sendable {
-    /// - Returns: nil behind the last piece.
-    /// - Throws: what fetching a piece throws; a ``ContentError`` for a damaged piece, after which the next one can be fetched.
+    /// - Returns: nil after the last piece.
+    /// - Throws: errors of fetching a piece; a ``ContentError`` for a damaged piece, after which the next one can be fetched.
     mutating func next() throws -> (at: Timestamp, piece: FlowPiece)?
 }
 
@@ -138,7 +138,7 @@ extension FlowPieces {
     }
 
     /// The content of one side's data pieces, joined: a message body as sent.
-    /// - Parameter maximum: no more than so many bytes are fetched and returned.
+    /// - Parameter maximum: the most bytes that are fetched and returned.
     package func content(from side: Side, maximum: Int = .max) throws -> ByteBuffer {
         var joined = ByteBuffer()
         try forEach { _, piece in
@@ -156,7 +156,7 @@ extension FlowPieces {
     }
 }
 
-/// Pieces of a flow that was never written, or is small.
+/// Pieces of a flow that was not written, or is small.
 package struct PiecesInMemory: FlowPieces {
     package var pieces: [(at: Timestamp, piece: FlowPiece)] = []
 
@@ -178,9 +178,9 @@ package struct PiecesInMemory: FlowPieces {
 }
 
 extension Flow {
-    /// Says the flow again as events, in an order that a recorder could have seen. Content is fetched piece by piece.
-    /// Damaged content is left out; the flow is incomplete then, and its error says so.
-    /// - Throws: what fetching a piece throws for another reason; what `visit` throws.
+    /// Visits the flow as events, in an order that a recorder could have seen. Content is fetched piece by piece.
+    /// Damaged content is left out; the flow is incomplete then, with an error that reports it.
+    /// - Throws: other errors of fetching a piece; errors of `visit`.
     package func forEachEvent(_ visit: (FlowEvent) throws -> Void) throws {
         var events = FlowEventCursor(self, marksDamage: true)
         while let event = try events.next() { try visit(event) }

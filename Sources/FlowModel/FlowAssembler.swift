@@ -1,15 +1,15 @@
-// Folds the events of one flow into a Flow. The pieces' content goes elsewhere or is kept, as the caller chooses.
+// Combines the events of one flow into a Flow. The caller chooses whether the pieces' content is kept.
 
 import HTTPSemantics
 import NIOCore
 
-/// One flow on its way from events to a whole. Feed it every event of the flow, in order.
+/// Receives every event of a flow, in order.
 package struct FlowAssembler: Sendable {
     private var partial: Flow
     private var kept: PiecesInMemory?
     private var counted = CountedPieces()
 
-    /// The flow as far as it has come.
+    /// The flow so far.
     package var flow: Flow {
         var flow = partial
         if let kept { flow.pieces = kept } else if counted.count > 0 { flow.pieces = counted }
@@ -18,8 +18,8 @@ package struct FlowAssembler: Sendable {
 
     /// - Parameters:
     ///   - opening: the flow's first event.
-    ///   - keepsPieces: whether content stays in the flow, in memory. Otherwise only sizes and times are taken from pieces, and
-    ///     the caller sets ``Flow/pieces``.
+    ///   - keepsPieces: whether content is kept in memory. Otherwise only sizes and times are taken from pieces, and the caller sets
+    ///     ``Flow/pieces``.
     package init(id: FlowID, at: Timestamp, opening: FlowOpening, keepsPieces: Bool) {
         partial = Flow(id: id, opening: opening, started: at)
         kept = keepsPieces ? PiecesInMemory() : nil
@@ -66,9 +66,9 @@ package struct FlowAssembler: Sendable {
         if kept == nil { counted.add(piece) } else { kept?.pieces.append((at, piece)) }
     }
 
-    /// Takes the size and the time of a piece without its content.
+    /// Counts a piece without its content.
     /// - Parameters:
-    ///   - size: bytes that the wire carried; `stored`: bytes of them that were kept.
+    ///   - size: bytes on the wire; `stored`: bytes of them that are kept.
     package mutating func count(_ kind: FlowPiece.Kind, from: Side, size: UInt64, stored: UInt64, at: Timestamp) {
         guard kind == .data else {
             partial.isWebSocket = true
@@ -100,7 +100,7 @@ extension Flow {
     }
 }
 
-/// Pieces of which only the number and the sizes were kept.
+/// Pieces of which only the number and the sizes are kept.
 private struct CountedPieces: FlowPieces {
     private(set) var count = 0
     private var fromClient: UInt64 = 0

@@ -1,12 +1,12 @@
-// What the proxy core says of a flow while it happens. The events of one flow come in order; those of different flows interleave.
+// What happens in a flow, as the proxy core reports it. The events of one flow are in order; those of different flows interleave.
 
 import HTTPSemantics
 import NIOCore
 
-/// One thing that happened in a flow.
+/// One event of a flow.
 package struct FlowEvent: Sendable {
     package var flow: FlowID
-    /// When the bytes that caused it were read.
+    /// When the bytes that caused it were received.
     package var at: Timestamp
     package var what: What
 
@@ -19,7 +19,7 @@ package struct FlowEvent: Sendable {
     package enum What: Sendable {
         /// The first event of every flow.
         case opened(FlowOpening)
-        /// The server connection of the flow is known, or more is known of it. May come several times; the last one counts.
+        /// The server connection of the flow is known, or more is known of it. May occur several times; the last one counts.
         case server(Shared<ServerConnection>)
         /// More is known of the client connection (its TLS). The last one counts.
         case client(Shared<ClientConnection>)
@@ -32,13 +32,13 @@ package struct FlowEvent: Sendable {
         case trailers(from: Side, FieldSection)
         /// One side's message is complete (HTTP), or it sent its FIN (TCP).
         case finished(Side)
-        /// Something unusual that passed all the same. May come several times.
+        /// Something unusual that did not end the flow. May occur several times.
         case note(FlowNote)
-        /// Bytes that could not be read and so ended the flow, as they came.
+        /// Bytes that could not be parsed and so ended the flow, as received.
         case malformed(from: Side, ByteBuffer)
-        /// What the recorder answered itself; no server said it.
+        /// A response of the recorder itself.
         indirect case localReply(LocalReply)
-        /// The last event of every flow that the recorder lived to see the end of.
+        /// The last event of a flow, unless the recorder ended first.
         case ended(FlowEnding)
     }
 }
@@ -47,7 +47,7 @@ package struct FlowEvent: Sendable {
 package struct FlowOpening: Sendable {
     package var kind: FlowKind
     package var client: Shared<ClientConnection>
-    /// Where the client meant to go. The host and port of the effective request URI (RFC 9110 §7.1) for HTTP, the peer for the rest.
+    /// The destination that the client wanted: the host and port of the effective request URI (RFC 9110 §7.1) for HTTP, the peer for the rest.
     package var target: FlowTarget
     /// The stream of the client connection: its number in HTTP/2, the count of the exchange in HTTP/1.
     package var stream: StreamID
@@ -60,7 +60,7 @@ package struct FlowOpening: Sendable {
     }
 }
 
-/// Scheme, host and port that a flow is meant for. All are empty or 0 where they could not be found out.
+/// Scheme, host and port that a flow is meant for; empty or 0 when they are not known.
 package struct FlowTarget: Sendable, Hashable {
     /// `http` or `https` for HTTP; `tcp` or `tls` for the rest.
     package var scheme: String
@@ -81,7 +81,7 @@ package struct FlowTarget: Sendable, Hashable {
 
 package enum FlowKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case http = 0
-    /// A TCP stream, and a connection that was passed through unread (``FlowEnding/passthrough``).
+    /// A TCP stream, or a connection that was passed through unread (``FlowEnding/passthrough``).
     case tcp = 1
     /// A TLS connection that carried nothing because its handshake failed.
     case tls = 2
@@ -95,7 +95,7 @@ package enum FlowKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     }
 }
 
-/// A piece of what a flow carries behind its heads. The pieces of both sides stand in one sequence, in the order of their times.
+/// Data or a message that a flow carries after its heads. The pieces of both sides form one sequence, in the order of their times.
 package struct FlowPiece: Sendable, Equatable {
     package enum Kind: UInt8, Sendable {
         /// Bytes of a message's content (transfer codings removed, content codings not), or of a TCP stream.
@@ -113,7 +113,7 @@ package struct FlowPiece: Sendable, Equatable {
     package var content: ByteBuffer
     /// WebSocket: payload bytes on the wire before permessage-deflate was undone; for the other kinds the size of `content`.
     package var wireSize: UInt64
-    /// WebSocket: frames that the message came in; otherwise 1.
+    /// WebSocket: the number of frames of the message; otherwise 1.
     package var frames: UInt32
 
     package init(kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1) {
@@ -125,9 +125,9 @@ package struct FlowPiece: Sendable, Equatable {
     }
 }
 
-/// What was wrong with a flow that passed all the same, in one sentence.
+/// Something unusual that did not end the flow, in one sentence.
 package struct FlowNote: Sendable, Equatable {
-    /// Whose bytes it concerns; nil is neither's.
+    /// The side whose bytes it concerns; nil for neither.
     package var side: Side?
     package var message: String
 
@@ -137,7 +137,7 @@ package struct FlowNote: Sendable, Equatable {
     }
 }
 
-/// An answer that the recorder gave itself, as the client received it.
+/// A response of the recorder itself, as the client received it.
 package struct LocalReply: Sendable, Equatable {
     package var head: ResponseHead
     package var content: ByteBuffer
@@ -152,7 +152,7 @@ package struct LocalReply: Sendable, Equatable {
 package struct FlowEnding: Sendable, Equatable {
     package var state: FlowState
     package var error: FlowError?
-    /// TCP: who closed first, and whether by FIN or RST. WebSocket: how the connection below it went.
+    /// TCP: the side that closed first, and whether by RST. WebSocket: the same of the connection below.
     package var closedBy: Side?
     package var isReset = false
     /// A connection that was passed through unread: the bytes that each side sent.
@@ -179,11 +179,11 @@ package struct PassthroughSizes: Sendable, Equatable {
 }
 
 package enum FlowState: UInt8, Sendable, CustomStringConvertible {
-    /// Everything that was meant to be said was said.
+    /// Everything was sent and received.
     case complete = 0
-    /// It was cut: a message is truncated, a peer went away, or the recorder ended first.
+    /// It was cut off: a message is truncated, a peer disconnected, or the recorder ended first.
     case incomplete = 1
-    /// It never came to an exchange: refused, unreachable, a failed handshake, a malformed request.
+    /// There was no exchange: refused, unreachable, a failed handshake, a malformed request.
     case failed = 2
 
     package var description: String {
@@ -197,7 +197,7 @@ package enum FlowState: UInt8, Sendable, CustomStringConvertible {
 
 /// What went wrong, in one sentence, and on whose side.
 package struct FlowError: Sendable, Equatable {
-    /// Who is to blame; nil is the recorder itself.
+    /// The side that caused it; nil is the recorder itself.
     package var side: Side?
     package var message: String
     package var at: Timestamp

@@ -1,12 +1,12 @@
-// A recorded flow as the events that a recorder could have seen, one at a time.
+// The events of a recorded flow, in an order that a recorder could have seen, one at a time.
 
 import HTTPSemantics
 import NIOCore
 
-/// Says a flow again. Content is fetched piece by piece, when its turn comes.
+/// Iterates over the events of a flow. Content is fetched piece by piece, on demand.
 package struct FlowEventCursor: Sendable {
     private let flow: FlowID
-    /// What is not a piece, in the order of the times; `isFirst` stands before everything else.
+    /// Events that are not pieces, in the order of their times; those with `isFirst` precede all others.
     private var rest: [(at: Timestamp, what: FlowEvent.What, isFirst: Bool)] = []
     private var index = 0
     private var pieces: any FlowPieceCursor
@@ -15,10 +15,10 @@ package struct FlowEventCursor: Sendable {
     private var end: (at: Timestamp, ending: FlowEnding)?
     private var isOver = false
     private let marksDamage: Bool
-    /// Sides of which content was left out, since it is damaged: their messages do not come to an end.
+    /// Sides with damaged content that was left out: their messages have no end.
     private var damaged: Set<Side> = []
 
-    /// - Parameter marksDamage: damaged content is left out, and the flow is incomplete then; otherwise it is an error.
+    /// - Parameter marksDamage: leaves damaged content out and makes the flow incomplete; otherwise damage is an error.
     package init(_ flow: Flow, marksDamage: Bool = false) {
         self.flow = flow.id
         self.marksDamage = marksDamage
@@ -29,7 +29,7 @@ package struct FlowEventCursor: Sendable {
         rest.append((flow.started, .opened(opening), true))
         if let server = flow.server { rest.append((flow.started, .server(server), true)) }
         if let request = flow.request { rest.append((request.started, .request(request.head), true)) }
-        // Everything that has a time of its own behind the request's head.
+        // Events with times of their own, after the request's head.
         var later: [(at: Timestamp, what: FlowEvent.What)] = flow.interims.map { ($0.at, .interim($0.value)) }
         if let response = flow.response { later.append((response.started, .response(response.head))) }
         if let request = flow.request, let end = request.ended {
@@ -47,8 +47,8 @@ package struct FlowEventCursor: Sendable {
         rest += later.map { ($0.at, $0.what, false) }
     }
 
-    /// - Returns: nil behind the last event.
-    /// - Throws: what fetching a piece throws.
+    /// - Returns: nil after the last event.
+    /// - Throws: errors of fetching a piece.
     package mutating func next() throws -> FlowEvent? {
         if !hasBegun {
             hasBegun = true
@@ -90,7 +90,7 @@ package struct FlowEventCursor: Sendable {
         }
     }
 
-    /// A head stands before content of the same time. A message's end has the time of its last piece at the least, and stands behind it.
+    /// A head precedes content of the same time. The end of a message follows its last piece, which may have the same time.
     private func stands(_ event: (at: Timestamp, what: FlowEvent.What, isFirst: Bool), before piece: Timestamp) -> Bool {
         event.isFirst || event.at < piece || (event.at == piece && event.what.isHead)
     }

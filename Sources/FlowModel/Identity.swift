@@ -1,6 +1,6 @@
-// Names for flows and connections, and times.
+// Identifiers of flows and connections, and times.
 
-/// Identifies a flow for ever: a UUID of version 7 (RFC 9562 §5.7), unique across machines and ordered by time.
+/// Identifies a flow: a UUID of version 7 (RFC 9562 §5.7), unique across machines and ordered by time.
 package struct FlowID: Sendable, Hashable, Comparable, CustomStringConvertible {
     package let high: UInt64
     package let low: UInt64
@@ -44,7 +44,7 @@ package struct FlowID: Sendable, Hashable, Comparable, CustomStringConvertible {
     }
 }
 
-/// Identifies a connection, client or upstream, in the same way as a flow is: unique across machines.
+/// Identifies a client or server connection in the same way.
 package typealias ConnectionID = FlowID
 
 /// A moment: nanoseconds since 1970-01-01T00:00:00Z. The clock that makes them is anchored to the wall clock once and then runs

@@ -1,16 +1,16 @@
-// What a server that is played from a recording does next. It stands between those who know the recording and those who speak the protocols.
+// The next step of a recorded server: what the modules that read recordings tell those that implement the protocols.
 
 import HTTPSemantics
 import NIOCore
 
-/// One thing that a played server does.
+/// One step of a recorded server.
 package enum ServerStep: Sendable {
-    /// Says this: heads, content, messages, trailers, the end of its message or of its side of the stream.
+    /// Send this: a head, content, a message, trailers, the end of the message or of one side of the stream.
     case say(FlowEvent.What)
-    /// Says nothing before a moment.
+    /// Send nothing before this time.
     case wait(until: Timestamp)
-    /// Says nothing before the client has said more.
+    /// Send nothing before the client has sent more.
     case waitForClient
-    /// The recording ends here. An exchange or stream that is not complete by then is cut as it was cut.
+    /// The recording ends here. An exchange or stream that is not complete is cut off as it was when recorded.
     case end(FlowEnding)
 }

@@ -24,7 +24,7 @@ struct FlowBody {
         isDamaged = content == nil
         wire = content ?? ByteBuffer()
         isCut = size > UInt64(Self.maximum)
-        decoded = decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: Self.maximum)
+        decoded = decodeContent(wire, of: fields, maximum: Self.maximum)
     }
 
     /// What keeps the decoded content from being the whole of it, in words.
@@ -38,7 +38,7 @@ extension DecodedContent.Outcome {
     var remark: String? {
         switch self {
         case .complete: nil
-        case .truncated: "the encoded content is truncated"
+        case .truncated: DecodedContent.truncated
         case .limited: "only the first \(readableSize(UInt64(FlowBody.maximum))) are shown"
         case .failed(let reason): "it cannot be decoded and is shown as it was sent: \(reason)"
         case .unknownCoding(let name): "its content coding \(name) is not known; it is shown as it was sent"

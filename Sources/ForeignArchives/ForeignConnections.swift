@@ -1,9 +1,9 @@
-// The connections of mitmproxy's flows. Each flow repeats them; here flows that repeat the same bytes share one.
+// The connections of mitmproxy's flows. Each flow repeats its connections; flows with the same bytes share one here.
 
 import FlowModel
 import NIOCore
 
-/// Connections that were read lately.
+/// Connections that were read recently.
 struct ForeignConnections {
     private static let maximum = 256
 
@@ -12,8 +12,8 @@ struct ForeignConnections {
 
     /// The connections of a flow.
     /// - Parameters:
-    ///   - id: the flow's; names connections of versions before 5, which had no names.
-    ///   - started: stands for times that are not there.
+    ///   - id: of the flow; it identifies connections of versions before 5, which have no identifier.
+    ///   - started: replaces missing times.
     mutating func both(
         of flow: TnetstringEntries, id: FlowID, started: Timestamp
     ) throws(TnetstringError) -> (client: Shared<ClientConnection>, server: Shared<ServerConnection>?) {
@@ -65,7 +65,7 @@ struct ForeignConnections {
         try entries["id"].flatMap { value throws(TnetstringError) in ConnectionID(try value.text()) }
     }
 
-    /// nil when no TLS was spoken or wanted.
+    /// nil if TLS was neither used nor attempted.
     private static func tls(_ entries: TnetstringEntries, target: Endpoint?) throws(TnetstringError) -> TLSDetails? {
         let setup = try entries.tlsSetup?.time()
         let isWanted = try entries["tls", "tls_established", "ssl_established"]?.bool() ?? false
@@ -84,6 +84,6 @@ struct ForeignConnections {
 }
 
 extension ByteBuffer {
-    /// The bytes by themselves, so that what they are a part of may go.
+    /// A copy of the bytes, which does not keep their record in memory.
     fileprivate var copied: ByteBuffer { ByteBuffer(bytes: readableBytesView) }
 }

@@ -1,19 +1,19 @@
-// A message as another program keeps it, and the one place where its framing is made to fit what it holds. Others keep the fields that came and a
-// content from which the transfer coding, and often the content coding, was taken; such a message, sent as it is, would end in the wrong place.
-// RFC 9112 section 6, RFC 9110 section 8.6, RFC 9113 section 8.2.2.
+// A message of another program's file, and the one place that corrects its framing. Other programs keep the received fields, but
+// remove the transfer coding, and often the content coding, from the content. If such a message was sent unchanged, it would end in
+// the wrong place. RFC 9112 section 6, RFC 9110 section 8.6, RFC 9113 section 8.2.2.
 
 import ContentCoding
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Fields and content of a request or response on its way into a flow.
+/// Fields and content of a request or response, before they become part of a flow.
 struct ForeignMessage {
     enum Content: Equatable {
         case whole(ByteBuffer)
-        /// The message ended early, or only a part of it was stored.
+        /// The message ended early, or was stored only in part.
         case cut(ByteBuffer)
-        /// There was content, and none of it was stored.
+        /// The content was not stored.
         case missing
 
         var bytes: ByteBuffer {
@@ -31,11 +31,11 @@ struct ForeignMessage {
 
     var head = HeadBytes()
     var version: HTTPVersion
-    /// The value of `:authority` where a file has it among the fields.
+    /// The value of `:authority` if the file has it among the fields.
     var authority: ByteBuffer?
     var content = Content.whole(ByteBuffer())
     var trailers: FieldSection?
-    /// What was changed, a sentence each.
+    /// The changes that were made, one sentence each.
     var notes: [String] = []
 
     init(version: HTTPVersion) { self.version = version }
@@ -44,7 +44,7 @@ struct ForeignMessage {
     /// - Parameter name: in lower case.
     func values(_ name: StaticString) -> [ByteBuffer] { head.fields.filter { $0.name.isName(name) }.map(\.value) }
 
-    /// The number in Content-Length; nil without exactly one line that holds a number.
+    /// The number in Content-Length; nil unless there is exactly one line with a valid number.
     var announcedLength: UInt64? {
         let values = values("content-length")
         return values.count == 1 ? values[0].length : nil
@@ -52,7 +52,7 @@ struct ForeignMessage {
 
     var hasTransferCoding: Bool { head.fields.contains { $0.name.isName("transfer-encoding") } }
 
-    /// Content that stands in a file decoded: the fields must not say that it is encoded.
+    /// Removes the content codings from the fields, because the file has decoded content.
     mutating func removeContentCodings() {
         let values = values("content-encoding")
         let codings = values.flatMap { $0.listElements() }
@@ -67,12 +67,12 @@ struct ForeignMessage {
         for value in values { notes.append(FlowNote.decoded(coding: value.latin1)) }
     }
 
-    /// Enough to tell that content is what its coding says.
+    /// Enough to determine whether content is encoded.
     private static let maximumProbe = 1 << 20
 
     // MARK: Framing
 
-    /// Gives the message the one framing that fits its content. Each field that was changed or left out is noted as it was.
+    /// Gives the message the framing that fits its content. Each changed or removed field is noted with its old value.
     mutating func fit(_ role: Role) {
         switch role {
         case .request:
@@ -101,8 +101,8 @@ struct ForeignMessage {
         if case .cut = content { content = .cut(ByteBuffer()) } else { content = .whole(ByteBuffer()) }
     }
 
-    /// Of a response that has no content.
-    /// - Parameter describes: its fields may say how long the content would be.
+    /// Fits the framing of a response without content.
+    /// - Parameter describes: its fields may contain the length that the content would have.
     private mutating func fitEmptyFraming(describes: Bool) {
         let length = announcedLength
         let isFit = !hasTransferCoding && (values("content-length").isEmpty || length != nil && (describes || length == 0))
@@ -121,7 +121,7 @@ struct ForeignMessage {
         if hasTransferCoding {
             if hasChunks, hasOneChunkedLine, lengths.isEmpty { return }
         } else if lengths.isEmpty {
-            // HTTP/2 has an end of its own, and content that is cut shows only where there is a length or chunks.
+            // HTTP/2 marks the end itself. Cut content is visible only with a length or chunks.
             let isOpen = endsWithConnection ? isWhole : isWhole && size == 0
             if !needsChunks, version.major >= 2 || isOpen { return }
         } else if let length = announcedLength, !needsChunks, isWhole ? length == size : length > size {
@@ -144,7 +144,7 @@ struct ForeignMessage {
 
     private var isChunkedLast: Bool { values("transfer-encoding").last?.listElements().last?.isName("chunked") ?? false }
 
-    /// Takes all fields of framing out and puts one, or none, in the place of the first.
+    /// Removes all fields of framing, and inserts one, or none, at the position of the first.
     private mutating func replaceFraming(with field: (isCoding: Bool, value: String)?) {
         func isFraming(_ field: (name: ByteBuffer, value: ByteBuffer)) -> Bool {
             field.name.isName("content-length") || field.name.isName("transfer-encoding")
@@ -163,7 +163,7 @@ struct ForeignMessage {
         if old.isEmpty { notes.append("\(usual): \(field.value) was added: the file has no length") }
     }
 
-    /// The content, the notes and the end.
+    /// Appends the notes, the content and the end to a flow.
     func finish(_ side: Side, at: Timestamp, into flow: inout FlowAssembler) {
         for note in notes { flow.receive(.note(FlowNote(side: side, note)), at: at) }
         let bytes = content.bytes
@@ -175,16 +175,16 @@ struct ForeignMessage {
 }
 
 extension ByteBuffer {
-    /// Whether these bytes are a word, without regard to case.
+    /// Whether these bytes are a name, in any case.
     func isName(_ name: StaticString) -> Bool { equalsIgnoringCase(ByteRange(0, readableBytes), name) }
 
-    /// Bytes that are not UTF-8 as ISO-8859-1 has them.
+    /// The text in UTF-8, or in ISO-8859-1 if it is not valid UTF-8.
     var latin1: String {
         String(validating: readableBytesView, as: UTF8.self)
             ?? String(String.UnicodeScalarView(readableBytesView.map { Unicode.Scalar($0) }))
     }
 
-    /// A length as RFC 9110 section 8.6 has it, written as it is usual: digits, no zeros before them.
+    /// A length of RFC 9110 section 8.6 in its usual form: digits without leading zeros.
     fileprivate var length: UInt64? {
         guard let first = readableBytesView.first, readableBytesView.allSatisfy({ $0 &- 0x30 < 10 }),
             first != 0x30 || readableBytes == 1

@@ -1,16 +1,16 @@
-// Heads laid down anew from their parts, since other programs keep the parts only: the start-line and `name: value` lines of HTTP/1, the
+// Builds heads from their parts, because other programs keep only the parts: the start-line and `name: value` lines of HTTP/1, the
 // pseudo-fields and fields of HTTP/2 and later.
 
 import HTTPSemantics
 import NIOCore
 
-/// Parts of a message's head as another program keeps them.
+/// The parts of a head.
 struct HeadBytes {
     /// Names and values in their order.
     var fields: [(name: ByteBuffer, value: ByteBuffer)] = []
 
     /// - Parameters:
-    ///   - authority: empty for a request whose target is in origin form; for CONNECT it is the target.
+    ///   - authority: empty for a target in origin form; the target itself for CONNECT.
     func request(
         version: HTTPVersion, method: ByteBuffer, scheme: ByteBuffer, authority: ByteBuffer, path: ByteBuffer
     ) -> RequestHead {
@@ -75,7 +75,7 @@ extension ByteBuffer {
     }
 
     fileprivate mutating func writeField(_ name: ByteBuffer, _ value: ByteBuffer) {
-        // RFC 9112 §5.1: white space before the colon is no part of a name.
+        // RFC 9112 section 5.1: white space before the colon is not part of a name.
         let blank = name.readableBytesView.reversed().prefix { $0 == 0x20 || $0 == 0x09 }.count
         writeLine(name.slice(ByteRange(0, name.readableBytes - blank)))
         writeStaticString(": ")
@@ -83,7 +83,7 @@ extension ByteBuffer {
         writeStaticString("\r\n")
     }
 
-    /// Writes bytes that must stay in their line: a line end becomes spaces (RFC 9110 §5.5), except one that folds a value.
+    /// Writes bytes that must stay on one line: line ends become spaces (RFC 9110 section 5.5), except those that fold a value.
     private mutating func writeLine(_ text: ByteBuffer, isFolded: Bool) {
         let bytes = text.readableBytesUInt8Span
         var isPlain = true
@@ -106,7 +106,8 @@ extension ByteBuffer {
 }
 
 extension HTTPVersion {
-    /// What other programs write: `HTTP/1.1`, `HTTP/2.0`, `HTTP/2`, `http/2.0`, `h2`, `h3`, `http/2+quic/46`; nil for anything else.
+    /// The forms of other programs: `HTTP/1.1`, `HTTP/2.0`, `HTTP/2`, `http/2.0`, `h2`, `h3`, `http/2+quic/46`; nil for anything
+    /// else.
     init?(foreign text: String) {
         let name = text.lowercased()
         if name == "h2" || name == "h2c" || name.hasPrefix("http/2") && !name.contains("quic") {

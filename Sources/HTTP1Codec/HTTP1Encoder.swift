@@ -29,7 +29,7 @@ package enum HTTP1Encoder {
         _ head: RequestHead, framing: BodyFraming?, target: ByteBuffer?, host: ByteBuffer?,
         proxyAuthorization: ProxyAuthorization = .keep
     ) -> ByteBuffer {
-        var changes = HopByHop(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
+        var changes = HeadChanges(head.fields, isRequest: true, keepsProxyAuthorization: proxyAuthorization == .keep)
         if let framing { changes.add(FramingFields(head.fields, framing, version: head.version, isRequest: true)) }
         if proxyAuthorization.sent == nil, head.fields.isCanonical, changes.isEmpty {
             if target == nil, host == nil { return head.wire }
@@ -93,7 +93,7 @@ package enum HTTP1Encoder {
     /// The head of a response to forward.
     /// - Parameter framing: how the end of the content that follows is found.
     package static func response(_ head: ResponseHead, framing: BodyFraming) -> ByteBuffer {
-        var changes = HopByHop(head.fields, isRequest: false)
+        var changes = HeadChanges(head.fields, isRequest: false)
         changes.add(FramingFields(head.fields, framing, version: head.version, isRequest: false))
         if head.fields.isCanonical, changes.isEmpty { return head.wire }
         var out = ByteBuffer()
@@ -118,141 +118,12 @@ package enum HTTP1Encoder {
         return out
     }
 
-    fileprivate static func writeField(_ name: ByteBuffer, _ value: ByteBuffer, into out: inout ByteBuffer) {
+    static func writeField(_ name: ByteBuffer, _ value: ByteBuffer, into out: inout ByteBuffer) {
         out.writeImmutableBuffer(name)
         out.writeStaticString(": ")
         out.writeImmutableBuffer(value)
         out.writeStaticString("\r\n")
     }
-}
-
-/// The changes to the lines of a head: fields that Connection names are removed, and the framing is set. Options that each hop uses in the
-/// same way stay as the sender wrote them: close, keep-alive, upgrade, te, http2-settings.
-private struct HopByHop {
-    /// Lines to remove, and lines with another value.
-    var removed: [Int] = []
-    var rewritten: [(line: Int, value: ByteBuffer)] = []
-    /// The connection is not used again: `Connection: close` is sent.
-    private var closes = false
-    private var needsHTTP1_1 = false
-
-    var isEmpty: Bool { removed.isEmpty && rewritten.isEmpty && !closes }
-
-    init(_ fields: FieldSection, isRequest: Bool, keepsProxyAuthorization: Bool = true) {
-        var nominated: [ByteBuffer] = []
-        var next = fields.line("connection")
-        while let index = next {
-            next = fields.line("connection", from: index + 1)
-            let value = fields.lines[index].value
-            if Self.areSpokenHere(value, in: fields.wire) { continue }
-            let options = fields.slice(value).listElements()
-            let kept = options.filter(Self.isSpokenHere)
-            nominated += options.filter { !Self.isSpokenHere($0) }
-            if kept.isEmpty {
-                removed.append(index)
-            } else {
-                rewritten.append((index, ByteBuffer(string: kept.map { String(buffer: $0) }.joined(separator: ", "))))
-            }
-        }
-        if isRequest { removeAll("proxy-connection", of: fields) }
-        if !keepsProxyAuthorization { removeAll("proxy-authorization", of: fields) }
-        for name in nominated where !name.isEndToEndField {
-            for (index, line) in fields.lines.enumerated() where Self.equal(fields.slice(line.name), name) { removed.append(index) }
-        }
-    }
-
-    mutating func add(_ framing: FramingFields) {
-        guard !framing.isEmpty else { return }
-        removed += framing.removed
-        rewritten += framing.replaced
-        closes = framing.isAmbiguous
-        needsHTTP1_1 = framing.needsHTTP1_1
-    }
-
-    func version(_ version: HTTPVersion) -> HTTPVersion { needsHTTP1_1 ? .http1_1 : version }
-
-    /// RFC 9112 §9.6: a sender that will close the connection sends `close`.
-    func writeEnd(into out: inout ByteBuffer) {
-        if closes { out.writeStaticString("Connection: close\r\n") }
-        out.writeStaticString("\r\n")
-    }
-
-    private mutating func removeAll(_ name: StaticString, of fields: FieldSection) {
-        var next = fields.line(name)
-        while let index = next {
-            removed.append(index)
-            next = fields.line(name, from: index + 1)
-        }
-    }
-
-    private static func areSpokenHere(_ options: ByteRange, in wire: ByteBuffer) -> Bool {
-        var rest = options
-        while let option = wire.takeListElement(of: &rest) {
-            if !isSpokenHere(option, in: wire) { return false }
-        }
-        return true
-    }
-
-    private static func isSpokenHere(_ option: ByteBuffer) -> Bool {
-        isSpokenHere(ByteRange(0, option.readableBytes), in: option)
-    }
-
-    private static func isSpokenHere(_ option: ByteRange, in wire: ByteBuffer) -> Bool {
-        wire.equalsIgnoringCase(option, "close") || wire.equalsIgnoringCase(option, "keep-alive")
-            || wire.equalsIgnoringCase(option, "upgrade") || wire.equalsIgnoringCase(option, "te")
-            || wire.equalsIgnoringCase(option, "http2-settings")
-    }
-
-    private static func equal(_ a: ByteBuffer, _ b: ByteBuffer) -> Bool {
-        let (a, b) = (a.readableBytesUInt8Span, b.readableBytesUInt8Span)
-        guard a.count == b.count else { return false }
-        for i in 0..<a.count where a[i].lowercased != b[i].lowercased { return false }
-        return true
-    }
-
-    /// Writes one line that stays, unchanged or with its changes.
-    func write(_ line: FieldSection.Line, _ index: Int, of fields: FieldSection, into out: inout ByteBuffer) {
-        if let (_, value) = rewritten.first(where: { $0.line == index }) {
-            return HTTP1Encoder.writeField(fields.slice(line.name), value, into: &out)
-        }
-        guard fields.isCanonical else {
-            // RFC 9112 §5.1: white space before the colon is not forwarded.
-            let bytes = fields.wire.readableBytesUInt8Span
-            var colon = Int(line.name.end)
-            while colon < Int(line.value.start), bytes[colon] != 0x3A { colon += 1 }
-            out.writeImmutableBuffer(fields.slice(line.name))
-            Self.writeUnfolded(fields.wire.slice(ByteRange(colon, Int(line.value.end))), into: &out)
-            out.writeStaticString("\r\n")
-            return
-        }
-        let next = index + 1 < fields.lines.count ? Int(fields.lines[index + 1].name.start) : fields.wire.readableBytes
-        out.writeImmutableBuffer(fields.wire.slice(ByteRange(Int(line.name.start), next)))
-    }
-
-    /// RFC 9112 §5.2: each fold, with the white space around it, becomes one space.
-    private static func writeUnfolded(_ bytes: ByteBuffer, into out: inout ByteBuffer) {
-        let span = bytes.readableBytesUInt8Span
-        var i = 0
-        while i < span.count {
-            guard span[i].isWhitespaceOrLineEnd else {
-                out.writeInteger(span[i])
-                i += 1
-                continue
-            }
-            var end = i
-            var isFold = false
-            while end < span.count, span[end].isWhitespaceOrLineEnd {
-                if span[end] == 0x0A { isFold = true }
-                end += 1
-            }
-            if isFold { out.writeInteger(UInt8(0x20)) } else { out.writeImmutableBuffer(bytes.slice(ByteRange(i, end))) }
-            i = end
-        }
-    }
-}
-
-extension UInt8 {
-    fileprivate var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
 }
 
 extension HTTP1Encoder {

@@ -49,6 +49,14 @@ extension ByteBuffer {
         equalsIgnoringCase(ByteRange(0, readableBytes), word)
     }
 
+    /// Whether the readable bytes are those of another buffer, without regard to case.
+    package func equalsIgnoringCase(_ other: ByteBuffer) -> Bool {
+        let (a, b) = (readableBytesUInt8Span, other.readableBytesUInt8Span)
+        guard a.count == b.count else { return false }
+        for i in 0..<a.count where a[i].lowercased != b[i].lowercased { return false }
+        return true
+    }
+
     /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, without empty ones. Commas inside quoted strings do not separate.
     package func listElements() -> [ByteBuffer] {
         var elements: [ByteBuffer] = []
@@ -96,6 +104,9 @@ extension ByteBuffer {
 }
 
 extension UInt8 {
+    /// An ASCII letter in lower case; other bytes as they are.
+    package var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+
     /// SP, HTAB, CR or LF.
     package var isWhitespaceOrLineEnd: Bool { self == 0x20 || self == 0x09 || self == 0x0D || self == 0x0A }
 }

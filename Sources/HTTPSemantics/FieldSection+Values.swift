@@ -39,15 +39,3 @@ extension FieldSection {
         }
     }
 }
-
-extension ByteBuffer {
-    /// Names of fields that a sender cannot make hop-by-hop by naming them in Connection without changing what the message means
-    /// (RFC 9110 §7.6.1).
-    package var isEndToEndField: Bool {
-        let names: [StaticString] = [
-            "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range", "cache-control",
-            "trailer", "set-cookie", "cookie", "authorization", "connection", "location", "date",
-        ]
-        return names.contains { equalsIgnoringCase($0) }
-    }
-}

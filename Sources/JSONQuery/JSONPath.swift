@@ -1,20 +1,20 @@
-// Places in a JSON value, in the part of JSONPath (RFC 9535) that says where something is: `$.a.b`, `$['a b']`, `$.list[0].id`,
-// `$.list[*].id`, `$..id`. No filters and no slices.
+// Paths in a JSON value, in a part of JSONPath (RFC 9535): `$.a.b`, `$['a b']`, `$.list[0].id`, `$.list[*].id`, `$..id`. No filters
+// and no slices.
 
-/// A place, or several, in a JSON value.
+/// One or several places in a JSON value.
 package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     enum Step: Sendable, Equatable {
         case member(JSONString)
         case index(Int)
         case all
-        /// The steps behind it apply at any depth.
+        /// The steps after it apply at any depth.
         case anywhere
     }
 
     let steps: [Step]
     package let description: String
 
-    /// - Returns: nil when the text is no path.
+    /// - Returns: nil if the text is not a valid path.
     package init?(_ text: String) {
         description = text
         var rest = Substring(text)
@@ -55,7 +55,7 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension JSONTree {
-    /// The value without what stands at a path; an element of an array becomes null, so that the others keep their places.
+    /// The value without the values at a path. An element of an array becomes null, so that the others keep their positions.
     package func removing(_ path: JSONPath) -> JSONTree { removing(path.steps[...]) }
 
     private func removing(_ steps: ArraySlice<JSONPath.Step>) -> JSONTree {

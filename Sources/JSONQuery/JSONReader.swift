@@ -1,9 +1,10 @@
-// Reads JSON text (RFC 8259) value by value, so that a large text need not be a tree as a whole: a caller can step into objects and arrays, pass
-// over what it does not need, and take the rest as trees. Strings keep what was written. Depth is bounded, since the text comes from anywhere.
+// Reads JSON text (RFC 8259) value by value, so that a large text need not become one tree: a caller can enter objects and arrays,
+// skip values that it does not need, and take the others as trees. Strings keep their exact code points. Depth is limited, because
+// the text is not trusted.
 
 import NIOCore
 
-/// Stands at an offset in a text. Every step returns nil or false when the text is no JSON there; ``offset`` says where.
+/// A position in a text. Every step returns nil or false if the text is not valid JSON at ``offset``.
 package struct JSONReader {
     private let text: ByteBuffer
     /// In bytes from the beginning of the text.
@@ -17,7 +18,7 @@ package struct JSONReader {
 
     // MARK: Steps
 
-    /// The byte that the next value, or a bracket, begins with; nil at the end of the text.
+    /// The first byte of the next value or bracket; nil at the end of the text.
     package mutating func peek() -> UInt8? {
         let text = text
         let bytes = text.readableBytesUInt8Span
@@ -29,14 +30,14 @@ package struct JSONReader {
         return nil
     }
 
-    /// Passes a punctuation mark, and the white space before it.
+    /// Skips white space and a punctuation mark.
     package mutating func take(_ mark: UInt8) -> Bool {
         guard peek() == mark else { return false }
         offset += 1
         return true
     }
 
-    /// Steps into an object, to the value of the first member with a name.
+    /// Enters an object, up to the value of the first member with a name.
     package mutating func enter(_ name: JSONString) -> Bool {
         guard take(0x7B), peek() != 0x7D else { return false }
         repeat {
@@ -47,7 +48,7 @@ package struct JSONReader {
         return false
     }
 
-    /// Passes the rest of an object that was entered, after the value of a member.
+    /// Skips the rest of an entered object, after the value of a member.
     package mutating func leave() -> Bool {
         while take(0x2C) {
             guard name() != nil, skip() else { return false }
@@ -55,7 +56,7 @@ package struct JSONReader {
         return take(0x7D)
     }
 
-    /// Passes the value at hand.
+    /// Skips the next value.
     package mutating func skip() -> Bool {
         switch peek() {
         case 0x7B:
@@ -82,7 +83,7 @@ package struct JSONReader {
 
     // MARK: Values
 
-    /// The value at hand as a tree.
+    /// The next value as a tree.
     package mutating func value() -> JSONTree? {
         switch peek() {
         case 0x7B: object()
@@ -179,7 +180,7 @@ package struct JSONReader {
         text.getSlice(at: text.readerIndex + start, length: end - start)!
     }
 
-    /// What follows a backslash.
+    /// An escape, after its backslash.
     private mutating func escape(_ bytes: Span<UInt8>, into out: inout ByteBuffer) -> Bool {
         guard offset < bytes.count else { return false }
         let escape = bytes[offset]
@@ -199,7 +200,7 @@ package struct JSONReader {
         return true
     }
 
-    /// The code point of a first half and the second one that follows it; another unit is itself.
+    /// The code point of a surrogate pair whose first half was read; any other unit is itself.
     private mutating func pair(_ first: UInt32, _ bytes: Span<UInt8>) -> UInt32 {
         guard (0xD800..<0xDC00).contains(first), offset + 1 < bytes.count, bytes[offset] == 0x5C, bytes[offset + 1] == 0x75 else {
             return first
@@ -232,7 +233,7 @@ package struct JSONReader {
 }
 
 extension ByteBuffer {
-    /// Writes a code point as UTF-8 does, surrogates included.
+    /// Writes a code point in UTF-8, surrogates included.
     fileprivate mutating func writeCodePoint(_ value: UInt32) {
         func continuation(_ shift: UInt32) { writeInteger(UInt8(truncatingIfNeeded: 0x80 | (value >> shift & 0x3F))) }
         switch value {

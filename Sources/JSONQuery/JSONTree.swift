@@ -1,6 +1,5 @@
-// JSON (RFC 8259) as a tree, for bodies that are compared by what they mean: the order of members, white space and the way a string is
-// escaped do not matter, numbers differ when their text does. What is not JSON from end to end is no tree. Depth is bounded, since the
-// text comes from anywhere.
+// JSON (RFC 8259) as a tree, to compare bodies by meaning: the order of members, white space and escapes in strings do not matter;
+// numbers differ if their text does. The whole text must be JSON. Depth is limited, because the text is not trusted.
 
 import NIOCore
 
@@ -8,12 +7,12 @@ import NIOCore
 package indirect enum JSONTree: Sendable, Equatable {
     case null
     case bool(Bool)
-    /// As it was written.
+    /// The text of the number.
     case number(String)
-    /// Escapes resolved.
+    /// Escapes are resolved.
     case string(JSONString)
     case array([JSONTree])
-    /// In the order of the text. A name that comes twice stands twice.
+    /// In the order of the text. A name may occur twice.
     case object([Member])
 
     package struct Member: Sendable, Equatable {
@@ -26,10 +25,10 @@ package indirect enum JSONTree: Sendable, Equatable {
         }
     }
 
-    /// Deeper text is treated as no JSON. Parsers in use stop between 100 and 1000.
+    /// Deeper text is treated as invalid. Common parsers stop between 100 and 1000.
     static let maximumDepth = 500
 
-    /// - Returns: nil when the bytes are not one JSON value in UTF-8.
+    /// - Returns: nil if the bytes are not one JSON value in UTF-8.
     package init?(parsing bytes: ByteBuffer) {
         var reader = JSONReader(bytes)
         guard let value = reader.value(), reader.peek() == nil,
@@ -38,9 +37,9 @@ package indirect enum JSONTree: Sendable, Equatable {
         self = value
     }
 
-    // MARK: Questions
+    // MARK: Access
 
-    /// The value of the first member with a name; nil for everything but an object.
+    /// The value of the first member with a name; nil if there is none or this is not an object.
     package subscript(_ name: JSONString) -> JSONTree? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.name == name }?.value
@@ -66,7 +65,7 @@ package indirect enum JSONTree: Sendable, Equatable {
         if case .object = self { true } else { false }
     }
 
-    /// The same value with the members of objects in the order of their names.
+    /// The same value with the members of every object sorted by name.
     package var canonical: JSONTree {
         switch self {
         case .array(let elements): .array(elements.map(\.canonical))

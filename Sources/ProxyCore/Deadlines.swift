@@ -1,4 +1,4 @@
-// What a session does at a moment: each deadline belongs to the part that set it. The driver knows the earliest moment only.
+// The deadlines of a session: each belongs to the part that set it. The driver knows the earliest moment only.
 
 import FlowModel
 
@@ -40,7 +40,7 @@ package struct Deadlines {
     /// When a deadline passes; nil if it is not set.
     package subscript(deadline: Deadline) -> Timestamp? { entries.first { $0.deadline == deadline }?.at }
 
-    /// When the first deadline of a kind passes, whoever set it.
+    /// When the first deadline of a kind passes, of all parts.
     package func first(_ kind: Deadline.Kind) -> Timestamp? {
         entries.filter { $0.deadline.kind == kind }.map(\.at).min()
     }
@@ -60,7 +60,7 @@ package struct Deadlines {
         entries.remove(at: index)
     }
 
-    /// Cancels what the client's side on a stream has set.
+    /// Cancels the deadlines of the client's side on a stream.
     mutating func cancelAll(ofStream stream: UInt32) {
         entries.removeAll { $0.deadline.owner == stream && $0.deadline.kind != .servers }
     }

@@ -33,7 +33,7 @@ package final class ProxySession: ProxySessionProtocol {
         context.end(&output)
     }
 
-    /// Nothing is detected any more: what comes is bytes.
+    /// Ends detection: the client's bytes are relayed as they come.
     func endDetection(at now: Timestamp, into output: inout ProxyOutput) {
         context.begin(at: now, &output)
         client.endDetection()

@@ -1,4 +1,4 @@
-// What all parts of one session use: the moment, the output, identities, deadlines and the numbers of requests to the driver. Each part gets
+// The surroundings of all parts of one session: the moment, the output, identities, deadlines, numbers of requests to the driver. A part gets
 // it as a parameter or when it is made; no part reaches another one through it.
 
 import FlowModel

@@ -1,4 +1,4 @@
-// One listener: what it does with a client that was accepted, and when it stops accepting.
+// One listener: it accepts clients, starts their sessions, and stops accepting when there is no room.
 
 import FlowModel
 import Glibc
@@ -12,9 +12,9 @@ package struct ListenerSpec: Sendable {
     package var host: String
     /// 0 takes any free port.
     package var port: UInt16
-    /// Whether clients are sent here by the packet filter, so that each session is told where its client meant to go.
+    /// Whether clients are sent here by the packet filter, so each session knows its client's original destination.
     package var readsOriginalDestination: Bool
-    /// Makes the session of one client. Called on the event loop that the session will live on, and it never leaves that.
+    /// Makes the session of one client. Called on the event loop that the session stays on.
     package var makeSession: @Sendable (AcceptedConnection) -> any ProxySessionProtocol
 
     package init(
@@ -28,11 +28,11 @@ package struct ListenerSpec: Sendable {
     }
 }
 
-/// What a session may want to know before its first event.
+/// Facts that a session may need before its first event.
 package struct AcceptedConnection: Sendable, Equatable {
     package var peer: Endpoint
     package var local: Endpoint
-    /// Where the client meant to go before the packet filter sent it here; nil when it was not asked for or did not happen.
+    /// The client's original destination before the packet filter redirected it; nil without a redirection.
     package var originalDestination: Endpoint?
     /// The number of the event loop, from 0. Sessions of one loop may share what is not safe between threads.
     package var loop: Int
@@ -64,13 +64,13 @@ final class Acceptor: Sendable {
             AcceptedConnection(peer: peer, local: local, originalDestination: original, loop: connection.loop.index))
     }
 
-    /// A client connection is gone, whether it was welcome or not.
+    /// A client connection has closed, whether it was admitted or not.
     func connectionGone(_ connection: Connection) {
         services.admission.clientLeft()
         if let host = connection.clientHost { services.admission.release(host) }
     }
 
-    /// Asks connection tracking where a redirected client meant to go, iptables-extensions(8) under REDIRECT.
+    /// Asks connection tracking for the original destination of a redirected client, iptables-extensions(8) under REDIRECT.
     private func originalDestination(of channel: any Channel, isIPv6: Bool) -> Endpoint? {
         guard let options = channel as? any SocketOptionProvider else { return nil }
         var found: SocketAddress?
@@ -88,7 +88,7 @@ final class Acceptor: Sendable {
     }
 }
 
-/// Stands in the listening socket's pipeline. While there is no room for a client the socket is not polled, since a client that waits
+/// In the listening socket's pipeline. While there is no room for a client the socket is not polled, because a client that waits
 /// in the kernel would make it readable all the time. Used on the listener's event loop only.
 final class AcceptGate: ChannelDuplexHandler {
     typealias InboundIn = any Channel
@@ -97,7 +97,7 @@ final class AcceptGate: ChannelDuplexHandler {
     private let services: SharedServices
     private let name: String
     private var isResting = false
-    /// When the log last reported that no client is accepted. At the bound that changes with every client.
+    /// When the log last reported that no client is accepted. At the limit that changes with every client.
     private var reported: NIODeadline?
 
     init(name: String, services: SharedServices) {
@@ -123,7 +123,7 @@ final class AcceptGate: ChannelDuplexHandler {
         context.fireChannelRead(data)
     }
 
-    /// An error here is one of accept(2) that leaves the listener intact, most often EMFILE.
+    /// An error of accept(2) that leaves the listener intact, most often EMFILE.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError, error.errnoCode != ECONNABORTED, !isResting else { return }
         let reason = words(forErrno: error.errnoCode)
@@ -152,7 +152,7 @@ final class AcceptGate: ChannelDuplexHandler {
 
     private func wake(_ context: ChannelHandlerContext) {
         guard isResting, context.channel.isActive else { return }
-        // Another listener, or a connection to a server, may have been faster.
+        // Another listener, or a connection to a server, may have taken the descriptor.
         if let shortage = services.admission.shortage { return rest(shortage, isExpected: true, context) }
         isResting = false
         setPolling(true, context)

@@ -1,4 +1,4 @@
-// Who is let in: the bound on all connections, the bound on each client's, the descriptors that are set aside for clients and their
+// Admission of clients: the limit on all connections, the limit for each client, the descriptors that are reserved for clients and their
 // servers, and the listeners that wait for room.
 
 import FlowModel
@@ -9,7 +9,7 @@ import Synchronization
 final class Admission: Sendable {
     private struct Client {
         var count = 0
-        /// Whether the log was told that this client has too many. Once for each time that it comes to that.
+        /// Whether the log has the message that this client has too many. Once for each time.
         var isReported = false
     }
 
@@ -18,7 +18,7 @@ final class Admission: Sendable {
     private let maximumDescriptors: Int
     private let descriptorsPerClient: Int
     private let open = Atomic(0)
-    /// Descriptors in use or set aside.
+    /// Descriptors in use or reserved.
     private let descriptors = Atomic(0)
     private let accepted = Atomic(0)
     private let refused = Atomic(0)
@@ -46,12 +46,12 @@ final class Admission: Sendable {
         return counts
     }
 
-    // MARK: the bound on all
+    // MARK: the limit on all
 
-    /// What keeps a listener from accepting.
+    /// Why a listener cannot accept.
     enum Shortage { case connections, descriptors }
 
-    /// What is short for one more client; nil when it may be accepted.
+    /// The shortage for one more client; nil if it may be accepted.
     var shortage: Shortage? {
         if open.load(ordering: .sequentiallyConsistent) >= maximum { return .connections }
         return hasDescriptors(descriptorsPerClient) ? nil : .descriptors
@@ -69,18 +69,18 @@ final class Admission: Sendable {
 
     // MARK: descriptors
 
-    /// Server sockets that are set aside for each client.
+    /// Server sockets that are reserved for each client.
     var serversPerClient: Int { descriptorsPerClient - 1 }
 
-    /// Whether this many descriptors are neither in use nor set aside.
+    /// Whether this many descriptors are neither in use nor reserved.
     func hasDescriptors(_ count: Int) -> Bool {
         descriptors.load(ordering: .sequentiallyConsistent) <= maximumDescriptors - count
     }
 
-    /// Counts server sockets that were not set aside with their client.
+    /// Counts server sockets that were not reserved with their client.
     func serverSocketsChanged(by count: Int) { descriptors.add(count, ordering: .sequentiallyConsistent) }
 
-    /// A socket was closed: listeners that rest try again.
+    /// A socket was closed: paused listeners try again.
     func descriptorFreed() {
         guard isSomeoneResting.load(ordering: .sequentiallyConsistent) else { return }
         let wake = resting.withLock { resting in
@@ -91,7 +91,7 @@ final class Admission: Sendable {
         for wake in wake { wake() }
     }
 
-    /// Notes that a listener rests until a socket is closed.
+    /// Notes that a listener pauses until a socket is closed.
     /// - Parameter isExpected: the shortage was found before accept(2) failed.
     func rest(_ shortage: Shortage, isExpected: Bool, wake: @escaping @Sendable () -> Void) {
         switch shortage {
@@ -102,19 +102,19 @@ final class Admission: Sendable {
             resting.append(wake)
             isSomeoneResting.store(true, ordering: .sequentiallyConsistent)
         }
-        // The last connection may have closed between the question and the note.
+        // The last connection may have closed between the check and the note.
         if isExpected, self.shortage == nil { descriptorFreed() }
     }
 
-    // MARK: the bound on each client
+    // MARK: the limit for each client
 
     enum Verdict: Equatable {
         case welcome
-        /// One too many; `isFirst` when the log should be told.
+        /// One too many; `isFirst` if it should be logged.
         case tooMany(isFirst: Bool)
     }
 
-    /// Counts a connection of a client in. A connection that is not welcome is not counted.
+    /// Counts a new connection of a client. A connection that is not admitted is not counted.
     func admit(_ host: String) -> Verdict {
         guard let maximumPerClient else {
             accepted.add(1, ordering: .relaxed)
@@ -134,7 +134,7 @@ final class Admission: Sendable {
         return verdict
     }
 
-    /// Counts a connection out that was welcome.
+    /// Removes an admitted connection from the count.
     func release(_ host: String) {
         guard maximumPerClient != nil else { return }
         clients.withLock { clients in
@@ -149,7 +149,7 @@ final class Admission: Sendable {
 
     func listens(on address: SocketAddress) { ownAddresses.withLock { $0.append(address) } }
 
-    /// Whether a connection to an address would come in again at one of our own listeners: its very address, or, for one that
+    /// Whether a connection to an address would reach one of our own listeners: its own address, or, for one that
     /// listens on all addresses, any address of the loopback network.
     func isOwn(_ address: SocketAddress) -> Bool {
         ownAddresses.withLock { own in

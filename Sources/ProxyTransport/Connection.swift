@@ -1,12 +1,12 @@
-// The pump: the one handler in a socket's pipeline. What is read becomes an event of the session, what the session asks for becomes
-// a call of SwiftNIO, and how a connection ends is put together here from what the socket tells in pieces.
+// The pump: the one handler in a socket's pipeline. A read becomes an event of the session, a command of the session becomes
+// a call of SwiftNIO, and the socket's separate notifications are combined into one end of the connection.
 
 import FlowModel
 import NIOCore
 import NIOPosix
 import ProxyCore
 
-/// One established or nascent connection. Used on its event loop only.
+/// One connection, established or being established. Used on its event loop only.
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -19,14 +19,14 @@ final class Connection: ChannelInboundHandler {
 
     let handle: ConnectionHandle
     let loop: LoopContext
-    /// The address that a client was counted in with.
+    /// The address under which the client was counted.
     var clientHost: String?
     private var origin: Origin?
     private var driver: SessionDriver?
-    /// Whose sockets this one counts among, until it is closed.
+    /// The session whose sockets include this one, until it is closed.
     private var counter: SessionDriver?
     private var context: ChannelHandlerContext?
-    /// What was sent since the last flush and did not go on yet: small pieces, such as a head and the content behind it, share one write.
+    /// Data since the last flush that was not written yet: small pieces, such as a head and its content, share one write.
     private var unsent = ByteBuffer()
     /// Something was sent since the last flush.
     private var needsFlush = false
@@ -52,19 +52,19 @@ final class Connection: ChannelInboundHandler {
         let limits = loop.services.limits
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.recvAllocator, value: LoopReceiveAllocator(shared: loop.receiveBuffer))
-        // One read, then what follows from it, then the next socket: with reads of 64 KiB more would only delay the others.
+        // One read, its effects, then the next socket: with reads of 64 KiB more would only delay the others.
         try options.setOption(.maxMessagesPerRead, value: 1)
         let marks = ChannelOptions.Types.WriteBufferWaterMark(low: limits.lowWaterMarkBytes, high: limits.highWaterMarkBytes)
         try options.setOption(.writeBufferWaterMark, value: marks)
         try channel.pipeline.syncOperations.addHandler(self)
     }
 
-    // MARK: what the session asks for
+    // MARK: commands of the session
 
-    /// Above this, a write of its own costs less than copying what is behind it.
+    /// Above this size, a separate write costs less than copying the bytes that follow.
     private static let maximumJoinedBytes = 8 * 1024
 
-    /// - Returns: whether it is the first since the last flush.
+    /// - Returns: whether this is the first write since the last flush.
     func send(_ bytes: ByteBuffer) -> Bool {
         guard context != nil, !isFinishAsked, !isCloseAsked else { return false }
         if unsent.readableBytes == 0 {
@@ -75,7 +75,7 @@ final class Connection: ChannelInboundHandler {
             writeUnsent()
             unsent = bytes
         }
-        // Behind the write, which may have changed whether more is taken, and so have flushed.
+        // After the write, which may have changed the writability, and so have flushed.
         defer { needsFlush = true }
         return !needsFlush
     }
@@ -90,7 +90,7 @@ final class Connection: ChannelInboundHandler {
         return taken
     }
 
-    /// Puts on its way what was sent.
+    /// Writes the collected output.
     func flush() {
         guard needsFlush else { return }
         needsFlush = false
@@ -102,7 +102,7 @@ final class Connection: ChannelInboundHandler {
         applyReading()
     }
 
-    /// Brings the socket into line with the session's wish and the loop's pause.
+    /// Starts or stops reading, as the session and the loop's pause require.
     func applyReading() {
         let isDue = isReadingWanted && !loop.isPaused
         guard isDue != isReading, let context else { return }
@@ -110,7 +110,7 @@ final class Connection: ChannelInboundHandler {
         try? context.channel.syncOptions?.setOption(.autoRead, value: isDue)
     }
 
-    /// Sends FIN behind what was sent.
+    /// Sends FIN after the output.
     func finish() {
         guard context != nil, !isFinishAsked, !isCloseAsked else { return }
         isFinishAsked = true
@@ -123,14 +123,14 @@ final class Connection: ChannelInboundHandler {
         if isInputEnded { context.close(promise: nil) } else { context.close(mode: .output, promise: nil) }
     }
 
-    /// Closes both directions behind what was sent.
+    /// Closes both directions after the output.
     func close() {
         guard context != nil, !isCloseAsked else { return }
         isCloseAsked = true
         whenSent { $0.context?.close(promise: nil) }
     }
 
-    /// Calls back when the kernel has taken all that was sent; never when the connection fails before. SwiftNIO itself drops what is
+    /// Calls back when the kernel has accepted all output; never if the connection fails before. SwiftNIO itself drops what is
     /// unsent when it closes, and when it ends the second of two directions.
     private func whenSent(_ body: @escaping (Connection) -> Void) {
         guard let context else { return }
@@ -149,7 +149,7 @@ final class Connection: ChannelInboundHandler {
         guard let context, !isAborted else { return }
         isAborted = true
         isCloseAsked = true
-        // What was said before it is on its way, as far as the kernel takes it.
+        // The preceding data is under way, as far as the kernel accepts it.
         flush()
         if let options = context.channel as? any SocketOptionProvider {
             // A linger time of zero is what makes close(2) send a reset, socket(7).
@@ -158,7 +158,7 @@ final class Connection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    // MARK: what the socket tells
+    // MARK: notifications of the socket
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -184,7 +184,7 @@ final class Connection: ChannelInboundHandler {
         applyReading()
         switch origin {
         case .accepted(let acceptor):
-            // Who is accepted while the proxy ends comes too late.
+            // A client that is accepted while the proxy ends is too late.
             guard !loop.isShuttingDown,
                 let session = acceptor.session(for: self, channel: context.channel, peer: peer, local: local)
             else { return context.close(promise: nil) }
@@ -206,7 +206,7 @@ final class Connection: ChannelInboundHandler {
         let received = loop.receiveBuffer.settle(Self.unwrapInboundIn(data))
         guard let driver, !isCloseAsked else { return }
         driver.deliver(.received(handle, received), at: loop.services.clock.now())
-        // A connection that was closed by then reads no more, so no end of its reading comes that would flush the others.
+        // A connection that was closed reads no more, so no end of its reading flushes the others.
         if isCloseAsked { driver.flush() }
     }
 
@@ -243,17 +243,17 @@ final class Connection: ChannelInboundHandler {
         if isCloseAsked { return (nil, false) }
         if let failure { return (words(for: failure), ProxyTransport.isReset(failure)) }
         if isOutputEnded {
-            // SwiftNIO does not tell of the peer's FIN when ours went before: it closes.
+            // SwiftNIO does not report the peer's FIN after ours: it closes.
             if !isInputEnded { driver.deliver(.halfClosed(handle)) }
             return (nil, false)
         }
-        // Nobody told why: a write failed, which happens when the peer reset the connection.
+        // The reason is unknown: a write failed, which happens when the peer reset the connection.
         return ("connection reset by peer", true)
     }
 }
 
 extension SocketAddress {
-    /// The address and port as text; nil for a socket that has none.
+    /// The address and port as text; nil for a socket without an address.
     var endpoint: Endpoint? {
         guard let ipAddress, let port else { return nil }
         // A socket that listens on all addresses of both families shows IPv4 clients in this form (RFC 4291 §2.5.5.2).

@@ -5,9 +5,9 @@ import FlowModel
 
 /// An object with a place in a ``DeadlineHeap``.
 protocol DeadlineHolder: AnyObject {
-    /// When it wants to be looked at. Only the heap changes it.
+    /// When it is due. Only the heap changes it.
     var heapDeadline: Timestamp { get set }
-    /// Its place in the heap; nil when it is in none. Only the heap changes it.
+    /// Its place in the heap; nil if it is not in a heap. Only the heap changes it.
     var heapIndex: Int? { get set }
 }
 
@@ -31,7 +31,7 @@ struct DeadlineHeap<Holder: DeadlineHolder> {
         siftDown(siftUp(index))
     }
 
-    /// Removes a holder; does nothing when it is not there.
+    /// Removes a holder, if it is there.
     mutating func remove(_ holder: Holder) {
         guard let index = holder.heapIndex else { return }
         holder.heapIndex = nil
@@ -41,7 +41,7 @@ struct DeadlineHeap<Holder: DeadlineHolder> {
         siftDown(siftUp(index))
     }
 
-    /// Removes and returns the first holder whose deadline is not after a moment.
+    /// Removes and returns the first holder whose deadline has come.
     mutating func popDue(at now: Timestamp) -> Holder? {
         guard let first = holders.first, first.heapDeadline <= now else { return nil }
         remove(first)

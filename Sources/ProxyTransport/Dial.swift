@@ -6,11 +6,11 @@ import NIOCore
 import NIOPosix
 import ProxyCore
 
-/// A connection that a session asked for and does not have yet. Used on its event loop only.
+/// A connection that a session has requested and does not have yet. Used on its event loop only.
 final class Dial {
     let handle: ConnectionHandle
     var isReadingWanted = true
-    /// Nil when the dial is over: won, failed or cancelled.
+    /// Nil when the dial is over: connected, failed or cancelled.
     private var driver: SessionDriver?
     private let loop: LoopContext
     private let deadline: NIODeadline
@@ -34,7 +34,7 @@ final class Dial {
         }
     }
 
-    /// Gives the dial up: what is being established is closed, and nobody is told.
+    /// Cancels the dial: connections that are being established are closed, and no callback follows.
     func cancel() {
         let driver = won()
         for candidate in candidates { candidate.close(promise: nil) }
@@ -42,7 +42,7 @@ final class Dial {
         letGo(driver)
     }
 
-    /// Claims the dial for the connection that was established first; nil for those that come too late.
+    /// Claims the dial for the connection that was established first; nil for later ones.
     func won() -> SessionDriver? {
         defer { driver = nil }
         lookupTimeout?.cancel()
@@ -83,8 +83,8 @@ final class Dial {
         watch(bootstrap().resolver(known).connect(host: endpoint.host, port: port))
     }
 
-    /// Counts one socket before it is made. Of several attempts at a time the others are few and short.
-    /// - Returns: false when no descriptor is left.
+    /// Counts one socket before it is made. Parallel attempts are few and short, and not counted.
+    /// - Returns: false if no descriptor is left.
     private func count() -> Bool {
         guard let driver, driver.sockets.hasRoom else { return false }
         driver.sockets.opened(handle)
@@ -123,7 +123,7 @@ final class Dial {
 
     private func watch(_ connected: EventLoopFuture<any Channel>) {
         connected.assumeIsolated().whenComplete { result in
-            // A connection that is established tells so by itself, before this.
+            // An established connection has reported itself before this.
             if case .failure(let error) = result { self.failed(words(for: error)) }
             self.candidates.removeAll()
         }
@@ -131,7 +131,7 @@ final class Dial {
 }
 
 extension SocketAddress {
-    /// The address that an endpoint is when its host is one, and not a name.
+    /// The address of an endpoint whose host is an address, not a name.
     init?(literal endpoint: Endpoint) {
         let isLiteral =
             endpoint.host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || endpoint.host.utf8.contains(0x3A)

@@ -1,4 +1,4 @@
-// What went wrong with a socket, in the words that reach the user and the recording.
+// Descriptions of socket failures for the user and the recording.
 
 import Glibc
 import NIOCore

@@ -1,10 +1,10 @@
-// The certificates that an event loop was given lately, so that a server that is visited again costs no way to another thread.
+// The certificates that an event loop has used recently, so a repeated server needs no call to another thread.
 
 import TLSEngine
 
-/// Certificates by what was asked for. Used on one event loop only.
+/// Certificates by their request. Used on one event loop only.
 struct LeafCache {
-    /// Beyond this all are forgotten, which costs a burst of questions to the authority and no bookkeeping before.
+    /// Beyond this number all are dropped, which costs a burst of requests to the authority and no bookkeeping before.
     private static let maximumEntries = 1024
 
     private var known: [LeafRequest: LeafCertificate] = [:]

@@ -1,11 +1,11 @@
-// Looks names up, off the event loops. `getaddrinfo(3)` blocks, so it runs on a few threads of its own; a slow lookup holds up
-// nobody but those who wait for the same name. Each event loop keeps what it learned for a short time.
+// Looks names up, off the event loops. `getaddrinfo(3)` blocks, so it runs on a few threads of its own; a slow lookup delays
+// only those that wait for the same name. Each event loop caches the results for a short time.
 
 import Glibc
 import NIOCore
 import NIOPosix
 
-/// Why a name has no address, in words.
+/// Why a name has no address, as text.
 struct LookupError: Error, Sendable, Equatable {
     var message: String
 }
@@ -19,7 +19,7 @@ final class NameService {
         var expires: NIODeadline
     }
 
-    /// A proxy that is shown more names than this forgets them all and asks anew.
+    /// Beyond this number of names all are dropped and looked up again.
     private static let maximumKnown = 1024
 
     private static let loopback = ["127.0.0.1", "::1"].compactMap { try? SocketAddress(ipAddress: $0, port: 0) }
@@ -67,14 +67,14 @@ final class NameService {
     }
 }
 
-/// RFC 6761 §6.3: names that are this machine's loopback addresses, which no server is asked for. `localhost` itself is what /etc/hosts says.
+/// RFC 6761 §6.3: names of this machine's loopback addresses, which are not looked up at a server. `localhost` itself is in /etc/hosts.
 func isLoopbackName(_ name: String) -> Bool {
     let name = name.lowercased()
     let relative = name.hasSuffix(".") ? name.dropLast() : name[...]
     return relative.hasSuffix(".localhost") || (relative == "localhost" && relative.count < name.count)
 }
 
-/// Asks the system, as every program does: /etc/hosts, DNS, whatever nsswitch.conf names. Blocks.
+/// Asks the system, as every program does: /etc/hosts, DNS, the sources in nsswitch.conf. Blocks.
 @Sendable func systemLookup(_ name: String) -> NameService.Answer {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -113,7 +113,7 @@ private func lookupWords(_ code: Int32) -> String {
 private let EAI_NODATA: Int32 = -5  // glibc declares these two for _GNU_SOURCE only
 private let EAI_ADDRFAMILY: Int32 = -9
 
-/// Hands addresses that are known already to SwiftNIO's Happy Eyeballs (RFC 8305).
+/// Passes known addresses to SwiftNIO's Happy Eyeballs (RFC 8305).
 struct KnownAddresses: Resolver, Sendable {
     let eventLoop: any EventLoop
     let addresses: [SocketAddress]

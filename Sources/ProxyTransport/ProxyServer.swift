@@ -1,4 +1,4 @@
-// The proxy as a running thing: event loops, listeners, and an orderly end. Sessions come from whoever describes the listeners.
+// The running proxy: event loops, listeners, and an orderly end. Sessions come from the owner, who describes the listeners.
 
 import FlowModel
 import Glibc
@@ -14,7 +14,7 @@ package final class ProxyServer: Sendable {
     private struct State {
         var listeners: [any Channel] = []
         var isShutDown = false
-        /// Where the next session without a listener lives.
+        /// The event loop of the next session without a listener.
         var nextLoop = 0
     }
 
@@ -25,8 +25,8 @@ package final class ProxyServer: Sendable {
 
     /// - Parameters:
     ///   - loops: event loops, each with a thread.
-    ///   - sink: where the records of all sessions go.
-    ///   - certificates: makes a certificate; called on a thread that may be busy with it for a while.
+    ///   - sink: receives the records of all sessions.
+    ///   - certificates: makes a certificate; called on a thread that it may block.
     ///   - log: takes a line of the event log; called from every event loop, and must not block.
     package convenience init(
         loops: Int = System.coreCount, limits: TransportLimits = TransportLimits(), sink: any FlowSink, clock: RecorderClock,
@@ -46,7 +46,7 @@ package final class ProxyServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, loops))
         let lookupThreads = NIOThreadPool(numberOfThreads: max(1, limits.maximumLookups))
         let certificateThreads = NIOThreadPool(numberOfThreads: max(1, loops))
-        // Whoever guesses passwords takes no more than this from the rest.
+        // Password guessing takes no more than this from other clients.
         let passwordThreads = NIOThreadPool(numberOfThreads: max(1, loops / 2))
         lookupThreads.start()
         certificateThreads.start()
@@ -61,13 +61,13 @@ package final class ProxyServer: Sendable {
     /// What happened to client connections so far.
     package var counts: TransportCounts { services.admission.counts }
 
-    /// The sockets that are listened on.
+    /// The listening sockets.
     var listeners: [any Channel] { state.withLock { $0.listeners } }
 
     /// Starts a listener.
     ///
     /// - Returns: the address that it listens on.
-    /// - Throws: what is in the way, in a sentence: `cannot listen on 127.0.0.1:8080: address already in use`.
+    /// - Throws: the reason, in a sentence: `cannot listen on 127.0.0.1:8080: address already in use`.
     @discardableResult
     package func listen(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
         guard !spec.host.isEmpty else {
@@ -108,8 +108,8 @@ package final class ProxyServer: Sendable {
     /// Starts a session that no client connection causes; the event loops take turns. It is over when it closes its client and its
     /// connections are gone. Does nothing once the proxy is shutting down.
     /// - Parameters:
-    ///   - peer: what the session is told of its client, and `local` of itself.
-    ///   - makeSession: called on the event loop that the session will live on, and it never leaves that.
+    ///   - peer: the session's client address; `local` is its own.
+    ///   - makeSession: called on the event loop that the session stays on.
     package func start(
         peer: Endpoint, local: Endpoint, makeSession: @escaping @Sendable (_ loop: Int) -> any ProxySessionProtocol
     ) {
@@ -134,7 +134,7 @@ package final class ProxyServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Linux hands this one down to the sockets that are accepted, so that each saves the call.
             .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            // One at a time, so that the bound on connections is kept exactly.
+            // One at a time, so the limit on connections is exact.
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelInitializer { [services] channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -154,7 +154,7 @@ package final class ProxyServer: Sendable {
             }
     }
 
-    /// Ends the proxy: accepts nobody any more, tells every session, waits until all are gone, and cuts off what is left after the
+    /// Ends the proxy: accepts no more clients, notifies every session, waits until all are gone, and cuts off what is left after the
     /// grace. All records are in the sink when it returns. The second call does nothing.
     package func shutDown(grace: TimeAmount = .seconds(5)) async {
         let listeners = state.withLock { state -> [any Channel]? in

@@ -1,5 +1,5 @@
 // The memory that sockets are read into. An event loop reads all its sockets into one large buffer: a small read is copied out into
-// memory of its own size, a large one takes the buffer away and the loop makes a new one if somebody still holds it at the next read.
+// memory of its own size, a large one takes the buffer away and the loop makes a new one if another owner still holds it at the next read.
 // So an idle connection holds no buffer, a large transfer is read 64 KiB at a time from the start, and a record of a kilobyte does
 // not keep 64 KiB alive.
 
@@ -16,7 +16,7 @@ final class ReceiveBuffer: @unchecked Sendable {
 
     private var spare = ByteBuffer()
 
-    /// Gives the buffer away for one read. A fresh one is made if what was read into it last is still in use.
+    /// Lends the buffer for one read. A new one is made if the last one is still in use.
     func take(allocator: ByteBufferAllocator) -> ByteBuffer {
         guard spare.capacity >= Self.capacityBytes else { return allocator.buffer(capacity: Self.capacityBytes) }
         var buffer = ByteBuffer()
@@ -25,7 +25,7 @@ final class ReceiveBuffer: @unchecked Sendable {
         return buffer
     }
 
-    /// Takes the buffer back after a read, and returns what was read as a value that may be kept.
+    /// Takes the buffer back after a read, and returns the bytes as a value that may be kept.
     func settle(_ received: ByteBuffer) -> ByteBuffer {
         // A channel's first, small buffer stays with the channel.
         if received.capacity >= Self.capacityBytes { spare = received }
@@ -45,7 +45,7 @@ struct LoopReceiveAllocator: RecvByteBufferAllocator {
         hasRead ? shared.take(allocator: allocator) : allocator.buffer(capacity: 2048)
     }
 
-    /// The answer "may grow" is what makes SwiftNIO ask for a buffer at each read instead of keeping one.
+    /// The answer "may grow" makes SwiftNIO ask for a buffer at each read instead of keeping one.
     mutating func record(actualReadBytes: Int) -> Bool {
         hasRead = true
         return true

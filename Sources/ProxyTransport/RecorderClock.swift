@@ -1,5 +1,5 @@
-// The clock of a recording: the wall clock is read once, and from then on only the monotonic clock counts, so that times in a
-// recording never run backwards and a difference of two is a duration even when somebody sets the wall clock.
+// The clock of a recording: the wall clock is read once, and then only the monotonic clock counts, so times in a
+// recording never run backwards and a difference of two is a duration even when the wall clock is set.
 
 import FlowModel
 import Glibc
@@ -7,10 +7,10 @@ import NIOCore
 
 /// Makes the timestamps of a recording. One reading costs a call of `clock_gettime(2)`, which does not enter the kernel.
 package struct RecorderClock: Sendable {
-    /// What is added to the monotonic clock to get nanoseconds since 1970.
+    /// The difference between the monotonic clock and nanoseconds since 1970.
     private let offsetNanoseconds: Int64
 
-    /// Anchors the clock to the wall clock of this moment.
+    /// Sets the clock to the current wall clock.
     package init() {
         offsetNanoseconds = Self.read(CLOCK_REALTIME) &- Self.read(CLOCK_MONOTONIC)
     }

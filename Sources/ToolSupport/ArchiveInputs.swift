@@ -108,6 +108,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var beforeWaiting: (() throws -> Void)?
     /// Called before a pipe is waited for, with each open flow that has new pieces, and those pieces.
     package var news: ((Flow) throws -> Void)?
+    /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
+    package var stored: ((StoredFlow) throws -> Bool)?
     private let skipsUnreadable: Bool
 
     /// - Parameters:
@@ -163,7 +165,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         case .archive(let input):
             let reader = ArchiveReader(input, where: predicate, jobs: jobs, delivery: delivery)
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
-            return try readArchive(reader, name, damage) { found in try user.goesOn { try flow(found) } }
+            return try readArchive(reader, name, user, damage, flow)
         case .foreign(var foreign):
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             defer { isDamaged = isDamaged || foreign.isDamaged }
@@ -180,7 +182,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func readArchive(
-        _ reader: ArchiveReader, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
@@ -192,30 +194,38 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         defer { tellFound() }
         while let item = try reader.next() {
-            guard try take(item, name, damage, flow) else { return false }
+            guard try take(item, name, user, damage, flow) else { return false }
         }
         for item in try reader.finish() {
-            guard try take(item, name, damage, flow) else { return false }
+            guard try take(item, name, user, damage, flow) else { return false }
         }
         return true
     }
 
     private mutating func take(
-        _ item: ArchiveItem, _ name: String, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ item: ArchiveItem, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch item {
         case .damage(let found):
             isDamaged = true
             damage("\(name): \(found)")
             return true
-        case .flow(let found):
-            do {
-                return try flow(found)
-            } catch let error as ArchiveError where error.kind == .damagedContent {
-                isDamaged = true
-                damage("\(name): \(error)")
-                return true
-            }
+        case .flow(let found): return try use(name, user, damage) { try flow(found) }
+        case .stored(let found):
+            let stored = stored
+            return try use(name, user, damage) { try stored?(found) ?? flow(found.flow()) }
+        }
+    }
+
+    private mutating func use(
+        _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ body: () throws -> Bool
+    ) throws -> Bool {
+        do {
+            return try user.goesOn(body)
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            isDamaged = true
+            damage("\(name): \(error)")
+            return true
         }
     }
 }

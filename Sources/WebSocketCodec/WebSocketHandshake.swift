@@ -40,13 +40,13 @@ package enum WebSocketHandshake {
 
     /// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2, step 5.4).
     package static func accept(for key: String) -> String {
-        base64(sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)))
+        Base64.encode(ByteBuffer(bytes: sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))))
     }
 
     /// A Sec-WebSocket-Key of 16 bytes, which must be random for each connection (RFC 6455 §4.1).
     package static func key(nonce: [UInt8]) -> String {
         precondition(nonce.count == 16, "a nonce has 16 bytes")
-        return base64(nonce)
+        return Base64.encode(ByteBuffer(bytes: nonce))
     }
 
     /// Reads a request (RFC 6455 §4.2.1).
@@ -61,7 +61,7 @@ package enum WebSocketHandshake {
             throw WebSocketError(.handshake, "the request does not ask for version \(version) of WebSocket")
         }
         let keys = fields.all("sec-websocket-key")
-        guard keys.count == 1, isBase64(Array(keys[0].readableBytesView), ofBytes: 16) else {
+        guard keys.count == 1, keys[0].readableBytes == 24, Base64.decode(keys[0])?.readableBytes == 16 else {
             throw WebSocketError(
                 .handshake, "the request has no Sec-WebSocket-Key, more than one, or one that is not 16 bytes in Base64")
         }

@@ -63,6 +63,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             switch item {
             case .flow(let flow):
                 try printer.print(flow)
+            case .stored(let stored): try printer.print(stored.flow())
             case .damage(let damage): warn("\(file.name): \(damage)")
             }
         }

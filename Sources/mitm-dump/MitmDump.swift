@@ -5,6 +5,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowPrinter
+import ForeignArchives
 import Foundation
 import NIOCore
 import ToolSupport
@@ -31,10 +32,26 @@ struct MitmDump: Tool {
             """,
         version: toolVersion)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
+    enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case text
         case json
-        case har
+        /// A format of another program that is text.
+        case foreign(ForeignFormat)
+
+        static let allCases: [Format] = [.text, .json] + ForeignFormat.allCases.filter(\.isText).map { .foreign($0) }
+
+        init?(argument: String) {
+            guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+            self = format
+        }
+
+        var description: String {
+            switch self {
+            case .text: "text"
+            case .json: "json"
+            case .foreign(let format): format.rawValue
+            }
+        }
     }
 
     @Option(name: .short("f"), help: "Print only flows that this filter lets through (see --help-filter).")
@@ -77,7 +94,9 @@ struct MitmDump: Tool {
     func validate() throws {
         if let detail, !(0...4).contains(detail) { throw ValidationError("--detail is a number from 0 to 4") }
         if follow, files.count > 1, files.contains("-") { throw ValidationError("--follow takes files, or standard input alone") }
-        if follow, format == .har { throw ValidationError("a HAR archive has an end, which --follow has not") }
+        if follow, case .foreign(let format) = format, format.hasEnd {
+            throw ValidationError("--format \(format.rawValue) writes one file with an end, which --follow does not reach")
+        }
     }
 
     func work() throws -> ToolStatus {

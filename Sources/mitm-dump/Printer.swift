@@ -11,7 +11,8 @@ struct Printer {
     private let detail: Int?
     private let format: MitmDump.Format
     private let json: FlowJSONPrinter
-    private var har = HARWriter(version: toolVersion)
+    /// Writes a file of another program.
+    private var foreign: (any ForeignWriter)?
     private var leftOut = 0
     private let isColoured: Bool
     private let warn: (String) -> Void
@@ -29,6 +30,7 @@ struct Printer {
         self.detail = detail
         self.format = format
         self.json = FlowJSONPrinter(rawBody: rawBody)
+        if case .foreign(let format) = format { foreign = format.writer(version: toolVersion) }
         self.isColoured = isColoured
         self.warn = warn
     }
@@ -74,11 +76,11 @@ struct Printer {
     mutating func finish() throws {
         if let first { try write(first, 3) }
         first = nil
-        if format == .har { try sink.write { har.finish(into: &$0) } }
+        try sink.write { foreign?.finish(into: &$0) }
         try sink.flush()
         if leftOut > 0 {
             warn(
-                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a HAR archive has no place for them"
+                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a file of \(format) has no place for them"
             )
         }
     }
@@ -107,7 +109,7 @@ struct Printer {
         case .json:
             let printer = json
             try printer.print(flow, into: &out) { part in try self.put(&part) }
-        case .har: if try !har.write(flow, into: &out) { leftOut += 1 }
+        case .foreign: if try foreign?.write(flow, into: &out) == false { leftOut += 1 }
         }
         try put(&out)
     }

@@ -1,10 +1,11 @@
-// mitm-filter: queries recordings in pipelines.
+// mitm-filter: searches recordings in pipelines.
 
 import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowPrinter
+import ForeignArchives
 import Foundation
 import NIOCore
 import ToolSupport
@@ -13,10 +14,10 @@ import ToolSupport
 struct MitmFilter: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-filter",
-        abstract: "Chooses flows from recordings.",
+        abstract: "Selects flows from recordings.",
         discussion: """
-            Reads flow files, directories of them, or stdin, and writes the flows that the expression lets through: as a flow file to stdout \
-            when that is no terminal, or to a file with -o. mitmproxy's flow files and HAR files are read too, and written with --format.
+            Reads flow files, directories of them, or stdin, and writes the flows that match the expression: as a flow file to stdout, unless \
+            that is a terminal, or to a file with -o. mitmproxy's flow files and HAR files are read too, and written with --format.
 
             Examples:
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
@@ -25,21 +26,44 @@ struct MitmFilter: Tool {
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
-            The file of -o takes its name when it is complete; until then, and on an error or a signal, a file of that name stays as it is.
+            The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
+            unchanged.
 
-            Exit status: 0 something matched, 1 nothing did, 2 an error, or an input that could not be read (the others are searched), 3 the input was damaged or torn and what could be read was searched.
+            Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
+            is damaged or torn (the rest is searched).
             """,
         version: toolVersion)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
+    enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case mflow
-        case mitmproxy
-        case har
+        case foreign(ForeignFormat)
         case text
         case json
 
-        /// It may be shown on a terminal.
-        var isText: Bool { self != .mflow && self != .mitmproxy }
+        static let allCases: [Format] = [.mflow] + ForeignFormat.allCases.map { .foreign($0) } + [.text, .json]
+
+        init?(argument: String) {
+            guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+            self = format
+        }
+
+        var description: String {
+            switch self {
+            case .mflow: "mflow"
+            case .foreign(let format): format.rawValue
+            case .text: "text"
+            case .json: "json"
+            }
+        }
+
+        /// A terminal can show it.
+        var isText: Bool {
+            switch self {
+            case .mflow: false
+            case .foreign(let format): format.isText
+            case .text, .json: true
+            }
+        }
     }
 
     @Option(name: .short("o"), help: "Write a flow file; - is stdout.")
@@ -48,22 +72,22 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "What is written: mflow, mitmproxy (its flow format 21), har, or for people text, json. (default: mflow)")
+    @Option(help: "Output format: mflow, mitmproxy (its flow format 21), har, text or json. (default: mflow)")
     var format: Format?
 
-    @Flag(name: [.customShort("v"), .long], help: "The flows that the expression does not let through.")
+    @Flag(name: [.customShort("v"), .long], help: "Invert the match.")
     var invert = false
 
-    @Option(name: .short("m"), help: "Stop after so many flows.")
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after NUM matching flows.", valueName: "num"))
     var maxCount: Int?
 
-    @Option(name: .short("j"), help: "Threads that look through flow files. (default: one for each core)")
+    @Option(name: .short("j"), help: "Threads that search flow files. (default: one for each core)")
     var jobs: Int?
 
-    @Flag(help: "Print how many flows there are. Damage in heads and content is seen only where the expression asks for them.")
+    @Flag(help: "Print the number of matching flows. Damage in heads and content is found only if the expression uses them.")
     var count = false
 
-    @Flag(help: "Print flows as JSON, one a line.")
+    @Flag(help: "Print flows as JSON, one per line.")
     var json = false
 
     @Flag(help: "List the operators of the filter language.")
@@ -78,13 +102,13 @@ struct MitmFilter: Tool {
     static func main() { launch() }
 
     func validate() throws {
-        if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' is every flow") }
-        if let jobs, jobs < 1 { throw ValidationError("--jobs is a number from 1") }
-        if let maxCount, maxCount < 1 { throw ValidationError("--max-count is a number from 1") }
+        if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' matches every flow") }
+        if let jobs, jobs < 1 { throw ValidationError("--jobs must be at least 1") }
+        if let maxCount, maxCount < 1 { throw ValidationError("--max-count must be at least 1") }
         if append, output == nil || output == "-" || json || format ?? .mflow != .mflow {
-            throw ValidationError("--append needs a flow file, named with -o")
+            throw ValidationError("--append needs a flow file as -o")
         }
-        if count, json || output != nil { throw ValidationError("--count stands alone: nothing else is printed or written") }
+        if count, json || output != nil { throw ValidationError("--count cannot be combined with --json or -o") }
     }
 
     func work() throws -> ToolStatus {
@@ -97,7 +121,7 @@ struct MitmFilter: Tool {
         if !count { try refuseInput(asOutput: output, sources) }
         let format = json ? .json : format ?? .mflow
         guard count || format.isText || output != nil || !isTerminal(1) else {
-            throw ToolError("a flow file is not for a terminal; name one with -o, pipe to mitm-dump, or take --json or --count")
+            throw ToolError("a flow file cannot be written to a terminal; use -o, pipe to mitm-dump, or use --json or --count")
         }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let result = Output(count: count, format: format, path: output, appends: append)
@@ -113,9 +137,14 @@ struct MitmFilter: Tool {
     private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         var sequence = ArchiveSequence(
-            sources, where: choice, jobs: threads, delivery: count && maxCount == nil ? .counted : .flows, skipsUnreadable: true)
+            sources, where: choice, jobs: threads, delivery: result.delivery(maxCount: maxCount), skipsUnreadable: true)
         if result.isLive { sequence.beforeWaiting = { try result.flush() } }
         var matched = 0
+        sequence.stored = { flow in
+            matched += 1
+            try result.take(flow)
+            return matched < maxCount ?? .max
+        }
         try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { complain($0, as: "mitm-filter") }) { flow in
             matched += 1
             try result.take(flow)

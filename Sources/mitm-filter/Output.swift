@@ -1,4 +1,4 @@
-// Where chosen flows go: a number, JSON Lines, a flow file, a file for another program.
+// The output of selected flows: a number, JSON Lines, a flow file, or a file for another program.
 
 import FlowArchive
 import FlowModel
@@ -8,15 +8,14 @@ import Foundation
 import NIOCore
 import ToolSupport
 
-/// Takes the chosen flows, one after the other.
+/// Receives the selected flows, one after the other.
 final class Output {
     private enum Target {
         case count
         case json(FlowJSONPrinter)
         case text(FlowTextPrinter)
         case archive(ArchiveWriter)
-        case mitmproxy(MitmproxyWriter)
-        case har
+        case foreign
     }
 
     private static let bufferSize = 64 * 1024
@@ -26,18 +25,19 @@ final class Output {
     /// nil is standard output.
     private let path: String?
     private let appends: Bool
-    /// nil until an input could be opened: an output that never has one is not touched.
+    /// nil until an input was opened: without one the output stays untouched.
     private var target: Target?
     private var sink = OutputSink()
-    /// Of everything but counts: where the bytes go, and, but for flow files, those that have not gone yet.
+    /// The destination, except for counts, and the bytes that are not written yet, except for flow files.
     private var storage: POSIXStorage?
     private var buffer = ByteBuffer()
-    private var har = HARWriter(version: toolVersion)
+    /// Writes a file of another program.
+    private var foreign: (any ForeignWriter)?
     private var leftOut = 0
 
     /// - Parameters:
     ///   - path: nil and `-` are stdout.
-    ///   - appends: to a flow file.
+    ///   - appends: to an existing flow file.
     init(count: Bool, format: MitmFilter.Format, path: String?, appends: Bool) {
         self.count = count
         self.format = format
@@ -45,10 +45,16 @@ final class Output {
         self.appends = appends
     }
 
-    /// Somebody may wait for the output.
+    /// In which form the reader passes flows that are whole in their block.
+    func delivery(maxCount: Int?) -> FlowDelivery {
+        if count { return maxCount == nil ? .counted : .flows }
+        return format == .mflow ? .stored : .flows
+    }
+
+    /// A reader may wait for the output.
     var isLive: Bool { path == nil && !count }
 
-    /// An input could be opened.
+    /// Opens the output, when an input was opened.
     func begin() throws {
         guard target == nil else { return }
         if count {
@@ -61,8 +67,9 @@ final class Output {
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             target = .archive(try ArchiveWriter(storage: storage, now: now))
-        case .mitmproxy: target = .mitmproxy(MitmproxyWriter())
-        case .har: target = .har
+        case .foreign(let format):
+            foreign = format.writer(version: toolVersion)
+            target = .foreign
         case .json: target = .json(FlowJSONPrinter(rawBody: false))
         case .text: target = .text(FlowTextPrinter(detail: 1, isColoured: false))
         }
@@ -73,7 +80,7 @@ final class Output {
         return try appends ? POSIXStorage.open(path: path, truncates: false) : POSIXStorage.replacing(path: path)
     }
 
-    /// What was found so far goes out.
+    /// Writes everything that was found so far.
     func flush() throws {
         if case .archive(let writer) = target { try writer.flush() }
         try flushBuffer(above: 0)
@@ -91,13 +98,16 @@ final class Output {
             try printer.print(flow, into: &out) { part in try self.put(&part) }
             try put(&out)
         case .archive(let writer): try flow.forEachEvent { try writer.append($0) }
-        case .mitmproxy(let writer):
-            if try !writer.write(flow, into: &buffer) { leftOut += 1 }
-            try flushBuffer(above: Self.bufferSize)
-        case .har:
-            if try !har.write(flow, into: &buffer) { leftOut += 1 }
+        case .foreign:
+            if try foreign?.write(flow, into: &buffer) == false { leftOut += 1 }
             try flushBuffer(above: Self.bufferSize)
         }
+    }
+
+    /// Takes a flow that can be copied as it is stored.
+    func take(_ flow: StoredFlow) throws {
+        guard case .archive(let writer) = target else { return try take(flow.flow()) }
+        try writer.append(flow)
     }
 
     func finish(_ matched: Int) throws {
@@ -105,8 +115,7 @@ final class Output {
         case .count: try sink.write { $0.writeString("\(matched)\n") }
         case .json, .text, nil: break
         case .archive(let writer): try writer.close()
-        case .mitmproxy: break
-        case .har: har.finish(into: &buffer)
+        case .foreign: foreign?.finish(into: &buffer)
         }
         try sink.flush()
         try flushBuffer(above: 0)
@@ -114,7 +123,7 @@ final class Output {
         try storage?.close()
         if leftOut > 0 {
             complain(
-                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, since a file of \(format) has no place for them",
+                "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, because the format \(format) cannot represent them",
                 as: "mitm-filter")
         }
     }

@@ -11,9 +11,9 @@ struct MitmReplay: Tool {
         commandName: "mitm-replay",
         abstract: "Sends the client side of a recording to a server again and compares the answers.",
         discussion: """
-            Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are held again too. \
-            Only hosts named by --target or --allow-target are contacted; when a recording goes elsewhere, nothing is sent. A line \
-            for each request and the summary go to stderr, differences to stdout.
+            Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are replayed too. Only \
+            hosts of --target or --allow-target are contacted; if a recording goes to other hosts, nothing is sent. A line for each \
+            request and the summary go to stderr, differences to stdout.
 
             Examples:
               mitm-replay --target http://127.0.0.1:8000 --diff capture.mflow
@@ -22,64 +22,67 @@ struct MitmReplay: Tool {
               mitm-replay --target http://127.0.0.1:8000 --diff --ignore 'json:$..timestamp' --ignore header:etag capture.mflow
               mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
 
-            Exit status: 0 all was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was nothing to send; 2 an error, \
-            or a request failed; 3 the recording was damaged, and what could be read was sent.
+            Exit status: 0 everything was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was \
+            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent.
             """,
         version: toolVersion)
 
     @Option(
         help: """
-            Where everything is sent instead of the recorded servers: http://, https://, h2c://, and for streams of bytes tcp:// or \
-            tls://host[:port]. Given twice, one is for HTTP and one for streams.
+            Server to send to instead of the recorded ones: http://, https://, h2c://, and for streams of bytes tcp:// or \
+            tls://host[:port]. May be given once for HTTP and once for streams.
             """)
     var target: [String] = []
 
-    @Option(help: "A recorded server that may be contacted, host or host:port; * stands for anything. Repeatable.")
+    @Option(help: "Recorded server that may be contacted, host or host:port; * matches any text. Repeatable.")
     var allowTarget: [String] = []
 
     @Flag(help: "Send GET, HEAD and OPTIONS only.")
     var safeMethods = false
 
-    @Option(help: "recorded, 2x (any speed), or max: as soon as those have ended that had ended before in the recording.")
+    @Option(
+        help:
+            "recorded, 2x (any speed), or max: start each request once the requests that had finished before it in the recording are done."
+    )
     var timing = Timing.recorded
 
     @Option(help: "Requests a second over all connections, as 50/s, instead of the recorded times.")
     var rate: Rate?
 
-    @Option(help: "Connections at a time; more have to wait. (default: as recorded)")
+    @Option(help: "Maximum concurrent connections; further ones wait. (default: as recorded)")
     var concurrency: Int?
 
-    @Option(name: .customLong("repeat"), help: "How many times everything is sent, one time after the other.")
+    @Option(name: .customLong("repeat"), help: "Number of times to send everything, one after the other.")
     var rounds = 1
 
-    @Option(help: "Send only flows that this filter lets through (see --help-filter).")
+    @Option(help: "Send only flows that match this filter (see --help-filter).")
     var filter: String?
 
-    @Flag(help: "Compare each answer with the recorded one and print what differs.")
+    @Flag(help: "Compare each response with the recorded one and print the differences.")
     var diff = false
 
-    @Option(help: "With --diff: does not count: body, host, header:NAME, json:PATH. Repeatable.")
+    @Option(help: "With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.")
     var ignore: [String] = []
 
-    @Option(name: .short("w"), help: "Flow file to record what is sent and answered; an existing one is appended to.")
+    @Option(name: .short("w"), help: "Flow file to record the replay to; an existing file is appended to.")
     var write: String?
 
-    @Flag(help: "Begin that file anew instead of going on behind what it holds.")
+    @Flag(help: "Overwrite that file instead of appending to it.")
     var truncate = false
 
-    @Flag(help: "Do not verify the certificates of servers; what verification says is recorded.")
+    @Flag(help: "Do not verify the certificates of servers; the result of the verification is recorded.")
     var insecure = false
 
-    @Option(help: "Verify servers against the certificates of this PEM file instead of the system's.")
+    @Option(help: "Verify servers with the certificates in this PEM file instead of the system's.")
     var caFile: String?
 
-    @Option(help: "PEM file with a certificate and key to show to servers that ask for one.")
+    @Option(help: "PEM file with a certificate and key for servers that ask for one.")
     var clientCertificate: String?
 
-    @Option(help: "Time for connecting to a server.")
+    @Option(help: "Maximum time for connecting to a server.")
     var connectTimeout = TimeSpan(seconds: 30)
 
-    @Option(help: "Connections on which nothing is received for so long are closed.")
+    @Option(help: "Close connections that have received nothing for this time.")
     var idleTimeout = TimeSpan(seconds: 600)
 
     @Option(
@@ -87,10 +90,10 @@ struct MitmReplay: Tool {
         help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
     var responseTimeout = TimeSpan(seconds: 10)
 
-    @Flag(name: .shortAndLong, help: "No line for each request.")
+    @Flag(name: .shortAndLong, help: "Do not print a line for each request.")
     var quiet = false
 
-    @Flag(name: .shortAndLong, help: "The event log of connections too.")
+    @Flag(name: .shortAndLong, help: "Also print the event log of connections.")
     var verbose = false
 
     @Flag(help: "List the operators of the filter language.")
@@ -132,7 +135,7 @@ struct MitmReplay: Tool {
         }
     }
 
-    /// So many a second: `50/s` or `50`.
+    /// Requests per second: `50/s` or `50`.
     struct Rate: ExpressibleByArgument {
         let perSecond: Double
 

@@ -8,7 +8,7 @@ final class ProgressLine: Sendable {
     private let isShown = isTerminal(2)
     private let hasText = Mutex(false)
 
-    /// Puts a text in the place of the one before.
+    /// Replaces the text.
     func show(_ text: @autoclosure () -> String) {
         guard isShown else { return }
         let text = text()
@@ -18,7 +18,7 @@ final class ProgressLine: Sendable {
         }
     }
 
-    /// Makes room for other output.
+    /// Removes the text before other output.
     func clear() {
         guard isShown else { return }
         hasText.withLock { hasText in

@@ -1,4 +1,5 @@
-// Builds what the arguments ask for, runs it, and ends it in order: sessions first, then the comparer that looks at answers, then the recording.
+// Builds the replay that the arguments describe, runs it, and stops it in order: sessions first, then the comparison, then the
+// recording.
 
 import FlowArchive
 import FlowFilter
@@ -20,8 +21,8 @@ struct Replayer {
     private let arguments: MitmReplay
     private let clock = RecorderClock()
     private let progressLine = ProgressLine()
-    /// A schedule that takes less is not announced, in nanoseconds.
-    private static let worthTelling: Int64 = 2_000_000_000
+    /// A shorter schedule is not announced, in nanoseconds.
+    private static let announcedDuration: Int64 = 2_000_000_000
 
     init(_ arguments: MitmReplay) { self.arguments = arguments }
 
@@ -32,7 +33,7 @@ struct Replayer {
         Signals.block(ending)
         let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)
-        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .answers))
+        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .responses))
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
@@ -67,13 +68,13 @@ struct Replayer {
         return status == .done && isDamaged ? .damaged : status
     }
 
-    /// Says how long the schedule takes, where it takes long.
-    /// - Returns: nanoseconds; nil when nothing waits for the clock.
+    /// Announces the duration of a long schedule.
+    /// - Returns: nanoseconds; nil if nothing waits for the clock.
     private func announceDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
         guard let once = plan.duration(schedule) else { return nil }
         let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
         let duration = all.overflow ? Int64.max : all.partialValue
-        guard duration >= Self.worthTelling else { return duration }
+        guard duration >= Self.announcedDuration else { return duration }
         let flows = ReplayProgress.grouped(UInt64(plan.flowCount * arguments.rounds))
         let reason =
             arguments.rate == nil ? "at their recorded times; --timing max sends as fast as the server answers" : "at this rate"
@@ -83,7 +84,7 @@ struct Replayer {
 
     // MARK: Parts
 
-    /// Goes through the recording once. What can be read again is not kept.
+    /// Reads the recording once. Flows that can be read again are not kept.
     private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
@@ -105,7 +106,7 @@ struct Replayer {
         return (builder.finish(), sequence.isDamaged)
     }
 
-    /// Nothing is sent when anything would go where it may not.
+    /// Ensures that every connection goes to an allowed server.
     private func checkTargets(_ plan: ReplayPlan, _ targets: Targets) throws {
         let patterns = arguments.allowTarget.map { TargetPattern($0) }
         var refused: [String] = []
@@ -118,7 +119,7 @@ struct Replayer {
         guard !refused.isEmpty else { return }
         let names = refused.prefix(3).joined(separator: ", ") + (refused.count > 3 ? " and \(refused.count - 3) more" : "")
         throw ToolError(
-            "nothing was sent: the recording goes to \(names), which may not be contacted; say where to send it with --target URL, or allow the recorded servers with --allow-target PATTERN"
+            "nothing was sent: the recording goes to \(names), which may not be contacted; give another server with --target URL, or allow the recorded servers with --allow-target PATTERN"
         )
     }
 
@@ -139,7 +140,7 @@ struct Replayer {
         if let identity = FileIdentity(path: expanded),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
         {
-            throw ToolError("\(path) is what is sent; name another file with -w")
+            throw ToolError("\(path) is the recording itself; name another file with -w")
         }
         if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
         var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.complain($0) }
@@ -154,7 +155,7 @@ struct Replayer {
         var limits = TransportLimits()
         limits.connectTimeout = .nanoseconds(arguments.connectTimeout.nanoseconds)
         limits.descriptorsPerClient = 1
-        // Connections beyond it begin later, and the replay reports by how much.
+        // Further connections begin later, and the replay reports how much.
         _ = try descriptors.bound(&limits, listeners: 0)
         return limits
     }
@@ -163,11 +164,11 @@ struct Replayer {
         let lowest: LogLine.Level = arguments.verbose ? .debug : .error
         return ProxyServer(
             loops: loops, limits: limits, sink: comparer, clock: clock,
-            certificates: { _ in .failure(CertificateError("a replay has no clients that ask for certificates")) },
+            certificates: { _ in .failure(CertificateError("a replay has no clients that need certificates")) },
             log: { [progressLine] line in if line.level >= lowest { progressLine.complain(line.text) } })
     }
 
-    /// - Returns: whether a signal came before everything was sent.
+    /// - Returns: whether a signal arrived before everything was sent.
     private func waitForEnd(
         of scheduler: Scheduler, _ comparer: ResponseComparer, _ signals: [Int32], flows: Int, _ scheduled: Int64?
     ) -> Bool {
@@ -188,7 +189,7 @@ struct Replayer {
     }
 }
 
-/// Notes where flows stand while the reader passes over them.
+/// Notes the places of flows while the reader visits them.
 private final class PlaceNotes: FlowPredicate {
     private let filter: FlowFilter?
     private let watch: ReadingWatch
@@ -214,17 +215,17 @@ private final class PlaceNotes: FlowPredicate {
     func begin(canBeReadAgain: Bool) { places.withLock { $0 = canBeReadAgain ? [:] : nil } }
 }
 
-/// Shows how much of the recording was read.
+/// Shows how much of the recording has been read.
 private final class ReadingWatch: Sendable {
-    /// Nanoseconds between two looks at the progress.
+    /// Nanoseconds between two updates.
     private static let interval: Int64 = 100_000_000
 
     private struct State {
         var flows: UInt64 = 0
-        /// Bytes of the sources before this one, and the size of this one.
+        /// The size of the previous sources, and of this one, in bytes.
         var before: UInt64 = 0
         var size: UInt64 = 0
-        /// Where the last block that is known stands in this one.
+        /// The offset of the last block in this source.
         var block: UInt64 = 0
         var shown: Timestamp
     }
@@ -232,7 +233,7 @@ private final class ReadingWatch: Sendable {
     private let line: ProgressLine
     private let clock: RecorderClock
     private let start: Timestamp
-    /// 0: not known.
+    /// 0: unknown.
     private let total: UInt64
     private let state: Mutex<State>
 
@@ -245,7 +246,7 @@ private final class ReadingWatch: Sendable {
         total = sizes.contains(nil) ? 0 : sizes.reduce(0) { $0 + ($1 ?? 0) }
     }
 
-    /// nil: it is no flow file that can be read again.
+    /// nil: it is not a regular file.
     private static func size(of source: ArchiveSource) -> UInt64? {
         guard case .file(let path) = source else { return nil }
         var status = stat()
@@ -263,7 +264,7 @@ private final class ReadingWatch: Sendable {
     }
 
     /// A flow was read.
-    /// - Parameter block: where its block stands in the file.
+    /// - Parameter block: the offset of its block in the file.
     func count(in block: UInt64?) {
         state.withLock { state in
             state.flows += 1
@@ -279,7 +280,7 @@ private final class ReadingWatch: Sendable {
     }
 }
 
-/// Where things are sent instead of the recorded servers.
+/// The servers to send to instead of the recorded ones.
 struct Targets {
     var http: (protocol: ReverseProtocol, endpoint: Endpoint)?
     var bytes: (protocol: ReverseProtocol, endpoint: Endpoint)?
@@ -289,23 +290,24 @@ struct Targets {
         for text in texts {
             guard case .reverse(let server, let endpoint)? = (try? ModeSpecification("reverse:" + text))?.mode else {
                 throw ToolError(
-                    "--target '\(text)' is no server; write http://, https://, h2c://, tcp:// or tls://host[:port], without a path")
+                    "--target '\(text)' is not a server; write http://, https://, h2c://, tcp:// or tls://host[:port], without a path"
+                )
             }
             let isBytes = server == .tcp || server == .tls
             guard (isBytes ? bytes : http) == nil else {
-                throw ToolError("--target '\(text)': there is one for HTTP and one for streams of bytes at the most")
+                throw ToolError("--target '\(text)': give at most one for HTTP and one for streams of bytes")
             }
             if isBytes { bytes = (server, endpoint) } else { http = (server, endpoint) }
         }
     }
 
-    /// What a connection is sent to instead; nil when that is the recorded server.
+    /// The server for a connection; nil: the recorded one.
     func mode(for connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint)? {
         connection.wireProtocol == .bytes ? bytes : http
     }
 }
 
-/// What the sessions that speak to one server have in common.
+/// The settings that sessions to one server share.
 struct ServerSettings: Sendable {
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
@@ -321,10 +323,10 @@ struct ServerSettings: Sendable {
         do throws(CertificateError) {
             serverTLS = try TLSServerContext(TLSServerOptions())
             clientTLS = try TLSClientContext(client)
-            // Nobody ever sees it; a session cannot be without.
+            // No client ever sees it, but a session needs one.
             authority = try CertificateAuthority.generate(now: now.nanoseconds / 1_000_000_000)
         } catch {
-            throw ToolError("the settings of TLS cannot be used: \(error.message)")
+            throw ToolError("the TLS settings are not valid: \(error.message)")
         }
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.idleTimeout.nanoseconds

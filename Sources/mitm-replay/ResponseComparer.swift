@@ -1,5 +1,5 @@
-// Looks at what came of each request: puts the new flows together from their events, says a line for each, compares it with the recorded one,
-// and hands the events on to the recording. It has a thread and a bounded queue of its own, so that traffic waits for a slow comparison.
+// Assembles the new flows from their events, prints a line for each, compares it with the recorded one, and passes the events to
+// the recording. It has its own thread and a bounded queue, so that traffic waits for a slow comparison.
 
 import FlowModel
 import FlowRecording
@@ -10,16 +10,16 @@ import ProxyTransport
 import Synchronization
 import ToolSupport
 
-/// What came of a replay.
+/// Compares new flows with recorded ones, and counts the results.
 final class ResponseComparer: FlowSink {
     private struct State {
-        /// The recorded flow that a new one stands for, while it is under way.
+        /// The recorded flow of each new flow in progress.
         var recorded: [FlowID: Flow] = [:]
         var tally = ReplayTally()
         var error: (any Error)?
-        /// Content of the recording was found damaged.
+        /// Content of the recording is damaged.
         var isDamaged = false
-        /// A signal came: what is cut now says nothing of the server.
+        /// A signal has arrived: a cut tells nothing about the server any more.
         var isStopped = false
     }
 
@@ -32,7 +32,7 @@ final class ResponseComparer: FlowSink {
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
 
-    /// - Parameter comparison: nil does not compare.
+    /// - Parameter comparison: nil: flows are not compared.
     init(
         _ plan: ReplayPlan, comparison: FlowComparison?, isQuiet: Bool, recorder: FlowRecorder?, progressLine: ProgressLine
     ) {
@@ -53,7 +53,7 @@ final class ResponseComparer: FlowSink {
     var isFull: Bool { queue.isFull }
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 
-    /// A recorded flow is being said again.
+    /// A recorded flow is being sent.
     func began(_ recorded: Flow, as flow: FlowID, lateness: Int64) {
         state.withLock { state in
             state.recorded[flow] = recorded
@@ -61,14 +61,14 @@ final class ResponseComparer: FlowSink {
         }
     }
 
-    /// A recorded flow could not be said.
+    /// A recorded flow could not be sent.
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
         let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
         progressLine.complain("\(request) → not sent: \(message)")
     }
 
-    /// The replay is about to be stopped.
+    /// The replay is being stopped.
     func stop() { state.withLock { $0.isStopped = true } }
 
     // MARK: Its own thread
@@ -119,7 +119,7 @@ final class ResponseComparer: FlowSink {
         }
         state.withLock { $0.tally.count(new, recorded: recorded, isDifferent: comparison.map { _ in !differences.isEmpty }) }
         guard !differences.isEmpty else { return }
-        // Differences may go to the same terminal.
+        // Differences may be printed on the same terminal.
         progressLine.clear()
         attempt {
             try sink.write { out in
@@ -129,7 +129,7 @@ final class ResponseComparer: FlowSink {
         }
     }
 
-    /// The recording takes events when it has room.
+    /// Passes events to the recording, and waits while its queue is full.
     private func record(_ events: [FlowEvent]) {
         guard let recorder else { return }
         if recorder.queue.isFull {
@@ -146,8 +146,8 @@ final class ResponseComparer: FlowSink {
 
     // MARK: The end
 
-    /// Waits until everything was looked at.
-    /// - Throws: what kept differences from being written.
+    /// Waits until all flows have been compared.
+    /// - Throws: if differences could not be printed.
     func finish() throws -> ToolStatus {
         queue.close()
         ended.wait()
@@ -161,7 +161,7 @@ final class ResponseComparer: FlowSink {
         state.withLock { $0.tally.summary(compares: comparison != nil, leftOut: leftOut, unsent: unsent) }
     }
 
-    /// How many flows came to their end, and how many of them failed.
+    /// The number of flows that have ended, and of those that failed.
     var counts: (ended: Int, failed: Int) { state.withLock { ($0.tally.ended, $0.tally.failed) } }
 
     // MARK: Lines
@@ -189,7 +189,7 @@ final class ResponseComparer: FlowSink {
     private func readable(_ nanoseconds: Int64) -> String { ReplayTally.milliseconds(nanoseconds) }
 }
 
-/// A new flow on its way from events to a whole. Of its content only the server's is kept, up to what is compared.
+/// A new flow that is assembled from its events. Only the server's content is kept, up to the compared size.
 private struct NewFlow {
     private var assembler: FlowAssembler
     private var room = FlowComparison.maximumContent

@@ -1,5 +1,5 @@
-// Begins connections when their time has come and there is room, on a thread of its own. A connection whose server closed early is followed by
-// another one that says the rest.
+// Begins connections when they are due and the limit allows it, on its own thread. If a server closes a connection early, another
+// connection sends the rest.
 
 import FlowModel
 import FlowReplay
@@ -8,11 +8,11 @@ import ProxyCore
 import ProxyTransport
 import Synchronization
 
-/// Plays a plan, once or several times.
+/// Replays a plan, once or several times.
 final class Scheduler: Sendable {
     struct Options: Sendable {
         var schedule = ReplaySchedule.recorded(.recorded)
-        /// Of messages within a conversation; nil is as fast as possible.
+        /// The speed of messages within a conversation; nil: as fast as possible.
         var speed: Double?
         var waitsForServer = false
         var concurrency = Int.max
@@ -20,7 +20,7 @@ final class Scheduler: Sendable {
         var responseTimeout: Int64 = 10_000_000_000
     }
 
-    /// What connections to one server have in common.
+    /// The key of connections that share a configuration.
     private struct Server: Hashable {
         var wireProtocol: ReplayProtocol
         var target: FlowTarget
@@ -32,9 +32,9 @@ final class Scheduler: Sendable {
     }
 
     private struct State {
-        /// Connections that are being played, by index.
+        /// The indices of connections in progress.
         var active: Set<Int> = []
-        /// What is to be said on another connection.
+        /// Steps that another connection must send.
         var rests: [(connection: Int, steps: [ReplayStep])] = []
         var isStopped = false
         var isDone = false
@@ -70,7 +70,7 @@ final class Scheduler: Sendable {
 
     var isDone: Bool { state.withLock { $0.isDone } }
 
-    /// Flows that were not sent when it was stopped.
+    /// The number of flows that were not sent before the replay was stopped.
     var unsent: Int { state.withLock { $0.unsent } }
 
     func start() {
@@ -94,7 +94,7 @@ final class Scheduler: Sendable {
         state.withLock { $0.isDone = true }
     }
 
-    /// - Returns: false when it was stopped.
+    /// - Returns: false if it was stopped.
     private func playRound() -> Bool {
         let start = clock.now()
         var next = 0
@@ -141,7 +141,7 @@ final class Scheduler: Sendable {
         }
     }
 
-    /// There is room, and, when the clock does not count, those are over that were over before it began in the recording.
+    /// Whether the limit allows it, and, without a clock, the connections that had ended before it in the recording have ended.
     private func mayBegin(_ connection: Int) -> Bool {
         let started = plan.times(ofConnection: connection).started
         return state.withLock { state in
@@ -176,9 +176,9 @@ final class Scheduler: Sendable {
         case .unreadable(let number, let message):
             comparer.failed(number, message)
         case .ended(var rest):
-            // One that could not even be begun is not tried for ever.
+            // A step that could not begin is not tried forever.
             if rest.count == steps, !state.withLock({ $0.isStopped }) {
-                comparer.failed(rest.removeFirst().number, "the connection ended before the request was said")
+                comparer.failed(rest.removeFirst().number, "the connection ended before the request was sent")
             }
             state.withLock { state in
                 if rest.isEmpty {

@@ -1,4 +1,4 @@
-// Recordings into the index: flow files by place, everything else as it is.
+// Loads recordings into the index: flows of a file by place, others into memory.
 
 import FlowArchive
 import FlowFilter
@@ -10,21 +10,21 @@ import NIOCore
 import Synchronization
 import ToolSupport
 
-/// Reads one source, and reads on when it grows. Used by one thread.
+/// Loads one source, and what is added to it later. Used by one thread.
 final class RecordingLoader {
     private let source: ArchiveSource
     private let recordings: Recordings
     private let filter: FlowFilter?
-    /// nil for a file of another program: it is read once, and what it holds stays in memory.
+    /// nil for a file of another program: it is read once, into memory.
     private var reader: ArchiveReader?
     private var foreign: ForeignSource?
-    /// nil: the file is not there yet.
+    /// nil: the file does not exist yet.
     private var collector: Collector?
-    /// Open flows that were added as they were when the file was first read.
+    /// The first round adds flows that had not ended.
     private var isFirstRound = true
 
-    /// - Parameter mayBeAbsent: a file that is not there is read when it is.
-    /// - Throws: why it cannot be read.
+    /// - Parameter mayBeAbsent: the file may be created later.
+    /// - Throws: if it cannot be read.
     init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false) throws {
         self.source = source
         self.recordings = recordings
@@ -55,11 +55,11 @@ final class RecordingLoader {
         }
     }
 
-    /// More may come: it is a flow file that is not there yet, holds nothing yet, or was not closed by a recorder.
+    /// The source may grow: a flow file that does not exist yet, is empty, or was not closed by a recorder.
     var mayGrow: Bool { collector == nil || reader?.mayGrow == true }
 
-    /// Reads what is there.
-    /// - Parameter warn: told each damage, in one sentence.
+    /// Reads everything that has been added.
+    /// - Parameter warn: receives each damage, in one sentence.
     func load(warn: (String) -> Void) throws {
         if collector == nil {
             guard isThere else { return }
@@ -67,17 +67,17 @@ final class RecordingLoader {
         }
         guard let collector else { return }
         guard let reader else { return try loadForeign(collector, warn) }
-        while let item = try reader.next() { add(item, warn) }
+        while let item = try reader.next() { try add(item, warn) }
         guard isFirstRound else { return }
         isFirstRound = false
         if reader.size == nil {
-            for item in try reader.finish() { add(item, warn) }
+            for item in try reader.finish() { try add(item, warn) }
         } else {
-            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { add(.flow(flow), warn) }
+            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { try add(.flow(flow), warn) }
         }
     }
 
-    /// Nothing more will be read: tells of a tail that is no whole block.
+    /// Ends reading: reports an incomplete block at the end of the file.
     func finish(warn: (String) -> Void) throws {
         guard let reader, reader.size != nil else { return }
         for case .damage(let damage) in try reader.finish() { warn("\(source.name): \(damage)") }
@@ -92,15 +92,16 @@ final class RecordingLoader {
         }
     }
 
-    private func add(_ item: ArchiveItem, _ warn: (String) -> Void) {
+    private func add(_ item: ArchiveItem, _ warn: (String) -> Void) throws {
         switch item {
+        case .stored(let stored): try add(.flow(stored.flow()), warn)
         case .damage(let damage): warn("\(source.name): \(damage)")
         case .flow(let flow): recordings.state.withLock { $0.index.add(flow) }
         }
     }
 }
 
-/// Takes the places of flows while the reader passes over them; lets through what has to be kept.
+/// Notes the places of flows while the reader visits them, and selects those that must stay in memory.
 private final class Collector: FlowPredicate {
     let recordings: Recordings
     let file: UInt16?

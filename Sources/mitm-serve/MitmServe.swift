@@ -10,12 +10,12 @@ import ToolSupport
 struct MitmServe: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-serve",
-        abstract: "Serves recordings as if it were the servers.",
+        abstract: "Serves recordings in place of the recorded servers.",
         discussion: """
-            Offline: no name is looked up and no server is contacted unless --on-miss says so. A request is answered by the recording with the \
-            same method, host, path, query (in any order) and body; a client that names no host but this machine is answered for any host. \
-            HTTP/1, HTTP/2 (TLS, h2c), WebSocket; plain and TLS on one port, with certificates of the authority in the configuration directory. \
-            Recorded errors, aborts, truncations, trailers and interim responses are given again. Recordings that grow are read on.
+            Works offline: it looks up no name and contacts no server, except for --on-miss. A recording answers a request with the same method, \
+            host, path, query (in any order) and body. A client that uses this machine's own name gets the recordings of every host. \
+            HTTP/1, HTTP/2 (TLS, h2c) and WebSocket; plain and TLS on one port, with certificates of the authority in the configuration \
+            directory. Recorded errors, aborts, truncations, trailers and interim responses are reproduced. Files that grow are followed.
 
             Examples:
               mitm-serve capture.mflow
@@ -29,7 +29,7 @@ struct MitmServe: Tool {
     @Option(
         help: """
             origin (as the servers themselves), tcp (streams of bytes), or as a proxy: regular, socks5, transparent, reverse:http[s]://host; \
-            @[host:]port behind it says where to listen. Repeatable. (default: origin)
+            append @[host:]port to set the listening address. Repeatable. (default: origin)
             """)
     var mode: [String] = []
 
@@ -38,7 +38,7 @@ struct MitmServe: Tool {
 
     @Option(
         name: .short("p"),
-        help: "Port to listen on; 0 takes a free one. Further modes without a port of their own take the next ones.")
+        help: "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports.")
     var listenPort: UInt16 = 8080
 
     @OptionGroup(title: "Matching")
@@ -47,28 +47,28 @@ struct MitmServe: Tool {
     @OptionGroup(title: "Answering")
     var answering: AnsweringArguments
 
-    @Option(help: "Own certificate to show to clients, [name=]file.pem with its key; name may be *.domain. Repeatable.")
+    @Option(help: "Certificate to present to clients, [name=]file.pem with its key; name may be *.domain. Repeatable.")
     var certificate: [String] = []
 
     @Flag(name: .customLong("no-http2"), help: "Neither offer nor accept HTTP/2.")
     var noHTTP2 = false
 
-    @Flag(help: "Do not verify the certificates of servers that misses go to.")
+    @Flag(help: "Do not verify the certificates of the servers of --on-miss.")
     var insecure = false
 
-    @Option(help: "Verify those servers against the certificates of this PEM file instead of the system's.")
+    @Option(help: "Verify those servers with the certificates in this PEM file instead of the system's.")
     var caFile: String?
 
-    @Flag(help: "Let clients in that have addresses of the open internet.")
+    @Flag(help: "Accept clients with public IP addresses.")
     var noBlockGlobal = false
 
-    @Flag(help: "Print what would be served, and end.")
+    @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 
     @Flag(name: .shortAndLong, help: "No event log.")
     var quiet = false
 
-    @Flag(name: .shortAndLong, help: "A more talkative event log.")
+    @Flag(name: .shortAndLong, help: "Verbose event log.")
     var verbose = false
 
     @Option(help: "Configuration directory. (default: ~/.config/mitm)")
@@ -91,57 +91,59 @@ struct MitmServe: Tool {
     }
 }
 
-/// Options that say which recording answers a request.
+/// Options for matching requests with recordings.
 struct MatchingArguments: ParsableArguments {
     @Option(
         help: """
-            What does not count: host, body, query, query:NAME, form:NAME, json:PATH, as in json:$.timestamp; scheme and port never do. Repeatable.
+            Ignore when matching: host, body, query, query:NAME, form:NAME, json:PATH, as in json:$.timestamp. Scheme and port are always \
+            ignored. Repeatable.
             """)
     var ignore: [String] = []
 
-    @Option(help: "A header field that must be equal. Repeatable.")
+    @Option(help: "Header field that must be equal. Repeatable.")
     var matchHeader: [String] = []
 
-    @Option(help: "How bodies are compared: auto (JSON and forms by what they mean), exact, json, form, none.")
+    @Option(help: "How to compare bodies: auto (JSON and forms by meaning), exact, json, form, none.")
     var matchBody = BodyMatching.auto
 
     @Option(
         help:
-            "Query parameters that differ each time (cache busters, utm_*, trace ids, signatures) do not count: on, off, or a file with names."
+            "Ignore query parameters that differ each time (cache busters, utm_*, trace ids, signatures): on, off, or a file with names."
     )
     var volatile = "on"
 
-    @Option(help: "Serve only the flows that this filter lets through (see --help-filter).")
+    @Option(help: "Serve only flows that match this filter (see --help-filter).")
     var filter: String?
 
-    @Option(help: "Which of several recordings of a request answers: sequence (the last repeats), last, cycle, time.")
+    @Option(help: "Which of several recordings of a request answers: sequence (the last one repeats), last, cycle, time.")
     var order = ReplayOrder.sequence
 
-    @Flag(help: "Each recording answers once; then the request is a miss.")
+    @Flag(help: "Use each recording once; then the request is a miss.")
     var once = false
 
     @Option(
         help:
-            "When a server's message in a WebSocket or TCP dialogue is said: after the client's content, count of messages, or its time."
+            "When to send a server message of a WebSocket or TCP dialogue: after the client's content, after its count of messages, or at its time."
     )
     var websocketMatch = DialogueMatching.content
 }
 
-/// Options that say how it is answered.
+/// Options for answering.
 struct AnsweringArguments: ParsableArguments {
-    @Option(help: "none (at once), recorded, a speed as 2x or 0.5x, or a pause before each piece as 50ms.")
+    @Option(help: "none (no pauses), recorded, a speed such as 2x or 0.5x, or a pause before each event such as 50ms.")
     var timing = "none"
 
-    @Option(help: "A request without recording: a status, close, forward:URL, or record:URL (with --write).")
+    @Option(help: "Answer to a request without a recording: a status, close, forward:URL, or record:URL (with --write).")
     var onMiss = "404"
 
-    @Option(name: .short("w"), help: "Flow file for what record:URL brings. It may be one that is served, and need not be there.")
+    @Option(
+        name: .short("w"), help: "Flow file for the answers of record:URL. It may be one of the served files, and need not exist.")
     var write: String?
 
-    @Flag(help: "Give dates and the expiry of cookies as they were recorded, not moved to now.")
+    @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
     var noRefresh = false
 
-    @Option(help: "Answer a part of the requests with a fault instead: 2%:503, 1%:reset, 1%:close. Repeatable.")
+    @Option(help: "Answer some of the requests with a fault: 2%:503, 1%:reset, 1%:close. Repeatable.")
     var fault: [String] = []
 }
 

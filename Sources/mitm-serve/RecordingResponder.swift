@@ -1,4 +1,4 @@
-// The responder of mitm-serve: finds the recording that answers, plays it, and explains what it does not find.
+// The responder of mitm-serve: finds the recording that answers, replays it, and explains each miss.
 
 import FlowModel
 import FlowReplay
@@ -11,7 +11,7 @@ import ToolSupport
 extension FlowPlayer: ServerPlayer {}
 extension StreamPlayer: ServerPlayer {}
 
-/// What happens to a request that no recording answers.
+/// How a request is handled that no recording answers.
 enum MissPolicy: Equatable {
     case answer(Int)
     case close
@@ -19,7 +19,7 @@ enum MissPolicy: Equatable {
 
     var contactsServers: Bool { if case .forward = self { true } else { false } }
 
-    /// - Throws: ``ToolError`` for what is none.
+    /// - Throws: ``ToolError`` if the text is not valid.
     init(_ text: String) throws {
         if let status = Int(text), (200...599).contains(status) {
             self = .answer(status)
@@ -29,23 +29,23 @@ enum MissPolicy: Equatable {
             let url = text[text.index(after: colon)...]
             let isTLS = url.hasPrefix("https://")
             guard isTLS || url.hasPrefix("http://") else {
-                throw ToolError("--on-miss \(text): the server is written http://host[:port] or https://host[:port]")
+                throw ToolError("--on-miss \(text): write the server as http://host[:port] or https://host[:port]")
             }
             let authority = url.dropFirst(isTLS ? 8 : 7).prefix { $0 != "/" }
             guard url.hasSuffix(authority) || url.hasSuffix(authority + "/") else {
                 throw ToolError("--on-miss \(text): requests keep their own path; write http[s]://host[:port] without one")
             }
             guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
-                throw ToolError("--on-miss \(text): '\(authority)' is no host[:port]")
+                throw ToolError("--on-miss \(text): '\(authority)' is not a host[:port]")
             }
             self = .forward(endpoint, isTLS: isTLS)
         } else {
-            throw ToolError("--on-miss \(text) is not known; it is a status, close, forward:URL or record:URL")
+            throw ToolError("--on-miss \(text) is not known; write a status, close, forward:URL or record:URL")
         }
     }
 }
 
-/// A fault that a part of the requests gets.
+/// A fault, as the answer to some of the requests.
 struct Fault: Sendable {
     enum Kind: Equatable {
         case status(Int)
@@ -56,7 +56,7 @@ struct Fault: Sendable {
     var percent: Double
     var kind: Kind
 
-    /// - Throws: ``ToolError`` for what is none.
+    /// - Throws: ``ToolError`` if the text is not valid.
     init(_ text: String) throws {
         let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
         guard parts.count == 2, parts[0].hasSuffix("%"), let percent = Double(parts[0].dropLast()), (0...100).contains(percent)
@@ -85,7 +85,7 @@ struct AnswerSettings: Sendable {
     var faults: [Fault]
     var isOrigin = false
     var isOnce: Bool
-    /// Takes lines of the event log; nil says nothing.
+    /// Receives lines of the event log; nil: there is none.
     var log: (@Sendable (String) -> Void)?
 }
 
@@ -93,7 +93,7 @@ struct AnswerSettings: Sendable {
 final class Recordings: Sendable {
     struct State {
         var index: RecordingIndex
-        /// How often each TCP stream was played.
+        /// How often each TCP stream was replayed.
         var played: [Int: Int] = [:]
         var counts = Counts()
         /// Something could not be read.
@@ -127,7 +127,7 @@ struct RecordingResponder: Responder {
                 head: request.head, content: request.content, isForAnyHost: isUnnamed(host))
             do {
                 var answer = try state.index.answer(query, elapsed: now - started)
-                // HEAD is answered from GET; who asks for another protocol may have been refused, or not understood.
+                // GET answers HEAD; a request for another protocol may have been refused, or ignored.
                 if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
                     let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     var other = query
@@ -137,11 +137,11 @@ struct RecordingResponder: Responder {
                 switch answer {
                 case .flow(let flow, let entry):
                     let response = state.index.response(of: entry, flow, for: context(request, now))
-                    // What cannot be read is found out before a head goes out.
+                    // An unreadable recording must show before a head is sent.
                     let player = player(flow, response, for: request, now)
                     try player.readAhead()
                     state.counts.answered += 1
-                    tell(request, flow, response)
+                    logAnswer(request, flow, response)
                     return .play(player)
                 case .exhausted:
                     return miss(request, "its recordings were served, each once (--once)", &state)
@@ -162,7 +162,7 @@ struct RecordingResponder: Responder {
             guard let flow = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
             state.counts.answered += 1
             let response = flow.response(for: context(request, now))
-            tell(request, flow, response)
+            logAnswer(request, flow, response)
             return player(flow, response, for: request, now, isComplete: false)
         }
     }
@@ -171,19 +171,19 @@ struct RecordingResponder: Responder {
         ResponseContext(request: request.head, now: now, keepsDates: settings.keepsDates, accept: request.accept)
     }
 
-    /// The host as recorded flows have theirs: where it is an address, what the client calls the server says more.
+    /// The host, chosen as for recorded flows: the client's name for the server is better than an address.
     private func host(of request: RecordedRequestQuery) -> ByteBuffer {
         let target = ByteBuffer(string: request.target.host)
         guard target.readableBytes == 0 || target.isAddress else { return target }
         return target.named(by: request.head.namedAuthority)
     }
 
-    /// - Parameter method: nil asks for another protocol.
+    /// - Parameter method: nil for a request to switch protocols.
     private func key(of request: RecordedRequestQuery, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
         RequestKey(method: method, host: host, target: request.head.target, rules)
     }
 
-    /// The client names this machine and no server.
+    /// The client names this machine and not a server.
     private func isUnnamed(_ host: ByteBuffer) -> Bool {
         settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
     }
@@ -192,7 +192,7 @@ struct RecordingResponder: Responder {
         "\(String(buffer: request.head.method)) \(request.url(host(of: request)))".short
     }
 
-    private func tell(_ request: RecordedRequestQuery, _ flow: Flow, _ response: EditedResponse?) {
+    private func logAnswer(_ request: RecordedRequestQuery, _ flow: Flow, _ response: EditedResponse?) {
         settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
     }
 
@@ -215,17 +215,19 @@ struct RecordingResponder: Responder {
         }
     }
 
+    private static let faultReason = "a fault, as --fault asks for"
+
     private func fault() -> ResponderAnswer? {
         guard !settings.faults.isEmpty else { return nil }
-        var dice = Double.random(in: 0..<100)
+        var roll = Double.random(in: 0..<100)
         for fault in settings.faults {
-            dice -= fault.percent
-            guard dice < 0 else { continue }
+            roll -= fault.percent
+            guard roll < 0 else { continue }
             recordings.state.withLock { $0.counts.faults += 1 }
             switch fault.kind {
-            case .status(let status): return .refuse(status: status, "a fault, as --fault asks for")
-            case .close: return .close("a fault, as --fault asks for", isReset: false)
-            case .reset: return .close("a fault, as --fault asks for", isReset: true)
+            case .status(let status): return .refuse(status: status, Self.faultReason)
+            case .close: return .close(Self.faultReason, isReset: false)
+            case .reset: return .close(Self.faultReason, isReset: true)
             }
         }
         return nil
@@ -236,7 +238,7 @@ struct RecordingResponder: Responder {
     // MARK: Streams
 
     func speaksFirst(on target: FlowTarget) -> Bool {
-        // What is to another target says nothing of this one, unless the listener has none.
+        // A stream to another target tells nothing about this one, unless the listener has no target.
         let candidates = candidates(for: target).filter { target.host.isEmpty || $0.flow.target.isOf(target) }
         guard let first = candidates.first?.flow, first.target.scheme == target.scheme else { return false }
         return first.serverSpeaksFirst
@@ -254,7 +256,7 @@ struct RecordingResponder: Responder {
         }
     }
 
-    /// The streams to a target, or all where none is to it; those that were played least stand first.
+    /// The streams to a target, or all streams if there is none, the least replayed first.
     private func candidates(for target: FlowTarget) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
@@ -266,18 +268,18 @@ struct RecordingResponder: Responder {
 }
 
 extension FlowTarget {
-    /// They are one server.
+    /// Both are the same server.
     fileprivate func isOf(_ other: FlowTarget) -> Bool { host == other.host && port == other.port }
 }
 
 extension RecordedRequestQuery {
-    /// By extended CONNECT (RFC 8441 §4), or by Upgrade.
+    /// By extended CONNECT (RFC 8441 section 4), or by Upgrade.
     fileprivate var asksForSwitch: Bool { isExtendedConnect || (head.version.major < 2 && head.fields.contains("upgrade")) }
 
-    /// An extended CONNECT asks for what GET with Upgrade asks for in HTTP/1.
+    /// An extended CONNECT is the equivalent of GET with Upgrade in HTTP/1.
     fileprivate var method: ByteBuffer { isExtendedConnect ? ByteBuffer(string: "GET") : head.method }
 
-    /// What was asked for, for people.
+    /// The URL of the request, for the user.
     fileprivate func url(_ host: ByteBuffer) -> String {
         let written = String(buffer: head.target)
         return written.hasPrefix("/") || written == "*" ? "\(target.scheme)://\(String(buffer: host.bracketed))\(written)" : written
@@ -285,6 +287,6 @@ extension RecordedRequestQuery {
 }
 
 extension RequestHead {
-    /// What the client calls the server: `:authority`, or Host.
+    /// The client's name for the server: `:authority`, or Host.
     fileprivate var namedAuthority: ByteBuffer? { authorityRange.isEmpty ? fields.first("host") : authority }
 }

@@ -1,4 +1,4 @@
-// Builds what the arguments ask for, runs it, and ends it in order.
+// Builds the server that the arguments describe, runs it, and stops it in order.
 
 import FlowArchive
 import FlowFilter
@@ -50,10 +50,10 @@ struct RecordingServer {
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
         if requests + streams == 0, arguments.answering.write == nil, !loaders.contains(where: \.mayGrow) {
             for loader in loaders { try loader.finish(warn: warn) }
-            throw ToolError("there is nothing to serve: the recordings hold no request and no stream")
+            throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
         }
         say("serving \(requests) recorded requests and \(streams) TCP streams")
-        if requests + streams == 0 { say("nothing is recorded yet; what is added to the files is served from then on") }
+        if requests + streams == 0 { say("nothing is recorded yet; flows are served as they are added to the files") }
         let recorder = try recorder()
         let server = try start(modes, recordings, settings, recorder, descriptors)
         follow(loaders, recorder, ending, warn)
@@ -67,7 +67,7 @@ struct RecordingServer {
 
     // MARK: Parts
 
-    /// It is the file of --write, which is made when it is not there.
+    /// It is the file of --write, which is created if it does not exist.
     private func isWritten(_ source: ArchiveSource) -> Bool {
         guard case .file(let path) = source, let written = arguments.answering.write else { return false }
         func identity(_ path: String) -> String {
@@ -101,14 +101,15 @@ struct RecordingServer {
     private func answerSettings() throws -> AnswerSettings {
         let answering = arguments.answering
         guard let timing = ReplayTiming(answering.timing) else {
-            throw ToolError("--timing \(answering.timing) is not known; it is none, recorded, a speed as 2x, or a pause as 50ms")
+            throw ToolError(
+                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a pause such as 50ms")
         }
         let isRecording = answering.onMiss.hasPrefix("record:")
         if isRecording != (answering.write != nil) {
-            throw ToolError("--write and --on-miss record:URL belong together")
+            throw ToolError("--write and --on-miss record:URL must be given together")
         }
         let faults = try answering.fault.map { try Fault($0) }
-        guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults come to more than 100 %") }
+        guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults add up to more than 100 %") }
         let line: @Sendable (String) -> Void = { complain($0, as: Self.name) }
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
@@ -124,7 +125,7 @@ struct RecordingServer {
         }
     }
 
-    /// Writes what --on-miss record:URL brings; what was answered from recordings has no server.
+    /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
     private func recorder() throws -> FlowRecorder {
         var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
@@ -194,19 +195,20 @@ struct RecordingServer {
                 webSocketPings: .relay, blocksGlobal: !arguments.noBlockGlobal, ownAddresses: own, responder: responder,
                 isRecording: arguments.answering.write != nil)
         } catch {
-            throw ToolError("the settings of TLS cannot be used: \(error.message)")
+            throw ToolError("the TLS settings are not valid: \(error.message)")
         }
     }
 
-    /// Until a signal comes or the recording fails. Files that grow are read on; one that ends in the middle of a block does so until then.
+    /// Runs until a signal arrives or recording fails. Reads what is added to files meanwhile; an incomplete block at the end is
+    /// reported when it ends.
     private func follow(
         _ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32], _ warn: (String) -> Void
     ) {
-        var whole = loaders
+        var active = loaders
         func each(_ body: (RecordingLoader) throws -> Void) {
-            whole.removeAll { loader in
+            active.removeAll { loader in
                 do { try body(loader) } catch {
-                    warn("\(error); what was read of it is served")
+                    warn("\(error); the part that was read is served")
                     return true
                 }
                 return false
@@ -216,7 +218,7 @@ struct RecordingServer {
         each { try $0.finish(warn: warn) }
     }
 
-    /// Prints what would be served.
+    /// Prints the flows that would be served.
     private func list(_ sources: [ArchiveSource], _ filter: FlowFilter?) throws -> ToolStatus {
         let printer = FlowTextPrinter(detail: 1, isColoured: false)
         var sink = OutputSink()
@@ -237,7 +239,7 @@ struct RecordingServer {
     }
 }
 
-/// Flows that answer something.
+/// Selects flows that can answer a request or a stream.
 private struct Servable: FlowPredicate {
     let filter: FlowFilter?
 

@@ -84,7 +84,7 @@ RESPONSES = {
     "More than its length": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more",
     "A chunk without a size": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n",
     "Not HTTP": "220 ready\r\n\r\n",
-    "101 that nobody asked for": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
+    "unsolicited 101": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
     "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 22\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xcf\x06\x00G\xdd\xdcy\x02\x00\x00\x00",
     "Bare line feeds": "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
     "A folded field": "HTTP/1.1 200 OK\r\nX: 1\r\n\t2\r\nContent-Length: 2\r\n\r\nok",

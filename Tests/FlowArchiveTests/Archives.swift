@@ -10,7 +10,7 @@ import Testing
 
 /// Writes events to a file in memory.
 /// - Parameters:
-///   - flushEvery: a flush after so many events.
+///   - flushEvery: a flush after this many events.
 ///   - closes: otherwise everything is flushed and the file ends without index and footer, as after a crash.
 func archive(
     _ events: [FlowEvent], created: Int64 = 1, options: ArchiveOptions = ArchiveOptions(), flushEvery: Int = .max,
@@ -31,7 +31,7 @@ struct Reading: Equatable {
     var flows: [String] = []
     var damage: [ArchiveDamage] = []
 
-    /// Whether damage was told, as such or at a flow's content.
+    /// Whether damage was reported, as such or at a flow's content.
     var tellsDamage: Bool { !damage.isEmpty || flows.contains { $0.hasSuffix(Self.damagedContent) } }
 
     static let damagedContent = "its content is damaged"
@@ -41,6 +41,7 @@ func readAll(_ reader: ArchiveReader) throws -> Reading {
     var reading = Reading()
     func take(_ item: ArchiveItem) {
         switch item {
+        case .stored(let flow): Issue.record("stored without being wanted: \(flow)")
         case .flow(let flow): reading.flows.append((try? describe(flow)) ?? "\(flow.id) \(flow.state) \(Reading.damagedContent)")
         case .damage(let found): reading.damage.append(found)
         }
@@ -67,14 +68,18 @@ func readAll(_ bytes: ByteBuffer, in directory: String) throws -> Reading {
 
 /// Reads bytes as they come out of a pipe.
 func readFromPipe(_ bytes: ByteBuffer, where predicate: some FlowPredicate = EveryFlow()) throws -> Reading {
+    try throughPipe(bytes) { try readAll(ArchiveReader(descriptor: $0, name: "a pipe", where: predicate)) }
+}
+
+/// Passes bytes through a pipe to what reads its descriptor.
+func throughPipe<Result>(_ bytes: ByteBuffer, _ read: (Int32) throws -> Result) throws -> Result {
     let pipe = Pipe()
     let writing = Thread {
         pipe.fileHandleForWriting.write(Data(bytes.readableBytesView))
         try? pipe.fileHandleForWriting.close()
     }
     writing.start()
-    return try readAll(
-        ArchiveReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "a pipe", where: predicate))
+    return try read(pipe.fileHandleForReading.fileDescriptor)
 }
 
 func write(_ bytes: ByteBuffer, to path: String) throws {
@@ -151,7 +156,7 @@ final class ScriptedStorage: ArchiveStorage {
     private(set) var synced = 0
     private(set) var calls = 0
     private(set) var isClosed = false
-    /// The call of append, counted from 1, that takes only so many bytes.
+    /// The call of append, counted from 1, that accepts only this many bytes.
     var shortCall: (call: Int, bytes: Int)?
     /// Calls of append that fail, counted from 1.
     var failingCalls: Range<Int> = 0..<0

@@ -16,7 +16,7 @@ private func judge(_ reading: Reading, against flows: [String]) -> String {
     }
     if whole != Array(flows.prefix(whole.count)) { return "flows are missing before others" }
     for damage in reading.damage where damage.kind != .tornTail { return "\(damage)" }
-    return reading.damage.count > 1 ? "the tail is told twice" : ""
+    return reading.damage.count > 1 ? "the tail is reported twice" : ""
 }
 
 /// Flows that are neither the recorded ones nor said to be damaged or cut.
@@ -27,7 +27,7 @@ private func strangers(_ reading: Reading, against flows: [String]) -> [String] 
     }
 }
 
-/// A few flows, some of which go on over several blocks.
+/// A few flows, some of which span several blocks.
 private func small(seed: UInt64 = 21, created: Int64 = 1, closes: Bool = true) throws -> (bytes: ByteBuffer, flows: [String]) {
     var samples = SampleFlows(seed: seed, certificates: 40)
     let events = (0..<2).flatMap { _ in samples.next(bodyBytes: 150) } + (0..<2).flatMap { _ in samples.next(bodyBytes: 0) }
@@ -36,7 +36,7 @@ private func small(seed: UInt64 = 21, created: Int64 = 1, closes: Bool = true) t
 
 @Suite("A damaged flow file")
 struct DamageTests {
-    @Test("Cut at any byte, every whole block comes back and the tail is told, not thrown")
+    @Test("Cut at any byte, every whole block comes back and the tail is reported, not thrown")
     func cut() throws {
         let (bytes, flows) = try small()
         try withTemporaryDirectory { directory in
@@ -67,7 +67,7 @@ struct DamageTests {
     }
 
     @Test(
-        "With any byte flipped, damage is told or the flows are equal; no flow is ever another one",
+        "With any byte flipped, damage is reported or the flows are equal; no flow is ever another one",
         arguments: [0x01, 0xFF] as [UInt8])
     func flipped(mask: UInt8) throws {
         let (bytes, flows) = try small()
@@ -80,7 +80,7 @@ struct DamageTests {
                 let reading = try readAll(path: path)
                 let foreign = strangers(reading, against: flows)
                 if !foreign.isEmpty { Issue.record("byte \(offset): \(foreign)") }
-                if reading.flows != flows, !reading.tellsDamage { Issue.record("byte \(offset): nothing is told") }
+                if reading.flows != flows, !reading.tellsDamage { Issue.record("byte \(offset): nothing is reported") }
                 var structure = try ArchiveStructure(path: path, verifies: true)
                 while try structure.next() != nil {}
                 if structure.damage.isEmpty { Issue.record("byte \(offset): verifying finds nothing") }

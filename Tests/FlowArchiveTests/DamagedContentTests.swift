@@ -24,7 +24,7 @@ private func events(_ number: UInt64, _ answer: String, _ pieces: [FlowPiece], e
 
 private let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 
-/// Changes the byte that stands so many bytes before the end of the first block.
+/// Changes the byte at this distance from the end of the first block.
 private func damage(_ bytes: inout ByteBuffer, beforeEnd distance: UInt64, in directory: String) throws {
     try write(bytes, to: directory + "/whole.mflow")
     var structure = try ArchiveStructure(path: directory + "/whole.mflow", verifies: false)
@@ -69,6 +69,7 @@ struct DamagedContentTests {
             while let item = try reader.next() {
                 switch item {
                 case .flow(let flow): _ = try? flow.pieces.content(from: .server)
+                case .stored: Issue.record("stored without being wanted")
                 case .damage(let damage): found.append("\(damage)")
                 }
             }

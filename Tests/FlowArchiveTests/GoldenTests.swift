@@ -1,4 +1,4 @@
-// Files of every version that was ever written stay in Fixtures/archives, and every later reader reads them. They are made anew by running
+// Files of every version that was ever written stay in Fixtures/archives, and every later reader reads them. They are written again by running
 // these tests with MITM_WRITE_FIXTURES=1, which is done once for each version.
 
 import FlowArchive

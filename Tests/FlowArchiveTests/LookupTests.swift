@@ -9,7 +9,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Writes down where the flows stand that a reader passes over, and lets through what has no place.
+/// Notes the places of flows that a reader skips, and accepts flows without a place.
 private final class Places: FlowPredicate, Sendable {
     let found = Mutex<[(id: FlowID, place: FlowPlace)]>([])
 

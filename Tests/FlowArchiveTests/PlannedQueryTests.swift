@@ -1,4 +1,4 @@
-// Expressions of the filter language put to files: passing over blocks by what their headers say must not change an answer.
+// Expressions of the filter language on files: skipping blocks by their headers must not change an answer.
 
 import FlowArchive
 import FlowFilter
@@ -8,7 +8,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-/// Asks each flow, and never passes over a block.
+/// Tests each flow, and never skips a block.
 private struct EachFlow: FlowPredicate {
     var filter: FlowFilter
     func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) }
@@ -67,7 +67,7 @@ private struct Requests {
 
 @Suite("A filter put to a flow file")
 struct PlannedQueryTests {
-    @Test("Passing over blocks by their hosts, methods and statuses finds what asking each flow finds")
+    @Test("Skipping blocks by their hosts, methods and statuses finds the same flows as testing each flow")
     func randomExpressions() throws {
         var requests = Requests()
         let events = (0..<240).flatMap { index -> [FlowEvent] in

@@ -10,13 +10,13 @@ import TestSupport
 import Testing
 
 /// Flows with one of some statuses, and what groups of flows it was asked about.
-private struct StatusIs: FlowPredicate {
+struct StatusIs: FlowPredicate {
     var status: Int
     func matches(_ flow: some FlowAttributes) -> Bool { flow.status == status }
     func mayMatch(_ group: some BlockSummary) -> Bool { group.mayContain(status: status) }
 }
 
-private struct HostIs: FlowPredicate {
+struct HostIs: FlowPredicate {
     var host: ByteBuffer
     func matches(_ flow: some FlowAttributes) -> Bool { flow.targetHost == host }
     func mayMatch(_ group: some BlockSummary) -> Bool { group.hosts?.contains(host) ?? true }
@@ -180,7 +180,7 @@ struct QueryTests {
             var first: ArchiveStructureLine?
             while let line = try structure.next(), first == nil { if line.kind == .block { first = line } }
             let block = try #require(first)
-            // The end of the block is the end of its last content part.
+            // The end of the block is the end of its last content chunk.
             let offset = Int(block.offset + block.length) - 40
             bytes.setInteger(bytes.getInteger(at: offset, as: UInt8.self)! ^ 1, at: offset)
             try write(bytes, to: path)

@@ -120,7 +120,7 @@ struct RoundTripTests {
         }
         let expected = try Reading(flows: assemble(events).map(describe))
         let written = try archive(events)
-        // Of each text one content part may go unnoticed behind what is random.
+        // Of each text one content chunk may go unnoticed behind what is random.
         let limit = stored + order.count { $0 == "t" } * 262_144 + 20_000
         try withTemporaryDirectory { directory in
             let result = try readAll(written, in: directory)

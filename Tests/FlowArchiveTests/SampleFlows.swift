@@ -12,7 +12,7 @@ struct SampleFlows {
     private var clients: [Shared<ClientConnection>] = []
     private var servers: [Shared<ServerConnection>] = []
 
-    /// - Parameter certificates: bytes of each certificate; 0 is none.
+    /// - Parameter certificates: bytes of each certificate; 0 without one.
     init(seed: UInt64, certificates: Int = 700) {
         generator = SeededGenerator(seed: seed)
         for i in 0..<4 {

@@ -91,7 +91,7 @@ struct StorageTests {
         }
     }
 
-    @Test("Appends of every size, from wherever the file ends, stand behind each other", arguments: [0, 1, 4095, 4096, 5000])
+    @Test("Appends of every size, from wherever the file ends, follow each other", arguments: [0, 1, 4095, 4096, 5000])
     func appends(begun: Int) throws {
         var generator = SeededGenerator(seed: 91)
         let noise = ByteBuffer(bytes: (0..<(1 << 16)).map { _ in UInt8.random(in: 0...255, using: &generator) })
@@ -146,7 +146,7 @@ struct StorageTests {
         }
     }
 
-    @Test("Going on with a file that was cut anywhere keeps what was whole and adds the new flows")
+    @Test("Appending to a file that was cut anywhere keeps the whole blocks and adds the new flows")
     func goingOn() throws {
         let first = events(6, seed: 25)
         let second = events(5, seed: 26)
@@ -174,7 +174,7 @@ struct StorageTests {
         }
     }
 
-    @Test("Truncating begins anew")
+    @Test("Truncating empties the file")
     func truncating() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/a.mflow"

@@ -63,7 +63,7 @@ struct FilterTests {
     }
 
     @Test(
-        "Each operator chooses the flows it is about",
+        "Each operator selects its flows",
         arguments: [
             ("~all", "gpft"), ("~http", "gpf"), ("~tcp", "t"), ("~udp", ""), ("~dns", ""), ("~websocket", ""), ("~e", "f"),
             ("~q", "f"),
@@ -85,7 +85,7 @@ struct FilterTests {
     }
 
     @Test(
-        "An answer of the recorder itself has a status and is no response; notes are searched",
+        "A response of the recorder itself has a status and does not count as a response; notes are searched",
         arguments: [
             ("~c 502", true), ("~c 5xx", true), ("~c 200", false), ("~local", true), ("~s", false), ("~q", true),
             ("~note dropped", true), ("~note other", false), ("~note ^Content-Length", true), ("~marked", false),
@@ -100,7 +100,7 @@ struct FilterTests {
     }
 
     @Test(
-        "Expressions are read as people mean them",
+        "Expressions are parsed as users mean them",
         arguments: [
             ("~u a | ~u b ~u c", "((~u \"a\" | ~u \"b\") & ~u \"c\")"), ("~u a ~u b | ~u c", "(~u \"a\" & (~u \"b\" | ~u \"c\"))"),
             ("~u a | ~u b & ~u c", "(~u \"a\" | (~u \"b\" & ~u \"c\"))"), ("!~u a & ~u b", "(!(~u \"a\") & ~u \"b\")"),
@@ -118,7 +118,7 @@ struct FilterTests {
     }
 
     @Test(
-        "What cannot be meant is an error with a caret under the spot",
+        "An expression that is not valid is an error with a caret under the spot",
         arguments: [
             ("", 0), ("   ", 3), ("~c 2..", 3), ("~c 2x", 3), ("~c", 0), ("~zz", 0), ("~u", 0), ("(~q", 0), ("~q)", 2),
             ("~u 'abc", 3), ("()", 0),
@@ -136,7 +136,7 @@ struct FilterTests {
         }
     }
 
-    @Test("A filter that regards case does")
+    @Test("A case-sensitive filter distinguishes case")
     func caseSensitive() throws {
         #expect(try FlowFilter("~m get", caseSensitive: true).matches(get) == false)
         #expect(try FlowFilter("~m GET", caseSensitive: true).matches(get))
@@ -155,7 +155,7 @@ struct FilterTests {
         #expect(try FlowFilter("~b hello,").matches(broken))
     }
 
-    @Test("A pattern that would take for ever ends with an error")
+    @Test("A pattern with too many backtracking steps ends with an error")
     func pathological() throws {
         let flow = exchange(
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
@@ -163,7 +163,7 @@ struct FilterTests {
         #expect(throws: FilterEvaluationError.self) { try FlowFilter("~b '^(a|a|aa|aaa)+$'").matches(flow) }
     }
 
-    @Test("For a flow that goes on the answer comes as soon as it is certain")
+    @Test("For a flow that is being recorded the answer is given as soon as it is final")
     func decides() throws {
         var progress = FlowProgress()
         let filter = try FlowFilter("~m GET & ~c 200")
@@ -176,8 +176,8 @@ struct FilterTests {
         #expect(try filter.decide(get, known: progress) == true)
     }
 
-    /// A group that says what is in it.
-    private struct Group: BlockSummary {
+    /// A summary with these values.
+    private struct Summary: BlockSummary {
         var kinds: [FlowKind]
         var statuses: [Int]
         var times: ClosedRange<Timestamp>? { nil }
@@ -188,7 +188,7 @@ struct FilterTests {
     }
 
     @Test(
-        "A group of flows is passed over only when no flow of it can be meant",
+        "A block is skipped only when no flow of it can match",
         arguments: [
             ("~c 404", false), ("~c 200", true), ("~c 4xx", false), ("~c 2xx", true), ("~c >=300", true), ("!~c 404", true),
             ("!~c 200", true),
@@ -201,8 +201,8 @@ struct FilterTests {
             ("~u '^http://a\\.api.example/'", false),
             ("~u ^http://api.example.x/", true), ("~u '^http://ap?i.example/'", true), ("~u ^https://www", true),
         ])
-    func groups(expression: String, mayMatch: Bool) throws {
-        #expect(try FlowFilter(expression).mayMatch(Group(kinds: [.http], statuses: [200, 302])) == mayMatch)
+    func blocks(expression: String, mayMatch: Bool) throws {
+        #expect(try FlowFilter(expression).mayMatch(Summary(kinds: [.http], statuses: [200, 302])) == mayMatch)
     }
 
     @Test("Random expressions never trap")

@@ -55,7 +55,7 @@ struct FlowModelTests {
         #expect(try [UInt64(pieces.count), pieces.wireSize(from: .client), pieces.wireSize(from: .server)] == [3, 7, 5])
     }
 
-    @Test("Said again as events and assembled, a flow is the same")
+    @Test("A flow that is replayed as events and assembled is the same")
     func roundTrip() throws {
         var assembler = FlowAssembler(
             id: FlowID(high: 1, low: 1), at: Self.start, opening: Self.opening(FlowTarget(scheme: "http", host: "a", port: 80)),

@@ -231,7 +231,7 @@ struct JSONTests {
         _ = try JSONSerialization.jsonObject(with: Data(line.utf8))
     }
 
-    @Test("WebSocket messages and their close are told")
+    @Test("WebSocket messages and their close are printed")
     func webSocket() throws {
         let conversation = flow(
             .http,

@@ -108,7 +108,7 @@ struct ProtobufTests {
     }
 
     @Test(
-        "What is no field is told and dumped",
+        "An invalid field is reported and dumped",
         arguments: [
             ("0801 08", ["1: varint 1", "(byte 2: truncated in a field)", "00000000  08 \(String(repeating: " ", count: 47))."]),
             ("0800 00", ["1: varint 0", "(byte 2: no field of protobuf)", "00000000  00 \(String(repeating: " ", count: 47))."]),
@@ -154,7 +154,7 @@ struct ProtobufTests {
         #expect(try bodyJSON(Array("upstream failed\n".utf8), "application/grpc") == "")
     }
 
-    @Test("Fields beyond the bound are left out, and that is told")
+    @Test("Fields beyond the bound are left out, and that is reported")
     func manyFields() throws {
         var many = [UInt8](repeating: 1, count: 1_000_002)
         for i in stride(from: 0, to: many.count, by: 2) { many[i] = 8 }
@@ -231,7 +231,7 @@ struct GRPCTests {
     }
 
     @Test(
-        "What is missing, unknown or damaged is told",
+        "Missing, unknown or damaged content is reported",
         arguments: [
             (
                 frame(small) + frame(small).dropLast(2), nil,

@@ -8,13 +8,13 @@ import Testing
 @Suite("Answers compared with recorded ones")
 struct FlowComparisonTests {
     private func found(_ was: Flow, _ now: Flow, ignoring rules: [String] = []) throws -> [String] {
-        try FlowComparison(ignoring: IgnoreRules(rules, for: .answers)).differences(recorded: was, new: now)
+        try FlowComparison(ignoring: IgnoreRules(rules, for: .responses)).differences(recorded: was, new: now)
     }
 
     private static func answer(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n" }
 
     @Test(
-        "Fields that differ are named; those that say when or how do not count",
+        "Fields that differ are named; fields of time and framing are ignored",
         arguments: [
             ("A: 1\r\nB: 2\r\n", "b: 2\r\na: 1\r\n", []),
             ("A: 1\r\nA: 2\r\n", "A: 2\r\nA: 1\r\n", ["header a: 1, 2 → 2, 1"]),
@@ -63,7 +63,7 @@ struct FlowComparisonTests {
         #expect(result == [#"header x: \xe9 → \xe8"#])
     }
 
-    @Test("A file that has content decoded says nothing of its coding; another field still counts")
+    @Test("In a file with decoded content the coding is not compared; other fields are")
     func decodedOnImport() throws {
         var was = flow(Self.request, Self.answer("A: 1\r\n"))
         let now = flow(Self.request, Self.answer("Content-Encoding: gzip\r\nA: 2\r\n"))
@@ -74,7 +74,7 @@ struct FlowComparisonTests {
         #expect(after == ["header a: 1 → 2"])
     }
 
-    @Test("A server that names itself says the same under another name")
+    @Test("A server that refers to itself sends the same under another name")
     func ownHost() throws {
         let was = flow("GET / HTTP/1.1\r\nHost: api.example\r\n\r\n", Self.answer("Location: https://api.example/x\r\n"))
         let now = flow("GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n", Self.answer("Location: http://127.0.0.1:8000/x\r\n"))
@@ -93,10 +93,11 @@ struct FlowComparisonTests {
             (#"{"a":1}"#, "oops", [#"body: {"a":1} → oops"#]),
             ("one\ntwo\nthree", "one\n2\nthree", ["body: line 2: two → 2"]),
             ("one", "one\ntwo", ["body: line 2: none → two"]),
-            ("", "x", ["body: empty → 1 bytes"]), ("xy", "", ["body: 2 bytes → empty"]),
+            ("", "x", ["body: empty → 1 bytes"]),
+            ("xy", "", ["body: 2 bytes → empty"]),
             ("a\u{1B}[31m", "b", ["body: a\\u{1b}[31m → b"]),
             ("\0abc", "\0abd", ["body: byte 3: 0x63 → 0x64 (of 4)"]),
-            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, the same up to there"]),
+            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, equal up to there"]),
         ] as [(String, String, [String])])
     func content(was: String, now: String, differences: [String]) throws {
         let result = try found(flow(content: ByteBuffer(string: was)), flow(content: ByteBuffer(string: now)))
@@ -106,8 +107,10 @@ struct FlowComparisonTests {
     @Test(
         "Content that cannot be decoded is compared as it was sent, and differs from content that can be",
         arguments: [
-            ("sdch", "abc", "sdch", "abd", ["body: abc → abd"]), ("sdch", "abc", "sdch", "abc", []),
-            ("gzip", "abc", "gzip", "abd", ["body: abc → abd"]), ("br", "{\"a\":1}", "zstd", "{\"a\":2}", ["body: $.a: 1 → 2"]),
+            ("sdch", "abc", "sdch", "abd", ["body: abc → abd"]),
+            ("sdch", "abc", "sdch", "abc", []),
+            ("gzip", "abc", "gzip", "abd", ["body: abc → abd"]),
+            ("br", "{\"a\":1}", "zstd", "{\"a\":2}", ["body: $.a: 1 → 2"]),
             ("", "abc", "gzip", "abd", ["body: decoded → cannot be decoded: incorrect header check"]),
             ("sdch", "abc", "", "abd", ["body: the content coding sdch is not known → decoded"]),
         ] as [(String, String, String, String, [String])])
@@ -121,7 +124,7 @@ struct FlowComparisonTests {
         #expect(result == differences)
     }
 
-    @Test("What is ignored does not count")
+    @Test("Ignored parts are not compared")
     func ignored() throws {
         let was = flow(content: ByteBuffer(string: #"{"a":1,"t":5}"#))
         let now = flow(content: ByteBuffer(string: #"{"a":1,"t":6}"#))
@@ -143,7 +146,7 @@ struct FlowComparisonTests {
         #expect(result == ["header content-encoding: gzip → none"])
     }
 
-    @Test("Status, missing answers, trailers and cuts are told")
+    @Test("Differences of status, missing answers, trailers and cuts are reported")
     func outcomes() throws {
         let error = FlowError(side: .server, message: "connection refused", at: Timestamp(nanoseconds: 0))
         let gone = flow(Self.request, nil, ending: FlowEnding(state: .failed, error: error))
@@ -177,7 +180,7 @@ struct FlowComparisonTests {
             ])
     }
 
-    @Test("What the server says on a stream is joined before it is compared")
+    @Test("The bytes of the server on a stream are joined before they are compared")
     func streams() throws {
         func pieces(_ texts: [String]) -> [FlowPiece] { texts.map { FlowPiece(from: .server, content: ByteBuffer(string: $0)) } }
         let was = flow(pieces: pieces(["hel", "lo"]), kind: .tcp)

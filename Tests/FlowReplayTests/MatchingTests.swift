@@ -19,16 +19,30 @@ struct MatchingTests {
     }
 
     @Test(
-        "Two request-targets are one when path and query say the same",
+        "Two request-targets are equal if path and query are",
         arguments: [
-            ("/p?a=1&b=2", "/p?b=2&a=1", [], true), ("/p?a=1&a=2", "/p?a=2&a=1", [], true), ("/p?a=1", "/p?a=1&a=1", [], false),
-            ("/p?a=1", "/p?a=2", [], false), ("/p?a", "/p?a=", [], false), ("/p", "/p?", [], true), ("/p", "/p?&", [], true),
-            ("/p", "/P", [], false), ("/p", "/p/", [], false), ("/p?a=1", "/p", [], false), ("/p?a=1#f", "/p?a=1", [], false),
-            ("http://a.example/p?a=1", "/p?a=1", [], true), ("http://a.example?a=1", "/?a=1", [], true), ("*", "/", [], false),
-            ("/p?utm_source=x&a=1", "/p?a=1&utm_source=y&utm_other=z", [], true), ("/p?UTM_Source=x", "/p", [], true),
-            ("/p?_=17", "/p?_=18", [], true), ("/p?a=1&t=5", "/p?a=1&t=6", ["query:t"], true),
-            ("/p?a=1&%74=5", "/p?a=1&t=6", ["query:t"], true), ("/p?a=1", "/p?b=2", ["query"], true),
-            ("/p?a=1&t=5", "/p?a=2&t=5", ["query:t"], false), ("/p?a=b=c", "/p?a=b", [], false),
+            ("/p?a=1&b=2", "/p?b=2&a=1", [], true),
+            ("/p?a=1&a=2", "/p?a=2&a=1", [], true),
+            ("/p?a=1", "/p?a=1&a=1", [], false),
+            ("/p?a=1", "/p?a=2", [], false),
+            ("/p?a", "/p?a=", [], false),
+            ("/p", "/p?", [], true),
+            ("/p", "/p?&", [], true),
+            ("/p", "/P", [], false),
+            ("/p", "/p/", [], false),
+            ("/p?a=1", "/p", [], false),
+            ("/p?a=1#f", "/p?a=1", [], false),
+            ("http://a.example/p?a=1", "/p?a=1", [], true),
+            ("http://a.example?a=1", "/?a=1", [], true),
+            ("*", "/", [], false),
+            ("/p?utm_source=x&a=1", "/p?a=1&utm_source=y&utm_other=z", [], true),
+            ("/p?UTM_Source=x", "/p", [], true),
+            ("/p?_=17", "/p?_=18", [], true),
+            ("/p?a=1&t=5", "/p?a=1&t=6", ["query:t"], true),
+            ("/p?a=1&%74=5", "/p?a=1&t=6", ["query:t"], true),
+            ("/p?a=1", "/p?b=2", ["query"], true),
+            ("/p?a=1&t=5", "/p?a=2&t=5", ["query:t"], false),
+            ("/p?a=b=c", "/p?a=b", [], false),
         ] as [(String, String, [String], Bool)])
     func targets(_ recorded: String, _ asked: String, _ ignored: [String], _ isSame: Bool) throws {
         let recording = exchange(number: 1, requestHead("GET \(recorded) HTTP/1.1"))
@@ -120,19 +134,25 @@ struct MatchingTests {
     }
 
     @Test(
-        "Bodies are compared by what they mean",
+        "Bodies are compared by meaning",
         arguments: [
             (.auto, "application/json", "{\"a\":1,\"b\":2}", "{ \"b\": 2, \"a\": 1 }", [], true),
-            (.auto, "application/problem+json", "[1]", "[ 1 ]", [], true), (.auto, "text/plain", "[1]", "[ 1 ]", [], false),
-            (.exact, "application/json", "[1]", "[ 1 ]", [], false), (.json, "text/plain", "[1]", "[ 1 ]", [], true),
+            (.auto, "application/problem+json", "[1]", "[ 1 ]", [], true),
+            (.auto, "text/plain", "[1]", "[ 1 ]", [], false),
+            (.exact, "application/json", "[1]", "[ 1 ]", [], false),
+            (.json, "text/plain", "[1]", "[ 1 ]", [], true),
             (.json, "application/json", "{\"t\":1,\"a\":1}", "{\"t\":2,\"a\":1}", ["json:$.t"], true),
             (.auto, "application/json", "{\"t\":1,\"a\":1}", "{\"t\":2,\"a\":2}", ["json:$.t"], false),
-            (.auto, "application/json", "no json", "no json", [], true), (.auto, "application/json", "{", "{ ", [], false),
+            (.auto, "application/json", "no json", "no json", [], true),
+            (.auto, "application/json", "{", "{ ", [], false),
             (.auto, "application/x-www-form-urlencoded", "a=1&b=2", "b=2&a=1", [], true),
             (.auto, "application/x-www-form-urlencoded; charset=utf-8", "a=1&t=2", "t=3&a=1", ["form:t"], true),
-            (.form, "text/plain", "a=1&b=2", "b=2&a=1", [], true), (.auto, "text/plain", "a=1&b=2", "b=2&a=1", [], false),
-            (.none, "text/plain", "one", "another", [], true), (.auto, "text/plain", "one", "another", ["body"], true),
-            (.auto, "text/plain", "one", "", [], false), (.auto, "text/plain", "", "one", [], false),
+            (.form, "text/plain", "a=1&b=2", "b=2&a=1", [], true),
+            (.auto, "text/plain", "a=1&b=2", "b=2&a=1", [], false),
+            (.none, "text/plain", "one", "another", [], true),
+            (.auto, "text/plain", "one", "another", ["body"], true),
+            (.auto, "text/plain", "one", "", [], false),
+            (.auto, "text/plain", "", "one", [], false),
             (.none, "text/plain", "one", "", [], true),
         ] as [(BodyMatching, String, String, String, [String], Bool)])
     func bodies(_ body: BodyMatching, _ type: String, _ recorded: String, _ asked: String, _ ignored: [String], _ isSame: Bool)
@@ -192,7 +212,7 @@ struct MatchingTests {
         #expect(answers == ["1", "2", "3", "-", "-"])
     }
 
-    @Test("A conversation answers who asks for one, and an ordinary exchange everybody else")
+    @Test("A conversation answers a request for one, and an ordinary exchange any other request")
     func conversations() throws {
         let upgrade = requestHead("GET / HTTP/1.1", ["Upgrade: websocket", "Connection: Upgrade"])
         let connect = requestHead2([
@@ -200,7 +220,7 @@ struct MatchingTests {
         ])
         let flows = [
             exchange(number: 1),
-            // Nobody said anything in it.
+            // It has no messages.
             exchange(number: 2, upgrade, responseHead("HTTP/1.1 101 Switching Protocols", ["Upgrade: websocket"])),
             exchange(number: 3, connect, responseHead(":status: 200")),
             exchange(number: 4, requestHead("CONNECT a.example:443 HTTP/1.1"), responseHead()),
@@ -226,12 +246,16 @@ struct OrderTests {
     }
 
     @Test(
-        "Each order goes on as it says, complete recordings before truncated ones",
+        "Each order is followed, complete recordings before truncated ones",
         arguments: [
-            (.sequence, "ccc", ["1", "2", "3", "3", "3", "3"]), (.last, "ccc", ["3", "3", "3", "3", "3", "3"]),
-            (.cycle, "ccc", ["1", "2", "3", "1", "2", "3"]), (.sequence, "tct", ["2", "1", "3", "2", "2", "2"]),
-            (.sequence, "tt", ["1", "2", "2", "2", "2", "2"]), (.last, "ct", ["1", "1", "1", "1", "1", "1"]),
-            (.last, "tt", ["2", "2", "2", "2", "2", "2"]), (.cycle, "tc", ["2", "1", "2", "1", "2", "1"]),
+            (.sequence, "ccc", ["1", "2", "3", "3", "3", "3"]),
+            (.last, "ccc", ["3", "3", "3", "3", "3", "3"]),
+            (.cycle, "ccc", ["1", "2", "3", "1", "2", "3"]),
+            (.sequence, "tct", ["2", "1", "3", "2", "2", "2"]),
+            (.sequence, "tt", ["1", "2", "2", "2", "2", "2"]),
+            (.last, "ct", ["1", "1", "1", "1", "1", "1"]),
+            (.last, "tt", ["2", "2", "2", "2", "2", "2"]),
+            (.cycle, "tc", ["2", "1", "2", "1", "2", "1"]),
             (.sequence, "c", ["1", "1", "1", "1", "1", "1"]),
         ] as [(ReplayOrder, String, [String])])
     func orders(_ order: ReplayOrder, _ kinds: String, _ expected: [String]) throws {
@@ -243,7 +267,8 @@ struct OrderTests {
     @Test(
         "Once means once, and the misses do not end",
         arguments: [
-            (.sequence, "ccc", ["1", "2", "3", "x", "x"]), (.cycle, "cc", ["1", "2", "x", "x", "x"]),
+            (.sequence, "ccc", ["1", "2", "3", "x", "x"]),
+            (.cycle, "cc", ["1", "2", "x", "x", "x"]),
             (.last, "cc", ["2", "x", "x", "x", "x"]),
             (.sequence, "tc", ["2", "1", "x", "x", "x"]),
         ] as [(ReplayOrder, String, [String])])
@@ -265,7 +290,7 @@ struct OrderTests {
         #expect(answers == ["1", "x", "2", "x"])
     }
 
-    @Test("Requests that differ in their content go on separately")
+    @Test("Requests with different content advance separately")
     func groups() throws {
         let head = requestHead("POST / HTTP/1.1")
         let flows = [1, 2, 3, 4].map { exchange(number: $0, head, content: $0 % 2 == 0 ? "even" : "odd") }
@@ -301,14 +326,18 @@ struct OrderTests {
         #expect(asker.index.streams.map(\.state) == [.complete])
     }
 
-    /// Recordings of one page, each `whole`, `304` or `206` as it was asked for, and who asks: `w` without a condition, `c` with one.
+    /// Recordings of one page, each `whole`, `304` or `206` as it was requested, and the clients: `w` without a condition, `c` with one.
     @Test(
-        "A part, or 304, answers who asked for less; others only where there is nothing else",
+        "A 206 or 304 answers requests for less; others only if there is nothing else",
         arguments: [
-            ("200 304", ReplayOrder.sequence, false, "wwcwcc", "112122"), ("304 200", .sequence, false, "wwcc", "2222"),
-            ("304 200", .sequence, false, "cwcw", "1222"), ("206", .sequence, false, "wcw", "111"),
-            ("200 206 200", .cycle, false, "wwww", "1313"), ("200 304", .last, false, "wcw", "121"),
-            ("200 304", .time, false, "wc", "12"), ("200 304", .sequence, true, "wwcc", "1x2x"),
+            ("200 304", ReplayOrder.sequence, false, "wwcwcc", "112122"),
+            ("304 200", .sequence, false, "wwcc", "2222"),
+            ("304 200", .sequence, false, "cwcw", "1222"),
+            ("206", .sequence, false, "wcw", "111"),
+            ("200 206 200", .cycle, false, "wwww", "1313"),
+            ("200 304", .last, false, "wcw", "121"),
+            ("200 304", .time, false, "wc", "12"),
+            ("200 304", .sequence, true, "wwcc", "1x2x"),
         ])
     func partial(_ recorded: String, _ order: ReplayOrder, _ isOnce: Bool, _ asked: String, _ expected: String) throws {
         let condition = ["Host: a.example", "If-None-Match: \"e\"", "Range: bytes=0-1"]
@@ -319,8 +348,8 @@ struct OrderTests {
                 responseHead("HTTP/1.1 \(status) X"))
         }
         var asker = Asker(flows, order: order, isOnce: isOnce)
-        let answers = try asked.map { who in
-            try asker.ask(who == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
+        let answers = try asked.map { client in
+            try asker.ask(client == "w" ? requestHead() : requestHead("GET / HTTP/1.1", condition), elapsed: 1000)
         }
         #expect(answers.joined() == expected)
     }
@@ -365,7 +394,7 @@ struct OrderTests {
         for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.id.low) }
         #expect(answers == expected)
         guard isOnce else { return }
-        // What answered so does not answer once more when the request is complete.
+        // A recording that has answered so does not answer again when the request is complete.
         let complete = try [asker.ask(head, content: "onetwo"), asker.ask(head, content: "onetwo")]
         #expect(complete == ["2", "x"])
     }
@@ -374,7 +403,7 @@ struct OrderTests {
 @Suite("Why no recording answers")
 struct MissTests {
     @Test(
-        "The nearest recording is named, and what differs",
+        "The nearest recording is named, and how it differs",
         arguments: [
             (
                 "GET /a?x=1&y=2 HTTP/1.1", "a.example", "",
@@ -386,10 +415,7 @@ struct MissTests {
                 "the host: asked for 'b.example', recorded 'a.example'; the query: 'x' is missing"
             ),
             ("GET /aa?x=7 HTTP/1.1", "a.example", "", "the path: asked for '/aa', recorded '/a'"),
-            (
-                "GET /a?x=7 HTTP/1.1", "a.example", "one",
-                "the body, from byte 0: asked with 'one' (3 bytes), recorded '' (0 bytes)"
-            ),
+            ("GET /a?x=7 HTTP/1.1", "a.example", "one", "the body, from byte 0: asked with 'one' (3 bytes), recorded '' (0 bytes)"),
         ] as [(String, String, String, String)])
     func nearest(_ line: String, _ host: String, _ content: String, _ expected: String) throws {
         var asker = Asker([
@@ -400,13 +426,19 @@ struct MissTests {
     }
 
     @Test(
-        "The nearest recording is the nearest by all that counts, wherever it stands in the recording",
+        "The nearest recording is the nearest by all criteria, wherever it is in the file",
         arguments: [
-            ("GET /api/itemz", "", "GET /api/items"), ("GET /api/item", "", "GET /api/items"),
-            ("GET /simple/fo", "", "GET /simple/foo/"), ("GET /api/items/8", "", "GET /api/items/7"),
-            ("GET /api/items/7/", "", "GET /api/items/7"), ("GET /v2/api/items", "", "GET /api/items"),
-            ("POST /api/order", "B", "POST /api/orders"), ("PUT /api/orders", "", "POST /api/orders"),
-            ("GET /q?a=1&b=2", "", "GET /q?a=1&b=3"), ("GET /page/79x", "", "GET /page/79"), ("GET /", "", "GET /"),
+            ("GET /api/itemz", "", "GET /api/items"),
+            ("GET /api/item", "", "GET /api/items"),
+            ("GET /simple/fo", "", "GET /simple/foo/"),
+            ("GET /api/items/8", "", "GET /api/items/7"),
+            ("GET /api/items/7/", "", "GET /api/items/7"),
+            ("GET /v2/api/items", "", "GET /api/items"),
+            ("POST /api/order", "B", "POST /api/orders"),
+            ("PUT /api/orders", "", "POST /api/orders"),
+            ("GET /q?a=1&b=2", "", "GET /q?a=1&b=3"),
+            ("GET /page/79x", "", "GET /page/79"),
+            ("GET /", "", "GET /"),
         ] as [(String, String, String)])
     func nearestPath(_ line: String, _ content: String, _ expected: String) {
         var lines = (0..<300).map { "GET /page/\($0)" }
@@ -423,7 +455,7 @@ struct MissTests {
         let parts = expected.split(separator: " ")
         let host = parts[0] == "POST" ? "b.example" : "127.0.0.1"
         #expect(text.hasPrefix("the nearest recording is \(parts[0]) http://\(host)\(parts[1]), which differs in "), "\(text)")
-        // What does not count is not named.
+        // Ignored parts are not named.
         #expect(!text.contains("the host"), "\(text)")
     }
 
@@ -442,7 +474,7 @@ struct MissTests {
         #expect(any == "the nearest recording is POST http://a.example/o, which differs in \(body) 'price=1' (7 bytes)")
     }
 
-    @Test("Fields that must be equal, and the place where bodies part, are told")
+    @Test("Differences of fields that must be equal, and the first different byte of bodies, are reported")
     func fieldsAndBodies() {
         var rules = MatchRules()
         rules.headers = ["accept"]
@@ -457,7 +489,7 @@ struct MissTests {
                 + "the body, from byte 17: asked with 'he same, then that' (19 bytes), recorded 'he same, then this' (19 bytes)")
     }
 
-    @Test("What a client sends is told as no terminal would obey it")
+    @Test("Bytes of a client are reported in a form that is safe for a terminal")
     func terminal() {
         let head = requestHead("POST / HTTP/1.1")
         var asker = Asker([exchange(number: 1, head, content: "x")])
@@ -465,7 +497,7 @@ struct MissTests {
         #expect(text.contains("asked with '?[2J???' (7 bytes)"))
     }
 
-    @Test("A conversation, and recordings without a request, are told as such")
+    @Test("A conversation, and recordings without a request, are reported as such")
     func others() {
         let upgrade = requestHead("GET /ws HTTP/1.1", ["Upgrade: websocket"])
         var asker = Asker([exchange(number: 1, upgrade, responseHead("HTTP/1.1 101 Switching Protocols"))])

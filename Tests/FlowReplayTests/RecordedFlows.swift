@@ -60,7 +60,7 @@ func exchange(
     return flow(number: number, host: host, events)
 }
 
-/// What an index answers: the numbers of flows, `-` for a miss, `x` for recordings that were served.
+/// Asks an index. Answers are the numbers of flows, `-` for a miss, `x` for exhausted recordings.
 struct Asker {
     var index: RecordingIndex
     let rules: MatchRules

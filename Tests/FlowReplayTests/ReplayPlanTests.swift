@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowReplay
 
-@Suite("What is sent again, and on which connections")
+@Suite("The flows that a replay sends, and their connections")
 struct ReplayPlanTests {
     private func plan(_ flows: [Flow], _ options: ReplayPlan.Options) -> ReplayPlan {
         var builder = ReplayPlan.Builder(options)
@@ -29,7 +29,7 @@ struct ReplayPlanTests {
         #expect(merged == [[0, 1, 2], [3], [4]])
     }
 
-    @Test("What cannot be sent again is left out, with the reason")
+    @Test("Flows that cannot be sent are left out, with the reason")
     func leftOut() {
         var options = ReplayPlan.Options()
         options.onlySafeMethods = true
@@ -55,11 +55,11 @@ struct ReplayPlanTests {
         #expect(plan.flowCount == 2)
         #expect(
             plan.leftOut == [
-                "the request's content is shorter than its Content-Length says": 1, "the request is incomplete": 1,
+                "the request's content is shorter than its Content-Length": 1, "the request is incomplete": 1,
             ])
     }
 
-    @Test("Flows are due by the clock, by a rate, or by what was before them")
+    @Test("Flows are due by the clock, by a rate, or by the flows before them")
     func schedule() {
         let flows = [flow(at: 0), flow(at: 100), flow(at: 300)]
         let schedules: [ReplaySchedule] = [.recorded(.recorded), .recorded(.scaled(2)), .recorded(.none), .rate(50), .rate(1e-300)]
@@ -79,7 +79,7 @@ struct ReplayPlanTests {
         #expect(self.plan([], ReplayPlan.Options()).duration(.rate(1)) == 0)
     }
 
-    @Test("Progress tells how many, how fast, and how long it still takes")
+    @Test("Progress has the count, the rate, and the time that is left")
     func progress() {
         func sending(_ done: UInt64, _ total: UInt64, _ elapsed: Int64, _ scheduled: Int64? = nil, failed: Int = 0) -> String {
             ReplayProgress(
@@ -105,18 +105,27 @@ struct ReplayPlanTests {
     @Test(
         "A pattern names whole hosts",
         arguments: [
-            ("api.example", "api.example", true), ("API.example", "api.Example", true), ("api.example:443", "api.example", true),
-            ("api.example:80", "api.example", false), ("example", "api.example", false), ("*.example", "api.example", true),
-            ("*.example", "api.example.org", false), ("*", "anything", true), ("*:443", "anything", true),
+            ("api.example", "api.example", true),
+            ("API.example", "api.Example", true),
+            ("api.example:443", "api.example", true),
+            ("api.example:80", "api.example", false),
+            ("example", "api.example", false),
+            ("*.example", "api.example", true),
+            ("*.example", "api.example.org", false),
+            ("*", "anything", true),
+            ("*:443", "anything", true),
             ("a*i.ex*e", "api.example", true),
-            ("[::1]:443", "::1", true), ("::1", "::1", true), ("", "a", false), ("api?example", "api.example", false),
+            ("[::1]:443", "::1", true),
+            ("::1", "::1", true),
+            ("", "a", false),
+            ("api?example", "api.example", false),
         ] as [(String, String, Bool)])
     func patterns(pattern: String, host: String, expected: Bool) {
         let matches = TargetPattern(pattern).matches(host: host, port: 443)
         #expect(matches == expected)
     }
 
-    @Test("A request that nobody answered has failed, unless nobody did in the recording")
+    @Test("A request without an answer has failed, unless it had none in the recording")
     func unanswered() {
         let silent = flow("GET / HTTP/1.1\r\nHost: a\r\n\r\n", nil, ending: FlowEnding(state: .incomplete))
         var tally = ReplayTally()
@@ -137,7 +146,7 @@ struct ReplayPlanTests {
         #expect(
             lines == [
                 "2 sent, 1 the same, 1 different, 0 failed, 3 left out", "3 left out: CONNECT is not sent again",
-                "behind the schedule: 12 ms at the most, 12 ms in total",
+                "behind schedule: 12 ms at most, 12 ms in total",
                 "time to the last byte: p50 0.0 ms p90 0.0 ms p99 0.0 ms; recorded: p50 0.0 ms p90 0.0 ms p99 0.0 ms",
             ])
     }

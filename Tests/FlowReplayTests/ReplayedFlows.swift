@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import TestSupport
 
-/// A flow of a client connection, that began so many milliseconds behind the start.
+/// A flow of a client connection that began some milliseconds after the start.
 func flow(
     _ request: String = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", body: String? = nil, _ answer: String? = "HTTP/1.1 200 OK\r\n\r\n",
     content: ByteBuffer = ByteBuffer(), trailers: [(name: String, value: String)]? = nil, pieces: [FlowPiece] = [],

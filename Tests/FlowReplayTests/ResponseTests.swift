@@ -1,4 +1,4 @@
-// What changes in a recorded response, and what does not.
+// The changes to a recorded response.
 
 import FlowModel
 import HTTPSemantics
@@ -13,10 +13,13 @@ struct HTTPDateTests {
     @Test(
         "A date is read",
         arguments: [
-            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
             ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
-            ("Tue, 29 Feb 2000 23:59:60 GMT", 951_868_800), ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
-            ("Mon, 01 Jan 1601 00:00:00 GMT", -11_644_473_600), ("Wed, 21-Oct-2026 07:28:00 GMT", 1_792_567_680),
+            ("Tue, 29 Feb 2000 23:59:60 GMT", 951_868_800),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+            ("Mon, 01 Jan 1601 00:00:00 GMT", -11_644_473_600),
+            ("Wed, 21-Oct-2026 07:28:00 GMT", 1_792_567_680),
         ] as [(String, Int64)])
     func reading(_ text: String, _ seconds: Int64) {
         let date = HTTPDate(text)
@@ -24,7 +27,7 @@ struct HTTPDateTests {
     }
 
     @Test(
-        "What is no date of HTTP is none",
+        "Text that is not an HTTP date is rejected",
         arguments: [
             "", "0", "-1", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 PST", "Sun Nov  6 08:49:37 1994",
             "Sun, 32 Nov 1994 08:49:37 GMT",
@@ -35,7 +38,7 @@ struct HTTPDateTests {
         #expect(date == nil)
     }
 
-    @Test("What is written reads as the same moment, and a day later it is the next weekday")
+    @Test("A written date reads as the same moment, and a day later is the next weekday")
     func bothWays() throws {
         var generator = SeededGenerator(seed: 7)
         let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -116,7 +119,7 @@ struct ResponseTests {
         #expect(shifted == head("Fri, 10 Oct 2025 08:53:20 GMT", "Sat, 11 Oct 2025 00:00:00 GMT"))
     }
 
-    /// Lines that say something of the content, whether it is there or not.
+    /// Lines about the content, whether it is present or not.
     private static let framings: [[String]] = [
         [], ["Content-Length: 0"], ["Content-Length: 3"], ["Content-Length: 5"], ["Content-Length: 5, 5"], ["Content-Length: 03"],
         ["Content-Length: 6,219"], ["Content-Length:"], ["Content-Length: 3", "content-length: 4"],
@@ -127,7 +130,7 @@ struct ResponseTests {
         ["Transfer-Encoding: x", "Content-Length: 3"], ["Transfer-Encoding: identity, chunked"],
     ]
 
-    @Test("The end of content is said once and fits the content, whatever a recorded head says", arguments: framings.indices)
+    @Test("The content has one framing that fits it, whatever the recorded head has", arguments: framings.indices)
     func framing(_ index: Int) {
         let lines = Self.framings[index]
         for (start, isWhole, content) in [
@@ -157,7 +160,7 @@ struct ResponseTests {
         }
     }
 
-    @Test("A head without content keeps the length of what it stands for, once")
+    @Test("A head without content keeps the length of the content, once")
     func framingWithoutContent() {
         func lengths(_ method: String, _ status: String, _ lines: [String]) -> [String] {
             let flow = exchange(number: 1, requestHead("\(method) / HTTP/1.1"), responseHead("HTTP/1.1 \(status)", lines))
@@ -176,12 +179,22 @@ struct ResponseTests {
     @Test(
         "A range is cut from a whole body",
         arguments: [
-            ("bytes=0-3", "206 0-3/10 4 0..<4"), ("bytes=8-", "206 8-9/10 2 8..<10"), ("bytes=-3", "206 7-9/10 3 7..<10"),
-            ("bytes=-30", "206 0-9/10 10 0..<10"), ("BYTES=2-2", "206 2-2/10 1 2..<3"), ("bytes=5-99", "206 5-9/10 5 5..<10"),
-            ("bytes=10-", "416 */10 0 0..<0"), ("bytes=-0", "416 */10 0 0..<0"), ("bytes=0-1,4-5", "200 whole"),
+            ("bytes=0-3", "206 0-3/10 4 0..<4"),
+            ("bytes=8-", "206 8-9/10 2 8..<10"),
+            ("bytes=-3", "206 7-9/10 3 7..<10"),
+            ("bytes=-30", "206 0-9/10 10 0..<10"),
+            ("BYTES=2-2", "206 2-2/10 1 2..<3"),
+            ("bytes=5-99", "206 5-9/10 5 5..<10"),
+            ("bytes=10-", "416 */10 0 0..<0"),
+            ("bytes=-0", "416 */10 0 0..<0"),
+            ("bytes=0-1,4-5", "200 whole"),
             ("bytes=4-2", "200 whole"),
-            ("bytes=+1-2", "200 whole"), ("bytes=-", "200 whole"), ("items=0-1", "200 whole"), ("bytes=1", "200 whole"),
-            ("bytes=18446744073709551615-", "416 */10 0 0..<0"), ("bytes=0-18446744073709551615", "206 0-9/10 10 0..<10"),
+            ("bytes=+1-2", "200 whole"),
+            ("bytes=-", "200 whole"),
+            ("items=0-1", "200 whole"),
+            ("bytes=1", "200 whole"),
+            ("bytes=18446744073709551615-", "416 */10 0 0..<0"),
+            ("bytes=0-18446744073709551615", "206 0-9/10 10 0..<10"),
             ("bytes=0-99999999999999999999999", "200 whole"),
         ] as [(String, String)])
     func ranges(_ range: String, _ expected: String) {
@@ -203,11 +216,15 @@ struct ResponseTests {
     @Test(
         "The whole is sent where a range has no place",
         arguments: [
-            ("GET", "200 OK", ["If-Range: \"e\""], true, "206"), ("GET", "200 OK", ["If-Range: \"f\""], true, "200"),
+            ("GET", "200 OK", ["If-Range: \"e\""], true, "206"),
+            ("GET", "200 OK", ["If-Range: \"f\""], true, "200"),
             ("GET", "200 OK", ["If-Range: Wed, 08 Oct 2025 00:00:00 GMT"], true, "206"),
-            ("GET", "200 OK", ["If-Range: W/\"w\""], true, "200"), ("POST", "200 OK", [], true, "200"),
+            ("GET", "200 OK", ["If-Range: W/\"w\""], true, "200"),
+            ("POST", "200 OK", [], true, "200"),
             ("HEAD", "200 OK", [], true, "200"),
-            ("GET", "404 Not Found", [], true, "404"), ("GET", "200 OK", [], false, "200"), ("GET", "200 OK", [], true, "206"),
+            ("GET", "404 Not Found", [], true, "404"),
+            ("GET", "200 OK", [], false, "200"),
+            ("GET", "200 OK", [], true, "206"),
         ] as [(String, String, [String], Bool, String)])
     func noRange(_ method: String, _ status: String, _ fields: [String], _ isComplete: Bool, _ expected: String) {
         let tag = fields.first?.contains("W/") == true ? "W/\"w\"" : "\"e\""
@@ -239,14 +256,14 @@ struct ResponseTests {
             ])
     }
 
-    @Test("HEAD gets the head of what GET got")
+    @Test("HEAD gets the head of the response to GET")
     func head() {
         let flow = exchange(number: 1, requestHead(), responseHead("HTTP/1.1 200 OK", ["Content-Length: 4"]), answer: "0123")
         let response = text(flow.response(for: occasion(requestHead("HEAD / HTTP/1.1", ["Range: bytes=0-1"]))))
         #expect(response == "HTTP/1.1 200 OK|Content-Length: 4|| no content")
     }
 
-    /// How a handshake was recorded, and what a client of either version gets of it.
+    /// How a handshake was recorded, and the handshake for a client of either version.
     static let handshakes: [(String, [String], String, String)] = [
         (
             "HTTP/1.1 101 Web Socket Protocol Handshake",
@@ -264,7 +281,7 @@ struct ResponseTests {
         ),
     ]
 
-    @Test("A handshake is made anew for the client's version of HTTP, whichever it was recorded in", arguments: handshakes)
+    @Test("A handshake is written for the client's version of HTTP, whichever was recorded", arguments: handshakes)
     func handshake(_ line: String, _ fields: [String], _ first: String, _ second: String) {
         let request: [(Int64, FlowEvent.What)] = [
             (0, .request(requestHead())), (0, .finished(.client)), (1, .response(responseHead(line, fields))),
@@ -277,7 +294,7 @@ struct ResponseTests {
         #expect(versions == [.http1_1, .http2])
     }
 
-    @Test("A handshake behind which nobody said anything is one; a refused one is an ordinary response")
+    @Test("A handshake without messages after it is one; a refused one is an ordinary response")
     func silentHandshake() {
         let silent = exchange(
             number: 1, requestHead(),
@@ -291,7 +308,7 @@ struct ResponseTests {
             ])
     }
 
-    @Test("Where no response was recorded there is none")
+    @Test("Without a recorded response there is none")
     func noResponse() {
         let recorded = flow(number: 1, [(0, .request(requestHead())), (1, .ended(FlowEnding(state: .failed)))])
         let response = text(recorded.response(for: occasion()))

@@ -4,16 +4,16 @@ import Testing
 
 @Suite("Rules and timing of a replay")
 struct RuleTests {
-    @Test("Rules are read, and what is not a rule is named")
+    @Test("Rules are read, and invalid rules are named")
     func rules() throws {
         let rules = try IgnoreRules(["host", "query:_", "json:$.t", "form:token"], for: .matching)
         #expect(rules.host && !rules.body && rules.queryNames == ["_"] && rules.formNames == ["token"])
-        let answers = try IgnoreRules(["header:Date", "body"], for: .answers)
+        let answers = try IgnoreRules(["header:Date", "body"], for: .responses)
         #expect(answers.headers == ["date"] && answers.body)
         for bad in ["hosts", "host:x", "json:", "json:$.", "query:", "header:Date"] {
             #expect(throws: ReplayRuleError.self) { try IgnoreRules([bad], for: .matching) }
         }
-        #expect(throws: ReplayRuleError.self) { try IgnoreRules(["query:_"], for: .answers) }
+        #expect(throws: ReplayRuleError.self) { try IgnoreRules(["query:_"], for: .responses) }
     }
 
     @Test("Timing is read from its words")

@@ -1,4 +1,4 @@
-// What a played server says, and when: a recording is played against a clock that these tests move.
+// What a replayed server sends, and when. These tests move the clock.
 
 import FlowModel
 import HTTPSemantics
@@ -7,7 +7,7 @@ import Testing
 
 @testable import FlowReplay
 
-/// Plays one flow, and writes down what is said and at which millisecond.
+/// Replays one flow, and notes each step and its millisecond.
 private struct Stage {
     /// The replay begins an hour after the recording.
     static let start: Int64 = 3_600_000
@@ -25,7 +25,7 @@ private struct Stage {
             isRequestComplete: isRequestComplete, sent100Continue: sent100Continue)
     }
 
-    /// Moves the clock on and lets the server say what it will.
+    /// Advances the clock and lets the server send what is due.
     /// - Parameter late: milliseconds that each timer fires too late.
     mutating func play(until end: Int64, late: Int64 = 0) throws {
         while true {
@@ -66,7 +66,7 @@ private struct Stage {
 
 private let ended = FlowEvent.What.ended(FlowEnding(state: .complete))
 
-@Suite("When a played server says what")
+@Suite("When a replayed server sends what")
 struct ScheduleTests {
     /// The request took 100 ms, the server 40 ms to begin, its content came in pieces.
     private static let stream = flow(
@@ -95,7 +95,7 @@ struct ScheduleTests {
         #expect(stage.lines == expected)
     }
 
-    @Test("A late timer does not delay what follows")
+    @Test("A late timer does not delay later events")
     func lateTimers() throws {
         var stage = Stage(Self.stream, timing: .recorded)
         try stage.play(until: 1000, late: 7)
@@ -103,20 +103,32 @@ struct ScheduleTests {
     }
 
     @Test(
-        "Timings are read, and what is none is refused",
+        "Timings are read, and invalid ones are rejected",
         arguments: [
-            ("none", ReplayTiming.none), ("max", ReplayTiming.none), ("recorded", .scaled(1)), ("2x", .scaled(2)),
-            ("0.5x", .scaled(0.5)), ("50ms", .fixed(50_000_000)),
-            ("1.5s", .fixed(1_500_000_000)), ("200us", .fixed(200_000)), ("0x", nil), ("-1x", nil), ("nanx", nil), ("5", nil),
-            ("", nil), ("ms", nil),
-            ("-5ms", nil), ("infx", nil), ("1e300s", nil),
+            ("none", ReplayTiming.none),
+            ("max", ReplayTiming.none),
+            ("recorded", .scaled(1)),
+            ("2x", .scaled(2)),
+            ("0.5x", .scaled(0.5)),
+            ("50ms", .fixed(50_000_000)),
+            ("1.5s", .fixed(1_500_000_000)),
+            ("200us", .fixed(200_000)),
+            ("0x", nil),
+            ("-1x", nil),
+            ("nanx", nil),
+            ("5", nil),
+            ("", nil),
+            ("ms", nil),
+            ("-5ms", nil),
+            ("infx", nil),
+            ("1e300s", nil),
         ] as [(String, ReplayTiming?)])
     func reading(_ text: String, _ expected: ReplayTiming?) {
         let timing = ReplayTiming(text)
         #expect(timing == expected)
     }
 
-    @Test("What was said before is not said twice, and HEAD gets no content")
+    @Test("A 100 that was sent is not sent twice, and HEAD gets no content")
     func leftOut() throws {
         let recorded = flow(
             number: 1,
@@ -225,7 +237,7 @@ struct DialogueTests {
         #expect(stage.lines == ["10 101", "40 text answer", "200 binary more?"])
     }
 
-    @Test("By content another message is told and waited past; by count it does; by time nothing is waited for")
+    @Test("By content a different message is reported and the wait continues; by count it is accepted; by time there is no wait")
     func matching() throws {
         var content = Stage(Self.conversation)
         try content.play(until: 1)
@@ -256,7 +268,7 @@ struct DialogueTests {
             ])
     }
 
-    @Test("A stream goes on when as many bytes have come, however they were cut")
+    @Test("A stream continues after the same number of bytes, however they were cut")
     func bytesOfAStream() throws {
         var stage = Stage(Self.stream(FlowEnding(state: .complete, closedBy: .server)), timing: .recorded)
         try stage.play(until: 1000)
@@ -274,7 +286,7 @@ struct DialogueTests {
     }
 
     @Test(
-        "A stream that the client closed is the client's to close; one that ends in the middle of its part has nobody to go on with"
+        "A stream that the client closed waits for the client to close; one that ends too early cannot continue"
     )
     func ends() throws {
         let closing = Self.stream(FlowEnding(state: .complete, closedBy: .client))
@@ -309,7 +321,7 @@ struct DialogueTests {
             (405, ended),
         ])
 
-    @Test("A response that began before the request was complete follows the request as it goes on")
+    @Test("A response that began before the request was complete follows the request")
     func duplexExchange() throws {
         var stage = Stage(Self.duplex, timing: .recorded, isRequestComplete: false)
         try stage.play(until: 50)
@@ -324,7 +336,7 @@ struct DialogueTests {
         #expect(stage.lines == ["80 200", "80 ONE", "710 TWO", "805 finished", "805 end complete"])
     }
 
-    @Test("To a request that is complete it says everything, as to one that ends early")
+    @Test("A complete request gets all of it, and so does one that ends early")
     func duplexAnswersCompleteRequests() throws {
         var complete = Stage(Self.duplex)
         try complete.play(until: 1)
@@ -338,7 +350,7 @@ struct DialogueTests {
         #expect(early.player.takeComplaints().first == "the client ended before it had sent what is in the recording")
     }
 
-    @Test("Bytes behind an upgrade to another protocol go in turns, from the end of the handshake on")
+    @Test("Bytes after an upgrade to another protocol take turns from the end of the handshake")
     func otherUpgrade() throws {
         let recorded = flow(
             number: 1,
@@ -367,7 +379,7 @@ struct StreamChoiceTests {
         stream(2, [(.client, "QUICK"), (.server, "YES")]),
     ]
 
-    /// Which stream was chosen behind each thing that a client says, and everything that was said.
+    /// The stream that is chosen after each piece of the client, and all complaints.
     private func play(_ flows: [Flow], _ pieces: [String], matching: DialogueMatching = .content, ends: Bool = false) throws
         -> [String]
     {
@@ -397,7 +409,7 @@ struct StreamChoiceTests {
         return lines + player.takeComplaints()
     }
 
-    @Test("The one answers whose client said the same, as soon as that is known")
+    @Test("The recording with the same bytes of the client answers, as soon as that is known")
     func byContent() throws {
         let lines = try [["QUIT"], ["PI", "NG"], ["QUI", "CK"]].map { try play(Self.streams, $0) }
         #expect(
@@ -407,7 +419,7 @@ struct StreamChoiceTests {
             ])
     }
 
-    @Test("Where nobody said that, the first answers, and the difference is told")
+    @Test("If there is none, the first answers, and the difference is reported")
     func different() throws {
         let lines = try play(Self.streams, ["PONG"])
         #expect(
@@ -418,7 +430,7 @@ struct StreamChoiceTests {
         #expect(ended == ["> QUI", "stream 0", "end"])
     }
 
-    @Test("A server that speaks first does; by time nobody is waited for")
+    @Test("A server that speaks first does; by time there is no wait")
     func serverFirst() throws {
         let greeting = Self.stream(7, [(.server, "220 here"), (.client, "EHLO"), (.server, "250")])
         let lines = try play([greeting] + Self.streams, ["EHLO"])

@@ -31,7 +31,7 @@ func mitmproxyFlows(_ bytes: ByteBuffer) throws -> [Flow] {
     return try mitmproxyFlows(bytes, &reader)
 }
 
-/// All flows of a HAR file, and what was said of entries that are none.
+/// All flows of a HAR file, and the errors of invalid entries.
 func harFlows(_ bytes: ByteBuffer) throws -> (flows: [Flow], errors: [HAREntryError]) {
     var reader = try HARReader(bytes)
     var flows: [Flow] = []

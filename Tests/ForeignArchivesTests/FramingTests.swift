@@ -67,7 +67,7 @@ struct FramingTests {
         } else if case .whole = message.content, case .request = role, message.version.major < 2 {
             #expect(size == 0 || !codings.isEmpty, "\(told)")
         }
-        // The other fields stay where they were, and what changed is noted.
+        // The other fields keep their places, and changes are noted.
         #expect(
             lines(message).first == "A: 1" && lines(message).last.map { $0 == "B: 2" || lines(original).count == 2 } == true,
             "\(told)")
@@ -89,7 +89,8 @@ struct FramingTests {
                 ["the file has Transfer-Encoding: chunked", "the file has Content-Length: 7"]
             ),
             ([("Transfer-Encoding", "identity")], "hello", ["Content-Length: 5"], ["the file has Transfer-Encoding: identity"]),
-            ([], "hello", [], []), ([("Content-Length", "5")], "hello", ["Content-Length: 5"], []),
+            ([], "hello", [], []),
+            ([("Content-Length", "5")], "hello", ["Content-Length: 5"], []),
             ([("Transfer-Encoding", "chunked")], "", ["Transfer-Encoding: chunked"], []),
         ] as [([(String, String)], String, [String], [String])])
     func examples(fields: [(String, String)], content: String, expected: [String], notes: [String]) {

@@ -27,7 +27,7 @@ func headers(_ fields: (String, String)...) -> String {
     "\"headers\":[" + fields.map { "{\"name\":\"\($0.0)\",\"value\":\($0.1)}" }.joined(separator: ",") + "]"
 }
 
-/// What a message of a flow came to: its head and content with bytes that are not ASCII escaped, and whether it is complete.
+/// A message of a flow: its head and content with bytes that are not ASCII escaped, and whether it is complete.
 struct MessageSeen: Equatable, CustomStringConvertible {
     var head: String
     var content: String
@@ -65,6 +65,6 @@ extension Flow {
         return MessageSeen(response?.head.fields.wire.escaped ?? "none", content, isComplete: response?.isComplete ?? false)
     }
 
-    /// What was noted when it was read.
+    /// The notes of the reader.
     var importNotes: [String] { notes.map(\.value.message) }
 }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import ForeignArchives
 
-@Suite("What stands in HAR files")
+@Suite("The contents of HAR files")
 struct HARKindTests {
     private func flow(_ entry: String) throws -> Flow {
         let (flows, errors) = try harFlows(har([entry]))
@@ -21,9 +21,20 @@ struct HARKindTests {
     @Test(
         "A field's value is one line or several, whatever kind of JSON it is",
         arguments: [
-            (#""a=1; path=/\nb=2""#, ["a=1; path=/", "b=2"]), (#""a\r\nb""#, ["a", "b"]), (#""a\n""#, ["a"]), (#""\n""#, [""]),
-            (#""a\r\n b""#, ["a\r\n b"]), (#"["a=1","b=2"]"#, ["a=1", "b=2"]), (#"["a","b\nc"]"#, ["a", "b", "c"]), ("5", ["5"]),
-            ("1.50", ["1.50"]), ("true", ["true"]), ("null", [""]), (#"{"a":1}"#, [#"{"a":1}"#]), ("[]", []), (#""""#, [""]),
+            (#""a=1; path=/\nb=2""#, ["a=1; path=/", "b=2"]),
+            (#""a\r\nb""#, ["a", "b"]),
+            (#""a\n""#, ["a"]),
+            (#""\n""#, [""]),
+            (#""a\r\n b""#, ["a\r\n b"]),
+            (#"["a=1","b=2"]"#, ["a=1", "b=2"]),
+            (#"["a","b\nc"]"#, ["a", "b", "c"]),
+            ("5", ["5"]),
+            ("1.50", ["1.50"]),
+            ("true", ["true"]),
+            ("null", [""]),
+            (#"{"a":1}"#, [#"{"a":1}"#]),
+            ("[]", []),
+            (#""""#, [""]),
         ] as [(String, [String])])
     func values(json: String, expected: [String]) throws {
         let flow = try flow(entry(headers(("X", json)), headers(("X", json)) + #","content":{"text":""}"#))
@@ -32,11 +43,15 @@ struct HARKindTests {
     }
 
     @Test(
-        "Text is kept to the byte, also what no text can hold",
+        "Text is kept to the byte, even if it is not valid Unicode",
         arguments: [
-            (#"\ud800x"#, #"\xed\xa0\x80x"#), (#"caf\udce9"#, #"caf\xe9"#), (#"\udcc3("#, #"\xc3("#),
+            (#"\ud800x"#, #"\xed\xa0\x80x"#),
+            (#"caf\udce9"#, #"caf\xe9"#),
+            (#"\udcc3("#, #"\xc3("#),
             (#"\ufeffx"#, #"\xef\xbb\xbfx"#),
-            ("\u{FEFF}x", #"\xef\xbb\xbfx"#), (#"\n\ufeffx"#, #"\n\xef\xbb\xbfx"#), (#"\u0000\u001f"#, #"\x0\x1f"#),
+            ("\u{FEFF}x", #"\xef\xbb\xbfx"#),
+            (#"\n\ufeffx"#, #"\n\xef\xbb\xbfx"#),
+            (#"\u0000\u001f"#, #"\x0\x1f"#),
             (#"\ud83d\ude00"#, #"\xf0\x9f\x98\x80"#),
         ] as [(String, String)])
     func strings(json: String, bytes: String) throws {
@@ -53,9 +68,14 @@ struct HARKindTests {
     @Test(
         "Base64 is read as it is found",
         arguments: [
-            ("aGVsbG8/", "hello?"), ("aGVs\\r\\nbG8/", "hello?"), ("aGVsbG8_", "hello?"), ("aGVsbG8", "hello"),
+            ("aGVsbG8/", "hello?"),
+            ("aGVs\\r\\nbG8/", "hello?"),
+            ("aGVsbG8_", "hello?"),
+            ("aGVsbG8", "hello"),
             ("aGVsbG8=", "hello"),
-            ("aGVsbG8== ", "hello"), ("", ""), ("_-8", #"\xff\xef"#),
+            ("aGVsbG8== ", "hello"),
+            ("", ""),
+            ("_-8", #"\xff\xef"#),
         ] as [(String, String)])
     func base64(json: String, bytes: String) throws {
         #expect(try responseSeen("\"content\":{\"text\":\"\(json)\",\"encoding\":\"base64\"}").content == bytes)
@@ -72,11 +92,11 @@ struct HARKindTests {
         if let response = flow.response { #expect(response.started - flow.started == 3_500_000) }
     }
 
-    @Test("Text that is marked base64 and is not stays text, with a note")
+    @Test("Text that is marked as base64 but is not stays text, with a note")
     func notBase64() throws {
         let flow = try flow(entry("", #""content":{"text":"not so!","encoding":"base64"}"#))
         #expect(try flow.responseSeen().content == "not so!")
-        #expect(flow.importNotes == ["the file has content that is marked base64 and is not"])
+        #expect(flow.importNotes == ["the file has content that is marked as base64 but is not valid base64"])
     }
 
     @Test(
@@ -94,15 +114,18 @@ struct HARKindTests {
     }
 
     @Test(
-        "Content that is not in the file is missing, unless something says that there was none",
+        "Content that is not in the file is missing, unless the entry shows that there was none",
         arguments: [
-            (#"200,"headers":[],"content":{"size":9}"#, false), (#"200,"headers":[]"#, false),
+            (#"200,"headers":[],"content":{"size":9}"#, false),
+            (#"200,"headers":[]"#, false),
             (#"200,"headers":[],"content":{"size":-1}"#, false),
-            (#"200,"headers":[],"content":{"size":0}"#, true), (#"200,"headers":[],"content":{},"bodySize":0"#, true),
+            (#"200,"headers":[],"content":{"size":0}"#, true),
+            (#"200,"headers":[],"content":{},"bodySize":0"#, true),
             (#"200,"headers":[{"name":"Content-Length","value":"0"}],"content":{}"#, true),
             (#"200,"headers":[{"name":"Content-Length","value":"7"}],"content":{"size":0}"#, false),
             (#"200,"headers":[{"name":"Content-Length","value":"7"}],"content":{"size":7,"text":""}"#, false),
-            (#"302,"headers":[{"name":"Content-Length","value":"154"}],"content":{"size":0}"#, true), (#"204,"headers":[]"#, true),
+            (#"302,"headers":[{"name":"Content-Length","value":"154"}],"content":{"size":0}"#, true),
+            (#"204,"headers":[]"#, true),
             (#"304,"headers":[],"content":{"size":99}"#, true),
         ] as [(String, Bool)])
     func missing(response: String, isComplete: Bool) throws {
@@ -110,7 +133,7 @@ struct HARKindTests {
         let flow = try flow(text)
         #expect(flow.response?.isComplete == isComplete)
         #expect(flow.state == (isComplete ? .complete : .incomplete))
-        // What is missing must not look whole where it is served.
+        // Missing content must not look whole when it is served.
         let fields = try #require(flow.response?.head.fields)
         let announced = fields.first("content-length").flatMap { Int(String(buffer: $0)) } ?? 0
         #expect((announced > 0 || fields.contains("transfer-encoding")) == !isComplete)
@@ -152,7 +175,7 @@ struct HARKindTests {
         #expect(seen == MessageSeen(#"Content-Length: 5\r\n"#, "", isComplete: false))
     }
 
-    @Test("Compressed content stands there decoded, without its coding and with a note; content that is still compressed keeps it")
+    @Test("Compressed content is decoded in the file: its coding is removed with a note; content that is still compressed keeps it")
     func codings() throws {
         let fields = headers(("Content-Encoding", #""gzip""#), ("Content-Length", "30"))
         let decoded = try flow(entry("", "\(fields),\"content\":{\"text\":\"hello\"}"))
@@ -172,12 +195,14 @@ struct HARKindTests {
     }
 
     @Test(
-        "Names in other alphabets and text that no URL has become what a request has",
+        "Names in other alphabets, and text that a URL cannot contain, become valid in a request",
         arguments: [
             ("http://bücher.example/ü?q=ü#x", "xn--bcher-kva.example", "/%C3%BC?q=%C3%BC"),
             ("http://a.example/b c", "a.example", "/b%20c"),
-            ("http://日本語.jp:81/", "xn--wgv71a119e.jp", "/"), (#"http://a.example/\udce9"#, "a.example", "/%E9"),
-            ("http://a.example/%41|{}", "a.example", "/%41|{}"), ("http://a.example?q", "a.example", "/?q"),
+            ("http://日本語.jp:81/", "xn--wgv71a119e.jp", "/"),
+            (#"http://a.example/\udce9"#, "a.example", "/%E9"),
+            ("http://a.example/%41|{}", "a.example", "/%41|{}"),
+            ("http://a.example?q", "a.example", "/?q"),
             ("http://a.example:/", "a.example", "/"),
         ])
     func urls(url: String, host: String, target: String) throws {
@@ -235,7 +260,10 @@ struct HARKindTests {
         let inside = try harFlows(ByteBuffer(string: String(whole[..<second]) + "x"))
         #expect(inside.flows.count == 1)
         let offset = whole[..<second].utf8.count + 1
-        #expect(inside.errors == [HAREntryError(entry: 2, what: "is not valid JSON at offset \(offset); what follows is not read")])
+        #expect(
+            inside.errors == [
+                HAREntryError(entry: 2, what: "is not valid JSON at offset \(offset); the rest of the file is not read")
+            ])
         let after = try harFlows(ByteBuffer(string: String(whole.dropLast())))
         #expect(after.flows.count == 2)
         #expect(
@@ -243,7 +271,7 @@ struct HARKindTests {
                 == [
                     HAREntryError(
                         entry: 2,
-                        what: "is the last one that can be read: the file is not valid JSON at offset \(whole.utf8.count - 1)")
+                        what: "is the last readable one: the file is not valid JSON at offset \(whole.utf8.count - 1)")
                 ])
     }
 }

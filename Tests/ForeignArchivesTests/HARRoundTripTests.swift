@@ -67,7 +67,7 @@ struct HARRoundTripTests {
     }
 
     @Test(
-        "Content comes back as it was, whatever its media type says",
+        "Content survives, whatever its media type is",
         arguments: [
             ("text/plain; charset=iso-8859-1", "\u{C3}\u{A9}"), ("text/plain; charset=iso-8859-1", "\u{E9}"),
             ("text/plain; charset=utf-16", "ab"),

@@ -13,7 +13,7 @@ struct HARTests {
 
     private func time(_ text: String) -> Timestamp? { Timestamp(rfc3339: text) }
 
-    @Test("What a browser exports is read; entries that are no exchange are told or counted")
+    @Test("A browser's export is read; entries that are not exchanges are reported or counted")
     func browser() throws {
         var reader = try HARReader(try fixture("chromium.har"))
         var count = 0
@@ -46,7 +46,7 @@ struct HARTests {
         #expect(flow.state == .complete)
     }
 
-    @Test("Posted text, binary content, failures, conversations and missing bodies are what they were")
+    @Test("Posted text, binary content, failures, conversations and missing bodies are read correctly")
     func others() throws {
         let flows = try harFlows(try fixture("chromium.har")).flows
         let posted = try flows[1].pieces.content(from: .client)
@@ -87,7 +87,7 @@ struct HARTests {
         writer.finish(into: &written)
         let back = try harFlows(written)
         #expect(back.errors == [])
-        // What HAR has no place for: the client, TLS, trailers, tags, times of notes.
+        // HAR has no members for the client, TLS, trailers, tags, and times of notes.
         func bare(_ flow: Flow) throws -> String {
             var flow = flow
             flow.client = nil
@@ -132,7 +132,7 @@ struct HARTests {
     }
 
     @Test(
-        "What is no HAR is refused with the reason",
+        "A file that is not HAR is rejected with the reason",
         arguments: ["{", "{}", "{\"log\": 1}", "{\"log\": {\"entries\": {}}}", "[]", "\u{FEFF}{\"log\":"])
     func refused(text: String) {
         #expect(throws: ForeignError.self) { try HARReader(ByteBuffer(string: text)) }
@@ -154,10 +154,18 @@ struct HARTests {
     }
 
     @Test(
-        "The beginning of a file tells its format",
+        "The beginning of a file identifies its format",
         arguments: [
-            ("{\"log\"", .har), ("\u{FEFF} \n{", .har), ("1688:9:websocket;0:~", .mitmproxy), ("31:7:version,", .mitmproxy),
-            ("12:30 o'clock", nil), ("12", nil), ("", nil), ("MFLW", nil), ("[1]", nil), ("1234567890123:1:a", nil),
+            ("{\"log\"", .har),
+            ("\u{FEFF} \n{", .har),
+            ("1688:9:websocket;0:~", .mitmproxy),
+            ("31:7:version,", .mitmproxy),
+            ("12:30 o'clock", nil),
+            ("12", nil),
+            ("", nil),
+            ("MFLW", nil),
+            ("[1]", nil),
+            ("1234567890123:1:a", nil),
         ] as [(String, ForeignFormat?)])
     func sniffing(text: String, format: ForeignFormat?) {
         #expect(ForeignFormat(sniffing: ByteBuffer(string: text)) == format)

@@ -10,7 +10,7 @@ import Testing
 struct MitmproxyTests {
     private func text(_ buffer: ByteBuffer?) -> String? { buffer.map { String(buffer: $0) } }
 
-    /// What every version of the format tells of the same exchange.
+    /// The facts of one exchange that every version of the format has.
     private struct Exchange: Equatable {
         var id: String
         var state: FlowState
@@ -54,8 +54,13 @@ struct MitmproxyTests {
     @Test(
         "An exchange is the same in every version of the format",
         arguments: [
-            ("version-0.11.mitm", nil), ("version-0.18.mitm", nil), ("version-4.mitm", nil), ("version-7.mitm", "TLSv1.3"),
-            ("version-11.mitm", "TLSv1.3"), ("version-12.mitm", "TLSv1.3"), ("version-19.mitm", "TLSv1.3"),
+            ("version-0.11.mitm", nil),
+            ("version-0.18.mitm", nil),
+            ("version-4.mitm", nil),
+            ("version-7.mitm", "TLSv1.3"),
+            ("version-11.mitm", "TLSv1.3"),
+            ("version-12.mitm", "TLSv1.3"),
+            ("version-19.mitm", "TLSv1.3"),
         ] as [(String, String?)])
     func versions(file: String, tlsVersion: String?) throws {
         let flow = try #require(try mitmproxyFlows(try fixture(file)).first)
@@ -142,7 +147,7 @@ struct MitmproxyTests {
         #expect(try seen([conversation, records[0]]) == ["200 1 whole", "0 3 alone"])
     }
 
-    @Test("An identifier that is no UUID stands for one that is the same each time", arguments: ["newest.mitm", "version-7.mitm"])
+    @Test("An identifier that is not a UUID becomes one that is the same each time", arguments: ["newest.mitm", "version-7.mitm"])
     func otherIdentifiers(file: String) throws {
         let original = try fixture(file)
         var bytes = original
@@ -159,7 +164,7 @@ struct MitmproxyTests {
         #expect(try mitmproxyFlows(bytes).map(\.id) == flows.map(\.id))
     }
 
-    @Test("What the newest mitmproxy writes is read, and what has no place in a recording is counted")
+    @Test("A file of the newest mitmproxy is read, and flows that a recording cannot contain are counted")
     func newest() throws {
         var reader = MitmproxyReader()
         let flows = try mitmproxyFlows(try fixture("newest.mitm"), &reader)
@@ -258,7 +263,7 @@ struct PartialMessageTests {
     }
 
     @Test(
-        "What came, and whether it was all, survives both formats",
+        "Content, and whether it is whole, survives both formats",
         arguments: [("", true), ("", false), ("par", false), ("whole", true)] as [(String, Bool)])
     func parts(stored: String, isWhole: Bool) throws {
         let flow = Self.flow(stored: stored, isWhole: isWhole)

@@ -23,7 +23,7 @@ struct TnetstringTests {
         }
     }
 
-    @Test("Values of every type are read, and the bytes behind them are left")
+    @Test("Values of every type are read, and the bytes after them are left")
     func values() throws {
         var bytes = ByteBuffer(string: "1:a,2:\u{E9};2:-1#4:true!0:~3:0:~]3:0:~},rest")
         var offset: UInt64 = 7
@@ -42,7 +42,7 @@ struct TnetstringTests {
     }
 
     @Test(
-        "What is no value is an error with its place",
+        "An invalid value is an error with its offset",
         arguments: [
             (":a,", TnetstringError(kind: .length, offset: 100)),
             ("x:a,", TnetstringError(kind: .length, offset: 100)),
@@ -99,7 +99,9 @@ struct TnetstringTests {
         #expect(time?.decimalSeconds == written)
     }
 
-    @Test("What is no time is none", arguments: ["", ".", "nan", "inf", "-", "1.2.3", "99999999999", "1e300", "1x", "--1"])
+    @Test(
+        "Text that is not a time is rejected",
+        arguments: ["", ".", "nan", "inf", "-", "1.2.3", "99999999999", "1e300", "1x", "--1"])
     func noTime(text: String) {
         #expect(Timestamp(decimalSeconds: text) == nil)
     }

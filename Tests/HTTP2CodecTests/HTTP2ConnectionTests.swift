@@ -20,7 +20,7 @@ struct Pair {
         self.portion = portion
     }
 
-    /// Carries bytes to and fro until neither side has any, and returns what each was told. Content that came has gone on.
+    /// Carries bytes to and fro until neither side has any, and returns the events of each. Received content counts as forwarded.
     func exchange(consumes: Bool = true) -> (client: [HTTP2Event], server: [HTTP2Event]) {
         var told: (client: [HTTP2Event], server: [HTTP2Event]) = ([], [])
         var isMoving = true
@@ -102,7 +102,7 @@ private func lines(_ wire: ByteBuffer) -> String { String(buffer: wire).split(se
 @Suite("One HTTP/2 connection")
 struct HTTP2ConnectionTests {
     @Test(
-        "Heads, content, interim responses and trailers arrive as they were said, however the bytes are cut",
+        "Heads, content, interim responses and trailers arrive as they were sent, however the bytes are cut",
         arguments: [nil, 1, 7, 100])
     func wholeExchange(portion: Int?) throws {
         let pair = Pair(portion: portion)
@@ -132,7 +132,7 @@ struct HTTP2ConnectionTests {
             ])
     }
 
-    @Test("Content beyond the window waits until what came has gone on, and the window grows with it")
+    @Test("Content beyond the window waits until received content was forwarded, and the window grows with it")
     func windows() throws {
         let pair = Pair()
         let stream = try #require(pair.client.sendRequest(post, endsStream: false))
@@ -186,7 +186,7 @@ struct HTTP2ConnectionTests {
         #expect(summary(pair.exchange().client).last == "1 end ")
     }
 
-    @Test("Priorities arrive as they were said: in HEADERS, in PRIORITY and in PRIORITY_UPDATE")
+    @Test("Priorities arrive as they were sent: in HEADERS, in PRIORITY and in PRIORITY_UPDATE")
     func priorities() throws {
         let pair = Pair()
         let first = HTTP2Priority(dependency: StreamID(0), weight: 77, isExclusive: true)
@@ -204,7 +204,7 @@ struct HTTP2ConnectionTests {
         #expect(pair.exchange().server == [.priority(stream, second)])
     }
 
-    @Test("A stream that nobody reads holds up no other")
+    @Test("An unread stream delays no other")
     func independentStreams() throws {
         let pair = Pair()
         let stalled = try #require(pair.client.sendRequest(post, endsStream: false))
@@ -285,7 +285,7 @@ struct HTTP2ConnectionTests {
         bad.append(ByteBuffer(string: name), ByteBuffer(string: value))
         let first = try #require(pair.client.sendRequest(bad, endsStream: true))
         guard case .failed(first, .protocolError, _, _, true)? = pair.exchange().server.first else {
-            Issue.record("the request passed, or is said to be refused in any case")
+            Issue.record("the request passed, or is reported as refused in any case")
             return
         }
         let second = try #require(pair.client.sendRequest(get, endsStream: true))
@@ -325,7 +325,7 @@ struct HTTP2ConnectionTests {
         let broken = bytes.readableBytes
         bytes.writeImmutableBuffer(Self.frame(type, flags: flags, on: first.value, payload))
         let fixed = bytes.readableBytes
-        // A field that came behind the end is in the table all the same: 63 is its index, since :authority is put before it.
+        // A field that came after the end is still in the table: 63 is its index, because :authority was added after it.
         let indexed: [UInt8] = type == 1 ? [0x82, 0x86, 0x84, 0x41, 1, 0x61, 0xBF] : [0x82, 0x86, 0x84, 0x41, 1, 0x61]
         bytes.writeImmutableBuffer(Self.frame(1, flags: 5, on: 3, indexed))
         let whole = try summary(told(bytes, cutAt: []))

@@ -8,10 +8,13 @@ struct JSONTests {
     private func tree(_ text: String) -> JSONTree? { JSONTree(parsing: ByteBuffer(string: text)) }
 
     @Test(
-        "Text that says the same is equal in canonical form",
+        "Text with the same meaning is equal in canonical form",
         arguments: [
             ("{\"a\":1,\"b\":[true,null]}", " { \"b\" : [ true , null ] , \"a\" : 1 } "),
-            ("\"\\u00e9\\n\"", "\"é\\n\""), ("\"\\ud83d\\ude00\"", "\"😀\""), ("[]", "[ ]"), ("{}", "{ }"),
+            ("\"\\u00e9\\n\"", "\"é\\n\""),
+            ("\"\\ud83d\\ude00\"", "\"😀\""),
+            ("[]", "[ ]"),
+            ("{}", "{ }"),
         ] as [(String, String)])
     func same(_ first: String, _ second: String) {
         let one = tree(first)?.canonical
@@ -20,7 +23,7 @@ struct JSONTests {
     }
 
     @Test(
-        "What is not one value is nil",
+        "Text that is not one value is rejected",
         arguments: ["", "{", "[1,]", "{\"a\"}", "1 2", "nul", "\"\\x\"", "\"a", "{\"a\":}"])
     func broken(_ text: String) {
         let found = tree(text)
@@ -34,11 +37,14 @@ struct JSONTests {
     }
 
     @Test(
-        "A path takes out what it names",
+        "A path removes the values that it names",
         arguments: [
-            ("$.t", "{\"a\":1}"), ("t", "{\"a\":1}"), ("$['t']", "{\"a\":1}"),
+            ("$.t", "{\"a\":1}"),
+            ("t", "{\"a\":1}"),
+            ("$['t']", "{\"a\":1}"),
             ("$.a", "{\"t\":{\"id\":2,\"l\":[{\"id\":3},{\"id\":4}]}}"),
-            ("$..id", "{\"a\":1,\"t\":{\"l\":[{},{}]}}"), ("$.t.l[*].id", "{\"a\":1,\"t\":{\"id\":2,\"l\":[{},{}]}}"),
+            ("$..id", "{\"a\":1,\"t\":{\"l\":[{},{}]}}"),
+            ("$.t.l[*].id", "{\"a\":1,\"t\":{\"id\":2,\"l\":[{},{}]}}"),
             ("$.t.l[1]", "{\"a\":1,\"t\":{\"id\":2,\"l\":[{\"id\":3},null]}}"),
             ("$.none.x", "{\"a\":1,\"t\":{\"id\":2,\"l\":[{\"id\":3},{\"id\":4}]}}"),
         ] as [(String, String)])
@@ -49,20 +55,26 @@ struct JSONTests {
         #expect(text == rest)
     }
 
-    @Test("What is no path is refused", arguments: ["", "$", "$.", "$..", "$[", "$[x]", "$.a["])
+    @Test("Text that is not a path is rejected", arguments: ["", "$", "$.", "$..", "$[", "$[x]", "$.a["])
     func badPaths(_ text: String) {
         let path = JSONPath(text)
         #expect(path == nil)
     }
 
     @Test(
-        "A string keeps what was written, also what no text can hold",
+        "A string keeps its code points, even if they are not valid Unicode",
         arguments: [
-            (#""a\ud800b""#, [0x61, 0xED, 0xA0, 0x80, 0x62]), (#""\udce9""#, [0xED, 0xB3, 0xA9]),
-            (#""\ud800\u0041""#, [0xED, 0xA0, 0x80, 0x41]), (#""\udc00\ud800""#, [0xED, 0xB0, 0x80, 0xED, 0xA0, 0x80]),
-            (#""\ufeffx""#, [0xEF, 0xBB, 0xBF, 0x78]), ("\"\u{FEFF}x\"", [0xEF, 0xBB, 0xBF, 0x78]),
-            (#""\n\ufeff\u0000""#, [0x0A, 0xEF, 0xBB, 0xBF, 0]), ("\"\\n\u{FEFF}\"", [0x0A, 0xEF, 0xBB, 0xBF]),
-            (#""\uD83d\uDe00""#, [0xF0, 0x9F, 0x98, 0x80]), (#""e\u0301""#, [0x65, 0xCC, 0x81]), (#""""#, []),
+            (#""a\ud800b""#, [0x61, 0xED, 0xA0, 0x80, 0x62]),
+            (#""\udce9""#, [0xED, 0xB3, 0xA9]),
+            (#""\ud800\u0041""#, [0xED, 0xA0, 0x80, 0x41]),
+            (#""\udc00\ud800""#, [0xED, 0xB0, 0x80, 0xED, 0xA0, 0x80]),
+            (#""\ufeffx""#, [0xEF, 0xBB, 0xBF, 0x78]),
+            ("\"\u{FEFF}x\"", [0xEF, 0xBB, 0xBF, 0x78]),
+            (#""\n\ufeff\u0000""#, [0x0A, 0xEF, 0xBB, 0xBF, 0]),
+            ("\"\\n\u{FEFF}\"", [0x0A, 0xEF, 0xBB, 0xBF]),
+            (#""\uD83d\uDe00""#, [0xF0, 0x9F, 0x98, 0x80]),
+            (#""e\u0301""#, [0x65, 0xCC, 0x81]),
+            (#""""#, []),
         ] as [(String, [UInt8])])
     func strings(text: String, bytes: [UInt8]) {
         var reader = JSONReader(ByteBuffer(string: text))
@@ -87,7 +99,7 @@ struct JSONTests {
         #expect(tree(#""\ud800""#) != tree(#""\ud801""#))
     }
 
-    @Test("A reader steps into what it needs and passes the rest, and its offset says where it stopped")
+    @Test("A reader enters what it needs and skips the rest, and its offset is where it stopped")
     func steps() {
         let text = #"{"a":{"entries":[9]},"log":{"b":[{},"]"],"entries":[1, {"c":[2]},"x"#
         var reader = JSONReader(ByteBuffer(string: text))

@@ -20,7 +20,7 @@ def extensions(fields):
 
 
 class Conversation:
-    """Frames of one stream: what is said goes out as far as the windows let it, what comes in are messages."""
+    """Frames of one stream: output is sent as far as the windows allow, input is messages."""
 
     def __init__(self, h2, stream, side):
         self.h2, self.stream = h2, stream

@@ -408,11 +408,8 @@ struct FramingTests {
             let fields = [(":status", "200")] + lengths.map { ("content-length", $0) }
             let wire = ByteBuffer(string: fields.map { "\($0.0): \($0.1)\r\n" }.joined() + "\r\n")
             let request = RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), version: .http1_1)
-            let exchange = Exchange(
-                flow: FlowID(high: 0, low: 0), stream: StreamID(1), request: request, framing: .none,
-                destination: Destination(endpoint: Endpoint(host: "a", port: 80), isTLS: false), target: nil, authority: nil)
             let head = HTTP1Translation.response(
-                ResponseHead(parsing: wire, version: .http2), to: exchange, isLast: true, framing: .stream)
+                ResponseHead(parsing: wire, version: .http2), to: request, isLast: true, framing: .stream)
             let text = String(buffer: head.bytes)
             #expect(text.contains(expected.map { "content-length: \($0)\r\n" } ?? "Transfer-Encoding: chunked\r\n"))
             #expect(head.isChunked == (expected == nil))
@@ -465,10 +462,7 @@ struct FramingTests {
         let wire = ":method: GET\r\n:scheme: http\r\n:authority: a\r\n:path: /\r\n\(lines.lowercased())x: y\r\n\r\n"
         let second = RequestHead(parsing: ByteBuffer(string: wire), version: .http2)
         #expect(te(HTTP2Fields(second, .none, target: nil, authority: nil, isTLS: false)) == expected)
-        let exchange = Exchange(
-            flow: FlowID(high: 0, low: 0), stream: StreamID(1), request: second, framing: .none,
-            destination: Destination(endpoint: Endpoint(host: "a", port: 80), isTLS: false), target: nil, authority: nil)
-        let text = String(buffer: HTTP1Translation.request(exchange, target: nil, proxyAuthorization: nil).bytes)
+        let text = String(buffer: HTTP1Translation.request(second, .none, target: nil).bytes)
         let connection = hasTrailers ? "Connection: TE\r\n" : ""
         #expect(text == "GET / HTTP/1.1\r\nHost: a\r\n\(hasTrailers ? "te: trailers\r\n" : "")x: y\r\n\(connection)\r\n")
     }

@@ -53,7 +53,7 @@ private struct Conversation {
 
     mutating func tell() {
         var actions: [WebSocketRelay.Action] = []
-        relay.tell(into: &actions)
+        relay.sendClose(into: &actions)
         send(actions)
     }
 

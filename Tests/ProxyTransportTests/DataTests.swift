@@ -86,7 +86,7 @@ struct DataTests {
         try await server.stop()
     }
 
-    @Test("A reset by one peer is told with words and reaches the other as a reset", arguments: [true, false])
+    @Test("A reset by one peer is reported in words and reaches the other as a reset", arguments: [true, false])
     func reset(byClient: Bool) async throws {
         let server = try await Server.start()
         try await withProxy(script: { relay(to: server.endpoint) }) { proxy in

@@ -1,4 +1,4 @@
-// Holds a thread up until a test lets it go on.
+// Blocks a thread until a test lets it continue.
 
 import Dispatch
 

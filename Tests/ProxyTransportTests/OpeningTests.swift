@@ -42,7 +42,7 @@ struct OpeningTests {
         return outcome
     }
 
-    @Test("A port where nobody listens: connection refused")
+    @Test("A port without a listener: connection refused")
     func refused() async throws {
         let server = try await Server.start()
         try await server.stop()

@@ -1,4 +1,4 @@
-// The other ends of the proxy's connections in tests: clients and servers on loopback that do what they are told and note what happens.
+// The other ends of the proxy's connections in tests: clients and servers on loopback that follow a script and note what happens.
 
 import FlowModel
 import NIOCore

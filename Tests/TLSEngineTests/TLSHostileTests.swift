@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct TLSHostileTests {
     @Test(
-        "What is not TLS is told from TLS that is broken",
+        "Bytes that are not TLS are distinguished from broken TLS",
         arguments: [
             ("HTTP/1.1 400 Bad Request\r\n\r\n", TLSError(.notTLS, "the server does not speak TLS")),
             ("SSH-2.0-OpenSSH_9.2\r\n", TLSError(.notTLS, "the server does not speak TLS")),
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(
-        "A client that speaks something else is told from one that breaks TLS",
+        "A client of another protocol is distinguished from one that breaks TLS",
         arguments: ["GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\0\0\0\0\0\0\0\0\0"])
     func garbageToServer(bytes: String) throws {
         let pair = try Scene().pair()
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(
-        "A changed byte in a record is found, after what came before it was read, and the peer is told",
+        "A changed byte in a record is found, after the preceding data was read, and the peer gets an alert",
         arguments: [TLSVersion.tls12, .tls13])
     func tampering(version: TLSVersion) throws {
         var scene = Scene()
@@ -106,7 +106,7 @@ import Testing
             let outcome = (pair.clientSide.error ?? pair.serverSide.error) != nil
             let isComplete = pair.clientSide.isDone && pair.serverSide.isDone
             #expect(outcome || isComplete || isApplied)
-            // Whoever is not done and not failed waits for bytes; the end of the stream ends that.
+            // A side that is not done and has not failed waits for bytes; the end of the stream ends that.
             pair.client.receivedEnd()
             pair.server.receivedEnd()
             pair.drive(pair.client, &pair.clientSide)
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test("What follows close_notify is not looked at, and closing twice says it once")
+    @Test("Data after close_notify is ignored, and closing twice sends it once")
     func closedConnectionsTakeNothing() throws {
         let pair = try Scene().pair()
         pair.pump()

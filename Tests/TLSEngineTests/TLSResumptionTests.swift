@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test("Another key, another name and another context start anew", arguments: [TLSVersion.tls12, .tls13])
+    @Test("Another key, another name and another context do not resume", arguments: [TLSVersion.tls12, .tls13])
     func notResumed(version: TLSVersion) throws {
         var scene = scene(version)
         let contexts = try scene.contexts()
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test("ALPN is agreed on anew when a session is resumed", arguments: [TLSVersion.tls12, .tls13])
+    @Test("ALPN is negotiated again when a session is resumed", arguments: [TLSVersion.tls12, .tls13])
     func protocols(version: TLSVersion) throws {
         var scene = scene(version)
         let contexts = try scene.contexts()
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test("The sessions of at most so many servers are kept")
+    @Test("The number of servers whose sessions are kept is limited")
     func bounded() throws {
         var scene = Scene()
         scene.clientOptions.sessionCapacity = 4

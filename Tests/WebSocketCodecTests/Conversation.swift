@@ -61,7 +61,7 @@ func chopped(_ bytes: ByteBuffer, _ size: Int) -> [ByteBuffer] {
     return parts
 }
 
-/// Frames as they are decoded, parts of one frame joined, and all bytes that were told or left.
+/// Frames as they are decoded, parts of one frame joined, and all bytes that were reported or left.
 func decodeFrames(
     from side: Side, _ parts: [ByteBuffer], allowing: ReservedBits = []
 ) -> (frames: [String], payloads: [ByteBuffer], wire: ByteBuffer) {

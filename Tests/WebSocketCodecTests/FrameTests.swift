@@ -34,7 +34,7 @@ struct FrameDecodingTests {
             "binary " + String(repeating: "00", count: 256)),
         FrameRow("no payload", .server, "81 00", "text "),
         FrameRow("no payload, masked", .client, "82 80 01020304", "binary "),
-        FrameRow("what stands behind a close frame is left", .server, "88 00 81 05 4865", "close "),
+        FrameRow("data after a close frame is left", .server, "88 00 81 05 4865", "close "),
         FrameRow(
             "a ping between fragments", .server, "02 01 61 89 01 62 80 01 63", "binary… 61", "ping 62", "continuation 63"),
         FrameRow(
@@ -91,7 +91,7 @@ struct FrameDecodingTests {
         }
     }
 
-    @Test("A payload is told as it arrives and nothing of it is kept")
+    @Test("A payload is reported as it arrives and nothing of it is kept")
     func streaming() throws {
         var decoder = WebSocketFrameDecoder(from: .server)
         decoder.receive(hex("82 7f 0000000000100000 0102"))
@@ -121,7 +121,7 @@ struct FrameDecodingTests {
         #expect(decoder.isBetweenMessages)
     }
 
-    @Test("An error is told again")
+    @Test("An error is reported again")
     func lastingError() {
         var decoder = WebSocketFrameDecoder(from: .server)
         decoder.receive(hex("83 00 81 00"))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import WebSocketCodec
 
-@Suite("Bytes that somebody broke")
+@Suite("Broken bytes")
 struct HostileTests {
     /// A conversation with everything in it.
     private static func conversation(from side: Side, _ compression: PerMessageDeflate.Direction) throws -> ByteBuffer {

@@ -7,28 +7,28 @@ import NIOCore
 
 /// Magic numbers, sizes and limits.
 enum ArchiveFormat {
-    /// Skippable frames of LZ4 (sixteen magic numbers are reserved for users; the remaining ones are passed over).
+    /// Skippable frames of LZ4: sixteen magic numbers are reserved for users; the other ones are skipped.
     static let segmentMagic: UInt32 = 0x184D_2A50
     static let blockMagic: UInt32 = 0x184D_2A51
     static let indexMagic: UInt32 = 0x184D_2A52
     static let footerMagic: UInt32 = 0x184D_2A53
     static let skippableMagics: ClosedRange<UInt32> = 0x184D_2A50...0x184D_2A5F
 
-    /// `mflow` CR LF SUB: a transfer that meddles with line ends breaks it.
+    /// `mflow` CR LF SUB: a transfer that changes line ends breaks it.
     static let signature: [UInt8] = [0x6D, 0x66, 0x6C, 0x6F, 0x77, 0x0D, 0x0A, 0x1A]
-    /// Marks a block header, so that reading can go on behind damage.
+    /// Marks a block header, so that reading can continue after damage.
     static let blockMarker: [UInt8] = [0x8B, 0x6D, 0x66, 0x62, 0x6C, 0x6B, 0xF3, 0x0A]
 
     static let version: UInt16 = 1
 
     /// Bytes of a frame's magic number and length.
     static let frameHeader = 8
-    /// Bytes of a segment header's payload, and what a later version may make of it.
+    /// Bytes of a segment header's payload, and the most that a later version may use.
     static let segmentPayload = 24
     static let maximumSegmentPayload = 4096
-    /// Bytes of a block header's payload without the table of content parts and the checksum.
+    /// Bytes of a block header's payload without the table of content chunks and the checksum.
     static let blockFixed = 152
-    /// Bytes of 0 at its end, where the first writers put a filter of hosts.
+    /// Bytes of 0 at its end. The first writers put a filter of hosts there.
     static let blockReserved = 64
     /// Bytes of the list of hosts in a block header.
     static let maximumHosts = 4096
@@ -36,34 +36,34 @@ enum ArchiveFormat {
     /// Bytes of an index's payload before its entries.
     static let indexFixed = 20
 
-    /// Decompressed records, and decompressed details, of a block. A writer stays far below; a reader allocates no more.
+    /// Limit of the decompressed records, and of the decompressed details, of a block. A writer stays far below; a reader allocates no more.
     static let maximumMetadata = 32 * 1024 * 1024
-    /// Decompressed bytes of every content part but the last of a block.
-    static let contentPart = 256 * 1024
-    /// Parts of one block: 64 MiB of content.
-    static let maximumParts = 256
-    static let maximumHeaderPayload = blockFixed + 8 * maximumParts + 2 + maximumHosts + 4
-    /// The longest a block can be: from its header's first byte to its last content frame's last.
+    /// Decompressed bytes of every content chunk but the last of a block.
+    static let contentChunk = 256 * 1024
+    /// Chunks of one block: 64 MiB of content.
+    static let maximumChunks = 256
+    static let maximumHeaderPayload = blockFixed + 8 * maximumChunks + 2 + maximumHosts + 4
+    /// The longest possible block, with its header and all frames.
     static let maximumBlock =
         frameHeader + maximumHeaderPayload + 2 * (maximumMetadata + LZ4Frame.maximumOverhead)
-        + maximumParts * (contentPart + LZ4Frame.maximumOverhead)
-    /// Blocks that one index frame tells of; a long segment has several, each of which finds the one before it.
+        + maximumChunks * (contentChunk + LZ4Frame.maximumOverhead)
+    /// Blocks in one index frame. A long segment has several, and each has the offset of the preceding one.
     static let indexedBlocks = 4096
     static let maximumIndexPayload = indexFixed + indexedBlocks * (8 + frameHeader + maximumHeaderPayload) + 4
 
-    /// Payload of a skippable frame of somebody else that is passed over.
+    /// Largest payload of a skippable frame of another program.
     static let maximumForeignFrame = 16 * 1024 * 1024
 
     /// The largest head or trailer section, and the largest certificate.
     static let maximumHead = 8 * 1024 * 1024
     static let maximumCertificate = 256 * 1024
-    /// The longest error, comment or tag, and the most tags of a flow; a writer cuts what is beyond.
+    /// The longest error, comment or tag, and the most tags of a flow; a writer cuts off the rest.
     static let maximumText = 32 * 1024
     static let maximumTags = 256
     /// Certificates that a writer refers back to, and a reader keeps: their count, and their bytes together.
     static let maximumCertificates = 4096
     static let maximumCertificateBytes = 16 * 1024 * 1024
-    /// A message that was written in several pieces is joined again up to this size.
+    /// A message in several pieces is joined up to this size.
     static let maximumMessage = 1024 * 1024 * 1024
 }
 
@@ -71,7 +71,7 @@ enum ArchiveFormat {
 struct SegmentHeader: Equatable {
     var versionNeeded = ArchiveFormat.version
     var versionWritten = ArchiveFormat.version
-    /// When the segment was begun. Each block of it repeats this, as the segment's name.
+    /// When the segment was begun. Its blocks repeat this as the segment's name.
     var created: Timestamp
 
     init(created: Timestamp) { self.created = created }
@@ -84,7 +84,7 @@ struct SegmentHeader: Equatable {
         out.writeBuffer(&payload)
     }
 
-    /// nil when it is no segment header or its checksum is wrong. A later version may put more before the checksum.
+    /// Returns nil when it is not a segment header or its checksum is wrong. A later version may insert fields before the checksum.
     init?(payload: ByteBuffer) {
         guard payload.readableBytes >= ArchiveFormat.segmentPayload, payload.hasRightChecksum else { return nil }
         var payload = payload
@@ -97,7 +97,7 @@ struct SegmentHeader: Equatable {
     }
 }
 
-/// Ends a segment that was closed in order: finds its last index and its beginning.
+/// Ends a segment that was closed in order: has the offset of its last index and its length.
 struct Footer: Equatable {
     var segment: Timestamp
     /// Offset of the last index frame, and of the footer's own frame, from the segment's first byte.
@@ -137,13 +137,13 @@ extension ByteBuffer {
     }
 }
 
-/// Codes of the methods that a record and a block header's set tell apart; all others are 0.
+/// Codes of methods in a record and in the set of a block header; other methods are 0.
 enum MethodCode {
     private static let names: [StaticString] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
     /// The method of each code; that of 0 is empty.
     static let methods: [ByteBuffer] = [ByteBuffer()] + names.map { ByteBuffer(staticString: $0) }
 
-    /// - Parameter range: where in the bytes the method stands.
+    /// - Parameter range: the method in the bytes.
     static func code(_ bytes: ByteBuffer, _ range: ByteRange) -> UInt8 {
         for index in names.indices where bytes.equals(range, names[index]) { return UInt8(index + 1) }
         return 0
@@ -157,7 +157,7 @@ enum RecordType {
     static let certificate: UInt8 = 3
     static let flow: UInt8 = 4
     static let tombstone: UInt8 = 5
-    /// Bytes of a record's length and type, with three that are 0; a flow's record goes on in a way of its own behind the type.
+    /// Bytes of a record's length and type, and three of 0. A flow's record has other fields after the type.
     static let prefix = 8
 }
 
@@ -176,21 +176,21 @@ enum FlowPrefix {
     static let method = 42  // u8: MethodCode
     static let version = 43  // u8: of the request, major version × 16 + minor
     static let port = 44  // u16: of the target
-    static let textAt = 46  // u16: where the text begins; a later version may put more before it
+    static let textAt = 46  // u16: offset of the texts; a later version may insert fields before them
     static let part = 48  // u32: parts of the flow before this one
-    static let client = 52  // u32: offset of the client's record in the records, plus one; 0 is none
+    static let client = 52  // u32: offset of the client's record in the records, plus one; 0 without one
     static let server = 56  // u32
     static let stream = 60  // u32
-    static let detailsAt = 64  // u32: where the part's items are in the details, and how many bytes they have
+    static let detailsAt = 64  // u32: the part's items: offset in the details, bytes
     static let detailsLength = 68  // u32
-    static let contentAt = 72  // u32: where the part's content is in the block's content, and how many bytes it has
+    static let contentAt = 72  // u32: the part's content: offset in the block's content, bytes
     static let contentLength = 76  // u32
     static let requestSize = 80  // u64: bytes of the part's data pieces from the client
     static let responseSize = 88  // u64
     static let pieces = 96  // u32
     static let messages = 100  // u32: those of the pieces that are not data
     static let textLengths = 104  // 7 × u32: scheme, host, method, authority, target, error, comment
-    static let requestFieldsAt = 132  // u32: where the field lines are in the part's items
+    static let requestFieldsAt = 132  // u32: the field lines: offset in the part's items
     static let requestFieldsLength = 136  // u32
     static let responseFieldsAt = 140  // u32
     static let responseFieldsLength = 144  // u32
@@ -206,7 +206,7 @@ enum FlowPrefix {
     static let isTagged: UInt8 = 64
     static let hasLocalReply: UInt8 = 128
 
-    /// Which of the texts.
+    /// One of the texts.
     enum Text: Int {
         case scheme = 0
         case host, method, authority, target, error, comment

@@ -1,5 +1,5 @@
-// The index of a file whose segments were all closed in order: the headers of its blocks without the blocks between them. It serves to pass
-// over blocks without reading them. A file without it, or with a damaged one, is walked header by header, with the same answer.
+// The index of a file whose segments were all closed in order: the headers of its blocks. It is used to skip blocks without reading them. A
+// file without it, or with a damaged one, is scanned header by header, with the same result.
 
 import FlowModel
 import NIOCore
@@ -7,12 +7,12 @@ import NIOCore
 /// Finds the header of a block by its offset, front to back.
 struct ArchiveIndex {
     private let input: ArchiveInput
-    /// Where the index frames are and the segments that they belong to, front to back. Those that were used are dropped.
+    /// Offsets of the index frames and of their segments, front to back. Used ones are removed.
     private var frames: [(segmentStart: UInt64, offset: UInt64)]
     private var entries: [(offset: UInt64, header: BlockHeader)] = []
     private var position = 0
 
-    /// - Returns: nil when there is no index of the whole file.
+    /// - Returns: nil unless the whole file has an index.
     init?(of input: ArchiveInput) throws(ArchiveError) {
         guard input.file != nil, input.offset == 0 else { return nil }
         self.input = input
@@ -21,7 +21,7 @@ struct ArchiveIndex {
         while end > 0 {
             guard let (footer, start) = try Self.footer(endingAt: end, in: input) else { return nil }
             var index = footer.index
-            // Each frame tells of the one before it, so the chain is walked towards the front.
+            // Each frame has the offset of the preceding one, so the chain is followed towards the front.
             while index > 0 {
                 frames.append((start, start + index))
                 guard let previous = try Self.previous(start + index, in: input), previous < index else { return nil }
@@ -32,7 +32,7 @@ struct ArchiveIndex {
         self.frames = frames.reversed()
     }
 
-    /// The footer whose frame ends at an offset, and where its segment begins.
+    /// The footer whose frame ends at an offset, and the offset of its segment.
     static func footer(endingAt end: UInt64, in input: ArchiveInput) throws(ArchiveError) -> (footer: Footer, start: UInt64)? {
         let length = UInt64(ArchiveFormat.frameHeader + ArchiveFormat.footerPayload)
         guard let file = input.file, end >= length else { return nil }
@@ -44,7 +44,7 @@ struct ArchiveIndex {
         return (footer, end - length - footer.length)
     }
 
-    /// The offset that an index frame gives for the one before it.
+    /// The offset of the index frame that precedes another one.
     private static func previous(_ offset: UInt64, in input: ArchiveInput) throws(ArchiveError) -> UInt64? {
         guard let head = try input.file?.read(at: offset, count: ArchiveFormat.frameHeader + ArchiveFormat.indexFixed),
             head.getInteger(at: head.readerIndex, endianness: .little) == ArchiveFormat.indexMagic
@@ -52,7 +52,7 @@ struct ArchiveIndex {
         return head.getInteger(at: head.readerIndex + 16, endianness: .little)
     }
 
-    /// The header of the block whose frame begins at an offset; nil when the index does not tell.
+    /// The header of the block whose frame begins at an offset; nil when the index does not have it.
     mutating func header(at offset: UInt64) throws(ArchiveError) -> BlockHeader? {
         while true {
             while position < entries.count {
@@ -67,7 +67,7 @@ struct ArchiveIndex {
         }
     }
 
-    /// What an index frame tells; nothing when it is damaged.
+    /// The entries of an index frame; none when it is damaged.
     private static func entries(
         of frame: (segmentStart: UInt64, offset: UInt64), in input: ArchiveInput
     ) throws(ArchiveError) -> [(offset: UInt64, header: BlockHeader)] {
@@ -80,7 +80,7 @@ struct ArchiveIndex {
         return (parse(payload) ?? []).map { (frame.segmentStart + $0.offset, $0.header) }
     }
 
-    /// The entries of an index frame's payload, with offsets in the segment; nil when it is none or damaged.
+    /// The entries of an index frame's payload, with offsets in the segment; nil when it is not valid.
     static func parse(_ payload: ByteBuffer) -> [(offset: UInt64, header: BlockHeader)]? {
         guard payload.hasRightChecksum, payload.readableBytes >= ArchiveFormat.indexFixed + 4 else { return nil }
         var payload = payload

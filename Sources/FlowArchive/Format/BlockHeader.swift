@@ -1,31 +1,31 @@
-// The frame that begins a block: where its other frames are, and what it holds, in enough detail to pass it over without
+// The frame that begins a block: the sizes of its other frames, and a summary of its flows, by which readers skip a block without
 // decompressing it.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// What stands before a block's frames.
+/// The header of a block.
 struct BlockHeader {
-    /// Set in ``flags``: the block holds parts of flows that are not whole in it, or tells that a flow is discarded.
+    /// Set in ``flags``: the block has parts of flows that are not whole in it, or a tombstone.
     static let holdsPartsFlag: UInt16 = 1
-    /// Set in ``flags``: it holds certificates that later blocks refer to.
+    /// Set in ``flags``: the block has certificates, which later blocks refer to.
     static let holdsCertificatesFlag: UInt16 = 2
 
     /// The name of the segment: when it was created.
     var segment = Timestamp(nanoseconds: 0)
     var sequence: UInt64 = 0
-    /// Length of the frame with the records, and of what is in it.
+    /// Length of the records frame, and of its content.
     var recordsFrame: UInt32 = 0
     var recordsSize: UInt32 = 0
-    /// The same of the frame with the details; both are 0 when there is none.
+    /// The same of the details frame; 0 without one.
     var detailsFrame: UInt32 = 0
     var detailsSize: UInt32 = 0
     var flags: UInt16 = 0
     var records: UInt32 = 0
     /// Flows that are whole in this block.
     var flows: UInt32 = 0
-    /// The first start and the last end of its flows and parts; the wrong way round when there are none.
+    /// The earliest start and the latest end of its flows and parts; without any the first is larger.
     var earliest = Int64.max
     var latest = Int64.min
     /// Bit n: a flow of kind n.
@@ -34,14 +34,14 @@ struct BlockHeader {
     var methods: UInt32 = 0
     /// Bit status mod 64, for each response.
     var statuses: UInt64 = 0
-    /// Frame length and content size of each content part.
-    var parts: [Part] = []
-    /// The target's host of each flow that begins in the block, and the hosts of its authority and of an absolute-form target.
+    /// Frame length and content size of each content chunk.
+    var chunks: [Chunk] = []
+    /// The hosts of each flow that begins in the block: of its target, its authority and a request-target in absolute form.
     var hostList = BlockHosts()
-    /// Bytes that a later version has put after the hosts.
+    /// Bytes that a later version inserted after the hosts.
     private var unknownLength = 0
 
-    struct Part: Equatable {
+    struct Chunk: Equatable {
         var frame: UInt32
         var size: UInt32
     }
@@ -49,32 +49,32 @@ struct BlockHeader {
     init() {}
 
     /// Bytes of the header's payload, and of its frame.
-    var payloadLength: Int { ArchiveFormat.blockFixed + 8 * parts.count + hostList.encodedLength + unknownLength + 4 }
+    var payloadLength: Int { ArchiveFormat.blockFixed + 8 * chunks.count + hostList.encodedLength + unknownLength + 4 }
     var frameLength: Int { ArchiveFormat.frameHeader + payloadLength }
-    /// Bytes of the frames behind the header.
+    /// Bytes of the frames after the header.
     var bodyLength: Int { Int(recordsFrame) + Int(detailsFrame) + contentFrames }
-    var contentFrames: Int { parts.reduce(0) { $0 + Int($1.frame) } }
-    var contentSize: Int { parts.reduce(0) { $0 + Int($1.size) } }
-    /// Whether other blocks do not need this one.
+    var contentFrames: Int { chunks.reduce(0) { $0 + Int($1.frame) } }
+    var contentSize: Int { chunks.reduce(0) { $0 + Int($1.size) } }
+    /// Whether no other block needs this one.
     var standsAlone: Bool { flags & (Self.holdsPartsFlag | Self.holdsCertificatesFlag) == 0 }
     var holdsParts: Bool { flags & Self.holdsPartsFlag != 0 }
 
     func write(into out: inout ByteBuffer) {
         var payload = ByteBuffer(bytes: ArchiveFormat.blockMarker)
         payload.writeMultipleIntegers(
-            segment.nanoseconds, sequence, recordsFrame, recordsSize, detailsFrame, detailsSize, UInt16(parts.count), flags,
+            segment.nanoseconds, sequence, recordsFrame, recordsSize, detailsFrame, detailsSize, UInt16(chunks.count), flags,
             records,
             flows, UInt32(0), endianness: .little)
         payload.writeMultipleIntegers(earliest, latest, kinds, methods, statuses, endianness: .little)
         payload.writeRepeatingByte(0, count: ArchiveFormat.blockReserved)
-        for part in parts { payload.writeMultipleIntegers(part.frame, part.size, endianness: .little) }
+        for chunk in chunks { payload.writeMultipleIntegers(chunk.frame, chunk.size, endianness: .little) }
         hostList.write(into: &payload)
         payload.writeInteger(xxHash32(payload), endianness: .little)
         out.writeMultipleIntegers(ArchiveFormat.blockMagic, UInt32(payload.readableBytes), endianness: .little)
         out.writeBuffer(&payload)
     }
 
-    /// nil when it is no block header, its checksum is wrong, or it claims more than the limits allow.
+    /// Returns nil when it is not a block header, its checksum is wrong, or it exceeds the limits.
     init?(payload: ByteBuffer) {
         guard payload.readableBytes >= ArchiveFormat.blockFixed + 4, payload.hasRightChecksum else { return nil }
         var payload = payload
@@ -90,33 +90,22 @@ struct BlockHeader {
         (earliest, latest, kinds, methods, statuses) = zone
         payload.moveReaderIndex(forwardBy: ArchiveFormat.blockReserved)
         let maximumFrame = ArchiveFormat.maximumMetadata + LZ4Frame.maximumOverhead
-        guard Int(counts.0) <= ArchiveFormat.maximumParts, Int(recordsSize) <= ArchiveFormat.maximumMetadata,
+        guard Int(counts.0) <= ArchiveFormat.maximumChunks, Int(recordsSize) <= ArchiveFormat.maximumMetadata,
             Int(recordsFrame) <= maximumFrame, Int(detailsSize) <= ArchiveFormat.maximumMetadata, Int(detailsFrame) <= maximumFrame
         else { return nil }
         for index in 0..<counts.0 {
-            guard let part = payload.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self),
-                Int(part.1) <= ArchiveFormat.contentPart, Int(part.0) <= ArchiveFormat.contentPart + LZ4Frame.maximumOverhead,
-                index == counts.0 - 1 || Int(part.1) == ArchiveFormat.contentPart
+            guard let chunk = payload.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self),
+                Int(chunk.1) <= ArchiveFormat.contentChunk, Int(chunk.0) <= ArchiveFormat.contentChunk + LZ4Frame.maximumOverhead,
+                index == counts.0 - 1 || Int(chunk.1) == ArchiveFormat.contentChunk
             else { return nil }
-            parts.append(Part(frame: part.0, size: part.1))
+            chunks.append(Chunk(frame: chunk.0, size: chunk.1))
         }
-        // What a later version puts here stands before the checksum. Files of the first writers have no list of hosts.
+        // A later version may insert fields before the checksum. Files of the first writers have no list of hosts.
         guard payload.readableBytes >= 4 else { return nil }
         let rest = payload.readableBytes - 4
         hostList = BlockHosts(reading: payload.slice(0, rest))
         unknownLength = rest - hostList.encodedLength
     }
-
-    // MARK: What the block may hold
-
-    mutating func note(started: Int64, ended: Int64, kind: UInt8) {
-        earliest = min(earliest, started)
-        latest = max(latest, ended)
-        kinds |= 1 &<< UInt32(kind & 31)
-    }
-
-    mutating func note(method: UInt8) { methods |= 1 &<< UInt32(method & 31) }
-    mutating func note(status: UInt16) { statuses |= 1 &<< UInt64(status & 63) }
 }
 
 extension BlockHeader: Equatable {}

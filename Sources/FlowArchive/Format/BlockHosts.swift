@@ -1,14 +1,14 @@
-// The hosts of a block's flows, listed in its header: a question about hosts is answered for the whole block without decompressing it, whatever
-// regular expression asks it.
+// The hosts of a block's flows, listed in its header: any regular expression for hosts is evaluated for the whole block without decompressing
+// it.
 
 import Glibc
 import NIOCore
 
-/// Distinct hosts, as they were written. Either all of them, or none when they are too many.
+/// Distinct hosts as written: all of them, or none when there are too many.
 struct BlockHosts: Equatable {
-    /// Each host: `u8` length, bytes. nil when there are more than the list may hold, or the header has no list.
+    /// Each host: `u8` length, bytes. nil when there are more than fit, or the header has no list.
     private(set) var list: ByteBuffer? = ByteBuffer()
-    /// Hash and place of each host of the list that is being written, so that a host is looked for without comparing it with each.
+    /// Hash and place of each host while the list is written, so that few hosts are compared.
     private var places: [Place] = []
 
     private struct Place: Equatable {
@@ -17,13 +17,13 @@ struct BlockHosts: Equatable {
         var length: Int
     }
 
-    /// What a header has after its content parts: `u16` length of the list, the list. A list that is not there has length 0xFFFF.
+    /// After the content chunks a header has the `u16` length of the list and the list. A missing list has length 0xFFFF.
     static let absent = UInt16.max
 
     init() {}
 
-    /// Reads the list after the content parts.
-    /// - Parameter payload: the header's payload after its content parts, without its checksum.
+    /// Reads the list after the content chunks.
+    /// - Parameter payload: the header's payload between its content chunks and its checksum.
     init(reading payload: ByteBuffer) {
         var payload = payload
         list = nil
@@ -54,7 +54,7 @@ struct BlockHosts: Equatable {
         return names
     }
 
-    /// Adds a host unless it is in the list.
+    /// Adds a host unless the list has it.
     mutating func note(_ host: UnsafeRawBufferPointer) {
         guard let written = list?.readableBytes else { return }
         let hash = unsafe Self.hash(host)

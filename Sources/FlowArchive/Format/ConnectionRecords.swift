@@ -1,12 +1,12 @@
-// Records of connections. Each block holds those that its flows refer to, so a block stands alone; certificates, which are large, are
-// written once in a segment and referred to by number.
+// Records of connections. Each block has those that its flows refer to, so it can be read alone. Certificates are large: they are written once
+// in a segment and referred to by number.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
 enum ConnectionRecord {
-    /// Writes the content of a client connection's record, behind length and type.
+    /// Writes a client connection's record after its length and type.
     static func write(_ connection: ClientConnection, certificates: [UInt32], into out: ByteWriter) {
         write(connection.id, connection.opened, into: out)
         write(connection.peer, into: out)
@@ -29,7 +29,7 @@ enum ConnectionRecord {
         write(connection.settings, into: out)
     }
 
-    /// - Parameter certificate: finds a certificate by its number; nil is one that was lost, which keeps its place in the chain, empty.
+    /// - Parameter certificate: finds a certificate by its number; nil for a lost one, which is empty in the chain.
     static func client(_ bytes: ByteBuffer, _ certificate: (UInt32) -> ByteBuffer?) throws(MalformedRecord) -> ClientConnection {
         var reader = RecordReader(bytes)
         let (id, opened) = try identity(&reader)
@@ -130,7 +130,7 @@ enum ConnectionRecord {
         return tls
     }
 
-    /// Nothing stands for no SETTINGS, as in files from before they were recorded.
+    /// Without SETTINGS nothing is written, as in files of the first writers.
     private static func write(_ settings: [PeerSetting]?, into out: ByteWriter) {
         guard let settings else { return }
         out.appendVarint(UInt64(settings.count) + 1)
@@ -156,13 +156,13 @@ enum ConnectionRecord {
     }
 }
 
-/// The connections that flows refer to: which have a record in the block at hand, and what it looks like.
+/// The connections that flows refer to: their records, and their places in the current block.
 struct ConnectionTable {
-    /// A connection's facts as they were last said. Facts are told apart by identity, and kept so that the identity stays theirs.
+    /// A connection's facts, identified by reference. They are kept so that the reference stays theirs.
     private final class Entry {
         let facts: AnyObject
         let record: ByteWriter
-        /// Offset of its record in the block's records, plus one; 0 when it has none there.
+        /// Offset of its record in the block's records, plus one; 0 without one.
         var place: UInt32 = 0
         var lastBlock: UInt64 = 0
 
@@ -178,7 +178,7 @@ struct ConnectionTable {
     private var certificateBytes = 0
     private var certificateCount: UInt32 = 0
 
-    /// The place of a client's record in the block, which is written when it is not there yet.
+    /// The place of a client's record in the block. The record is written when the block has none.
     mutating func place(of client: Shared<ClientConnection>?, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         guard let client else { return 0 }
         let entry =
@@ -199,7 +199,7 @@ struct ConnectionTable {
         return place(entry, in: records, &header)
     }
 
-    /// Begins a block, which has no connections yet. What two blocks did not refer to is forgotten.
+    /// Begins a block, which has no connections yet. Connections that two blocks did not refer to are dropped.
     mutating func beginBlock(_ sequence: UInt64) {
         for entry in placed { entry.place = 0 }
         placed.removeAll(keepingCapacity: true)
@@ -240,7 +240,7 @@ struct ConnectionTable {
         if certificates.count + chain.count > ArchiveFormat.maximumCertificates
             || certificateBytes + bytes > ArchiveFormat.maximumCertificateBytes
         {
-            // A reader need not keep more. Whoever refers to one of these will have it written again.
+            // A reader keeps no more. Certificates that are needed again are written again.
             certificates.removeAll()
             certificateBytes = 0
             entries.removeAll()
@@ -254,7 +254,7 @@ struct ConnectionTable {
             let start = records.count
             records.appendPrefix(RecordType.certificate)
             records.append(number)
-            // One beyond the limit is no certificate of any use; its place in the chain stays empty.
+            // One beyond the limit is left empty in the chain.
             if der.readableBytes <= ArchiveFormat.maximumCertificate { records.append(der) }
             records.set(UInt32(records.count - start), at: start)
             header.records += 1

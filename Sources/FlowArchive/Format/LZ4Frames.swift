@@ -1,12 +1,11 @@
-// LZ4 frames (the LZ4 Frame Format, version 1.6.2) around liblz4's block functions: one frame for each piece of a block of the flow
-// file, its blocks independent, with the size and the checksum of its content. The frames are put together here so that nothing is
-// allocated for one, and a decoder allocates exactly what the block header has promised.
+// LZ4 frames (the LZ4 Frame Format, version 1.6.2) around liblz4's block functions: independent blocks, with the size and the checksum of the
+// content. The frames are built here so that nothing is allocated for one, and a decoder allocates exactly the size that the block header has.
 
 private import CLZ4
 import HTTPSemantics
 import NIOCore
 
-/// How hard is compressed.
+/// The effort of compression.
 package enum ArchiveCompression: Sendable, Equatable {
     /// While recording.
     case fast
@@ -14,18 +13,18 @@ package enum ArchiveCompression: Sendable, Equatable {
     case high(level: Int32)
 }
 
-/// What the frames have in common.
+/// Properties of all frames.
 enum LZ4Frame {
     static let magic: UInt32 = 0x184D_2204
-    /// Version 01, independent blocks, block checksums, content size, content checksum. A block's checksum is that of its bytes as they
-    /// are stored: without it a byte could change that makes no difference. Frames with block checksums and no content checksum are
+    /// Version 01, independent blocks, block checksums, content size, content checksum. A block's checksum is that of its stored
+    /// bytes: without it a change of a byte could have no effect. Frames with block checksums and no content checksum are
     /// misread by the lz4 tool (1.9.4) when another frame follows.
     static let flags: UInt8 = 0b0111_1100
     /// Magic, descriptor with content size.
     static let headerSize = 15
-    /// Set in a block's size when its bytes are as they are.
+    /// Set in the size of a block that is not compressed.
     static let isRaw: UInt32 = 0x8000_0000
-    /// What a frame adds to its content at the most, for content of at most 64 MiB: header, end mark, checksum, 8 bytes a block.
+    /// The most that a frame adds to content of up to 64 MiB: header, end mark, checksum, 8 bytes for each block.
     static let maximumOverhead = headerSize + 8 + 8 * 16
 
     /// Appends magic and descriptor.
@@ -49,8 +48,8 @@ enum LZ4Frame {
     // SAFETY: liblz4's state, of the size it asks for, until deinit; used by one owner at a time.
     private let state: UnsafeMutableRawPointer
     private let compression: ArchiveCompression
-    /// Content parts, up to the last one, that did not become smaller.
-    private var rawParts = 0
+    /// Content chunks, up to the last one, that did not become smaller.
+    private var rawChunks = 0
     private static let sample = 8 * 1024
 
     init(_ compression: ArchiveCompression) {
@@ -80,8 +79,8 @@ enum LZ4Frame {
         return out.writerIndex - start
     }
 
-    /// A block is stored as it is when compressing would not make it smaller.
-    /// - Returns: the checksum of a block that is stored as it is.
+    /// Stores a block without compression when that would not make it smaller.
+    /// - Returns: the checksum of a block that is not compressed.
     private func writeBlock(_ block: UnsafeRawBufferPointer, into out: inout ByteBuffer) -> UInt32? {
         if unsafe writeCompressed(block, into: &out) { return nil }
         out.writeInteger(UInt32(block.count) | LZ4Frame.isRaw, endianness: .little)
@@ -120,21 +119,21 @@ enum LZ4Frame {
         }
     }
 
-    // MARK: Content parts
+    // MARK: Content chunks
 
-    /// Appends a frame with a content part.
-    /// - Returns: the frame's length; nil, with nothing appended, when the part does not become smaller: see ``ContentPart/seal()``.
-    func write(_ part: ContentPart, into out: inout ByteBuffer) -> Int? {
+    /// Appends a frame with a content chunk.
+    /// - Returns: the frame's length; nil, with nothing appended, when the chunk does not become smaller: see ``ContentChunk/seal()``.
+    func write(_ chunk: ContentChunk, into out: inout ByteBuffer) -> Int? {
         let start = out.writerIndex
-        let isDone = unsafe part.bytes.withUnsafeReadableBytes { bytes in
-            let content = unsafe UnsafeRawBufferPointer(rebasing: bytes[ContentPart.headerSize...])
-            if rawParts > 0, unsafe !isWorthTrying(content) { return false }
+        let isDone = unsafe chunk.bytes.withUnsafeReadableBytes { bytes in
+            let content = unsafe UnsafeRawBufferPointer(rebasing: bytes[ContentChunk.headerSize...])
+            if rawChunks > 0, unsafe !isWorthTrying(content) { return false }
             LZ4Frame.writeHeader(of: content.count, into: &out)
             guard unsafe writeCompressed(content, into: &out) else { return false }
             out.writeMultipleIntegers(UInt32(0), unsafe xxHash32(content), endianness: .little)
             return true
         }
-        rawParts = isDone ? 0 : rawParts + 1
+        rawChunks = isDone ? 0 : rawChunks + 1
         guard isDone else {
             out.moveWriterIndex(to: start)
             return nil
@@ -142,7 +141,7 @@ enum LZ4Frame {
         return out.writerIndex - start
     }
 
-    /// Content that follows what could not be compressed is mostly more of it: three samples tell for a fifth of the work.
+    /// Content after incompressible content is mostly incompressible too: three samples show it for a fifth of the work.
     private func isWorthTrying(_ content: UnsafeRawBufferPointer) -> Bool {
         guard content.count > 4 * Self.sample else { return true }
         return unsafe withUnsafeTemporaryAllocation(byteCount: Self.sample, alignment: 16) { target in
@@ -155,8 +154,8 @@ enum LZ4Frame {
     }
 }
 
-/// A content part while it is filled: room for the header of its frame, and then its content.
-struct ContentPart {
+/// A content chunk while it is filled: room for the header of its frame, and then its content.
+struct ContentChunk {
     /// The frame's header, and the size of its one block.
     static let headerSize = LZ4Frame.headerSize + 4
 
@@ -164,7 +163,7 @@ struct ContentPart {
 
     /// - Parameter storage: is used again.
     init(reusing storage: ByteBuffer? = nil) {
-        bytes = storage ?? ByteBufferAllocator().buffer(capacity: ArchiveFormat.contentPart + LZ4Frame.maximumOverhead)
+        bytes = storage ?? ByteBufferAllocator().buffer(capacity: ArchiveFormat.contentChunk + LZ4Frame.maximumOverhead)
         clear()
     }
 
@@ -177,7 +176,7 @@ struct ContentPart {
 
     mutating func append(_ content: UnsafeRawBufferPointer) { _ = unsafe bytes.writeBytes(content) }
 
-    /// Makes it a frame where it lies, of one block that is stored as it is.
+    /// Makes it a frame in place, of one block that is not compressed.
     mutating func seal() {
         let (count, end) = (count, bytes.writerIndex)
         bytes.moveWriterIndex(to: 0)
@@ -195,9 +194,9 @@ struct ContentPart {
 /// The content of exactly one frame.
 /// - Parameters:
 ///   - size: the size that its content must have; so much is allocated and no more.
-///   - isThorough: looks at the checksum of the content too. Those of the stored blocks tell already whether they are what was written; a fifth
-///     of the time of a question about metadata would go into the other one.
-/// - Returns: nil when it is no frame of the flow file, a checksum is wrong, or its size another one.
+///   - isThorough: checks the checksum of the content too. Those of the stored blocks already show damage of the file; the other one would take
+///     a fifth of the time of a query on metadata.
+/// - Returns: nil when it is not a frame of a flow file, a checksum is wrong, or its size differs.
 func decodeLZ4Frame(_ frame: ByteBuffer, size: Int, isThorough: Bool = false) -> ByteBuffer? {
     var frame = frame
     guard let descriptor = frame.getSlice(at: frame.readerIndex + 4, length: 10),

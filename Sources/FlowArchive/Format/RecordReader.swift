@@ -1,11 +1,11 @@
-// Numbers and text inside records, read from front to back. Bounds are checked in one place, and a number that cannot be is an error.
+// Numbers and texts of records, read from front to back. Bounds are checked in one place, and an invalid number is an error.
 
 import NIOCore
 
-/// A record's bytes are not what they must be.
+/// A record is not valid.
 struct MalformedRecord: Error {}
 
-/// Takes a record's bytes apart.
+/// Reads the fields of a record.
 struct RecordReader {
     private(set) var bytes: ByteBuffer
 
@@ -42,7 +42,7 @@ struct RecordReader {
         return slice
     }
 
-    /// A length and so many bytes.
+    /// A length and as many bytes.
     mutating func sized() throws(MalformedRecord) -> ByteBuffer { try slice(try varint()) }
 
     mutating func text() throws(MalformedRecord) -> String { String(buffer: try sized()) }
@@ -53,7 +53,7 @@ struct RecordReader {
         return count == 0 ? nil : String(buffer: try slice(count - 1))
     }
 
-    /// A count of things that take a byte each at the least, so that a lie does not make a loop long.
+    /// A count of elements that take at least one byte each, so that a false count does not make a long loop.
     mutating func count() throws(MalformedRecord) -> Int {
         let count = try varint()
         guard count <= UInt64(bytes.readableBytes) else { throw MalformedRecord() }
@@ -62,11 +62,11 @@ struct RecordReader {
 }
 
 extension ByteBuffer {
-    /// A slice by offset from the reader index; empty when it is not inside.
+    /// A slice at an offset from the reader index; empty when it is out of bounds.
     func slice(_ offset: Int, _ length: Int) -> ByteBuffer {
         getSlice(at: readerIndex + offset, length: length) ?? ByteBuffer()
     }
 
-    /// The same bytes in storage of their own, so that what they were a part of is not kept alive.
+    /// A copy with its own storage, which does not keep the original alive.
     var detached: ByteBuffer { ByteBuffer(bytes: readableBytesView) }
 }

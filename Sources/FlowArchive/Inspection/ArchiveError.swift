@@ -1,26 +1,26 @@
-// What can go wrong with a flow file: errors that end the work, and damage that is told and passed over.
+// What can go wrong with a flow file: errors that end the work, and damage that is reported and skipped.
 
 import FlowModel
 
-/// The work with a file cannot go on.
+/// The work with a file cannot continue.
 package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Kind: Sendable, Equatable {
-        /// The operating system refused: its errno.
+        /// The operating system reported an error: its errno.
         case system(Int32)
-        /// The file does not begin as a flow file does.
+        /// The file does not begin like a flow file.
         case notAFlowFile
-        /// The file asks for a later version of this program.
+        /// The file needs a later version of this program.
         case version(UInt16)
-        /// Content that a flow refers to is damaged or not there.
+        /// Content of a flow is damaged or missing.
         case damagedContent
     }
 
     package var kind: Kind
     /// One sentence: what, where, what to do.
     package var description: String
-    /// With ``Kind/damagedContent``: the block that the content is in.
+    /// With ``Kind/damagedContent``: the block of the content.
     package var damage: ArchiveDamage?
-    /// With ``Kind/damagedContent``: the piece, when it was asked for by a cursor.
+    /// With ``Kind/damagedContent``: the piece, when a cursor fetched it.
     package var damagedPiece: DamagedPiece?
 
     package init(_ kind: Kind, _ description: String, damage: ArchiveDamage? = nil) {
@@ -37,21 +37,21 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
     package enum Kind: Sendable, Equatable {
         /// The file ends within a block: the recorder was killed, or the file is still being written. Everything before is there.
         case tornTail
-        /// Bytes that are no frame of a flow file, or a frame whose checksum is wrong.
+        /// Bytes that are not a frame of a flow file, or a frame with a wrong checksum.
         case damaged
-        /// Blocks are not there: their sequence numbers were passed over.
+        /// Blocks are missing, according to the sequence numbers.
         case missing(blocks: UInt64)
-        /// The content of so many flows, in a block of which the heads can be read.
+        /// The content of this many flows, in a block whose heads can be read.
         case content(flows: Int)
-        /// A record that cannot be understood, in a block whose checksum is right.
+        /// A record that is not valid, in a block with a right checksum.
         case record
     }
 
     package var kind: Kind
-    /// Offset in bytes from the start of the input, and how many bytes were passed over.
+    /// Offset in bytes from the start of the input, and the number of bytes that were skipped.
     package var offset: UInt64
     package var length: UInt64
-    /// The block, records and times that the block's header told of, when it could be read.
+    /// The block, its records and times according to its header, when that could be read.
     package var block: UInt64?
     package var records: UInt32?
     package var times: ClosedRange<Timestamp>?
@@ -74,11 +74,11 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
         let what =
             switch kind {
             case .tornTail: "the file ends in the middle of a block at offset \(offset); the last \(length) bytes are not used"
-            case .damaged: "damaged at offset \(offset): \(length) bytes were passed over"
+            case .damaged: "damaged at offset \(offset): \(length) bytes were skipped"
             case .missing(let blocks): "\(blocks) \(blocks == 1 ? "block is" : "blocks are") missing before offset \(offset)"
             case .content(let flows):
                 "content of \(flows == 1 ? "1 flow" : "\(flows) flows") cannot be read: the block at offset \(offset) is damaged"
-            case .record: "a record that cannot be understood, in the block at offset \(offset), was passed over"
+            case .record: "a record that is not valid was skipped, in the block at offset \(offset)"
             }
         let lost = records.map { ", with up to \($0) records of block \(block ?? 0)" } ?? ""
         return what + lost

@@ -1,9 +1,9 @@
-// What a flow file is made of, frame by frame, and whether every byte of it is right.
+// The frames of a flow file, and whether every byte of them is intact.
 
 import FlowModel
 import NIOCore
 
-/// One frame of a file, or a stretch of damage, and what is to be said of it.
+/// One frame of a file, or a stretch of damage, with its description.
 package struct ArchiveStructureLine: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
         case segment, block, index, footer, other, damage
@@ -19,13 +19,13 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var records: UInt32?
     package var flows: UInt32?
     package var times: ClosedRange<Timestamp>?
-    /// Whether every checksum was right; nil when they were not looked at.
+    /// Whether every checksum is right; nil when they were not checked.
     package var isIntact: Bool?
-    /// One line for people, without its end.
+    /// One line of text, without its end.
     package var text: String
 }
 
-/// Walks a file and says what it is made of.
+/// Scans a file and describes its frames.
 package struct ArchiveStructure {
     private let input: ArchiveInput
     private var frames: ArchiveFrameScanner
@@ -33,12 +33,12 @@ package struct ArchiveStructure {
     private var segment: Timestamp?
     private var sequence: UInt64 = 0
     private var waiting: [ArchiveStructureLine] = []
-    /// What is damaged, as far as the walk has come.
+    /// The damage found so far.
     package private(set) var damage: [ArchiveDamage] = []
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
-    /// Flows whose heads can be read, those that did not end among them: as many as a reader gives. Counted when everything is checked.
+    /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
     package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
 
     /// - Parameter verifies: decompress and check everything, content included.
@@ -63,7 +63,7 @@ package struct ArchiveStructure {
         let start = frames.offset
         guard let frame = try frames.next() else {
             if try frames.giveUpIncomplete() { return try next() }
-            return frames.endDamage().map { tell($0) }
+            return frames.endDamage().map { report($0) }
         }
         switch frame {
         case .segment(let header):
@@ -79,11 +79,11 @@ package struct ArchiveStructure {
         case .other(let magic, let length):
             return other(magic, start, length)
         case .damage(let damage):
-            return tell(damage)
+            return report(damage)
         }
     }
 
-    private mutating func tell(_ found: ArchiveDamage) -> ArchiveStructureLine {
+    private mutating func report(_ found: ArchiveDamage) -> ArchiveStructureLine {
         damage.append(found)
         var line = line(.damage, found.offset, found.length)
         line.isIntact = false
@@ -96,7 +96,7 @@ package struct ArchiveStructure {
             magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
         var line = line(kind, start, length)
         line.text = "\(kind)  \(length) bytes"
-        // The checksums of indexes and footers are always looked at. Frames of somebody else have none.
+        // The checksums of indexes and footers are always checked. Frames of other programs have none.
         if kind != .other { line.isIntact = true }
         return line
     }
@@ -111,7 +111,7 @@ package struct ArchiveStructure {
         blocks += 1
         var missing: ArchiveStructureLine?
         if header.sequence > sequence {
-            missing = tell(ArchiveDamage(.missing(blocks: header.sequence - sequence), offset: offset, length: 0))
+            missing = report(ArchiveDamage(.missing(blocks: header.sequence - sequence), offset: offset, length: 0))
         }
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
@@ -135,13 +135,13 @@ package struct ArchiveStructure {
         var parts = ["block \(header.sequence)  \(header.records) records, \(header.flows) whole flows"]
         parts.append("records \(header.recordsFrame) of \(header.recordsSize) bytes")
         parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
-        parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.parts.count) parts")
+        parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.chunks.count) chunks")
         parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
         if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
         return parts.joined(separator: ", ")
     }
 
-    /// Decompresses everything of the block whose header was just passed.
+    /// Decompresses all frames of the block whose header was just read.
     private mutating func check(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) -> [String] {
         let bytes = try input.bytes(at: 0, count: header.bodyLength) ?? ByteBuffer()
         var faults: [String] = []
@@ -151,7 +151,7 @@ package struct ArchiveStructure {
         let rest = bytes.slice(length, header.bodyLength - length)
         let source = BlockSource(place: .memory(rest), header: header, blockOffset: offset)
         let others = try source.faults()
-        // Without its details nothing of a flow can be shown.
+        // Without details no flow can be shown.
         if let records, !others.contains(BlockSource.detailsFault) {
             count(
                 DecodedBlock(
@@ -160,7 +160,7 @@ package struct ArchiveStructure {
         return faults + others
     }
 
-    /// Counts flows as a reader comes to them.
+    /// Counts flows as a reader returns them.
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
         var walk = RecordWalk(block.records)

@@ -1,42 +1,42 @@
-// Walks the frames of a flow file. Bytes that are no frame are passed over up to the next block or segment header, and told.
+// Scans the frames of a flow file. Bytes that are not a frame are skipped up to the next block or segment header, and reported.
 
 import FlowModel
 import NIOCore
 
-/// What stands at a place of the file.
+/// One frame of the file, or damage.
 enum ArchiveFrame {
     case segment(SegmentHeader)
-    /// A block's header; its frames follow, whole, and are the caller's to pass over. The offset is that of the header's frame.
+    /// A block's header. Its other frames follow completely; the caller skips them. The offset is that of the header's frame.
     case block(BlockHeader, offset: UInt64)
-    /// An index, a footer, or a skippable frame of somebody else: its magic number and length.
+    /// An index, a footer, or a skippable frame of another program: its magic number and length.
     case other(magic: UInt32, length: UInt64)
     case damage(ArchiveDamage)
 }
 
 struct ArchiveFrameScanner {
     let input: ArchiveInput
-    /// The segment that is being walked through.
+    /// The current segment.
     private(set) var segment: Timestamp?
-    /// Where bytes began to make no sense, while they are being passed over, and whether a block began there that did not come to its end.
+    /// Where the damage began that is being skipped, and whether it is a block without its end.
     private var damage: (start: UInt64, isTorn: Bool)?
 
     init(input: ArchiveInput) { self.input = input }
 
     var offset: UInt64 { input.offset }
 
-    /// How far a segment or block header is looked for in an input that does not begin with one.
+    /// How far an input that does not begin with a header is searched for one.
     private static let searchedBeginning = 1024 * 1024
 
-    /// - Parameter isStrict: only an intact beginning will do.
-    /// - Throws: `notAFlowFile` when the input is none: it does not begin with a segment header, and none of a block is found near its
-    ///   beginning. An empty input is a flow file.
+    /// - Parameter isStrict: accepts only an intact beginning.
+    /// - Throws: `notAFlowFile` when the input does not begin with a segment header and has no block header near its beginning. An empty
+    ///   input is a flow file.
     func checkBeginning(isStrict: Bool) throws(ArchiveError) {
         let needed = ArchiveFormat.frameHeader + ArchiveFormat.segmentPayload
         guard let start = try input.peekUpTo(needed), start.readableBytes > 0 else { return }
         var expected = ByteBuffer()
         SegmentHeader(created: Timestamp(nanoseconds: 0)).write(into: &expected)
         if start.readableBytes < needed {
-            // What a recorder that was killed at once leaves is a beginning of the header.
+            // A recorder that was killed at once leaves the beginning of the header.
             let count = min(start.readableBytes, 16)
             if start.slice(0, count) == expected.slice(0, count) { return }
         } else if let length = start.getInteger(at: start.readerIndex + 4, endianness: .little, as: UInt32.self),
@@ -57,7 +57,7 @@ struct ArchiveFrameScanner {
     }
 
     /// The next frame.
-    /// - Returns: nil at the end, and where the rest of a frame is not there (yet).
+    /// - Returns: nil at the end, and when the rest of a frame is missing (for now).
     mutating func next() throws(ArchiveError) -> ArchiveFrame? {
         while true {
             switch try look() {
@@ -83,16 +83,16 @@ struct ArchiveFrameScanner {
         }
     }
 
-    /// Passes over what follows a block's header.
+    /// Skips the frames after a block's header.
     mutating func skipFrames(of header: BlockHeader) { input.skip(header.bodyLength) }
 
-    /// The input has ended in the middle of a frame: looks for headers behind its beginning, as a concatenation of files has them.
+    /// The input has ended within a frame: searches for later headers, which a concatenation of files has.
     /// - Returns: false when nothing was left.
     mutating func giveUpIncomplete() throws(ArchiveError) -> Bool {
         guard try input.remaining() > 0 else { return false }
         if damage == nil { damage = (input.offset, true) }
         while try resynchronise() {
-            // A header that promises more than there is does not count either.
+            // A header of a block that is not complete does not count.
             if case .frame = try look() { return true }
         }
         input.skip(Int(clamping: try input.remaining()))
@@ -109,14 +109,14 @@ struct ArchiveFrameScanner {
     // MARK: One frame
 
     private enum Look {
-        /// A whole frame and the bytes of it to pass over; of a block only the header's.
+        /// A whole frame and its length; of a block the length of the header only.
         case frame(ArchiveFrame, Int)
         case incomplete
-        /// No frame of a flow file, or (torn) a block whose frames are not there.
+        /// Not a frame of a flow file, or (torn) a block without its frames.
         case nothing(isTorn: Bool)
     }
 
-    /// What stands at the current offset.
+    /// The frame at the current offset.
     private mutating func look() throws(ArchiveError) -> Look {
         guard let head = try input.peek(ArchiveFormat.frameHeader),
             let (magic, size) = head.getMultipleIntegers(at: head.readerIndex, endianness: .little, as: (UInt32, UInt32).self)
@@ -133,7 +133,7 @@ struct ArchiveFrameScanner {
             guard let header = BlockHeader(payload: bytes.slice(8, Int(size))) else { return .nothing(isTorn: false) }
             return try look(header, total)
         default:
-            // While bytes are passed over, only what has a checksum of ours is believed.
+            // While damage is skipped, only frames with a checksum of the format count.
             guard damage == nil else { return .nothing(isTorn: false) }
             guard try input.has(total) else { return .incomplete }
             if magic == ArchiveFormat.indexMagic || magic == ArchiveFormat.footerMagic {
@@ -146,7 +146,7 @@ struct ArchiveFrameScanner {
         }
     }
 
-    /// The largest payload of a frame with this magic number; nil for what is no frame between blocks.
+    /// The largest payload of a frame with this magic number; nil for any other number.
     private static func limit(_ magic: UInt32) -> UInt32? {
         switch magic {
         case ArchiveFormat.segmentMagic: UInt32(ArchiveFormat.maximumSegmentPayload)
@@ -161,22 +161,22 @@ struct ArchiveFrameScanner {
     private func look(_ header: BlockHeader, _ total: Int) throws(ArchiveError) -> Look {
         guard try input.has(total + header.bodyLength) else { return .incomplete }
         let frame = ArchiveFrame.block(header, offset: input.offset)
-        // A block is not kept back because nothing comes after it for a while.
+        // A block is not held back when nothing follows it for a while.
         let isLast = input.available < total + header.bodyLength + 4 && input.wouldWait
         if isLast, try isIntact(header, at: total) { return .frame(frame, total) }
-        // Behind a block stands a frame or nothing. Otherwise either this block or what follows is not what it was.
+        // After a block there is a frame or nothing. Otherwise this block or what follows is damaged.
         guard let next = try input.bytes(at: total + header.bodyLength, count: 4),
             let magic: UInt32 = next.getInteger(at: next.readerIndex, endianness: .little), Self.limit(magic) == nil
         else { return .frame(frame, total) }
         return try isIntact(header, at: total) ? .frame(frame, total) : .nothing(isTorn: true)
     }
 
-    /// Whether all frames of a block, which begin at a distance from the current offset, are right.
+    /// Whether all frames of a block, which begin at a distance from the current offset, are intact.
     private func isIntact(_ header: BlockHeader, at distance: Int) throws(ArchiveError) -> Bool {
         var distance = distance
         var frames = [(header.recordsFrame, header.recordsSize)]
         if header.detailsSize > 0 { frames.append((header.detailsFrame, header.detailsSize)) }
-        frames += header.parts.map { ($0.frame, $0.size) }
+        frames += header.chunks.map { ($0.frame, $0.size) }
         for (length, size) in frames {
             guard let bytes = try input.bytes(at: distance, count: Int(length)),
                 decodeLZ4Frame(bytes, size: Int(size), isThorough: true) != nil
@@ -186,17 +186,17 @@ struct ArchiveFrameScanner {
         return true
     }
 
-    // MARK: Behind damage
+    // MARK: After damage
 
     /// Moves on to the next header of a block or a segment.
-    /// - Returns: false when there is none in what is there; the input then stands close to its end.
+    /// - Returns: false when no header was found; the input is then close to its end.
     private mutating func resynchronise() throws(ArchiveError) -> Bool {
         input.skip(1)
         let segment = segment
         guard let found = try findHeader(from: 0, within: Int.max, matching: { _ in true }) else { return false }
         if let segment, found.segment != segment, input.file != nil {
-            // A recorded body may be a flow file itself. What stands in it lies before the next block of this segment. A pipe cannot
-            // be looked at that far ahead.
+            // A recorded body may be a flow file itself. Its headers precede the next block of this segment. A pipe cannot be searched that
+            // far ahead.
             let limit = ArchiveFormat.maximumBlock
             if let own = try findHeader(from: found.distance, within: limit, matching: { $0 == segment }) {
                 input.skip(own.distance)
@@ -207,9 +207,9 @@ struct ArchiveFrameScanner {
         return true
     }
 
-    /// Looks for a header whose checksum is right.
-    /// - Parameter within: where to stop. Without a limit, what was looked through in a pipe is let go, and the offset moves on.
-    /// - Returns: how far behind the current offset it is, and the segment that it belongs to.
+    /// Searches for a header with a right checksum.
+    /// - Parameter within: the limit of the search. Without one, searched bytes of a pipe are skipped, and the offset moves.
+    /// - Returns: its distance from the current offset, and its segment.
     private func findHeader(
         from: Int, within: Int, matching: (Timestamp) -> Bool
     ) throws(ArchiveError) -> (distance: Int, segment: Timestamp)? {
@@ -218,7 +218,7 @@ struct ArchiveFrameScanner {
         var distance = from
         while distance < within {
             if within == .max, input.file == nil {
-                // Nothing in a pipe can be found again, so what was looked through is let go.
+                // Searched bytes of a pipe are not needed again.
                 input.skip(min(distance, input.available))
                 distance = 0
             }
@@ -238,7 +238,7 @@ struct ArchiveFrameScanner {
         return nil
     }
 
-    /// The segment of a header at a distance, when there is one.
+    /// The segment of a header at a distance; nil without a valid header.
     private func header(at distance: Int, _ beginning: ByteBuffer) throws(ArchiveError) -> Timestamp? {
         guard
             let (magic, size) = beginning.getMultipleIntegers(

@@ -1,11 +1,11 @@
-// Fetches single flows from a file of which the places are known: what an index of recordings does.
+// Fetches single flows by their places in a file, for an index of recordings.
 
 import FlowModel
 import Glibc
 import NIOCore
 import Synchronization
 
-/// Where a flow that is whole in its block stands in its file.
+/// The place of a flow that is whole in its block.
 package struct FlowPlace: Sendable, Hashable {
     /// Offset of the block's header in the file.
     package var block: UInt64
@@ -19,13 +19,13 @@ package struct FlowPlace: Sendable, Hashable {
 }
 
 extension RecordView {
-    /// Where the flow stands; nil when it has parts in several blocks.
+    /// The flow's place; nil when it has parts in several blocks.
     package var flowPlace: FlowPlace? { isWhole ? FlowPlace(block: blockOffset, record: UInt32(start)) : nil }
 }
 
-/// Reads flows of one file in any order. Threads may share it. Facts of TLS certificates are not looked up.
+/// Reads flows of one file in any order. May be shared by threads. Certificates are left empty.
 package final class ArchiveLookup: Sendable {
-    /// Blocks that were read last, the newest last: whoever asks for flows in the order of time finds the next one there.
+    /// Recently read blocks, the newest last: flows are often fetched in the order of time.
     private static let keptBlocks = 4
 
     private struct Block {
@@ -47,7 +47,7 @@ package final class ArchiveLookup: Sendable {
         self.file = file
     }
 
-    /// - Throws: when the block is damaged, or is no longer there.
+    /// - Throws: when the block is damaged or no longer there.
     package func flow(at place: FlowPlace) throws -> Flow {
         let found = try block(at: place)
         let records = found.records
@@ -56,7 +56,8 @@ package final class ArchiveLookup: Sendable {
         var view = RecordView(block)
         guard
             let length = records.getInteger(at: records.readerIndex + Int(place.record), endianness: .little, as: UInt32.self),
-            Int(length) <= records.readableBytes - Int(place.record), view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
+            Int(length) <= records.readableBytes - Int(place.record),
+            view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
         else { throw damaged(place) }
         do {
             return try PartialFlow.whole(view, block)

@@ -1,10 +1,10 @@
-// The pieces of a flow in a file: its items say what each piece is and where its content stands; content is fetched when it is asked for.
+// The pieces of a flow in a file: its items describe each piece; the content is fetched on demand.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Where each part of a flow keeps its pieces.
+/// The pieces of a flow, in each of its parts.
 struct ArchivePieces: FlowPieces {
     /// One record's part of the flow.
     struct Part {
@@ -22,7 +22,7 @@ struct ArchivePieces: FlowPieces {
 
     func cursor() -> any FlowPieceCursor { ArchivePieceCursor(parts) }
 
-    /// The items alone say it: content is not fetched.
+    /// Reads the items only: content is not fetched.
     func wireSize(from side: Side) throws -> UInt64 {
         var size: UInt64 = 0
         var isContinuing = false
@@ -35,7 +35,7 @@ struct ArchivePieces: FlowPieces {
                 if place.from == side, !isContinuing || place.isPlain { size &+= place.wireSize }
                 isContinuing = place.continues
             }
-            if index + 1 < parts.count { part.source.forgetPart() }
+            if index + 1 < parts.count { part.source.forgetChunk() }
         }
         return size
     }
@@ -48,17 +48,17 @@ struct ArchivePieces: FlowPieces {
     }
 }
 
-/// Goes through the pieces of all parts.
+/// Iterates over the pieces of all parts.
 struct ArchivePieceCursor: FlowPieceCursor {
     private let parts: [ArchivePieces.Part]
     private var index = 0
     private var items: ItemReader?
-    /// Bytes of the part's content that were gone through.
+    /// Bytes of the part's content that precede the next piece.
     private var offset: UInt64 = 0
 
     init(_ parts: [ArchivePieces.Part]) { self.parts = parts }
 
-    /// A part of which the items cannot be read is the last one; a piece of which the content cannot be read is passed over.
+    /// A part whose items cannot be read ends the iteration; a piece whose content cannot be read is skipped.
     mutating func next() throws -> (at: Timestamp, piece: FlowPiece)? {
         var begun: FlowPiece?
         var damage: (error: ArchiveError, size: UInt64)?
@@ -85,8 +85,8 @@ struct ArchivePieceCursor: FlowPieceCursor {
             }
             items = nil
             index += 1
-            // A flow that goes through many blocks would leave something of each in memory.
-            if index < parts.count { part.source.forgetPart() }
+            // A flow in many blocks would otherwise keep a chunk of each in memory.
+            if index < parts.count { part.source.forgetChunk() }
         }
         return nil
     }
@@ -101,7 +101,7 @@ struct ArchivePieceCursor: FlowPieceCursor {
         }
     }
 
-    /// - Parameter isDamaged: a place of the piece was damaged, so the rest of it is not fetched.
+    /// - Parameter isDamaged: content of the piece was damaged, so the rest of it is not fetched.
     private mutating func piece(
         _ place: PiecePlace, of part: ArchivePieces.Part, behind begun: FlowPiece?, isDamaged: Bool
     ) throws(ArchiveError) -> FlowPiece? {

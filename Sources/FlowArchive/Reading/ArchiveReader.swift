@@ -5,8 +5,10 @@ import HTTPSemantics
 import NIOCore
 
 /// What a reader returns.
-package enum ArchiveItem: Sendable {
+package enum ArchiveItem {
     case flow(Flow)
+    /// Only with ``FlowDelivery/stored``.
+    case stored(StoredFlow)
     case damage(ArchiveDamage)
 }
 
@@ -14,6 +16,8 @@ package enum ArchiveItem: Sendable {
 package enum FlowDelivery: Sendable {
     /// As ``ArchiveItem/flow(_:)``.
     case flows
+    /// As ``ArchiveItem/stored(_:)``, for a writer that copies them.
+    case stored
     /// Not at all: they are counted in ``ArchiveReader/counted``. Damage in their heads and content is found only when the predicate reads
     /// those.
     case counted
@@ -99,8 +103,8 @@ package final class ArchiveReader {
         noteReturned()
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
-            if block != nil {
-                if let item = try nextInBlock() { return item }
+            if let block {
+                if let item = try next(in: block) { return item }
                 endBlock()
                 continue
             }
@@ -153,12 +157,18 @@ package final class ArchiveReader {
 
     // MARK: Blocks
 
-    /// The block that is being read, and how far.
-    private struct BlockPosition {
+    /// The block that is being read, and the position in it. A class, so that nothing is copied for each record.
+    private final class BlockPosition {
         let block: DecodedBlock
         let found: FoundRecords
         var view: RecordView
         var index = 0
+
+        init(_ block: DecodedBlock, _ found: FoundRecords) {
+            self.block = block
+            self.found = found
+            view = RecordView(block)
+        }
     }
 
     private func nextBlock() throws(ArchiveError) -> (item: FetchedItem, search: BlockSearch?)? {
@@ -178,7 +188,7 @@ package final class ArchiveReader {
             return
         }
         let block = DecodedBlock(fetched, records: found.records, connections: connections)
-        self.block = BlockPosition(block: block, found: found, view: RecordView(block))
+        self.block = BlockPosition(block, found)
     }
 
     private func endBlock() {
@@ -229,18 +239,17 @@ package final class ArchiveReader {
     // MARK: Records
 
     /// The next item of the block; nil at its end.
-    private func nextInBlock() throws -> ArchiveItem? {
+    private func next(in position: BlockPosition) throws -> ArchiveItem? {
         do {
-            while let position = block, position.index < position.found.entries.count {
-                block?.index += 1
+            while position.index < position.found.entries.count {
                 let entry = position.found.entries[position.index]
+                position.index += 1
                 if let item = try reportingDamage({ try read(entry, position) }) { return item }
             }
-            if let failure = block?.found.failure { throw failure }
+            if let failure = position.found.failure { throw failure }
         } catch is MalformedRecord {
-            guard let block = block?.block else { return nil }
-            var damage = ArchiveDamage(.record, offset: block.offset, length: 0)
-            damage.block = block.header.sequence
+            var damage = ArchiveDamage(.record, offset: position.block.offset, length: 0)
+            damage.block = position.block.header.sequence
             waiting.append(.damage(damage))
         }
         return nil
@@ -256,8 +265,8 @@ package final class ArchiveReader {
             let high = try reader.number(UInt64.self)
             open[FlowID(high: high, low: try reader.number())] = nil
         default:
-            var view = position.view
-            guard view.move(to: entry) else { throw MalformedRecord() }
+            guard position.view.move(to: entry) else { throw MalformedRecord() }
+            let view = position.view
             return view.isWhole ? try whole(view, block) : try part(view, block).map { .flow($0) }
         }
         return nil
@@ -267,6 +276,9 @@ package final class ArchiveReader {
         if block.header.holdsParts, try !query.matchesRecord(view) { return nil }
         switch delivery {
         case .flows: return .flow(try PartialFlow.whole(view, block))
+        case .stored:
+            if let stored = try StoredFlow(view, block) { return .stored(stored) }
+            return .flow(try PartialFlow.whole(view, block))
         case .counted:
             counted += 1
             return nil

@@ -1,18 +1,18 @@
-// The first half of reading: walks through the input and takes out the blocks that may hold what is asked for, with the bytes of their
-// records. What is in them is for others to find out, here or on other threads.
+// The first half of reading: scans the input and returns the blocks that may contain matching flows, with the bytes of their records. They
+// are searched afterwards, on this thread or on others.
 
 import FlowModel
 import NIOCore
 
-/// What a reader comes to, in the order of the file.
+/// What the input contains, in its order.
 enum FetchedItem {
-    /// A segment begins: no flow goes on from before it, and certificates are counted anew.
+    /// A segment begins: no flow continues in it, and its certificates are numbered from 0.
     case segment(Timestamp)
     case block(FetchedBlock)
     case damage(ArchiveDamage)
 }
 
-/// A block as it stands in the file.
+/// A block as it is stored.
 struct FetchedBlock: Sendable {
     let header: BlockHeader
     let offset: UInt64
@@ -21,7 +21,7 @@ struct FetchedBlock: Sendable {
     let source: BlockSource
 }
 
-/// Goes through one input, front to back. Used by one thread.
+/// Reads one input, front to back. Used by one thread.
 struct BlockFetcher {
     let input: ArchiveInput
     private var frames: ArchiveFrameScanner
@@ -30,7 +30,7 @@ struct BlockFetcher {
     private var segment: Timestamp?
     private var nextSequence: UInt64 = 0
     private var spool: Spool?
-    /// What comes before a block that was found already.
+    /// Items that precede a block that was found already.
     private var waiting: [FetchedItem] = []
     private(set) var blocksRead: UInt64 = 0
     private(set) var blocksSkipped: UInt64 = 0
@@ -40,7 +40,8 @@ struct BlockFetcher {
         frames = ArchiveFrameScanner(input: input)
     }
 
-    /// - Returns: nil at the end; an input that grows may be asked again later.
+    /// - Parameter mayMatch: whether a block may contain matching flows; others are skipped when no other block needs them.
+    /// - Returns: nil at the end; an input that grows may be read again later.
     mutating func next(_ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) -> FetchedItem? {
         if !hasBegun {
             try frames.checkBeginning(isStrict: false)
@@ -60,7 +61,7 @@ struct BlockFetcher {
         }
     }
 
-    /// The input has ended in the middle of a frame: goes on behind it where it can.
+    /// The input has ended within a frame: continues after it when possible.
     /// - Returns: false when nothing was left.
     mutating func giveUpIncomplete() throws(ArchiveError) -> Bool { try frames.giveUpIncomplete() }
 
@@ -104,7 +105,7 @@ struct BlockFetcher {
         waiting.append(.block(FetchedBlock(header: header, offset: offset, records: records, source: source)))
     }
 
-    /// Where the details and the content of the block at hand will be found later.
+    /// Where the details and the content of the current block are fetched from later.
     private mutating func place(of header: BlockHeader) throws(ArchiveError) -> BlockSource.Place {
         if let file = input.file { return .file(file, input.offset + UInt64(header.recordsFrame)) }
         let length = Int(header.detailsFrame) + header.contentFrames

@@ -61,7 +61,9 @@ struct BlockQuery: Sendable {
 
     /// A flow whose content is damaged does not match. The block's source reports the damage.
     private static func matches(_ view: RecordView, _ predicate: some FlowPredicate) throws -> Bool {
-        do { return try predicate.matches(view) } catch let error as ArchiveError where error.kind == .damagedContent { return false }
+        do { return try predicate.matches(view) } catch let error as ArchiveError where error.kind == .damagedContent {
+            return false
+        }
     }
 }
 

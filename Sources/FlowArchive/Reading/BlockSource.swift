@@ -1,5 +1,5 @@
-// Where the details and the content of one block are, and what was decompressed of them last. Flows hold on to it, so that their heads and
-// bodies can be fetched when they are asked for, long after the reader has gone on.
+// The details and the content of one block: where they are, and the parts of them that were decompressed last. Flows keep a reference, so
+// their heads and bodies can be fetched long after the reader has left the block.
 
 import FlowModel
 import HTTPSemantics
@@ -9,25 +9,25 @@ import Synchronization
 /// Details, bodies, messages and stream data of a block. Shared by the flows that have a part in it.
 final class BlockSource: Sendable {
     enum Place: Sendable {
-        /// The frames behind the records.
+        /// The frames after the records.
         case memory(ByteBuffer)
-        /// Where they begin in a file.
+        /// Their offset in a file.
         case file(ArchiveFile, UInt64)
     }
 
     private struct Kept {
         var details: ByteBuffer?
-        /// The content part that was decompressed last: flows are read in the order in which they were written.
-        var part: (index: Int, bytes: ByteBuffer)?
+        /// The chunk that was decompressed last: flows are read in the order in which they were written.
+        var chunk: (index: Int, bytes: ByteBuffer)?
         var isDamaged = false
-        /// Flows of which content was asked for and is damaged.
+        /// Flows whose content was fetched and is damaged.
         var damagedContents: Set<FlowID> = []
     }
 
     private let place: Place
     private let detailsFrame: Int
     private let detailsSize: Int
-    private let parts: [BlockHeader.Part]
+    private let chunks: [BlockHeader.Chunk]
     private let damage: ArchiveDamage
     private let kept = Mutex(Kept())
 
@@ -35,11 +35,11 @@ final class BlockSource: Sendable {
         self.place = place
         detailsFrame = Int(header.detailsFrame)
         detailsSize = Int(header.detailsSize)
-        parts = header.parts
+        chunks = header.chunks
         damage = ArchiveDamage(block: header, offset: blockOffset)
     }
 
-    /// The block, when something of it was found damaged as it was asked for.
+    /// The damage that was found when details or content were fetched.
     var foundDamage: ArchiveDamage? {
         let (isDamaged, flows) = kept.withLock { ($0.isDamaged, $0.damagedContents.count) }
         if isDamaged { return damage }
@@ -50,11 +50,11 @@ final class BlockSource: Sendable {
         return found
     }
 
-    /// Notes that content of a flow was found damaged.
+    /// Notes that content of a flow is damaged.
     func noteDamagedContent(of flow: FlowID) { _ = kept.withLock { $0.damagedContents.insert(flow) } }
 
     /// The items of a part of a flow.
-    /// - Throws: `damagedContent` when the block's details are damaged or the bytes are not there.
+    /// - Throws: `damagedContent` when the block's details are damaged or end earlier.
     func details(at offset: Int, count: Int) throws(ArchiveError) -> ByteBuffer {
         guard count > 0 else { return ByteBuffer() }
         let all = try allDetails()
@@ -72,19 +72,19 @@ final class BlockSource: Sendable {
     }
 
     /// Bytes of the block's content.
-    /// - Throws: `damagedContent` when a content part is damaged or the bytes are not there.
+    /// - Throws: `damagedContent` when a chunk is damaged or the content ends earlier.
     func content(at offset: UInt64, count: UInt64) throws(ArchiveError) -> ByteBuffer {
         guard count > 0 else { return ByteBuffer() }
-        let partSize = UInt64(ArchiveFormat.contentPart)
+        let chunkSize = UInt64(ArchiveFormat.contentChunk)
         let end = offset.addingReportingOverflow(count)
-        guard !end.overflow, end.partialValue <= partSize * UInt64(parts.count) else { throw damaged("content") }
-        let first = offset / partSize
-        let last = (end.partialValue - 1) / partSize
+        guard !end.overflow, end.partialValue <= chunkSize * UInt64(chunks.count) else { throw damaged("content") }
+        let first = offset / chunkSize
+        let last = (end.partialValue - 1) / chunkSize
         var joined = ByteBuffer()
         for index in first...last {
-            let bytes = try part(Int(index))
-            let from = index == first ? Int(offset - first * partSize) : 0
-            let to = index == last ? Int(end.partialValue - last * partSize) : bytes.readableBytes
+            let bytes = try chunk(Int(index))
+            let from = index == first ? Int(offset - first * chunkSize) : 0
+            let to = index == last ? Int(end.partialValue - last * chunkSize) : bytes.readableBytes
             guard from <= to, to <= bytes.readableBytes else { throw damaged("content") }
             if first == last { return bytes.slice(from, to - from) }
             joined.writeImmutableBuffer(bytes.slice(from, to - from))
@@ -92,35 +92,35 @@ final class BlockSource: Sendable {
         return joined
     }
 
-    /// One part, decompressed and checked.
-    private func part(_ index: Int) throws(ArchiveError) -> ByteBuffer {
-        if let last = kept.withLock({ $0.part }), last.index == index { return last.bytes }
+    /// One chunk, decompressed and checked.
+    private func chunk(_ index: Int) throws(ArchiveError) -> ByteBuffer {
+        if let last = kept.withLock({ $0.chunk }), last.index == index { return last.bytes }
         var offset = detailsFrame
-        for part in parts[..<index] { offset += Int(part.frame) }
-        let frame = try frame(at: offset, count: Int(parts[index].frame))
-        guard let bytes = decodeLZ4Frame(frame, size: Int(parts[index].size)) else { throw damaged("content") }
-        kept.withLock { $0.part = (index, bytes) }
+        for chunk in chunks[..<index] { offset += Int(chunk.frame) }
+        let frame = try frame(at: offset, count: Int(chunks[index].frame))
+        guard let bytes = decodeLZ4Frame(frame, size: Int(chunks[index].size)) else { throw damaged("content") }
+        kept.withLock { $0.chunk = (index, bytes) }
         return bytes
     }
 
-    /// Lets go of the content part that was decompressed last.
-    func forgetPart() { kept.withLock { $0.part = nil } }
+    /// Frees the chunk that was decompressed last.
+    func forgetChunk() { kept.withLock { $0.chunk = nil } }
 
     static let detailsFault = "details damaged"
 
     /// Checks everything.
-    /// - Returns: what is damaged, for people.
+    /// - Returns: descriptions of the damage.
     func faults() throws(ArchiveError) -> [String] {
         var faults: [String] = []
         if detailsSize > 0, decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize, isThorough: true) == nil {
             faults.append(Self.detailsFault)
         }
         var offset = detailsFrame
-        for (index, part) in parts.enumerated() {
-            if decodeLZ4Frame(try frame(at: offset, count: Int(part.frame)), size: Int(part.size), isThorough: true) == nil {
-                faults.append("content part \(index) damaged")
+        for (index, chunk) in chunks.enumerated() {
+            if decodeLZ4Frame(try frame(at: offset, count: Int(chunk.frame)), size: Int(chunk.size), isThorough: true) == nil {
+                faults.append("content chunk \(index) damaged")
             }
-            offset += Int(part.frame)
+            offset += Int(chunk.frame)
         }
         return faults
     }
@@ -137,11 +137,11 @@ final class BlockSource: Sendable {
         return contentError("the \(what) of the block at offset \(damage.offset) cannot be read; other blocks can")
     }
 
-    /// Damage that is found in this block.
+    /// An error about damage in this block.
     func contentError(_ text: String) -> ArchiveError { ArchiveError(.damagedContent, text, damage: damage) }
 }
 
-/// What a piece is; its content stands behind that of the piece before it.
+/// An item that describes a piece. Its content follows that of the preceding piece.
 struct PiecePlace {
     var kind: FlowPiece.Kind
     var from: Side
@@ -149,7 +149,7 @@ struct PiecePlace {
     var size: UInt64
     var wireSize: UInt64
     var frames: UInt32
-    /// Of a piece that continues: it came as it is, so what the wire carried is the sum of its places. Otherwise each says it of the whole.
+    /// Of a piece in several items: true when `wireSize` is that of each item, false when it is that of the whole piece.
     var isPlain: Bool
 
     init(_ bytes: ByteBuffer) throws(MalformedRecord) {
@@ -166,7 +166,7 @@ struct PiecePlace {
     }
 }
 
-/// Goes through the items of a part.
+/// Iterates over the items of a part.
 struct ItemReader {
     private var reader: RecordReader
     private var time: Timestamp

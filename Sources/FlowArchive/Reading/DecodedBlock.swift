@@ -75,12 +75,12 @@ final class DecodedBlock {
         return shared
     }
 
-    /// `ip:port` of a client, made once for the block.
+    /// `ip:port` of a client, made once for a block.
     func clientAddress(_ reference: UInt32) -> ByteBuffer? {
         address(reference) { client(reference)?.value.peer }
     }
 
-    /// `host:port` of a server as it was asked for.
+    /// `host:port` of a server as it was requested.
     func serverAddress(_ reference: UInt32) -> ByteBuffer? {
         address(reference) { server(reference)?.value.target }
     }
@@ -111,7 +111,7 @@ final class DecodedBlock {
         records.slice(start + RecordType.prefix, length - RecordType.prefix)
     }
 
-    /// How a record says that its flow begins.
+    /// The opening of a record's flow.
     func opening(_ view: RecordView) -> FlowOpening {
         let target = FlowTarget(
             scheme: String(buffer: view.targetScheme), host: String(buffer: view.targetHost), port: view.targetPort)
@@ -119,10 +119,10 @@ final class DecodedBlock {
             kind: view.kind, client: client(view.clientReference) ?? Shared(.unknown), target: target, stream: view.stream)
     }
 
-    /// Says the items of a record as events. Pieces are told by size only.
+    /// Turns the items of a record into events.
     /// - Parameters:
-    ///   - event: an event that is no piece.
-    ///   - piece: a piece's place; its content is fetched later.
+    ///   - event: receives every event except pieces.
+    ///   - piece: receives the descriptions of pieces; their content is fetched later.
     func events(
         of view: RecordView, in details: ByteBuffer, _ event: (FlowEvent.What, Timestamp) -> Void,
         piece: (PiecePlace, Timestamp) -> Void
@@ -137,7 +137,7 @@ final class DecodedBlock {
         }
     }
 
-    /// nil for a tag that is not known: a later version wrote it.
+    /// - Returns: nil for an unknown tag, which a later version wrote.
     private static func what(
         _ tag: UInt8, _ content: ByteBuffer, _ at: Timestamp, _ view: RecordView
     ) throws(MalformedRecord) -> FlowEvent.What? {

@@ -1,15 +1,15 @@
-// A flow's record where it stands in its block: answers a filter's questions from fixed offsets, without making a Flow and without
-// allocating. One view serves all records of a block, one after the other.
+// A flow's record in its block: reads attributes at fixed offsets, without making a Flow and without allocating. One view serves all records
+// of a block, one after the other.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A record of a flow, in place. Answers for the part of the flow that the record holds.
+/// A flow's record in place. Its attributes are those of the part of the flow that the record holds.
 package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
     private let records: ByteBuffer
-    /// Offset of the record in the records, and its length.
+    /// Offset of the record in the records.
     private(set) var start = 0
     private var length = 0
 
@@ -76,7 +76,7 @@ package struct RecordView: FlowAttributes {
     package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
     package var isTagged: Bool { has(FlowPrefix.isTagged) }
     package var hasLocalReply: Bool { has(FlowPrefix.hasLocalReply) }
-    /// Details that are damaged hold no notes; materialising the flow tells of the damage.
+    /// Damaged details have no notes; making the flow reports the damage.
     package var noteTexts: [ByteBuffer] {
         let place = place
         guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return [] }
@@ -89,7 +89,7 @@ package struct RecordView: FlowAttributes {
     }
     package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
 
-    /// Details that are damaged hold no fields; materialising the flow tells of the damage.
+    /// Damaged details have no fields; making the flow reports the damage.
     private func fields(_ atOffset: Int, _ lengthOffset: Int) -> FieldSection? {
         let at = Int(number(atOffset, UInt32.self))
         let place = place
@@ -99,11 +99,21 @@ package struct RecordView: FlowAttributes {
         return FieldSection(parsing: items.slice(at, Int(number(lengthOffset, UInt32.self))))
     }
 
-    /// Bytes of content that the client sent and that are in the record.
+    /// Bytes of the client's content in the record.
     package var requestContentSize: UInt64 { number(FlowPrefix.requestSize) }
     var blockOffset: UInt64 { block.offset }
 
-    // MARK: What the reader asks
+    // MARK: What the reader uses
+
+    /// The bytes of the record.
+    var record: ByteBuffer { records.slice(start, length) }
+    /// Whether the record is laid out as this version writes it. A later version may have added fields that refer to other places.
+    var isCopyable: Bool {
+        var end = FlowPrefix.size
+        for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
+        return end == length && number(FlowPrefix.textAt, UInt16.self) == UInt16(FlowPrefix.size)
+            && number(FlowPrefix.reserved, UInt32.self) == 0
+    }
 
     private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
     var flags: UInt8 { number(FlowPrefix.flags) }

@@ -31,7 +31,7 @@ final class ArchiveFile: Sendable {
         }
     }
 
-    /// Bytes at an offset; fewer than asked for at the file's end.
+    /// Bytes at an offset; fewer than requested at the end of the file.
     func read(at offset: UInt64, count: Int) throws(ArchiveError) -> ByteBuffer {
         var bytes = ByteBuffer()
         var failed: Int32 = 0
@@ -56,7 +56,7 @@ final class ArchiveFile: Sendable {
 
 /// A window that moves over the input from front to back.
 package final class ArchiveInput {
-    /// Enough for the header and the records of most blocks; the rest of a block is often passed over.
+    /// Enough for the header and the records of most blocks; the rest of a block is often skipped.
     private static let readSize = 64 * 1024
     private static let maximumStep = 1 << 20
 
@@ -65,10 +65,10 @@ package final class ArchiveInput {
     let file: ArchiveFile?
     private let descriptor: Int32
     private var window = ByteBuffer()
-    /// Bytes that were gone through.
+    /// Bytes that were read or skipped.
     package private(set) var offset: UInt64 = 0
     private var isAtEnd = false
-    /// Called before a pipe is read that has nothing to be read yet: what was made of the bytes before can go out.
+    /// Called before the reader waits for a pipe, so that output can be flushed.
     package var beforeWaiting: (() -> Void)?
 
     /// - Throws: why the file cannot be opened.
@@ -88,7 +88,7 @@ package final class ArchiveInput {
         owned = owner
     }
 
-    /// - Parameter descriptor: stays open; it is read from where it stands, once, front to back.
+    /// - Parameter descriptor: stays open; it is read once from its position, front to back.
     package init(descriptor: Int32, name: String) {
         self.descriptor = descriptor
         path = name
@@ -102,7 +102,7 @@ package final class ArchiveInput {
     package var canBeReadAgain: Bool { file != nil }
     private let owned: ArchiveFile?
 
-    /// The next bytes, without going on; nil when the input ends before (for now).
+    /// The next bytes, without moving; nil when the input ends before (for now).
     package func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
         while window.readableBytes < count {
             guard try fill(count - window.readableBytes) else { return nil }
@@ -110,13 +110,13 @@ package final class ArchiveInput {
         return window.getSlice(at: window.readerIndex, length: count)
     }
 
-    /// As many of the next bytes as there are, up to a number; nil when there are none.
+    /// The next bytes up to a number; nil at the end.
     package func peekUpTo(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
         if let bytes = try peek(count) { return bytes }
         return window.readableBytes > 0 ? window.slice() : nil
     }
 
-    /// As many bytes further on as there are, up to a number; nil when there are none.
+    /// Bytes at a distance, up to a number; nil at the end.
     func bytesUpTo(at distance: Int, count: Int) throws(ArchiveError) -> ByteBuffer? {
         if let file {
             let bytes = try file.read(at: offset + UInt64(distance), count: count)
@@ -129,13 +129,13 @@ package final class ArchiveInput {
     /// Bytes that are in memory already.
     var available: Int { window.readableBytes }
 
-    /// Whether so many bytes are there. A pipe is read until they are.
+    /// Whether this many bytes follow. A pipe is read until they are in memory.
     package func has(_ count: Int) throws(ArchiveError) -> Bool {
         guard file != nil else { return try peek(count) != nil }
         return try UInt64(count) <= remaining()
     }
 
-    /// Bytes further on, without going there; nil when they are not there (for now).
+    /// Bytes at a distance, without moving; nil when the input ends before (for now).
     func bytes(at distance: Int, count: Int) throws(ArchiveError) -> ByteBuffer? {
         if let file, distance + count > window.readableBytes {
             let bytes = try file.read(at: offset + UInt64(distance), count: count)
@@ -144,14 +144,14 @@ package final class ArchiveInput {
         return try peek(distance + count)?.slice(distance, count)
     }
 
-    /// All that follows; nil when that is more than so many bytes.
+    /// The rest of the input; nil when it is longer than the maximum.
     package func rest(maximum: Int) throws(ArchiveError) -> ByteBuffer? {
         let count = file == nil ? UInt64(maximum) + 1 : try remaining()
         let rest = count <= UInt64(maximum) + 1 ? try peekUpTo(Int(count)) ?? ByteBuffer() : nil
         return rest.flatMap { $0.readableBytes <= maximum ? $0 : nil }
     }
 
-    /// Bytes behind the current offset that are there now.
+    /// Bytes after the current offset that are available now.
     func remaining() throws(ArchiveError) -> UInt64 {
         guard file != nil else { return UInt64(window.readableBytes) }
         var status = stat()
@@ -159,19 +159,19 @@ package final class ArchiveInput {
         return UInt64(max(0, status.st_size)) - min(offset, UInt64(max(0, status.st_size)))
     }
 
-    /// Goes on behind bytes that are there.
+    /// Moves past bytes that are available.
     package func skip(_ count: Int) {
         let inWindow = min(count, window.readableBytes)
         window.moveReaderIndex(forwardBy: inWindow)
         if count > inWindow {
-            precondition(file != nil, "a pipe's bytes are peeked at before they are skipped")
+            precondition(file != nil, "bytes of a pipe are read before they are skipped")
             window.clear()
         }
         offset += UInt64(count)
         if window.readerIndex > 1 << 20 { window.discardReadBytes() }
     }
 
-    /// A pipe has nothing to be read now, and its end has not come.
+    /// A pipe is open and has no bytes to read now.
     package var wouldWait: Bool {
         guard file == nil, !isAtEnd else { return false }
         var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -187,7 +187,7 @@ package final class ArchiveInput {
             return true
         }
         guard !isAtEnd else { return false }
-        // What a length in the input announces is made room for when it comes, not before.
+        // Memory grows with the bytes that arrive, not with the length that the input announces.
         let step = min(count, Self.maximumStep)
         if let beforeWaiting, wouldWait { beforeWaiting() }
         var failed: Int32 = 0
@@ -207,7 +207,7 @@ package final class ArchiveInput {
     }
 }
 
-/// A file without a name that holds what passes by on a pipe and is still needed.
+/// A file without a name that keeps bytes of a pipe that are needed later.
 struct Spool {
     let file: ArchiveFile
     private var length: UInt64 = 0
@@ -217,12 +217,12 @@ struct Spool {
         var template = Array("\(directory)/mitm-XXXXXX".utf8CString)
         let descriptor = unsafe mkstemp(&template)
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a temporary file in", directory) }
-        // Without a name it goes away with the process.
+        // Without a name it disappears with the process.
         unsafe unlink(template)
         file = ArchiveFile(takingOwnershipOf: descriptor, path: "a temporary file in \(directory)")
     }
 
-    /// - Returns: where the bytes begin.
+    /// - Returns: the offset of the bytes.
     mutating func append(_ bytes: ByteBuffer) throws(ArchiveError) -> UInt64 {
         var failed: Int32 = 0
         unsafe bytes.withUnsafeReadableBytes { source in

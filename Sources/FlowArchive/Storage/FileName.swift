@@ -1,5 +1,5 @@
-// File names are bytes, which need not be UTF-8. In this program they are strings: each byte that is no part of a character stands as a
-// character of its own, from a private-use range (as in PEP 383), and becomes the byte again where a file is opened or printed.
+// File names are bytes, which need not be UTF-8. In this program they are strings: each byte that does not belong to a character is mapped to
+// a private-use character (as in PEP 383), and back to the byte when a file is opened or printed.
 
 import Glibc
 
@@ -8,7 +8,7 @@ package enum FileName {
     private static let first: UInt32 = 0x10F700
     private static let escapes: ClosedRange<UInt32> = 0x10F780...0x10F7FF
 
-    /// The string that stands for a name. No two names have the same.
+    /// The string for a name. Different names have different strings.
     package static func text(_ bytes: some Collection<UInt8>) -> String {
         if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: { escapes.contains($0.value) })
         {
@@ -40,7 +40,7 @@ package enum FileName {
         return nil
     }
 
-    /// The name that a string stands for.
+    /// The name for a string.
     package static func bytes(_ text: String) -> [UInt8] {
         // Few names, and few lines that name files, have an escape; in UTF-8 each begins with this byte.
         var whole = text
@@ -57,7 +57,7 @@ package enum FileName {
         return bytes
     }
 
-    /// A name as system calls take it.
+    /// The name for a system call.
     package static func withCString<Result>(_ text: String, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
         let name = (bytes(text) + [0]).map { CChar(bitPattern: $0) }
         return unsafe name.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }

@@ -1,4 +1,4 @@
-// Files: opened for a new recording, to go on with one, or standing for stdout. Only this and UncachedFile.swift write.
+// Files that recordings are written to: new ones, existing ones that are continued, or stdout. Only this and UncachedFile.swift write.
 
 import Glibc
 import NIOCore
@@ -8,14 +8,14 @@ package final class POSIXStorage: ArchiveStorage {
     private let path: String
     private var descriptor: Int32
     private let isRegular: Bool
-    /// A torn tail that was cut off when the file was opened to go on with it: its length in bytes.
+    /// Bytes of a torn tail that were cut off when the file was opened for appending.
     package private(set) var cutTail: UInt64 = 0
-    /// Where the next byte goes, and the end of what the system was told to write back.
+    /// The offset of the next byte, and the end of the bytes that the system was advised to write back.
     private var length: UInt64 = 0
     private var writtenBack: UInt64 = 0
-    /// Nil for what is not a file on a disk.
+    /// nil unless it is a file on a disk.
     private var uncached: UncachedFile?
-    /// Not nil for a file that takes the place of another one when it is closed.
+    /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
@@ -29,8 +29,8 @@ package final class POSIXStorage: ArchiveStorage {
         if descriptor > 2 { Glibc.close(descriptor) }
     }
 
-    /// A file that has its name when it is closed. Until then, and when it never is, a file that has the name now stays as it is. What is
-    /// not a file on a disk is written to at once.
+    /// A file that receives its name when it is closed. Until then, and on an error, an existing file of that name stays unchanged. A pipe or
+    /// device is written to directly.
     package static func replacing(path: String) throws(ArchiveError) -> POSIXStorage {
         let found = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_WRONLY | O_CLOEXEC) }
         var existing: ArchiveFile?
@@ -39,7 +39,7 @@ package final class POSIXStorage: ArchiveStorage {
             var status = stat()
             guard unsafe fstat(found, &status) == 0 else { throw failure("cannot write", path) }
             guard status.st_mode & S_IFMT == S_IFREG else {
-                // The reader of a pipe would see its end if nothing had it open for writing in between.
+                // Keeps the pipe open for writing, so that its reader does not see the end in between.
                 defer { withExtendedLifetime(file) {} }
                 return try open(path: path, truncates: true)
             }
@@ -69,9 +69,9 @@ package final class POSIXStorage: ArchiveStorage {
         isRegular = false
     }
 
-    /// A file for a recording that begins here. It is made with mode 0600, since recordings hold secrets.
-    /// - Parameter truncates: empty a file that is there; otherwise go on behind its last whole block.
-    /// - Throws: `notAFlowFile`, with the file untouched, when it is not empty and no flow file and is not to be emptied.
+    /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
+    /// - Parameter truncates: overwrites an existing file; otherwise appends after its last whole block.
+    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
     package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
         let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
@@ -88,7 +88,7 @@ package final class POSIXStorage: ArchiveStorage {
         } else if status.st_size > 0 {
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
-            // What is cut off was never a whole block, so no reader ever saw anything of it.
+            // The tail was never a whole block, so no reader has seen any of it.
             if storage.cutTail > 0, ftruncate(descriptor, off_t(length)) != 0 { throw failure("cannot cut the torn tail of", path) }
         }
         storage.length = length
@@ -97,12 +97,12 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
-    /// Where the last whole frame of a flow file ends.
+    /// The end of the last whole frame of a flow file.
     private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
         var frames = ArchiveFrameScanner(input: input)
         try frames.checkBeginning(isStrict: true)
-        // A file that was closed in order says so in its last bytes.
+        // A file that was closed in order ends with a footer.
         let size = try input.remaining()
         if try ArchiveIndex.footer(endingAt: size, in: input)?.start == 0 { return size }
         var end: UInt64 = 0
@@ -125,7 +125,7 @@ package final class POSIXStorage: ArchiveStorage {
 
     package func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
         let outcome = write(bytes)
-        // A failure behind bytes that were taken comes again with the next call.
+        // A failure after bytes that were written occurs again with the next call.
         if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
         if isRegular { letGo() }
         return outcome.written
@@ -140,7 +140,7 @@ package final class POSIXStorage: ArchiveStorage {
             var limit = rest.count
             if let uncached, rest.count >= UncachedFile.minimum {
                 let begun = Int(length % UInt64(UncachedFile.page))
-                // The page that was begun is the cache's; behind it both have pages of their own.
+                // A page that was begun is completed through the cache.
                 if begun > 0 { limit = UncachedFile.page - begun } else { count = uncached.write(rest, at: length) }
             }
             if count == 0 { count = unsafe rest.withVectors(limit: limit, writeOnce) }
@@ -148,7 +148,7 @@ package final class POSIXStorage: ArchiveStorage {
                 length += UInt64(count)
                 rest.removeFirst(count)
             } else if errno == EAGAIN {
-                // Standard output may have been made non-blocking by whoever shares it.
+                // Another process that shares standard output may have made it non-blocking.
                 var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = unsafe poll(&ready, 1, -1)
             } else if errno != EINTR {
@@ -163,12 +163,12 @@ package final class POSIXStorage: ArchiveStorage {
         return unsafe isRegular ? pwritev(descriptor, vectors, count, off_t(length)) : writev(descriptor, vectors, count)
     }
 
-    /// Bytes that are written back in one go, and how far behind the end they leave memory.
+    /// Bytes that are written back at a time, and their distance from the end when they leave memory.
     private static let step: UInt64 = 16 << 20
     private static let kept: UInt64 = 64 << 20
 
     /// A recording is written once and rarely read soon, so all but its end leaves the system's memory: other programs keep theirs, and
-    /// the pages come round again while they are warm (fresh ones cost up to ten times as much in a virtual machine). Nothing here waits:
+    /// the pages are used again while they are warm (fresh ones cost up to ten times as much in a virtual machine). Nothing here waits:
     /// the first advice makes the system begin to write a range back, the second drops what has been written of an older one, and what
     /// the disk has not taken by then stays in memory as usual. posix_fadvise(2).
     private func letGo() {

@@ -1,21 +1,21 @@
-// A file that takes the place of another one when it is complete: until then the other one stays as it is, also when the process is killed.
+// A file that replaces another one when it is complete. Until then the other one stays unchanged, also when the process is killed.
 
 import Glibc
 
-/// Where the bytes of a new file wait until they take the name of the file.
+/// A new file that has not received its name yet.
 struct Replacement {
-    /// The file that is replaced; where the name is a symbolic link, what it points to.
+    /// The file that is replaced; the target of a symbolic link.
     private let path: String
-    /// nil: the new file has no name yet (O_TMPFILE of open(2)), so nothing of it stays when the process ends.
+    /// nil: the new file has no name (O_TMPFILE of open(2)), so it disappears when the process ends.
     private var name: String?
-    /// Keeps other recorders away from the file that is there.
+    /// Holds the lock on the existing file.
     private let replaced: ArchiveFile?
 
     /// O_TMPFILE, which Glibc's module does not show: <asm-generic/fcntl.h>; O_DIRECTORY is a part of it.
     private static let unnamed: Int32 = 0o20000000 | O_DIRECTORY
 
-    /// - Parameter existing: the file that is there, open; nil when no file has the name.
-    /// - Returns: where to write, and how it takes the name.
+    /// - Parameter existing: the existing file, open; nil without one.
+    /// - Returns: the descriptor to write to, and the replacement.
     static func begin(path: String, existing: ArchiveFile?) throws(ArchiveError) -> (descriptor: Int32, replacement: Replacement) {
         let path = existing == nil ? missingFile(path) : resolved(path)
         var replacement = Replacement(path: path, name: nil, replaced: existing)
@@ -30,7 +30,7 @@ struct Replacement {
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a file beside", path) }
         var status = stat()
         if let existing, unsafe fstat(existing.descriptor, &status) == 0 {
-            // It is the same file to its users: readers and owner stay where that is allowed.
+            // Owner and mode stay the same where that is allowed.
             _ = fchown(descriptor, status.st_uid, status.st_gid)
             _ = fchmod(descriptor, status.st_mode & 0o7777)
         }
@@ -43,7 +43,7 @@ struct Replacement {
         return unsafe FileName.text(unsafe UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
     }
 
-    /// The name of a file that is not there; where a symbolic link leads to it, the name that the link has.
+    /// The name of a file that does not exist; of a symbolic link the name that it points to.
     private static func missingFile(_ path: String) -> String {
         var path = path
         // As many as Linux follows, see path_resolution(7).
@@ -71,7 +71,7 @@ struct Replacement {
 
     private var temporaryName: String { "\(path).tmp-\(getpid())" }
 
-    /// The new file takes the name.
+    /// Gives the new file its name.
     mutating func finish(_ descriptor: Int32) throws(ArchiveError) {
         // Otherwise a loss of power could leave neither the old file nor the new one.
         if replaced != nil, fdatasync(descriptor) != 0 { throw POSIXStorage.failure("cannot sync", path) }
@@ -96,7 +96,7 @@ struct Replacement {
         name = nil
     }
 
-    /// The file that was there stays.
+    /// Removes the new file; the existing one stays.
     mutating func giveUp() {
         if let name { _ = unsafe FileName.withCString(name) { unsafe unlink($0) } }
         name = nil

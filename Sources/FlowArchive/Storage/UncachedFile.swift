@@ -1,18 +1,17 @@
-// The way into a file past the system's page cache (open(2), O_DIRECT). A page that is written through the cache is copied, accounted for,
-// written back later and thrown out again, which costs four to ten times the processor time of handing it to the disk. So what is
-// large goes this way for as long as the disk takes it at once; a disk that does not is better served by the cache, which takes
-// more than it for a while. Used by POSIXStorage.
+// Writes to a file without the system's page cache (open(2), O_DIRECT). A page that is written through the cache is copied, accounted for,
+// written back later and evicted, which costs four to ten times the processor time of a direct write. So large writes are direct as long as the
+// disk is fast; for a slow disk the cache absorbs bursts. Used by POSIXStorage.
 
 import Glibc
 
 /// A second descriptor of a file that is being written, for whole pages.
 @safe final class UncachedFile {
-    /// What offsets, lengths and addresses are multiples of. Disks ask for 512 bytes or 4 KiB.
+    /// Offsets, lengths and addresses are multiples of this. Disks require 512 bytes or 4 KiB.
     static let page = 4096
     /// Fewer bytes are not worth the wait for the disk.
     static let minimum = 128 * 1024
     private static let stagingSize = 1 << 20
-    /// A disk that takes less in a second is given the next bytes through the cache.
+    /// When the disk is slower, the next bytes go through the cache.
     private static let bytesPerSecond: UInt64 = 400 << 20
     private static let pause = 16 << 20
     /// O_DIRECT, which Glibc's module does not show: <asm-generic/fcntl.h> and <asm/fcntl.h> of 64-bit ARM.
@@ -25,10 +24,10 @@ import Glibc
     private let descriptor: Int32
     // SAFETY: `stagingSize` bytes that begin with a page, until deinit.
     private let staging: UnsafeMutableRawPointer
-    /// Bytes that go through the cache before the disk is tried again.
+    /// Bytes that go through the cache before the next direct write.
     private var resting = 0
 
-    /// Opens the file that a descriptor stands for once more; nil where the file system has no such way.
+    /// Opens the file of a descriptor once more; nil when the file system does not support direct writes.
     init?(sameFileAs other: Int32) {
         descriptor = unsafe open("/proc/self/fd/\(other)", O_WRONLY | Self.direct | O_CLOEXEC)
         unsafe staging = .allocate(byteCount: Self.stagingSize, alignment: Self.page)
@@ -40,9 +39,9 @@ import Glibc
         unsafe staging.deallocate()
     }
 
-    /// Writes the whole pages at the front of what is to be written, as many as there is room to lay down in one run.
+    /// Writes whole pages from the front of the bytes, as many as fit into the staging memory.
     /// - Parameter offset: where in the file; a multiple of a page.
-    /// - Returns: bytes written, perhaps none: then they are for the cache. A failure shows there, if it is one.
+    /// - Returns: the number of bytes written. With 0 the caller writes through the cache, which reports a failure.
     func write(_ bytes: ScatteredBytes, at offset: UInt64) -> Int {
         guard resting <= 0 else {
             resting -= bytes.count

@@ -96,6 +96,19 @@ package final class ArchiveWriter {
         if options.sync == .always { try flush() }
     }
 
+    /// Copies a flow from the block in which it is stored. Without all of its content it is written as an incomplete flow.
+    /// - Throws: what fetching details and content throws; as ``append(_:)`` what the storage throws.
+    package func append(_ flow: StoredFlow) throws {
+        precondition(!hasEnded, "nothing is recorded after the end")
+        guard let content = try flow.content() else {
+            return try flow.flow().forEachEvent { try append($0) }
+        }
+        if unflushedSince == nil { unflushedSince = flow.started }
+        block.write(flow, content: content)
+        if block.size >= options.blockTarget { cut() }
+        if !unwritten.isEmpty { try drain() }
+    }
+
     /// Forgets an open flow: readers will not see it. Events of it that still come are passed over, as are those of any flow that is not
     /// open.
     package func discard(_ flow: FlowID) {

@@ -1,16 +1,16 @@
-// Gathers one block: records, details and content in storage that is kept from block to block, content parts compressed as they fill. When
+// Builds one block: records, details and content in storage that is kept from block to block. Content chunks are compressed as they fill. When
 // the block ends, its header is put before it and an entry for the index is kept.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// The block at hand of a writer.
+/// The current block of a writer.
 final class BlockBuilder {
-    /// Fewer bytes of content than so are copied behind what stands before them; what is kept for those of the next block.
+    /// Less content than this is copied behind the other frames. The most memory that is reserved for the next block.
     private static let minimumFrames = 64 * 1024
     private static let maximumReserve = 1 << 20
-    /// Parts in a block of the usual size, and one in hand.
+    /// Chunks in a block of the usual size, and one in hand.
     private static let maximumRecycled = 3
 
     private let segment: Timestamp
@@ -18,17 +18,17 @@ final class BlockBuilder {
     private var header = BlockHeader()
     private let records = ByteWriter(capacity: 256 * 1024)
     private let details = ByteWriter(capacity: 256 * 1024)
-    /// The content part that is being filled, and the frames of those before it: parts that became smaller lie behind one another in the last
-    /// buffer, one that did not is a buffer of its own.
-    private var content = ContentPart()
+    /// The content chunk that is being filled, and the frames of those before it: compressed chunks follow each other in the last buffer, one
+    /// that did not become smaller is a buffer of its own.
+    private var content = ContentChunk()
     private var frames = ScatteredBytes()
     private var compressed = ByteBuffer()
-    /// Storage of parts that may have been written by now.
+    /// Storage of chunks that may have been written meanwhile.
     private var recycled: [ByteBuffer] = []
     private var contentSize = 0
     private var connections = ConnectionTable()
 
-    /// Bytes of the segment before the block.
+    /// Bytes of the segment that precede the block.
     private var segmentLength: UInt64 = 0
     /// Offset and header frame of each block that is in no index frame yet, and the offset of the last index frame.
     private var entries = ByteBuffer()
@@ -52,7 +52,7 @@ final class BlockBuilder {
     }
 
     /// Puts a part of a flow into the block.
-    /// - Parameter more: content behind that which the part has itself.
+    /// - Parameter more: content after that of the part itself.
     func write(_ part: FlowPart, followedBy more: ByteBuffer) {
         let client = connections.place(of: part.client, in: records, &header)
         let server = connections.place(of: part.server, in: records, &header)
@@ -62,6 +62,21 @@ final class BlockBuilder {
         details.append(part.details)
         unsafe part.withContent { unsafe addContent($0) }
         unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
+    }
+
+    /// Copies a flow that is whole in another block.
+    func write(_ flow: StoredFlow, content: ByteBuffer) {
+        let client = connections.place(of: flow.client, in: records, &header)
+        let server = connections.place(of: flow.server, in: records, &header)
+        let start = records.count
+        records.append(flow.record)
+        records.set(client, at: start + FlowPrefix.client)
+        records.set(server, at: start + FlowPrefix.server)
+        records.set(UInt32(details.count), at: start + FlowPrefix.detailsAt)
+        records.set(UInt32(contentSize), at: start + FlowPrefix.contentAt)
+        unsafe header.note(flow: UnsafeRawBufferPointer(rebasing: records.bytes[start...]))
+        details.append(flow.details)
+        unsafe content.withUnsafeReadableBytes { unsafe addContent($0) }
     }
 
     func writeTombstone(_ flow: FlowID) {
@@ -79,41 +94,41 @@ final class BlockBuilder {
         contentSize += bytes.count
         var offset = 0
         while offset < bytes.count {
-            let count = min(ArchiveFormat.contentPart - content.count, bytes.count - offset)
+            let count = min(ArchiveFormat.contentChunk - content.count, bytes.count - offset)
             unsafe content.append(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]))
             offset += count
-            if content.count == ArchiveFormat.contentPart { endPart() }
+            if content.count == ArchiveFormat.contentChunk { endChunk() }
         }
     }
 
-    private func endPart() {
+    private func endChunk() {
         let size = UInt32(content.count)
         if let frame = encoder.write(content, into: &compressed) {
-            header.parts.append(BlockHeader.Part(frame: UInt32(frame), size: size))
+            header.chunks.append(BlockHeader.Chunk(frame: UInt32(frame), size: size))
             content.clear()
             return
         }
         endCompressed()
         content.seal()
-        header.parts.append(BlockHeader.Part(frame: UInt32(content.bytes.readableBytes), size: size))
+        header.chunks.append(BlockHeader.Chunk(frame: UInt32(content.bytes.readableBytes), size: size))
         frames.append(content.bytes)
-        // A storage that nobody else holds by the time it is used again is written into; otherwise clearing it makes another.
+        // Reused when uniquely referenced; otherwise `clear()` allocates a new buffer.
         recycled.append(content.bytes)
-        content = ContentPart(reusing: recycled.count > Self.maximumRecycled ? recycled.removeFirst() : nil)
+        content = ContentChunk(reusing: recycled.count > Self.maximumRecycled ? recycled.removeFirst() : nil)
     }
 
     private func endCompressed() {
         guard compressed.readableBytes > 0 else { return }
         frames.append(compressed)
-        // The next parts are likely to take as much.
+        // The next chunks are likely to need as much.
         compressed = ByteBufferAllocator().buffer(capacity: min(compressed.readableBytes, Self.maximumReserve))
     }
 
-    /// Appends the whole block and begins the next one. The content goes as the frames in which it was compressed.
+    /// Appends the whole block and begins the next one.
     func end(into out: inout ScatteredBytes) {
-        if content.count > 0 { endPart() }
+        if content.count > 0 { endChunk() }
         var front = ByteBuffer()
-        // The header comes first and is known last; its length is known.
+        // The header comes first and is complete last; its length is known.
         front.writeRepeatingByte(0, count: header.frameLength)
         header.recordsSize = UInt32(records.count)
         header.recordsFrame = UInt32(encoder.write(records, into: &front))
@@ -159,7 +174,7 @@ final class BlockBuilder {
 
     // MARK: The index
 
-    /// An index frame repeats the headers of the blocks since the one before it, which it finds.
+    /// An index frame repeats the headers of the blocks since the preceding index frame, and has its offset.
     private func writeIndex(into out: inout ScatteredBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)

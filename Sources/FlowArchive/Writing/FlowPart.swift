@@ -361,45 +361,7 @@ final class FlowPart {
         records.append(responseFields.length)
         records.append(UInt32(0))
         records.append(text)
-        header.records += 1
-        let whole = FlowPrefix.isFirst | FlowPrefix.isLast
-        if flags & whole == whole { header.flows += 1 } else { header.flags |= BlockHeader.holdsPartsFlag }
-        header.note(started: started, ended: last, kind: kind)
-        header.note(status: status)
-        if flags & FlowPrefix.hasRequest != 0 { header.note(method: method) }
-        if flags & FlowPrefix.isFirst != 0 { note(hosts: records, from: start, in: &header) }
-    }
-
-    /// Notes the target's host, and those that the client named: in its Host field or `:authority`, and in a target of absolute form.
-    private func note(hosts records: ByteWriter, from start: Int, in header: inout BlockHeader) {
-        func text(_ which: FlowPrefix.Text) -> UnsafeRawBufferPointer {
-            var at = start + FlowPrefix.size
-            for index in 0..<which.rawValue { at += Int(textLengths[index]) }
-            return unsafe UnsafeRawBufferPointer(rebasing: records.bytes[at..<at + Int(textLengths[which.rawValue])])
-        }
-        unsafe header.hostList.note(text(.host))
-        let (authority, target) = unsafe (text(.authority), text(.target))
-        if unsafe !authority.isEmpty { unsafe header.hostList.note(Self.host(of: authority)) }
-        if let named = unsafe Self.authority(of: target) { unsafe header.hostList.note(Self.host(of: named)) }
-    }
-
-    /// The host of `host[:port]`; the same as ByteBuffer.hostWithoutPort says.
-    private static func host(of authority: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let isLiteral = unsafe authority.first == 0x5B
-        let end = unsafe authority.firstIndex(of: isLiteral ? 0x5D : 0x3A) ?? authority.endIndex
-        let begin = isLiteral && end < authority.endIndex ? 1 : 0
-        return unsafe UnsafeRawBufferPointer(rebasing: authority[begin..<end])
-    }
-
-    /// The authority of a target in absolute form (RFC 9112 section 3.2.2), without what stands before an `@`; nil for other forms.
-    private static func authority(of target: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        guard let first = unsafe target.first, first != 0x2F, let colon = unsafe target.firstIndex(of: 0x3A),
-            unsafe target[colon...].starts(with: "://".utf8)
-        else { return nil }
-        let rest = unsafe target[(colon + 3)...]
-        let end = unsafe rest.firstIndex { $0 == 0x2F || $0 == 0x3F || $0 == 0x23 } ?? rest.endIndex
-        let begin = unsafe rest[..<end].lastIndex(of: 0x40).map { $0 + 1 } ?? rest.startIndex
-        return unsafe UnsafeRawBufferPointer(rebasing: rest[begin..<end])
+        unsafe header.note(flow: UnsafeRawBufferPointer(rebasing: records.bytes[start...]))
     }
 }
 

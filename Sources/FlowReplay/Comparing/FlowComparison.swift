@@ -1,5 +1,6 @@
-// Compares the answers of a server with recorded ones: status, header fields, trailers, content by what it means, messages, and how it ended.
-// What differs every time by its nature is left out, in a narrower list than for matching requests: here a difference is worth a look.
+// Compares the responses of a server with recorded ones: status, header fields, trailers, content by meaning, messages, and the
+// end. Values that differ every time by nature are ignored, but fewer than for matching requests: here a difference is worth
+// reporting.
 
 import ContentCoding
 import FlowModel
@@ -7,22 +8,22 @@ import HTTPSemantics
 import JSONQuery
 import NIOCore
 
-/// What counts in a comparison, and the comparison.
+/// A comparison, and the parts that it ignores.
 package struct FlowComparison: Sendable {
-    /// Content is compared up to here, in bytes.
+    /// The maximum size of compared content, in bytes.
     package static let maximumContent = 64 * 1024 * 1024
 
-    /// Names of fields that say when, where or as which number a request was answered, in lower case.
+    /// Names, in lower case, of fields with the time, the place or an identifier of a response.
     static let volatileFields: Set<String> = [
         "date", "age", "x-request-id", "x-correlation-id", "request-id", "x-trace-id", "traceparent", "tracestate", "traceresponse",
         "x-b3-traceid", "x-b3-spanid", "x-amzn-trace-id", "x-amzn-requestid", "x-amz-request-id", "x-amz-id-2", "x-amz-cf-id",
         "x-amz-cf-pop", "x-cloud-trace-context", "x-ms-request-id", "x-github-request-id", "x-vercel-id", "fly-request-id",
         "cf-ray",
         "x-guploader-uploadid", "x-runtime", "x-response-time", "x-envoy-upstream-service-time", "x-timer", "server-timing",
-        // Made anew for each handshake, and for extensions that are not asked for again.
+        // Different for each handshake; extensions are not negotiated again.
         "sec-websocket-accept", "sec-websocket-extensions",
     ]
-    /// Fields of one connection, and of how content is framed on it.
+    /// Fields of one connection, and of the framing of content.
     static let connectionFields: Set<String> = [
         "connection", "keep-alive", "proxy-connection", "transfer-encoding", "trailer", "te", "upgrade", "alt-svc",
     ]
@@ -31,8 +32,8 @@ package struct FlowComparison: Sendable {
 
     package init(ignoring ignored: IgnoreRules = IgnoreRules()) { self.ignored = ignored }
 
-    /// What differs, a line each; empty when nothing does.
-    /// - Throws: what fetching content throws.
+    /// The differences, one line each.
+    /// - Throws: if content cannot be read.
     package func differences(recorded: Flow, new: Flow) throws -> [String] {
         var found: [String] = []
         if recorded.kind == .tcp {
@@ -58,7 +59,7 @@ package struct FlowComparison: Sendable {
         if was.head.status != now.head.status { found.append("status: \(was.head.status) → \(now.head.status)") }
         let hasContent = !(recorded.request?.head.isMethod("HEAD") ?? false) && was.head.status != 304
         let moved = Self.movedDates(was.head.fields, now.head.fields)
-        // A file that has content decoded says nothing of how it was encoded.
+        // A file with decoded content does not tell how it was encoded.
         let wasDecoded = recorded.notes.contains { $0.value.saysThatContentWasDecoded }
         func fields(_ message: Message<ResponseHead>, _ flow: Flow) -> [(name: String, value: String)] {
             self.fields(message.head.fields, of: flow, hasContent: hasContent).filter {
@@ -76,7 +77,8 @@ package struct FlowComparison: Sendable {
             self.fields(now.trailers ?? FieldSection(), of: new, hasContent: true), "trailer", &found)
     }
 
-    /// Fields whose moment is as far from the response's Date as it was, to a second: it is counted from now, or a replayed recording was moved.
+    /// Fields whose time is as far from the Date of the response as in the recording, to a second: servers count it from the
+    /// present.
     private static func movedDates(_ was: FieldSection, _ now: FieldSection) -> Set<String> {
         func age(_ section: FieldSection, _ name: StaticString) -> Int64? {
             guard let value = section.first(name).flatMap({ HTTPDate(String(buffer: $0)) }),
@@ -92,7 +94,7 @@ package struct FlowComparison: Sendable {
         return Set(moved.map { "\($0)" })
     }
 
-    /// Fields that count, values of one name together in their order, in the order of the names.
+    /// The compared fields, sorted by name; the values of one name are joined.
     private func fields(_ section: FieldSection, of flow: Flow, hasContent: Bool) -> [(name: String, value: String)] {
         var values: [String: [String]] = [:]
         for (name, value) in section.pairs {
@@ -100,7 +102,7 @@ package struct FlowComparison: Sendable {
             if Self.volatileFields.contains(name) || Self.connectionFields.contains(name) || ignored.headers.contains(name) {
                 continue
             }
-            // Where there is content, it is compared itself.
+            // The content itself is compared.
             if name == "content-length", hasContent { continue }
             var value = value
             if name == "set-cookie" { value = Self.withoutExpiry(value) }
@@ -117,15 +119,15 @@ package struct FlowComparison: Sendable {
             Dictionary(was, uniquingKeysWith: { a, _ in a }), Dictionary(now, uniquingKeysWith: { a, _ in a })
         )
         // Lines that cannot be joined are listed in one sentence.
-        func told(_ value: String?) -> String { value.map { Self.visible($0.replacing("\n", with: " and ")) } ?? "none" }
+        func shown(_ value: String?) -> String { value.map { Self.visible($0.replacing("\n", with: " and ")) } ?? "none" }
         for name in Set(before.keys).union(after.keys).sorted() {
-            // Strings are equal when they look the same, values when their bytes are.
+            // Swift strings are equal if they are canonically equivalent; values are equal if their bytes are.
             if let a = before[name], let b = after[name], a.utf8.elementsEqual(b.utf8) { continue }
-            found.append("\(what) \(Self.visible(name)): \(told(before[name])) → \(told(after[name]))")
+            found.append("\(what) \(Self.visible(name)): \(shown(before[name])) → \(shown(after[name]))")
         }
     }
 
-    /// RFC 6265 §5.2.1: Expires is a date, which moves with the clock; Max-Age does not.
+    /// RFC 6265 section 5.2.1: Expires is a date, which moves with the clock; Max-Age does not.
     private static func withoutExpiry(_ cookie: String) -> String {
         cookie.split(separator: ";", omittingEmptySubsequences: false).filter { attribute in
             let name = attribute.drop { $0 == " " }.lowercased()
@@ -133,7 +135,7 @@ package struct FlowComparison: Sendable {
         }.joined(separator: ";")
     }
 
-    /// A server that names itself by the name it was called by says the same under another name.
+    /// A server that refers to itself by the name in the request sends the same under another name.
     private func withoutOwnHost(_ location: String, _ flow: Flow) -> String {
         guard let scheme = location.range(of: "://") else { return location }
         let rest = location[scheme.upperBound...]
@@ -152,19 +154,20 @@ package struct FlowComparison: Sendable {
         var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
         let (a, b) = (was.head.fields.contentCodings, now.head.fields.contentCodings)
-        // What the recording does not have is not compared.
+        // Content that is not in the recording is not compared.
         let isCut = was.storedSize < was.size || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
         if before != after, !(a.isEmpty && b.isEmpty) {
             let decoded = (
                 decodeContent(before, codings: a, maximum: Self.maximumContent),
                 decodeContent(after, codings: b, maximum: Self.maximumContent)
             )
-            let errors = (decoded.0.decodingError(isCut: isCut), decoded.1.decodingError(isCut: isCut))
-            switch errors {
+            // Content that is cut ends before its coding does.
+            func problem(_ decoded: DecodedContent) -> String? { isCut && decoded.outcome == .truncated ? nil : decoded.problem }
+            switch (problem(decoded.0), problem(decoded.1)) {
             case (nil, nil): (before, after) = (decoded.0.content, decoded.1.content)
             case (nil, let error?): return "decoded → \(Self.visible(error))"
             case (let error?, nil): return "\(Self.visible(error)) → decoded"
-            // Neither can be decoded: compared as they were sent.
+            // If neither can be decoded, they are compared as they were sent.
             case (.some, .some): break
             }
         }
@@ -177,7 +180,7 @@ package struct FlowComparison: Sendable {
         return difference(before, after, isJSON: was.head.isJSON || now.head.isJSON)
     }
 
-    /// The first difference between two contents; nil when they mean the same.
+    /// The first difference between two contents; nil if they have the same meaning.
     func difference(_ was: ByteBuffer, _ now: ByteBuffer, isJSON: Bool) -> String? {
         if was == now { return nil }
         let first = was.readableBytesView.first
@@ -193,7 +196,7 @@ package struct FlowComparison: Sendable {
             if a != b { return "byte \(offset): \(Self.hexadecimal(a)) → \(Self.hexadecimal(b)) (\(Self.sizes(was, now)))" }
             offset += 1
         }
-        return "\(Self.sizes(was, now)), the same up to there"
+        return "\(Self.sizes(was, now)), equal up to there"
     }
 
     private static func sizes(_ a: ByteBuffer, _ b: ByteBuffer) -> String {
@@ -217,7 +220,7 @@ package struct FlowComparison: Sendable {
         return a.count == 1 && b.count == 1 ? "\(line(a)) → \(line(b))" : "line \(number + 1): \(line(a)) → \(line(b))"
     }
 
-    /// The first place at which two trees differ, members in the order of their names.
+    /// The first place where two trees differ, members in the order of their names.
     private static func difference(_ was: JSONTree, _ now: JSONTree, at path: String) -> String? {
         switch (was, now) {
         case (.object(let a), .object(let b)):
@@ -248,7 +251,7 @@ package struct FlowComparison: Sendable {
         return isPlain ? "\(path).\(visible(name))" : "\(path)['\(visible(name))']"
     }
 
-    /// One line that a terminal can show, not too long.
+    /// One line of limited length that is safe for a terminal.
     static func visible(_ text: String) -> String {
         var out = ""
         for scalar in text.unicodeScalars.prefix(160) {
@@ -284,7 +287,7 @@ package struct FlowComparison: Sendable {
 
     // MARK: Ends
 
-    /// A response that was whole and is cut now, or the other way round. What our own side cut says nothing of the server.
+    /// A response that was complete and is cut now, or the reverse. A cut by our own side tells nothing about the server.
     private func differenceOfEnds(_ recorded: Flow, _ new: Flow) -> String? {
         if recorded.kind == .http {
             guard let was = recorded.response, let now = new.response, was.head.status != 101, !recorded.asksForWebSocket else {
@@ -301,7 +304,7 @@ package struct FlowComparison: Sendable {
 }
 
 extension Flow {
-    /// The response stops where the client or the recorder stopped.
+    /// The client or the recorder ended the response.
     fileprivate var wasCutByUs: Bool { response?.ended == nil && error?.side != .server }
 
     /// Text and binary messages, and the close frame.
@@ -317,18 +320,6 @@ extension Flow {
     }
 }
 
-extension DecodedContent {
-    /// Why the content is not the decoded whole, in words; nil when it is, or is as much of it as there can be.
-    fileprivate func decodingError(isCut: Bool) -> String? {
-        switch outcome {
-        case .complete, .limited: nil
-        case .truncated: isCut ? nil : "the encoded content is truncated"
-        case .failed(let reason): "cannot be decoded: \(reason)"
-        case .unknownCoding(let name): "the content coding \(name) is not known"
-        }
-    }
-}
-
 extension ResponseHead {
     fileprivate var isJSON: Bool {
         fields.first("content-type").map { String(buffer: $0).lowercased() }.map { $0.contains("json") } ?? false
@@ -336,7 +327,7 @@ extension ResponseHead {
 }
 
 extension String {
-    /// Where a text stands in this one for the first time.
+    /// The first occurrence of a text.
     fileprivate func range(of text: String) -> Range<Index>? {
         var start = startIndex
         while start < endIndex {

@@ -1,5 +1,5 @@
-// Dates as HTTP writes them (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`, and cookies in practice, with hyphens and other time zones
-// left alone.
+// Dates of HTTP (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`, and of cookies, which have hyphens in practice. Other
+// time zones are not accepted.
 
 /// A moment in whole seconds since 1970.
 struct HTTPDate: Equatable {
@@ -10,7 +10,7 @@ struct HTTPDate: Equatable {
 
     init(seconds: Int64) { self.seconds = seconds }
 
-    /// - Returns: nil for every other form.
+    /// - Returns: nil for any other form.
     init?(_ text: String) {
         let words = text.split { $0 == " " || $0 == "-" || $0 == ":" }
         guard words.count == 8, words[7] == "GMT", words[0].hasSuffix(","), let day = Int64(words[1]),
@@ -31,7 +31,7 @@ struct HTTPDate: Equatable {
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 
-    /// As HTTP writes it; nil for years that are not of four digits.
+    /// The text for HTTP; nil for a year without four digits.
     var text: String? {
         let day = (seconds >= 0 ? seconds : seconds - 86399) / 86400
         let time = seconds - day * 86400

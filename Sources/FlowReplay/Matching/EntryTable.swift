@@ -1,5 +1,6 @@
-// The table of recorded requests: one column for each fact, one element for each entry. A flow that is whole in its block costs some fifty bytes
-// here; its heads and content stay in the file. Entries with the same key are linked in the order of the recording.
+// The table of recorded requests: one column for each fact, one element for each entry. A flow that is whole in its block costs
+// some fifty bytes here; its heads and content stay in the file. Entries with the same key are linked in the order of the
+// recording.
 
 import FlowArchive
 import FlowModel

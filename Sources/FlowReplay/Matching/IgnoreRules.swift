@@ -1,14 +1,14 @@
-// What does not count when a request is matched with a recorded one, or a response compared with one.
+// The parts of a message to ignore when a request is matched with recorded ones, or a response is compared with one.
 
 import JSONQuery
 
-/// A rule that cannot be understood, in one sentence.
+/// A rule that is not valid, in one sentence.
 package struct ReplayRuleError: Error, Sendable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }
 }
 
-/// The parts of a message that are left out of a comparison.
+/// The parts to ignore.
 package struct IgnoreRules: Sendable, Equatable {
     package var host = false
     package var port = false
@@ -22,18 +22,18 @@ package struct IgnoreRules: Sendable, Equatable {
     /// Names of header fields, in lower case.
     package var headers: Set<String> = []
 
-    /// What is compared: not every part counts in both.
+    /// The kind of comparison: not every part applies to both.
     package enum Use: Sendable {
-        /// A request with recorded ones. Scheme and port never count there.
+        /// A request with recorded ones. Scheme and port are always ignored.
         case matching
         /// A response with the recorded one.
-        case answers
+        case responses
     }
 
     package init() {}
 
-    /// - Parameter texts: `host`, `body`, `json:PATH`; for requests also `port`, `scheme`, `query`, `query:NAME`, `form:NAME`; for answers also
-    ///   `header:NAME`.
+    /// - Parameter texts: `host`, `body`, `json:PATH`; for requests also `port`, `scheme`, `query`, `query:NAME`, `form:NAME`; for
+    ///   responses also `header:NAME`.
     package init(_ texts: [String], for use: Use) throws(ReplayRuleError) {
         for text in texts { try add(text, use) }
     }
@@ -49,17 +49,17 @@ package struct IgnoreRules: Sendable, Equatable {
         case ("query", nil, .matching) where parts.count == 1: query = true
         case ("query", let name?, .matching): queryNames.insert(name)
         case ("form", let name?, .matching): formNames.insert(name)
-        case ("header", let name?, .answers): headers.insert(name.lowercased())
+        case ("header", let name?, .responses): headers.insert(name.lowercased())
         case ("json", let path?, _):
             guard let parsed = JSONPath(path) else {
-                throw ReplayRuleError("'\(path)' is no JSON path; write $.name, $.list[*].name or $..name")
+                throw ReplayRuleError("'\(path)' is not a JSON path; write $.name, $.list[*].name or $..name")
             }
             jsonPaths.append(parsed)
         default:
             let known =
                 use == .matching
                 ? "host, port, scheme, body, query, query:NAME, form:NAME, json:PATH" : "host, body, header:NAME, json:PATH"
-            throw ReplayRuleError("'\(text)' is not known; what can be ignored is \(known)")
+            throw ReplayRuleError("'\(text)' is not known; write one of \(known)")
         }
     }
 }

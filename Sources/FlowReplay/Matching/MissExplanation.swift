@@ -1,12 +1,13 @@
-// Why no recording answers a request: the nearest one, and how it differs. What is ignored when requests are matched is ignored here too.
+// Why no recording answers a request: the nearest one, and how it differs. What is ignored when requests are matched is ignored
+// here too.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
 extension RecordingIndex {
-    /// Limits on the recordings whose path or content is read: those with the same path, with a path in the same place, on the same host,
-    /// and others.
+    /// Limits on the recordings whose path or content is read: those with the same path, with a path in the same place, on the same
+    /// host, and others.
     private static let maximumExamined = [256, 2048, 2048, 512]
     /// Request-targets that are kept for the next explanation.
     private static let maximumTargets = 8192
@@ -78,7 +79,8 @@ extension RecordingIndex {
         return target
     }
 
-    /// Among equally near recordings, the one with the most fields that must be equal, then with the longest common beginning of the content.
+    /// Among equally near recordings, the one with the most fields that must be equal, then with the longest common beginning of
+    /// the content.
     private func nearestContent(_ candidates: [Entry], _ query: ReplayQuery) -> Flow? {
         let content = RequestContent.comparable(query.content, query.head.fields, rules)
         var nearest: (likeness: (Int, Int), flow: Flow)?

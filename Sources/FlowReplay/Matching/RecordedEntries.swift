@@ -1,5 +1,5 @@
-// Recorded requests with their flows: which entries fit a request. Facts come from the table; heads and content are read from the flows when
-// the table does not decide.
+// Recorded requests with their flows: which entries fit a request. Facts come from the table; heads and content are read from the
+// flows when the table does not decide.
 
 import FlowModel
 import HTTPSemantics

@@ -1,5 +1,6 @@
-// Recorded exchanges by the requests that they answer. For a flow that is whole in its block the index keeps a hash and a place; a flow with
-// records in several blocks is kept in memory. The facts are in EntryTable, the flows in RecordedFlows, the turns in ReplayOrderState.
+// Recorded exchanges by the requests that they answer. For a flow that is whole in its block the index keeps a hash and a place; a
+// flow with records in several blocks is kept in memory. The facts are in EntryTable, the flows in RecordedFlows, the turns in
+// ReplayOrderState.
 
 import FlowArchive
 import FlowModel
@@ -94,7 +95,8 @@ package struct RecordingIndex {
     /// - Returns: nil for a flow that answers no request: it is not HTTP, has no request, or is a tunnel.
     private static func key(_ flow: some FlowAttributes, _ rules: MatchRules) -> (RequestKey, isSwitch: Bool)? {
         guard flow.kind == .http, let method = flow.method, let target = flow.requestTarget else { return nil }
-        // The recorder rejected the request itself: no server saw it. A server that could not be reached, or failed, is replayed as it was.
+        // The recorder rejected the request itself: no server saw it. A server that could not be reached, or failed, is replayed as
+        // it was.
         if flow.hasLocalReply, !(502...504).contains(flow.status) { return nil }
         let isSwitch: Bool
         if method.equals(ByteRange(0, method.readableBytes), "CONNECT") {

@@ -110,7 +110,8 @@ struct ReplayOrderState {
         }
     }
 
-    /// Moves to the next entry: complete ones first, then truncated ones. With `--once` those that have answered a duplex request are skipped.
+    /// Moves to the next entry: complete ones first, then truncated ones. With `--once` those that have answered a duplex request
+    /// are skipped.
     private func advance(
         _ position: inout Position, _ first: Entry, _ criteria: Criteria, _ entries: inout RecordedEntries
     ) throws -> Entry? {
@@ -154,8 +155,8 @@ struct ReplayOrderState {
 
     // MARK: Duplex requests
 
-    /// Chooses the next recording in which the response began before the request was complete. The content of the request is not known yet, so
-    /// it is not compared.
+    /// Chooses the next recording in which the response began before the request was complete. The content of the request is not
+    /// known yet, so it is not compared.
     /// - Returns: nil if no recording with the key is duplex.
     /// - Throws: if a recording cannot be read.
     mutating func chooseDuplex(_ key: RequestKey, _ entries: inout RecordedEntries) throws -> Entry? {

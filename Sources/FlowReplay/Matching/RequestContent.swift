@@ -1,16 +1,16 @@
-// The content of a request in the form in which it is compared: JSON and forms by what they mean, less what is ignored.
+// The content of a request in comparable form: JSON and forms by meaning, without the parts to ignore.
 
 import FlowModel
 import HTTPSemantics
 import JSONQuery
 import NIOCore
 
-/// Content made comparable: equal when the rules say that the requests are.
+/// Comparable content: equal if the rules make the requests equal.
 package enum RequestContent {
     /// Larger content is compared byte by byte.
     static let maximumParsed = 16 * 1024 * 1024
 
-    /// A number that stands for the content; 0 for none and where content does not count.
+    /// The digest of the content; 0 if there is none or content is ignored.
     package static func digest(_ content: ByteBuffer, _ fields: FieldSection, _ rules: MatchRules) -> UInt64 {
         guard !rules.ignore.body, rules.body != .none, content.readableBytes > 0 else { return 0 }
         let form = comparable(content, fields, rules)
@@ -44,7 +44,7 @@ package enum RequestContent {
         return content
     }
 
-    /// The parameter that separates the parts (RFC 2046 §5.1.1), which clients make anew each time.
+    /// The separator of the parts (RFC 2046 section 5.1.1). Clients generate it for each request.
     private static func boundary(in type: String) -> ByteBuffer? {
         for parameter in type.split(separator: ";").dropFirst() {
             let text = parameter.drop { $0 == " " }
@@ -57,7 +57,7 @@ package enum RequestContent {
 }
 
 extension ByteBuffer {
-    /// The bytes without those that follow two hyphens and are these.
+    /// The bytes without each occurrence of a text after two hyphens.
     fileprivate func removing(_ text: ByteBuffer) -> ByteBuffer {
         let (bytes, part) = (readableBytesUInt8Span, text.readableBytesUInt8Span)
         func stands(at start: Int) -> Bool {

@@ -1,22 +1,23 @@
-// What a request is matched by: method, host, path, the query without regard to its order, and content. The first four make a key that is
-// hashed once for each recording; content is only looked at among requests with the same key.
+// Requests are matched by method, host, path, query in any order, and content. The first four form a key that is hashed once for
+// each recording; content is compared only among requests with the same key.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Names that differ each time and mean nothing: cache busters, trace ids, signatures.
+/// Names whose values differ each time and have no meaning: cache busters, trace ids, signatures.
 package struct VolatileNames: Sendable, Equatable {
-    /// Names of query parameters in lower case; one that ends in `*` stands for all that begin so.
+    /// Names of query parameters in lower case.
     package var query: Set<String> = []
+    /// Beginnings of such names.
     package var queryPrefixes: [String] = []
 
     package init() {}
 
-    /// Those that are known everywhere.
+    /// The names in common use.
     package static let usual = VolatileNames(parsing: String(decoding: PackageResources.volatile_query_txt, as: UTF8.self))
 
-    /// - Parameter text: a name a line; `#` begins a comment.
+    /// - Parameter text: one name per line; a trailing `*` matches any ending; `#` begins a comment.
     package init(parsing text: String) {
         for line in text.split(whereSeparator: \.isNewline) {
             let name = line.prefix { $0 != "#" }.trimmed.lowercased()
@@ -43,7 +44,7 @@ extension Substring {
 
 /// How content is compared.
 package enum BodyMatching: String, Sendable, CaseIterable {
-    /// JSON and forms by what they mean when the request says that it is one, everything else byte by byte.
+    /// JSON and forms by meaning, if the media type names them; everything else byte by byte.
     case auto
     case exact
     case json
@@ -51,7 +52,7 @@ package enum BodyMatching: String, Sendable, CaseIterable {
     case none
 }
 
-/// What counts when a request is matched with recorded ones.
+/// How a request is matched with recorded ones.
 package struct MatchRules: Sendable, Equatable {
     package var ignore = IgnoreRules()
     package var volatile = VolatileNames()
@@ -62,18 +63,18 @@ package struct MatchRules: Sendable, Equatable {
     package init() {}
 }
 
-/// The parts of a request that its key is made of, each hashed.
+/// The key of a request: hashes of its parts.
 package struct RequestKey: Sendable, Hashable {
     var method: UInt32
     var host: UInt32
-    /// A recording has few methods and hosts, but may have millions of paths, or of queries to one path: 32 bits would make some of them one.
+    /// 64 bits, because a recording may have millions of paths, or of queries to one path; it has few methods and hosts.
     var path: UInt64
     var query: UInt64
-    /// The path without its last segment: paths that have it in common are near each other.
+    /// The path without its last segment: paths with the same parent are near each other.
     var parent: UInt32
 
-    /// One number for the dictionary. Two requests with the same number are told apart by the parts, and those that agree in all four
-    /// are taken for the same.
+    /// One number for the dictionary. Requests with the same number are distinguished by the parts; those that agree in all four
+    /// are considered equal.
     var combined: UInt64 {
         var hash = ByteHash()
         hash.add(UInt64(method) << 32 | UInt64(host))
@@ -83,7 +84,7 @@ package struct RequestKey: Sendable, Hashable {
     }
 
     /// - Parameters:
-    ///   - method: nil for a request that asks for another protocol, by Upgrade or by extended CONNECT (RFC 8441), and gets it.
+    ///   - method: nil for a request that switches to another protocol, by Upgrade or by extended CONNECT (RFC 8441).
     ///   - host: without port.
     ///   - target: the request-target as written, in origin or absolute form.
     package init(method: ByteBuffer?, host: ByteBuffer, target: ByteBuffer, _ rules: MatchRules) {
@@ -97,7 +98,7 @@ package struct RequestKey: Sendable, Hashable {
         self.query = rules.ignore.query ? 0 : Self.hash(query: query, rules)
     }
 
-    /// A sum over the parameters, so that their order does not count.
+    /// A sum over the parameters, so that their order does not matter.
     private static func hash(query: ByteBuffer, _ rules: MatchRules) -> UInt64 {
         guard query.readableBytes > 0 else { return 0 }
         var sum: UInt64 = 0
@@ -132,7 +133,7 @@ struct ByteHash {
         for index in 0..<span.count { add(span[index] &- 0x41 < 26 ? span[index] | 0x20 : span[index]) }
     }
 
-    /// With a last mixing, since the low bits of FNV alone depend on little.
+    /// With a final mixing step, because the low bits of FNV depend on few input bits.
     var mixed: UInt64 {
         var mixed = value
         mixed ^= mixed >> 32
@@ -148,7 +149,7 @@ struct ByteHash {
 }
 
 extension ByteBuffer {
-    /// Path and query of a request-target; an absolute form loses its scheme and authority, a fragment is not part of it.
+    /// Path and query of a request-target, without scheme and authority of the absolute form.
     package var pathAndQuery: (path: ByteBuffer, query: ByteBuffer) {
         let bytes = readableBytesUInt8Span
         var start = 0
@@ -169,7 +170,7 @@ extension ByteBuffer {
         return (path, mark < bytes.count ? slice(ByteRange(mark + 1, bytes.count)) : ByteBuffer())
     }
 
-    /// A path up to its last segment; a slash at the end opens none.
+    /// A path up to its last segment; a trailing slash does not begin a segment.
     fileprivate var parentPath: ByteBuffer {
         let bytes = readableBytesUInt8Span
         var end = bytes.count > 1 && bytes[bytes.count - 1] == 0x2F ? bytes.count - 1 : bytes.count
@@ -177,7 +178,7 @@ extension ByteBuffer {
         return slice(ByteRange(0, end))
     }
 
-    /// The parameters of a query or of a form: the name, and name and value together as they are written.
+    /// Visits the parameters of a query or a form: the name, and the whole parameter as it is written.
     func forEachParameter(_ body: (_ name: ByteBuffer, _ whole: ByteBuffer) -> Void) {
         let bytes = readableBytesUInt8Span
         var start = 0
@@ -194,7 +195,8 @@ extension ByteBuffer {
 }
 
 extension String {
-    /// Percent-encoding undone, `+` is a space (the URL standard's application/x-www-form-urlencoded). What is not UTF-8 is repaired.
+    /// Decodes percent-encoding, and `+` as a space (application/x-www-form-urlencoded of the URL standard). Invalid UTF-8 is
+    /// repaired.
     var removingPercentEncodingOfNames: String {
         guard utf8.contains(where: { $0 == 0x25 || $0 == 0x2B }) else { return self }
         var out: [UInt8] = []

@@ -1,13 +1,13 @@
-// What of a recording is sent again, and on which connections: flows of one client connection stay together and in their order. What cannot be
-// sent again is left out and counted, with the reason. Of a flow that stands whole in its block only times and a place are kept, some forty bytes, and
-// it is read again when its turn has come; flows with parts in several blocks keep their heads in memory.
+// The flows of a recording that a replay sends, and their connections: flows of one client connection stay together and in order.
+// Flows that cannot be sent are counted by reason. For a flow that is whole in its block only the times and the place are kept,
+// some forty bytes, and it is read again when it is due; flows with records in several blocks stay in memory.
 
 import FlowArchive
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// The connections that a replay will make.
+/// The connections of a replay.
 package struct ReplayPlan: Sendable {
     package struct Connection: Sendable {
         package var wireProtocol: ReplayProtocol
@@ -18,20 +18,20 @@ package struct ReplayPlan: Sendable {
         /// Numbers of flows, in order.
         package var flows: [Int]
         package var started: Timestamp
-        /// nil: it was open to the end of the recording.
+        /// nil: it was open until the end of the recording.
         package var ended: Timestamp?
     }
 
     package struct Options: Sendable {
         /// GET, HEAD and OPTIONS only.
         package var onlySafeMethods = false
-        /// Flows of one client connection go to one server, whatever they went to.
+        /// Flows of one client connection go to one server, whatever their recorded servers were.
         package var hasHTTPTarget = false
         package var hasTCPTarget = false
         package init() {}
     }
 
-    /// Flows by number, in the order of time.
+    /// Flows by number, in the order of their start.
     private var flows: [Planned]
     /// Connections in the order of their first flow.
     private var lines: [Line]
@@ -40,20 +40,20 @@ package struct ReplayPlan: Sendable {
     private let targets: [FlowTarget]
     private let files: [ArchiveLookup]
     private let kept: [Flow]
-    /// How many flows are not sent, by reason.
+    /// The number of flows that are not sent, by reason.
     package let leftOut: [String: Int]
 
-    /// What is known of a flow before its turn.
+    /// A flow that has not been read again yet.
     fileprivate struct Planned {
         static let open = Int64.max
         static let kept = UInt16.max
         var started: Int64
         var ended: Int64
-        /// Offset of its block; of one that is kept, its index there.
+        /// The offset of its block; of a flow in memory its index.
         var block: UInt64
         var record: UInt32
         var stream: UInt32
-        /// Among the connections.
+        /// The index of its connection.
         var line: UInt32
         var file: UInt16
     }
@@ -63,7 +63,7 @@ package struct ReplayPlan: Sendable {
         var wireProtocol: ReplayProtocol
         var isHTTP2Server: Bool
         var target: UInt32
-        /// Of its flows among the members.
+        /// The range of its flows in `members`.
         var first: UInt32 = 0
         var count: UInt32 = 0
         var started: Int64
@@ -83,7 +83,7 @@ package struct ReplayPlan: Sendable {
             started: Timestamp(nanoseconds: line.started), ended: Self.ended(line.ended))
     }
 
-    /// When a connection began and ended, without the rest of it.
+    /// When a connection began and ended.
     package func times(ofConnection index: Int) -> (started: Timestamp, ended: Timestamp?) {
         (Timestamp(nanoseconds: lines[index].started), Self.ended(lines[index].ended))
     }
@@ -97,7 +97,7 @@ package struct ReplayPlan: Sendable {
     }
 
     /// Reads a flow.
-    /// - Throws: when it cannot be read.
+    /// - Throws: if it cannot be read.
     package func flow(_ number: Int) throws -> Flow {
         let planned = flows[number]
         if planned.file == Planned.kept { return kept[Int(planned.block)] }
@@ -126,10 +126,10 @@ package struct ReplayPlan: Sendable {
 
         package init(_ options: Options) { self.options = options }
 
-        /// Makes a file known whose flows will be added by their places.
+        /// Adds a file. Its flows are added by their places.
         package mutating func addFile(_ file: ArchiveLookup) { files.append(file) }
 
-        /// - Parameter place: in the file that was added last; nil: the flow is kept in memory.
+        /// - Parameter place: in the last added file; nil: the flow stays in memory.
         package mutating func add(_ flow: Flow, at place: FlowPlace?) {
             if let reason = ReplayPlan.obstacle(flow, options) {
                 leftOut[reason, default: 0] += 1
@@ -147,7 +147,7 @@ package struct ReplayPlan: Sendable {
             flows.append(planned)
         }
 
-        /// The connection of a flow, which now knows of it.
+        /// The connection of a flow, extended to its times.
         private mutating func line(of flow: Flow) -> UInt32 {
             let target = targetPlaces[flow.target] ?? UInt32(targets.count)
             if target == targets.count {
@@ -158,7 +158,7 @@ package struct ReplayPlan: Sendable {
             let (started, ended) = (flow.started.nanoseconds, flow.ended?.nanoseconds ?? Planned.open)
             let key = ReplayPlan.key(flow, target, options)
             if let key, let known = places[key] {
-                // What was said first says where it goes.
+                // The first flow decides the server.
                 if started < lines[Int(known)].started { lines[Int(known)].target = target }
                 lines[Int(known)].started = min(lines[Int(known)].started, started)
                 lines[Int(known)].ended = max(lines[Int(known)].ended, ended)
@@ -178,7 +178,7 @@ package struct ReplayPlan: Sendable {
         package consuming func finish() -> ReplayPlan {
             places = [:]
             targetPlaces = [:]
-            // Requests that were read at once have one time.
+            // Requests that were read at once have equal times.
             flows.sort { a, b in
                 (a.started, a.stream, a.file, a.block, a.record) < (b.started, b.stream, b.file, b.block, b.record)
             }
@@ -190,7 +190,7 @@ package struct ReplayPlan: Sendable {
         _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int]
     ) {
         (self.flows, self.targets, self.files, self.kept, self.leftOut) = (flows, targets, files, kept, leftOut)
-        // Connections in the order of their first flow: where each comes to stand.
+        // Sorts connections by their first flow.
         var places = [UInt32](repeating: .max, count: lines.count)
         self.lines = []
         self.lines.reserveCapacity(lines.count)
@@ -217,7 +217,7 @@ package struct ReplayPlan: Sendable {
         }
     }
 
-    /// What flows of one connection have in common; nil: a stream of bytes has a connection of its own.
+    /// The key that flows of one connection share; nil: a stream of bytes has a connection of its own.
     fileprivate static func key(_ flow: Flow, _ target: UInt32, _ options: Options) -> Key? {
         guard flow.kind == .http, let head = flow.request?.head else { return nil }
         return Key(
@@ -225,9 +225,9 @@ package struct ReplayPlan: Sendable {
             target: options.hasHTTPTarget ? nil : target)
     }
 
-    // MARK: What cannot be sent again
+    // MARK: Flows that cannot be sent
 
-    /// Why a flow is not sent; nil when it is.
+    /// The reason why a flow is not sent; nil if it is.
     fileprivate static func obstacle(_ flow: Flow, _ options: Options) -> String? {
         switch flow.kind {
         case .tls: return "the TLS handshake failed"
@@ -235,7 +235,7 @@ package struct ReplayPlan: Sendable {
         case .http: break
         }
         guard let request = flow.request else { return "there is no request" }
-        if flow.state == .failed, flow.error?.side == .client { return "the request was refused as malformed" }
+        if flow.state == .failed, flow.error?.side == .client { return "the request was rejected as malformed" }
         if options.hasTCPTarget, !options.hasHTTPTarget { return "it is HTTP, and the target is not" }
         if !options.hasHTTPTarget, flow.target.host.isEmpty { return "its server is not known" }
         let head = request.head
@@ -265,14 +265,14 @@ package struct ReplayPlan: Sendable {
         let declared = DeclaredFraming(request.head.fields)
         guard request.storedSize == request.size else { return "the request's content is not whole in the recording" }
         if request.ended == nil {
-            // Where no content was announced, the head was all of it.
+            // Without declared content, the head is the whole request.
             let isBare = request.head.version.major < 2 && (declared.isAbsent || declared.codings.isEmpty && declared.length == 0)
             guard isBare else { return "the request is incomplete" }
         }
-        // Content that is longer than its length, or has none, is all there, and is framed as what it is.
+        // Content that is longer than its declared length, or has none, is complete and is framed by its size.
         let isByLength = request.head.version.major >= 2 || declared.effectiveCodings.isEmpty
         if isByLength, let length = declared.length, length > request.size {
-            return "the request's content is shorter than its Content-Length says"
+            return "the request's content is shorter than its Content-Length"
         }
         return nil
     }
@@ -280,15 +280,15 @@ package struct ReplayPlan: Sendable {
 
 /// When the flows of a plan are due.
 package enum ReplaySchedule: Sendable, Equatable {
-    /// As recorded, in some rhythm; ``ReplayTiming/none`` is as soon as those have ended that had ended before.
+    /// At recorded times. With ``ReplayTiming/none``, once the flows that had ended before it in the recording have ended.
     case recorded(ReplayTiming)
-    /// So many requests a second, over all connections.
+    /// Requests per second, over all connections.
     case rate(Double)
 
-    /// Nanoseconds behind the start of the replay; nil: not by the clock.
+    /// Nanoseconds after the start of the replay; nil: not by the clock.
     /// - Parameters:
-    ///   - number: of the flow, in the order of time.
-    ///   - recorded: nanoseconds behind the first flow of the recording.
+    ///   - number: of the flow, in the order of their start.
+    ///   - recorded: nanoseconds after the first flow of the recording.
     package func offset(of number: Int, recorded: Int64) -> Int64? {
         switch self {
         case .recorded(.none): nil
@@ -298,7 +298,8 @@ package enum ReplaySchedule: Sendable, Equatable {
     }
 }
 
-/// Which servers a replay may contact: `host` or `host:port`, where `*` stands for anything. The whole name must match; case does not matter.
+/// A pattern for servers that a replay may contact: `host` or `host:port`, where `*` matches any text. The whole name must match;
+/// case does not matter.
 package struct TargetPattern: Sendable, Equatable {
     private let text: String
 
@@ -311,7 +312,7 @@ package struct TargetPattern: Sendable, Equatable {
         return [host, bracketed, "\(bracketed):\(port)"].contains { Self.matches(pattern[...], Array($0.utf8)[...]) }
     }
 
-    /// Each star is tried at its shortest first; only the last one is ever tried again, so the time is bounded by the product of the lengths.
+    /// Tries each star at its shortest first. Only the last star is extended, so the time is at most the product of the lengths.
     private static func matches(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
         var (p, t) = (pattern.startIndex, text.startIndex)
         var star: (pattern: Int, text: Int)?

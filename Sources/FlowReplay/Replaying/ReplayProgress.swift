@@ -1,22 +1,22 @@
-// How far a replay has come and how long it will take, in words for one line of a terminal.
+// The progress of a replay and the time that is left, as one line for a terminal.
 
 import FlowModel
 
 /// Numbers of a progress line, and the line.
 package struct ReplayProgress: Sendable, Equatable {
-    /// Flows, or, while a recording is read, bytes.
+    /// Flows; bytes while the recording is read.
     package var done: UInt64
     package var total: UInt64
     /// Nanoseconds since it began.
     package var elapsed: Int64
-    /// Nanoseconds that the schedule takes; nil when nothing waits for the clock.
+    /// The duration of the schedule in nanoseconds; nil if nothing waits for the clock.
     package var scheduled: Int64?
 
     package init(done: UInt64, total: UInt64, elapsed: Int64, scheduled: Int64? = nil) {
         (self.done, self.total, self.elapsed, self.scheduled) = (done, total, elapsed, scheduled)
     }
 
-    /// Nanoseconds that are left: those of the schedule, and beyond it as many as the rest takes at the rate so far. nil when that cannot be said.
+    /// Nanoseconds that are left: by the schedule, and after its end by the rate so far. nil if unknown.
     package var left: Int64? {
         guard done < total else { return 0 }
         if let scheduled, scheduled > elapsed { return scheduled - elapsed }
@@ -37,9 +37,9 @@ package struct ReplayProgress: Sendable, Equatable {
     }
 
     /// `reading the recording: 12,000 flows, 98,000/s, 8 s left`.
-    /// - Parameter flows: that were read; ``done`` and ``total`` are bytes, 0 when they are not known.
+    /// - Parameter flows: the number that was read; ``done`` and ``total`` are bytes, 0 if unknown.
     package func reading(flows: UInt64) -> String {
-        // The place in the file is that of a block, which says little before there were some.
+        // The position in the file is that of a block, which is too coarse at the beginning.
         let isKnown = total > 0 && done >= total / 100
         return "reading the recording: \(Self.grouped(flows)) flows, \(perSecond(flows))" + (isKnown ? leftInWords : "")
     }
@@ -68,8 +68,8 @@ package struct ReplayProgress: Sendable, Equatable {
 }
 
 extension ReplayPlan {
-    /// Nanoseconds from the beginning to the end of one round by a schedule, with servers as fast as the recorded ones; nil when nothing waits for
-    /// the clock.
+    /// The duration of one round by a schedule, in nanoseconds, if servers are as fast as the recorded ones; nil if nothing waits
+    /// for the clock.
     package func duration(_ schedule: ReplaySchedule) -> Int64? {
         guard flowCount > 0 else { return 0 }
         let first = times(of: 0).started

@@ -1,4 +1,4 @@
-// What a replay came to: counts, how far it fell behind its schedule, and how long answers took, beside the recorded ones.
+// The result of a replay: counts, how late requests were, and how long responses took compared with the recorded ones.
 
 import FlowModel
 
@@ -6,15 +6,15 @@ import FlowModel
 package struct ReplayTally: Sendable, Equatable {
     package private(set) var sent = 0
     package private(set) var ended = 0
-    /// There was no answer, or the request could not be said.
+    /// There was no response, or the request could not be sent.
     package var failed = 0
-    /// It was under way when the replay was stopped.
+    /// Flows that were in progress when the replay was stopped.
     package var cut = 0
-    /// The recorded answer could not be read.
+    /// Flows whose recorded response could not be read.
     package var notCompared = 0
     package private(set) var same = 0
     package private(set) var different = 0
-    /// Nanoseconds behind the schedule.
+    /// Nanoseconds after the scheduled time.
     package private(set) var maximumLateness: Int64 = 0
     package private(set) var totalLateness: Int64 = 0
     /// Nanoseconds from a request's head to the last byte of its response, of flows that have both.
@@ -23,7 +23,8 @@ package struct ReplayTally: Sendable, Equatable {
 
     package init() {}
 
-    /// A flow was begun so late.
+    /// A flow has begun.
+    /// - Parameter lateness: nanoseconds after its scheduled time.
     package mutating func sent(lateness: Int64) {
         sent += 1
         maximumLateness = max(maximumLateness, lateness)
@@ -31,7 +32,7 @@ package struct ReplayTally: Sendable, Equatable {
     }
 
     /// A flow has ended.
-    /// - Parameter isDifferent: nil when it was not compared.
+    /// - Parameter isDifferent: nil if it was not compared.
     package mutating func count(_ new: Flow, recorded: Flow, isDifferent: Bool?) {
         ended += 1
         if new.hasNoAnswer, !recorded.hasNoAnswer || isDifferent == nil {
@@ -45,7 +46,7 @@ package struct ReplayTally: Sendable, Equatable {
         if let was = recorded.latency { recordedLatencies.append(was) }
     }
 
-    /// Lines for people.
+    /// Lines for the user.
     /// - Parameters:
     ///   - leftOut: flows that are not sent, by reason; `unsent`: those that were not sent because the replay was stopped.
     package func summary(compares: Bool, leftOut: [String: Int], unsent: Int) -> [String] {
@@ -63,7 +64,7 @@ package struct ReplayTally: Sendable, Equatable {
         }
         if maximumLateness >= 1_000_000 {
             lines.append(
-                "behind the schedule: \(Self.milliseconds(maximumLateness)) at the most, \(Self.milliseconds(totalLateness)) in total"
+                "behind schedule: \(Self.milliseconds(maximumLateness)) at most, \(Self.milliseconds(totalLateness)) in total"
             )
         }
         if !latencies.isEmpty {
@@ -76,7 +77,7 @@ package struct ReplayTally: Sendable, Equatable {
         guard !values.isEmpty else { return "unknown" }
         let sorted = values.sorted()
         return [50, 90, 99].map { percent in
-            // The smallest value that so many percent do not exceed.
+            // The smallest value that this percentage of the values does not exceed.
             let rank = (sorted.count * percent + 99) / 100
             return "p\(percent) \(milliseconds(sorted[max(0, rank - 1)]))"
         }.joined(separator: " ")
@@ -94,7 +95,7 @@ package struct ReplayTally: Sendable, Equatable {
 }
 
 extension Flow {
-    /// The exchange failed, or ended before anything was answered.
+    /// The exchange failed, or ended without a response.
     fileprivate var hasNoAnswer: Bool { state == .failed || (kind == .http && response == nil) }
 
     fileprivate var latency: Int64? {

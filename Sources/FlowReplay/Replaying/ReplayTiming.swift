@@ -1,17 +1,17 @@
-// How much of the recorded time between two things is kept when they are played again.
+// How long a recorded pause is in a replay.
 
 /// The rhythm of a replay.
 package enum ReplayTiming: Sendable, Equatable {
-    /// Everything at once.
+    /// No pauses.
     case none
-    /// As recorded, so many times as fast.
+    /// As recorded, faster by this factor.
     case scaled(Double)
-    /// The same pause, in nanoseconds, before each.
+    /// The same pause before each event, in nanoseconds.
     case fixed(Int64)
 
     package static let recorded = ReplayTiming.scaled(1)
 
-    /// Some seventy years: a moment so far from now can still be told.
+    /// About seventy years, so that a time stamp can hold the moment.
     private static let maximumPause = 0x1p61
 
     /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`; a pause as `50ms`, `1s`, `200us`.
@@ -34,7 +34,7 @@ package enum ReplayTiming: Sendable, Equatable {
         }
     }
 
-    /// What becomes of a recorded pause; both in nanoseconds, never negative.
+    /// The pause in the replay for a recorded one; both in nanoseconds, never negative.
     package func pause(_ recorded: Int64) -> Int64 {
         switch self {
         case .none: 0
@@ -43,6 +43,6 @@ package enum ReplayTiming: Sendable, Equatable {
         }
     }
 
-    /// A pause that may be longer than can be told.
+    /// A pause, limited to the longest that a time stamp can hold.
     static func nanoseconds(_ pause: Double) -> Int64 { Int64(min(max(0, pause), maximumPause)) }
 }

@@ -1,7 +1,9 @@
-// Replays the server's side of a recorded flow: what it sends, and when. Neither sockets nor a clock: moments come in and go out as values.
+// Replays the server's side of a recorded flow: what it sends, and when. Neither sockets nor a clock: moments come in and go out as
+// values.
 //
-// Time is counted from the client's last action: a response begins as long after its request as in the recording, a message of a dialogue as
-// long after the message before it. The server continues only after the client has sent everything that it had sent by then in the recording.
+// Time is counted from the client's last action: a response begins as long after its request as in the recording, a message of a
+// dialogue as long after the message before it. The server continues only after the client has sent everything that it had sent by
+// then in the recording.
 
 import FlowModel
 import HTTPSemantics
@@ -22,7 +24,8 @@ package final class FlowPlayer {
     private enum Dialogue {
         case none
         case messages
-        /// TCP, a protocol other than WebSocket after an upgrade, and an exchange whose response began before the request was complete.
+        /// TCP, a protocol other than WebSocket after an upgrade, and an exchange whose response began before the request was
+        /// complete.
         case bytes
     }
 
@@ -226,8 +229,8 @@ package final class FlowPlayer {
         return nil
     }
 
-    /// The client ended before it had sent everything that is in the recording. For a request this is the end of its content; a stream cannot
-    /// continue.
+    /// The client ended before it had sent everything that is in the recording. For a request this is the end of its content; a
+    /// stream cannot continue.
     private func clientEndedEarly(_ recorded: Timestamp, _ now: Timestamp) -> ServerStep? {
         let message = "the client ended before it had sent what is in the recording"
         guard kind == .http, !hasSwitched else {

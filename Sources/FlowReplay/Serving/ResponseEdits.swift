@@ -1,5 +1,5 @@
-// Changes to a recorded response before it is sent again: dates move to the present, HEAD gets the head of the response to GET, a range is cut
-// from whole content, a WebSocket handshake answers the present key.
+// Changes to a recorded response before it is sent again: dates move to the present, HEAD gets the head of the response to GET, a
+// range is cut from whole content, a WebSocket handshake answers the present key.
 
 import FlowModel
 import HTTPSemantics
@@ -165,8 +165,8 @@ private struct HeadEdits {
         isChanged = true
     }
 
-    /// Writes the handshake for the client's version of HTTP, whatever version was recorded. Extensions are left out: every peer understands
-    /// uncompressed messages.
+    /// Writes the handshake for the client's version of HTTP, whatever version was recorded. Extensions are left out: every peer
+    /// understands uncompressed messages.
     mutating func renewHandshake(_ accept: String?) {
         remove("sec-websocket-extensions")
         if let accept {

@@ -1,5 +1,5 @@
-// A TCP stream that one of several recordings answers. The first bytes of the client choose it, or, where the server speaks first, the order of
-// the recordings.
+// A TCP stream that one of several recordings answers. The first bytes of the client choose it, or, where the server speaks first,
+// the order of the recordings.
 
 import FlowModel
 import HTTPSemantics
@@ -57,7 +57,8 @@ package final class StreamPlayer {
         return try player.next(at: now)
     }
 
-    /// The first candidate that begins with the same bytes of the client. If there is none, the first candidate, and its differences are logged.
+    /// The first candidate that begins with the same bytes of the client. If there is none, the first candidate, and its
+    /// differences are logged.
     private func choose() throws -> (number: Int, flow: Flow)? {
         if matching == .time { return candidates.first }
         var isOpen = false

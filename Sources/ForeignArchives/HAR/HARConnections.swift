@@ -1,5 +1,5 @@
-// The connections of a HAR file. It names those of the browser to servers at the most; what matters to a replay is which requests were under way at
-// the same time, since those of one HTTP/1 connection are sent one after the other.
+// The connections of a HAR file. At most it names the browser's connections to servers. A replay needs to know which requests were
+// in progress at the same time, because the requests of one HTTP/1 connection are sent one after the other.
 
 import FlowModel
 import Foundation
@@ -45,8 +45,8 @@ struct HARConnections {
         return shared
     }
 
-    /// The connection that carried an exchange: HTTP/2 carries several at a time, HTTP/1 one after the other, so one that began before another ended
-    /// was on another connection.
+    /// The connection of an exchange. HTTP/2 carries several exchanges at a time and HTTP/1 one, so an exchange that began before
+    /// another one ended was on a different connection.
     mutating func client(
         _ server: Shared<ServerConnection>, version: HTTPVersion, from started: Timestamp, to ended: Timestamp
     ) -> Shared<ClientConnection> {

@@ -1,4 +1,4 @@
-// The content of a form of which a HAR file has the parameters only (`postData.params`): in the encoding of its media type.
+// The content of a form for which a HAR file has only the parameters (`postData.params`), in the encoding of its media type.
 
 import HTTPSemantics
 import JSONQuery
@@ -8,7 +8,7 @@ import NIOCore
 struct HARForm {
     private struct Parameter {
         var name: ByteBuffer
-        /// nil: that of a file, which is not stored.
+        /// nil: the value is a file, which is not stored.
         var value: ByteBuffer?
         var fileName: ByteBuffer?
         var contentType: ByteBuffer?
@@ -29,13 +29,13 @@ struct HARForm {
         }
     }
 
-    /// - Parameter length: of the content as it was sent, where that is known.
-    /// - Returns: nil when the content cannot be known.
+    /// - Parameter length: of the content as it was sent, if known.
+    /// - Returns: nil if the content cannot be determined.
     func content(length: UInt64?) -> ByteBuffer? {
         let name = String(buffer: type).prefix { $0 != ";" }.lowercased()
         if name.hasPrefix("multipart/") { return multipart() }
         guard parameters.allSatisfy({ $0.value != nil }) else { return nil }
-        // Some programs keep parameters as they were sent, others decode them; the length tells.
+        // Some programs keep parameters as they were sent, others decode them; the length tells which.
         let (plain, encoded) = (joined { $0 }, joined(Self.encoded))
         if let length {
             if UInt64(plain.readableBytes) == length { return plain }
@@ -56,7 +56,7 @@ struct HARForm {
         return out
     }
 
-    /// The WHATWG URL standard's application/x-www-form-urlencoded.
+    /// application/x-www-form-urlencoded of the WHATWG URL standard.
     private static func encoded(_ text: ByteBuffer) -> ByteBuffer {
         let digits = Array("0123456789ABCDEF".utf8)
         var out = ByteBuffer()
@@ -76,8 +76,7 @@ struct HARForm {
         byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || [0x2A, 0x2D, 0x2E, 0x5F].contains(byte)
     }
 
-    /// Nothing stands in the text that encoding would have changed, and something that it would have made: a space is `+` and a percent sign begins
-    /// two digits.
+    /// Whether the text may be encoded already: it has only plain characters, `+`, and percent signs with two digits.
     private static func isEncoded(_ text: ByteBuffer) -> Bool {
         let bytes = Array(text.readableBytesView)
         func isDigit(_ index: Int) -> Bool { index < bytes.count && Character(Unicode.Scalar(bytes[index])).isHexDigit }
@@ -87,7 +86,7 @@ struct HARForm {
         }
     }
 
-    /// RFC 7578. nil without a boundary in the media type, or with a file that is not stored.
+    /// RFC 7578. nil if the media type has no boundary, or a file is not stored.
     private func multipart() -> ByteBuffer? {
         guard let boundary = mediaTypeParameter("boundary", of: type), !boundary.isEmpty else { return nil }
         var out = ByteBuffer()
@@ -115,7 +114,7 @@ struct HARForm {
 }
 
 extension ByteBuffer {
-    /// What browsers do with a name in a part's head: three characters are percent-encoded.
+    /// A name in the head of a part, as browsers write it: three characters are percent-encoded.
     fileprivate var quotedInForm: ByteBuffer {
         var out = ByteBuffer()
         for byte in readableBytesView {

@@ -1,5 +1,5 @@
-// Where the request of a HAR entry goes. A URL there may be one that was typed (RFC 3987); a request has its host in ASCII and its path in
-// percent-encoded UTF-8 (RFC 3987 section 3.1, RFC 5891).
+// The target of a request in a HAR file. The URL there may be as the user typed it (RFC 3987); a request has its host in ASCII and
+// its path in percent-encoded UTF-8 (RFC 3987 section 3.1, RFC 5891).
 
 import FlowModel
 import Foundation
@@ -9,15 +9,15 @@ import NIOCore
 /// The parts of a URL that a request needs.
 struct HARLocation {
     var target: FlowTarget
-    /// Host and port, as a request names them.
+    /// Host and port, as in a request.
     var authority: ByteBuffer
     var path: ByteBuffer
-    /// Host and port as the file has them, when they are not in ASCII there.
+    /// Host and port as in the file, if they are not in ASCII there.
     var foreignAuthority: ByteBuffer?
     /// The URL was changed.
     var isNormalised = false
 
-    /// - Returns: nil for a URL that is not of HTTP or WebSocket. Without a host that can be read, that of the target is empty.
+    /// - Returns: nil if the URL is not one of HTTP or WebSocket. If its host is not valid, the host of the target is empty.
     init?(_ url: ByteBuffer) {
         let bytes = Array(url.readableBytesView)
         guard let colon = bytes.firstIndex(of: 0x3A), bytes[colon...].starts(with: "://".utf8) else { return nil }
@@ -32,7 +32,7 @@ struct HARLocation {
         if let colon = named.lastIndex(of: 0x3A), !named[colon...].contains(0x5D) {
             let digits = named[(colon + 1)...]
             (host, port) = (named[..<colon], UInt16(String(decoding: digits, as: UTF8.self)))
-            // RFC 3986 section 3.2.3: a port may be empty. With any other text no server is named.
+            // RFC 3986 section 3.2.3: a port may be empty. Any other text is not valid.
             if port == nil, !digits.isEmpty { host = host.prefix(0) }
         }
         let ascii = Self.asciiHost(String(decoding: host, as: UTF8.self))
@@ -45,7 +45,7 @@ struct HARLocation {
         target = FlowTarget(scheme: scheme, host: bare, port: port ?? (scheme == "https" ? 443 : 80))
     }
 
-    /// What cannot stand in a request-target is percent-encoded: bytes above ASCII, controls, spaces.
+    /// Percent-encodes bytes that a request-target cannot contain: bytes above ASCII, controls, spaces.
     private static func encoded(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
         var encoded: [UInt8] = []
         encoded.reserveCapacity(bytes.count)
@@ -60,7 +60,7 @@ struct HARLocation {
         return encoded
     }
 
-    /// A name with each label in ASCII, as UTS 46 maps it; one that has no such form, and one in ASCII, is as it was.
+    /// A name with each label in ASCII, as UTS 46 maps it. A name without such a form, and one in ASCII, is unchanged.
     static func asciiHost(_ host: String) -> String {
         guard !host.utf8.allSatisfy({ $0 < 0x80 }) else { return host }
         var components = URLComponents()

@@ -1,4 +1,4 @@
-// The parts of an entry of a HAR file: when what happened, its two messages and their content.
+// The parts of an entry of a HAR file: its times, its two messages and their content.
 
 import ContentCoding
 import FlowModel
@@ -6,7 +6,7 @@ import HTTPSemantics
 import JSONQuery
 import NIOCore
 
-/// When the steps of an exchange were. HAR has lengths of time, in milliseconds; -1 is one that does not apply.
+/// The times of an exchange. HAR has durations in milliseconds; -1 means that one does not apply.
 struct HARTimes {
     var request: Timestamp
     var requestEnd: Timestamp
@@ -34,7 +34,7 @@ struct HARTimes {
 }
 
 extension JSONTree {
-    /// A number, also one that is written as a string.
+    /// A number, which may be written as a string.
     var quantity: Double? { number ?? string.flatMap { Double($0.text) } }
 
     fileprivate var isEmptyObject: Bool { self == .object([]) || !isObject }
@@ -42,7 +42,7 @@ extension JSONTree {
 
 extension ForeignMessage {
     /// A request or response of an entry, without its content.
-    /// - Parameter other: the version when the message does not say it.
+    /// - Parameter other: the version if the message does not have it.
     init(_ message: JSONTree, or other: HTTPVersion) {
         self.init(version: other)
         var hasPseudoFields = false
@@ -58,10 +58,10 @@ extension ForeignMessage {
         version = HTTPVersion(foreign: message.text("httpVersion") ?? "") ?? (hasPseudoFields ? .http2 : other)
     }
 
-    /// The lines of a list of fields. A value may stand for several.
+    /// The lines of a list of fields. A value may have several lines.
     private static func fields(_ list: JSONTree?) -> [(name: ByteBuffer, value: ByteBuffer)] {
         (list?.elements ?? []).flatMap { header -> [(name: ByteBuffer, value: ByteBuffer)] in
-            // Most write objects, some pairs.
+            // Most programs write objects, some write pairs.
             let pair = header.elements ?? []
             guard let name = header.bytes("name", exact: "_nameBase64") ?? pair.first?.string?.unescapedBytes,
                 name.readableBytes > 0
@@ -80,9 +80,9 @@ extension ForeignMessage {
             path: target ?? url.path)
     }
 
-    /// A name that the URL has in another alphabet stands in Host and `:authority` as it does in the request's target.
+    /// Writes a host name of another alphabet in Host and `:authority` as in the target of the request.
     mutating func normaliseHost(_ url: HARLocation) {
-        if url.isNormalised { notes.append("the file has a URL with characters that no request has") }
+        if url.isNormalised { notes.append("the file has a URL with characters that a request cannot have") }
         guard let foreign = url.foreignAuthority else { return }
         if authority == foreign { authority = url.authority }
         for i in head.fields.indices where head.fields[i].name.isName("host") && head.fields[i].value == foreign {
@@ -92,7 +92,7 @@ extension ForeignMessage {
 
     // MARK: Content
 
-    /// Takes `postData`.
+    /// Reads `postData`.
     mutating func takePosted(_ posted: JSONTree?, isCut: Bool) {
         let type = values("content-type").first
         if let bytes = text(of: posted, contentType: type) {
@@ -104,27 +104,28 @@ extension ForeignMessage {
                 return
             }
             content = isCut ? .cut(bytes) : .whole(bytes)
-            notes.append("the content was put together from the parameters of a form")
+            notes.append("the content was built from the parameters of a form")
         } else if announcedLength ?? 0 > 0 || isCut {
             content = .missing
         }
     }
 
-    /// Takes `content`.
+    /// Reads `content`.
     mutating func takeContent(of response: JSONTree, status: Int, isCut: Bool) {
         let stored = response["content"]
         let size = stored?["size"]?.quantity ?? -1
         let type = values("content-type").first ?? stored?.bytes("mimeType", exact: "_mimeTypeBase64")
         if let bytes = text(of: stored, contentType: type), bytes.readableBytes > 0 || size <= 0 {
             content = isCut ? .cut(bytes) : .whole(bytes)
-            // `_decoded` is false where content is as it was sent, since it cannot be decoded.
+            // `_decoded` is false if the content is as it was sent, because it cannot be decoded.
             if stored?["_decoded"]?.bool != false { removeContentCodings() }
         } else if !isKnownEmpty(size: size, bodySize: response["bodySize"]?.quantity, status: status) || isCut {
             content = .missing
         }
     }
 
-    /// Whether there was no content where no text is: browsers do not keep that of redirections, and leave out what they could not keep.
+    /// Whether content without text was empty: browsers do not keep the content of redirections, and leave out content that they
+    /// could not keep.
     private func isKnownEmpty(size: Double, bodySize: Double?, status: Int) -> Bool {
         if size > 0 { return false }
         if (300..<400).contains(status) { return true }
@@ -132,21 +133,21 @@ extension ForeignMessage {
         return size == 0 || bodySize == 0
     }
 
-    /// The bytes of `text`, in the encoding that the media type names; nil when there is no text.
+    /// The bytes of `text`, in the encoding of the media type; nil if there is no text.
     private mutating func text(of content: JSONTree?, contentType: ByteBuffer?) -> ByteBuffer? {
         guard let text = content?["text"]?.string else { return nil }
         if content?.text("encoding")?.lowercased() == "base64" {
             if let bytes = decodeBase64(text.bytes) { return bytes }
-            notes.append("the file has content that is marked base64 and is not")
+            notes.append("the file has content that is marked as base64 but is not valid base64")
         }
         let bytes = text.unescapedBytes
         guard let charset = contentType.flatMap({ mediaTypeParameter("charset", of: $0) }), charset.lowercased() != "utf-8",
             bytes.readableBytesView.contains(where: { $0 >= 0x80 })
         else { return bytes }
-        // Some programs keep the bytes, whatever the charset.
+        // Some programs keep the bytes and ignore the charset.
         if values("content-encoding").isEmpty, announcedLength == UInt64(bytes.readableBytes) { return bytes }
         guard let encoded = encodeText(bytes, charset: charset) else {
-            notes.append("the content is in UTF-8, since it cannot be written in \(charset)")
+            notes.append("the content is in UTF-8, because it cannot be written in \(charset)")
             return bytes
         }
         return encoded

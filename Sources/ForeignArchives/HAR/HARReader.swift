@@ -1,5 +1,5 @@
-// Reads HAR 1.2 (the archive that browsers' developer tools, Charles, Fiddler and mitmproxy write). The text of a file is in memory as a whole, its
-// entries are made values one at a time; what they say is trusted as little as any other input.
+// Reads HAR 1.2, the format of browsers' developer tools, Charles, Fiddler and mitmproxy. The whole text of a file is in memory;
+// its entries are parsed one at a time. No value is trusted.
 
 import FlowModel
 import Foundation
@@ -7,7 +7,7 @@ import HTTPSemantics
 import JSONQuery
 import NIOCore
 
-/// What is wrong with an entry, or with the file after it.
+/// An error in an entry, or in the file after it.
 package struct HAREntryError: Error, Equatable, CustomStringConvertible {
     /// Counted from 1.
     package var entry: Int
@@ -16,9 +16,9 @@ package struct HAREntryError: Error, Equatable, CustomStringConvertible {
     package var description: String { "entry \(entry) \(what)" }
 }
 
-/// Gives the flows of one file, in its order.
+/// Reads the flows of one file, in its order.
 package struct HARReader {
-    /// The text of a file is in memory while it is read.
+    /// The whole text of a file is in memory while it is read.
     package static let maximumSize = 1 << 30
 
     private var json: JSONReader
@@ -26,13 +26,13 @@ package struct HARReader {
     private var isOver = false
     private var connections = HARConnections()
     private var lastTime: Timestamp?
-    /// Entries of URLs that are not HTTP's, by scheme.
+    /// Entries whose URLs are not of HTTP, by scheme.
     package private(set) var leftOut: [String: Int] = [:]
-    /// Entries whose time could not be read. They have the time of the entry before them.
+    /// Entries without a valid time. They have the time of the entry before them.
     package private(set) var untimed = 0
 
     /// - Parameter bytes: the whole file.
-    /// - Throws: when it is no JSON, or its JSON no HAR.
+    /// - Throws: if it is not valid JSON, or not HAR.
     package init(_ bytes: ByteBuffer) throws(ForeignError) {
         let start = bytes.readableBytesView.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
         json = JSONReader(bytes, at: start)
@@ -44,21 +44,22 @@ package struct HARReader {
 
     /// The next flow.
     /// - Returns: nil at the end.
-    /// - Throws: for an entry that is no flow; the next call continues after it. For text that is no JSON; the next call returns nil.
+    /// - Throws: for an entry that is not a valid flow; the next call continues after it. For text that is not valid JSON; the next
+    ///   call returns nil.
     package mutating func next() throws(HAREntryError) -> Flow? {
         while !isOver {
             if index == 0 ? json.peek() == 0x5D : !json.take(0x2C) {
                 isOver = true
-                // Out of the list, the log and the file.
+                // The end of the list, the log and the file.
                 if json.take(0x5D), json.leave(), json.leave(), json.peek() == nil { return nil }
-                throw failure("is the last one that can be read: the file is not valid JSON at offset \(json.offset)")
+                throw failure("is the last readable one: the file is not valid JSON at offset \(json.offset)")
             }
             index += 1
             guard let entry = json.value() else {
                 isOver = true
-                throw failure("is not valid JSON at offset \(json.offset); what follows is not read")
+                throw failure("is not valid JSON at offset \(json.offset); the rest of the file is not read")
             }
-            guard entry.isObject else { throw failure("is no object; it was left out") }
+            guard entry.isObject else { throw failure("is not an object; it was left out") }
             if let flow = try flow(entry) { return flow }
         }
         return nil
@@ -74,7 +75,7 @@ package struct HARReader {
             leftOut[String(buffer: text).prefix { $0 != ":" }.prefix(16).description, default: 0] += 1
             return nil
         }
-        guard !url.target.host.isEmpty else { throw failure("has a URL without a host that can be read; it was left out") }
+        guard !url.target.host.isEmpty else { throw failure("has a URL without a valid host; it was left out") }
         let started = time(of: entry)
         let times = HARTimes(entry, started: started)
         var message = ForeignMessage(request, or: .http1_1)
@@ -110,7 +111,7 @@ package struct HARReader {
         let reason = response.bytes("statusText", exact: "_statusTextBase64") ?? ByteBuffer()
         let head = message.head.response(version: message.version, status: status, reason: reason)
         if response["_localReply"]?.bool == true {
-            // What a recorder answered itself is no server's response.
+            // The recorder's own answer is not a response of the server.
             flow.receive(.localReply(LocalReply(head: head, content: message.content.bytes)), at: times.response)
         } else {
             flow.receive(.response(head), at: times.response)
@@ -128,8 +129,8 @@ package struct HARReader {
         return FlowID(time: started, sequence: UInt16(truncatingIfNeeded: index), random: high ^ low)
     }
 
-    /// When an entry began. One without a time that can be read has that of the entry before it, so that the order stays; the first have that of
-    /// the first one with a time.
+    /// When an entry began. An entry without a valid time has the time of the entry before it, which keeps the order; at the
+    /// beginning of the file it has the time of the first entry that has one.
     private mutating func time(of entry: JSONTree) -> Timestamp {
         if let time = Self.time(entry) {
             lastTime = time
@@ -164,7 +165,7 @@ package struct HARReader {
             let opcode = message["opcode"]?.quantity.flatMap { Int(exactly: $0) } ?? 1
             guard let kind = kinds[opcode], let data = message["data"]?.string else { continue }
             if let seconds = message["time"]?.quantity, abs(seconds) < 9.2e9 {
-                // A binary fraction of today's seconds is right to the microsecond.
+                // A binary fraction of present-day seconds is exact to the microsecond.
                 last = Timestamp(nanoseconds: Int64((seconds * 1e6).rounded()) * 1000)
             }
             let exact = message["_dataBase64"]?.string.flatMap { decodeBase64($0.bytes) }
@@ -182,11 +183,11 @@ package struct HARReader {
             end = max(end, at)
             return true
         }
-        var words = [entry.text("_error"), entry["response"]?.text("_error")].compactMap { $0 }.first { !$0.isEmpty }
-        if so.response == nil, words == nil { words = "there was no response" }
+        var message = [entry.text("_error"), entry["response"]?.text("_error")].compactMap { $0 }.first { !$0.isEmpty }
+        if so.response == nil, message == nil { message = "there was no response" }
         let isComplete = so.request?.isComplete == true && so.response?.isComplete == true
-        var ending = FlowEnding(state: so.response == nil ? .failed : isComplete && words == nil ? .complete : .incomplete)
-        ending.error = words.map { FlowError(side: nil, message: $0, at: end) }
+        var ending = FlowEnding(state: so.response == nil ? .failed : isComplete && message == nil ? .complete : .incomplete)
+        ending.error = message.map { FlowError(side: nil, message: $0, at: end) }
         for note in entry["_notes"]?.elements ?? [] {
             if let text = note.string?.text { flow.receive(.note(FlowNote(har: text)), at: end) }
         }
@@ -196,14 +197,14 @@ package struct HARReader {
 }
 
 extension FlowNote {
-    /// As HARWriter lays it down: whose bytes it concerns, a colon, the sentence.
+    /// As HARWriter writes it: the side, a colon, the sentence.
     fileprivate init(har text: String) {
         let side: Side? = text.hasPrefix("client: ") ? .client : text.hasPrefix("server: ") ? .server : nil
         self.init(side: side, side == nil ? text : String(text.dropFirst(8)))
     }
 }
 
-/// FNV-1a: the same for the same bytes on every machine.
+/// FNV-1a: the same on every machine.
 func stableHash(_ bytes: some Sequence<UInt8>, seed: UInt64) -> UInt64 {
     bytes.reduce(0xCBF2_9CE4_8422_2325 ^ seed &* 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
 }

@@ -1,11 +1,11 @@
-// Small parts of an entry that HARWriter lays down: how long its steps took, names with values, content.
+// Small parts of an entry for HARWriter: the durations of its steps, names with values, content.
 
 import FlowModel
 import FlowPrinter
 import HTTPSemantics
 import NIOCore
 
-/// How long the steps of an exchange took, in nanoseconds.
+/// The durations of the steps of an exchange, in nanoseconds.
 struct HARSteps {
     var blocked: Int64 = 0
     var send: Int64 = 0
@@ -15,10 +15,10 @@ struct HARSteps {
     init(_ flow: Flow, _ request: Message<RequestHead>) {
         blocked = max(0, request.started - flow.started)
         let response = flow.response?.started
-        // A server may answer before it has everything.
+        // A server may answer before the request is complete.
         let sent = max(request.started, min(request.ended ?? request.started, response ?? .init(nanoseconds: .max)))
         send = sent - request.started
-        // Without a response it waited to its end.
+        // Without a response, the client waited until the end.
         if let answered = response ?? flow.ended { wait = max(0, answered - sent) }
         if let response, let end = flow.response?.ended ?? flow.ended { receive = max(0, end - response) }
     }
@@ -57,11 +57,11 @@ extension JSONWriter {
         pair(parts[0], parts.count > 1 ? parts[1] : ByteBuffer())
     }
 
-    /// Text as it is, other bytes in base64. So is text that a reader would take for another than UTF-8 by its media type.
+    /// Text as it is, other bytes in base64, and text whose media type names another encoding than UTF-8.
     mutating func content(_ bytes: ByteBuffer, type: ByteBuffer?) {
         key("text")
         let charset = type.flatMap { mediaTypeParameter("charset", of: $0) }?.lowercased() ?? "utf-8"
-        // Other encodings have ASCII as it is, except these and those that begin with an escape.
+        // Other encodings contain ASCII unchanged, except these, and those that begin with an escape.
         let isUTF8 =
             charset == "utf-8" || !charset.hasPrefix("utf-") && bytes.readableBytesView.allSatisfy { $0 < 0x80 && $0 != 0x1B }
         if isUTF8, bytes.isUTF8 {
@@ -75,7 +75,7 @@ extension JSONWriter {
 }
 
 extension ByteBuffer {
-    /// What stands between separators; at least one part.
+    /// The parts between separators; at least one.
     func parts(at separator: UInt8, maximum: Int = .max) -> [ByteBuffer] {
         var parts: [ByteBuffer] = []
         let bytes = readableBytesUInt8Span

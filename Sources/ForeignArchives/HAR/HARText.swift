@@ -1,4 +1,4 @@
-// Strings of a HAR file as the bytes that they stand for.
+// Strings of a HAR file as bytes.
 
 import ContentCoding
 import Foundation
@@ -7,8 +7,8 @@ import JSONQuery
 import NIOCore
 
 extension JSONString {
-    /// The bytes that a program had which keeps what is not UTF-8 in strings: half of a surrogate pair from U+DC80 to U+DCFF, alone, stands for one
-    /// byte (surrogateescape of PEP 383, by which mitmproxy writes). Everything else is UTF-8.
+    /// The original bytes of a string. A single half of a surrogate pair from U+DC80 to U+DCFF is one byte that was not UTF-8
+    /// (surrogateescape of PEP 383, which mitmproxy uses). Everything else is UTF-8.
     var unescapedBytes: ByteBuffer {
         let span = bytes.readableBytesUInt8Span
         var out = ByteBuffer()
@@ -31,16 +31,16 @@ extension JSONString {
 }
 
 extension JSONTree {
-    /// The text of a member; nil when it is no string.
+    /// The text of a member; nil if it is not a string.
     func text(_ name: JSONString) -> String? { self[name]?.string?.text }
 
     /// The bytes of a member that is a string.
-    /// - Parameter exact: a second member that has them in base64, where they are not text.
+    /// - Parameter exact: the name of a second member with the bytes in base64, if they are not text.
     func bytes(_ name: JSONString, exact: JSONString) -> ByteBuffer? {
         self[exact]?.string.flatMap { decodeBase64($0.bytes) } ?? self[name]?.string?.unescapedBytes
     }
 
-    /// The values that a field has here. Browsers join those of several lines by line ends; some programs write lists and numbers.
+    /// The values of a field. Browsers join several lines by line ends; some programs write lists and numbers.
     var fieldValues: [ByteBuffer] {
         switch self {
         case .string(let text): text.unescapedBytes.fieldLines
@@ -52,7 +52,8 @@ extension JSONTree {
 }
 
 extension ByteBuffer {
-    /// The parts between line ends, except those that fold a value (RFC 9112 section 5.2). Empty parts are left out where there are others.
+    /// The parts between line ends, except line ends that fold a value (RFC 9112 section 5.2). Empty parts are left out if there
+    /// are others.
     fileprivate var fieldLines: [ByteBuffer] {
         let bytes = readableBytesUInt8Span
         var lines: [ByteBuffer] = []
@@ -68,24 +69,11 @@ extension ByteBuffer {
     }
 }
 
-/// Base64 as it is found: with line ends, without padding, in the alphabet for URLs (RFC 4648 section 5).
-/// - Returns: nil for text that is not base64.
-func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? {
-    var plain = Data(capacity: text.readableBytes + 4)
-    for byte in text.readableBytesView {
-        switch byte {
-        case 0x2D: plain.append(0x2B)
-        case 0x5F: plain.append(0x2F)
-        case 0x09, 0x0A, 0x0D, 0x20: break
-        default: plain.append(byte)
-        }
-    }
-    while plain.last == 0x3D { plain.removeLast() }
-    plain.append(contentsOf: repeatElement(0x3D, count: (4 - plain.count % 4) % 4))
-    return Data(base64Encoded: plain).map { ByteBuffer(bytes: $0) }
-}
+/// Decodes Base64 as other programs write it: with line ends, without padding, in the alphabet for URLs.
+/// - Returns: nil if the text is not valid Base64.
+func decodeBase64(_ text: ByteBuffer) -> ByteBuffer? { Base64.decode(text, .any, ignoresWhitespace: true) }
 
-/// The value of a parameter of a media type (RFC 9110 section 8.3.1), without its quotation marks.
+/// The value of a parameter of a media type (RFC 9110 section 8.3.1), without quotation marks.
 func mediaTypeParameter(_ name: String, of type: ByteBuffer) -> String? {
     for parameter in String(buffer: type).split(separator: ";").dropFirst() {
         let parts = parameter.split(separator: "=", maxSplits: 1)

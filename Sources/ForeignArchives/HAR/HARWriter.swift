@@ -1,5 +1,5 @@
-// Writes HAR 1.2: one JSON object of which each HTTP flow is an entry. Content stands there decoded, as browsers have it; what HAR has no
-// place for stands in fields that begin with an underscore, as it asks for, and our reader and others take them from there.
+// Writes HAR 1.2: one JSON object with an entry for each HTTP flow. Content is decoded, as in browsers. Facts that HAR has no
+// member for are in members that begin with an underscore, as HAR requires; our reader and others know them.
 
 import ContentCoding
 import FlowModel
@@ -7,9 +7,9 @@ import FlowPrinter
 import HTTPSemantics
 import NIOCore
 
-/// Lays flows down as the entries of one archive.
+/// Writes flows as the entries of one archive.
 package struct HARWriter: Sendable {
-    /// Bodies beyond this are left out: an entry is made in memory.
+    /// Larger bodies are left out: an entry is built in memory.
     private static let maximumBody = 256 << 20
 
     private let version: String
@@ -19,10 +19,10 @@ package struct HARWriter: Sendable {
     /// - Parameter version: of the program, for `creator`.
     package init(version: String) { self.version = version }
 
-    /// Appends a flow's entry.
-    /// - Returns: false, and nothing is appended, for a flow that is no HTTP exchange, or whose request has no URL (it was malformed): readers refuse
-    ///   a whole file for an entry without one.
-    /// - Throws: what fetching content throws; nothing is appended then.
+    /// Appends the entry of a flow.
+    /// - Returns: false if the flow is not an HTTP exchange, or its malformed request has no URL; nothing is appended then. Readers
+    ///   reject a whole file for an entry without a URL.
+    /// - Throws: if content cannot be read; nothing is appended then.
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
         guard flow.kind == .http, let request = flow.request, let url = Self.url(flow, request.head) else { return false }
         var json = JSONWriter()
@@ -36,7 +36,7 @@ package struct HARWriter: Sendable {
         return true
     }
 
-    /// No flow follows.
+    /// Ends the file.
     package mutating func finish(into out: inout ByteBuffer) {
         begin(&out)
         out.writeStaticString("\n]}}\n")
@@ -99,7 +99,7 @@ package struct HARWriter: Sendable {
         json.member("method", head.method, exact: "_methodBase64")
         json.key("url")
         json.string(url)
-        // What a reader would not make of the URL: a target in another form, or with characters that no URL has.
+        // A target that a reader cannot derive from the URL: in another form, or with characters that a URL cannot contain.
         if !head.isMethod("CONNECT"), HARLocation(url)?.path != head.target {
             json.member("_target", head.target, exact: "_targetBase64")
         }
@@ -163,7 +163,7 @@ package struct HARWriter: Sendable {
         json.string(flow.responseFields?.first("content-type") ?? ByteBuffer())
         if let decoded {
             json.content(decoded.content, type: flow.responseFields?.first("content-type"))
-            // A reader keeps the Content-Encoding of such content.
+            // Readers keep the Content-Encoding of such content.
             if !decoded.isDecoded {
                 json.key("_decoded")
                 json.bool(false)
@@ -179,7 +179,7 @@ package struct HARWriter: Sendable {
         }
     }
 
-    /// What the client got, which no server said.
+    /// The recorder's own answer to the client.
     private func localReply(_ reply: LocalReply, _ json: inout JSONWriter) {
         json.beginObject()
         json.key("status")
@@ -207,9 +207,9 @@ package struct HARWriter: Sendable {
         json.endObject()
     }
 
-    /// The response's content as HAR has it, decoded. Content that cannot be decoded is as it was sent, also when that is because it ends
-    /// too early and the recording has all of it.
-    /// - Returns: nil when it is too large, or damaged.
+    /// The decoded content of the response. Content that cannot be decoded is as it was sent, even if it is only truncated and the
+    /// recording has all of it.
+    /// - Returns: nil if it is too large, or damaged.
     private func decodedContent(of flow: Flow, _ isDamaged: inout Bool) throws -> DecodedContent? {
         guard let response = flow.response, flow.status != 101 else {
             return DecodedContent(content: ByteBuffer(), outcome: .complete)
@@ -219,17 +219,17 @@ package struct HARWriter: Sendable {
             isDamaged = true
             return nil
         }
-        let decoded = decodeContent(wire, codings: response.head.fields.contentCodings, maximum: Self.maximumBody)
+        let decoded = decodeContent(wire, of: response.head.fields, maximum: Self.maximumBody)
         switch decoded.outcome {
         case .limited: return nil
         case .truncated where response.isComplete:
-            return DecodedContent(content: wire, outcome: .failed("the encoded content is truncated"))
+            return DecodedContent(content: wire, outcome: .failed(DecodedContent.truncated))
         default: return decoded
         }
     }
 
     private func sizes(_ head: ByteBuffer, _ version: HTTPVersion, _ body: UInt64, isComplete: Bool, _ json: inout JSONWriter) {
-        // HTTP/2 compresses its heads, and -1 is "not known".
+        // HTTP/2 compresses its heads; -1 means unknown.
         json.key("headersSize")
         json.number(version.major >= 2 ? -1 : head.readableBytes)
         json.key("bodySize")
@@ -246,14 +246,14 @@ package struct HARWriter: Sendable {
         json.endArray()
     }
 
-    /// The URL of a request in ASCII; nil when a reader would refuse it.
+    /// The URL of a request in ASCII; nil if readers would reject it.
     private static func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer? {
         var url = flow.displayURL ?? ByteBuffer()
         if head.isMethod("CONNECT") {
             url = ByteBuffer(string: "https://")
             url.writeImmutableBuffer(RequestTarget(head).authority)
         } else if head.target.readableBytesView.first == 0x2A {
-            // The asterisk is no part of a URL (RFC 9112 section 3.2.4).
+            // The asterisk is not part of a URL (RFC 9112 section 3.2.4).
             url = url.slice(ByteRange(0, url.readableBytes - head.target.readableBytes))
         }
         guard let location = HARLocation(url), !location.target.host.isEmpty else { return nil }
@@ -294,7 +294,7 @@ package struct HARWriter: Sendable {
             return true
         } damaged: { piece in
             guard begin(piece.at, piece.from, piece.kind) != nil else { return true }
-            // Without data, readers leave the message out.
+            // Readers ignore a message without data.
             json.damageMark()
             json.endObject()
             return true
@@ -304,7 +304,7 @@ package struct HARWriter: Sendable {
 }
 
 extension JSONWriter {
-    /// The content is damaged in the recording, so it does not stand here.
+    /// Marks content that is left out because it is damaged in the recording.
     fileprivate mutating func damageMark() {
         key("_damaged")
         bool(true)

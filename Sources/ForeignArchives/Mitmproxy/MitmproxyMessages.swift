@@ -8,18 +8,18 @@ import NIOCore
 struct MitmproxyMessage {
     var message: ForeignMessage
     var started: Timestamp
-    /// nil when it did not end.
+    /// nil if it did not end.
     var ended: Timestamp?
 }
 
 extension MitmproxyReader {
-    /// - Parameter fallback: stands for a start that is not there.
+    /// - Parameter fallback: replaces a missing start.
     static func message(_ entries: TnetstringEntries, fallback: Timestamp) throws(TnetstringError) -> MitmproxyMessage {
         var message = ForeignMessage(version: HTTPVersion(foreign: try entries.httpVersionText()) ?? .http1_1)
         message.head = try head(entries, "headers")
         if entries["trailers"] != nil { message.trailers = try head(entries, "trailers").section }
         let started = try entries["timestamp_start"]?.time()
-        // Versions before 1 have neither time for some messages that are whole.
+        // Versions before 1 have neither time for some complete messages.
         let ended = try entries["timestamp_end"]?.time() ?? (started == nil ? fallback : nil)
         if let content = try entries["content"]?.bytes() {
             message.content = ended == nil ? .cut(content) : .whole(content)
@@ -33,7 +33,7 @@ extension MitmproxyReader {
         _ request: TnetstringEntries, _ message: ForeignMessage, _ target: FlowTarget
     ) throws(TnetstringError) -> RequestHead {
         var authority = try request["authority"]?.bytes() ?? ByteBuffer()
-        // Up to version 8 there is no authority, but the form that the request-target had.
+        // Up to version 8 a record has the form of the request-target instead of the authority.
         if request["authority"] == nil, let form = try request.targetForm?.text(), form != "relative" {
             authority = ByteBuffer(string: Endpoint(host: target.host, port: target.port).description)
         }
@@ -54,15 +54,15 @@ extension MitmproxyReader {
     }
 
     /// - Parameters:
-    ///   - conversation: messages and the close.
-    ///   - flow: what has the error, the marks and the comment.
-    ///   - fallback: when it ended, where the conversation does not say so.
+    ///   - conversation: the messages and the close frame.
+    ///   - flow: the record with the error, the marker and the comment.
+    ///   - fallback: when it ended, if the conversation does not have the time.
     static func receive(
         _ conversation: TnetstringEntries, flow entries: TnetstringEntries, fallback: Timestamp?,
         into flow: inout FlowAssembler
     ) throws(TnetstringError) {
         var last = flow.flow.response?.started ?? flow.flow.started
-        // A conversation without messages is one too.
+        // A conversation may have no messages.
         var hasPieces = false
         try conversation["messages"]?.forEachElement { element throws(TnetstringError) in
             let parts = try element.elements()
@@ -88,7 +88,7 @@ extension MitmproxyReader {
         if let by = conversation["close_sender"] { closedBy = try by.text() == "client" ? .client : .server }
         let code = try conversation["close_code"]?.integer()
         let end = max(ended ?? last, last)
-        // RFC 6455 §7.4.1: 1005 stands for a close without a code, 1006 for none at all.
+        // RFC 6455 section 7.4.1: 1005 means a close frame without a code, 1006 no close frame.
         if let code, code != 1006 {
             var content = ByteBuffer()
             if code != 1005 {
@@ -105,11 +105,11 @@ extension MitmproxyReader {
             into: &flow)
     }
 
-    /// The end of a flow, with its error, comment and marks.
+    /// Appends the end of a flow, with its error, comment and marker.
     /// - Parameters:
-    ///   - at: when it ended, when that is known.
-    ///   - isConversation: what is said behind the heads decides whether it is complete.
-    ///   - isCut: it ended in another way than it should.
+    ///   - at: when it ended, if known.
+    ///   - isConversation: the messages after the heads decide whether it is complete.
+    ///   - isCut: it did not end regularly.
     static func end(
         _ entries: TnetstringEntries, at: Timestamp?, closedBy: Side? = nil, isConversation: Bool = false,
         isCut: Bool = false,
@@ -128,7 +128,7 @@ extension MitmproxyReader {
         ending.comment = try entries["comment"]?.text()
         if ending.comment?.isEmpty == true { ending.comment = nil }
         ending.tags = try entries.marker().map { [$0] } ?? so.tags
-        // A flow that has no end was still open; one that has marks must end to have them.
+        // A flow without an end was still open; comments and marks are part of the end.
         if let at = [at, error?.at].compactMap({ $0 }).max() {
             flow.receive(.ended(ending), at: at)
         } else if ending.comment != nil || !ending.tags.isEmpty {

@@ -1,20 +1,21 @@
-// Reads the flows of mitmproxy's files, written by its versions 0.11 to 12 (flow format up to 21), one record at a time. What a record
-// is made of stands in MitmproxyVersions.swift and in docs/foreign-formats.md.
+// Reads flow files of mitmproxy 0.11 to 12 (flow format up to 21), one record at a time. MitmproxyVersions.swift and
+// docs/foreign-formats.md describe a record.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Turns records into flows. It does no input: the caller cuts the input into records by ``Tnetstring/length(at:offset:)``.
+/// Converts records to flows. It reads no input itself: the caller splits the input into records by
+/// ``Tnetstring/length(at:offset:)``.
 package struct MitmproxyReader {
-    /// A record is in memory as a whole while it is read.
+    /// A whole record is in memory while it is read.
     package static let maximumRecord = 2 << 30 - 1 << 20
 
-    /// Flows of kinds that have no place in a recording, by mitmproxy's name of the kind.
+    /// The number of flows of kinds that a recording cannot contain, by mitmproxy's name of the kind.
     package private(set) var leftOut: [String: Int] = [:]
     private var connections = ForeignConnections()
-    /// Up to version 11 a WebSocket conversation was a record of its own, usually after that of its handshake. The first of the two waits here for
-    /// the other, by the identifier of the handshake.
+    /// Up to version 11 a WebSocket conversation was a separate record, usually after the one of its handshake. The first of the
+    /// two waits here for the other, by the identifier of the handshake.
     private var handshakes: [FlowID: FlowAssembler] = [:]
     private var conversations: [FlowID: (entries: TnetstringEntries, alone: Flow)] = [:]
     private var order: [FlowID] = []
@@ -22,9 +23,10 @@ package struct MitmproxyReader {
     package init() {}
 
     /// Reads one record.
-    /// - Parameter offset: where it stands in the input.
-    /// - Returns: nil for a flow that is left out, or still waits for its conversation.
-    /// - Throws: `TnetstringError` when the record is no flow; the next one may be. ``ForeignError`` for a version that cannot be read.
+    /// - Parameter offset: of the record in the input.
+    /// - Returns: nil for a flow that is left out, or that waits for its conversation.
+    /// - Throws: `TnetstringError` if the record is not a valid flow; the next record may be. ``ForeignError`` for an unsupported
+    ///   version.
     package mutating func read(_ record: ByteBuffer, at offset: UInt64) throws -> Flow? {
         var bytes = record
         var at = offset
@@ -40,7 +42,8 @@ package struct MitmproxyReader {
         }
     }
 
-    /// No record follows: the handshakes and conversations whose other half did not come.
+    /// Ends reading.
+    /// - Returns: the handshakes and conversations whose other half is missing.
     package mutating func finish() -> [Flow] {
         defer { (handshakes, conversations, order) = ([:], [:], []) }
         return order.compactMap { handshakes[$0]?.flow ?? conversations[$0]?.alone }
@@ -79,7 +82,7 @@ package struct MitmproxyReader {
         return mayOpenConversation(entries, flow.flow) ? try join(flow, id) : flow.flow
     }
 
-    /// - Returns: when it ended; content that was not stored did so nevertheless.
+    /// - Returns: when it ended, even if its content was not stored.
     private static func answer(
         _ response: TnetstringEntries, to method: ByteBuffer, fallback: Timestamp, into flow: inout FlowAssembler
     ) throws(TnetstringError) -> Timestamp? {
@@ -124,25 +127,25 @@ package struct MitmproxyReader {
         return flow.flow
     }
 
-    /// Whether a conversation in a record of its own may belong to an exchange. Not every version marks it.
+    /// Whether a separate record may have the conversation of an exchange. Not every version marks it.
     private func mayOpenConversation(_ entries: TnetstringEntries, _ flow: Flow) -> Bool {
         flow.status == 101 && !entries.contains("websocket")
     }
 
-    /// - Returns: nil when the conversation has not come.
+    /// - Returns: nil if the conversation has not been read yet.
     private mutating func join(_ flow: FlowAssembler, _ id: FlowID) throws(TnetstringError) -> Flow? {
         if let conversation = conversations.removeValue(forKey: id) {
             order.removeAll { $0 == id }
             return try Self.joined(flow, conversation.entries)
         }
-        // A file may have a flow twice.
+        // A file may contain a flow twice.
         if let older = handshakes.updateValue(flow, forKey: id) { return older.flow }
         order.append(id)
         return nil
     }
 
     /// A conversation of a version before 12, joined with its handshake.
-    /// - Returns: nil when the handshake has not come.
+    /// - Returns: nil if the handshake has not been read yet.
     private mutating func conversation(_ entries: TnetstringEntries) throws -> Flow? {
         let handshake = try entries["metadata"]?.entries()["websocket_handshake"]?.text()
         guard let id = handshake.map({ FlowID(mitmproxy: $0) }) else { return try alone(entries) }
@@ -165,7 +168,7 @@ package struct MitmproxyReader {
         return flow.flow
     }
 
-    /// A conversation whose handshake is in no record.
+    /// A conversation without a record of its handshake.
     private mutating func alone(_ entries: TnetstringEntries) throws -> Flow {
         let own = try Self.id(entries)
         let fallback = try Self.ended(entries)
@@ -192,7 +195,7 @@ package struct MitmproxyReader {
 }
 
 extension FlowID {
-    /// A UUID, or for any other text an identifier that is the same each time.
+    /// A UUID, or a stable identifier made from any other text.
     fileprivate init(mitmproxy text: String) {
         self = FlowID(text) ?? FlowID(high: stableHash(text.utf8, seed: 1), low: stableHash(text.utf8, seed: 2))
     }

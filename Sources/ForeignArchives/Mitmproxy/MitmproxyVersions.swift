@@ -1,16 +1,17 @@
-// What the versions of mitmproxy's flow format call the same thing. The format has no schema but its keys; a key that was renamed is
-// looked for under its newer name first, so a file of any version is read without being rewritten to the newest first.
+// The differences between versions of mitmproxy's flow format. The format has no schema except its keys. A renamed key is looked up
+// by its newer name first, so a file of any version is read without converting it to the newest version.
 //
-// Versions are lists such as [0, 18, 2] and [3, 0, 0] up to mitmproxy 3, then one number from 4 on. Keys are bytes before 0.18, text since.
+// Versions are lists such as [0, 18, 2] and [3, 0, 0] up to mitmproxy 3, then one number from 4 on. Keys are bytes before 0.18,
+// text since.
 
 import FlowModel
 import NIOCore
 
-/// The version of the format that a record is written in.
+/// The format version of a record.
 package enum MitmproxyVersion {
     package static let newest = 21
 
-    /// - Throws: ``ForeignError`` for a version that cannot be read; `TnetstringError` when there is none.
+    /// - Throws: ``ForeignError`` for an unsupported version; `TnetstringError` if there is none.
     static func check(_ record: TnetstringEntries) throws {
         guard let version = record["version"] else { throw TnetstringError(kind: .expected("version"), offset: record.offset) }
         if version.tag == .integer {
@@ -28,7 +29,7 @@ package enum MitmproxyVersion {
 }
 
 extension TnetstringEntries {
-    /// An address: `[host, port, …]`; in an object with that as `address` before version 2.
+    /// An address: `[host, port, …]`; before version 2 in an object with the key `address`.
     func endpoint(_ value: Tnetstring?) throws(TnetstringError) -> Endpoint? {
         guard var value else { return nil }
         if value.tag == .dictionary {
@@ -42,7 +43,7 @@ extension TnetstringEntries {
 
     // MARK: Connections
 
-    /// Before version 19 a client's address was called so, and a server's `ip_address` (`peer_address` before 0.18).
+    /// Before version 19 the key was `address` for a client and `ip_address` for a server (`peer_address` before 0.18).
     var clientPeer: Tnetstring? { self["peername", "address"] }
     var serverPeer: Tnetstring? { self["peername", "ip_address", "peer_address"] }
     var local: Tnetstring? { self["sockname", "source_address"] }
@@ -60,14 +61,14 @@ extension TnetstringEntries {
         return certificateDER(ofPEM: try one.bytes()).map { [$0] } ?? []
     }
 
-    /// Version 11 has `true` where the name is the server's own.
+    /// Version 11 has `true` if the name is that of the server.
     func serverName(_ target: Endpoint?) throws(TnetstringError) -> String? {
         guard let name = self["sni"] else { return nil }
         if name.tag == .bool { return try name.bool() ? target?.host : nil }
         return try name.text()
     }
 
-    /// The newest version names the version of QUIC.
+    /// The newest version has the version of QUIC.
     func tlsVersion() throws(TnetstringError) -> String? {
         let version = try self["tls_version"]?.text()
         return version == "QUIC" ? "QUICv1" : version
@@ -75,7 +76,7 @@ extension TnetstringEntries {
 
     // MARK: Messages
 
-    /// `HTTP/1.1`; before 0.13 the two numbers of it.
+    /// `HTTP/1.1`; before 0.13 its two numbers.
     func httpVersionText() throws(TnetstringError) -> String {
         if let text = self["http_version"] { return try text.text() }
         guard let pair = self["httpversion"] else { return "HTTP/1.1" }
@@ -89,7 +90,7 @@ extension TnetstringEntries {
     /// Up to version 8: `relative`, `absolute` or `authority`, the form of the request-target.
     var targetForm: Tnetstring? { self["first_line_format", "form_in"] }
 
-    /// `marked` was true or false before version 13.
+    /// Before version 13 `marked` was a Boolean.
     func marker() throws(TnetstringError) -> String? {
         guard let marked = self["marked"] else { return nil }
         if marked.tag == .bool { return try marked.bool() ? "marked" : nil }

@@ -1,4 +1,4 @@
-// What a flow carries, as mitmproxy's files have it.
+// The messages of a flow in mitmproxy's format.
 
 import FlowModel
 import HTTPSemantics
@@ -57,7 +57,7 @@ extension MitmproxyWriter {
         out.text("timestamp_start")
         out.time(message.started)
         out.text("timestamp_end")
-        // Content that came in part has no end; by that a reader tells it from whole content.
+        // Partial content has no end, which distinguishes it from whole content.
         let end = isMissing ? message.ended ?? flow.ended : message.isComplete ? message.ended : nil
         out.optional(end) { $0.time($1) }
     }
@@ -80,7 +80,7 @@ extension MitmproxyWriter {
             try out.list { out in
                 try flow.pieces.forEach { at, piece in
                     if piece.kind == .close, close == nil { close = (at, piece) }
-                    // Control frames have no place there.
+                    // The format has no control frames.
                     guard piece.kind == .text || piece.kind == .binary else { return true }
                     out.list { out in
                         out.integer(piece.kind == .text ? 1 : 2)
@@ -96,15 +96,15 @@ extension MitmproxyWriter {
                 }
             }
             let code: UInt16? = close.flatMap { $0.piece.content.getInteger(at: $0.piece.content.readerIndex) }
-            // RFC 6455 §7.4.1: 1005 stands for a close without a code, 1006 for none at all.
-            let told = close != nil ? Int(code ?? 1005) : flow.ended != nil ? 1006 : nil
+            // RFC 6455 section 7.4.1: 1005 means a close frame without a code, 1006 no close frame.
+            let closeCode = close != nil ? Int(code ?? 1005) : flow.ended != nil ? 1006 : nil
             out.text("closed_by_client")
             out.optional(close.map { $0.piece.from } ?? flow.closedBy) { $0.bool($1 == .client) }
             out.text("close_code")
-            out.optional(told) { $0.integer($1) }
+            out.optional(closeCode) { $0.integer($1) }
             out.text("close_reason")
             let reason = close.flatMap { code == nil ? nil : $0.piece.content.slice(ByteRange(2, $0.piece.content.readableBytes)) }
-            out.optional(told) { out, _ in out.text(reason.map { String(buffer: $0) } ?? "") }
+            out.optional(closeCode) { out, _ in out.text(reason.map { String(buffer: $0) } ?? "") }
             out.text("timestamp_end")
             out.optional(close?.at ?? flow.ended) { $0.time($1) }
         }
@@ -126,7 +126,7 @@ extension MitmproxyWriter {
     }
 }
 
-/// A request-target in the parts that other programs keep.
+/// The parts of a request-target.
 struct RequestTarget {
     /// Empty in origin form.
     var authority: ByteBuffer
@@ -144,7 +144,7 @@ struct RequestTarget {
         }
         let bytes = head.target.readableBytesUInt8Span
         guard bytes.count > 0, bytes[0] != 0x2F, bytes[0] != 0x2A else { return }
-        // Absolute form: what stands behind `://`, up to the next slash.
+        // Absolute form: the text after `://`, up to the next slash.
         var slashes: [Int] = []
         for i in 0..<bytes.count where bytes[i] == 0x2F && slashes.count < 3 { slashes.append(i) }
         guard slashes.count >= 2, slashes[1] == slashes[0] + 1 else { return }

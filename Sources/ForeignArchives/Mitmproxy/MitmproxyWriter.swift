@@ -1,25 +1,25 @@
-// Writes flows as mitmproxy's files have them, flow format 21. Its reader insists on exactly these keys: one more or one less and it gives
-// up, so each is here whether or not a recording knows anything of it.
+// Writes flows in mitmproxy's flow format 21. Its reader requires exactly these keys and rejects a record with more or fewer, so
+// each key is written even if a recording has no value for it.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// Lays flows down as records.
+/// Writes flows as records.
 package struct MitmproxyWriter: Sendable {
-    /// Bodies beyond this are left out, as mitmproxy leaves out those that it streamed: a record is made in memory.
+    /// Larger bodies are left out, as mitmproxy leaves out bodies that it streamed: a record is built in memory.
     static let maximumBody = 512 << 20
-    /// What its reader accepts; with any other it refuses the file.
+    /// The values that mitmproxy's reader accepts; it rejects a file with any other.
     private static let tlsVersions: Set<String> = [
         "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "DTLSv0.9", "DTLSv1", "DTLSv1.2", "QUICv1",
     ]
 
     package init() {}
 
-    /// Appends a flow's record.
-    /// - Returns: false, and nothing is appended, for a flow that the format cannot hold: a TLS connection that failed, a request without a
-    ///   head.
-    /// - Throws: what fetching content throws; nothing is appended then.
+    /// Appends the record of a flow.
+    /// - Returns: false if the format cannot contain the flow: a failed TLS connection, a request without a head. Nothing is
+    ///   appended then.
+    /// - Throws: if content cannot be read; nothing is appended then.
     package func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
         guard flow.kind == .tcp || flow.kind == .http && flow.request != nil else { return false }
         var record = TnetstringWriter()
@@ -145,7 +145,8 @@ package struct MitmproxyWriter: Sendable {
         out.optional(tls?.handshakeEnded) { $0.time($1) }
     }
 
-    /// The mode as mitmproxy writes it; one that it does not have stands as `regular`, since its reader refuses what it cannot parse.
+    /// The mode in mitmproxy's form. A mode that it does not have becomes `regular`, because its reader rejects a mode that it
+    /// cannot parse.
     private static func mode(_ mode: String) -> String {
         let isOwn = ["regular", "transparent", "socks5"].contains { mode == $0 || mode.hasPrefix($0 + "@") }
         let schemes = [

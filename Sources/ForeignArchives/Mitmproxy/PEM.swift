@@ -1,33 +1,40 @@
 // Certificates as text (RFC 7468) and back.
 
 import Foundation
+import HTTPSemantics
 import NIOCore
 
 private let begin = "-----BEGIN CERTIFICATE-----"
 private let end = "-----END CERTIFICATE-----"
 
-/// The first certificate of a PEM text, DER; nil when there is none.
+/// The first certificate of a PEM text, in DER; nil if there is none.
 func certificateDER(ofPEM pem: ByteBuffer) -> ByteBuffer? {
     let text = String(buffer: pem)
     guard let start = text.range(of: begin), let stop = text.range(of: end, range: start.upperBound..<text.endIndex) else {
         return nil
     }
-    return Data(base64Encoded: String(text[start.upperBound..<stop.lowerBound]), options: .ignoreUnknownCharacters).map {
-        ByteBuffer(bytes: $0)
-    }
+    return decodeBase64(ByteBuffer(substring: text[start.upperBound..<stop.lowerBound]))
 }
 
-/// Whether bytes have the outer form of a certificate (RFC 5280 §4.1): a sequence that is as long as it says and begins with another one.
-/// A recording may hold anything that a peer sent as its certificate; other programs refuse a whole file for it.
+/// Whether bytes have the outer form of a certificate (RFC 5280 section 4.1): a sequence of the right length that begins with
+/// another sequence. A recording may contain anything that a peer sent as its certificate, and other programs reject a whole file
+/// for it.
 func isCertificate(_ der: ByteBuffer) -> Bool {
     let bytes = der.readableBytesUInt8Span
-    // Between 256 bytes and 64 KiB the length has two bytes, which is any certificate there is.
+    // The length of a certificate has two bytes: real ones are between 256 bytes and 64 KiB.
     guard bytes.count > 8, bytes[0] == 0x30, bytes[1] == 0x82 else { return false }
     return (Int(bytes[2]) << 8 | Int(bytes[3])) + 4 == bytes.count && bytes[4] == 0x30
 }
 
-/// A certificate, DER, as PEM text.
+/// A certificate in DER as PEM text.
 func certificatePEM(ofDER der: ByteBuffer) -> ByteBuffer {
-    let lines = Data(der.readableBytesView).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
-    return ByteBuffer(string: "\(begin)\n\(lines)\n\(end)\n")
+    var out = ByteBuffer(string: begin)
+    var column = 0
+    Base64.encode(der) { letter in
+        if column % 64 == 0 { out.writeInteger(0x0A as UInt8) }
+        out.writeInteger(letter)
+        column += 1
+    }
+    out.writeString("\n\(end)\n")
+    return out
 }

@@ -1,23 +1,23 @@
-// Tagged netstrings, `<length>:<payload><tag>`, of which mitmproxy's flow files are made (tnetstrings.info, with `;` for text).
+// Tagged netstrings, `<length>:<payload><tag>`, the values of mitmproxy's flow files (tnetstrings.info, with `;` for text).
 //
-// A value is read where it stands: a tag and the bytes of its payload. What is in a list or dictionary is found when it is asked for, one
-// level at a time, so neither a deep nesting nor a great number of values costs anything before. Nothing is trusted: a length that leads
-// out of its payload, an unknown tag and digits that are no number are errors with the offset at which they stand.
+// A value is read in place: a tag and the bytes of its payload. The values in a list or dictionary are read on demand, one level at
+// a time, so deep nesting and many values cost nothing until then. Nothing is trusted: a length that exceeds its payload, an
+// unknown tag and invalid digits are errors with an offset.
 
 import HTTPSemantics
 import NIOCore
 
-/// Why bytes are not what they should be, and where.
+/// An error in a tagged netstring, and its offset.
 package struct TnetstringError: Error, Equatable, CustomStringConvertible {
     package enum Kind: Equatable {
-        /// No one to twelve digits and a colon.
+        /// The length is not one to twelve digits and a colon.
         case length
-        /// The bytes end before the value does.
+        /// The value is cut off.
         case truncated
         case tag(UInt8)
-        /// A value of another kind stands here than belongs here; what would.
+        /// The value is missing or of another kind than this one.
         case expected(String)
-        /// A key without a value, or one that is no text.
+        /// A key without a value, or a key that is not text.
         case key
     }
 
@@ -49,9 +49,9 @@ package struct Tnetstring: Sendable, Equatable {
         case dictionary = 0x7D
     }
 
-    /// A reader of mitmproxy's accepts no more digits either.
+    /// The same limit as in mitmproxy's reader.
     private static let maximumDigits = 12
-    /// Of a list or dictionary that is held as a whole: a value takes three bytes in the file and many more in memory.
+    /// The limit for a list or dictionary in memory: a value needs three bytes in the file and many more in memory.
     private static let maximumValues = 1 << 18
 
     package var tag: Tag
@@ -59,8 +59,8 @@ package struct Tnetstring: Sendable, Equatable {
     /// Where the payload begins, in bytes from the beginning of the input.
     package var offset: UInt64
 
-    /// How many bytes the value at the beginning of some bytes has in all: length, colon, payload, tag.
-    /// - Returns: nil when more bytes are needed to tell.
+    /// The total size of the value at the beginning of some bytes: length, colon, payload, tag.
+    /// - Returns: nil if more bytes are needed.
     package static func length(at beginning: ByteBuffer, offset: UInt64) throws(TnetstringError) -> Int? {
         let bytes = beginning.readableBytesUInt8Span
         var length = 0
@@ -73,8 +73,8 @@ package struct Tnetstring: Sendable, Equatable {
         return nil
     }
 
-    /// Takes the first value of some bytes.
-    /// - Parameter offset: where the bytes stand in the input; moved behind the value, as the bytes' reader index is.
+    /// Reads the first value of some bytes.
+    /// - Parameter offset: of the bytes in the input; it is advanced by the size of the value, like the reader index of the bytes.
     package init(takingFrom bytes: inout ByteBuffer, offset: inout UInt64) throws(TnetstringError) {
         guard let whole = try Self.length(at: bytes, offset: offset), whole <= bytes.readableBytes else {
             throw TnetstringError(kind: .truncated, offset: offset)
@@ -97,13 +97,13 @@ package struct Tnetstring: Sendable, Equatable {
 
     package var isNull: Bool { tag == .null }
 
-    /// The elements of a list, no more than there are fields in any head.
+    /// The elements of a list of limited length.
     package func elements() throws(TnetstringError) -> [Tnetstring] {
         guard tag == .list else { throw error("list") }
         return try values()
     }
 
-    /// Goes through a list of any length.
+    /// Visits the elements of a list of any length.
     package func forEachElement(_ visit: (Tnetstring) throws(TnetstringError) -> Void) throws(TnetstringError) {
         guard tag == .list else { throw error("list") }
         var rest = payload
@@ -146,7 +146,7 @@ package struct Tnetstring: Sendable, Equatable {
         return payload
     }
 
-    /// The same as text; what is no UTF-8 becomes U+FFFD.
+    /// The same as text; invalid UTF-8 becomes U+FFFD.
     package func text() throws(TnetstringError) -> String { String(buffer: try bytes()) }
 
     package func integer() throws(TnetstringError) -> Int {
@@ -163,7 +163,7 @@ package struct Tnetstring: Sendable, Equatable {
     package func error(_ expected: String) -> TnetstringError { TnetstringError(kind: .expected(expected), offset: offset) }
 }
 
-/// The entries of a dictionary. Looking for one goes through them: there are never many.
+/// The entries of a dictionary. Lookup is linear, because there are never many.
 package struct TnetstringEntries: Sendable {
     fileprivate(set) var entries: [(key: ByteBuffer, value: Tnetstring)] = []
     /// Where the dictionary's payload begins.
@@ -171,7 +171,7 @@ package struct TnetstringEntries: Sendable {
 
     fileprivate init(offset: UInt64) { self.offset = offset }
 
-    /// The value of the first key that is there; nil when none is, or when it is null.
+    /// The value of the first of these keys that exists; nil if none does, or if the value is null.
     package subscript(_ names: StaticString...) -> Tnetstring? {
         for name in names {
             for entry in entries where entry.key.equals(ByteRange(0, entry.key.readableBytes), name) {
@@ -181,7 +181,7 @@ package struct TnetstringEntries: Sendable {
         return nil
     }
 
-    /// Whether there is such a key, be its value null.
+    /// Whether the key exists, even if its value is null.
     package func contains(_ name: StaticString) -> Bool {
         entries.contains { $0.key.equals(ByteRange(0, $0.key.readableBytes), name) }
     }

@@ -1,5 +1,5 @@
-// Times in mitmproxy's files: seconds since 1970 as a decimal number. They are read and written digit by digit, since a binary fraction
-// of today's seconds does not hold nanoseconds.
+// Times in mitmproxy's files: seconds since 1970 as a decimal number. They are read and written digit by digit, because a binary
+// fraction of present-day seconds cannot represent nanoseconds.
 
 import FlowModel
 import NIOCore
@@ -15,8 +15,8 @@ extension Tnetstring {
 }
 
 extension Timestamp {
-    /// `1700000000.123456789`; digits beyond nanoseconds are cut. An exponent is understood too.
-    /// - Returns: nil for what is no number, and for times that nanoseconds do not reach (before 1677, after 2262).
+    /// `1700000000.123456789`; digits after nanoseconds are ignored. An exponent is allowed.
+    /// - Returns: nil if the text is not a number, or the time is out of range (before 1677, after 2262).
     init?(decimalSeconds text: String) {
         guard !text.utf8.contains(where: { $0 == 0x65 || $0 == 0x45 }) else {
             guard let seconds = Double(text), abs(seconds) < 9.2e9 else { return nil }
@@ -37,7 +37,7 @@ extension Timestamp {
         self.init(nanoseconds: isNegative ? -nanoseconds : nanoseconds)
     }
 
-    /// The same number again, with a fraction of at least one digit.
+    /// The number, with a fraction of at least one digit.
     var decimalSeconds: String {
         let (seconds, fraction) = nanoseconds.magnitude.quotientAndRemainder(dividingBy: 1_000_000_000)
         var digits = String(fraction)

@@ -1,9 +1,10 @@
-// Writes tagged netstrings. A value's length stands before it, so what is in a list or dictionary is laid down by itself first.
+// Writes tagged netstrings. The length precedes the value, so the content of a list or dictionary is written to its own buffer
+// first.
 
 import FlowModel
 import NIOCore
 
-/// Lays values down one behind the other.
+/// Writes values one after the other.
 struct TnetstringWriter {
     private(set) var out = ByteBuffer()
 
@@ -15,7 +16,7 @@ struct TnetstringWriter {
     mutating func bool(_ value: Bool) { write(ByteBuffer(string: value ? "true" : "false"), .bool) }
     mutating func null() { write(ByteBuffer(), .null) }
 
-    /// Null when there is no value.
+    /// Writes null if there is no value.
     mutating func optional<Value>(_ value: Value?, _ put: (inout TnetstringWriter, Value) -> Void) {
         if let value { put(&self, value) } else { null() }
     }
@@ -26,7 +27,7 @@ struct TnetstringWriter {
         write(inner.out, .list)
     }
 
-    /// - Parameter entries: writes keys, each with its value behind it.
+    /// - Parameter entries: writes the keys, each followed by its value.
     mutating func dictionary(_ entries: (inout TnetstringWriter) throws -> Void) rethrows {
         var inner = TnetstringWriter()
         try entries(&inner)

@@ -1,29 +1,38 @@
-// Who may use the recorder: a user name and a password where they are asked for, and no addresses of the open internet unless that is wanted.
+// Access to the recorder: a user name and a password where they are required, and no public IP addresses unless that is wanted.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A login that is being found out about, and what waits for that.
-struct PendingAuthentication {
-    let id: RequestID
-    var login: Login
-    /// nil: a SOCKS client.
-    var request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
+/// The state of a client's login.
+struct ClientAuthentication {
+    /// A login that is being verified, and the request that waits for it; a SOCKS client waits with its connection.
+    struct Pending {
+        let id: RequestID
+        let login: Login
+        let request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
+    }
+
+    /// While it is set, nothing more of the client is parsed.
+    var pending: Pending?
+    /// The login that was verified last.
+    var verified: (login: Login, isRight: Bool)?
 }
 
 enum ClientAccess {
-    /// The name and password of `Proxy-Authorization: Basic …` (RFC 7617); nil when there is none that can be read.
+    /// The name and password of `Proxy-Authorization: Basic …` (RFC 7617); nil if there is none or it is not valid.
     static func basicCredentials(_ fields: FieldSection) -> Login? {
         guard let value = fields.first("proxy-authorization").map({ String(buffer: $0) }) else { return nil }
         let parts = value.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(String(parts[1])) else { return nil }
-        let pair = String(decoding: bytes, as: UTF8.self).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(ByteBuffer(substring: parts[1])) else {
+            return nil
+        }
+        let pair = String(buffer: bytes).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard pair.count == 2 else { return nil }
         return Login(user: String(pair[0]), password: String(pair[1]))
     }
 
-    /// An address that is reached from the open internet: not loopback, not private, not local to a link (RFC 6890, RFC 4193).
+    /// A public address: not loopback, not private, not local to a link (RFC 6890, RFC 4193).
     static func isGlobal(_ host: String) -> Bool {
         let octets = host.split(separator: ".").compactMap { UInt8($0) }
         if octets.count == 4, !host.contains(":") {

@@ -8,7 +8,7 @@ import TLSEngine
 extension ClientStack {
     /// How a connection is closed from our side.
     enum Closing {
-        /// As a peer that has said everything: close_notify, FIN.
+        /// As a peer that has sent everything: close_notify, FIN.
         case clean
         /// As a peer that was cut off: FIN without close_notify.
         case truncated
@@ -77,7 +77,7 @@ extension ClientStack {
         clientEnded()
     }
 
-    /// The client will say no more: FIN or close_notify.
+    /// The client sends no more: FIN or close_notify.
     func clientEnded() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
@@ -86,12 +86,12 @@ extension ClientStack {
             detect()
         case .http:
             _ = noteSilentRejection()
-            if http2 != nil {
-                if pendingAuthentication == nil { framesEnded() }
-            } else if let exchange, exchange.isUpgraded {
-                conversationEnded(exchange)
-            } else {
-                decoder.receivedEnd()
+            switch http {
+            case .http2:
+                if authentication.pending == nil { framesEnded() }
+            case .http1(let http1):
+                if let exchange = http1.exchange, exchange.isUpgraded { return conversationEnded(exchange) }
+                http1.decoder.receivedEnd()
                 startDecoding()
                 advanceRequests()
             }
@@ -116,8 +116,8 @@ extension ClientStack {
             ending.closedBy = .client
             ending.isReset = isReset
             recordGivenUpTLS(isReset: isReset)
-            let switched = exchange.flatMap { $0.isUpgraded ? $0 : nil }
-            // RFC 8441 §5: a server of HTTP/2 is told of it on the stream.
+            let switched = http.http1?.exchange.flatMap { $0.isUpgraded ? $0 : nil }
+            // RFC 8441 §5: a server of HTTP/2 receives it on the stream.
             if let switched { abandon(switched) }
             endOpenFlow(ending)
             if switched != nil { closeUpstreams() }
@@ -128,7 +128,7 @@ extension ClientStack {
 
     // MARK: Writing
 
-    /// Sends plaintext to the client, through TLS where it is spoken.
+    /// Sends plaintext to the client, through TLS where it is used.
     func sendToClient(_ bytes: ByteBuffer) {
         do throws(TLSError) { try client.send(bytes, context) } catch { clientTLSFailed(error) }
     }
@@ -136,9 +136,9 @@ extension ClientStack {
     // MARK: Closing
 
     func closeClient(_ closing: Closing) {
-        if let http2, closing == .clean, !client.isFinished, !isLingering {
+        if let http2 = http.http2?.connection, closing == .clean, !client.isFinished, !isLingering {
             phase = .lingering
-            // Whoever broke a rule has been told which.
+            // A client that broke a rule has received the reason.
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { sendToClient(bytes) }
         }
@@ -166,40 +166,29 @@ extension ClientStack {
 
     // MARK: Back-pressure
 
-    /// A leg is read only while the other one takes what comes, and while what came can be kept. HTTP/2 holds its streams back by their
+    /// A side is read only while the other one takes its bytes, and while they can be kept. HTTP/2 holds its streams back by their
     /// windows, so its connections are always read.
     func updateReading() {
-        let readsClient: Bool
-        if case .lingering = phase {
-            readsClient = true
-        } else if http2 != nil {
-            readsClient = pendingAuthentication == nil
-        } else {
-            let isWaiting = exchange.map { !$0.isSent || $0.requestIsComplete } ?? (pendingAuthentication != nil)
-            let waiting = unparsed.count + (isWaiting ? decoder.bufferedBytes : 0)
-            readsClient =
-                serverCanAcceptMore && waiting < FlowControl.highWaterMark && client.unreadReplies < FlowControl.highWaterMark
-        }
         client.setReading(readsClient, context)
-        for upstream in upstreams {
-            upstream.transport.setReading(upstream.http2 != nil || clientCanAcceptMore(from: upstream), context)
-        }
+        for upstream in upstreams { upstream.transport.setReading(reads(upstream), context) }
     }
 
-    private var serverCanAcceptMore: Bool {
-        guard let upstream else { return true }
-        if let http2 = upstream.http2, let stream = exchange?.upstreamStream {
-            return http2.queuedBytes(on: stream) < FlowControl.highWaterMark
-        }
-        return upstream.transport.isWritable
+    private var readsClient: Bool {
+        if case .lingering = phase { return true }
+        guard case .http1(let http1) = http else { return authentication.pending == nil }
+        let exchange = http1.exchange
+        let isWaiting = exchange.map { $0.server == nil || $0.requestIsComplete } ?? (authentication.pending != nil)
+        let waiting = unparsed.count + (isWaiting ? http1.decoder.bufferedBytes : 0)
+        let isTaken = exchange?.server?.canAcceptMore ?? upstream?.transport.isWritable ?? true
+        return isTaken && waiting < FlowControl.highWaterMark && client.unreadReplies < FlowControl.highWaterMark
     }
 
-    private func clientCanAcceptMore(from upstream: Upstream) -> Bool {
+    private func reads(_ upstream: Upstream) -> Bool {
+        guard case .http1(let server) = upstream.http else { return true }
         guard upstream.transport.unreadReplies < FlowControl.highWaterMark, upstream.early.count < FlowControl.highWaterMark else {
             return false
         }
-        guard let http2, let exchange = upstream.exchange else { return client.isWritable }
-        return http2.queuedBytes(on: exchange.stream) < FlowControl.highWaterMark
+        return server.exchange?.client.canAcceptMore ?? client.isWritable
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.

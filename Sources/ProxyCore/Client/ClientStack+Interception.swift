@@ -8,14 +8,14 @@ import TLSEngine
 /// TLS of a client that begins.
 struct Interception {
     let hello: ClientHello
-    /// What follows.
+    /// The layer that follows.
     var resumes: ClientStack.Continuation
     /// The certificate that was asked for.
     var request: RequestID?
 }
 
 extension ClientStack {
-    /// Looks at the first bytes of a stream and goes on with what they tell.
+    /// Detects the protocol from the first bytes and starts it.
     func detect() {
         let detected = client.hasEnded && unparsed.isEmpty ? nil : DetectedProtocol(unparsed.bytes)
         switch detected {
@@ -34,18 +34,18 @@ extension ClientStack {
         }
     }
 
-    /// A client that speaks first does so as soon as it is connected.
+    /// A client that sends first does so as soon as it is connected.
     private static let detectionTimeout: Int64 = 1_000_000_000
-    /// The server is offered by ALPN what the client offers. One that is connected to already waits no longer than this for the client's TLS.
+    /// The server is offered the client's ALPN protocols. A server that is connected already waits no longer than this for the client's TLS.
     static let clientTLSTimeout: Int64 = 250_000_000
 
-    /// Nobody has said anything. Who is connected to a server may take all the time; otherwise the client may be waiting for a server that
+    /// Neither side has sent anything. A client with a server connection has no limit; otherwise it may be waiting for a server that
     /// waits for us.
     func startDetectionTimer() {
         if upstream == nil { startHandshakeTimer(Self.detectionTimeout) }
     }
 
-    /// The client waits for the server to speak first.
+    /// The client waits for the server to send first.
     func detectionTimedOut() {
         guard let route, route.isTunnel || route.isTCP else { return closeClient(.clean) }
         if unparsed.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
@@ -55,7 +55,7 @@ extension ClientStack {
         }
     }
 
-    /// The client went away, or leaves it to the server to speak.
+    /// The client is gone, or waits for the server to speak first.
     private func clientEndedWithoutAWord() {
         guard !noteSilentRejection(), route?.isTunnel == true || (route?.isTCP == true && upstream != nil) else {
             closeUpstreams()
@@ -64,7 +64,7 @@ extension ClientStack {
         startTunnel()
     }
 
-    /// What is not TLS is bytes, whatever it looks like.
+    /// Anything but TLS is relayed as bytes, without detection.
     private var isTCP: Bool {
         guard let route else { return false }
         return route.isTCP || configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .tcp
@@ -80,12 +80,12 @@ extension ClientStack {
         httpReceived(bytes)
     }
 
-    /// A server that said something, or ended, before its client was known to speak HTTP.
+    /// Handles what a server sent, and its end, before its client was known to speak HTTP.
     private func releaseEarly(_ upstream: Upstream) {
         let bytes = upstream.early.take()
-        if bytes.readableBytes > 0, upstream.http2 == nil {
-            upstream.decoder.receive(bytes)
-            advanceResponses(of: upstream)
+        if bytes.readableBytes > 0, case .http1(let server) = upstream.http {
+            server.decoder.receive(bytes)
+            advanceResponses(of: upstream, server)
         }
         if upstream.earlyEnd != nil { upstreamFailed(upstream, "the server closed the connection") }
     }
@@ -173,7 +173,7 @@ extension ClientStack {
     /// The protocol to choose from what the client offers: the one that the server chose, or HTTP/2 where there is no server to ask.
     private func selectedProtocol(_ hello: ClientHello) -> String? {
         if let upstream, upstream.transport.isTLSEstablished { return upstream.facts.tls?.alpn }
-        // Whatever the server will turn out to speak, HTTP/2 loses nothing of it.
+        // HTTP/2 can carry what a server of either version sends.
         if configuration.allowsHTTP2, route?.failure == nil, hello.alpn.contains("h2") { return "h2" }
         return hello.alpn.contains("http/1.1") ? "http/1.1" : hello.alpn.contains("h2") ? "h2" : nil
     }
@@ -207,7 +207,7 @@ extension ClientStack {
             closeUpstreams()
         } else {
             switch (error.kind, phase) {
-            // Some leave without an alert once they have seen our certificate.
+            // Some clients close without an alert after they have seen our certificate.
             case (.peerAlert, _), (.truncated, .handshaking): noteRejection()
             default: break
             }
@@ -218,7 +218,7 @@ extension ClientStack {
         closeClient(.truncated)
     }
 
-    /// A client that leaves right behind the TLS handshake may not accept our certificate: one that pins keys looks at them only then.
+    /// A client that closes right after the TLS handshake may not accept our certificate: one that pins keys checks them only then.
     /// - Returns: whether this is recorded as a rejection.
     func noteSilentRejection() -> Bool {
         guard client.isTLSEstablished, !hasClientSpoken, suspendedTunnel == nil, configuration.hosts.passesThroughOnReject else {
@@ -250,7 +250,7 @@ extension ClientStack {
         if let host { log(.notice, "\(host): a client does not accept our certificate; the host passes unread from now on") }
     }
 
-    /// What the hello says, for a connection whose TLS is not ours.
+    /// Records the ClientHello of a connection whose TLS is not ours.
     func takeFacts(of hello: ClientHello) {
         var details = TLSDetails()
         details.serverName = hello.serverName
@@ -266,7 +266,7 @@ extension ClientStack {
         clientFacts = Shared(facts)
     }
 
-    /// A connection whose TLS came to nothing is a flow of its own, once.
+    /// Records a connection whose TLS failed as a flow of its own, once.
     func recordFailedTLS(_ error: FlowError) {
         guard route?.isFailureRecorded != true else { return }
         route?.isFailureRecorded = true
@@ -275,7 +275,7 @@ extension ClientStack {
         }
         let flow = context.identities.next(at: now)
         let destination = route?.destination.endpoint ?? clientFacts.value.local
-        // What the server sent before its client was there, which the client did not get.
+        // Bytes that the server sent before its client was ready, which the client did not receive.
         let lost = upstream?.early.takePieces() ?? []
         let began = lost.first?.at ?? now
         let target = FlowTarget(scheme: lost.isEmpty ? "tls" : "tcp", host: destination.host, port: destination.port)

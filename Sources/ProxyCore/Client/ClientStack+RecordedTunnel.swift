@@ -1,11 +1,11 @@
-// A tunnel whose server is played from a recording.
+// A tunnel whose server is a recording.
 
 import FlowModel
 import NIOCore
 import WebSocketCodec
 
 extension ClientStack {
-    /// A stream is played: data of TCP, or the messages behind an upgrade.
+    /// Sends what the recording has next: data of TCP, or the messages after an upgrade.
     func resumeTunnel() {
         guard case .tunnel(let tunnel) = phase else { return }
         tunnel.player?.due = nil
@@ -19,7 +19,7 @@ extension ClientStack {
             case .say(.piece(let piece)):
                 lastActivity = now
                 budget -= piece.content.readableBytes
-                tunnelReceived(tunnel.isWebSocket ? frame(piece) : piece.content, from: .server, at: now)
+                tunnelReceived(tunnel.isWebSocket ? RecordedServer.frame(piece) : piece.content, from: .server, at: now)
             case .say(.finished):
                 tunnelEnded(.server)
             case .say:
@@ -35,7 +35,7 @@ extension ClientStack {
         }
     }
 
-    /// A client of WebSocket that says goodbye where the recording has something else gets its answer (RFC 6455 §5.5.1).
+    /// A client of WebSocket that closes where the recording has something else gets its answer (RFC 6455 §5.5.1).
     private func answerCloseFrame() {
         guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.player?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
         else {
@@ -55,7 +55,7 @@ extension ClientStack {
         closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
     }
 
-    /// Something of the client in a stream that is played.
+    /// Delivers a client's message to the recording.
     func deliver(_ piece: FlowPiece) {
         guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.player?.server else { return }
         server.receive(piece, at: now)
@@ -66,13 +66,13 @@ extension ClientStack {
         if piece.kind == .close { tunnel.player?.closeFrame = piece.content }
     }
 
-    /// Whoever plays the server of the stream that the client asked for says something before the client does.
+    /// The recording of the stream that the client asked for begins with data of the server.
     func serverSpeaksFirst(isTLS: Bool) -> Bool {
         guard let responder = configuration.responder, let route, route.isTunnel, suspendedTunnel == nil else { return false }
         return responder.speaksFirst(on: FlowTarget(scheme: isTLS ? "tls" : "tcp", route.destination.endpoint))
     }
 
-    /// Finds out who plays the server of a TCP stream.
+    /// Finds the recording for a TCP stream.
     func startRecordedStream(_ target: FlowTarget) {
         guard case .tunnel(let tunnel) = phase else { return }
         guard let server = configuration.responder?.stream(to: target, at: now) else {

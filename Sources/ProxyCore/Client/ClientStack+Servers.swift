@@ -8,14 +8,10 @@ import NIOCore
 import TLSEngine
 
 extension ClientStack {
-    /// Connections to a server of HTTP/1 that one client of HTTP/2 may cause at a time; further streams wait. Browsers open 6.
-    private static let maximumConnections = 256
-
-    /// Sends the request when a server connection is there, or sees to it that one will be.
+    /// Sends the request on an available server connection, or opens one.
     func assignServer(for exchange: Exchange) {
-        if servesRecordings, !exchange.isForwarded { return bufferRequest(exchange) }
         let destination = exchange.destination
-        if let upstream = upstreams.first(where: { $0.takes(destination) }) { return sendRequest(exchange, on: upstream) }
+        if let upstream = servers.ready(for: destination) { return sendRequest(exchange, on: upstream) }
         // The connection that a CONNECT opened before it was known that no TLS follows.
         if let upstream, upstream.isConnected, upstream.destination.endpoint == destination.endpoint,
             destination.isTLS == false
@@ -23,29 +19,25 @@ extension ClientStack {
             becomeReady(upstream)
             return sendRequest(exchange, on: upstream)
         }
-        if http2 == nil {
+        if !http.isMultiplexed {
             if let upstream, !upstream.isReady, upstream.destination == destination {
                 upstream.waiting = [exchange]
                 return
             }
             closeUpstreams()
         } else {
-            // One that is on its way may turn out to speak HTTP/2, so all that go there wait for it.
-            if let upstream = upstreams.first(where: { !$0.isReady && $0.destination == destination }) {
+            // A connection being established may negotiate HTTP/2, so requests to the same server wait for it.
+            if let upstream = servers.opening(to: destination) {
                 return upstream.waiting.append(exchange)
             }
-            if upstreams.count >= Self.maximumConnections { return queued.append(exchange) }
+            if !servers.hasRoom { return servers.enqueue(exchange) }
         }
         openUpstream(destination, for: exchange)
     }
 
     /// Requests that waited for a connection get one.
     func serveQueued() {
-        while !queued.isEmpty,
-            upstreams.count < Self.maximumConnections || upstreams.contains(where: { $0.takes(queued[0].destination) })
-        {
-            assignServer(for: queued.removeFirst())
-        }
+        while let exchange = servers.takeQueued() { assignServer(for: exchange) }
     }
 
     /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
@@ -53,12 +45,12 @@ extension ClientStack {
         let upstream = Upstream(
             Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
         if let exchange { upstream.waiting = [exchange] }
-        upstreams.append(upstream)
-        // Where the client connected to is ours as well, whatever the listener's address: in mode transparent nobody redirected it.
+        servers.add(upstream)
+        // The address that the client connected to is ours as well: in mode transparent it was not redirected.
         if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
             return handle(Upstream.loop(destination.endpoint), of: upstream)
         }
-        openConnections += 1
+        servers.opened()
         context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
     }
 
@@ -75,7 +67,7 @@ extension ClientStack {
         case .closed(_, let error, let isReset): first = upstream.gone(error: error, isReset: isReset, context)
         case .writable(_, let isWritable):
             upstream.transport.isWritable = isWritable
-            if isWritable { serverBecameWritable(upstream) }
+            if isWritable { upstream.http.http1?.becameWritable() }
             return
         case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
             return
@@ -123,22 +115,23 @@ extension ClientStack {
         }
     }
 
-    /// The client of a TCP server in TLS has not said yet what it offers, and still has time for that.
+    /// The client of a TCP server in TLS has not sent its ClientHello yet, and still has time for that.
     private var mayOfferYet: Bool {
         guard case .detecting = phase, client.tls == nil else { return false }
         return isHandshakeTimerRunning
     }
 
-    /// The connection can be spoken on, in the version that is known by now.
+    /// The connection can be used, in the version that is known by now.
     func becomeReady(_ upstream: Upstream) {
         upstream.becomeReady()
         let speaksHTTP2 =
             upstream.transport.tls != nil ? upstream.facts.tls?.alpn == "h2" : route?.isCleartextHTTP2 == true
         if speaksHTTP2, !isTunnelling, route?.isTCP != true, suspendedTunnel == nil {
-            upstream.http2 = HTTP2Connection(
+            let connection = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
+            upstream.speak(ServerHTTP2(upstream.transport, connection))
         } else if case .http = phase {
-            http2?.enableConnectProtocol()
+            http.http2?.connection.enableConnectProtocol()
         }
     }
 
@@ -154,10 +147,10 @@ extension ClientStack {
     func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
-        let ours = route?.isTCP == true ? [] : http2 == nil ? ["http/1.1"] : ["h2", "http/1.1"]
+        let ours = route?.isTCP == true ? [] : http.isMultiplexed ? ["h2", "http/1.1"] : ["http/1.1"]
         var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
         // A client whose protocol is chosen already is translated for.
-        if client.isTLSEstablished, http2 != nil, !offers.contains("http/1.1") { offers.append("http/1.1") }
+        if client.isTLSEstablished, http.isMultiplexed, !offers.contains("http/1.1") { offers.append("http/1.1") }
         if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
         do throws(TLSError) {
             try upstream.startTLS(serverName: serverName, offers: offers, context)
@@ -171,7 +164,7 @@ extension ClientStack {
         if case .intercepting(let interception) = phase { interception.hello } else { nil }
     }
 
-    /// Goes on with what waited for the connection.
+    /// Continues what waited for the connection.
     private func upstreamIsReady(_ upstream: Upstream) {
         switch phase {
         case .connecting(let request):
@@ -214,7 +207,7 @@ extension ClientStack {
             close(upstream)
             closeClient(.reset)
         case .detecting where route?.isTunnel == true || route?.isTCP == true:
-            // Opened before the client said anything: what it says next is answered with the reason.
+            // Opened before the client sent anything: its next request is answered with the reason.
             route?.failure = error
             close(upstream)
             if upstream.destination.isTLS == nil, route?.isTCP == true {
@@ -232,19 +225,22 @@ extension ClientStack {
     func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
         switch phase {
         case .http:
-            if let http2 = upstream.http2 {
-                http2.receive(bytes)
+            switch upstream.http {
+            case .http2(let server):
+                server.connection.receive(bytes)
                 advanceFrames(of: upstream)
-            } else if let exchange = upstream.exchange, exchange.isUpgraded {
-                receiveResponse(.content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
-            } else {
-                upstream.decoder.receive(bytes)
-                advanceResponses(of: upstream)
+            case .http1(let server):
+                if let exchange = server.exchange, exchange.isUpgraded {
+                    return receiveResponse(
+                        .content(bytes, wire: bytes, isLast: false), of: exchange, at: upstream.transport.lastRead)
+                }
+                server.decoder.receive(bytes)
+                advanceResponses(of: upstream, server)
             }
         case .tunnel:
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting where suspendedTunnel != nil && upstream.transport.tls == nil:
-            // It still sends in the clear while its client begins TLS.
+            // It still sends plaintext while its client begins TLS.
             relayBesideTLS(bytes, at: at)
         case .detecting where isFirst(upstream):
             // The server speaks first, so it is not HTTP.
@@ -252,7 +248,7 @@ extension ClientStack {
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting, .intercepting, .handshaking, .connecting, .socks:
             // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
-            if let http2 = upstream.http2 { http2.receive(bytes) } else { upstream.early.append(bytes, at: at) }
+            if let http2 = upstream.http.http2 { http2.connection.receive(bytes) } else { upstream.early.append(bytes, at: at) }
         case .lingering:
             break
         }
@@ -277,13 +273,13 @@ extension ClientStack {
         }
     }
 
-    /// What the server says, and its end, is for the client, whatever that will turn out to speak.
+    /// The server's bytes, and its end, are for the client, whatever protocol it uses.
     private func isOfTunnel(_ upstream: Upstream) -> Bool {
-        guard let route, route.isTunnel || route.isTCP, upstream.http2 == nil else { return false }
+        guard let route, route.isTunnel || route.isTCP, case .http1 = upstream.http else { return false }
         return upstream.isReady || (upstream.isConnected && upstream.destination.isTLS != true)
     }
 
-    /// The server speaks, or ends, before the client has said anything that counts: the client is to have it at once.
+    /// The server sends, or ends, before the client has sent anything that counts: the client receives it at once.
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
         // A client that has begun TLS gets it in there, if the server's side is TLS.
@@ -324,12 +320,12 @@ extension ClientStack {
     func close(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
         upstream.close(context)
-        upstreams.removeAll { $0 === upstream }
+        servers.remove(upstream)
     }
 
     func abort(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
         upstream.abort(context)
-        upstreams.removeAll { $0 === upstream }
+        servers.remove(upstream)
     }
 }

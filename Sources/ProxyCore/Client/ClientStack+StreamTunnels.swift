@@ -12,8 +12,8 @@ extension ClientStack {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        guard let http2 else { return }
-        let tunnel = StreamTunnel(self, StreamLink(http2, stream))
+        guard let http2 = http.http2 else { return }
+        let tunnel = StreamTunnel(self, StreamLink(http2.connection, stream))
         tunnels[stream] = tunnel
         deliver(to: tunnel) { [clientFacts] stack in
             stack.start(peer: clientFacts.value.peer, local: clientFacts.value.local)
@@ -21,7 +21,7 @@ extension ClientStack {
         }
     }
 
-    // MARK: What is for them
+    // MARK: Events
 
     /// - Returns: whether the event was about a connection of a tunnel.
     func isForTunnel(_ event: ProxyEvent) -> Bool {
@@ -34,10 +34,7 @@ extension ClientStack {
         lastActivity = now
         if event.isEnd { context.forget(handle) }
         guard let tunnel = tunnels[StreamID(stream)] else { return true }
-        deliver(to: tunnel) { stack in
-            if event.isEnd { stack.openConnections -= 1 }
-            stack.handle(event)
-        }
+        deliver(to: tunnel) { $0.handle(event) }
         return true
     }
 
@@ -75,12 +72,12 @@ extension ClientStack {
     /// The client sends no more on any stream, or is gone.
     func streamsEnded(isReset: Bool) {
         for tunnel in tunnels.inOrder {
-            if !tunnel.link.isOver { http2?.reset(tunnel.stream, .cancel) }
+            if !tunnel.link.isOver { http.http2?.connection.reset(tunnel.stream, .cancel) }
             streamEnded(tunnel, isReset: isReset)
         }
     }
 
-    /// Tells the tunnels whether their streams take more.
+    /// Reports to the tunnels whether their streams take more.
     /// - Returns: whether that changed for any.
     func updateTunnels() -> Bool {
         guard !tunnels.touched.isEmpty else { return false }
@@ -97,7 +94,7 @@ extension ClientStack {
         return hasChanged
     }
 
-    /// Lets something happen in a tunnel, and does what its stream asks for then.
+    /// Delivers an event to a tunnel, then carries out the requests of its stream.
     func deliver(to tunnel: StreamTunnel, _ body: (ClientStack) -> Void) {
         body(tunnel.stack)
         tunnel.stack.settle()
@@ -114,9 +111,9 @@ extension ClientStack {
         case .reset(let code):
             // nghttp2 lets a reset overtake what is queued.
             sendFrames()
-            http2?.reset(tunnel.stream, code)
+            http.http2?.connection.reset(tunnel.stream, code)
         case .refuse(let reply):
-            http2?.answer(reply, on: tunnel.stream)
+            http.http2?.connection.answer(reply, on: tunnel.stream)
             deliver(to: tunnel) { $0.handle(.halfClosed(.client)) }
         case .closed:
             guard !tunnel.isClosed else { return }

@@ -7,7 +7,7 @@ import TLSEngine
 import WebSocketCodec
 
 extension ClientStack {
-    /// What the client speaks is nobody's protocol that we know: a TCP flow.
+    /// The protocol is unknown; relay and record it as a TCP flow.
     func startTunnel() {
         guard let route else { return }
         cancelHandshakeTimer()
@@ -81,7 +81,7 @@ extension ClientStack {
         relayEarly()
     }
 
-    /// What came of both sides before the tunnel stood, in the order in which it came.
+    /// Takes the bytes that both sides sent before the tunnel stood, in the order in which they came.
     private func takeEarly() -> [(bytes: ByteBuffer, at: Timestamp, side: Side)] {
         guard !unparsed.isEmpty || upstream?.early.isEmpty == false else { return [] }
         let ofServer = upstream?.early.takePieces() ?? []
@@ -97,7 +97,7 @@ extension ClientStack {
         return pieces + ofServer[next...].map { ($0.bytes, $0.at, .server) }
     }
 
-    /// Relays what came before the tunnel stood, and passes on how the server ended.
+    /// Relays the bytes that came before the tunnel stood, and the server's end.
     private func relayEarly() {
         for (bytes, at, side) in takeEarly() {
             // TLS may begin in the middle of it.
@@ -115,7 +115,7 @@ extension ClientStack {
         }
     }
 
-    /// What a server still says in the clear while its client begins TLS in the middle of a conversation.
+    /// Relays plaintext that a server still sends while its client begins TLS in the middle of a conversation.
     func relayBesideTLS(_ bytes: ByteBuffer, at: Timestamp) {
         guard let tunnel = suspendedTunnel else { return }
         relay(bytes, from: .server, in: tunnel, at: at)
@@ -123,23 +123,25 @@ extension ClientStack {
 
     /// Where TLS begins in what a client sends in the middle of a conversation.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
-        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil, exchange == nil
+        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil,
+            http.exchanges.isEmpty
         else { return nil }
-        // In front of a server that is spoken to in TLS anyway, a client may be late with its own.
+        // Where the server connection is TLS anyway, a client may begin its own late.
         if upstream?.transport.tls != nil, tunnel.hasSent(.client) || tunnel.hasSent(.server) { return nil }
         return StartTLS.start(in: bytes)
     }
 
-    /// The exchange of an upgrade goes on as a tunnel within the same flow (RFC 9110 §15.2.2).
+    /// The exchange of an upgrade continues as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
         phase = .tunnel(
             Tunnel(
                 exchange.flow, webSocket.map { .webSocket($0, nil) } ?? .bytes(by: []),
-                player: exchange.recorded?.server.map { Tunnel.Player(server: $0) }))
-        let server = exchange.upstream
+                player: exchange.server?.recorded?.player.map { Tunnel.Player(server: $0) }))
+        let upstream = upstream(of: exchange)
+        let early = exchange.server?.takeEarly() ?? ByteBuffer()
         forget(exchange)
-        unparsed.append(decoder.takeRest(), at: client.lastRead)
-        if let server { server.early.append(server.decoder.takeRest(), at: server.transport.lastRead) }
+        if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
+        if let upstream { upstream.early.append(early, at: upstream.transport.lastRead) }
         tunnelIsOpen()
     }
 
@@ -178,7 +180,7 @@ extension ClientStack {
         sendThrough(bytes, to: side.opposite)
     }
 
-    /// A line for the event log: who said how much, and how it begins, with what no terminal should see as dots.
+    /// A line for the event log: sender, size and beginning of the data, with control characters as dots.
     private func logLine(_ bytes: ByteBuffer, from side: Side) -> String {
         let start = bytes.readableBytesView.prefix(64).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x2E }
         let target = route?.destination.endpoint.description ?? ""
@@ -226,10 +228,10 @@ extension ClientStack {
         }
     }
 
-    /// So long the other side may go on answering what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
+    /// Time for the other side to answer what came before the protocol was broken (RFC 6455 §7.1.7 sets no time for closing).
     private static let closeTimeout: Int64 = 100_000_000
 
-    /// One side was given time to say its last, and has not.
+    /// One side had time to end, and has not.
     func tunnelIsOverdue() {
         guard case .tunnel(let tunnel) = phase else { return }
         switch tunnel.failure?.isCloseSent {
@@ -242,7 +244,7 @@ extension ClientStack {
         }
     }
 
-    /// The other side is told that a conversation broke the protocol, and has some time to close.
+    /// Sends a close frame to the side that did not break the protocol, which has some time to close.
     private func sendClose(in tunnel: Tunnel) {
         var actions: [WebSocketRelay.Action] = []
         tunnel.sendClose(into: &actions)
@@ -250,7 +252,7 @@ extension ClientStack {
         context.start(deadline(.tunnel), after: configuration.timeouts.linger)
     }
 
-    /// A conversation that broke the protocol ends when both sides have said goodbye, or one has gone, or after a while.
+    /// A conversation that broke the protocol ends when both sides have closed, or one is gone, or after a while.
     /// - Returns: false when there is none.
     @discardableResult
     func endFailedConversation() -> Bool {
@@ -265,7 +267,7 @@ extension ClientStack {
         return true
     }
 
-    /// One side has said everything; the other goes on.
+    /// One side sends no more; the other continues.
     func tunnelEnded(_ side: Side) {
         guard !endFailedConversation(), case .tunnel(let tunnel) = phase, !tunnel.hasEnded(side) else { return }
         if side == .client {
@@ -286,7 +288,7 @@ extension ClientStack {
         }
     }
 
-    /// Both sides have ended, or one has and the other has nothing to say.
+    /// Both sides have ended, or one has and the other has nothing to send.
     private func endTunnel(_ tunnel: Tunnel) {
         end(tunnel, tunnel.ending(at: now))
         closeUpstreams()
@@ -299,7 +301,7 @@ extension ClientStack {
         guard !endFailedConversation(), case .tunnel(let tunnel) = phase else { return }
         let who = side == .client ? "client" : "server"
         if tunnel.isClosed {
-            // Both have said goodbye; how the connection went does not matter.
+            // Both have sent close frames; how the connection ended does not matter.
             end(tunnel, FlowEnding(state: .complete, closedBy: tunnel.closedBy ?? side))
             phase = .lingering
             closeUpstreams()

@@ -1,5 +1,5 @@
-// The client's side of a session: what its bytes are at the moment, and what follows from them. This file takes events in and hands each to
-// the part that it concerns; the parts are extensions: reading and writing, TLS interception, HTTP exchanges, tunnels, server connections.
+// The client's side of a session. This file takes events in and hands each to the part that it concerns; the parts are extensions: reading
+// and writing, TLS interception, HTTP exchanges, tunnels, server connections.
 //
 // A client of HTTP/1 has one exchange and one server connection at a time; one of HTTP/2 has an exchange for each stream, and as many server
 // connections as they need: one where the server speaks HTTP/2, one for each exchange in progress where it does not.
@@ -15,13 +15,13 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// What stands on the client's connection, or on a stream of it after CONNECT.
+/// The protocols on the client's connection, or on a stream of it after CONNECT.
 final class ClientStack {
-    /// What the client's bytes are at the moment, with what exists only then.
+    /// The protocol of the client's bytes at the moment, with the state that exists only then.
     enum Layer {
         /// The client names its server by SOCKS.
         case socks(SOCKS5Server)
-        /// The first bytes show what is spoken.
+        /// The first bytes show the protocol.
         case detecting(Continuation)
         /// A ClientHello is there; the server's TLS or the certificate is not.
         case intercepting(Interception)
@@ -35,7 +35,7 @@ final class ClientStack {
         case lingering
     }
 
-    /// What follows TLS.
+    /// The layer that follows TLS.
     enum Continuation {
         /// The protocol is detected.
         case detection
@@ -48,46 +48,27 @@ final class ClientStack {
     }
 
     let context: SessionContext
-    /// Servers are played. Asked with each event, for which the responder itself is not to be taken in hand.
+    /// Whether a responder answers instead of servers. Cached: checked on every event.
     let servesRecordings: Bool
 
     var phase = Layer.detecting(.detection)
     let client: Transport
     var clientFacts = Shared(ClientConnection.unknown)
-    /// Bytes of the client that nobody could use yet.
+    /// Client bytes that have not been parsed yet.
     var unparsed = EarlyBytes()
     var route: Route?
-    /// HTTP/1 of the client, and the exchange in progress.
-    var decoder: HTTP1RequestDecoder
-    var exchange: Exchange?
-    /// The client has not said enough to tell HTTP/2 from HTTP/1; what it said is in ``unparsed``.
-    var mayBeHTTP2 = true
-    /// What has come of the client's first line of HTTP; nil once that is judged.
-    var firstLine: ByteBuffer? = ByteBuffer()
-    /// HTTP/2 of the client, and the exchanges on its streams.
-    var http2: HTTP2Connection?
-    var exchanges: [StreamID: Exchange] = [:]
+    /// The client's version of HTTP, and the exchanges in progress. HTTP/1 until the preface of HTTP/2 comes.
+    var http: ClientHTTP
     /// Tunnels on its streams.
     var tunnels = StreamTunnels()
-    var resetLimit: ResetRateLimit
-    var pendingPriorities = PendingPriorities()
     var exchangeCount: UInt32 = 0
-    /// Server connections. There is one at most while the client speaks HTTP/1, or in a tunnel.
-    var upstreams: [Upstream] = []
-    /// Connections to servers that the driver has, or is asked for.
-    var openConnections = 0
-    /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
-    var queued: [Exchange] = []
-    /// Bytes that ``Exchange/said`` holds of all exchanges.
-    var retryBufferBytes = 0
-    /// The client said something behind its TLS handshake.
+    /// Its connections to servers.
+    var servers = ServerPool()
+    /// Turns of the recorded servers of exchanges.
+    var recordings = RecordingSchedule()
+    /// The client has sent data after its TLS handshake.
     var hasClientSpoken = false
-    /// The client waits until it is known who it is; nothing more of what it says is looked at.
-    var pendingAuthentication: PendingAuthentication?
-    /// What was found out last.
-    var verifiedLogin: (login: Login, isRight: Bool)?
-    /// Requests are being taken from the decoder further up the stack.
-    var isAdvancing = false
+    var authentication = ClientAuthentication()
     var lastActivity = Timestamp(nanoseconds: 0)
 
     /// - Parameters:
@@ -98,8 +79,7 @@ final class ClientStack {
         let configuration = context.configuration
         client = link.map { Transport(.stream($0)) } ?? Transport(.socket(.client))
         servesRecordings = configuration.responder != nil
-        self.resetLimit = ResetRateLimit(configuration.http2Limits)
-        self.decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
+        http = .http1(ClientHTTP1(client, context))
         switch configuration.mode {
         case .regular, .upstream, .origin:
             break
@@ -116,7 +96,6 @@ final class ClientStack {
         case .transparent:
             route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
         }
-        mayBeHTTP2 = configuration.allowsHTTP2
     }
 
     var configuration: ProxyConfiguration { context.configuration }
@@ -124,9 +103,8 @@ final class ClientStack {
     var now: Timestamp { context.now }
     /// The stream that it stands on; 0 for the client's connection. Its deadlines have this number.
     var number: UInt32 { client.stream?.stream.value ?? 0 }
-    var upstream: Upstream? { upstreams.first }
-
-    private func upstream(_ handle: ConnectionHandle) -> Upstream? { upstreams.first { $0.transport.handle == handle } }
+    var upstreams: [Upstream] { servers.connections }
+    var upstream: Upstream? { servers.first }
 
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel? {
@@ -162,9 +140,26 @@ final class ClientStack {
         updateReading()
         client.flush(context)
         for upstream in upstreams { upstream.transport.flush(context) }
+        checkWrites()
     }
 
-    /// Nothing is detected any more: what comes is bytes.
+    private func clientBecameWritable() {
+        guard let http1 = http.http1 else { return }
+        http1.becameWritable()
+        if servesRecordings, let exchange = http1.exchange { clientTookContent(of: exchange) }
+    }
+
+    /// A connection whose TLS took no bytes is lost.
+    private func checkWrites() {
+        if let error = client.takeFailure() { clientTLSFailed(error) }
+        for upstream in upstreams {
+            if let error = upstream.transport.takeFailure(), let event = upstream.failed(error, context) {
+                handle(event, of: upstream)
+            }
+        }
+    }
+
+    /// Ends detection: the client's bytes are relayed as they come.
     func endDetection() {
         cancelHandshakeTimer()
         handshakeTimedOut()
@@ -188,10 +183,11 @@ final class ClientStack {
             if isWritable { clientBecameWritable() }
         case .received(let handle, _):
             lastActivity = now
-            if let upstream = upstream(handle) { self.handle(event, upstream) }
+            if let upstream = servers[handle] { self.handle(event, upstream) }
         case .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _), .openFailed(let handle, _),
             .writable(let handle, _):
-            if let upstream = upstream(handle) { self.handle(event, upstream) }
+            if event.isEnd { servers.closed() }
+            if let upstream = servers[handle] { self.handle(event, upstream) }
         case .timerFired:
             for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
         case .certificateReady(let request, let result):
@@ -220,7 +216,7 @@ final class ClientStack {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
                 return closeClient(.clean)
             }
-            // A forward proxy is spoken to in HTTP from the first byte.
+            // Clients of a forward proxy speak HTTP from the first byte.
             if configuration.mode != .origin { phase = .http }
             return
         }
@@ -250,7 +246,7 @@ final class ClientStack {
         case .handshake:
             handshakeTimedOut()
         case .servers:
-            if let upstream = upstream(ConnectionHandle(deadline.owner)), let event = upstream.timedOut() {
+            if let upstream = servers[ConnectionHandle(deadline.owner)], let event = upstream.timedOut() {
                 handle(event, of: upstream)
             }
         case .linger:
@@ -273,10 +269,11 @@ final class ClientStack {
         case .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
-        case .http where exchange == nil && http2 == nil:
+        case .http:
+            guard case .http1(let http1) = http, http1.exchange == nil else { break }
             refuse(
                 status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
-                head: decoder.takeRest())
+                head: http1.decoder.takeRest())
         default:
             break
         }
@@ -289,17 +286,19 @@ final class ClientStack {
 
     /// Ends whatever is open, records it as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
+        let isClosing = isLingering
         streamsEnded(isReset: false)
         endOpenFlow(FlowEnding(state: .incomplete, error: error))
         closeUpstreams()
-        if exchange == nil, case .lingering = phase {} else { closeClient(.truncated) }
+        if !isClosing { closeClient(.truncated) }
     }
 
     /// Records the end of the flows that are open.
     func endOpenFlow(_ ending: FlowEnding) {
-        for exchange in exchanges.values.sorted(by: { $0.stream.value < $1.stream.value }) { endOpen(exchange, ending) }
-        if let exchange {
-            endOpen(exchange, ending)
+        let exchanges = http.exchanges
+        for exchange in exchanges { endOpen(exchange, ending) }
+        if !exchanges.isEmpty {
+            // They were all there was.
         } else if case .tunnel(let tunnel) = phase {
             end(tunnel, ending)
             phase = .lingering
@@ -308,8 +307,8 @@ final class ClientStack {
         } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
-        if let request = pendingAuthentication?.request, let error = ending.error {
-            pendingAuthentication = nil
+        if let request = authentication.pending?.request, let error = ending.error {
+            authentication.pending = nil
             recordRefused(request.head.wire, error: error, stream: request.stream)
         }
         if let failure = route?.failure { recordFailedTLS(failure) }
@@ -335,14 +334,14 @@ final class ClientStack {
         }
     }
 
-    /// What came of a response has gone on to the client.
+    /// Everything that came of a response was sent to the client.
     private func hasTaken(_ exchange: Exchange) -> Bool {
-        client.isWritable && (http2?.queuedBytes(on: exchange.stream) ?? 0) == 0
+        client.isWritable && exchange.client.queuedBytes == 0
     }
 
-    /// Says that an exchange is over, and before it what had come of messages that are not.
+    /// Records the end of an exchange, preceded by any partial WebSocket messages.
     func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
-        for piece in exchange.webSocket?.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
+        for piece in exchange.webSocket?.relay.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
         record(exchange.flow, at: now, .ended(ending))
     }
 

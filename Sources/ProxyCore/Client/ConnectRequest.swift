@@ -4,7 +4,7 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A client's wish for a tunnel whose server is not reached yet.
+/// A client's request for a tunnel whose server is not reached yet.
 enum ConnectRequest {
     case http1(RequestHead)
     /// RFC 9113 §8.5.
@@ -45,11 +45,11 @@ extension ClientStack {
     func deny(_ request: ConnectRequest, _ error: FlowError) {
         switch request {
         case .http1(let head):
-            let reply = Self.localReply(status: 502, error.message, isHTTP2: false)
+            let reply = LocalReply.http1(status: 502, error.message)
             recordRefused(head.wire, error: error, reply: reply)
-            send(reply)
+            http.http1?.answer(reply)
         case .stream(let head, let link):
-            let reply = Self.localReply(status: 502, error.message, isHTTP2: true)
+            let reply = LocalReply.http2(status: 502, error.message)
             recordRefused(head.wire, error: error, stream: link.stream, reply: reply)
             link.refuse(reply)
         case .socks:

@@ -1,4 +1,4 @@
-// What a connection speaks, told from its first bytes.
+// The protocol of a connection, detected from its first bytes.
 
 import HTTPSemantics
 import NIOCore
@@ -12,7 +12,7 @@ enum DetectedProtocol: Equatable {
     case other
     case undecided
 
-    /// - Parameter bytes: what the client sent first.
+    /// - Parameter bytes: the first bytes of the client.
     init(_ bytes: ByteBuffer) {
         let span = bytes.readableBytesUInt8Span
         guard span.count > 0 else {

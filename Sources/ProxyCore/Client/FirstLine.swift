@@ -1,10 +1,10 @@
-// The first bytes of a client where HTTP is expected, and what else they look like. A peer that speaks another protocol waits for an answer in
+// The first bytes of a client where HTTP is expected, and what else they look like. A peer with another protocol waits for an answer in
 // it, and the end of a head would never come, so it is refused at once.
 
 import HTTPSemantics
 import NIOCore
 
-/// A judgement of what a client said first.
+/// A classification of a client's first bytes.
 enum FirstLine: Equatable {
     /// Its first line may be a request-line (RFC 9112 §3) or the preface of HTTP/2; its decoder judges the rest.
     case http

@@ -25,7 +25,7 @@ enum Onboarding {
 }
 
 extension ClientStack {
-    /// Answers a request for mitm.it. The connection closes behind the answer.
+    /// Answers a request for mitm.it. The connection closes after the answer.
     func answerOnboarding(_ path: ByteBuffer) {
         let type: String
         let body: ByteBuffer

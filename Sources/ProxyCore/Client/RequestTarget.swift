@@ -1,19 +1,19 @@
-// The request-target in absolute form and in authority form (RFC 9112 §3.2.2, §3.2.3): where a proxy's client wants to go.
+// The request-target in absolute form and in authority form (RFC 9112 §3.2.2, §3.2.3): the destination of a proxy's client.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// An absolute-form target taken apart.
+/// A parsed absolute-form target.
 struct AbsoluteTarget {
     var isTLS: Bool
     var endpoint: Endpoint
-    /// `host[:port]` as written, without userinfo: what Host must say (RFC 9112 §3.2.2).
+    /// `host[:port]` as written, without userinfo: the required value of Host (RFC 9112 §3.2.2).
     var authority: ByteBuffer
     /// The target in origin form: path and query, `/` when the path is empty.
     var origin: ByteBuffer
 
-    /// The schemes that a proxy is asked for; those of WebSocket are opened by HTTP.
+    /// The schemes that a proxy accepts; those of WebSocket are opened by HTTP.
     private static let schemes: [(prefix: StaticString, isTLS: Bool)] = [
         ("http://", false), ("https://", true), ("ws://", false), ("wss://", true),
     ]

@@ -28,7 +28,7 @@ struct SOCKS5Server {
 
     /// Takes the next message from what has come.
     /// - Returns: nil when more bytes are needed, or while a login is verified.
-    /// - Throws: why the client is refused; what it is answered before that is in the reply.
+    /// - Throws: why the client is refused, and its answer.
     mutating func advance(_ bytes: inout ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
         switch step {
         case .greeting:
@@ -54,7 +54,7 @@ struct SOCKS5Server {
         }
     }
 
-    /// What a client says that does not speak SOCKS 5.
+    /// Describes a client that does not speak SOCKS 5.
     /// - Returns: nil if it may be SOCKS 5.
     private static func foreign(_ bytes: ByteBuffer) -> String? {
         guard let version: UInt8 = bytes.getInteger(at: bytes.readerIndex), version != SOCKS5.version else { return nil }

@@ -1,5 +1,5 @@
-// A tunnel on a stream (RFC 9113 §8.5). What a client of HTTP/2 sends after CONNECT is the business of a stack of its own that stands on the
-// stream: it detects, intercepts and records as for a client that connected by TCP.
+// A tunnel on a stream (RFC 9113 §8.5). Bytes of a client of HTTP/2 after CONNECT go to a stack of their own on that stream: it detects,
+// intercepts and records as for a client that connected by TCP.
 
 import FlowModel
 import HTTPSemantics
@@ -18,7 +18,7 @@ final class StreamTunnel {
 
     var stream: StreamID { link.stream }
     /// Neither end has anything left.
-    var isDone: Bool { isClosed && stack.openConnections == 0 }
+    var isDone: Bool { isClosed && stack.servers.openCount == 0 }
 }
 
 /// The tunnels on the streams of a client.

@@ -4,11 +4,11 @@
 import FlowModel
 import Synchronization
 
-/// What happens to the bytes of a connection.
+/// How the bytes of a connection are treated.
 package enum HostTreatment: Sendable, Equatable {
-    /// TLS is intercepted, HTTP is parsed where it is spoken.
+    /// TLS is intercepted, HTTP is parsed.
     case intercept
-    /// TLS is intercepted, what is inside is bytes.
+    /// TLS is intercepted, its content is relayed as bytes.
     case tcp
     /// Nothing is read; the connection is a fact without content.
     case passThrough
@@ -42,7 +42,7 @@ package final class HostPolicy: Sendable {
 
     package init(_ rules: HostRules = HostRules()) { state = Mutex(State(rules: rules)) }
 
-    /// Puts other rules in the place of those that were there. What was added or learned meanwhile stays.
+    /// Replaces the rules. Rules that were added or learned meanwhile stay.
     package func change(_ rules: HostRules) { state.withLock { $0.rules = rules } }
 
     /// Adds a pattern of hosts that are TCP, beside those of the rules.
@@ -70,7 +70,7 @@ package final class HostPolicy: Sendable {
     package func noteRejection(of destination: Endpoint, serverName: String?) -> String? {
         let name = Self.name(destination, serverName)
         return state.withLock { state in
-            // Names come from clients, so there is a limit to what is kept of them.
+            // Names come from clients, so their number is limited.
             guard state.rules.passesThroughOnReject, state.rejected.count < 10_000, state.rejected.insert(name).inserted else {
                 return nil
             }

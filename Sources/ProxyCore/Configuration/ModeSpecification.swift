@@ -1,4 +1,4 @@
-// Modes as people write them: `regular`, `reverse:https://example.org`, each with `@[host:]port` behind it.
+// Modes as they are written: `regular`, `reverse:https://example.org`, each optionally followed by `@[host:]port`.
 
 import FlowModel
 import NIOCore
@@ -57,8 +57,8 @@ extension ModeSpecification {
         }
     }
 
-    /// In `upstream:http://user:password@host:port` the last @ belongs to the proxy's URL when it is the only one behind the slashes and
-    /// what follows it is no mere port.
+    /// In `upstream:http://user:password@host:port` the last @ belongs to the proxy's URL if it is the only one after the slashes and
+    /// more than a port follows it.
     private static func isUserInformation(_ text: String, _ at: String.Index) -> Bool {
         guard text.hasPrefix("upstream:"), UInt16(text[text.index(after: at)...]) == nil else { return false }
         return !text[..<at].contains("@") && text[..<at].split(separator: "/").last?.contains(":") == true

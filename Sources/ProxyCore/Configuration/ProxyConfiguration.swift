@@ -1,4 +1,4 @@
-// What all sessions of one listener have in common.
+// The settings that all sessions of one listener share.
 
 import FlowModel
 import HTTP1Codec
@@ -7,11 +7,11 @@ import NIOCore
 import Synchronization
 import TLSEngine
 
-/// How a listener's clients say where they want to go.
+/// How a listener's clients name their server.
 package enum ProxyMode: Sendable, Hashable {
     /// A forward proxy: absolute-form requests and CONNECT.
     case regular
-    /// In front of one server. Clients may speak TLS or not, HTTP/1 or HTTP/2, whatever the server does.
+    /// In front of one server. Clients may use TLS or not, HTTP/1 or HTTP/2, independently of the server.
     case reverse(ReverseProtocol, Endpoint)
     /// A SOCKS 5 server (RFC 1928).
     case socks5
@@ -25,7 +25,7 @@ package enum ProxyMode: Sendable, Hashable {
     case upstream(UpstreamProxy)
 }
 
-/// What the server behind a reverse proxy speaks.
+/// The protocol of a reverse proxy's server.
 package enum ReverseProtocol: String, Sendable, CaseIterable {
     case http
     /// TLS; HTTP/1 or HTTP/2 as the server chooses from what the client offers.
@@ -49,7 +49,7 @@ package enum ConnectionStrategy: String, Sendable, CaseIterable {
     case lazy
 }
 
-/// What becomes of pings and pongs.
+/// How pings and pongs are handled.
 package enum WebSocketPings: String, Sendable, CaseIterable {
     /// We answer pings ourselves.
     case answer
@@ -59,11 +59,11 @@ package enum WebSocketPings: String, Sendable, CaseIterable {
 
 /// Time limits of a session, in nanoseconds.
 package struct SessionTimeouts: Sendable {
-    /// Nothing was received from either side. Ten minutes, as people know it from other proxies: long polling stays alive.
+    /// Idle timeout. Ten minutes, the default of other proxies, so long polling survives.
     package var idle: Int64 = 600_000_000_000
-    /// A TLS handshake, or a head that has begun. A minute is what browsers wait.
+    /// A TLS handshake, or a head that has begun. Browsers wait a minute.
     package var handshake: Int64 = 60_000_000_000
-    /// A connection that we closed waits so long for the peer's FIN, so that what was sent last is not lost (RFC 9112 §9.6).
+    /// Time that a connection that we closed waits for the peer's FIN, so that the last bytes are not lost (RFC 9112 §9.6).
     package var linger: Int64 = 2_000_000_000
 
     package init() {}
@@ -113,7 +113,7 @@ package final class ProxyConfiguration: Sendable {
     package let strategy: ConnectionStrategy
     /// Reverse mode: leave the Host field as the client wrote it.
     package let keepsHostHeader: Bool
-    /// What Host and :authority say in reverse mode; nil leaves them.
+    /// The value of Host and :authority in reverse mode; nil leaves them unchanged.
     let reverseAuthority: ByteBuffer?
     package let serverTLS: TLSServerContext
     package let clientTLS: TLSClientContext
@@ -121,11 +121,11 @@ package final class ProxyConfiguration: Sendable {
     package let allowsHTTP2: Bool
     package let http2Limits: HTTP2Limits
     package let http2Validation: HTTP2Validation
-    /// PRIORITY and PRIORITY_UPDATE frames go on to the server.
+    /// PRIORITY and PRIORITY_UPDATE frames are forwarded to the server.
     package let forwardsPriority: Bool
     package let webSocketPings: WebSocketPings
     package let hosts: HostPolicy
-    /// Forward proxy and SOCKS: who may use it; nil is everybody.
+    /// Forward proxy and SOCKS: the logins that may use it; nil requires none.
     package let credentials: CredentialCheck?
     /// Clients with addresses of the open internet are turned away.
     package let blocksGlobal: Bool
@@ -139,7 +139,7 @@ package final class ProxyConfiguration: Sendable {
     package let ownAddresses: OwnAddresses
     /// Answers in place of servers; nil contacts them.
     package let responder: (any Responder)?
-    /// What happens is said in flow events.
+    /// Flow events are made.
     package let isRecording: Bool
 
     /// The proxy that servers are reached through.

@@ -1,11 +1,11 @@
-// The proxy behind which the servers are, in mode upstream: how a connection through it is begun.
+// The proxy that servers are reached through, in mode upstream.
 
 import FlowModel
 import HTTP1Codec
 import HTTPSemantics
 import NIOCore
 
-/// Where it is, what it speaks, and who we are to it.
+/// Address, protocol and credentials of the upstream proxy.
 package struct UpstreamProxy: Sendable, Hashable {
     package enum Kind: String, Sendable, CaseIterable {
         case http
@@ -28,6 +28,6 @@ package struct UpstreamProxy: Sendable, Hashable {
 
     /// The value of Proxy-Authorization (RFC 7617), when we have a name.
     var authorization: String? {
-        user.map { "Basic " + Base64.encode(Array("\($0):\(password ?? "")".utf8)) }
+        user.map { "Basic " + Base64.encode(ByteBuffer(string: "\($0):\(password ?? "")")) }
     }
 }

@@ -1,175 +1,274 @@
-// One request and its response, on their way through.
+// One request and its response. An exchange knows no version of HTTP: ``client`` and ``server`` send for it.
 
 import FlowModel
 import HTTP1Codec
 import HTTPSemantics
 import NIOCore
 
-/// The state of an exchange. On a client connection of HTTP/1 at most one is in progress, pipelined requests wait their turn; on one of
-/// HTTP/2 each stream has its own.
+/// The state of an exchange.
 final class Exchange {
+    enum Response {
+        case none
+        /// Interim responses were received: the server has processed the request, so it is not sent again.
+        case begun
+        case streaming(ResponseHead)
+        case complete(ResponseHead)
+    }
+
+    /// The kind of the two sides' data.
+    enum Content {
+        case message
+        /// WebSocket is requested in the server's version of HTTP, which is not the client's (RFC 8441 §5).
+        /// - key: Sec-WebSocket-Key on the side that speaks HTTP/1, the client's or ours.
+        case handshake(key: String)
+        /// The answer to such a handshake is an ordinary response.
+        case refused
+        /// Frames in DATA on both sides.
+        case frames(Conversation)
+        /// The HTTP/1 connection of one side carries bytes of a conversation and no more messages; nil: they are not read as frames.
+        case upgraded(Conversation?)
+    }
+
     let flow: FlowID
-    /// On the client's connection: the HTTP/2 stream, or the number of the request. An upgrade makes it 1.
-    var stream: StreamID
     let request: RequestHead
     let framing: BodyFraming
-    private(set) var destination: Destination
-    /// What the request-target and the Host field, or the :authority, become; nil leaves them.
-    let target: ByteBuffer?
-    private(set) var authority: ByteBuffer?
-
-    /// Where the request went, and its stream there when that is HTTP/2, until the exchange ends: see ``Upstream/forget(_:)``.
-    var upstream: Upstream?
-    var upstreamStream: StreamID?
-    /// Content from an HTTP/2 client that came before its request could be sent, or before the answer to its wish for WebSocket.
+    private(set) var target: ExchangeTarget
+    /// Where the response goes.
+    var client: ClientStream
+    /// Where the request goes; nil until it is sent.
+    var server: ServerStream?
+    /// Content that waits for the server, or for the answer to a handshake.
     var pendingContent: [RequestEvent] = []
-    /// What of the request's content went to a server of HTTP/2 that has not answered, and its trailers: should the server not look at it, it is
-    /// said again. nil when there is too much of it, or the server speaks HTTP/1.
-    var retryBuffer: ByteBuffer?
-    var retryTrailers: FieldSection?
-    /// Content that has gone on, for which the client's window was opened; and what of it goes on once more.
-    private var forwardedBytes = 0
-    private var forwardedBeforeRetry = 0
-    /// Content that was passed on to a socket which does not take it: the windows of its sender open when it does.
-    var unconsumedRequest = 0
-    var unconsumedResponse = 0
-    /// The message goes to HTTP/1 and its length is not known: it is chunked, or ends with the connection.
-    var chunksRequest = false
-    var chunksResponse = false
-    /// Content that was promised to a client of HTTP/1 and has not come: below zero when there is more. nil when no length was said.
-    var remainingContentLength: Int?
-    /// The same of a request that came by HTTP/2, promised to a server of HTTP/1.
-    var remainingRequestLength: Int?
-    /// Two recipients could have read different ends of its messages: their connections are not used again (RFC 9112 §6.3).
-    var isFramingAmbiguous = false
-    /// The response's chunks are undone for a client of HTTP/1.0.
-    var undoesChunks = false
-
-    /// Its server is played from a recording.
-    var recorded: RecordedServer?
-    /// It goes to a server although there is a responder.
-    private(set) var isForwarded = false
-
-    /// A WebSocket conversation of which one side at least is a stream of HTTP/2.
-    var webSocket: WebSocketRelay?
-    /// How far WebSocket from one version of HTTP to the other has come.
-    var bootstrap: WebSocketBootstrap?
-    /// Who said first that nothing more comes.
-    var closedBy: Side?
-
-    /// It has ended, however; nothing of it is passed on any more.
-    var isOver = false
-    /// The head is on its way to the server.
-    var isSent = false
+    /// Data that may have to be sent again.
+    var retry: RetryBuffer?
+    var content = Content.message
+    private(set) var response = Response.none
+    /// The client has sent the whole request.
     var requestIsComplete = false
-    /// Any byte of a response, interim ones included, has come.
-    var hasResponseBegun = false
-    var response: ResponseHead?
-    var responseIsComplete = false
-    var endsWithConnection = false
-    var requestSize: UInt64 = 0
-    var responseSize: UInt64 = 0
-    /// How often it was said again.
-    var attempts = 0
+    /// Nothing more of it is forwarded.
+    private(set) var isOver = false
+    /// The side that was the first to end its direction.
+    var closedBy: Side?
+    /// Why its connections cannot carry another exchange.
+    var connectionUse = ConnectionUse()
+    var sizes = (request: UInt64(0), response: UInt64(0))
 
     init(
-        flow: FlowID, stream: StreamID, request: RequestHead, framing: BodyFraming, destination: Destination, target: ByteBuffer?,
-        authority: ByteBuffer?
+        flow: FlowID, client: ClientStream, request: RequestHead, framing: BodyFraming, target: ExchangeTarget
     ) {
         self.flow = flow
-        self.stream = stream
+        self.client = client
         self.request = request
         self.framing = framing
-        self.destination = destination
         self.target = target
-        self.authority = authority
     }
 
-    /// The responder sends it on.
+    // MARK: The request
+
+    var destination: Destination { target.destination }
+
+    /// A responder forwards it to a server.
     func forward(to destination: Destination) {
-        isForwarded = true
-        self.destination = destination
-        let endpoint = destination.endpoint
-        let isDefault = endpoint.port == (destination.isTLS == true ? 443 : 80)
-        authority = ByteBuffer(string: isDefault ? Endpoint.hostInURI(endpoint.host) : endpoint.description)
+        server = nil
+        target = target.forwarded(to: destination)
     }
 
-    /// Content for a client of HTTP/1 is not sent on as it came on the wire.
-    var isFramedAnew: Bool { upstream?.http2 != nil || recorded != nil || undoesChunks }
-
-    /// All of the request is at hand, and no response has begun: it can be sent once more where the server has not processed it.
+    /// The request can be sent again if the server has not processed it: all of it is available, and no response has begun.
     var isReplayable: Bool {
-        (framing == .none || isUpgradePending || retryBuffer != nil || !isSent) && !hasResponseBegun && attempts == 0
+        guard case .none = response, retry?.hasBeenUsed != true else { return false }
+        return framing == .none || isUpgradePending || retry?.isWhole == true || server == nil
     }
 
-    /// Begins the request anew with what was said of it.
-    func rewind(_ retryBuffer: ByteBuffer?) {
-        forwardedBeforeRetry = forwardedBytes
-        guard isSent else { return }
-        isSent = false
-        var again: [RequestEvent] = []
-        let isChunked = framing == .chunked
-        if let retryBuffer, retryBuffer.readableBytes > 0 {
-            again.append(.content(retryBuffer, wire: isChunked ? HTTP1Encoder.chunk(retryBuffer) : retryBuffer, isLast: false))
-        }
-        if requestIsComplete {
-            let wire = isChunked ? HTTP1Encoder.lastChunk(trailers: retryTrailers) : ByteBuffer()
-            again.append(.end(trailers: retryTrailers, wire: wire))
-        }
-        pendingContent = again + pendingContent
-    }
-
-    /// Content of the request has gone on.
-    /// - Returns: how much of it for the first time.
-    func countForwarded(_ bytes: Int) -> Int {
-        let repeated = min(bytes, forwardedBeforeRetry)
-        forwardedBeforeRetry -= repeated
-        forwardedBytes += bytes - repeated
-        return bytes - repeated
-    }
-
-    /// Saying it twice means no more than saying it once (RFC 9110 §9.2.2).
+    /// The method is idempotent (RFC 9110 §9.2.2), so the request may be sent again even if the server has processed it.
     var isSafeToRetry: Bool {
-        isReplayable
-            && (request.isMethod("GET") || request.isMethod("HEAD") || request.isMethod("OPTIONS") || request.isMethod("PUT")
-                || request.isMethod("DELETE") || request.isMethod("TRACE") || isUpgradePending)
+        guard isReplayable else { return false }
+        let methods: [StaticString] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]
+        return isUpgradePending || methods.contains { request.isMethod($0) }
     }
 
-    /// As much of a response's content as a client of HTTP/1 was told of: it would read the rest as another response.
-    func clampedToContentLength(_ content: ByteBuffer) -> ByteBuffer {
-        guard let promised = remainingContentLength else { return content }
-        remainingContentLength = promised - content.readableBytes
-        return content.getSlice(at: content.readerIndex, length: min(content.readableBytes, max(0, promised))) ?? ByteBuffer()
+    /// Takes the request back, to be sent again.
+    func rewind() {
+        var buffer = retry ?? RetryBuffer()
+        server?.releaseRetryBuffer(of: self)
+        let events = buffer.rewind(wasSent: server != nil, isComplete: requestIsComplete, framing)
+        retry = buffer
+        server = nil
+        pendingContent = events + pendingContent
     }
 
-    /// All that the server promised has come, and only the end of its stream has not, which HTTP/2 may say by itself (RFC 9113 §8.1).
-    var isAnswered: Bool {
-        guard requestIsComplete, !responseIsComplete, let response, response.version.major >= 2, webSocket == nil, !isUpgraded
-        else {
-            return false
-        }
-        if isHead || response.status == 204 || response.status == 304 { return true }
-        return response.fields.contentLength == responseSize
+    /// Content of the request was forwarded: its sender's window opens.
+    func requestForwarded(_ bytes: Int) {
+        client.consumed(retry?.countForwarded(bytes) ?? bytes)
     }
-
-    /// The response is whole, and the request is not.
-    var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !isUpgraded }
 
     var isHead: Bool { request.isMethod("HEAD") }
 
-    /// `http://host/path`, as an upstream proxy is asked (RFC 9112 §3.2.2).
-    var absoluteTarget: ByteBuffer {
-        let named = authority ?? (request.authorityRange.isEmpty ? request.fields.first("host") : request.authority)
+    /// A tunnel on a stream (RFC 9113 §8.5).
+    var isPlainConnect: Bool { request.upgrade == nil && request.isMethod("CONNECT") }
+
+    /// CONNECT that names a protocol (RFC 8441 §4).
+    var isExtendedConnect: Bool { request.upgrade != nil && request.isMethod("CONNECT") }
+
+    /// The client asks for WebSocket: by extended CONNECT (RFC 8441 §5), or by Upgrade.
+    var asksForWebSocket: Bool { request.upgrade == .webSocket }
+
+    // MARK: The response
+
+    var responseHead: ResponseHead? {
+        switch response {
+        case .none, .begun: nil
+        case .streaming(let head), .complete(let head): head
+        }
+    }
+
+    var responseIsComplete: Bool {
+        if case .complete = response { true } else { false }
+    }
+
+    /// Some of a response was received: the server has processed the request.
+    func responseBegan() {
+        if case .none = response { response = .begun }
+        server?.releaseRetryBuffer(of: self)
+    }
+
+    func received(_ head: ResponseHead) { response = .streaming(head) }
+
+    func responseEnded() {
+        if let head = responseHead { response = .complete(head) }
+        if closedBy == nil { closedBy = .server }
+    }
+
+    /// Content of the response was forwarded: its sender's window opens.
+    func responseForwarded(_ bytes: Int) { server?.consumed(bytes) }
+
+    /// RFC 9110 §6.4.1: the response has no content, whatever its server sends.
+    var isBodiless: Bool {
+        guard let status = responseHead?.status else { return isHead }
+        return isHead || status == 204 || status == 304
+    }
+
+    /// The declared length was received, and only the end of the stream is missing, which HTTP/2 may send separately (RFC 9113 §8.1).
+    var isAnswered: Bool {
+        guard requestIsComplete, case .streaming(let head) = response, webSocket == nil, !isUpgraded, head.isFramedByStream else {
+            return false
+        }
+        return isBodiless || head.fields.contentLength == sizes.response
+    }
+
+    /// The response is complete, and the request is not.
+    var isAnsweredEarly: Bool { responseIsComplete && !requestIsComplete && webSocket == nil && !isUpgraded }
+
+    // MARK: Its end
+
+    /// Nothing more of it is forwarded.
+    func isForgotten() {
+        server?.releaseRetryBuffer(of: self)
+        isOver = true
+        server = nil
+    }
+
+    // MARK: Conversations
+
+    /// A WebSocket conversation of which at least one side is an HTTP/2 stream.
+    var webSocket: Conversation? {
+        switch content {
+        case .frames(let conversation): conversation
+        case .upgraded(let conversation): conversation
+        case .message, .handshake, .refused: nil
+        }
+    }
+
+    var isUpgraded: Bool {
+        if case .upgraded = content { true } else { false }
+    }
+
+    var isRefused: Bool {
+        if case .refused = content { true } else { false }
+    }
+
+    /// A client of HTTP/2 asked for WebSocket and has no answer yet: its data belongs to a conversation that may be refused.
+    var isUpgradePending: Bool { isExtendedConnect && responseHead == nil && asksForWebSocket }
+
+    /// The close frames of both sides were received.
+    var isConversationOver: Bool { webSocket?.relay.isClosed == true }
+
+    /// How it ended: a conversation that both sides have closed is complete, however its connections ended.
+    func ending(_ ending: FlowEnding) -> FlowEnding {
+        isConversationOver ? FlowEnding(state: .complete, closedBy: closedBy ?? ending.closedBy) : ending
+    }
+}
+
+/// WebSocket frames of which at least one side is an HTTP/2 stream.
+final class Conversation {
+    var relay: WebSocketRelay
+    /// Bytes of each side whose windows are not opened yet: received and forwarded data differ by our own frames.
+    private var unconsumed = (request: 0, response: 0)
+
+    init(_ relay: WebSocketRelay) { self.relay = relay }
+
+    /// Bytes came.
+    func count(_ bytes: Int, from side: Side) {
+        switch side {
+        case .client: unconsumed.request += bytes
+        case .server: unconsumed.response += bytes
+        }
+    }
+
+    /// The other side has accepted the data.
+    /// - Returns: the number of bytes.
+    func takeUnconsumed(from side: Side) -> Int {
+        defer { if side == .client { unconsumed.request = 0 } else { unconsumed.response = 0 } }
+        return side == .client ? unconsumed.request : unconsumed.response
+    }
+}
+
+/// The destination of a request, and its form in the head.
+struct ExchangeTarget {
+    private(set) var destination: Destination
+    /// The new request-target; nil keeps it.
+    var path: ByteBuffer?
+    /// The new Host or :authority; nil keeps it.
+    private(set) var authority: ByteBuffer?
+
+    init(_ destination: Destination, path: ByteBuffer? = nil, authority: ByteBuffer? = nil) {
+        self.destination = destination
+        self.path = path
+        self.authority = authority
+    }
+
+    /// The same request to another server.
+    func forwarded(to destination: Destination) -> ExchangeTarget {
+        let endpoint = destination.endpoint
+        let isDefault = endpoint.port == (destination.isTLS == true ? 443 : 80)
+        let authority = isDefault ? Endpoint.hostInURI(endpoint.host) : endpoint.description
+        return ExchangeTarget(destination, path: path, authority: ByteBuffer(string: authority))
+    }
+
+    /// `http://host/path`, the form for an upstream proxy (RFC 9112 §3.2.2).
+    func absolute(_ head: RequestHead) -> ByteBuffer {
+        let named = authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         var out = ByteBuffer(string: "http://")
         out.writeImmutableBuffer(named ?? ByteBuffer(string: destination.endpoint.description))
-        let path = target ?? request.target
+        let path = path ?? head.target
         if !path.readableBytesView.elementsEqual([0x2A]) { out.writeImmutableBuffer(path) }
         return out
     }
+}
 
-    /// RFC 9113 §8.5: a tunnel on a stream.
-    var isPlainConnect: Bool { request.version.major >= 2 && request.isMethod("CONNECT") && request.schemeRange.isEmpty }
+/// Whether the connections of an exchange may carry another one.
+struct ConnectionUse {
+    /// Two recipients could have read different ends of its messages (RFC 9112 §6.3).
+    var isFramingAmbiguous = false
+    /// The response ends where its connection ends.
+    var endsWithConnection = false
 
-    /// RFC 8441 §4: CONNECT that names a protocol, and so a :scheme and a :path.
-    var isExtendedConnect: Bool { request.version.major >= 2 && request.upgrade != nil }
+    var isReusable: Bool { !isFramingAmbiguous && !endsWithConnection }
+}
+
+/// Why an exchange fails.
+struct ExchangeFailure: Error {
+    /// Of the answer, if the client has no answer yet.
+    var status: Int
+    var side: Side?
+    var message: String
 }

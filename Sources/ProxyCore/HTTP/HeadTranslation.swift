@@ -18,7 +18,7 @@ extension HTTP2Fields {
         _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, authority: ByteBuffer?, isTLS: Bool,
         opensWebSocket: Bool = false
     ) {
-        if head.version.major >= 2 {
+        if head.isFramedByStream {
             self.init(over: head.wire)
             appendSecond(head, authority: authority)
             return
@@ -35,7 +35,7 @@ extension HTTP2Fields {
         appendUnfolded(head.fields, changes) { line in
             !head.fields.wire.equalsIgnoringCase(line.name, "host") && !head.fields.isConnectionSpecific(line)
                 && !(opensWebSocket && head.fields.wire.equalsIgnoringCase(line.name, "sec-websocket-key"))
-                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -74,7 +74,7 @@ extension HTTP2Fields {
 
     /// A response for a client of HTTP/2.
     init(_ head: ResponseHead, _ framing: BodyFraming) {
-        if head.version.major >= 2, head.fields.hasLowerCaseNames {
+        if head.isFramedByStream, head.fields.hasLowerCaseNames {
             self.init(over: head.fields.wire)
             append(":status", "\(head.status)")
             appendSame(head.fields, at: 0) { !head.fields.isConnectionSpecific($0) }
@@ -85,7 +85,8 @@ extension HTTP2Fields {
         let connectionOptions = head.fields.connectionOptions
         let changes = FramingFields(head.fields, framing, version: head.version, isRequest: false)
         appendUnfolded(head.fields, changes) { line in
-            !head.fields.isConnectionSpecific(line) && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+            !head.fields.isConnectionSpecific(line)
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -96,7 +97,7 @@ extension HTTP2Fields {
         let connectionOptions = head.fields.connectionOptions
         appendUnfolded(head.fields) { line in
             !head.fields.isConnectionSpecific(line) && !head.fields.isHandshakeField(line)
-                && !connectionOptions.contains { head.fields.slice(line.name).equalsName($0) }
+                && !connectionOptions.contains { head.fields.slice(line.name).equalsIgnoringCase($0) }
         }
     }
 
@@ -143,19 +144,24 @@ enum HTTP1Translation {
     /// - Parameters:
     ///   - target: replaces the request-target; nil keeps it.
     ///   - proxyAuthorization: for an upstream proxy.
-    static func request(_ exchange: Exchange, target: ByteBuffer?, proxyAuthorization: String?) -> Head {
-        let head = exchange.request
+    ///   - host: replaces :authority or Host; nil keeps it.
+    ///   - webSocketKey: the request is extended CONNECT for WebSocket, and this its key.
+    static func request(
+        _ head: RequestHead, _ framing: BodyFraming, target: ByteBuffer?, host: ByteBuffer? = nil, webSocketKey: String? = nil,
+        proxyAuthorization: String? = nil
+    ) -> Head {
+        let hasContent = framing != .none
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
-        let opensWebSocket = exchange.bootstrap != nil
+        let opensWebSocket = webSocketKey != nil
         out.writeImmutableBuffer(opensWebSocket ? ByteBuffer(string: "GET") : head.method)
         out.writeStaticString(" ")
-        out.writeImmutableBuffer(target ?? exchange.target ?? head.target)
+        out.writeImmutableBuffer(target ?? head.target)
         out.writeStaticString(" HTTP/1.1\r\nHost: ")
-        let host = exchange.authority ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
+        let host = host ?? (head.authorityRange.isEmpty ? head.fields.first("host") : head.authority)
         out.writeImmutableBuffer(host ?? ByteBuffer())
         out.writeStaticString("\r\n")
-        let framing = FramingFields(head.fields, exchange.framing, version: head.version, isRequest: true)
+        let framing = FramingFields(head.fields, framing, version: head.version, isRequest: true)
         var length: Int?
         var hasTE = false
         var cookie = ByteBuffer()
@@ -186,17 +192,17 @@ enum HTTP1Translation {
             out.writeStaticString("\r\n")
         }
         if let proxyAuthorization { out.writeString("Proxy-Authorization: \(proxyAuthorization)\r\n") }
-        if case .asked(let key) = exchange.bootstrap {
+        if let key = webSocketKey {
             out.writeStaticString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
             if !head.fields.contains("sec-websocket-version") { out.writeStaticString("Sec-WebSocket-Version: 13\r\n") }
             out.writeString("Sec-WebSocket-Key: \(key)\r\n\r\n")
             return Head(bytes: out)
         }
-        let isChunked = exchange.framing != .none && length == nil
+        let isChunked = hasContent && length == nil
         if isChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         // RFC 9110 §8.6: methods that mean something by content say that there is none.
         let mayHaveContent = head.isMethod("POST") || head.isMethod("PUT") || head.isMethod("PATCH")
-        if exchange.framing == .none, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
+        if !hasContent, length == nil, mayHaveContent { out.writeStaticString("Content-Length: 0\r\n") }
         out.writeStaticString("\r\n")
         return Head(bytes: out, isChunked: isChunked, length: length)
     }
@@ -205,11 +211,11 @@ enum HTTP1Translation {
     /// - Parameters:
     ///   - isLast: not an interim response.
     ///   - framing: how the end of the content is found where it comes from.
-    static func response(_ head: ResponseHead, to exchange: Exchange, isLast: Bool, framing: BodyFraming = .none) -> Head {
+    static func response(_ head: ResponseHead, to request: RequestHead, isLast: Bool, framing: BodyFraming = .none) -> Head {
         var out = ByteBuffer()
         out.reserveCapacity(head.wire.readableBytes + 64)
         out.writeString("HTTP/1.1 \(head.status) ")
-        if head.version.major >= 2 { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
+        if head.isFramedByStream { out.writeString(reasonPhrase(head.status)) } else { out.writeImmutableBuffer(head.reason) }
         out.writeStaticString("\r\n")
         let connectionOptions = head.fields.connectionOptions
         let hasContent = framing != .none
@@ -217,7 +223,7 @@ enum HTTP1Translation {
         var length: UInt64?
         for (index, line) in head.fields.lines.enumerated()
         where !head.fields.isConnectionSpecific(line) && !framing.removed.contains(index)
-            && !connectionOptions.contains(where: { head.fields.slice(line.name).equalsName($0) })
+            && !connectionOptions.contains(where: { head.fields.slice(line.name).equalsIgnoringCase($0) })
         {
             if head.fields.wire.equalsIgnoringCase(line.name, "content-length") {
                 length = head.fields.contentLength
@@ -225,13 +231,13 @@ enum HTTP1Translation {
             write(head.fields, line, framing, index, into: &out)
         }
         var result = Head(bytes: ByteBuffer())
-        let isBodiless = exchange.isHead || head.status == 204 || head.status == 304 || !isLast
+        let isBodiless = request.isMethod("HEAD") || head.status == 204 || head.status == 304 || !isLast
         if !isBodiless, let length {
             result.length = Int(clamping: length)
         } else if !isBodiless {
             if !hasContent {
                 out.writeStaticString("Content-Length: 0\r\n")
-            } else if exchange.request.version == .http1_0 {
+            } else if request.version == .http1_0 {
                 out.writeStaticString("Connection: close\r\n")
                 result.endsWithConnection = true
             } else {
@@ -239,10 +245,10 @@ enum HTTP1Translation {
                 result.isChunked = true
             }
         }
-        if isLast, !exchange.request.keepsClientConnection, !result.endsWithConnection {
+        if isLast, !request.keepsClientConnection, !result.endsWithConnection {
             out.writeStaticString("Connection: close\r\n")
         }
-        if isLast, exchange.request.version == .http1_0, exchange.request.keepsClientConnection, !result.endsWithConnection {
+        if isLast, request.version == .http1_0, request.keepsClientConnection, !result.endsWithConnection {
             out.writeStaticString("Connection: keep-alive\r\n")
         }
         out.writeStaticString("\r\n")
@@ -315,19 +321,6 @@ extension FieldSection {
         }
     }
 
-    /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
-    func isConnectionSpecific(_ line: Line) -> Bool {
-        switch line.name.count {
-        case 2: isTE(line) && !slice(line.value).listElements().contains { $0.equalsIgnoringCase("trailers") }
-        case 7: wire.equalsIgnoringCase(line.name, "upgrade")
-        case 10: wire.equalsIgnoringCase(line.name, "connection") || wire.equalsIgnoringCase(line.name, "keep-alive")
-        case 14: wire.equalsIgnoringCase(line.name, "http2-settings")
-        case 16: wire.equalsIgnoringCase(line.name, "proxy-connection")
-        case 17: wire.equalsIgnoringCase(line.name, "transfer-encoding")
-        default: false
-        }
-    }
-
     /// Whether HTTP/2 can carry a field of that name (RFC 9113 §8.2.1). A message with another one is malformed as a whole.
     func isNameOfHTTP2(_ line: Line) -> Bool {
         unsafe wire.withUnsafeReadableBytes { bytes in
@@ -337,47 +330,10 @@ extension FieldSection {
         }
     }
 
-    func isTE(_ line: Line) -> Bool { wire.equalsIgnoringCase(line.name, "te") }
-
     /// A field of the handshake of WebSocket that HTTP/2 does not have, or a length, which no conversation has.
     func isHandshakeField(_ line: Line) -> Bool {
         wire.equalsIgnoringCase(line.name, "sec-websocket-key") || wire.equalsIgnoringCase(line.name, "sec-websocket-accept")
             || wire.equalsIgnoringCase(line.name, "content-length")
-    }
-
-    /// What the Connection field of an HTTP/1 message names beside the options of the connection itself, and leaves behind with it.
-    var connectionOptions: [ByteBuffer] {
-        all("connection").flatMap { $0.listElements() }.filter { option in
-            let options: [StaticString] = ["close", "keep-alive", "upgrade", "te"]
-            return !options.contains { option.equalsIgnoringCase($0) } && !option.isEndToEndField
-        }
-    }
-}
-
-extension ByteBuffer {
-    func equalsName(_ other: ByteBuffer) -> Bool {
-        readableBytes == other.readableBytes
-            && zip(readableBytesView, other.readableBytesView).allSatisfy { lowercase($0) == lowercase($1) }
-    }
-
-    private func lowercase(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
-
-    /// RFC 9112 §5.2: a fold becomes a space.
-    func unfolded() -> ByteBuffer {
-        var out = ByteBuffer()
-        var isInFold = false
-        for byte in readableBytesView {
-            if byte == 0x0D || byte == 0x0A {
-                isInFold = true
-            } else if isInFold, byte == 0x20 || byte == 0x09 {
-                continue
-            } else {
-                if isInFold { out.writeInteger(UInt8(0x20)) }
-                isInFold = false
-                out.writeInteger(byte)
-            }
-        }
-        return out
     }
 }
 

@@ -1,9 +1,9 @@
-// How many streams a client may give up. Each costs it one small frame, and us a request to the server.
+// The limit on streams that a client resets. Each costs the client one small frame, and us a request to the server.
 
 import FlowModel
 import HTTP2Codec
 
-/// A bucket that each abandoned stream takes one from, and that time fills again.
+/// A token bucket: each reset stream takes one token, and time refills it.
 struct ResetRateLimit {
     private let limits: HTTP2Limits
     private var left: Int
@@ -14,7 +14,7 @@ struct ResetRateLimit {
         left = limits.maximumAbandonedStreams
     }
 
-    /// - Returns: false when it is one too many.
+    /// - Returns: false if the limit is exceeded.
     mutating func take(at now: Timestamp) -> Bool {
         let gained = Int((now - filled) / 1_000_000) * limits.abandonedStreamsPerSecond / 1000
         if gained > 0 {

@@ -2,7 +2,7 @@
 
 import FlowModel
 
-/// UUIDs of version 7 whose 12 bits behind the milliseconds are the fraction of the millisecond (RFC 9562 §6.2, method 3), so that
+/// UUIDs of version 7 whose 12 bits after the milliseconds are the fraction of the millisecond (RFC 9562 §6.2, method 3), so that
 /// identities made on different event loops are ordered to a quarter of a microsecond.
 package struct IdentityGenerator: Sendable {
     private var state: UInt64
@@ -15,7 +15,7 @@ package struct IdentityGenerator: Sendable {
         return FlowID(time: time, sequence: UInt16(fraction * 4096 / 1_000_000), random: word())
     }
 
-    /// 32 bits that nobody can tell beforehand.
+    /// 32 unpredictable bits.
     mutating func random() -> UInt32 { UInt32(truncatingIfNeeded: word() >> 16) }
 
     private mutating func word() -> UInt64 {

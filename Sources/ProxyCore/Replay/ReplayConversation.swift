@@ -1,5 +1,5 @@
-// WebSocket conversations and streams of bytes, said again: the client's messages in their order, each when its time has come and when as much
-// has come from the server as stood before it in the recording. A server that says less than it did is waited for, but not for ever.
+// WebSocket conversations and streams of bytes, sent again: the client's messages in their order, each when its time has come and when as much
+// has come from the server as stood before it in the recording. The wait for a server that sends less than it did is limited.
 
 import FlowModel
 import HTTPSemantics
@@ -13,15 +13,15 @@ struct ReplayConversation {
     /// When it began, in the recording and now.
     let recordedStart: Timestamp
     let start: Timestamp
-    /// The client's next message; nil behind the last one.
+    /// The client's next message; nil after the last one.
     private(set) var message: (at: Timestamp, piece: FlowPiece)?
     private(set) var isAtEnd = false
-    /// What the server had said in the recording before ``message``, and what it has said now: messages, or bytes of a stream.
+    /// The count of what the server had sent in the recording before ``message``, and has sent now: messages, or bytes of a stream.
     private(set) var expected = 0
     private var came = 0
-    /// What the server said and nobody looked at yet.
+    /// Messages of the server that were not handled yet.
     var heard: [FlowPiece] = []
-    /// When either side last said something.
+    /// When either side last sent something.
     var lastProgress: Timestamp
     /// Close frames.
     var hasClosed = false
@@ -56,7 +56,7 @@ struct ReplayConversation {
 
     mutating func sent() { message = nil }
 
-    /// Counts what the server said.
+    /// Counts a message of the server.
     mutating func count(_ piece: FlowPiece) { came += Self.weight(piece) }
 
     private static func weight(_ piece: FlowPiece) -> Int {
@@ -69,7 +69,7 @@ struct ReplayConversation {
 }
 
 extension ReplaySession {
-    /// Says what can be said now.
+    /// Sends what can be sent now.
     func converse(_ step: ActiveRequest) {
         listen(step)
         if step.conversation?.hasEndedStream == true { return endStream(of: step) }
@@ -78,7 +78,7 @@ extension ReplaySession {
                 guard isDue(message.at, step), isAnswered(step), isRoom else { return }
                 step.conversation?.sent()
                 step.conversation?.lastProgress = now
-                say(message.piece, in: step)
+                send(message.piece, in: step)
             }
         } catch {
             return unreadable(step, "\(error)")
@@ -95,7 +95,7 @@ extension ReplaySession {
         step.conversation.map { $0.hasClosed || $0.isServerClosed } ?? true
     }
 
-    /// Looks at what the server said: pings are answered, a close frame is answered by one.
+    /// Handles the server's messages: pings are answered, a close frame is answered by one.
     private func listen(_ step: ActiveRequest) {
         guard let heard = step.conversation?.heard, !heard.isEmpty else { return }
         step.conversation?.heard = []
@@ -105,9 +105,9 @@ extension ReplaySession {
             step.conversation?.count(piece)
             switch piece.kind {
             case .ping:
-                if !isClosing(step) { say(FlowPiece(kind: .pong, from: .client, content: piece.content), in: step) }
+                if !isClosing(step) { send(FlowPiece(kind: .pong, from: .client, content: piece.content), in: step) }
             case .close:
-                if !isClosing(step) { say(FlowPiece(kind: .close, from: .client, content: piece.content), in: step) }
+                if !isClosing(step) { send(FlowPiece(kind: .close, from: .client, content: piece.content), in: step) }
                 step.conversation?.isServerClosed = true
             case .data, .text, .binary, .pong:
                 break
@@ -119,13 +119,13 @@ extension ReplaySession {
     private func isDue(_ at: Timestamp, _ step: ActiveRequest) -> Bool {
         guard let speed = script.speed, let conversation = step.conversation else { return true }
         let pause = Double(at - conversation.recordedStart) / speed
-        // Some seventy years at the most, so that it can be told.
+        // Some seventy years at the most, so that the sum fits.
         let due = conversation.start.advanced(byNanoseconds: Int64(min(max(0, pause), 0x1p61)))
         if due > now { wake(at: due) }
         return due <= now
     }
 
-    /// Whether the server has said as much as stood before, or is not waited for any more.
+    /// Whether the server has sent as much as in the recording, or is not waited for any more.
     private func isAnswered(_ step: ActiveRequest) -> Bool {
         guard script.waitsForServer, !hasServerEnded, let conversation = step.conversation, conversation.isWaiting else {
             return true
@@ -139,8 +139,8 @@ extension ReplaySession {
         return end <= now
     }
 
-    private func say(_ piece: FlowPiece, in step: ActiveRequest) {
-        guard step.conversation?.isWebSocket == true else { return say(piece.content) }
+    private func send(_ piece: FlowPiece, in step: ActiveRequest) {
+        guard step.conversation?.isWebSocket == true else { return send(piece.content) }
         let opcode: WebSocketOpcode
         switch piece.kind {
         case .text: opcode = .text
@@ -152,10 +152,10 @@ extension ReplaySession {
             step.conversation?.hasClosed = true
         }
         let frame = WebSocketFrameEncoder.frame(opcode, piece.content, maskingKey: MaskingKey(keys.random()))
-        if let http2 { http2.sendData(frame, on: step.stream) } else { say(frame) }
+        if let http2 { http2.sendData(frame, on: step.stream) } else { send(frame) }
     }
 
-    /// Everything was said: ends the client's side as it ended in the recording.
+    /// Everything was sent: ends the client's side as it ended in the recording.
     private func endConversation(_ step: ActiveRequest) {
         guard let conversation = step.conversation else { return }
         let flow = step.recorded

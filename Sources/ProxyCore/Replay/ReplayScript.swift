@@ -4,7 +4,7 @@
 import FlowModel
 import NIOCore
 
-/// A recorded flow that is to be said again.
+/// A recorded flow that is to be sent again.
 package struct ReplayStep: Sendable {
     /// What its owner knows it by.
     package let number: Int
@@ -37,9 +37,9 @@ package struct ReplayScript: Sendable {
     package var speed: Double?
     /// A message waits until as many have come from the server as stood before it in the recording.
     package var waitsForServer: Bool
-    /// The wait for messages of a server that says less than it did, in nanoseconds.
+    /// The wait for messages of a server that sends less than it did, in nanoseconds.
     package var responseTimeout: Int64 = 10_000_000_000
-    /// HTTP/2: what :scheme says.
+    /// HTTP/2: the value of :scheme.
     package var scheme: String
 
     package init(
@@ -55,13 +55,13 @@ package struct ReplayScript: Sendable {
     }
 }
 
-/// What a replay tells while it goes on. Told before the flow's first event is recorded.
+/// A report of a replay in progress, made before the flow's first event is recorded.
 package enum ReplayReport: Sendable {
-    /// A step is being said, as a new flow.
-    /// - lateness: nanoseconds behind the time at which it was due.
+    /// A step is being sent, as a new flow.
+    /// - lateness: nanoseconds after the time at which it was due.
     case began(number: Int, recorded: Flow, flow: FlowID, lateness: Int64)
     /// The recording of a step cannot be read; it was cut there, or never begun.
     case unreadable(number: Int, message: String)
-    /// The connection is over. These steps were not said: the server closed before, and another connection may take them.
+    /// The connection is over. These steps were not sent: the server closed before, and another connection may take them.
     case ended(rest: [ReplayStep])
 }

@@ -47,7 +47,7 @@ extension ReplaySession {
     }
 
     /// - Parameters:
-    ///   - framing: what the head says of its content, in place of what it said.
+    ///   - framing: of the content, in place of the recorded one.
     ///   - keep: whether another field stays, asked with its name in lower case.
     private static func write(_ head: RequestHead, _ framing: ContentFraming, where keep: (String) -> Bool) -> ByteBuffer {
         var out = ByteBuffer()
@@ -76,7 +76,7 @@ extension ReplaySession {
         return out
     }
 
-    /// The fields of a request of HTTP/2, with the scheme of the server that is spoken to now. A length that does not fit the content makes a
+    /// The fields of a request of HTTP/2, with the scheme of the present server. A length that does not fit the content makes a
     /// request malformed (RFC 9113 §8.1.1), and so does a transfer coding (§8.2.2); neither is needed.
     func fields(_ request: Message<RequestHead>) -> HTTP2Fields {
         let head = request.head

@@ -20,7 +20,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private let report: (ReplayReport) -> Void
     var now = Timestamp(nanoseconds: 0)
     private var output = ProxyOutput()
-    /// What the inner session is told next.
+    /// Events that the inner session receives next.
     private var pending = CircularBuffer<ProxyEvent>()
 
     /// What begins the inner session, with the first step.
@@ -61,7 +61,7 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     /// - Parameters:
-    ///   - configuration: of mode reverse: the server that is spoken to, and none other. HTTP/1 is replayed with HTTP/2 not allowed.
+    ///   - configuration: of mode reverse: it names the only server. HTTP/1 is replayed with HTTP/2 not allowed.
     ///   - seed: random, for identities, masks and keys.
     ///   - report: called on the session's thread.
     package init(
@@ -102,10 +102,10 @@ package final class ReplaySession: ProxySessionProtocol {
         swap(&self.output, &output)
     }
 
-    /// Goes on until nothing more can be said now.
+    /// Continues until nothing more can be sent now.
     private func advance() {
         repeat {
-            while let event = pending.popFirst() { tell(event) }
+            while let event = pending.popFirst() { deliver(event) }
             guard !isOver else { return }
             moments.own = client.responseDeadline
             beginSteps()
@@ -118,10 +118,10 @@ package final class ReplaySession: ProxySessionProtocol {
     // MARK: The inner session
 
     /// Tells the inner session something, and takes what it has for its client.
-    private func tell(_ event: ProxyEvent) {
+    private func deliver(_ event: ProxyEvent) {
         var said = ProxyOutput()
         inner.receive(event, at: now, into: &said)
-        // What is said is bytes, whatever it looks like, and the server may speak first: nothing is guessed from the first bytes.
+        // The recording holds bytes, and the server may send first: the protocol is not detected.
         if case .started = event, script.wireProtocol == .bytes { inner.endDetection(at: now, into: &said) }
         for record in said.records {
             observe(record)
@@ -140,13 +140,13 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     /// The next bytes of the client.
-    func say(_ bytes: ByteBuffer) {
+    func send(_ bytes: ByteBuffer) {
         guard !client.hasEnded else { return }
         client.room -= bytes.readableBytes
         pending.append(.received(.client, bytes))
     }
 
-    /// The client says no more.
+    /// The client sends no more.
     func endClient() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
@@ -154,7 +154,7 @@ package final class ReplaySession: ProxySessionProtocol {
         pending.append(.halfClosed(.client))
     }
 
-    /// A client that has ended goes on waiting while the server says something.
+    /// A client that has ended waits as long as the server sends something.
     func startResponseTimeout() {
         if client.hasEnded { client.responseDeadline = now.advanced(byNanoseconds: script.responseTimeout) }
     }
@@ -168,7 +168,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private func serverEnded() {
         client.hasServerEnded = true
         isEnding = true
-        // A stream of bytes may go on in the other direction.
+        // A stream of bytes may continue in the other direction.
         if !open.contains(where: \.isConversation) { endClient() }
     }
 
@@ -176,14 +176,16 @@ package final class ReplaySession: ProxySessionProtocol {
     private func end(_ event: ProxyEvent) {
         guard !isOver else { return }
         isOver = true
-        tell(event)
+        deliver(event)
         output.commands.append(.close(.client))
         report(.ended(rest: open.filter { $0.flow == nil }.map(\.step) + script.steps[next...]))
         open = []
     }
 
     private func endIfDone() {
-        if let moment = client.responseDeadline, moment <= now, client.hasEnded { return end(.closed(.client, error: nil, isReset: false)) }
+        if let moment = client.responseDeadline, moment <= now, client.hasEnded {
+            return end(.closed(.client, error: nil, isReset: false))
+        }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
         // Nobody spoke, so there is nothing to be ended.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
@@ -206,7 +208,7 @@ package final class ReplaySession: ProxySessionProtocol {
         case .response(let head) where step.opensWebSocket && (head.status == 101 || http2 != nil && head.status / 100 == 2):
             step.beginConversation(at: now, isWebSocket: true)
         case .response where step.opensWebSocket:
-            // Refused: there is nothing more to say on the stream.
+            // Refused: nothing more is sent on the stream.
             http2?.sendEnd(trailers: nil, on: step.stream)
         case .piece(let piece) where piece.from == .server && step.isConversation:
             step.conversation?.heard.append(piece)
@@ -247,10 +249,10 @@ package final class ReplaySession: ProxySessionProtocol {
         case .http1:
             guard let request = recorded.request else { return }
             if begun.opensWebSocket {
-                say(webSocketRequest(request.head))
+                send(webSocketRequest(request.head))
             } else {
                 let framing = Self.framing(of: request)
-                say(Self.requestHead(request.head, framing))
+                send(Self.requestHead(request.head, framing))
                 begun.body = RequestBody(request, of: recorded, isChunked: framing.isChunked)
             }
         case .http2:
@@ -284,7 +286,7 @@ package final class ReplaySession: ProxySessionProtocol {
                 }
                 switch http2 {
                 case let http2?: http2.sendData(content, on: step.stream)
-                case nil: say(step.body?.isChunked == true ? HTTP1Encoder.chunk(content) : content)
+                case nil: send(step.body?.isChunked == true ? HTTP1Encoder.chunk(content) : content)
                 }
             }
         } catch {
@@ -294,11 +296,11 @@ package final class ReplaySession: ProxySessionProtocol {
 
     private func isRoom(for step: ActiveRequest) -> Bool {
         if let http2 { return http2.queuedBytes(on: step.stream) < FlowControl.highWaterMark && isRoom }
-        // What was said is looked at before more is said.
+        // The session handles what was sent before more is sent.
         return pending.isEmpty && isRoom
     }
 
-    /// More may be said now; otherwise there is a turn when it may.
+    /// More may be sent now; otherwise a later turn follows in which it may.
     var isRoom: Bool {
         guard client.isRead || http2 != nil else { return false }
         if client.room <= 0 { wake(at: now) }
@@ -310,7 +312,7 @@ package final class ReplaySession: ProxySessionProtocol {
         if let http2 {
             http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
         } else if step.body?.isChunked == true {
-            say(HTTP1Encoder.lastChunk(trailers: trailers))
+            send(HTTP1Encoder.lastChunk(trailers: trailers))
         }
         step.body = nil
     }
@@ -331,7 +333,7 @@ package final class ReplaySession: ProxySessionProtocol {
             if case .goAway = event { isEnding = true }
             if case .terminated = event { isEnding = true }
         }
-        while let bytes = http2.takeOutput() { say(bytes) }
+        while let bytes = http2.takeOutput() { send(bytes) }
         _ = http2.takeSentContent()
     }
 
@@ -358,7 +360,7 @@ final class ActiveRequest {
     var stream = StreamID(0)
     /// What it is recorded as, once that is known.
     var flow: FlowID?
-    /// Content of the request that was not said yet.
+    /// Content of the request that was not sent yet.
     var body: RequestBody?
     var conversation: ReplayConversation?
     let opensWebSocket: Bool
@@ -392,7 +394,7 @@ struct RequestBody {
     }
 
     mutating func next() throws -> ByteBuffer? {
-        // What stands behind the last of it is the server's, and is not fetched.
+        // Everything after the last of it is the server's, and is not fetched.
         while rest > 0, let (_, piece) = try reader.next() {
             guard piece.kind == .data, piece.from == .client, piece.content.readableBytes > 0 else { continue }
             rest -= min(rest, UInt64(piece.content.readableBytes))

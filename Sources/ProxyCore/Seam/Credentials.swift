@@ -13,9 +13,9 @@ package struct Login: Sendable, Hashable {
 
 /// Checks logins. Used on all event loops.
 package struct CredentialCheck: Sendable {
-    /// What is known at once; nil when it has to be found out.
+    /// The answer if it is known at once; nil if it has to be computed.
     let cached: @Sendable (Login) -> Bool?
-    /// Finds it out, which may take a while: a hash of a password is made to be slow.
+    /// Computes it, which may take a while: a password hash is slow by design.
     package let verify: @Sendable (Login) -> Bool
 
     package init(cached: @escaping @Sendable (Login) -> Bool?, verify: @escaping @Sendable (Login) -> Bool) {

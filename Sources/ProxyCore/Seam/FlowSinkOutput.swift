@@ -1,6 +1,6 @@
 import FlowModel
 
-/// What a session appends to while it handles an event: commands for the driver, and flow events for the recording.
+/// The output of a session for one event: commands for the driver, and flow events for the recording.
 package struct ProxyOutput {
     package var commands: [ProxyCommand] = []
     package var records: [FlowEvent] = []

@@ -1,23 +1,23 @@
-// The seam between a session and the world: what a session asks for. See ProxyEvent.swift for what it receives.
+// The seam between a session and the world: the commands of a session. The events that it receives are in ProxyEvent.swift.
 
 import FlowModel
 import NIOCore
 import TLSEngine
 
-/// What a session asks for. The driver carries commands out in order, after the call that appended them has returned.
+/// A command of a session. The driver carries commands out in order, after the call that appended them has returned.
 package enum ProxyCommand: Sendable {
     /// Connect to a server; answered by `opened` or `openFailed`. The name is looked up by the driver.
     case open(ConnectionHandle, Endpoint)
-    /// Send bytes. The driver flushes once, behind the last command.
+    /// Send bytes. The driver flushes once, after the last command.
     case send(ConnectionHandle, ByteBuffer)
-    /// Send FIN behind what was sent.
+    /// Send FIN after what was sent.
     case finish(ConnectionHandle)
-    /// Close both directions behind what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
+    /// Close both directions after what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
     /// is over.
     case close(ConnectionHandle)
     /// Close at once with a reset, dropping what was not sent. Answered by `closed`.
     case abort(ConnectionHandle)
-    /// Stop or go on reading from a connection. Connections read from the start.
+    /// Stop or resume reading from a connection. Connections read from the start.
     case read(ConnectionHandle, Bool)
     /// Send `timerFired` at this moment, or as soon as possible after it; replaces the moment that was asked for before.
     case wake(at: Timestamp)
@@ -39,7 +39,7 @@ package struct RequestID: Sendable, Hashable {
 package struct LogLine: Sendable, Equatable {
     package enum Level: UInt8, Sendable, Comparable {
         case debug, info
-        /// What people want to see without asking: the data of TCP hosts.
+        /// Shown by default: the data of TCP hosts.
         case notice
         case warning, error
         package static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }

@@ -1,4 +1,4 @@
-// The seam between a session and the world: what a session receives. See ProxyCommand.swift for what it asks for.
+// The seam between a session and the world: the events that a session receives. Its commands are in ProxyCommand.swift.
 
 import FlowModel
 import HTTPSemantics
@@ -14,7 +14,7 @@ package struct ConnectionHandle: Sendable, Hashable, CustomStringConvertible {
     package var description: String { self == .client ? "client" : "upstream \(value)" }
 }
 
-/// What a session is told. The moment is given beside it.
+/// An event for a session. Its moment is passed separately.
 package enum ProxyEvent: Sendable {
     /// The first event: a client is connected.
     case started(peer: Endpoint, local: Endpoint)
@@ -24,9 +24,9 @@ package enum ProxyEvent: Sendable {
     case halfClosed(ConnectionHandle)
     /// The connection is gone in both directions: reset or failed by the peer, or closed because we asked (then `error` is nil).
     case closed(ConnectionHandle, error: String?, isReset: Bool)
-    /// A connection that was asked for is there.
+    /// A connection that was asked for is established.
     case opened(ConnectionHandle, peer: Endpoint, local: Endpoint)
-    /// A connection that was asked for cannot be had. In words: `connection refused`, `no such host`, `timed out`.
+    /// A connection that was asked for could not be opened. The reason as text: `connection refused`, `no such host`, `timed out`.
     case openFailed(ConnectionHandle, reason: String)
     /// Bytes queue up in a connection (false), or it takes more again (true). A session answers false by reading less from the other side.
     case writable(ConnectionHandle, Bool)
@@ -40,7 +40,7 @@ package enum ProxyEvent: Sendable {
     case shutdown
 }
 
-/// What a driver needs of a session; tests drive a session in the same way.
+/// The interface of a session to its driver; tests drive a session in the same way.
 package protocol ProxySessionProtocol: AnyObject {
     /// Handles one event, completely, and appends what follows from it. Never called again before it has returned.
     func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput)

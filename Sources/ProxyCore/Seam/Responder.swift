@@ -1,4 +1,4 @@
-// The seam to whoever answers in place of servers: a session that has a responder asks it before it contacts anybody.
+// The seam to a responder, which answers in place of servers: a session that has one asks it before it connects to a server.
 
 import FlowModel
 import HTTPSemantics
@@ -55,24 +55,4 @@ package protocol ServerPlayer: AnyObject {
     func clientFinished(at now: Timestamp)
     /// What the client said that was not expected.
     func takeComplaints() -> [String]
-}
-
-/// What a session knows of an exchange that is not sent to a server.
-struct RecordedServer {
-    /// Content that came while the request was not complete.
-    var content = ByteBuffer()
-    var sent100Continue = false
-    /// The server answers while the request goes on.
-    var isDuplex = false
-    /// nil until the request is complete.
-    var server: (any ServerPlayer)?
-    /// When it goes on by itself; nil while it waits for its client, for the recording or for room.
-    var due: Timestamp?
-    /// It waits until the client has taken more of what was said.
-    var waitsForRoom = false
-    var trailers: FieldSection?
-    /// Bytes of content that the head of the response promises.
-    var promised: UInt64?
-    /// What a client of WebSocket said goodbye with.
-    var closeFrame: ByteBuffer?
 }

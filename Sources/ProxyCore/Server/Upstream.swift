@@ -1,5 +1,5 @@
-// One connection of a session to a server: opening, the upstream proxy on the way, TLS. It does not know what its client speaks: what happens
-// on it is taken from it as events, one after the other.
+// One connection of a session to a server: opening, the upstream proxy on the way, TLS. It knows nothing of its client: the client's stack
+// takes its events, one after the other.
 
 import FlowModel
 import HTTP1Codec
@@ -8,7 +8,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// What happened on a connection to a server.
+/// An event of a connection to a server.
 enum UpstreamEvent {
     /// The connection leads to the server; TLS has not begun.
     case connected
@@ -50,23 +50,17 @@ final class Upstream {
     /// Requests go to the upstream proxy itself: plain HTTP is not tunnelled.
     let isForwardProxy: Bool
     private(set) var state = State.opening
-    /// What is known of it, as the recording has it.
+    /// The facts that the recording has of it.
     private(set) var shared: Shared<ServerConnection>
-    /// Bytes of the peer that were not looked at.
+    /// Bytes of the peer that were not parsed yet.
     private var input = ByteBuffer()
-    /// HTTP/1: what it says, and the exchange that it serves.
-    let decoder: HTTP1ResponseDecoder
-    var exchange: Exchange?
-    /// HTTP/2: the connection, and the exchanges on its streams.
-    var http2: HTTP2Connection?
-    var exchanges: [StreamID: Exchange] = [:]
-    /// The server's GOAWAY.
-    var goAway: GoAway?
+    /// Its version of HTTP, and the exchanges that it serves. HTTP/1 until another version is negotiated.
+    private(set) var http: ServerHTTP
     /// Exchanges that wait until it is ready.
     var waiting: [Exchange] = []
     /// Requests sent on it.
     var requests = 0
-    /// What it sent, and how it ended, before its client's side of a tunnel stood.
+    /// The bytes that it sent, and how it ended, before its client's side of a tunnel stood.
     var early = EarlyBytes()
     var earlyEnd: EarlyEnd?
 
@@ -88,7 +82,7 @@ final class Upstream {
         isForwardProxy = proxy.map { $0.kind != .socks5 } == true && destination.isTLS == false && !isRouted
         shared = Shared(
             ServerConnection(id: context.identities.next(at: context.now), target: destination.endpoint, opened: context.now))
-        decoder = HTTP1ResponseDecoder(limits: configuration.limits, validation: configuration.validation)
+        http = .http1(ServerHTTP1(transport, context))
     }
 
     var facts: ServerConnection { shared.value }
@@ -121,25 +115,17 @@ final class Upstream {
     var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
 
     /// No exchange uses it or waits for it.
-    var isIdle: Bool { exchange == nil && exchanges.isEmpty && waiting.isEmpty }
+    var isIdle: Bool { http.isIdle && waiting.isEmpty }
 
     /// A request to this destination may go out on it now.
     func takes(_ destination: Destination) -> Bool {
         guard isReady, !transport.hasEnded, !transport.isFinished, leads(to: destination) else { return false }
-        return http2?.takesRequests ?? (exchange == nil)
+        return http.takesRequests
     }
 
     func leads(to destination: Destination) -> Bool {
         guard self.destination.endpoint == destination.endpoint else { return false }
         return self.destination == destination || transport.isTLSEstablished == destination.isTLS
-    }
-
-    func forget(_ exchange: Exchange) {
-        if self.exchange === exchange { self.exchange = nil }
-        if let stream = exchange.upstreamStream { exchanges[stream] = nil }
-        waiting.removeAll { $0 === exchange }
-        exchange.upstream = nil
-        exchange.upstreamStream = nil
     }
 
     // MARK: Opening
@@ -238,19 +224,22 @@ final class Upstream {
         }
     }
 
-    /// TLS cannot go on.
+    /// TLS failed.
     func failed(_ error: TLSError, _ context: SessionContext) -> UpstreamEvent? {
         guard !isClosed else { return nil }
         if transport.isTLSEstablished { return .broken(error) }
         if let tls = transport.tls { takeFacts(of: tls, context) }
-        // The alert tells the server why.
+        // The alert has the reason.
         transport.noteRecords()
         transport.flush(context)
         return .failed("TLS with \(destination.endpoint) failed: \(error.message)")
     }
 
-    /// It can be used, in the version of HTTP that is known by now, or for bytes.
+    /// It can be used: for HTTP/1, or for bytes.
     func becomeReady() { state = .ready }
+
+    /// It continues in HTTP/2.
+    func speak(_ http2: ServerHTTP2) { http = .http2(http2) }
 
     // MARK: Events
 
@@ -292,7 +281,7 @@ final class Upstream {
         return nil
     }
 
-    /// - Returns: nil when the proxy has more to say.
+    /// - Returns: nil if more bytes of the proxy are needed.
     private func advance(_ handshake: ProxyHandshake, _ bytes: ByteBuffer, _ context: SessionContext) -> UpstreamEvent? {
         var (handshake, bytes) = (handshake, bytes)
         do throws(SOCKS5.Failure) {
@@ -362,8 +351,8 @@ final class Upstream {
 
     /// Closes both directions after what was sent.
     func close(_ context: SessionContext) {
-        if let http2, !transport.hasEnded {
-            // What was sent stands before it. TLS that fails now has nothing to report any more.
+        if let http2 = http.http2?.connection, !transport.hasEnded {
+            // Frames that are queued come first. A failure of TLS does not matter any more.
             if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { try? transport.send(bytes, context) }

@@ -1,11 +1,11 @@
-// What an upstream proxy is sent before the connection leads to the server.
+// The handshake with an upstream proxy: after it, the connection leads to the server.
 
 import FlowModel
 import HTTP1Codec
 import HTTPSemantics
 import NIOCore
 
-/// What is said to an upstream proxy before the connection leads to the server.
+/// The dialogue with an upstream proxy before the connection leads to the server.
 struct ProxyHandshake {
     private enum Step {
         case connect
@@ -40,7 +40,7 @@ struct ProxyHandshake {
 
     enum Outcome {
         case send(ByteBuffer)
-        /// The connection leads to the server; what came behind is the server's.
+        /// The connection leads to the server; the bytes that followed are the server's.
         case open(ByteBuffer)
     }
 
@@ -77,7 +77,7 @@ struct ProxyHandshake {
             return .send(SOCKS5.request(target))
         case .socksRequest:
             guard let reply = try SOCKS5.reply(&received) else { return nil }
-            guard reply == .succeeded else { throw SOCKS5.Failure(message: "the upstream proxy answered: \(reply.words)") }
+            guard reply == .succeeded else { throw SOCKS5.Failure(message: "the upstream proxy answered: \(reply.description)") }
             return .open(received)
         }
     }

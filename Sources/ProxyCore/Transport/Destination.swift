@@ -1,6 +1,6 @@
 import FlowModel
 
-/// Where an upstream connection leads.
+/// The destination of an upstream connection.
 struct Destination: Equatable {
     var endpoint: Endpoint
     /// nil: not decided yet.

@@ -4,7 +4,7 @@
 import FlowModel
 import NIOCore
 
-/// What came of one side before its time.
+/// Bytes of one side that came too early.
 struct EarlyBytes {
     /// All of it.
     private(set) var bytes = ByteBuffer()
@@ -33,7 +33,7 @@ struct EarlyBytes {
         arrivals.append((received, at))
     }
 
-    /// Drops what stands before the rest.
+    /// Drops everything before the rest.
     mutating func keep(_ rest: ByteBuffer) { bytes = rest }
 
     /// Takes everything, as one.

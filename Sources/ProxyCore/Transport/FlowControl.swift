@@ -1,7 +1,7 @@
-// How much is kept for a side that does not take it yet.
+// Limits on the data that is kept for a side that does not accept it yet.
 
 enum FlowControl {
-    /// Bytes that wait for something are kept up to here; then their sender is not read, or its window stays closed.
+    /// Limit on waiting bytes; above it their sender is not read, or its window stays closed.
     static let highWaterMark = 256 * 1024
     /// Request content that is kept for retries, for one client; each request up to ``highWaterMark``.
     static let maximumRetryBufferBytes = 4 * 1024 * 1024

@@ -23,7 +23,7 @@ enum SOCKS5 {
         case commandNotSupported = 7
         case addressTypeNotSupported = 8
 
-        /// What a failed connection means in SOCKS.
+        /// The reply for a failed connection.
         init(failure: String) {
             if failure.contains("refused") {
                 self = .connectionRefused
@@ -34,7 +34,7 @@ enum SOCKS5 {
             }
         }
 
-        var words: String {
+        var description: String {
             switch self {
             case .succeeded: "succeeded"
             case .generalFailure: "general failure"
@@ -50,7 +50,7 @@ enum SOCKS5 {
 
     struct Failure: Error {
         var message: String
-        /// What the peer is sent before the connection is closed; empty for nothing.
+        /// Sent to the peer before the connection is closed; empty for nothing.
         var answer = ByteBuffer()
 
         init(message: String, answer: ByteBuffer = ByteBuffer()) {
@@ -132,7 +132,7 @@ enum SOCKS5 {
 
     static func answer(_ method: Method) -> ByteBuffer { ByteBuffer(bytes: [version, method.rawValue]) }
 
-    /// RFC 1928 §6. The bound address is told as 0.0.0.0:0, as most servers do.
+    /// RFC 1928 §6. The bound address is given as 0.0.0.0:0, as most servers do.
     static func answer(_ reply: Reply) -> ByteBuffer { ByteBuffer(bytes: [version, reply.rawValue, 0, 1, 0, 0, 0, 0, 0, 0]) }
 
     // MARK: As a client

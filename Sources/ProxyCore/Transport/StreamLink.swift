@@ -5,8 +5,8 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
-/// One stream of a client's connection, from its CONNECT on. What it needs of the connection beyond its own frames is kept until the
-/// connection's owner asks for it.
+/// One stream of a client's connection, from its CONNECT on. Requests to the connection beyond its own frames are kept until the owner of
+/// the connection takes them.
 final class StreamLink {
     private enum State {
         /// CONNECT has no answer.
@@ -16,7 +16,7 @@ final class StreamLink {
         case over
     }
 
-    /// What the owner of the connection does for it.
+    /// A request to the owner of the connection.
     enum Request {
         /// The stream is reset after what was sent.
         case reset(HTTP2ErrorCode)
@@ -34,7 +34,7 @@ final class StreamLink {
     private var hasSent = false
     /// Bytes that were received and wait for their window.
     private var unconsumed = 0
-    /// What is received is taken; otherwise the client's window stays closed.
+    /// Received bytes are taken; otherwise the client's window stays closed.
     var isReading = true {
         didSet { openWindow() }
     }

@@ -2,7 +2,7 @@ import FlowModel
 import TLSEngine
 
 extension TLSDetails {
-    /// Takes over what TLS has agreed on.
+    /// Copies the facts of the TLS handshake.
     mutating func update(from facts: TLSFacts) {
         version = facts.version
         cipher = facts.cipher

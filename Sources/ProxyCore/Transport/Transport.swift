@@ -1,4 +1,4 @@
-// One connection of a session as bytes in order in both directions, through TLS where it is spoken.
+// One connection of a session as bytes in order in both directions, through TLS where it is used.
 
 import FlowModel
 import HTTPSemantics
@@ -30,7 +30,7 @@ final class Transport {
         case finished
     }
 
-    /// What carries its bytes.
+    /// The carrier of its bytes.
     enum Link {
         case socket(ConnectionHandle)
         case stream(StreamLink)
@@ -51,6 +51,8 @@ final class Transport {
     }
     /// Bytes of our answers to the peer's pings that were sent while it took nothing.
     private(set) var unreadReplies = 0
+    /// Why TLS took no bytes.
+    private var failure: TLSError?
     /// TLS may have records that are not on their way.
     private var hasUnsentRecords = false
     /// When bytes were last read from it.
@@ -105,12 +107,22 @@ final class Transport {
 
     // MARK: Writing
 
-    /// Sends plaintext, through TLS where it is spoken. Nothing is sent on a connection that is finished.
+    /// Sends plaintext, through TLS where it is used. Nothing is sent on a connection that is finished.
     func send(_ bytes: ByteBuffer, _ context: SessionContext) throws(TLSError) {
         guard bytes.readableBytes > 0, !isFinished else { return }
         guard let tls else { return transmit(bytes, context) }
         try tls.write(bytes)
         hasUnsentRecords = true
+    }
+
+    /// Sends plaintext; what went wrong with TLS is there for the owner of the connection to take.
+    func write(_ bytes: ByteBuffer, _ context: SessionContext) {
+        do throws(TLSError) { try send(bytes, context) } catch { if failure == nil { failure = error } }
+    }
+
+    func takeFailure() -> TLSError? {
+        defer { failure = nil }
+        return failure
     }
 
     /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
@@ -135,7 +147,7 @@ final class Transport {
         if let records = tls.takeCiphertext() { transmit(records, context) }
     }
 
-    /// Sends FIN after what was sent, with close_notify before it where TLS is spoken.
+    /// Sends FIN after what was sent, with close_notify before it where TLS is used.
     /// - Parameter isCut: without close_notify, as a peer that was cut off.
     func finish(isCut: Bool = false, _ context: SessionContext) {
         guard !isFinished else { return }

@@ -1,11 +1,11 @@
-// TLS that begins in the middle of a conversation.
+// TLS that begins within a conversation.
 
 import HTTPSemantics
 import NIOCore
 
 enum StartTLS {
-    /// Where TLS begins in what a client sends in the middle of a conversation (STARTTLS of SMTP, IMAP, POP3, XMPP, LDAP, PostgreSQL, …): it
-    /// waits for the server's consent, so its hello stands at the beginning of what is read. MySQL's client does not wait: its hello may
+    /// The offset at which TLS begins in a client's data within a conversation (STARTTLS of SMTP, IMAP, POP3, XMPP, LDAP, PostgreSQL, …). It
+    /// waits for the server's consent, so its hello is at the beginning of a read. MySQL's client does not wait: its hello may
     /// follow the packet of 32 bytes that asks for TLS.
     static func start(in bytes: ByteBuffer) -> Int? {
         func isHello(at offset: Int) -> Bool {

@@ -7,7 +7,7 @@ import WebSocketCodec
 
 /// The flow of one tunnel and what is known of its two ends. It records; its owner sends.
 final class Tunnel {
-    /// What the bytes are.
+    /// The kind of its bytes.
     enum Content {
         /// Recorded as they come. The sides that have sent something.
         case bytes(by: Set<Side>)
@@ -17,19 +17,19 @@ final class Tunnel {
         case passthrough(PassthroughSizes)
     }
 
-    /// What broke the protocol of a WebSocket conversation that is being ended.
+    /// A violation of the protocol that ends a WebSocket conversation.
     struct Failure {
         let error: FlowError
         /// The other side has its close frame.
         var isCloseSent = false
     }
 
-    /// A recording that plays the server.
+    /// A recording in place of the server.
     struct Player {
         let server: any ServerPlayer
         /// When it continues by itself; nil while it waits for its client.
         var due: Timestamp?
-        /// What the client's close frame contained.
+        /// The content of the client's close frame.
         var closeFrame: ByteBuffer?
     }
 
@@ -39,7 +39,7 @@ final class Tunnel {
     private(set) var content: Content
     /// The sides that send no more, the first one first.
     private(set) var ends: [Side] = []
-    /// Set when a recording plays the server; nil in front of a real one.
+    /// The recording in place of a server.
     var player: Player?
 
     init(_ flow: FlowID, _ content: Content = .bytes(by: []), logsData: Bool = false, player: Player? = nil) {
@@ -49,7 +49,7 @@ final class Tunnel {
         self.player = player
     }
 
-    // MARK: What it is
+    // MARK: Kind
 
     var isPassthrough: Bool {
         if case .passthrough = content { true } else { false }
@@ -128,7 +128,7 @@ final class Tunnel {
     }
 
     /// Reads the frames of a side of a conversation.
-    /// - Returns: what broke the protocol.
+    /// - Returns: the violation of the protocol, if there is one.
     func receiveFrames(
         _ bytes: ByteBuffer, from side: Side, into actions: inout [WebSocketRelay.Action], at now: Timestamp
     ) -> Failure? {
@@ -147,7 +147,7 @@ final class Tunnel {
     /// Sends a close frame to the side that did not break the protocol.
     func sendClose(into actions: inout [WebSocketRelay.Action]) {
         changeRelay { relay, failure in
-            relay.tell(into: &actions)
+            relay.sendClose(into: &actions)
             failure?.isCloseSent = true
         }
     }
@@ -167,7 +167,7 @@ final class Tunnel {
     // MARK: The end of the flow
 
     /// Records the end.
-    /// - Parameter early: what came of both sides and could not go on.
+    /// - Parameter early: bytes of both sides that could not be relayed.
     func recordEnd(
         _ ending: FlowEnding, early: [(bytes: ByteBuffer, at: Timestamp, side: Side)], _ context: SessionContext
     ) {

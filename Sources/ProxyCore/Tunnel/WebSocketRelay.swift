@@ -1,6 +1,6 @@
-// A WebSocket conversation on its way through (RFC 6455): frames go on as they came, while a tee makes messages of them for the recording.
+// A WebSocket conversation that is relayed (RFC 6455): frames are forwarded as they came, while a tee assembles messages for the recording.
 // A ping is answered at once, and the other side gets one of its own, without payload, that keeps its connection alive; pongs end here.
-// What we say ourselves waits until the frame that is passing in that direction is whole.
+// Our own frames wait until the frame that is passing in that direction is whole.
 
 import FlowModel
 import HTTPSemantics
@@ -18,7 +18,7 @@ struct WebSocketRelay {
         case note(String, of: Side)
     }
 
-    /// What one side says.
+    /// The frames of one side.
     private struct Direction {
         var decoder: WebSocketFrameDecoder
         var assembler: WebSocketMessageAssembler
@@ -30,7 +30,7 @@ struct WebSocketRelay {
         var isMaskNoted = false
         /// A close frame has passed in this direction, of the sender's or of ours.
         var hasClosed = false
-        /// The sender broke the protocol; what else it says is dropped.
+        /// The sender broke the protocol; further bytes of it are dropped.
         var failure: WebSocketClose?
     }
 
@@ -68,17 +68,17 @@ struct WebSocketRelay {
         _modify { if sender == .client { yield &fromClient } else { yield &fromServer } }
     }
 
-    /// Both sides have said that they close, so that the connection may end (RFC 6455 §7.1.4).
+    /// Both sides have sent close frames, so the connection may end (RFC 6455 §7.1.4).
     var isClosed: Bool { fromClient.hasClosed && fromServer.hasClosed }
 
-    /// A side broke the protocol in the middle of a frame, behind which the other side cannot be told.
+    /// A side broke the protocol in the middle of a frame, after which no close frame can be sent to the other side.
     var isCutInFrame: Bool {
         (fromClient.failure != nil && fromClient.isInFrame) || (fromServer.failure != nil && fromServer.isInFrame)
     }
 
     /// Takes bytes of one side.
-    /// - Throws: what the side did wrong; what came before it is in `actions`. The other side, which may still be answering that, is told by
-    ///   ``tell(into:)``; what it says, its close frame at the last, goes to the side that failed. ``giveUp(into:)`` does not wait for it.
+    /// - Throws: the violation of the protocol; what came before it is in `actions`. ``sendClose(into:)`` closes towards the other side, which
+    ///   may still be answering; its frames, up to its close frame, go to the side that failed. ``giveUp(into:)`` does not wait for it.
     mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
         guard self[side].failure == nil else { return }
         self[side].decoder.receive(bytes)
@@ -99,7 +99,7 @@ struct WebSocketRelay {
         }
     }
 
-    /// What has come of messages that will not be complete.
+    /// Takes the parts of messages that will not be complete.
     mutating func takeIncomplete() -> [FlowPiece] { takeIncomplete(from: .client) + takeIncomplete(from: .server) }
 
     private mutating func takeIncomplete(from side: Side) -> [FlowPiece] {
@@ -107,21 +107,21 @@ struct WebSocketRelay {
         return [piece(message, from: side)]
     }
 
-    /// Tells the other side that one broke the protocol.
-    mutating func tell(into actions: inout [Action]) {
+    /// Sends a close frame to the side that did not break the protocol.
+    mutating func sendClose(into actions: inout [Action]) {
         for side in [Side.client, .server] {
             guard let close = self[side].failure else { continue }
             let frame = WebSocketFrameEncoder.close(close, maskingKey: key(to: side.opposite))
-            say(frame, to: side.opposite, isClose: true, &actions)
+            send(frame, to: side.opposite, isClose: true, &actions)
         }
     }
 
-    /// Tells both sides, where they were not told.
+    /// Sends close frames to both sides, where they were not sent.
     mutating func giveUp(into actions: inout [Action]) {
-        tell(into: &actions)
+        sendClose(into: &actions)
         for side in [Side.client, .server] {
             guard let close = self[side].failure else { continue }
-            say(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)
+            send(WebSocketFrameEncoder.close(close, maskingKey: key(to: side)), to: side, isClose: true, &actions)
         }
     }
 
@@ -133,8 +133,8 @@ struct WebSocketRelay {
         case .ping:
             actions.append(.record(FlowPiece(kind: .ping, from: side, content: part.payload)))
             if pings == .relay { return pass(part, from: side, &actions) }
-            say(frame(.pong, part.payload, to: side), to: side, &actions)
-            say(frame(.ping, ByteBuffer(), to: side.opposite), to: side.opposite, &actions)
+            send(frame(.pong, part.payload, to: side), to: side, &actions)
+            send(frame(.ping, ByteBuffer(), to: side.opposite), to: side.opposite, &actions)
         case .pong:
             actions.append(.record(FlowPiece(kind: .pong, from: side, content: part.payload)))
             if pings == .relay { pass(part, from: side, &actions) }
@@ -167,7 +167,7 @@ struct WebSocketRelay {
             frames: message.frames)
     }
 
-    /// Passes a part of a frame on as it came, and behind a whole frame what waited for its end.
+    /// Forwards a part of a frame as it came, and after a whole frame the frames that waited for its end.
     private mutating func pass(_ part: WebSocketFramePart, from side: Side, _ actions: inout [Action]) {
         actions.append(.send(part.wire, to: side.opposite))
         self[side].isInFrame = !part.isLast
@@ -176,8 +176,8 @@ struct WebSocketRelay {
         self[side].waiting = []
     }
 
-    /// Sends a frame of our own, as if the other side had said it.
-    private mutating func say(_ frame: ByteBuffer, to side: Side, isClose: Bool = false, _ actions: inout [Action]) {
+    /// Sends a frame of our own, as if the other side had sent it.
+    private mutating func send(_ frame: ByteBuffer, to side: Side, isClose: Bool = false, _ actions: inout [Action]) {
         guard !self[side.opposite].hasClosed else { return }
         self[side.opposite].hasClosed = isClose
         if self[side.opposite].isInFrame {
@@ -193,6 +193,6 @@ struct WebSocketRelay {
         WebSocketFrameEncoder.frame(opcode, payload, maskingKey: key(to: side))
     }
 
-    /// What a client sends is masked (RFC 6455 §5.3), and to a server we are one.
+    /// A client masks its frames (RFC 6455 §5.3), and to a server we are the client.
     private mutating func key(to side: Side) -> MaskingKey? { side == .server ? MaskingKey(keys.random()) : nil }
 }

@@ -157,7 +157,7 @@ enum HARFixtures {
             "form", [("Content-Type", #""application/x-www-form-urlencoded""#)],
             posted: #"{"params":[{"name":"a b","value":"1&2"}]}"#, sent: "a+b=1%262",
             notes: [
-                "the content was put together from the parameters of a form", "Content-Length: 9 was added: the file has no length",
+                "the content was built from the parameters of a form", "Content-Length: 9 was added: the file has no length",
             ]),
         asking("post-length", [length("9")], posted: #"{"text":"a=1"}"#, sent: "a=1", notes: [has("Content-Length: 9")]),
         asking("post-missing", [length("5")], posted: nil, sent: nil),
@@ -176,7 +176,7 @@ enum HARFixtures {
                 "other-alphabets/ü", method: "GET", version: "HTTP/1.1", request: headers([("Host", "\"bücher.example\"")]),
                 response: #""status":200,"headers":[{"name":"Content-Length","value":"5"}],"content":{"text":"hello"}"#,
                 host: "bücher.example"),
-            notes: ["the file has a URL with characters that no request has"]),
+            notes: ["the file has a URL with characters that a request cannot have"]),
     ]
 
     private static let http2 = [

@@ -128,7 +128,7 @@ struct ConversationTests {
             client.send(
                 "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                     + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-            // Somebody watches.
+            // A reader follows the file.
             let watcher = try RunningProgram(
                 "bash", ["-c", "exec \(toolDirectory)/mitm-dump --follow --detail 3 capture.mflow >&2"], in: directory)
             #expect(watcher.errorLine(containing: " text 5 B")?.contains(" << http://x") == true)
@@ -146,7 +146,7 @@ struct ConversationTests {
             #expect(piped.errorLine(containing: "open at the end of the recording") != nil)
             _ = piped.waitForEnd()
             #expect(piped.errors.components(separatedBy: "hello").count == 2, "\(piped.errors)")
-            // The recorder is killed with the conversation open: what was said is in the file.
+            // The recorder is killed with the conversation open: its messages so far are in the file.
             let deadline = Date(timeIntervalSinceNow: 10)
             var flows: [JSONObject] = []
             while flows.first?["websocket.messages.0.text"] == nil, Date() < deadline { flows = try recorder.flows() }

@@ -185,7 +185,7 @@ private final class PostgreSQL {
         program.collectErrors()
     }
 
-    /// A program of the server, which Debian keeps from the PATH, as somebody other than root.
+    /// A program of the server, which Debian keeps from the PATH, as a user other than root.
     private static func asUser(_ name: String) -> String {
         (getuid() == 0 ? becomingUser + " " : "") + "\"$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/\(name)\""
     }

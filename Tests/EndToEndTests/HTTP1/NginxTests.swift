@@ -87,7 +87,7 @@ struct NginxTests {
     }
 
     @Test(
-        "A killed recorder leaves what it had seen: finished flows whole, the open one as far as it came; the file can be gone on with"
+        "A killed recorder leaves what it had seen: finished flows whole, the open one as far as it came; a recorder can append to the file"
     )
     func killed() throws {
         try withTemporaryDirectory { directory in
@@ -136,7 +136,7 @@ struct NginxTests {
         }
     }
 
-    @Test("Files are joined, cut and damaged; pipelines go on")
+    @Test("Files are joined, cut and damaged; pipelines continue")
     func pipelines() throws {
         try withTemporaryDirectory { directory in
             let origin = try RawOrigin { connection, _ in
@@ -267,7 +267,7 @@ struct BadInputTests {
         }
     }
 
-    @Test("Each tool passes over what the configuration file says to the others")
+    @Test("Each tool ignores the configuration file's options of the others")
     func sharedConfiguration() throws {
         func names(_ tool: String) throws -> Set<String> {
             let dump = try run(tool, ["--experimental-dump-help"]).output

@@ -42,7 +42,7 @@ struct Conversation: CustomTestStringConvertible, Sendable {
             request: "GET / HTTP/1.0\r\n\r\n", answers: [("\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nuntil the end")],
             flows: ["complete 200 <until the end>"]),
         Conversation(
-            name: "HTTP/1.0 with keep-alive goes on",
+            name: "HTTP/1.0 with keep-alive persists",
             request: "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.0\r\n\r\n",
             answers: [
                 ("\r\n\r\n", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na"),
@@ -239,7 +239,7 @@ struct RawExchangeTests {
         }
     }
 
-    @Test("A reset by the server is told as one, and the client sees one")
+    @Test("A reset by the server is reported as one, and the client sees one")
     func reset() throws {
         try withTemporaryDirectory { directory in
             let origin = try RawOrigin(answering: [("\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")], resets: true)

@@ -114,7 +114,7 @@ extension HTTP2ClientRule {
     /// What browsers take, or what the RFC allows though it is rare.
     static let oddResponses: [HTTP2ClientRule] = [
         passes(
-            "§8.2: Upper-case names go on in lower case", .headers(1, [":status": "200", "X-Upper": "Yes"]), as: "200 x-upper: Yes"),
+            "§8.2: Upper-case names pass in lower case", .headers(1, [":status": "200", "X-Upper": "Yes"]), as: "200 x-upper: Yes"),
         // RFC 9113 §8.2.2 calls them malformed; servers send them, and browsers look away.
         passes(
             "§8.2.2: Connection is taken out", .headers(1, [":status": "200", "connection": "close", "x": "1"]), as: "200 x: 1"),
@@ -142,17 +142,17 @@ extension HTTP2ClientRule {
         passes("§8.1.1: 304 with a length", .headers(1, [":status": "304", "content-length": "99"]), as: "304 content-length: 99"),
         passes(
             "RFC 9110 §15.3.5: DATA on 204", .headers(1, [":status": "204"], end: false), .data(1, "ok", end: true),
-            // To a client of HTTP/2 they may go on: where the message ends is clear.
+            // They may be forwarded to a client of HTTP/2: the end of the message is clear.
             as: "204", "204 <ok>"),
         passes(
             "§8.3: A reason phrase in a pseudo-field is taken out",
             .headers(1, [":status": "200", ":reason": "Fine", ":x": "", "y": "1"]), as: "200 y: 1"),
         passes(
-            "§8.3: A pseudo-field that nobody knows before the status, and in an interim response",
+            "§8.3: An unknown pseudo-field before the status, and in an interim response",
             .headers(1, [":x": "1", ":status": "103", "link": "</s>"], end: false),
             .headers(1, [":reason": "OK", ":status": "200", "y": "1"]), as: "103 link: </s>; 200 y: 1"),
         passes("§8.3.2: A reason phrase behind the status", .headers(1, [":status": "200 OK", "x": "1"]), as: "200 x: 1"),
-        passes("§8.3.2: A status that nobody knows", .headers(1, [":status": "799"]), as: "799"),
+        passes("§8.3.2: An unknown status", .headers(1, [":status": "799"]), as: "799"),
         passes(
             "§8.1: Interim responses", .headers(1, [":status": "100"], end: false),
             .headers(1, [":status": "103", "link": "</s>"], end: false), head, .data(1, "ok", end: true),
@@ -176,7 +176,7 @@ extension HTTP2ClientRule {
             head.withReservedBit, HTTP2Frame(type: 0x0A, payload: [0, 1, 0x61]), .data(1, "ok").with(flags: 0xF7), as: "200 <ok>"),
         passes("§6.3: PRIORITY from a server", .priority(1), .priority(7), head, .data(1, "ok", end: true), as: "200 <ok>"),
         passes(
-            "§6.7: An acknowledgement that nobody asked for", .ping(acknowledges: true), head, .data(1, "ok", end: true),
+            "§6.7: An unsolicited acknowledgement", .ping(acknowledges: true), head, .data(1, "ok", end: true),
             as: "200 <ok>"),
         passes(
             "RFC 7541: A table that is made smaller, and larger",

@@ -26,7 +26,7 @@ struct HTTP2ClientRule: CustomTestStringConvertible, Sendable {
     var answer: [HTTP2Frame]?
     /// Whether it closes the connection then.
     var closes = false
-    /// What the recorder tells the server. Empty: not looked at.
+    /// What the recorder sends to the server. Empty: not checked.
     var toServer: Set<HTTP2Verdict>
     var toClient: Set<Answer>
     var testDescription: String { name }
@@ -94,7 +94,7 @@ final class RuledOrigin: Sendable {
             endpoint.acknowledges = !rule.name.contains("not acknowledged")
             endpoint.connection.send(bytes: rule.opening)
             guard let answer = rule.answer else {
-                // Resetting the connection could take away what was said before.
+                // Resetting the connection could discard data that was sent before.
                 if rule.closes { endpoint.connection.finish() }
                 verdicts.put((rule.name, endpoint.verdictOfClient(on: Self.stream, asked: false)))
                 return

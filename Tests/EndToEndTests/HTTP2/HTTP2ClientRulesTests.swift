@@ -1,4 +1,4 @@
-// The recorder as an HTTP/2 client: a server that does what it may not is told so at the right scope, the client gets an answer or an
+// The recorder as an HTTP/2 client: a server that violates a rule gets an error of the right scope, the client gets an answer or an
 // end within a second, and what is merely odd passes.
 
 import TestSupport
@@ -51,7 +51,7 @@ struct HTTP2ClientRulesTests {
         if rule.answer != nil, rule.toServer.contains(.ignored) || rule.opening == HTTP2Frame.settings().bytes {
             // On the same connection upstream, or on a new one after an error of the connection.
             let next = client.get(on: 3)
-            #expect(next == 200, "\(rule.name): the client goes on")
+            #expect(next == 200, "\(rule.name): the client continues")
         }
         if !rule.toServer.isEmpty {
             let verdict = try #require(origin.verdict(of: rule), "\(rule.name)")

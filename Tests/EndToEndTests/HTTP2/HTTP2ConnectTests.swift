@@ -83,7 +83,7 @@ struct HTTP2ConnectTests {
             ])
     }
 
-    @Test("A server that cannot be had is a 502 and a flow, a target that is none a 400, and the connection goes on")
+    @Test("An unreachable server is a 502 and a flow, an invalid target a 400, and the connection persists")
     func refusals() throws {
         let origin = try HTTP2Origin()
         let closed = try Nginx.freePort()

@@ -88,7 +88,7 @@ struct HTTP2FlowTests {
         }
     }
 
-    @Test("A response keeps to a window of one octet, and goes on with each update")
+    @Test("A response keeps to a window of one octet, and continues with each update")
     func narrowWindow() throws {
         try withClient(settings: [HTTP2Setting.initialWindowSize: 1]) { client in
             client.returnsWindows = false
@@ -269,7 +269,7 @@ struct HTTP2FlowTests {
             let streams = (0..<1000).map { UInt32($0 * 2 + 1) }
             client.send(streams.map { .get($0) })
             client.wait(.seconds(20)) { streams.allSatisfy { client.streams[$0]?.ended == true } }
-            // They go on in the order in which they came, so their numbers are the same on either side.
+            // They are forwarded in the order in which they came, so their numbers are the same on either side.
             #expect(streams.map { client.streams[$0]?.body.text } == streams.map { "\($0)" })
             #expect(origin.connections == 1)
         }

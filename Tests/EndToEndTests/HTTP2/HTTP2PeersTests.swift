@@ -262,7 +262,7 @@ struct HTTP2PeersTests {
         #expect(status["response.trailers"]?.contains("grpc-status: 9") == true)
         let gzip = try #require(calls(of: "Compressed").first)
         #expect(gzip["request.headers"]?.contains("grpc-encoding: gzip") == true)
-        // At its deadline a call is ended by the server or reset by the client, whoever is first; the other one its client has reset.
+        // At its deadline a call is ended by the server or reset by the client, whichever is first; its client has reset the other one.
         #expect(calls(of: "Hanging").count == 2)
         let cancelled = try #require(calls(of: "Hanging").last)
         #expect(cancelled["state"] != "complete")

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("HTTP/2 priorities")
 struct HTTP2PriorityTests {
-    /// What the origin was told of the requests by their paths, as text.
+    /// The priorities that the origin received, by the paths of their requests, as text.
     private func told(_ arguments: [String]) throws -> [String] {
         let frames = Awaited<[String]>()
         let origin = try HTTP2Origin { endpoint in
@@ -36,7 +36,7 @@ struct HTTP2PriorityTests {
         return result
     }
 
-    @Test("--http2-priority forwards what is said before a request, with it and behind it")
+    @Test("--http2-priority forwards the signals before a request, with it and after it")
     func forwarded() throws {
         let told = try told(["--http2-priority"])
         #expect(

@@ -1,11 +1,11 @@
-// Requests that a server says it has not looked at (RFC 9113 §8.7): they are said again on a new connection, content and all, or refused.
+// Requests that a server reports as unprocessed (RFC 9113 §8.7): they are sent again on a new connection, content and all, or refused.
 
 import Foundation
 import Synchronization
 import TestSupport
 import Testing
 
-@Suite("HTTP/2 requests that a server did not look at")
+@Suite("HTTP/2 requests that a server did not process")
 struct HTTP2RetryTests {
     /// What came of a request on each of its ways.
     private struct Seen: Equatable {
@@ -45,7 +45,7 @@ struct HTTP2RetryTests {
     private static let goAway: @Sendable (HTTP2Endpoint, UInt32) -> Void = { endpoint, _ in endpoint.send(.goAway(last: 0)) }
 
     @Test(
-        "Beyond the last stream of a GOAWAY a POST is said again whole, content and trailers",
+        "Beyond the last stream of a GOAWAY a POST is sent again whole, content and trailers",
         arguments: [0, 1, 65_535, 200_000, 262_144])
     func post(size: Int) throws {
         let server = Reluctant(Self.goAway)
@@ -87,7 +87,7 @@ struct HTTP2RetryTests {
         }
     }
 
-    @Test("A request that is not whole yet goes on behind what was said again, and its window is opened once")
+    @Test("A request that is not complete yet continues after the content that was sent again, and its window is opened once")
     func inTheMiddle() throws {
         let connections = Counter()
         let got = Mutex(HTTP2Body())
@@ -121,13 +121,13 @@ struct HTTP2RetryTests {
             client.wait(.seconds(5)) { client.streams[1]?.isOver == true }
             #expect(client.streams[1]?.status == 200)
             #expect(got.withLock { $0 } == HTTP2Body(content))
-            // What was said twice is given back once.
+            // The window for data that was sent twice is opened once.
             #expect(client.streams[1]?.windowUpdates.reduce(0, +) ?? 0 <= 160_000 + 65_535)
             #expect(connections.value == 2)
         }
     }
 
-    @Test("For a client of HTTP/1 a POST is said again as well, refused by GOAWAY or on its stream", arguments: [true, false])
+    @Test("For a client of HTTP/1 a POST is sent again as well, refused by GOAWAY or on its stream", arguments: [true, false])
     func fromHTTP1(isGoAway: Bool) throws {
         let server = Reluctant { endpoint, stream in
             if isGoAway { return endpoint.send(.goAway(last: 0)) }

@@ -1,4 +1,4 @@
-// A server that sends without end: it is told so by the right code, the client gets an error or an end, memory stays flat, others are served
+// A server that sends without end: it gets the right error code, the client gets an error or an end, memory stays flat, others are served
 // all the while, and the recording says why.
 
 import Foundation
@@ -11,7 +11,7 @@ struct HTTP2ServerFlood: CustomTestStringConvertible, Sendable {
     /// What comes before, on the stream of the request.
     var start: @Sendable (UInt32) -> [HTTP2Frame] = { _ in [] }
     var round: @Sendable (UInt32) -> [HTTP2Frame]
-    /// What the server is told.
+    /// What the server receives.
     var verdict = HTTP2Verdict.connectionError(.enhanceYourCalm)
     /// What the client gets.
     var toClient = HTTP2ClientRule.Answer.badGateway
@@ -96,7 +96,7 @@ struct HTTP2ServerFloodTests {
             #expect(isCut || answer == flood.toClient)
             let verdict = verdicts.take(.seconds(20))
             #expect(verdict == flood.verdict)
-            // The client's connection is none the worse for it.
+            // The client's connection is not affected.
             let next = client.get(on: 3)
             #expect(next == 200)
             #expect(recorder.program.peakMemory < Self.largestMemory)

@@ -122,7 +122,7 @@ extension HTTP2ServerRule {
         HTTP2ServerRule("§6.7: PING of seven octets", .ping([1, 2, 3, 4, 5, 6, 7]), allows: .connection(.frameSizeError)),
         HTTP2ServerRule("§6.7: PING of nine octets", .ping([1, 2, 3, 4, 5, 6, 7, 8, 9]), allows: .connection(.frameSizeError)),
         HTTP2ServerRule("§6.7: PING without content", .ping([]), allows: .connection(.frameSizeError)),
-        HTTP2ServerRule("§6.7: An acknowledgement that nobody asked for", .ping(acknowledges: true), allows: .ignored),
+        HTTP2ServerRule("§6.7: An unsolicited acknowledgement", .ping(acknowledges: true), allows: .ignored),
         HTTP2ServerRule("§6.8: GOAWAY on a stream", .goAway(last: 0).with(stream: 1), allows: .connection(.protocolError)),
         HTTP2ServerRule(
             "§6.8: GOAWAY of seven octets", HTTP2Frame(type: Kind.goAway, payload: [UInt8](repeating: 0, count: 7)),

@@ -36,7 +36,7 @@ extension HTTP2ServerRule {
             .headers(1, block: [], endHeaders: false), .continuation(1, block: HPACK.block(["x": "1"])),
             allows: .stream(.streamClosed)),
         HTTP2ServerRule(
-            "RFC 9113 §4.3: The table counts fields that come behind the end", on: 3, .get(1, "/never"),
+            "RFC 9113 §4.3: The table counts fields that come after the end", on: 3, .get(1, "/never"),
             .headers(1, block: HPACK.block(["x-kept": "1"], indexing: .incremental)),
             .headers(3, block: good + HPACK.indexed(62)), allows: .answered),
         HTTP2ServerRule(

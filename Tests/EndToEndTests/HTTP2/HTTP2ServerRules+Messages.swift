@@ -154,7 +154,7 @@ extension HTTP2ServerRule {
             "§8.3.1: Pseudo-fields in another order", [":path": "/", ":authority": "a", ":scheme": "http", ":method": "GET"],
             allows: .answered),
         fields(
-            "§8.3.1: A method that nobody knows", [":method": "M-SEARCH", ":scheme": "http", ":path": "/", ":authority": "a"],
+            "§8.3.1: An unknown method", [":method": "M-SEARCH", ":scheme": "http", ":path": "/", ":authority": "a"],
             allows: .answered),
         fields(
             "§8.5: CONNECT with :scheme and :path", [":method": "CONNECT", ":scheme": "http", ":path": "/", ":authority": "a:1"]),

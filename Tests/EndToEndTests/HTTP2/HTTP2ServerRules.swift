@@ -13,7 +13,7 @@ enum HTTP2Verdict: Hashable, Sendable, CustomStringConvertible {
     case closed
     case streamError(HTTP2Code)
     case answered(Int)
-    /// Nothing was said of it, while a request behind it was answered.
+    /// It was not answered, while a later request was.
     case ignored
     /// Something that is not HTTP/2.
     case plainText
@@ -60,7 +60,7 @@ struct HTTP2ServerRule: CustomTestStringConvertible, Sendable {
     }
 
     var name: String
-    /// The stream that is looked at; 0 when only the connection counts.
+    /// The stream that is checked; 0 if only the connection counts.
     var stream: UInt32
     var steps: [Step]
     var allowed: Set<HTTP2Verdict>

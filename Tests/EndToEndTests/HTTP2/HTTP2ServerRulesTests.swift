@@ -68,7 +68,7 @@ struct HTTP2ServerRulesTests {
         switch verdict {
         case .streamError where rule.goesOn, .answered where rule.goesOn:
             let next = client.get(on: HTTP2Endpoint.probe + 2)
-            #expect(next == 200, "\(rule.name): the connection goes on")
+            #expect(next == 200, "\(rule.name): the connection persists")
         default: break
         }
         #expect(client.faults == [], "\(rule.name)")

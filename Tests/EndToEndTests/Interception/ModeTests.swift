@@ -30,7 +30,7 @@ struct ModeTests {
         return result.status == 0 ? Int(result.output) ?? 0 : -Int(result.status)
     }
 
-    @Test("SOCKS 5 takes addresses and names, plain and in TLS; a server that refuses is told as such")
+    @Test("SOCKS 5 takes addresses and names, plain and in TLS; a server that refuses is reported as such")
     func socks() throws {
         try withPages { directory, nginx in
             let recorder = try start(["--mode", "socks5"], in: directory)
@@ -86,7 +86,7 @@ struct ModeTests {
         }
     }
 
-    @Test("A proxy of another kind behind us is asked with our credentials; what it says to none and to wrong ones is told")
+    @Test("An upstream proxy of another kind gets our credentials; its answer to missing and to wrong ones is reported")
     func tinyproxy() throws {
         try withPages { directory, nginx in
             let port = try Nginx.freePort()
@@ -123,7 +123,7 @@ struct ModeTests {
         }
     }
 
-    @Test("An upstream proxy that lets nobody through is named in the answer and in the recording")
+    @Test("An upstream proxy that refuses every request is named in the answer and in the recording")
     func upstreamRefuses() throws {
         try withPages { directory, nginx in
             let far = try start(["--mode", "regular", "--proxyauth", "u:p"], in: directory, file: "far.mflow")

@@ -1,4 +1,4 @@
-// What was recorded is sent again by mitm-replay, to the same server and to one that answers otherwise.
+// mitm-replay sends recordings to the same server, and to one that answers differently.
 
 import Foundation
 import TestSupport
@@ -40,7 +40,7 @@ struct ReplayTests {
     }
 
     @Test(
-        "The same server answers the same, by HTTP/1 and HTTP/2; one that changed is told where, with status 1")
+        "The same server answers the same, by HTTP/1 and HTTP/2; the differences of a changed one are reported, with status 1")
     func diff() throws {
         try withRecording { directory, nginx in
             let arguments = [
@@ -55,7 +55,7 @@ struct ReplayTests {
             let versions = Set(again.map { "\($0["request.version"] ?? "") \($0["server.tls.alpn"] ?? "-") \($0["state"] ?? "")" })
             #expect(again.count == 9 && versions == ["HTTP/1.1 - complete", "HTTP/2 h2 complete"])
 
-            // As long as it was, and as old, so that only the content tells.
+            // The same length and age, so that only the content differs.
             try #"{"items":[{"price":13}],"at":2}"#.write(toFile: directory + "/www/a.json", atomically: false, encoding: .utf8)
             let ignored = ["--ignore", "header:last-modified", "--ignore", "header:etag"]
             let changed = try replay(arguments + ignored + ["-q", "--timing", "max"], in: directory)
@@ -84,7 +84,7 @@ struct ReplayTests {
             #expect(refused.status == 2)
             #expect(
                 refused.errors
-                    == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; say where to send it with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
+                    == "mitm-replay: nothing was sent: the recording goes to 127.0.0.1:\(nginx.http), which may not be contacted; give another server with --target URL, or allow the recorded servers with --allow-target PATTERN\n"
             )
             let nothing = try replay(
                 ["--target", "http://127.0.0.1:1", "--filter", "~u nothing", "--diff", "capture.mflow"], in: directory)
@@ -120,7 +120,7 @@ struct ReplayTests {
     }
 
     @Test(
-        "A terminal shows progress below what is printed; a long schedule is announced before",
+        "A terminal shows progress below the output; a long schedule is announced first",
         .enabled(if: hasTerminals, "there are no pseudo-terminals here: /dev/pts is not mounted"))
     func progress() throws {
         try withRecording { directory, nginx in
@@ -140,7 +140,7 @@ struct ReplayTests {
         }
     }
 
-    @Test("Content of an imported request that looks like a request is content, whatever the file says of its framing")
+    @Test("Content of an imported request that looks like a request stays content, whatever framing the file has")
     func importedFraming() throws {
         let content = "DELETE /x HTTP/1.1\r\nHost: a.example\r\n\r\n"
         let framings: [[String: String]] = [

@@ -5,7 +5,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A peer of Python's, and the ports that it says it listens on.
+/// A Python peer, and the ports that it listens on.
 private func peer(_ arguments: [String], in directory: String) throws -> (program: RunningProgram, ports: [Int]) {
     let program = try RunningProgram(python, arguments, in: directory)
     let line = try #require(program.errorLine(containing: "listening on "))
@@ -54,9 +54,9 @@ struct ServePeersTests {
         ["/a.json", "--next", "/a.json"],
     ]
 
-    /// What curl gets of each request: head, body, version.
+    /// The answer that curl gets to each request: head, body, version.
     private static func ask(_ base: String, _ transport: Transport, in directory: String) throws -> [String] {
-        // curl 7.88 does not use a connection of prior knowledge twice, whoever the server is.
+        // curl 7.88 does not reuse a connection of prior knowledge with any server.
         try requests.filter { transport != .h2c || !$0.contains("--next") }.map { arguments in
             let options = [
                 "-sS", "-i", "--max-time", "20", "--cacert", "conf/mitm-ca-cert.pem", "-H", "Host: origin.example", "-w",
@@ -73,7 +73,7 @@ struct ServePeersTests {
         }
     }
 
-    @Test("curl gets what it got, head and body, from what the recorder saw of nginx", arguments: Transport.allCases)
+    @Test("curl gets the same head and body from the recording as from nginx", arguments: Transport.allCases)
     func curl(_ transport: Transport) throws {
         try withTemporaryDirectory { directory in
             var expected: [String] = []
@@ -107,7 +107,7 @@ struct ServePeersTests {
         }
     }
 
-    @Test("Python's httpx gets what it got over HTTP/2, many requests at once among it", arguments: [false, true])
+    @Test("Python's httpx gets the same answers over HTTP/2, to many concurrent requests too", arguments: [false, true])
     func httpx(_ isTLS: Bool) throws {
         try withTemporaryDirectory { directory in
             func ask(_ port: Int) throws -> [String] {
@@ -137,7 +137,7 @@ struct ServePeersTests {
         }
     }
 
-    @Test("A large response comes whole to a client with a large window, and to one behind a proxy")
+    @Test("A large response reaches a client with a large window, and one behind a proxy, completely")
     func large() throws {
         try withTemporaryDirectory { directory in
             let size = 24 << 20
@@ -159,9 +159,9 @@ struct ServePeersTests {
         }
     }
 
-    /// Which server was recorded, with a client of HTTP/1, and who asks later.
+    /// The recorded server, with a client of HTTP/1, and the later client.
     @Test(
-        "WebSocket clients of either version get what they got, from a recording of either",
+        "WebSocket clients of either HTTP version get the same messages, from a recording of either version",
         arguments: [
             ("websocket_peer.py", "websocket_peer.py"), ("websocket_peer.py", "websocket_h2_peer.py"),
             ("websocket_h2_peer.py", "websocket_peer.py"),
@@ -192,7 +192,7 @@ struct ServePeersTests {
         }
     }
 
-    @Test("gRPC calls come to what they came to", arguments: [false, true])
+    @Test("gRPC calls have the same results", arguments: [false, true])
     func grpc(_ isTLS: Bool) throws {
         try withTemporaryDirectory { directory in
             try makeCertificate(in: directory)
@@ -221,7 +221,7 @@ struct ServePeersTests {
         }
     }
 
-    @Test("redis-cli gets what it got")
+    @Test("redis-cli gets the same answers")
     func redis() throws {
         try withTemporaryDirectory { directory in
             let port = try Nginx.freePort()
@@ -329,10 +329,10 @@ struct ServePeersTests {
             let replayer = try Replayer([], in: directory)
             let replayed = try origins.indices.map { try ask(replayer.port, $0) }
             let (statuses, again) = (recorded.map(\.status), replayed.map(\.status))
-            // CURLE_PARTIAL_FILE, CURLE_RECV_ERROR. The recorder says 502 where its server says nothing; who plays the server says nothing.
+            // CURLE_PARTIAL_FILE, CURLE_RECV_ERROR. The recorder answers 502 if its server does not answer; a replayed server does not answer either.
             #expect(statuses == [18, 18, 56, 0, 0])
             #expect(again == [18, 18, 56, 52, 0])
-            // What came before the cut, or the reset, is there.
+            // The bytes before the cut, or the reset, arrive.
             #expect(replayed.prefix(3).map(\.output) == recorded.prefix(3).map(\.output))
             #expect(replayed.prefix(3).allSatisfy { $0.output.hasSuffix("abc") })
             _ = replayer.stop()

@@ -49,7 +49,7 @@ enum HPACK {
     /// §5.2, without Huffman coding.
     static func string(_ octets: [UInt8]) -> [UInt8] { integer(octets.count, prefix: 7) + octets }
 
-    /// §5.2: octets that are said to be Huffman-coded.
+    /// §5.2: octets that are marked as Huffman-coded.
     static func codedString(_ octets: [UInt8]) -> [UInt8] { integer(octets.count, prefix: 7, pattern: 0x80) + octets }
 
     /// §5.1.

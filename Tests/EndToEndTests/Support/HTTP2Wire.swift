@@ -1,5 +1,5 @@
 // HTTP/2 frames for tests (RFC 9113 §4 and §6): what is allowed, and whatever is not. Nothing is checked when a frame is made: any
-// length, flag, reserved bit and stream can be said.
+// length, flag, reserved bit and stream can be written.
 
 /// The error codes of RFC 9113 §7, and any other.
 struct HTTP2Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {

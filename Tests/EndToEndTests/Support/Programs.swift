@@ -40,7 +40,7 @@ func run(_ program: String, _ arguments: [String], input: Data? = nil, in direct
     return ProgramResult(status: running.waitForEnd(), output: output, errors: running.errors)
 }
 
-/// A program that runs while a test goes on.
+/// A program that runs during a test.
 final class RunningProgram {
     private static let deadline = 60.0
     private let process = Process()

@@ -141,7 +141,7 @@ final class RawOrigin: Sendable {
         close(listener)
     }
 
-    /// An origin that reads until some text has come, answers, and goes on so until the answers are used up; then it closes.
+    /// An origin that reads until some text has come, answers, and repeats this until the answers are used up; then it closes.
     convenience init(answering answers: [(until: String, answer: String)], resets: Bool = false) throws {
         try self.init { connection, origin in
             for (until, answer) in answers {

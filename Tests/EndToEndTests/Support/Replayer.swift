@@ -76,7 +76,7 @@ func record(
     #expect(recorder.stop() == 0)
 }
 
-/// A response with a body, whose connection goes on.
+/// A response with a body, whose connection persists.
 func response(_ body: String, status: String = "200 OK") -> String {
     "HTTP/1.1 \(status)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
 }

@@ -10,7 +10,7 @@ final class TLSBridge {
     let port: Int
     private let program: RunningProgram
 
-    /// Takes TLS with a certificate for `localhost`, `cert.pem` and `both.pem` in the directory, and goes on to a port in the clear.
+    /// Takes TLS with a certificate for `localhost`, `cert.pem` and `both.pem` in the directory, and forwards to a plain port.
     static func toOrigin(_ port: Int, in directory: String) throws -> TLSBridge {
         let script = """
             openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
@@ -21,7 +21,7 @@ final class TLSBridge {
         return try TLSBridge("ssl crt \(directory)/both.pem alpn h2", "127.0.0.1:\(port)", directory + "/to-origin.cfg")
     }
 
-    /// Takes bytes in the clear and goes on to a port with TLS.
+    /// Takes plain bytes and forwards to a port with TLS.
     static func toRecorder(_ port: Int, in directory: String) throws -> TLSBridge {
         try TLSBridge(
             "", "127.0.0.1:\(port) ssl alpn h2 verify none sni str(localhost)", directory + "/to-recorder.cfg")

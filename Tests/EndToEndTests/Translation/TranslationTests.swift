@@ -57,7 +57,7 @@ struct TranslationTests {
             #expect(request == exchange.request)
             #expect(response == exchange.response)
             if origin == .one { #expect(notes.requestFraming.take(.seconds(5)) == Self.framing(of: exchange.content)) }
-            // A cut client is told nothing, and what has no content has no framing.
+            // A cut client gets no framing, and a message without content has no framing.
             if let framing, framing != .none { #expect(framing == Self.framing(of: exchange.responseContent)) }
             let memory = recorder.program.peakMemory
             #expect(memory < 150 << 20)

@@ -13,9 +13,9 @@ enum HTTPVersion: String, CaseIterable, Sendable, CustomStringConvertible {
 struct Translation: CustomTestStringConvertible, Sendable {
     enum Content: Sendable {
         case none
-        /// Its length is said beforehand.
+        /// Its length is declared beforehand.
         case known([UInt8])
-        /// It comes in pieces, and nobody knows how many.
+        /// It comes in pieces, without a declared length.
         case pieces([[UInt8]])
 
         var octets: [UInt8] {

@@ -102,23 +102,11 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    /// RFC 4648 §4.
+    /// A string that is Base64.
     package mutating func base64(_ bytes: ByteBuffer) {
         separate()
         out.append(UInt8(0x22))
-        let span = bytes.readableBytesUInt8Span
-        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        func letter(_ value: UInt32) -> UInt8 { unsafe alphabet.utf8Start[Int(value & 63)] }
-        var i = 0
-        while i < span.count {
-            let left = span.count - i
-            let word = UInt32(span[i]) << 16 | (left > 1 ? UInt32(span[i + 1]) << 8 : 0) | (left > 2 ? UInt32(span[i + 2]) : 0)
-            out.append(letter(word >> 18))
-            out.append(letter(word >> 12))
-            out.append(left > 1 ? letter(word >> 6) : 0x3D)
-            out.append(left > 2 ? letter(word) : 0x3D)
-            i += 3
-        }
+        Base64.encode(bytes) { out.append($0) }
         out.append(UInt8(0x22))
         needsComma = true
     }

@@ -7,16 +7,25 @@ import HTTPSemantics
 import NIOCore
 
 extension ClientStack {
-    /// Bytes of a client that speaks HTTP. The first ones tell whether it is HTTP/2 with prior knowledge (RFC 9113 §3.4).
+    /// Bytes of a client that speaks HTTP.
     func httpReceived(_ bytes: ByteBuffer) {
-        if let http2 {
-            http2.receive(bytes)
-            return advanceFrames()
+        switch http {
+        case .http1(let http1):
+            receive(bytes, http1)
+        case .http2(let http2):
+            http2.connection.receive(bytes)
+            advanceFrames()
         }
-        if let exchange, exchange.isUpgraded { return receive(.content(bytes, wire: bytes, isLast: false), of: exchange) }
-        if firstLine != nil, isForeign(bytes) { return }
-        guard mayBeHTTP2 else {
-            decoder.receive(bytes)
+    }
+
+    /// The first bytes tell whether it is HTTP/2 with prior knowledge (RFC 9113 §3.4).
+    private func receive(_ bytes: ByteBuffer, _ http1: ClientHTTP1) {
+        if let exchange = http1.exchange, exchange.isUpgraded {
+            return receive(.content(bytes, wire: bytes, isLast: false), of: exchange)
+        }
+        if http1.firstLine != nil, isForeign(bytes, http1) { return }
+        guard http1.mayBeHTTP2 else {
+            http1.decoder.receive(bytes)
             return advanceRequests()
         }
         unparsed.append(bytes, at: client.lastRead)
@@ -31,18 +40,18 @@ extension ClientStack {
         }
     }
 
-    /// Judges the client's first line.
-    /// - Returns: whether it is no HTTP, and was refused.
-    private func isForeign(_ bytes: ByteBuffer) -> Bool {
-        var line = firstLine ?? ByteBuffer()
+    /// Checks the client's first line.
+    /// - Returns: whether it is not HTTP, and was refused.
+    private func isForeign(_ bytes: ByteBuffer, _ http1: ClientHTTP1) -> Bool {
+        var line = http1.firstLine ?? ByteBuffer()
         if line.readableBytes == 0 { line = bytes } else { line.writeImmutableBuffer(bytes) }
         switch FirstLine(line) {
         case .http:
-            firstLine = nil
+            http1.firstLine = nil
         case .undecided:
-            firstLine = line.readableBytes < FirstLine.maximumSize ? line : nil
+            http1.firstLine = line.readableBytes < FirstLine.maximumSize ? line : nil
         case .foreign(let message):
-            firstLine = nil
+            http1.firstLine = nil
             refuse(status: 400, FlowError(side: .client, message: message, at: now), head: line)
             return true
         }
@@ -51,40 +60,38 @@ extension ClientStack {
 
     /// The client speaks HTTP/1: its decoder gets what was kept.
     func startDecoding() {
-        guard mayBeHTTP2 else { return }
-        mayBeHTTP2 = false
-        if !unparsed.isEmpty { decoder.receive(unparsed.take()) }
+        guard let http1 = http.http1, http1.mayBeHTTP2 else { return }
+        http1.mayBeHTTP2 = false
+        if !unparsed.isEmpty { http1.decoder.receive(unparsed.take()) }
     }
 
-    /// Takes from the client's decoder what can go on now. A request waits while another one is in progress (RFC 9112 §9.3.2 asks
-    /// for responses in order), and its content waits for the server.
+    /// Takes from the decoder of an HTTP/1 client what can be forwarded now. A request waits while another one is in progress (RFC 9112 §9.3.2
+    /// asks for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard !isAdvancing, http2 == nil, !mayBeHTTP2, pendingAuthentication == nil else { return }
-        isAdvancing = true
-        defer { isAdvancing = false }
-        while case .http = phase, pendingAuthentication == nil {
-            if let exchange, exchange.requestIsComplete || exchange.isUpgraded || !(exchange.isSent || exchange.recorded != nil) {
-                return
-            }
+        guard let http1 = http.http1, !http1.isAdvancing, !http1.mayBeHTTP2, authentication.pending == nil else { return }
+        http1.isAdvancing = true
+        defer { http1.isAdvancing = false }
+        while case .http = phase, authentication.pending == nil {
+            if let exchange = http1.exchange, exchange.requestIsComplete || exchange.isUpgraded || exchange.server == nil { return }
             do throws(HTTP1Error) {
-                guard let event = try decoder.next() else { break }
+                guard let event = try http1.decoder.next() else { break }
                 if case .head(let head, let framing, let isLast) = event {
                     cancelHandshakeTimer()
                     exchangeCount += 1
                     begin(head, framing, isLast: isLast, stream: StreamID(exchangeCount))
-                } else if let exchange {
-                    noteRequest()
+                } else if let exchange = http1.exchange {
+                    noteRequest(exchange, http1)
                     receive(event, of: exchange)
                 }
             } catch {
-                requestFailed(error)
+                requestFailed(error, http1)
             }
         }
-        guard case .http = phase, exchange == nil, pendingAuthentication == nil else { return }
+        guard case .http = phase, http1.exchange == nil, authentication.pending == nil else { return }
         if client.hasEnded {
             closeUpstreams()
             closeClient(.clean)
-        } else if decoder.isBetweenMessages {
+        } else if http1.decoder.isBetweenMessages {
             cancelHandshakeTimer()
         } else {
             startHandshakeTimer()
@@ -92,10 +99,8 @@ extension ClientStack {
     }
 
     /// Notes what was unusual in the request in progress.
-    private func noteRequest() {
-        for sentence in decoder.takeNotes() {
-            if let exchange { note(exchange.flow, .client, at: client.lastRead, sentence) }
-        }
+    private func noteRequest(_ exchange: Exchange, _ http1: ClientHTTP1) {
+        for sentence in http1.decoder.takeNotes() { note(exchange.flow, .client, at: client.lastRead, sentence) }
     }
 
     /// What follows a request's head.
@@ -113,13 +118,12 @@ extension ClientStack {
     }
 
     private func receiveContent(_ content: ByteBuffer, wire: ByteBuffer, of exchange: Exchange) {
-        if exchange.webSocket != nil { return relayFrames(content, from: .client, of: exchange, at: client.lastRead) }
-        if exchange.bootstrap == .refused {
-            http2?.consumed(content.readableBytes, on: exchange.stream)
-            return
+        if let conversation = exchange.webSocket {
+            return relayFrames(content, from: .client, in: conversation, of: exchange, at: client.lastRead)
         }
-        exchange.requestSize += UInt64(content.readableBytes)
-        if let maximum = configuration.maximumBodySize, exchange.requestSize > maximum {
+        if exchange.isRefused { return exchange.client.consumed(content.readableBytes) }
+        exchange.sizes.request += UInt64(content.readableBytes)
+        if let maximum = configuration.maximumBodySize, exchange.sizes.request > maximum {
             let message = "the request's content is larger than \(maximum) bytes"
             return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
         }
@@ -144,8 +148,8 @@ extension ClientStack {
         if exchange.closedBy == nil { exchange.closedBy = .client }
         if exchange.responseIsComplete {
             endExchange(exchange)
-        } else if exchange.recorded?.server != nil {
-            resume(exchange)
+        } else if let recorded = exchange.server?.recorded {
+            resume(exchange, recorded)
         }
     }
 
@@ -160,57 +164,69 @@ extension ClientStack {
 
     /// A request's head: finds out where it goes.
     func begin(_ head: RequestHead, _ framing: BodyFraming, isLast: Bool, stream: StreamID) {
-        let isHTTP2 = head.version.major >= 2
         if let isAllowed = isAllowed(head, framing, isLast, stream) {
             guard isAllowed else { return refuseCredentials(head, stream: stream) }
         } else {
             return
         }
-        if head.isMethod("CONNECT"), !isHTTP2 { return connect(head) }
-        if isHTTP2, route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.schemeRange.isEmpty {
-            openTunnel(head, on: stream)
-            if isLast, let tunnel = tunnels[stream] { receive(.end(trailers: nil, wire: ByteBuffer()), tunnel) }
-            return
-        }
-        let absolute = isHTTP2 ? nil : AbsoluteTarget(head.target)
-        if !isHTTP2, absolute == nil, AbsoluteTarget.isMeant(by: head.target) {
-            // RFC 9112 §3.2.2: Host is not asked where the target names the server.
-            let message = "the target is a URI without a valid host, or of another scheme than http and https"
-            return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
+        let sender = http.stream(stream)
+        var absolute: AbsoluteTarget?
+        switch sender {
+        case .http1:
+            if head.isMethod("CONNECT") { return connect(head) }
+            absolute = AbsoluteTarget(head.target)
+            if absolute == nil, AbsoluteTarget.isMeant(by: head.target) {
+                // RFC 9112 §3.2.2: Host is not read where the target names the server.
+                let message = "the target is a URI without a valid host, or of another scheme than http and https"
+                return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
+            }
+        case .http2:
+            if route == nil, configuration.mode != .origin, head.isMethod("CONNECT"), head.upgrade == nil {
+                openTunnel(head, on: stream)
+                if isLast, let tunnel = tunnels[stream] { receive(.end(trailers: nil, wire: ByteBuffer()), tunnel) }
+                return
+            }
         }
         guard let destination = destination(of: head, absolute) else {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        if route == nil, destination.endpoint.host == Onboarding.host, !isHTTP2, configuration.mode != .origin {
+        if route == nil, destination.endpoint.host == Onboarding.host, case .http1 = sender, configuration.mode != .origin {
             return answerOnboarding(absolute?.origin ?? head.target)
         }
         let exchange = Exchange(
-            flow: context.identities.next(at: client.lastRead), stream: stream, request: head, framing: framing,
-            destination: destination,
-            target: absolute?.origin.emptyPath(for: head), authority: newAuthority(head, absolute))
-        if isHTTP2 { exchanges[stream] = exchange } else { self.exchange = exchange }
-        if !isHTTP2, head.fields.contains("transfer-encoding") {
-            let changes = FramingFields(head.fields, framing, version: head.version, isRequest: true)
-            exchange.isFramingAmbiguous = changes.isAmbiguous
-        }
-        let scheme = destination.isTLS == true ? "https" : "http"
-        let target = FlowTarget(scheme: scheme, host: destination.endpoint.host, port: destination.endpoint.port)
-        let opening = FlowOpening(kind: .http, client: clientFacts, target: target, stream: stream)
-        record(exchange.flow, at: client.lastRead, .opened(opening))
-        record(exchange.flow, at: client.lastRead, .request(head))
-        if !isHTTP2 { noteRequest() }
+            flow: context.identities.next(at: client.lastRead), client: sender, request: head, framing: framing,
+            target: ExchangeTarget(
+                destination, path: absolute?.origin.emptyPath(for: head), authority: newAuthority(head, absolute)))
+        http.begin(exchange, stream)
+        recordOpening(of: exchange, stream)
         if isLast { endWithHead(exchange) }
         if let maximum = configuration.maximumBodySize, case .length(let length) = framing, length > maximum {
             let message = "the request's content is larger than \(maximum) bytes"
             return fail(exchange, status: 413, FlowError(side: .client, message: message, at: now))
         }
-        if exchange.isPlainConnect, route == nil { return refuseConnect(exchange) }
+        if exchange.isPlainConnect, route == nil { return fail(exchange, Self.connectIsNotTaken) }
         if let failure = route?.failure {
             route?.isFailureRecorded = true
             return fail(exchange, status: 502, failure)
         }
-        assignServer(for: exchange)
+        if servesRecordings { bufferRequest(exchange) } else { assignServer(for: exchange) }
+    }
+
+    private func recordOpening(of exchange: Exchange, _ stream: StreamID) {
+        let destination = exchange.destination
+        let scheme = destination.isTLS == true ? "https" : "http"
+        let target = FlowTarget(scheme: scheme, host: destination.endpoint.host, port: destination.endpoint.port)
+        let opening = FlowOpening(kind: .http, client: clientFacts, target: target, stream: stream)
+        record(exchange.flow, at: client.lastRead, .opened(opening))
+        record(exchange.flow, at: client.lastRead, .request(exchange.request))
+        guard case .http1(let http1) = http else { return }
+        noteRequest(exchange, http1)
+        if exchange.request.fields.contains("transfer-encoding") {
+            let head = exchange.request
+            let changes = FramingFields(head.fields, exchange.framing, version: head.version, isRequest: true)
+            exchange.connectionUse.isFramingAmbiguous = changes.isAmbiguous
+        }
     }
 
     private func destination(of head: RequestHead, _ absolute: AbsoluteTarget?) -> Destination? {
@@ -249,23 +265,15 @@ extension ClientStack {
             let message = "CONNECT is answered in regular mode only, and not within a tunnel"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        let target = head.version.major >= 2 ? head.authority : head.target
+        let target = client.stream == nil ? head.target : head.authority
         guard let endpoint = Endpoint(parsing: String(buffer: target)[...], defaultPort: nil) else {
             let message = "the target of CONNECT is not host:port"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
-        unparsed.append(decoder.takeRest(), at: client.lastRead)
-        decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
-        mayBeHTTP2 = configuration.allowsHTTP2
+        if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
+        http = .http1(ClientHTTP1(client, context))
         closeUpstreams()
         connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
-    }
-
-    /// Where the server is known already, CONNECT on a stream goes on to it as it is if it speaks HTTP/2 (RFC 9113 §8.5); it is nothing that one of
-    /// HTTP/1 could be asked within a tunnel.
-    func refuseConnect(_ exchange: Exchange) {
-        let message = "CONNECT on an HTTP/2 connection is passed on to HTTP/2 servers only, within a tunnel and in reverse mode"
-        fail(exchange, status: 501, FlowError(side: .client, message: message, at: now))
     }
 
     // MARK: Who may use the proxy
@@ -278,43 +286,44 @@ extension ClientStack {
         return isRight(login, check, request: (head, framing, isLast, stream))
     }
 
-    /// - Returns: nil when it has to be found out first, which is told by ``loginVerified(_:isRight:)``.
+    /// - Returns: nil when it has to be verified first, which ``loginVerified(_:isRight:)`` reports.
     func isRight(
         _ login: Login, _ check: CredentialCheck,
         request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)? = nil
     ) -> Bool? {
-        if let verifiedLogin, verifiedLogin.login == login { return verifiedLogin.isRight }
+        if let known = authentication.verified, known.login == login { return known.isRight }
         if let known = check.cached(login) { return known }
-        let pending = PendingAuthentication(id: context.nextRequest(), login: login, request: request)
-        pendingAuthentication = pending
+        let pending = ClientAuthentication.Pending(id: context.nextRequest(), login: login, request: request)
+        authentication.pending = pending
         context.emit(.verify(pending.id, login, check))
         return nil
     }
 
     func loginVerified(_ request: RequestID, isRight: Bool) {
         // The client may be gone.
-        guard let pending = pendingAuthentication, pending.id == request else { return }
-        pendingAuthentication = nil
-        verifiedLogin = (pending.login, isRight)
+        guard let pending = authentication.pending, pending.id == request else { return }
+        authentication.pending = nil
+        authentication.verified = (pending.login, isRight)
         if case .socks = phase { return socksLoginVerified(isRight: isRight) }
         guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
-        if http2 == nil {
-            begin(head, framing, isLast: isLast, stream: stream)
+        begin(head, framing, isLast: isLast, stream: stream)
+        switch http {
+        case .http1:
             advanceRequests()
-        } else {
-            begin(head, framing, isLast: isLast, stream: stream)
+        case .http2:
             advanceFrames()
-            if client.hasEnded, pendingAuthentication == nil { framesEnded() }
+            if client.hasEnded, authentication.pending == nil { framesEnded() }
         }
     }
 
     private func refuseCredentials(_ head: RequestHead, stream: StreamID) {
         let message = "the proxy wants a user name and a password"
         let challenge = ("Proxy-Authenticate", "Basic realm=\"mitm\"")
-        let reply = Self.localReply(status: 407, message, fields: [challenge], isHTTP2: http2 != nil)
+        let sender = http.stream(stream)
+        let reply = sender.localReply(status: 407, message, fields: [challenge])
         recordRefused(head.wire, error: FlowError(side: .client, message: message, at: now), stream: stream, reply: reply)
-        if let http2 { return http2.answer(reply, on: stream) }
-        send(reply)
+        sender.answer(reply)
+        if sender.isMultiplexed { return }
         closeUpstreams()
         closeClient(.clean)
     }
@@ -326,16 +335,16 @@ extension ClientStack {
         isRelaxable && !servesRecordings ? " (--no-validate-inbound-headers lets it pass)" : ""
     }
 
-    private func requestFailed(_ error: HTTP1Error) {
+    private func requestFailed(_ error: HTTP1Error, _ http1: ClientHTTP1) {
         let blame = FlowError(side: .client, message: error.message + hint(isRelaxable: error.isRelaxable), at: now)
-        guard let exchange else { return refuse(status: error.status, blame, head: error.head) }
+        guard let exchange = http1.exchange else { return refuse(status: error.status, blame, head: error.head) }
         if error.kind.isTruncation {
             // RFC 9112 §8: the server sees the same cut.
             endOpenFlow(FlowEnding(state: .incomplete, error: blame, closedBy: .client))
             closeUpstreams()
             closeClient(.truncated)
         } else {
-            recordMalformed(decoder.takeRefused(), from: .client, of: exchange.flow)
+            recordMalformed(http1.decoder.takeRefused(), from: .client, of: exchange.flow)
             fail(exchange, status: error.status, blame)
         }
     }
@@ -347,12 +356,12 @@ extension ClientStack {
 
     /// Answers a request that never became an exchange. A connection of HTTP/1 closes behind the answer.
     func refuse(status: Int, _ error: FlowError, head: ByteBuffer, stream: StreamID? = nil) {
-        let isHTTP2 = stream != nil && http2 != nil
-        let reply = Self.localReply(status: status, error.message, isHTTP2: isHTTP2)
-        let isAnswered = isHTTP2 || !client.hasEnded || status != 400
+        let sender = http.stream(stream ?? StreamID(0))
+        let reply = sender.localReply(status: status, error.message)
+        let isAnswered = sender.isMultiplexed || !client.hasEnded || status != 400
         recordRefused(head, error: error, stream: stream, reply: isAnswered ? reply : nil)
-        if isHTTP2, let stream, let http2 { return http2.answer(reply, on: stream) }
-        if isAnswered { send(reply) }
+        if isAnswered { sender.answer(reply) }
+        if sender.isMultiplexed { return }
         closeUpstreams()
         closeClient(.clean)
     }
@@ -368,8 +377,8 @@ extension ClientStack {
             kind: .http, client: clientFacts, target: target, stream: stream ?? StreamID(max(1, exchangeCount)))
         record(flow, at: client.lastRead, .opened(opening))
         // The servers of other streams are not this one's.
-        if http2 == nil, let upstream { record(flow, at: now, .server(upstream.shared)) }
-        var version = http2 == nil ? HTTPVersion.http1_1 : .http2
+        if !http.isMultiplexed, let upstream { record(flow, at: now, .server(upstream.shared)) }
+        var version = http.version
         if case .connecting(let request) = phase, let head = request.head { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }

@@ -33,6 +33,6 @@ enum ProtobufMedia: Equatable {
     /// Content that is only called so is left to other views: an error page in text, from something between client and server.
     init?(contentType: ByteBuffer, of content: ByteBuffer) {
         self.init(contentType: contentType)
-        if ContentView.isText(content), self != .message || !ProtobufReader.isMessage(content) { return nil }
+        if ViewedContent.isText(content), self != .message || !ProtobufReader.isMessage(content) { return nil }
     }
 }

@@ -75,7 +75,7 @@ package struct FlowTextPrinter: Sendable {
             guard isNew() else { return true }
             line(piece.from, piece.kind, UInt64(piece.content.readableBytes))
             if detail > 2 {
-                ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+                ViewedContent(piece.content).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             }
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
@@ -200,7 +200,7 @@ package struct FlowTextPrinter: Sendable {
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type says nothing of bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            ContentView(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
+            ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
                 .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
             if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
         }
@@ -220,14 +220,14 @@ package struct FlowTextPrinter: Sendable {
             head(reply.head.wire, &out)
             if detail > 2, reply.content.readableBytes > 0 {
                 out.writeString("\n")
-                ContentView(reply.content, type: nil).write(into: &out, maximumLines: .max)
+                ViewedContent(reply.content).write(into: &out, maximumLines: .max)
             }
         }
         for malformed in flow.malformed.map(\.value) {
             out.writeString(
                 "\n    refused bytes of the \(malformed.from), \(readableSize(UInt64(malformed.bytes.readableBytes)))\n")
             guard detail > 2 else { continue }
-            ContentView(malformed.bytes, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            ViewedContent(malformed.bytes).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
         }
         for note in flow.notes.map(\.value) {
             out.writeString("    note: ")
@@ -257,7 +257,7 @@ package struct FlowTextPrinter: Sendable {
             guard lines > 0 else { return false }
             line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
             let start = out.writerIndex
-            ContentView(piece.content, type: nil).write(into: &out, maximumLines: detail > 3 ? .max : lines)
+            ViewedContent(piece.content).write(into: &out, maximumLines: detail > 3 ? .max : lines)
             if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
             shown += 1
             if out.readableBytes > maximumPrinted { try drain(&out) }

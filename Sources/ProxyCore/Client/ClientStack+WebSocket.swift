@@ -9,7 +9,7 @@ import WebSocketCodec
 
 extension ClientStack {
     /// The conversation that a response opens; nil when it opens none, or none that can be read, and its bytes pass as they are.
-    func webSocket(of exchange: Exchange, _ head: ResponseHead) -> WebSocketRelay? {
+    func webSocketRelay(of exchange: Exchange, _ head: ResponseHead) -> WebSocketRelay? {
         do throws(WebSocketError) {
             guard let agreement = try agreement(of: exchange, head) else { return nil }
             guard agreement.unknownExtensions.isEmpty else {
@@ -20,18 +20,25 @@ extension ClientStack {
                 return nil
             }
             return try WebSocketRelay(
-                agreement, pings: configuration.webSocketPings, keys: context.identities, isStrict: exchange.recorded != nil)
+                agreement, pings: configuration.webSocketPings, keys: context.identities, isStrict: exchange.server?.recorded != nil
+            )
         } catch {
             log(.warning, "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
             return nil
         }
     }
 
+    /// The same for a conversation of which one side at least is a stream of HTTP/2.
+    func webSocket(of exchange: Exchange, _ head: ResponseHead) -> Conversation? {
+        webSocketRelay(of: exchange, head).map { Conversation($0) }
+    }
+
     private func agreement(of exchange: Exchange, _ head: ResponseHead) throws(WebSocketError) -> WebSocketAgreement? {
         guard exchange.asksForWebSocket else { return nil }
-        let isHTTP2 = head.version.major >= 2
-        guard isHTTP2 ? head.status / 100 == 2 : head.status == 101 else { return nil }
-        if isHTTP2 || exchange.bootstrap != nil {
+        let isByConnect = head.isFramedByStream
+        guard isByConnect ? head.status / 100 == 2 : head.status == 101 else { return nil }
+        let isTranslated = if case .handshake = exchange.content { true } else { false }
+        if isByConnect || isTranslated {
             return try WebSocketHandshake.agreement(in: head.fields, to: try WebSocketHandshake.offer(in: exchange.request.fields))
         }
         guard let offer = try WebSocketHandshake.offer(in: exchange.request) else { return nil }
@@ -39,14 +46,14 @@ extension ClientStack {
     }
 
     /// Bytes of a conversation of which one side at least is a stream of HTTP/2.
-    func relayFrames(_ bytes: ByteBuffer, from side: Side, of exchange: Exchange, at: Timestamp) {
+    func relayFrames(_ bytes: ByteBuffer, from side: Side, in conversation: Conversation, of exchange: Exchange, at: Timestamp) {
         var actions: [WebSocketRelay.Action] = []
         var failure: WebSocketError?
         do throws(WebSocketError) {
-            try exchange.webSocket?.receive(bytes, from: side, into: &actions)
+            try conversation.relay.receive(bytes, from: side, into: &actions)
         } catch {
             failure = error
-            exchange.webSocket?.giveUp(into: &actions)
+            conversation.relay.giveUp(into: &actions)
         }
         for action in actions {
             switch action {
@@ -54,20 +61,20 @@ extension ClientStack {
                 if other == .server {
                     sendContent(bytes, wire: bytes, of: exchange)
                 } else {
-                    sendResponseContent(bytes, wire: bytes, of: exchange)
+                    exchange.client.sendContent(bytes, wire: bytes, of: exchange)
                 }
-                if other == side { countUnreadReplies(bytes.readableBytes, by: side, exchange.upstream) }
+                if other == side { countUnreadReplies(bytes.readableBytes, by: side, of: exchange) }
             case .record(let piece):
                 record(exchange.flow, at: at, .piece(piece))
                 logControl(piece, exchange.destination.endpoint)
-                if piece.from == .client { deliver(piece, of: exchange) }
+                if piece.from == .client { deliver(piece, in: conversation, of: exchange) }
             case .recordMalformed(let bytes, let side):
                 recordMalformed(bytes, from: side, of: exchange.flow)
             case .note(let message, let side):
                 note(exchange.flow, side, at: at, message)
             }
         }
-        takeBack(bytes.readableBytes, from: side, of: exchange)
+        takeBack(bytes.readableBytes, from: side, in: conversation, of: exchange)
         guard let failure else { return }
         let error = FlowError(side: side, message: "\(failure.message) (\(failure.closeCode))", at: now)
         recordEnd(of: exchange, FlowEnding(state: .incomplete, error: error, closedBy: side))
@@ -89,39 +96,34 @@ extension ClientStack {
             "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B: \(payload.joined())")
     }
 
-    /// What came and what goes on differ by our own frames, so windows open by what came, as long as the other side keeps up.
-    private func takeBack(_ bytes: Int, from side: Side, of exchange: Exchange) {
-        if exchange.recorded != nil {
-            if side == .client { http2?.consumed(bytes, on: exchange.stream) }
+    /// Replies to the pings of a side are counted on its own connection.
+    private func countUnreadReplies(_ bytes: Int, by side: Side, of exchange: Exchange) {
+        switch side {
+        case .client: client.countUnreadReplies(bytes)
+        case .server: exchange.server?.countUnreadReplies(bytes)
+        }
+    }
+
+    /// What comes and what is forwarded differ by our own frames, so windows open by what comes, as long as the other side keeps up.
+    private func takeBack(_ bytes: Int, from side: Side, in conversation: Conversation, of exchange: Exchange) {
+        if exchange.server?.recorded != nil {
+            if side == .client { exchange.client.consumed(bytes) }
             return
         }
-        switch side {
-        case .client: exchange.unconsumedRequest += bytes
-        case .server: exchange.unconsumedResponse += bytes
-        }
+        conversation.count(bytes, from: side)
         openWindows(of: exchange)
     }
 
     /// Opens the windows of a conversation whose other side has taken most of what came.
     func openWindows(of exchange: Exchange) {
-        guard let upstream = exchange.upstream else { return }
-        let queuedForServer = exchange.upstreamStream.flatMap { upstream.http2?.queuedBytes(on: $0) }
-        let queuedForClient = http2.map { $0.queuedBytes(on: exchange.stream) }
-        let serverCanAcceptMore = queuedForServer.map { $0 < FlowControl.highWaterMark } ?? upstream.transport.isWritable
-        let clientCanAcceptMore = queuedForClient.map { $0 < FlowControl.highWaterMark } ?? client.isWritable
-        // What is queued for a side beyond what the other one may say are answers to its pings, which it should read first.
-        if serverCanAcceptMore, queuedForClient ?? 0 < 2 * FlowControl.highWaterMark {
-            http2?.consumed(exchange.unconsumedRequest, on: exchange.stream)
-            exchange.unconsumedRequest = 0
+        guard let server = exchange.server, let conversation = exchange.webSocket else { return }
+        let client = exchange.client
+        // What is queued for a side beyond what the other one may send are answers to its pings, which it should read first.
+        if server.canAcceptMore, client.queuedBytes < 2 * FlowControl.highWaterMark {
+            client.consumed(conversation.takeUnconsumed(from: .client))
         }
-        if clientCanAcceptMore, queuedForServer ?? 0 < 2 * FlowControl.highWaterMark {
-            if let there = exchange.upstreamStream { upstream.http2?.consumed(exchange.unconsumedResponse, on: there) }
-            exchange.unconsumedResponse = 0
+        if client.canAcceptMore, server.queuedBytes < 2 * FlowControl.highWaterMark {
+            server.consumed(conversation.takeUnconsumed(from: .server))
         }
     }
-}
-
-extension Exchange {
-    /// The client asks for WebSocket: by extended CONNECT (RFC 8441 §5), or by Upgrade.
-    var asksForWebSocket: Bool { request.upgrade == .webSocket }
 }

@@ -1,0 +1,74 @@
+// The formats of other programs: how to recognise them and how to write them. ForeignSource (ToolSupport) reads them.
+
+import FlowModel
+import NIOCore
+
+/// A format of another program.
+package enum ForeignFormat: String, Sendable, CaseIterable {
+    case mitmproxy
+    case har
+
+    /// The number of bytes at the beginning that identify a format.
+    package static let sniffedBytes = 32
+
+    /// Identifies a format by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length, followed
+    /// by a key with its length, is mitmproxy's.
+    /// - Returns: nil if it is neither.
+    package init?(sniffing beginning: ByteBuffer) {
+        var bytes = Array(beginning.readableBytesView)[...]
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+        if bytes.first(where: { !$0.isWhitespaceOrLineEnd }) == 0x7B {
+            self = .har
+            return
+        }
+        for _ in 0..<2 {
+            let digits = bytes.prefix { $0 &- 0x30 < 10 }
+            bytes = bytes.dropFirst(digits.count)
+            guard !digits.isEmpty, digits.count <= 12, bytes.first == 0x3A else { return nil }
+            bytes = bytes.dropFirst()
+        }
+        self = .mitmproxy
+    }
+
+    /// The files are text, which a terminal can show.
+    package var isText: Bool {
+        switch self {
+        case .mitmproxy: false
+        case .har: true
+        }
+    }
+
+    /// Files begin and end, so that flows cannot be written as they come.
+    package var hasEnd: Bool {
+        switch self {
+        case .mitmproxy: false
+        case .har: true
+        }
+    }
+
+    /// A writer of one file.
+    /// - Parameter version: of the program that writes.
+    package func writer(version: String) -> any ForeignWriter {
+        switch self {
+        case .mitmproxy: MitmproxyWriter()
+        case .har: HARWriter(version: version)
+        }
+    }
+}
+
+/// Writes flows to one file of another program.
+package protocol ForeignWriter: Sendable {
+    /// Appends a flow.
+    /// - Returns: false if the format cannot contain the flow; nothing is appended then.
+    /// - Throws: if content cannot be read; nothing is appended then.
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool
+    /// Ends the file.
+    mutating func finish(into out: inout ByteBuffer)
+}
+
+extension MitmproxyWriter: ForeignWriter {
+    /// A file is only its records.
+    package func finish(into out: inout ByteBuffer) {}
+}
+
+extension HARWriter: ForeignWriter {}
