@@ -1,15 +1,13 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors. Release builds see through module
-// borders and leave out the run-time check for overlapping access, which debug builds, and so the tests, make: it costs each access to
-// a property of a class a look into a thread's own table.
+// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors. There are no unsafe flags, since
+// SwiftPM refuses them in a dependency; tools/build gives a release build those that make it fast.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
-    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -35,6 +33,9 @@ func system(_ name: String, pkgConfig: String, debian: String) -> Target {
 
 let package = Package(
     name: "mitm",
+    products: [
+        .library(name: "FlowFile", targets: ["FlowFile"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -71,6 +72,8 @@ let package = Package(
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
+        // the library for other packages: the only module with public declarations
+        module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
         module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
         module(
@@ -82,7 +85,10 @@ let package = Package(
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
-            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc", nioCore]),
+            [
+                "FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc", nioCore,
+                arguments,
+            ]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -133,6 +139,7 @@ let package = Package(
         tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+        tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),

@@ -65,7 +65,7 @@ final class ResponseComparer: FlowSink {
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
         let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
-        progressLine.complain("\(request) → not sent: \(message)")
+        progressLine.printLine("\(request) → not sent: \(message)")
     }
 
     /// The replay is being stopped.
@@ -109,7 +109,7 @@ final class ResponseComparer: FlowSink {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                progressLine.complain("\(requestLine(new)): not compared: \(error)")
+                progressLine.printLine("\(requestLine(new)): not compared: \(error)")
                 return state.withLock { state in
                     state.isDamaged = true
                     state.tally.notCompared += 1

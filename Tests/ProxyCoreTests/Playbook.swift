@@ -100,11 +100,13 @@ final class Playbook {
         return deliver(.timerFired, sourceLocation: sourceLocation)
     }
 
-    /// The certificate that was asked for first is there.
+    /// A certificate is made: of those that the session waits for, the first one that it asked for, or another.
     @discardableResult
-    func certified(_ leaf: LeafCertificate, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
-        guard !certificates.isEmpty else { return turns.hold(["no certificate was asked for"], at: sourceLocation) }
-        return deliver(.certificateReady(certificates.removeFirst(), .success(leaf)), sourceLocation: sourceLocation)
+    func certified(_ leaf: LeafCertificate, at index: Int = 0, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        guard certificates.indices.contains(index) else {
+            return turns.hold(["no certificate was asked for"], at: sourceLocation)
+        }
+        return deliver(.certificateReady(certificates.remove(at: index), .success(leaf)), sourceLocation: sourceLocation)
     }
 
     /// A login that was to be verified is right or wrong.

@@ -1,4 +1,4 @@
-// The client's connection: bytes in and out of TLS, its end, closing it, and how fast both sides are read.
+// The client's connection: bytes in and out of TLS, its end, closing it, and back-pressure.
 
 import FlowModel
 import HTTPSemantics
@@ -10,7 +10,7 @@ extension ClientStack {
     enum Closing {
         /// As a peer that has sent everything: close_notify, FIN.
         case clean
-        /// As a peer that was cut off: FIN without close_notify.
+        /// A cut: FIN without close_notify.
         case truncated
         /// RST.
         case reset
@@ -24,7 +24,7 @@ extension ClientStack {
         readClientTLS(tls)
     }
 
-    /// Moves on whatever the client's TLS has to give.
+    /// Processes the plaintext of the client's TLS.
     func readClientTLS(_ tls: TLSConnection) {
         do throws(TLSError) {
             client.noteRecords()
@@ -38,7 +38,7 @@ extension ClientStack {
             }
             if client.tls === tls, tls.isPeerClosed { clientEnded() }
         } catch {
-            // An end without close_notify is an end; whether something was cut is for the protocol above to know.
+            // An end without close_notify is an end; the protocol above decides whether something was cut.
             if client.isTLSEstablished, error.kind == .truncated { clientEnded() } else { clientTLSFailed(error) }
         }
     }
@@ -98,7 +98,7 @@ extension ClientStack {
         case .tunnel:
             tunnelEnded(.client)
         case .connecting, .intercepting, .handshaking, .socks:
-            // A peer that goes away while it waits for us has given up.
+            // A peer that closes while it waits for us has given up.
             clientClosed(isReset: false)
             client.closeLink(context)
         case .lingering:
@@ -192,7 +192,7 @@ extension ClientStack {
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.
-    /// - Parameter nanoseconds: when it is not the usual limit.
+    /// - Parameter nanoseconds: if it is not the usual limit.
     func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
         guard !isHandshakeTimerRunning else { return }
         context.start(deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)

@@ -1,16 +1,16 @@
-// The first bytes of a stream, and TLS between the client and us: the ClientHello decides, the upstream's certificate is mirrored.
+// Protocol detection, and TLS between the client and us: the ClientHello decides, the upstream's certificate is mirrored.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// TLS of a client that begins.
+/// The beginning TLS of a client.
 struct Interception {
     let hello: ClientHello
     /// The layer that follows.
     var resumes: ClientStack.Continuation
-    /// The certificate that was asked for.
+    /// The requested certificate.
     var request: RequestID?
 }
 
@@ -124,7 +124,7 @@ extension ClientStack {
         }
     }
 
-    /// Asks for the certificate that the client will see.
+    /// Requests the certificate for the client.
     func forge() {
         guard case .intercepting(var interception) = layer, interception.request == nil else { return }
         let hello = interception.hello
@@ -140,7 +140,7 @@ extension ClientStack {
                     upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
     }
 
-    /// Whether it asked for this certificate and waits for it.
+    /// Whether it has requested this certificate and waits for it.
     func awaits(_ request: RequestID) -> Bool {
         if case .intercepting(let interception) = layer { interception.request == request } else { false }
     }
@@ -200,7 +200,7 @@ extension ClientStack {
 
     func clientTLSFailed(_ error: TLSError) {
         if client.isTLSEstablished {
-            // The stream broke: as if the client had gone.
+            // The stream failed: treated as if the client had closed.
             let ending = FlowEnding(
                 state: .incomplete, error: FlowError(side: .client, message: error.message, at: now), closedBy: .client)
             endOpenFlow(ending)
@@ -225,12 +225,12 @@ extension ClientStack {
             return false
         }
         noteRejection()
-        let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
+        let message = "the client closed right after the TLS handshake; it may not accept the certificate"
         recordFailedTLS(FlowError(side: .client, message: message, at: now))
         return true
     }
 
-    /// The client is gone; if TLS was beginning, that came to nothing.
+    /// The client is gone; a beginning TLS handshake has failed.
     func recordGivenUpTLS(isReset: Bool) {
         switch layer {
         case .handshaking: noteRejection()

@@ -14,7 +14,7 @@ extension ClientStack {
 
     // MARK: Asking
 
-    /// The request will be answered by the responder, when it is complete.
+    /// The responder will answer the request when it is complete.
     func bufferRequest(_ exchange: Exchange) {
         let recorded = RecordedServer(context)
         exchange.server = .recorded(recorded)
@@ -123,7 +123,7 @@ extension ClientStack {
         }
     }
 
-    /// What a server does next. A recording that cannot be read ends there.
+    /// The next step of a recorded server. A recording that cannot be read ends there.
     func step(of player: any ServerPlayer) -> ServerStep {
         // Only a line in the log reports it.
         defer { for complaint in player.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }

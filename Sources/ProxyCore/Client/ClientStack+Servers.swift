@@ -12,7 +12,7 @@ extension ClientStack {
     func assignServer(for exchange: Exchange) {
         let destination = exchange.destination
         if let upstream = servers.ready(for: destination) { return sendRequest(exchange, on: upstream) }
-        // The connection that a CONNECT opened before it was known that no TLS follows.
+        // The connection that a CONNECT opened before it was clear that no TLS follows.
         if let upstream, upstream.isConnected, upstream.destination.endpoint == destination.endpoint,
             destination.isTLS == false
         {
@@ -40,7 +40,7 @@ extension ClientStack {
         while let exchange = servers.takeQueued() { assignServer(for: exchange) }
     }
 
-    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
+    /// Requests a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, possibly before this returns.
     func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
         let upstream = Upstream(
             Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
@@ -56,7 +56,7 @@ extension ClientStack {
 
     // MARK: Events
 
-    /// What happens on a server connection, and what follows from it.
+    /// Handles the events of a server connection.
     func handle(_ event: ProxyEvent, _ upstream: Upstream) {
         var first: UpstreamEvent?
         switch event {
@@ -77,7 +77,7 @@ extension ClientStack {
         if case .halfClosed = event, let last = upstream.isAtEnd() { handle(last, of: upstream) }
     }
 
-    /// Takes what has happened on a server connection until there is nothing more.
+    /// Takes the events of a server connection until there are no more.
     private func advance(_ upstream: Upstream) {
         while let event = upstream.next(context) { handle(event, of: upstream) }
     }
@@ -143,13 +143,13 @@ extension ClientStack {
         if case .tunnel = layer { true } else { false }
     }
 
-    /// Begins TLS with the server. It is offered what the client offered, so that its choice can be mirrored.
+    /// Begins TLS with the server. The client's offers are passed on, so that the server's choice can be mirrored.
     func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
         let ours = route?.isTCP == true ? [] : http.isMultiplexed ? ["h2", "http/1.1"] : ["http/1.1"]
         var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
-        // A client whose protocol is chosen already is translated for.
+        // A client whose protocol is already chosen gets a translation.
         if client.isTLSEstablished, http.isMultiplexed, !offers.contains("http/1.1") { offers.append("http/1.1") }
         if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
         do throws(TLSError) {
@@ -182,7 +182,7 @@ extension ClientStack {
         }
     }
 
-    /// The connection cannot be had, or is gone before it served.
+    /// The connection failed, or closed before it was used.
     func upstreamFailed(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
         switch layer {
@@ -247,7 +247,7 @@ extension ClientStack {
             startTunnel()
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting, .intercepting, .handshaking, .connecting, .socks:
-            // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
+            // The SETTINGS of HTTP/2 come as soon as TLS is established. Other data waits until the client's side is established too.
             if let http2 = upstream.http.http2 { http2.connection.receive(bytes) } else { upstream.early.append(bytes, at: at) }
         case .lingering:
             break
@@ -282,7 +282,7 @@ extension ClientStack {
     /// The server sends, or ends, before the client has sent anything that counts: the client receives it at once.
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
-        // A client that has begun TLS gets it in there, if the server's side is TLS.
+        // A client that has begun TLS gets it in TLS, if the server's side is TLS.
         return client.tls != nil || upstream.transport.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
     }
 

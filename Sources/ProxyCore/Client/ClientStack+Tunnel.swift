@@ -37,8 +37,8 @@ extension ClientStack {
         }
     }
 
-    /// Nothing of the connection is read.
-    /// - Parameter hello: when it was seen already.
+    /// Passthrough: nothing of the connection is read.
+    /// - Parameter hello: if it was received already.
     func startPassthrough(_ hello: ClientHello? = nil) {
         guard let route else { return }
         cancelHandshakeTimer()
@@ -68,7 +68,7 @@ extension ClientStack {
         tunnel.recordEnd(ending, early: takeEarly(), context)
     }
 
-    /// TLS stands on both sides of a tunnel that began without.
+    /// TLS is established on both sides of a tunnel that began without it.
     func resume(_ tunnel: Tunnel) {
         layer = .tunnel(tunnel)
         record(tunnel.flow, at: now, .client(clientFacts))
@@ -121,7 +121,7 @@ extension ClientStack {
         relay(bytes, from: .server, in: tunnel, at: at)
     }
 
-    /// Where TLS begins in what a client sends in the middle of a conversation.
+    /// The offset at which TLS begins in a client's data within a conversation.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
         guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil,
             http.exchanges.isEmpty
@@ -218,7 +218,7 @@ extension ClientStack {
         if tunnel.isClosed || tunnel.isCutInFrame { endFailedConversation() }
     }
 
-    /// A side that pings and does not read the answers is not read either, when there are many.
+    /// A side that pings and does not read the answers is not read, if there are many.
     /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
     func countUnreadReplies(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
@@ -275,7 +275,7 @@ extension ClientStack {
             tunnel.player?.server.clientFinished(at: now)
         }
         tunnel.end(side)
-        // An end without close_notify may be somebody else's doing (RFC 8446 §6.1), so it reaches the other side as one.
+        // An end without close_notify may be an attack (RFC 8446 §6.1), so the other side gets no clean end either.
         if side == .server {
             client.finish(isCut: upstream?.transport.tls?.isPeerClosed == false, context)
         } else if let upstream {
@@ -296,7 +296,7 @@ extension ClientStack {
         client.closeLink(context)
     }
 
-    /// One side is gone altogether.
+    /// One side is gone in both directions.
     func tunnelClosed(_ side: Side, isReset: Bool) {
         guard !endFailedConversation(), case .tunnel(let tunnel) = layer else { return }
         let who = side == .client ? "client" : "server"

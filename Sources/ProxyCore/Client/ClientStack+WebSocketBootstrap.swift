@@ -35,7 +35,7 @@ extension ClientStack {
         if exchange.isPlainConnect { throw Self.connectIsNotTaken }
         guard exchange.isExtendedConnect else { return }
         guard exchange.asksForWebSocket else {
-            let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
+            let message = "the server speaks HTTP/1, where extended CONNECT is possible for WebSocket only"
             throw ExchangeFailure(status: 501, side: .client, message: message)
         }
         let nonce = (0..<4).flatMap { _ in bigEndianBytes(context.identities.random()) }

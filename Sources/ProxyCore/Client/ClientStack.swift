@@ -23,15 +23,15 @@ final class ClientStack {
         case socks(SOCKS5Server)
         /// The first bytes show the protocol.
         case detecting(Continuation)
-        /// A ClientHello is there; the server's TLS or the certificate is not.
+        /// A ClientHello was received; the server's TLS or the certificate is missing.
         case intercepting(Interception)
         /// Our side of TLS with the client.
         case handshaking(Continuation)
         case http
-        /// The client asked for a tunnel, whose server is not reached yet.
+        /// The client asked for a tunnel, whose server is not connected yet.
         case connecting(ConnectRequest)
         case tunnel(Tunnel)
-        /// We closed; what the client still sends is dropped.
+        /// We closed; later data of the client is dropped.
         case lingering
     }
 
@@ -86,7 +86,7 @@ final class ClientStack {
         case .stream:
             route = Route(destination: Destination(endpoint: Endpoint(host: "", port: 0), isTLS: nil), isTunnel: true, isTCP: true)
         case .reverse(let server, let endpoint):
-            // Whether bytes for a TCP server are in TLS is the client's business.
+            // The client decides whether bytes for a TCP server are in TLS.
             let isTLS = server == .tcp ? nil : server.isTLS
             route = Route(destination: Destination(endpoint: endpoint, isTLS: isTLS), isTunnel: server == .tcp)
             route?.isCleartextHTTP2 = server == .h2c
@@ -99,9 +99,9 @@ final class ClientStack {
     }
 
     var configuration: ProxyConfiguration { context.configuration }
-    /// The moment of the event that is being handled.
+    /// The time of the event that is being handled.
     var now: Timestamp { context.now }
-    /// The stream that it stands on; 0 for the client's connection. Its deadlines have this number.
+    /// Its stream; 0 for the client's connection. Its deadlines have this number.
     var number: UInt32 { client.stream?.stream.value ?? 0 }
     var upstreams: [Upstream] { servers.connections }
     var upstream: Upstream? { servers.first }
@@ -131,7 +131,7 @@ final class ClientStack {
 
     func deadline(_ kind: Deadline.Kind) -> Deadline { Deadline(kind, owner: number) }
 
-    /// Moves what one side has for the other until neither has anything left.
+    /// Moves data between the sides until neither has anything left.
     func settle() {
         if servesRecordings { resumeRecordings() }
         exchangeFrames()
@@ -254,7 +254,7 @@ final class ClientStack {
         case .tunnel:
             tunnelIsOverdue()
         case .replay:
-            // A recording that waits for its moment is resumed after every event.
+            // A recorded server that waits for its time is resumed after every event.
             break
         }
     }
@@ -284,7 +284,7 @@ final class ClientStack {
         endEverything(FlowError(side: nil, message: "the recorder was stopped", at: now))
     }
 
-    /// Ends whatever is open, records it as cut, and closes both sides.
+    /// Ends all open flows, records them as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
         let isClosing = isLingering
         streamsEnded(isReset: false)
@@ -322,7 +322,7 @@ final class ClientStack {
     /// An exchange ends before both messages have.
     func recordEarlyEnd(of exchange: Exchange, _ ending: FlowEnding) {
         if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
-            // A client that counts needs no END_STREAM to know that it has everything, and leaves.
+            // A client that counts bytes does not need END_STREAM, and may close early.
             record(exchange.flow, at: now, .finished(.server))
             recordEnd(of: exchange, FlowEnding(state: .complete))
         } else if ending.closedBy == .client, exchange.isAnsweredEarly, hasTaken(exchange) {
@@ -348,8 +348,8 @@ final class ClientStack {
     /// Appends one event to a flow.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) { context.record(flow, at: at, what) }
 
-    /// Notes something unusual that passes all the same.
-    /// - Parameter side: whose bytes it concerns.
+    /// Notes a deviation that passes.
+    /// - Parameter side: the sender of the bytes.
     func note(_ flow: FlowID, _ side: Side?, at: Timestamp, _ message: String) {
         record(flow, at: at, .note(FlowNote(side: side, message)))
     }

@@ -20,7 +20,7 @@ enum ConnectRequest {
 }
 
 extension ClientStack {
-    /// The server is known, and with it where everything goes that the client sends from now on.
+    /// The server is known: it gets all later data of the client.
     func connect(_ request: ConnectRequest, to endpoint: Endpoint) {
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         layer = .connecting(request)
@@ -58,7 +58,7 @@ extension ClientStack {
         }
     }
 
-    /// What the client sends from now on is for the server that it named.
+    /// Later data of the client is for the server that it named.
     private func routeIsOpen() {
         layer = .detecting(.detection)
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
@@ -70,7 +70,7 @@ extension ClientStack {
 
     // MARK: SOCKS
 
-    /// Takes what has come of a SOCKS client's messages.
+    /// Processes the messages of a SOCKS client.
     func advanceSOCKS() {
         do throws(SOCKS5.Failure) {
             while case .socks(var server) = layer {

@@ -27,7 +27,7 @@ extension ReplaySession {
             RequestHead(parsing: written, version: head.version), framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
     }
 
-    /// The opening handshake with a key of its own. Extensions are not asked for: messages are sent as they are.
+    /// The opening handshake with a key of its own. No extensions are requested: messages are sent uncompressed.
     func webSocketRequest(_ head: RequestHead) -> ByteBuffer {
         let nonce = (0..<4).flatMap { _ in
             let word = keys.random()

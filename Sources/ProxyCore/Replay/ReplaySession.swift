@@ -187,7 +187,7 @@ package final class ReplaySession: ProxySessionProtocol {
             return end(.closed(.client, error: nil, isReset: false))
         }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
-        // Nobody spoke, so there is nothing to be ended.
+        // There was no data, so there is nothing to end.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
         endClient()
     }
