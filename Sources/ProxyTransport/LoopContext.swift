@@ -1,6 +1,7 @@
-// What the sessions of one event loop share: the records of a tick, the pause while the sink is full, timers, names, certificates.
+// What the sessions of one event loop share: the records, the pause while the sink is full, timers, names, certificates.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 import NIOPosix
 import ProxyCore
@@ -25,8 +26,10 @@ struct SharedServices: Sendable {
 ///
 /// `@unchecked Sendable`: it is used on its event loop only; other threads hold the reference and hand it to `eventLoop.execute`.
 final class LoopContext: @unchecked Sendable {
-    /// Records of one tick that are submitted before the tick ends.
-    private static let maximumBatch = 512
+    /// Bytes of finished records that are handed over at once.
+    private static let maximumBatch = 256 * 1024
+    /// How long fewer of them are collected.
+    private static let gathering = TimeAmount.milliseconds(5)
 
     let eventLoop: any EventLoop
     let index: Int
@@ -38,9 +41,10 @@ final class LoopContext: @unchecked Sendable {
     private(set) var isShuttingDown = false
     private let isOver = Atomic(false)
 
-    /// Lent to one session after the other; its records are those of the tick so far.
+    /// Lent to one session after the other; it keeps the records that are not handed over yet.
     private var output = ProxyOutput()
     private var isSubmitScheduled = false
+    private var isFlushScheduled = false
     private var sessions: [SessionDriver] = []
     private var deadlines = DeadlineHeap<SessionDriver>()
     private var armed: (at: Timestamp, task: Scheduled<Void>)?
@@ -57,35 +61,40 @@ final class LoopContext: @unchecked Sendable {
 
     // MARK: records
 
-    /// Lends the output in which records gather. Every lending ends with ``giveBack(_:)``.
-    func lendOutput() -> ProxyOutput {
+    /// Lends the output in which records are collected. ``returnOutput(_:)`` ends every lending.
+    func borrowOutput() -> ProxyOutput {
         var lent = ProxyOutput()
         swap(&lent, &output)
         return lent
     }
 
-    func giveBack(_ lent: inout ProxyOutput) {
+    func returnOutput(_ lent: inout ProxyOutput) {
         swap(&lent, &output)
-        guard !output.records.isEmpty else { return }
-        if output.records.count >= Self.maximumBatch {
+        if output.records.finishedBytes >= Self.maximumBatch {
             submit()
-        } else if !isSubmitScheduled {
+        } else if !isSubmitScheduled, !output.records.finished.isEmpty {
             isSubmitScheduled = true
-            eventLoop.assumeIsolated().execute { self.endTick() }
+            eventLoop.assumeIsolated().scheduleTask(in: Self.gathering) {
+                self.isSubmitScheduled = false
+                self.submit()
+            }
+        }
+        if !isFlushScheduled, output.records.hasOpen { scheduleFlush() }
+    }
+
+    /// Hands over the records of open flows after a while, so that the recording has them within the flush interval.
+    private func scheduleFlush() {
+        isFlushScheduled = true
+        eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(services.limits.flushInterval.nanoseconds / 4 * 3)) {
+            self.isFlushScheduled = false
+            self.output.records.finishOpen()
+            self.submit()
         }
     }
 
-    private func endTick() {
-        isSubmitScheduled = false
-        submit()
-    }
-
     private func submit() {
-        guard !output.records.isEmpty else { return }
-        var batch: [FlowEvent] = []
-        batch.reserveCapacity(output.records.count)
-        swap(&batch, &output.records)
-        services.sink.submit(batch)
+        guard !output.records.finished.isEmpty else { return }
+        services.sink.submit(output.records.take())
         if !isPaused, services.sink.isFull { pause() }
     }
 
@@ -134,6 +143,7 @@ final class LoopContext: @unchecked Sendable {
             cut.cancel()
             // A session leaves in the middle of its last event; its last records are back when the loop comes round.
             self.eventLoop.assumeIsolated().execute {
+                self.output.records.finishOpen()
                 self.submit()
                 self.isOver.store(true, ordering: .releasing)
                 done.succeed(())

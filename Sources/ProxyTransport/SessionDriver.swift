@@ -84,12 +84,12 @@ final class SessionDriver: DeadlineHolder {
     }
 
     private func handle(_ event: ProxyEvent, at now: Timestamp) {
-        var output = loop.lendOutput()
+        var output = loop.borrowOutput()
         session.receive(event, at: now, into: &output)
         // Indices, since a loop over the array itself would retain it, and clearing it would then allocate.
         for index in output.commands.indices { perform(output.commands[index], at: now) }
         output.commands.removeAll(keepingCapacity: true)
-        loop.giveBack(&output)
+        loop.returnOutput(&output)
     }
 
     private func end() {

@@ -29,6 +29,9 @@ package struct TransportLimits: Sendable {
     package var nameLifetime = TimeAmount.seconds(5)
     /// Names that are looked up at the same time. A lookup blocks a thread, and a dead name server blocks it for many seconds.
     package var maximumLookups = 16
+    /// The longest time from an event to its place in the recording's file. Records of open flows are handed over when three quarters of
+    /// it have passed; the recording has the rest of it.
+    package var flushInterval = TimeAmount.seconds(1)
     /// How long accepting rests after accept(2) failed, unless a connection closes earlier.
     package var acceptBackoff = TimeAmount.milliseconds(500)
 

@@ -1,6 +1,7 @@
 // A flow that is whole in its block. A writer copies its record, items and content, without parsing heads and encoding them again.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
