@@ -1,4 +1,4 @@
-// What the sessions of one event loop share: the records, the pause while the sink is full, timers, names, certificates.
+// The state that the sessions of one event loop share: the records, the pause while the sink is full, timers, names, certificates.
 
 import FlowModel
 import FlowRecords
@@ -8,7 +8,7 @@ import ProxyCore
 import Synchronization
 import TLSEngine
 
-/// What all event loops share. Immutable; the closures and the sink may be called from any of them.
+/// The parts that all event loops share. Immutable; the closures and the sink may be called from any of them.
 struct SharedServices: Sendable {
     let limits: TransportLimits
     let clock: RecorderClock
@@ -132,7 +132,7 @@ final class LoopContext: @unchecked Sendable {
         }
     }
 
-    /// Tells every session to end. Completes when all are gone, at the latest after the grace, at which what is left is cut off.
+    /// Tells every session to end. Completes when all are gone. Connections that are left after the grace are reset.
     func shutDown(grace: TimeAmount) -> EventLoopFuture<Void> {
         isShuttingDown = true
         let done = eventLoop.makePromise(of: Void.self)
@@ -156,7 +156,7 @@ final class LoopContext: @unchecked Sendable {
 
     // MARK: timers
 
-    /// Makes sure that a session is looked at when its earliest timer is due.
+    /// Wakes a session when its earliest timer is due.
     func watch(_ session: SessionDriver, from deadline: Timestamp) {
         // A later deadline is found when the earlier one comes: re-arming a timer with every event costs nothing.
         if session.heapIndex != nil, session.heapDeadline <= deadline { return }
@@ -198,7 +198,7 @@ final class LoopContext: @unchecked Sendable {
 
     /// Calls back on the event loop with whether a login is right.
     func verify(_ login: Login, _ check: CredentialCheck, _ answer: @escaping (Bool) -> Void) {
-        // When the threads have ended, so has the proxy, and nobody waits.
+        // When the threads have ended, so has the proxy, and nothing waits for the answer.
         services.passwordThreads.runIfActive(eventLoop: eventLoop) { check.verify(login) }.assumeIsolated().whenSuccess(answer)
     }
 }

@@ -276,7 +276,7 @@ struct ServerTests {
             (EPIPE, "connection reset by peer"), (EMFILE, "too many open files"), (ENOTSOCK, "socket operation on non-socket"),
         ])
     func errorWords(code: Int32, expected: String) {
-        #expect(words(for: IOError(errnoCode: code, reason: "connect")) == expected)
+        #expect(failureDescription(IOError(errnoCode: code, reason: "connect")) == expected)
     }
 }
 
