@@ -1,5 +1,6 @@
 // Ranges into received bytes, and the byte operations that every layer needs: comparison without case, list elements, trimming.
 
+import Glibc
 import NIOCore
 
 /// A half-open range of offsets into a buffer, counted in bytes from its reader index. Heads are far below 4 GiB.
@@ -55,6 +56,14 @@ extension ByteBuffer {
         guard a.count == b.count else { return false }
         for i in 0..<a.count where a[i].lowercased != b[i].lowercased { return false }
         return true
+    }
+
+    /// Whether a comma is in a range.
+    func hasComma(_ range: ByteRange) -> Bool {
+        unsafe withUnsafeReadableBytes { bytes in
+            guard let base = bytes.baseAddress, range.end > range.start, Int(range.end) <= bytes.count else { return false }
+            return unsafe memchr(base + Int(range.start), 0x2C, range.count) != nil
+        }
     }
 
     /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, without empty ones. Commas inside quoted strings do not separate.

@@ -81,7 +81,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func writeUnsent() {
-        context?.write(Self.wrapOutboundOut(takeUnsent()), promise: nil)
+        context?.write(NIOAny(takeUnsent()), promise: nil)
     }
 
     private func takeUnsent() -> ByteBuffer {
@@ -94,7 +94,7 @@ final class Connection: ChannelInboundHandler {
     func flush() {
         guard needsFlush else { return }
         needsFlush = false
-        context?.writeAndFlush(Self.wrapOutboundOut(takeUnsent()), promise: nil)
+        context?.writeAndFlush(NIOAny(takeUnsent()), promise: nil)
     }
 
     func setReading(_ isWanted: Bool) {
@@ -141,7 +141,7 @@ final class Connection: ChannelInboundHandler {
         sent.futureResult.assumeIsolated().whenSuccess { [weak self] in
             if let self { body(self) }
         }
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer()), promise: sent)
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
     }
 
     /// Closes with a reset.
