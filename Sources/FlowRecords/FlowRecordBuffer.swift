@@ -47,8 +47,7 @@ package struct FlowRecordBuffer {
         case .localReply(let reply): record.localReply(reply, at: at)
         case .ended(let ending):
             record.ended(ending, at: at)
-            openBytes -= before
-            leave(record)
+            leave(record, bytes: before)
             return finish(record)
         }
         grew(record, from: before)
@@ -60,8 +59,7 @@ package struct FlowRecordBuffer {
             record.piece(piece, piece.content, continues: false, at: at)
             return grew(record, from: before)
         }
-        openBytes -= before
-        leave(record)
+        leave(record, bytes: before)
         var rest = piece.content
         while let bytes = rest.readSlice(length: min(rest.readableBytes, RecordLimits.maximumPiece)), bytes.readableBytes > 0 {
             record.piece(piece, bytes, continues: rest.readableBytes > 0, at: at)
@@ -72,8 +70,7 @@ package struct FlowRecordBuffer {
     @inline(__always) private mutating func grew(_ record: FlowRecord, from before: Int) {
         openBytes += record.size - before
         if record.size > RecordLimits.maximumPending {
-            openBytes -= record.size
-            leave(record)
+            leave(record, bytes: record.size)
             finish(record.takePart())
         } else if openBytes > maximumOpenBytes {
             finishOpen()
@@ -87,12 +84,15 @@ package struct FlowRecordBuffer {
         open.append(record)
     }
 
-    private mutating func leave(_ record: FlowRecord) {
+    /// - Parameter bytes: its size as far as it was counted.
+    private mutating func leave(_ record: FlowRecord, bytes: Int) {
+        // Events that came with another buffer have not been handed over from there.
+        guard record.place < open.count, open[record.place] === record else { return }
+        openBytes -= bytes
         let last = open.removeLast()
-        if last !== record {
-            open[record.place] = last
-            last.place = record.place
-        }
+        guard last !== record else { return }
+        open[record.place] = last
+        last.place = record.place
     }
 
     private mutating func finish(_ record: FlowRecord) {
@@ -103,8 +103,7 @@ package struct FlowRecordBuffer {
     /// Forgets what an open flow has recorded since its last record.
     package mutating func discard(_ record: FlowRecord) {
         guard record.isPending, !record.hasEnded else { return }
-        openBytes -= record.size
-        leave(record)
+        leave(record, bytes: record.size)
         _ = record.takePart()
     }
 

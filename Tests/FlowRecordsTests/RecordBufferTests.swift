@@ -131,7 +131,8 @@ struct RecordBufferTests {
                 )
                 .events)
         }
-        #expect(session.buffer.take().map(\.id.low) == Array(1...20))
+        // The tenth flow ends its request after that.
+        #expect(session.buffer.take().map(\.id.low) == Array(1...10) + Array(10...20))
     }
 
     @Test("Content is kept where it was received unless that would keep much more memory")
