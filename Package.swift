@@ -64,7 +64,9 @@ let package = Package(
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         module("JSONQuery", [nioCore]),
         // 3: sessions; the flow file and what is asked of it
-        module("ProxyCore", ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
+        module(
+            "ProxyCore",
+            ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
@@ -83,7 +85,10 @@ let package = Package(
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
-            ["FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc", nioCore]),
+            [
+                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc",
+                nioCore,
+            ]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -131,7 +136,9 @@ let package = Package(
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
-        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
+        tests(
+            "ProxyCoreTests",
+            ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
         tests("EndToEndTests", []),

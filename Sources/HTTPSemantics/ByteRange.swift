@@ -1,6 +1,5 @@
 // Ranges into received bytes, and the byte operations that every layer needs: comparison without case, list elements, trimming.
 
-import Glibc
 import NIOCore
 
 /// A half-open range of offsets into a buffer, counted in bytes from its reader index. Heads are far below 4 GiB.
@@ -61,8 +60,13 @@ extension ByteBuffer {
     /// Whether a comma is in a range.
     func hasComma(_ range: ByteRange) -> Bool {
         unsafe withUnsafeReadableBytes { bytes in
-            guard let base = bytes.baseAddress, range.end > range.start, Int(range.end) <= bytes.count else { return false }
-            return unsafe memchr(base + Int(range.start), 0x2C, range.count) != nil
+            var index = Int(range.start)
+            let end = min(Int(range.end), bytes.count)
+            while index < end {
+                if unsafe bytes[index] == 0x2C { return true }
+                index += 1
+            }
+            return false
         }
     }
 
