@@ -52,7 +52,7 @@ package struct RecordingFiles {
     private var nameChecked: Int64 = .min
     /// Nothing is recorded because the disk is full; when writing was last tried again.
     private var passingSince: Timestamp?
-    /// Waiting for room ends when this says so. Set by the owner.
+    /// Whether waiting for room is to end. Set by the owner.
     package var isEnding: @Sendable () -> Bool = { false }
 
     /// How long to wait before trying a full disk again.

@@ -58,7 +58,7 @@ package enum FlowPrefix {
     package static let port = 44  // u16: of the target
     package static let textAt = 46  // u16: where the text begins; a later version may put more before it
     package static let part = 48  // u32: parts of the flow before this one
-    package static let client = 52  // u32: offset of the client's record in the records, plus one; 0 is none
+    package static let client = 52  // u32: offset of the client's record in the records, plus one; 0 for no record
     package static let server = 56  // u32
     package static let stream = 60  // u32
     package static let detailsAt = 64  // u32: where the part's items are in the details, and how many bytes they have

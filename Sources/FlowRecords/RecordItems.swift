@@ -4,7 +4,7 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// What a piece is; its content stands behind that of the piece before it.
+/// The kind and size of a piece. Its content follows that of the piece before it.
 package struct PiecePlace {
     package var kind: FlowPiece.Kind
     package var from: Side
@@ -12,7 +12,8 @@ package struct PiecePlace {
     package var size: UInt64
     package var wireSize: UInt64
     package var frames: UInt32
-    /// Of a piece that continues: it came as it is, so what the wire carried is the sum of its places. Otherwise each says it of the whole.
+    /// Of a piece that continues: it was received as it is, so its size on the wire is the sum of its places. Otherwise each place has the
+    /// size of the whole.
     package var isPlain: Bool
 
     package init(_ bytes: ByteBuffer) throws(MalformedRecord) {

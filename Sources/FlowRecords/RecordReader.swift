@@ -44,7 +44,7 @@ package struct RecordReader {
         return slice
     }
 
-    /// A length and so many bytes.
+    /// A length and as many bytes.
     package mutating func sized() throws(MalformedRecord) -> ByteBuffer { try slice(try varint()) }
 
     package mutating func text() throws(MalformedRecord) -> String { String(buffer: try sized()) }
