@@ -4,6 +4,7 @@
 private import CJemalloc
 import FlowModel
 import FlowRecording
+import FlowRecords
 import Foundation
 import Glibc
 import NIOCore
@@ -33,11 +34,11 @@ private final class Promise<R: Sendable>: Sendable {
 
 /// Hands the loops' records to the recording's queue.
 package final class RecordingSink: FlowSink {
-    private let queue: EventQueue
+    private let queue: RecordQueue
 
-    package init(queue: EventQueue) { self.queue = queue }
+    package init(queue: RecordQueue) { self.queue = queue }
 
-    package func submit(_ events: [FlowEvent]) { queue.submit(events) }
+    package func submit(_ records: [FlowRecord]) { queue.submit(records) }
     package var isFull: Bool { queue.isFull }
     package func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 }

@@ -116,6 +116,7 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
+        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
         if let notice = try descriptors.bound(&limits, listeners: listeners), !arguments.logging.quiet { printLine(notice) }
         return limits
     }

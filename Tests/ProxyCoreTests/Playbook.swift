@@ -1,6 +1,7 @@
 // A script for one session: this arrives, that must follow. What follows is rendered as lines, and a script that passes over a line fails.
 
 import FlowModel
+import FlowRecords
 import HTTP1Codec
 import HTTP2Codec
 import HTTPSemantics
@@ -73,7 +74,9 @@ final class Playbook {
         now = now.advanced(byNanoseconds: 1_000_000)
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
-        records += output.records
+        output.records.finishOpen()
+        // What the recording would read.
+        for record in output.records.take() { try! record.forEachEvent { records.append($0) } }
         for command in output.commands {
             switch command {
             case .verify(let request, let login, _): logins[login] = request

@@ -120,13 +120,14 @@ package final class ReplaySession: ProxySessionProtocol {
     /// Tells the inner session something, and takes what it has for its client.
     private func deliver(_ event: ProxyEvent) {
         var said = ProxyOutput()
+        swap(&said.records, &output.records)
+        said.records.events = []
         inner.receive(event, at: now, into: &said)
         // The recording holds bytes, and the server may send first: the protocol is not detected.
         if case .started = event, script.wireProtocol == .bytes { inner.endDetection(at: now, into: &said) }
-        for record in said.records {
-            observe(record)
-            output.records.append(record)
-        }
+        for event in said.records.events ?? [] { observe(event) }
+        said.records.events = nil
+        swap(&said.records, &output.records)
         for command in said.commands {
             switch command {
             case .send(.client, let bytes): http2?.receive(bytes)

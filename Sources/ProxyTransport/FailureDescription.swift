@@ -4,11 +4,11 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// The reason of a failure in words, without the address: `connection refused`, `no such host`, `timed out`.
-func words(for error: any Error) -> String {
+/// The reason of a failure, without the address: `connection refused`, `no such host`, `timed out`.
+func failureDescription(_ error: any Error) -> String {
     switch error {
-    case let error as IOError: words(forErrno: error.errnoCode)
-    case let error as NIOConnectionError: words(for: error)
+    case let error as IOError: failureDescription(errno: error.errnoCode)
+    case let error as NIOConnectionError: connectFailure(error)
     case let error as LookupError: error.message
     case let error as TransportError: error.message
     case ChannelError.connectTimeout: "timed out"
@@ -17,14 +17,14 @@ func words(for error: any Error) -> String {
     }
 }
 
-/// Whether the peer, or the network in its place, cut the connection with a reset.
+/// Whether the peer, or the network, reset the connection.
 func isReset(_ error: any Error) -> Bool {
     guard let error = error as? IOError else { return false }
     return error.errnoCode == ECONNRESET || error.errnoCode == EPIPE
 }
 
-/// An error number of a socket call in words.
-func words(forErrno code: Int32) -> String {
+/// The text for an error number of a socket call.
+func failureDescription(errno code: Int32) -> String {
     switch code {
     case ECONNREFUSED: "connection refused"
     case ECONNRESET, EPIPE: "connection reset by peer"
@@ -40,10 +40,10 @@ func words(forErrno code: Int32) -> String {
     }
 }
 
-/// Happy Eyeballs tried several addresses: the first failure speaks for all of them, and one that says something for one that only says that it took too long.
-private func words(for error: NIOConnectionError) -> String {
-    let reasons = error.connectionErrors.map { words(for: $0.error) }
+/// The failure that stands for all addresses that Happy Eyeballs tried: the first one that is not a time-out.
+private func connectFailure(_ error: NIOConnectionError) -> String {
+    let reasons = error.connectionErrors.map { failureDescription($0.error) }
     if let reason = reasons.first(where: { $0 != "timed out" }) ?? reasons.first { return reason }
-    if let failed = error.dnsAError ?? error.dnsAAAAError { return words(for: failed) }
+    if let failed = error.dnsAError ?? error.dnsAAAAError { return failureDescription(failed) }
     return "timed out"
 }

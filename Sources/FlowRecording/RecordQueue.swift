@@ -1,26 +1,26 @@
 // The bounded queue between the event loops and the thread that writes. Producers never wait: when the queue is full they stop
 // reading from their sockets until it has drained, so traffic slows down and nothing is dropped.
 
-import FlowModel
+import FlowRecords
 import NIOConcurrencyHelpers
 
-/// Many producers, one consumer, events in batches.
-package final class EventQueue: Sendable {
-    /// What the queue may hold, in bytes of content and events, before producers are asked to stop.
+/// Many producers, one consumer, records in batches.
+package final class RecordQueue: Sendable {
+    /// Bytes of memory that the records may occupy before producers are asked to stop.
     static let bound = 8 * 1024 * 1024
-    /// The consumer is woken at once when so much is waiting; otherwise it comes by itself.
+    /// From this size on the consumer is woken at once; otherwise it looks by itself.
     static let wakeUp = 1024 * 1024
 
     private struct State {
-        var batches: [EventBatch] = []
+        var batches: [RecordBatch] = []
         var bytes = 0
         var isClosed = false
-        /// The consumer waits without a time limit and must be woken by the first event.
+        /// The consumer waits without a time limit and must be woken by the first record.
         var isConsumerParked = false
         var waiting: [@Sendable () -> Void] = []
     }
 
-    // The condition is "the consumer should look": enough is there, the first event for a parked consumer, or the end.
+    // The condition is "the consumer should look": enough has come, the first record for a parked consumer, or the end.
     private let condition = ConditionLock(value: false)
     // SAFETY: read and written only while `condition` is locked.
     nonisolated(unsafe) private var state = State()
@@ -42,8 +42,8 @@ package final class EventQueue: Sendable {
     }
 
     /// Hands a batch over; never waits. After ``close()`` batches are dropped.
-    package func submit(_ events: [FlowEvent]) {
-        let batch = EventBatch(events)
+    package func submit(_ records: [FlowRecord]) {
+        let batch = RecordBatch(records)
         condition.lock()
         guard unsafe !state.isClosed else { return condition.unlock() }
         unsafe state.batches.append(batch)
@@ -68,10 +68,10 @@ package final class EventQueue: Sendable {
         condition.unlock(withValue: true)
     }
 
-    /// Waits for events.
-    /// - Parameter seconds: no longer than so; nil waits for the first event.
-    /// - Returns: what is there, in order, perhaps nothing; nil when the queue is closed and empty.
-    package func take(within seconds: Double?) -> [EventBatch]? {
+    /// Waits for records.
+    /// - Parameter seconds: the longest wait; nil waits for the first record.
+    /// - Returns: the batches in order, perhaps none; nil when the queue is closed and empty.
+    package func take(within seconds: Double?) -> [RecordBatch]? {
         if let seconds {
             if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
         } else {
@@ -90,8 +90,8 @@ package final class EventQueue: Sendable {
         return isOver ? nil : batches
     }
 
-    /// Tells the queue that batches are done with, so that waiting producers go on.
-    package func finished(_ batches: [EventBatch]) {
+    /// Reports that batches are written, so that waiting producers continue.
+    package func finished(_ batches: [RecordBatch]) {
         let size = batches.reduce(0) { $0 + $1.size }
         condition.lock()
         unsafe state.bytes -= size
@@ -104,32 +104,14 @@ package final class EventQueue: Sendable {
     }
 }
 
-/// Events that came together.
-package struct EventBatch: Sendable {
-    package let events: [FlowEvent]
-    /// Bytes that they keep alive, roughly.
+/// Records that came together.
+package struct RecordBatch: Sendable {
+    package let records: [FlowRecord]
+    /// Bytes of memory that they occupy, roughly.
     let size: Int
 
-    init(_ events: [FlowEvent]) {
-        self.events = events
-        var size = 0
-        // Events are looked at where they are: copying one would retain everything that it holds.
-        unsafe events.withUnsafeBufferPointer { events in
-            for index in events.indices { size += unsafe events[index].approximateSize }
-        }
-        self.size = size
-    }
-}
-
-extension FlowEvent {
-    /// Bytes that the event keeps alive, roughly.
-    var approximateSize: Int {
-        switch what {
-        case .piece(let piece): 160 + piece.content.readableBytes
-        case .request(let head): 160 + head.wire.readableBytes
-        case .response(let head), .interim(let head): 160 + head.wire.readableBytes
-        case .malformed(_, let bytes): 160 + bytes.readableBytes
-        default: 160
-        }
+    init(_ records: [FlowRecord]) {
+        self.records = records
+        size = records.reduce(0) { $0 + $1.footprint }
     }
 }
