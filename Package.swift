@@ -1,15 +1,13 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors. Release builds see through module
-// borders and leave out the run-time check for overlapping access, which debug builds, and so the tests, make: it costs each access to
-// a property of a class a look into a thread's own table.
+// One array of settings for every target: Swift 6 mode, strict memory safety, warnings are errors. There are no unsafe flags, since
+// SwiftPM refuses them in a dependency; tools/build gives a release build those that make it fast.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
-    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -35,6 +33,9 @@ func system(_ name: String, pkgConfig: String, debian: String) -> Target {
 
 let package = Package(
     name: "mitm",
+    products: [
+        .library(name: "FlowFile", targets: ["FlowFile"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -55,6 +56,7 @@ let package = Package(
         // 1: values
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
+        module("FlowRecords", ["FlowModel", "HTTPSemantics", nioCore]),
         // 2: one protocol each, bytes in, events out
         module("HTTP1Codec", ["HTTPSemantics", nioCore]),
         module("HTTP2Codec", ["HTTPSemantics", "CNghttp2", nioCore]),
@@ -63,26 +65,33 @@ let package = Package(
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         module("JSONQuery", [nioCore]),
         // 3: sessions; the flow file and what is asked of it
-        module("ProxyCore", ["HTTPSemantics", "FlowModel", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
-        module("FlowArchive", ["HTTPSemantics", "FlowModel", "CLZ4", nioCore]),
+        module(
+            "ProxyCore",
+            ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
+        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
+        // the library for other packages: the only module with public declarations
+        module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
-        module("ProxyTransport", ["ProxyCore", "FlowModel", "TLSEngine", nioCore, nioPosix]),
+        module("ProxyTransport", ["ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioCore, nioPosix]),
         module(
             "FlowRecording",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
-            ["FlowModel", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc", nioCore]),
+            [
+                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc",
+                nioCore, arguments,
+            ]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -103,7 +112,7 @@ let package = Package(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowFilter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
         // benchmarks: made traffic, as a file and in memory
         .target(
@@ -130,15 +139,19 @@ let package = Package(
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
-        tests("ProxyCoreTests", ["ProxyCore", "HTTPSemantics", "FlowModel", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
-        tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "TLSEngine", nioPosix]),
+        tests(
+            "ProxyCoreTests",
+            ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
+        tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+        tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
+        tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
-        tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests("ToolSupportTests", ["ToolSupport", "ProxyToolSupport", "TLSEngine"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),

@@ -18,7 +18,7 @@ struct FlowBody {
     /// Content of it is damaged in the recording; nothing of it is shown.
     var isDamaged: Bool
 
-    /// - Throws: what fetching content throws, unless it is damaged.
+    /// - Throws: errors of fetching content, unless it is damaged.
     init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
         let content = try flow.pieces.contentUnlessDamaged(from: side, maximum: Self.maximum)
         isDamaged = content == nil
@@ -27,14 +27,14 @@ struct FlowBody {
         decoded = decodeContent(wire, of: fields, maximum: Self.maximum)
     }
 
-    /// What keeps the decoded content from being the whole of it, in words.
+    /// Why the decoded content is not all of it; nil if it is.
     var remark: String? {
         decoded.outcome.remark ?? (isCut ? DecodedContent.Outcome.limited.remark : nil)
     }
 }
 
 extension DecodedContent.Outcome {
-    /// What keeps decoded content from being the whole of it, in words.
+    /// Why the decoded content is not all of it; nil if it is.
     var remark: String? {
         switch self {
         case .complete: nil

@@ -1,29 +1,32 @@
-// Decides which flows are recorded when a filter limits the recording. A flow's events are held back until the filter's answer is
-// certain: at its heads when they suffice, at its end otherwise. A flow that carries much is written while it is undecided, and
-// taken back by a tombstone when the answer is no.
+// Decides which flows are recorded when a filter limits the recording. A flow's records are held until the filter's answer is certain: at
+// its heads when they suffice, at its end otherwise. A flow that carries much is written while it is undecided, and removed by a tombstone
+// when the answer is no.
 
 import FlowFilter
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// The gate before the archive. Used on the writing thread.
 struct FlowGate {
-    /// Content of one flow that is kept for the filter to look at, and held back while it is undecided.
+    /// Content of one flow that is kept for the filter, and held while the flow is undecided.
     static let maximumHeld = 1024 * 1024
 
-    /// What to do after an event.
+    /// What to do after a record.
     enum Decision {
         case wait
         /// Write these, in order.
-        case write([FlowEvent])
-        /// The flow was written in part: take it back.
+        case write([FlowRecord])
+        /// The flow was written in part: remove it.
         case discard(FlowID)
+        /// The filter has no answer, so the flow is recorded: write these, in order.
+        case failed(any Error, [FlowRecord])
     }
 
     private struct Undecided {
         var assembler: FlowAssembler
         var progress = FlowProgress()
-        var held: [FlowEvent] = []
+        var held: [FlowRecord] = []
         var heldBytes = 0
         var isWritten = false
     }
@@ -35,65 +38,89 @@ struct FlowGate {
     }
 
     private let filter: FlowFilter
+    /// Of flows that have not ended.
     private var states: [FlowID: State] = [:]
 
     init(filter: FlowFilter) { self.filter = filter }
 
-    mutating func receive(_ event: FlowEvent) throws -> Decision {
-        var isEnd = false
-        if case .ended = event.what { isEnd = true }
-        switch states[event.flow] {
+    mutating func receive(_ record: FlowRecord) -> Decision {
+        let known = record.isFirst ? nil : states.removeValue(forKey: record.id)
+        switch known {
         case nil:
-            guard case .opened(let opening) = event.what else { return .write([event]) }
-            var flow = Undecided(
-                assembler: FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: filter.needsContent))
-            flow.held = [event]
-            states[event.flow] = .undecided(flow)
+            guard record.isFirst, var flow = undecided(record) else { return .write([record]) }
+            return decide(&flow, record)
+        case .accepted?:
+            if !record.hasEnded { states[record.id] = .accepted }
+            return .write([record])
+        case .refused?:
+            if !record.hasEnded { states[record.id] = .refused }
             return .wait
-        case .accepted:
-            if isEnd { states[event.flow] = nil }
-            return .write([event])
-        case .refused:
-            if isEnd { states[event.flow] = nil }
-            return .wait
-        case .undecided(var flow):
-            states[event.flow] = .refused  // so that `flow` is the only owner of what it holds
-            return try decide(&flow, event, isEnd: isEnd)
+        case .undecided(var flow)?:
+            return decide(&flow, record)
         }
     }
 
-    private mutating func decide(_ flow: inout Undecided, _ event: FlowEvent, isEnd: Bool) throws -> Decision {
-        if flow.heldBytes < Self.maximumHeld || !event.isPiece { flow.assembler.receive(event.what, at: event.at) }
-        flow.heldBytes += event.approximateSize
-        flow.progress.receive(event.what)
-        let answer =
-            try isEnd
-            ? filter.matches(flow.assembler.flow) : event.isPiece ? nil : filter.decide(flow.assembler.flow, known: flow.progress)
-        if !flow.isWritten { flow.held.append(event) }
+    private func undecided(_ record: FlowRecord) -> Undecided? {
+        record.opening.map { opening in
+            Undecided(
+                assembler: FlowAssembler(id: record.id, at: record.started, opening: opening, keepsPieces: filter.needsContent))
+        }
+    }
+
+    private mutating func decide(_ flow: inout Undecided, _ record: FlowRecord) -> Decision {
+        if !flow.isWritten { flow.held.append(record) }
+        let answer: Bool?
+        do {
+            answer = try self.answer(&flow, record)
+        } catch {
+            if !record.hasEnded { states[record.id] = .accepted }
+            return .failed(error, flow.isWritten ? [record] : flow.held)
+        }
         switch answer {
         case true?:
-            states[event.flow] = isEnd ? nil : .accepted
-            return .write(flow.isWritten ? [event] : flow.held)
+            if !record.hasEnded { states[record.id] = .accepted }
+            return .write(flow.isWritten ? [record] : flow.held)
         case false?:
-            states[event.flow] = isEnd ? nil : .refused
-            return flow.isWritten ? .discard(event.flow) : .wait
+            if !record.hasEnded { states[record.id] = .refused }
+            return flow.isWritten ? .discard(record.id) : .wait
         case nil:
             var decision = Decision.wait
             if flow.isWritten {
-                decision = .write([event])
+                decision = .write([record])
             } else if flow.heldBytes > Self.maximumHeld {
                 decision = .write(flow.held)
                 flow.held = []
                 flow.isWritten = true
             }
-            states[event.flow] = .undecided(flow)
+            states[record.id] = .undecided(flow)
             return decision
         }
+    }
+
+    private func answer(_ flow: inout Undecided, _ record: FlowRecord) throws -> Bool? {
+        try record.forEachEvent { event in
+            if flow.heldBytes < Self.maximumHeld || !event.isPiece { flow.assembler.receive(event.what, at: event.at) }
+            flow.heldBytes += event.approximateSize
+            flow.progress.receive(event.what)
+        }
+        return try record.hasEnded
+            ? filter.matches(flow.assembler.flow) : filter.decide(flow.assembler.flow, known: flow.progress)
     }
 }
 
 extension FlowEvent {
     fileprivate var isPiece: Bool {
         if case .piece = what { true } else { false }
+    }
+
+    /// Bytes that the event keeps alive, roughly.
+    fileprivate var approximateSize: Int {
+        switch what {
+        case .piece(let piece): 160 + piece.content.readableBytes
+        case .request(let head): 160 + head.wire.readableBytes
+        case .response(let head), .interim(let head): 160 + head.wire.readableBytes
+        case .malformed(_, let bytes): 160 + bytes.readableBytes
+        default: 160
+        }
     }
 }

@@ -1,20 +1,21 @@
-// The thread that keeps a recording: it takes events from the queue, lets the filter choose, writes them, counts, and says a line for
-// each flow that ends.
+// The thread that keeps a recording: it takes records from the queue, applies the filter, writes and counts them, and prints a line for each
+// flow that ends.
 
 import FlowFilter
 import FlowModel
 import FlowPrinter
+import FlowRecords
 import Foundation
 import NIOCore
 import Synchronization
 
-/// What a recorder does with what it is told.
+/// What a recorder does with the records.
 package struct RecordingOptions: Sendable {
     /// Which flows are recorded; nil is all.
     package var filter: FlowFilter?
-    /// Called on the recording's thread with a line for each flow that was recorded; nil says nothing.
+    /// Called on the recording's thread with a line for each flow that was recorded; nil prints none.
     package var flowLine: (@Sendable (String) -> Void)?
-    /// Called on the recording's thread when something must be told: the disk is full, a file was begun.
+    /// Called on the recording's thread with something for the user: the disk is full, a file was begun.
     package var notice: @Sendable (String) -> Void
     /// Called on the recording's thread when the recording has stopped by itself.
     package var failed: @Sendable () -> Void = {}
@@ -27,12 +28,12 @@ package struct RecordingOptions: Sendable {
     }
 }
 
-/// Takes events from all event loops and records them on a thread of its own.
+/// Takes records from all event loops and records them on a thread of its own.
 package final class FlowRecorder: Sendable {
-    /// How long events gather before they are written, when there are few.
+    /// How long records are collected before they are written, when there are few.
     private static let gathering = 0.01
 
-    package let queue: EventQueue
+    package let queue: RecordQueue
     private let options: RecordingOptions
     private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
@@ -44,9 +45,9 @@ package final class FlowRecorder: Sendable {
 
     /// Starts recording.
     /// - Parameters:
-    ///   - files: where to; nil counts and says lines only.
-    ///   - queue: where events come from.
-    package init(files: consuming RecordingFiles?, options: RecordingOptions, queue: EventQueue = EventQueue()) {
+    ///   - files: the files to write; nil only counts and prints lines.
+    ///   - queue: where records come from.
+    package init(files: consuming RecordingFiles?, options: RecordingOptions, queue: RecordQueue = RecordQueue()) {
         self.options = options
         self.queue = queue
         state = Mutex(State())
@@ -63,7 +64,7 @@ package final class FlowRecorder: Sendable {
 
     package var totals: RecordingTotals { state.withLock { $0.totals } }
 
-    /// Why the recording stopped by itself, in one sentence; nil while it goes on.
+    /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
 
     /// Records what is still in the queue, closes the files and ends the thread. Waits for it.
@@ -76,8 +77,8 @@ package final class FlowRecorder: Sendable {
     private func run(_ worker: Worker) {
         var seconds: Double? = Self.gathering
         while let batches = queue.take(within: seconds) {
-            for batch in batches { worker.receive(batch.events) }
-            let isIdle = worker.breathe()
+            for batch in batches { worker.receive(batch.records) }
+            let isIdle = worker.flushIfDue()
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
             let hasFailed = state.withLock { state in
                 state.totals = worker.totals
@@ -101,6 +102,7 @@ private final class Worker {
     private var files: RecordingFiles?
     private let options: RecordingOptions
     private var gate: FlowGate?
+    /// Flows of which records have come and not the last one.
     private var assemblers: [FlowID: FlowAssembler] = [:]
     private var printer: FlowTextPrinter
     var totals = RecordingTotals()
@@ -113,31 +115,32 @@ private final class Worker {
         self.printer = FlowTextPrinter(detail: 1, isColoured: false)
     }
 
-    func receive(_ events: [FlowEvent]) {
-        guard gate != nil else { return record(events) }
-        for event in events {
-            do {
-                switch try gate?.receive(event) {
-                case .write(let events)?: record(events)
-                case .discard(let flow)?: files?.discard(flow)
-                case .wait?, nil: break
-                }
-            } catch {
+    func receive(_ records: [FlowRecord]) {
+        guard gate != nil else { return write(records) }
+        for record in records {
+            switch gate?.receive(record) {
+            case .write(let records)?:
+                write(records)
+            case .discard(let flow)?:
+                files?.discard(flow)
+            case .failed(let error, let records)?:
                 options.notice("the filter failed on a flow, which is recorded: \(error)")
-                record([event])
+                write(records)
+            case .wait?, nil:
+                break
             }
         }
     }
 
-    private func record(_ events: [FlowEvent]) {
-        totals.count(events)
-        attempt { try files?.append(events) }
-        if options.flowLine != nil { events.forEach(say) }
+    private func write(_ records: [FlowRecord]) {
+        for record in records { totals.count(record) }
+        attempt { try files?.append(records) }
+        if options.flowLine != nil { records.forEach(printLine) }
     }
 
     /// Flushes when it is time.
     /// - Returns: whether nothing is waiting to be flushed.
-    func breathe() -> Bool {
+    func flushIfDue() -> Bool {
         guard files != nil, failure == nil else { return true }
         var isIdle = true
         attempt { isIdle = try files?.flushWhenDue(now: options.now()) ?? true }
@@ -158,15 +161,21 @@ private final class Worker {
         }
     }
 
-    private func say(_ event: FlowEvent) {
-        if case .opened(let opening) = event.what {
-            assemblers[event.flow] = FlowAssembler(id: event.flow, at: event.at, opening: opening, keepsPieces: false)
+    /// Prints the line of a flow that has ended.
+    private func printLine(_ record: FlowRecord) {
+        var assembler = assemblers.removeValue(forKey: record.id)
+        if let opening = record.opening {
+            assembler = FlowAssembler(id: record.id, at: record.started, opening: opening, keepsPieces: false)
+        }
+        guard var assembler else { return }
+        // A record that this process has made can be read.
+        try? record.forEachEvent { assembler.receive($0.what, at: $0.at) }
+        guard record.hasEnded else {
+            assemblers[record.id] = assembler
             return
         }
-        assemblers[event.flow]?.receive(event.what, at: event.at)
-        guard case .ended = event.what, let flow = assemblers.removeValue(forKey: event.flow)?.flow else { return }
         var line = ByteBuffer()
-        try? printer.print(flow, into: &line)
+        try? printer.print(assembler.flow, into: &line)
         options.flowLine?(String(buffer: line))
     }
 }

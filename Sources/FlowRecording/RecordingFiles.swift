@@ -1,8 +1,9 @@
-// The files of a recording: opened, rotated when the pattern of their name says so, flushed when it is time. A flow stays in the file in
-// which it began; a file that is no longer written to is closed when its last flow has ended.
+// The files of a recording: opened, rotated when the pattern of their name gives another name, flushed when it is time. A flow stays in the
+// file in which it began. A file that was rotated away is closed when its last flow has ended and no record of an earlier time can come.
 
 import FlowArchive
 import FlowModel
+import FlowRecords
 import Glibc
 import NIOCore
 
@@ -36,24 +37,31 @@ package struct RecordingFiles {
     private struct OpenFile {
         var path: String
         var writer: ArchiveWriter
+        /// Flows that began before this moment belong to an earlier file.
+        var began: Timestamp
+        /// When the next file began.
+        var rotated = Timestamp(nanoseconds: .max)
     }
 
     private let options: Options
     private let rotates: Bool
     private var current: OpenFile
-    /// Files that still have flows that go on.
+    /// Earlier files, in their order: flows of them are open, or records of them may still come.
     private var closing: [OpenFile] = []
-    private var nameChecked: Int64 = 0
-    /// Nothing is recorded for want of room; when that was last tried again.
+    /// The second for which the name was last made.
+    private var nameChecked: Int64 = .min
+    /// Nothing is recorded because the disk is full; when writing was last tried again.
     private var passingSince: Timestamp?
-    /// Waiting for room ends when this says so. Set by the owner.
+    /// Whether waiting for room is to end. Set by the owner.
     package var isEnding: @Sendable () -> Bool = { false }
 
     /// How long to wait before trying a full disk again.
     private static let retryInterval: Int64 = 500_000_000
+    /// How much later than the flush interval the first record of a flow may come.
+    private static let lateness: Int64 = 1_000_000_000
 
     /// Opens the first file.
-    /// - Throws: ``ArchiveError`` when it cannot be had, or is no flow file.
+    /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
         self.options = options
         rotates = options.pattern.contains("%")
@@ -74,7 +82,7 @@ package struct RecordingFiles {
                 options.notice("\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off")
             }
         }
-        return OpenFile(path: path, writer: try ArchiveWriter(storage: storage, options: options.archive, now: now))
+        return OpenFile(path: path, writer: try ArchiveWriter(storage: storage, options: options.archive, now: now), began: now)
     }
 
     /// A file name at a moment, in local time.
@@ -90,36 +98,36 @@ package struct RecordingFiles {
 
     // MARK: Writing
 
-    /// Takes events.
+    /// Takes records.
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
-    package mutating func append(_ events: [FlowEvent]) throws(ArchiveError) {
-        guard let first = events.first, try isRecording(at: first.at) else { return }
-        guard rotates else {
-            let writer = current.writer
-            return try attempt(at: first.at, again: { () throws(ArchiveError) in try writer.flush() }) { () throws(ArchiveError) in
-                try writer.append(contentsOf: events)
-            }
-        }
-        for event in events where passingSince == nil {
-            try rotateWhenDue(event)
+    package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
+        guard let first = records.first, try isRecording(at: first.last) else { return }
+        guard rotates else { return try write(records, to: current.writer, at: first.last) }
+        for record in records where passingSince == nil {
+            try rotateIfDue(record)
             guard passingSince == nil else { return }
-            let writer = writer(of: event)
-            try attempt(at: event.at, again: { () throws(ArchiveError) in try writer.flush() }) { () throws(ArchiveError) in
-                try writer.append(event)
-            }
-            if !closing.isEmpty { try closeFinished(at: event.at) }
+            try write([record], to: writer(of: record), at: record.last)
+            if !closing.isEmpty { try closeFinished(at: record.last) }
+        }
+    }
+
+    private mutating func write(_ records: [FlowRecord], to writer: ArchiveWriter, at now: Timestamp) throws(ArchiveError) {
+        try attempt(at: now, again: { () throws(ArchiveError) in try writer.flush() }) { () throws(ArchiveError) in
+            try writer.append(records)
         }
     }
 
     package mutating func discard(_ flow: FlowID) {
-        current.writer.discard(flow)
+        for file in closing + [current] { file.writer.discard(flow) }
     }
 
     /// Flushes what is older than the interval.
-    /// - Returns: whether nothing waits for being flushed.
+    /// - Returns: whether nothing waits to be flushed.
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
         guard try isRecording(at: now) else { return false }
-        var isIdle = true
+        if !closing.isEmpty { try closeFinished(at: now) }
+        guard passingSince == nil else { return false }
+        var isIdle = !closing.contains { $0.writer.openFlows == 0 }
         for file in [current] + closing {
             guard let oldest = file.writer.unflushedSince else { continue }
             if now - oldest >= options.flushInterval || options.archive.sync == .always {
@@ -145,8 +153,8 @@ package struct RecordingFiles {
 
     // MARK: A full disk
 
-    /// Does something that may fail for want of room, as the policy says.
-    /// - Parameter again: does what has failed once more.
+    /// Does something that fails when the disk is full, and then follows the policy.
+    /// - Parameter again: repeats what has failed.
     private mutating func attempt(
         at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) {
@@ -161,7 +169,7 @@ package struct RecordingFiles {
         }
     }
 
-    /// The writer keeps the block that found no room; the thread that waits here lets the queue fill, and so the traffic stop.
+    /// The writer keeps the block that was not written. While this thread waits the queue fills, and the traffic stops.
     private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
         while true {
             usleep(useconds_t(Self.retryInterval / 1000))
@@ -173,7 +181,7 @@ package struct RecordingFiles {
         }
     }
 
-    /// Stops recording. What is missed of an open flow would be a hole in it, so all of them end here.
+    /// Stops recording. Open flows end here, because a part of them would be missing.
     private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
         passingSince = now
         options.notice("\(error); traffic continues and is not recorded until there is room")
@@ -183,7 +191,7 @@ package struct RecordingFiles {
         for file in [current] + closing { file.writer.endOpenFlows(ending, at: now) }
     }
 
-    /// Whether events are recorded; after a full disk it is tried again from time to time.
+    /// Whether records are written; after a full disk writing is tried again from time to time.
     private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {
         guard let since = passingSince else { return true }
         guard now - since >= Self.retryInterval else { return false }
@@ -201,40 +209,49 @@ package struct RecordingFiles {
 
     // MARK: Rotation
 
-    private func writer(of event: FlowEvent) -> ArchiveWriter {
-        guard !closing.isEmpty, let index = closing.firstIndex(where: { $0.writer.holds(event.flow) }) else {
-            return current.writer
+    private func writer(of record: FlowRecord) -> ArchiveWriter {
+        guard !closing.isEmpty else { return current.writer }
+        if record.isFirst {
+            guard record.started < current.began, let file = closing.last(where: { $0.began <= record.started }) ?? closing.first
+            else { return current.writer }
+            return file.writer
         }
-        return closing[index].writer
+        return closing.first { $0.writer.holds(record.id) }?.writer ?? current.writer
     }
 
-    private mutating func rotateWhenDue(_ event: FlowEvent) throws(ArchiveError) {
-        guard case .opened = event.what else { return }
-        let second = event.at.nanoseconds / 1_000_000_000
-        guard second != nameChecked else { return }
+    private mutating func rotateIfDue(_ record: FlowRecord) throws(ArchiveError) {
+        // Records come when they are finished: one that began earlier does not bring the earlier name back.
+        let second = record.started.nanoseconds / 1_000_000_000
+        guard record.isFirst, second > nameChecked else { return }
         nameChecked = second
-        guard Self.expand(options.pattern, event.at) != current.path else { return }
+        let moment = record.started
+        guard Self.expand(options.pattern, moment) != current.path else { return }
         var next: OpenFile?
-        let open = { [options] () throws(ArchiveError) in next = try Self.open(options, event.at) }
+        let open = { [options] () throws(ArchiveError) in next = try Self.open(options, moment) }
         do throws(ArchiveError) {
-            try attempt(at: event.at, again: open, open)
+            try attempt(at: moment, again: open, open)
         } catch {
             guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
             options.notice("\(error); recording continues in \(current.path)")
         }
-        guard let next else { return }
+        guard var next else { return }
+        next.began = Timestamp(nanoseconds: second * 1_000_000_000)
+        current.rotated = next.began
         closing.append(current)
         current = next
         options.notice("recording to \(next.path)")
     }
 
     private mutating func closeFinished(at now: Timestamp) throws(ArchiveError) {
-        for file in closing where file.writer.openFlows == 0 {
+        // The first record of a flow comes within the flush interval.
+        let last = now.advanced(byNanoseconds: -(options.flushInterval + Self.lateness))
+        let isFinished = { (file: OpenFile) in file.writer.openFlows == 0 && file.rotated < last }
+        for file in closing where isFinished(file) {
             let close = { () throws(ArchiveError) in try file.writer.close() }
             try attempt(at: now, again: close, close)
         }
         guard passingSince == nil else { return }
-        closing.removeAll { $0.writer.openFlows == 0 }
+        closing.removeAll(where: isFinished)
     }
 }
 

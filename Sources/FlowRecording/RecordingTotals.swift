@@ -1,6 +1,7 @@
-// What was recorded, refused and cut, counted.
+// Counts of flows that were recorded, refused and cut.
 
 import FlowModel
+import FlowRecords
 
 /// Counts of a recording so far.
 package struct RecordingTotals: Sendable, Equatable {
@@ -10,38 +11,22 @@ package struct RecordingTotals: Sendable, Equatable {
     package var failed = 0
     package var bytesFromClients: UInt64 = 0
     package var bytesFromServers: UInt64 = 0
-    /// Why flows failed or were cut: the recorder's and the peers' own words, with a count each. Bounded; the rest is `other`.
+    /// Why flows failed or were cut: the error messages, with a count each. Bounded; the rest is `other`.
     package var reasons: [String: Int] = [:]
 
     static let maximumReasons = 100
 
-    mutating func count(_ events: [FlowEvent]) {
-        // Events are looked at where they are: copying one would retain everything that it holds.
-        unsafe events.withUnsafeBufferPointer { events in
-            for index in events.indices { unsafe count(events[index]) }
+    mutating func count(_ record: FlowRecord) {
+        if record.isFirst { flows += 1 }
+        bytesFromClients += record.wireSizeFromClient
+        bytesFromServers += record.wireSizeFromServer
+        guard record.hasEnded else { return }
+        switch record.state {
+        case .complete: complete += 1
+        case .incomplete: incomplete += 1
+        case .failed: failed += 1
         }
-    }
-
-    private mutating func count(_ event: borrowing FlowEvent) {
-        switch event.what {
-        case .opened:
-            flows += 1
-        case .piece(let piece):
-            if piece.from == .client {
-                bytesFromClients += piece.wireSize
-            } else {
-                bytesFromServers += piece.wireSize
-            }
-        case .ended(let ending):
-            switch ending.state {
-            case .complete: complete += 1
-            case .incomplete: incomplete += 1
-            case .failed: failed += 1
-            }
-            if let error = ending.error { count(reason: error.message) }
-        default:
-            break
-        }
+        if let message = record.errorMessage { count(reason: message) }
     }
 
     private mutating func count(reason: String) {

@@ -254,7 +254,7 @@ package class HTTP1Decoder {
     /// Notes an ambiguous framing that passed.
     func noteFraming(_ facts: FieldFacts, _ version: HTTPVersion) {
         let codings = facts.codings
-        if facts.contentLength != nil || facts.lengthFault != nil {
+        if facts.contentLength != nil || facts.invalidLength != nil {
             note("Content-Length and Transfer-Encoding were both given; one of them is sent on")
         }
         if version.minor == 0 { note("Transfer-Encoding was given in HTTP/1.0") }
@@ -378,7 +378,7 @@ package class HTTP1Decoder {
     private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> Part? {
         let facts = try parser(section) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
         // RFC 9110 §6.5.1: fields that decide framing or routing are not allowed in a trailer.
-        guard facts.contentLength == nil, facts.lengthFault == nil, !facts.codings.isPresent, facts.hosts == 0 else {
+        guard facts.contentLength == nil, facts.invalidLength == nil, !facts.codings.isPresent, facts.hosts == 0 else {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
         let trailers = FieldSection(

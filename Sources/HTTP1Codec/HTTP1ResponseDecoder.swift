@@ -60,7 +60,7 @@ package final class HTTP1ResponseDecoder: HTTP1Decoder {
         let codings = facts.codings
         // RFC 9112 §6.3, rule 3: Transfer-Encoding overrides Content-Length. A server that sends identity and a length keeps the connection open,
         // and browsers use the length.
-        let hasOnlyLength = codings.isIdentity && facts.lengthFault == nil && facts.contentLength != nil
+        let hasOnlyLength = codings.isIdentity && facts.invalidLength == nil && facts.contentLength != nil
         let isCoded = codings.isPresent && !hasOnlyLength
         if let fault = facts.lengthFault, !isCoded { throw fault }
         if head.status == 101 { return .tunnel }

@@ -20,8 +20,10 @@ struct FieldFacts {
     /// There is an Upgrade field.
     var hasUpgrade = false
     /// The errors of Host and Content-Length, to be thrown when it is certain that they matter.
-    var hostFault: HTTP1Error?
-    var lengthFault: HTTP1Error?
+    var hostFault: HTTP1Error? { isHostInvalid ? HTTP1Error(.host, "the Host field is not host[:port]") : nil }
+    var lengthFault: HTTP1Error? { invalidLength.map { HTTP1Error(.framing, $0.message) } }
+    var isHostInvalid = false
+    var invalidLength: InvalidLength?
     /// The first line whose name is not a token, and the first whose value holds a control character.
     var oddName: Int?
     var oddValue: Int?
@@ -29,6 +31,17 @@ struct FieldFacts {
     var spacedName: Int?
     /// The start-line holds a control character.
     var isStartLineOdd = false
+
+    enum InvalidLength {
+        case notNumber, different
+
+        var message: String {
+            switch self {
+            case .notNumber: "Content-Length is not a number"
+            case .different: "Content-Length is given with different values"
+            }
+        }
+    }
 
     /// The value of Transfer-Encoding, over all its lines (RFC 9112 §6.1).
     struct Codings: Equatable {
@@ -235,7 +248,7 @@ struct ParsedHead {
         switch count {
         case 4 where isNamed(position, count, "host"):
             facts.hosts += 1
-            if !isHost(value), facts.hostFault == nil { facts.hostFault = HTTP1Error(.host, "the Host field is not host[:port]") }
+            if !isHost(value) { facts.isHostInvalid = true }
         case 7 where isNamed(position, count, "upgrade"):
             facts.hasUpgrade = true
         case 14 where isNamed(position, count, "content-length"):
@@ -259,13 +272,13 @@ struct ParsedHead {
                 break
             }
             if let known = facts.contentLength, known != number {
-                facts.lengthFault = HTTP1Error(.framing, "Content-Length is given with different values")
+                facts.invalidLength = .different
                 return
             }
             facts.contentLength = number
             start = end + 1
         }
-        if !isValid { facts.lengthFault = HTTP1Error(.framing, "Content-Length is not a number") }
+        if !isValid { facts.invalidLength = .notNumber }
     }
 
     private func number(_ from: Int, _ to: Int) -> UInt64? {
@@ -313,12 +326,18 @@ struct ParsedHead {
     }
 
     private func isHost(_ value: Range<Int>) -> Bool {
-        for i in value {
-            switch byte(i) {
-            case 0x00...0x20, 0x22, 0x23, 0x2C, 0x2F, 0x3C, 0x3E, 0x3F, 0x40, 0x5C, 0x5E, 0x60, 0x7B...0x7D, 0x7F...0xFF:
-                return false
-            default: continue
+        var index = value.lowerBound
+        while index < value.upperBound {
+            let byte = byte(index)
+            // Letters, digits, dots and hyphens are most of all hosts.
+            if byte | 0x20 &- 0x61 >= 26, byte &- 0x2D >= 14 || byte == 0x2F {
+                switch byte {
+                case 0x00...0x20, 0x22, 0x23, 0x2C, 0x2F, 0x3C, 0x3E, 0x3F, 0x40, 0x5C, 0x5E, 0x60, 0x7B...0x7D, 0x7F...0xFF:
+                    return false
+                default: break
+                }
             }
+            index += 1
         }
         return true
     }

@@ -62,7 +62,8 @@ extension HTTP2Connection {
         section.check(pseudo: [":method", ":scheme", ":path", ":authority", ":protocol"])
         let method = section.pseudo(":method") ?? .empty
         let isConnect = section.wire.equals(method, "CONNECT")
-        let hasProtocol = section.pseudo(":protocol") != nil
+        let protocolRange = section.pseudo(":protocol")
+        let hasProtocol = protocolRange != nil
         checkTarget(&section, method, isPlainConnect: isConnect && !hasProtocol)
         if hasProtocol, !isConnect { section.fail("the pseudo-field :protocol stands in a request other than CONNECT") }
         let target = section.pseudo(":path") ?? .empty
@@ -75,7 +76,7 @@ extension HTTP2Connection {
         guard isAcceptable(section, section.wire, stream) else { return }
         stream.hasHead = true
         stream.isTunnel = isConnect
-        let upgrade = isConnect ? section.pseudo(":protocol").map { UpgradeProtocol(section.wire, protocolValue: $0) } : nil
+        let upgrade = isConnect ? protocolRange.map { UpgradeProtocol(section.wire, protocolValue: $0) } : nil
         let head = RequestHead(
             wire: section.wire, version: .http2, method: method, target: target, scheme: scheme, authority: authority,
             fields: fields, upgrade: upgrade)

@@ -56,7 +56,7 @@ import NIOCore
     /// Frames with content on closed streams that were answered.
     private var strayFrames = 0
     /// Finds the frames in the received bytes.
-    var walk: FrameWalk
+    var scanner: HTTP2FrameScanner
     /// Streams that we have reset recently: frames on them may have been under way.
     var resetStreams = CircularBuffer<Int32>(initialCapacity: 0)
     /// Streams of a client that both ends have ended recently: nothing may follow on them.
@@ -87,7 +87,7 @@ import NIOCore
         self.limits = limits
         self.validation = validation
         hasEnabledConnect = enablesConnectProtocol
-        walk = FrameWalk(role)
+        scanner = HTTP2FrameScanner(role)
         unsafe session = makeSession()
         submitSettings(enablesConnectProtocol)
         unsafe nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindow)
@@ -261,7 +261,7 @@ import NIOCore
 
     func receivedSettings() {
         hasPeerSettings = true
-        emit(.settings(walk.takeSettings()))
+        emit(.settings(scanner.takeSettings()))
     }
 
     func receivedGoAway(last: Int32, code: HTTP2ErrorCode, debug: String) {

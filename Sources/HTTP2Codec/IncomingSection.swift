@@ -94,7 +94,7 @@ struct IncomingSection {
 
     /// The value of a pseudo-field; nil if it is missing. A second one is a fault, noted by ``check(pseudo:)``.
     func pseudo(_ name: StaticString) -> ByteRange? {
-        for index in 0..<pseudoCount where wire.equals(lines[index].name, name) { return lines[index].value }
+        for index in 0..<min(pseudoCount, lines.count) where wire.equals(lines[index].name, name) { return lines[index].value }
         return nil
     }
 
@@ -114,20 +114,25 @@ struct IncomingSection {
         }
     }
 
-    /// Ends the section. The empty line is added to ``wire``.
+    /// Ends the section. The empty line is added to ``wire``. Pseudo-fields are gone afterwards, except from there.
     mutating func finish() -> FieldSection {
         let end = wire.writerIndex
         wire.writeStaticString("\r\n")
         guard pseudoCount < lines.count else { return FieldSection() }
-        let start = lines[pseudoCount].name.start
-        let shifted = lines[pseudoCount...].map { line in
-            FieldSection.Line(
-                name: ByteRange(Int(line.name.start - start), Int(line.name.end - start)),
-                value: ByteRange(Int(line.value.start - start), Int(line.value.end - start)))
+        // In place: the lines are used once, and no pseudo-field is asked for afterwards.
+        var fields: [FieldSection.Line] = []
+        swap(&fields, &lines)
+        fields.removeFirst(pseudoCount)
+        let start = fields[0].name.start
+        for index in fields.indices {
+            fields[index].name.start &-= start
+            fields[index].name.end &-= start
+            fields[index].value.start &-= start
+            fields[index].value.end &-= start
         }
+        let never = neverIndexed.isEmpty ? [] : neverIndexed.compactMap { $0 >= pseudoCount ? $0 - pseudoCount : nil }
         return FieldSection(
-            wire: wire.slice(ByteRange(Int(start), end)), lines: shifted, isCanonical: true,
-            neverIndexed: neverIndexed.compactMap { $0 >= pseudoCount ? $0 - pseudoCount : nil })
+            wire: wire.slice(ByteRange(Int(start), end)), lines: fields, isCanonical: true, neverIndexed: never)
     }
 }
 

@@ -17,30 +17,10 @@ package enum Base64 {
     private static let padding: UInt8 = 0x3D
 
     /// Encodes bytes in the standard alphabet, with padding.
-    /// - Parameter put: receives the text, one character after the other.
-    @inlinable package static func encode(_ bytes: ByteBuffer, _ put: (UInt8) -> Void) {
-        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        // SAFETY: the alphabet has 64 characters, and the index six bits.
-        func letter(_ value: UInt32) -> UInt8 { unsafe alphabet.utf8Start[Int(value & 63)] }
-        let span = bytes.readableBytesUInt8Span
-        var i = 0
-        while i < span.count {
-            let left = span.count - i
-            let word = UInt32(span[i]) << 16 | (left > 1 ? UInt32(span[i + 1]) << 8 : 0) | (left > 2 ? UInt32(span[i + 2]) : 0)
-            put(letter(word >> 18))
-            put(letter(word >> 12))
-            put(left > 1 ? letter(word >> 6) : 0x3D)
-            put(left > 2 ? letter(word) : 0x3D)
-            i += 3
-        }
-    }
-
-    /// Encodes bytes in the standard alphabet, with padding.
     package static func encode(_ bytes: ByteBuffer) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.readableBytes + 2) / 3 * 4)
-        encode(bytes) { text.append($0) }
-        return String(decoding: text, as: UTF8.self)
+        let writer = ByteWriter(capacity: (bytes.readableBytes + 2) / 3 * 4)
+        writer.append(base64: bytes)
+        return unsafe String(decoding: writer.bytes, as: UTF8.self)
     }
 
     /// Decodes text. Padding may be absent, and is allowed at the end only.
@@ -90,6 +70,26 @@ package enum Base64 {
         case 0x2D where alphabet != .standard: 62
         case 0x5F where alphabet != .standard: 63
         default: nil
+        }
+    }
+}
+
+extension ByteWriter {
+    /// Appends bytes in Base64, in the standard alphabet and with padding.
+    package func append(base64 bytes: ByteBuffer) {
+        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        // SAFETY: the alphabet has 64 characters, and the index six bits.
+        func letter(_ value: UInt32) -> UInt32 { unsafe UInt32(alphabet.utf8Start[Int(value & 63)]) }
+        let span = bytes.readableBytesUInt8Span
+        reserve((span.count + 2) / 3 * 4)
+        var i = 0
+        while i < span.count {
+            let left = span.count - i
+            let word = UInt32(span[i]) << 16 | (left > 1 ? UInt32(span[i + 1]) << 8 : 0) | (left > 2 ? UInt32(span[i + 2]) : 0)
+            let third = left > 1 ? letter(word >> 6) : 0x3D
+            let fourth = left > 2 ? letter(word) : 0x3D
+            append(letter(word >> 18) | letter(word >> 12) << 8 | third << 16 | fourth << 24)
+            i += 3
         }
     }
 }

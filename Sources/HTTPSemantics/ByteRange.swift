@@ -57,6 +57,19 @@ extension ByteBuffer {
         return true
     }
 
+    /// Whether a comma is in a range.
+    func hasComma(_ range: ByteRange) -> Bool {
+        unsafe withUnsafeReadableBytes { bytes in
+            var index = Int(range.start)
+            let end = min(Int(range.end), bytes.count)
+            while index < end {
+                if unsafe bytes[index] == 0x2C { return true }
+                index += 1
+            }
+            return false
+        }
+    }
+
     /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, without empty ones. Commas inside quoted strings do not separate.
     package func listElements() -> [ByteBuffer] {
         var elements: [ByteBuffer] = []

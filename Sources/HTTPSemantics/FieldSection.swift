@@ -147,10 +147,16 @@ import NIOCore
         var next = line(name)
         while let index = next {
             var rest = lines[index].value
+            next = line(name, from: index + 1)
+            // Most lists have one element.
+            if wire.equalsIgnoringCase(rest, token) { return true }
+            guard wire.hasComma(rest) else {
+                if wire.equalsIgnoringCase(wire.trimmedRange(Int(rest.start), Int(rest.end)), token) { return true }
+                continue
+            }
             while let element = wire.takeListElement(of: &rest) {
                 if wire.equalsIgnoringCase(element, token) { return true }
             }
-            next = line(name, from: index + 1)
         }
         return false
     }

@@ -3,7 +3,7 @@
 import NIOCore
 
 extension FieldSection {
-    /// A field that concerns one connection, and has no place in another version (RFC 9113 §8.2.2). TE stays when it says trailers.
+    /// A connection-specific field, which is not translated (RFC 9113 §8.2.2). TE stays if its value is trailers.
     package func isConnectionSpecific(_ line: Line) -> Bool {
         switch line.name.count {
         case 2: isTE(line) && !slice(line.value).listElements().contains { $0.equalsIgnoringCase("trailers") }

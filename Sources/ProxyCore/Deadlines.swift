@@ -2,7 +2,7 @@
 
 import FlowModel
 
-/// A moment at which one part of a session acts.
+/// A time at which one part of a session acts.
 package struct Deadline: Hashable, Sendable {
     package enum Kind: UInt8, Hashable, Sendable, CaseIterable {
         /// Nothing was received for too long.
@@ -15,7 +15,7 @@ package struct Deadline: Hashable, Sendable {
         case linger
         /// A tunnel that is about to end waits for one of its sides.
         case tunnel
-        /// A recording that plays a server continues.
+        /// A recorded server continues.
         case replay
     }
 
@@ -32,9 +32,9 @@ package struct Deadline: Hashable, Sendable {
 /// The deadlines of one session. There are few at a time, so they are searched one by one.
 package struct Deadlines {
     private var entries: [(deadline: Deadline, at: Timestamp)] = []
-    /// No deadline is due before this moment; a deadline that was cancelled may have been.
+    /// No deadline is due before this time; it may be that of a cancelled deadline.
     private var bound: Timestamp?
-    /// The moment that the driver was asked to wake the session at.
+    /// The time at which the driver will wake the session.
     private var armed: Timestamp?
 
     /// When a deadline passes; nil if it is not set.
@@ -66,7 +66,7 @@ package struct Deadlines {
     }
 
     /// Removes the deadlines that have passed.
-    /// - Returns: them, in the order of their moments.
+    /// - Returns: the removed deadlines, in the order of their times.
     mutating func takeDue(at now: Timestamp) -> [Deadline] {
         armed = nil
         let due = entries.filter { $0.at <= now }.sorted { $0.at < $1.at }
@@ -75,9 +75,9 @@ package struct Deadlines {
         return due.map(\.deadline)
     }
 
-    /// - Returns: the moment to wake the session at, if the driver does not know it yet.
+    /// - Returns: the time to wake the session, if the driver does not know it yet.
     mutating func takeWake() -> Timestamp? {
-        // A later moment is found when the earlier one comes.
+        // A later time is found when the earlier one comes.
         guard let bound, armed.map({ bound < $0 }) ?? true else { return nil }
         armed = bound
         return bound

@@ -2,6 +2,7 @@
 // it as a parameter or when it is made; no part reaches another one through it.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// The surroundings of the parts of one session. A test makes one to drive a part without a session. Used on one thread.
@@ -16,6 +17,7 @@ final class SessionContext {
     private var connections: UInt32 = 0
     /// The streams whose tunnels have these connections; the rest are the client connection's own.
     private(set) var owners: [ConnectionHandle: UInt32] = [:]
+    private var flows = OpenFlows()
 
     init(configuration: ProxyConfiguration, seed: UInt64) {
         self.configuration = configuration
@@ -67,10 +69,11 @@ final class SessionContext {
 
     // MARK: The recording
 
-    /// Appends one event to a flow.
+    /// Appends one event to the record of a flow. After the end of a flow nothing is appended.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
-        guard configuration.isRecording else { return }
-        output.records.append(FlowEvent(flow: flow, at: at, what: what))
+        guard configuration.isRecording, let record = flows.record(of: flow, what) else { return }
+        output.records.add(what, to: record, at: at)
+        if record.hasEnded { flows.remove(record) }
     }
 
     // MARK: Deadlines

@@ -22,7 +22,7 @@ package enum Authority {
         } catch {
             throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
         }
-        // Another tool that starts at the same time may be first: its authority is the one that counts, for both.
+        // Another tool that starts at the same time may be first: both use its authority.
         guard try write(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600, replaces: false) else {
             guard let other = try read(path) else { throw ToolError("cannot read the certificate authority \(path): it went away") }
             return other
@@ -31,7 +31,7 @@ package enum Authority {
         return authority
     }
 
-    /// - Returns: nil when there is no such file.
+    /// - Returns: nil if there is no such file.
     private static func read(_ path: String) throws -> CertificateAuthority? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         do {
@@ -45,7 +45,7 @@ package enum Authority {
     }
 
     /// Writes a file that has its mode from its first moment, and is whole or not there.
-    /// - Returns: false when the file exists and is not to be replaced.
+    /// - Returns: false if the file exists and must not be replaced.
     private static func write(_ text: String, to path: String, mode: mode_t, replaces: Bool) throws -> Bool {
         func failure() -> ToolError { unsafe ToolError("cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
         let temporary = "\(path).new-\(getpid())-\(UInt32.random(in: 0 ... .max))"

@@ -1,9 +1,10 @@
-// What the tools with sockets share: waiting for asynchronous work from the main thread, certificates on demand, the way of records to the
+// Shared by the tools with sockets: waiting for asynchronous work from the main thread, certificates on demand, passing records to the
 // recording's thread.
 
 private import CJemalloc
 import FlowModel
 import FlowRecording
+import FlowRecords
 import Foundation
 import Glibc
 import NIOCore
@@ -33,11 +34,11 @@ private final class Promise<R: Sendable>: Sendable {
 
 /// Hands the loops' records to the recording's queue.
 package final class RecordingSink: FlowSink {
-    private let queue: EventQueue
+    private let queue: RecordQueue
 
-    package init(queue: EventQueue) { self.queue = queue }
+    package init(queue: RecordQueue) { self.queue = queue }
 
-    package func submit(_ events: [FlowEvent]) { queue.submit(events) }
+    package func submit(_ records: [FlowRecord]) { queue.submit(records) }
     package var isFull: Bool { queue.isFull }
     package func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 }
@@ -88,16 +89,16 @@ extension ProxyServer {
 /// Sets limits of the process that are too low for a proxy.
 /// - Returns: how many descriptors it may have.
 package func prepareProcess() -> DescriptorLimit {
-    // A file that may not grow is a full disk (see RecordingFiles), not the end.
+    // A file that reached its size limit is treated as a full disk (see RecordingFiles).
     signal(SIGXFSZ, SIG_IGN)
-    // It means nothing yet, so it does nothing.
+    // Unused so far, and must not end the process.
     signal(SIGUSR1, SIG_IGN)
     signal(SIGUSR2, SIG_IGN)
     returnFreedMemory()
     return DescriptorLimit.raised()
 }
 
-/// How many descriptors the process may have (RLIMIT_NOFILE), and what a proxy can do with them.
+/// How many descriptors the process may have (RLIMIT_NOFILE), and how a proxy uses them.
 package struct DescriptorLimit {
     /// For files that are opened later: the next file of a recording, name lookups, certificates.
     private static let spare = 8
@@ -118,8 +119,8 @@ package struct DescriptorLimit {
     package var loops: Int { max(1, min(ProcessInfo.processInfo.activeProcessorCount, 16, count / 32)) }
 
     /// Lowers limits of the transport to what the descriptors allow. Call it when all files are open.
-    /// - Returns: a sentence for the user when that is less than what was asked for.
-    /// - Throws: ``ToolError`` when there is no room for a single client.
+    /// - Returns: a sentence for the user if that is less than requested.
+    /// - Throws: ``ToolError`` if there is no room for a single client.
     package func bound(_ limits: inout TransportLimits, listeners: Int) throws -> String? {
         limits.maximumLookups = max(1, min(limits.maximumLookups, count / 32))
         // epoll, its timer and its wake-up; a lookup has a socket and a file.
@@ -140,8 +141,8 @@ package struct DescriptorLimit {
     }
 }
 
-/// What is received on one thread is freed on another, for which jemalloc is made: it serves these programs instead of the C library's
-/// allocator. Here it is told to hand what a burst has needed back to the system on a thread of its own (jemalloc(3)).
+/// Memory is allocated on one thread and freed on another, which jemalloc handles well: it replaces the C library's allocator in these
+/// programs. This makes it return the memory of a burst to the system, on a thread of its own (jemalloc(3)).
 private func returnFreedMemory() {
     var isWanted = true
     _ = unsafe mallctl("background_thread", nil, nil, &isWanted, MemoryLayout<Bool>.size)

@@ -126,7 +126,7 @@ final class AcceptGate: ChannelDuplexHandler {
     /// An error of accept(2) that leaves the listener intact, most often EMFILE.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError, error.errnoCode != ECONNABORTED, !isResting else { return }
-        let reason = words(forErrno: error.errnoCode)
+        let reason = failureDescription(errno: error.errnoCode)
         report(.error, "cannot accept clients of \(name): \(reason); trying again when a connection closes")
         rest(.descriptors, isExpected: false, context)
         // Descriptors may also be freed elsewhere in the process, or limits raised from outside.

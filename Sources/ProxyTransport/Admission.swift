@@ -48,10 +48,10 @@ final class Admission: Sendable {
 
     // MARK: the limit on all
 
-    /// Why a listener cannot accept.
+    /// The reason why a listener does not accept.
     enum Shortage { case connections, descriptors }
 
-    /// The shortage for one more client; nil if it may be accepted.
+    /// The resource that is missing for one more client; nil when it may be accepted.
     var shortage: Shortage? {
         if open.load(ordering: .sequentiallyConsistent) >= maximum { return .connections }
         return hasDescriptors(descriptorsPerClient) ? nil : .descriptors

@@ -11,7 +11,7 @@ final class Connection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// What the connection belongs to: it decides what happens when the socket is established.
+    /// The owner of the connection, which decides what happens when the socket is established.
     enum Origin {
         case accepted(Acceptor)
         case dialed(Dial)
@@ -23,10 +23,10 @@ final class Connection: ChannelInboundHandler {
     var clientHost: String?
     private var origin: Origin?
     private var driver: SessionDriver?
-    /// The session whose sockets include this one, until it is closed.
+    /// The driver that counts this socket until it is closed.
     private var counter: SessionDriver?
     private var context: ChannelHandlerContext?
-    /// Data since the last flush that was not written yet: small pieces, such as a head and its content, share one write.
+    /// Bytes sent since the last flush: small pieces, such as a head and the content after it, share one write.
     private var unsent = ByteBuffer()
     /// Something was sent since the last flush.
     private var needsFlush = false
@@ -81,7 +81,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func writeUnsent() {
-        context?.write(Self.wrapOutboundOut(takeUnsent()), promise: nil)
+        context?.write(NIOAny(takeUnsent()), promise: nil)
     }
 
     private func takeUnsent() -> ByteBuffer {
@@ -94,7 +94,7 @@ final class Connection: ChannelInboundHandler {
     func flush() {
         guard needsFlush else { return }
         needsFlush = false
-        context?.writeAndFlush(Self.wrapOutboundOut(takeUnsent()), promise: nil)
+        context?.writeAndFlush(NIOAny(takeUnsent()), promise: nil)
     }
 
     func setReading(_ isWanted: Bool) {
@@ -141,7 +141,7 @@ final class Connection: ChannelInboundHandler {
         sent.futureResult.assumeIsolated().whenSuccess { [weak self] in
             if let self { body(self) }
         }
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer()), promise: sent)
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
     }
 
     /// Closes with a reset.
@@ -152,7 +152,7 @@ final class Connection: ChannelInboundHandler {
         // The preceding data is under way, as far as the kernel accepts it.
         flush()
         if let options = context.channel as? any SocketOptionProvider {
-            // A linger time of zero is what makes close(2) send a reset, socket(7).
+            // A linger time of zero makes close(2) send a reset, socket(7).
             _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         }
         context.close(promise: nil)
@@ -194,7 +194,7 @@ final class Connection: ChannelInboundHandler {
             driver.sockets.opened(handle)
             driver.start(client: self, peer: peer, local: local)
         case .dialed(let dial):
-            guard let driver = dial.won() else { return context.close(promise: nil) }
+            guard let driver = dial.claim() else { return context.close(promise: nil) }
             self.driver = driver
             // The dial has counted it.
             counter = driver
@@ -203,7 +203,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let received = loop.receiveBuffer.settle(Self.unwrapInboundIn(data))
+        let received = loop.receiveBuffer.detach(Self.unwrapInboundIn(data))
         guard let driver, !isCloseAsked else { return }
         driver.deliver(.received(handle, received), at: loop.services.clock.now())
         // A connection that was closed reads no more, so no end of its reading flushes the others.
@@ -241,7 +241,7 @@ final class Connection: ChannelInboundHandler {
     /// How the connection ended, once it has.
     private func ending(_ driver: SessionDriver) -> (error: String?, isReset: Bool) {
         if isCloseAsked { return (nil, false) }
-        if let failure { return (words(for: failure), ProxyTransport.isReset(failure)) }
+        if let failure { return (failureDescription(failure), ProxyTransport.isReset(failure)) }
         if isOutputEnded {
             // SwiftNIO does not report the peer's FIN after ours: it closes.
             if !isInputEnded { driver.deliver(.halfClosed(handle)) }

@@ -36,14 +36,14 @@ final class Dial {
 
     /// Cancels the dial: connections that are being established are closed, and no callback follows.
     func cancel() {
-        let driver = won()
+        let driver = claim()
         for candidate in candidates { candidate.close(promise: nil) }
         candidates.removeAll()
         letGo(driver)
     }
 
     /// Claims the dial for the connection that was established first; nil for later ones.
-    func won() -> SessionDriver? {
+    func claim() -> SessionDriver? {
         defer { driver = nil }
         lookupTimeout?.cancel()
         lookupTimeout = nil
@@ -51,7 +51,7 @@ final class Dial {
     }
 
     private func failed(_ reason: String) {
-        guard let driver = won() else { return }
+        guard let driver = claim() else { return }
         candidates.removeAll()
         letGo(driver)
         driver.openFailed(self, reason: reason)
@@ -70,15 +70,15 @@ final class Dial {
     }
 
     private func connect(to address: SocketAddress) {
-        if loop.services.admission.isOwn(address) { return failed(Self.loopWords) }
-        guard count() else { return failed(Self.shortageWords) }
+        if loop.services.admission.isOwn(address) { return failed(Self.ownAddress) }
+        guard count() else { return failed(Self.noDescriptors) }
         watch(bootstrap().connect(to: address))
     }
 
     private func race(_ addresses: [SocketAddress], _ endpoint: Endpoint) {
         let port = Int(endpoint.port)
-        if addresses.contains(where: { loop.services.admission.isOwn($0.with(port: port)) }) { return failed(Self.loopWords) }
-        guard count() else { return failed(Self.shortageWords) }
+        if addresses.contains(where: { loop.services.admission.isOwn($0.with(port: port)) }) { return failed(Self.ownAddress) }
+        guard count() else { return failed(Self.noDescriptors) }
         let known = KnownAddresses(eventLoop: loop.eventLoop, addresses: addresses)
         watch(bootstrap().resolver(known).connect(host: endpoint.host, port: port))
     }
@@ -99,8 +99,8 @@ final class Dial {
         loop.services.admission.descriptorFreed()
     }
 
-    private static let loopWords = "this is the proxy's own address"
-    private static let shortageWords = "no descriptor is left for another connection (see ulimit -n)"
+    private static let ownAddress = "this is the proxy's own address"
+    private static let noDescriptors = "no descriptor is left for another connection (see ulimit -n)"
 
     private func bootstrap() -> ClientBootstrap {
         let adopter = NIOLoopBound(self, eventLoop: loop.eventLoop)
@@ -123,8 +123,8 @@ final class Dial {
 
     private func watch(_ connected: EventLoopFuture<any Channel>) {
         connected.assumeIsolated().whenComplete { result in
-            // An established connection has reported itself before this.
-            if case .failure(let error) = result { self.failed(words(for: error)) }
+            // An established connection has reported it before this.
+            if case .failure(let error) = result { self.failed(failureDescription(error)) }
             self.candidates.removeAll()
         }
     }

@@ -1,13 +1,13 @@
 // Where the records of the event loops go. The sink's queue is bounded; when it is full the loops stop reading, so that traffic
 // waits for the disk and nothing is dropped.
 
-import FlowModel
+import FlowRecords
 
 /// Takes the records of all event loops, in batches. It is called from every event loop.
 package protocol FlowSink: AnyObject, Sendable {
-    /// Takes the records that one event loop collected in a tick, in their order. Never blocks, and never refuses: a loop looks at
-    /// ``isFull`` afterwards and stops reading, so the queue grows beyond its bound by what was on its way already.
-    func submit(_ events: [FlowEvent])
+    /// Takes finished records of one event loop, in their order. Never blocks, and never refuses: a loop checks ``isFull`` afterwards and
+    /// stops reading, so the queue grows beyond its bound by what had been received before.
+    func submit(_ records: [FlowRecord])
 
     /// Whether the queue is at its bound.
     var isFull: Bool { get }

@@ -1,10 +1,10 @@
-// The certificates that an event loop has used recently, so a repeated server needs no call to another thread.
+// The certificates that an event loop got recently, so that a server that is contacted again needs no other thread.
 
 import TLSEngine
 
-/// Certificates by their request. Used on one event loop only.
+/// Certificates by their requests. Used on one event loop only.
 struct LeafCache {
-    /// Beyond this number all are dropped, which costs a burst of requests to the authority and no bookkeeping before.
+    /// Beyond this number the cache is cleared, which costs a burst of requests to the authority and needs no bookkeeping.
     private static let maximumEntries = 1024
 
     private var known: [LeafRequest: LeafCertificate] = [:]

@@ -1,13 +1,14 @@
-// What the sessions of one event loop share: the records of a tick, the pause while the sink is full, timers, names, certificates.
+// The state that the sessions of one event loop share: the records, the pause while the sink is full, timers, names, certificates.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 import NIOPosix
 import ProxyCore
 import Synchronization
 import TLSEngine
 
-/// What all event loops share. Immutable; the closures and the sink may be called from any of them.
+/// The parts that all event loops share. Immutable; the closures and the sink may be called from any of them.
 struct SharedServices: Sendable {
     let limits: TransportLimits
     let clock: RecorderClock
@@ -25,8 +26,10 @@ struct SharedServices: Sendable {
 ///
 /// `@unchecked Sendable`: it is used on its event loop only; other threads hold the reference and hand it to `eventLoop.execute`.
 final class LoopContext: @unchecked Sendable {
-    /// Records of one tick that are submitted before the tick ends.
-    private static let maximumBatch = 512
+    /// Bytes of finished records that are handed over at once.
+    private static let maximumBatch = 256 * 1024
+    /// How long fewer of them are collected.
+    private static let gathering = TimeAmount.milliseconds(5)
 
     let eventLoop: any EventLoop
     let index: Int
@@ -38,9 +41,10 @@ final class LoopContext: @unchecked Sendable {
     private(set) var isShuttingDown = false
     private let isOver = Atomic(false)
 
-    /// Lent to one session after the other; its records are those of the tick so far.
+    /// Lent to one session after the other; it keeps the records that are not handed over yet.
     private var output = ProxyOutput()
     private var isSubmitScheduled = false
+    private var isFlushScheduled = false
     private var sessions: [SessionDriver] = []
     private var deadlines = DeadlineHeap<SessionDriver>()
     private var armed: (at: Timestamp, task: Scheduled<Void>)?
@@ -57,35 +61,40 @@ final class LoopContext: @unchecked Sendable {
 
     // MARK: records
 
-    /// Lends the output in which records gather. Every lending ends with ``giveBack(_:)``.
-    func lendOutput() -> ProxyOutput {
+    /// Lends the output in which records are collected. ``returnOutput(_:)`` ends every lending.
+    func borrowOutput() -> ProxyOutput {
         var lent = ProxyOutput()
         swap(&lent, &output)
         return lent
     }
 
-    func giveBack(_ lent: inout ProxyOutput) {
+    func returnOutput(_ lent: inout ProxyOutput) {
         swap(&lent, &output)
-        guard !output.records.isEmpty else { return }
-        if output.records.count >= Self.maximumBatch {
+        if output.records.finishedBytes >= Self.maximumBatch {
             submit()
-        } else if !isSubmitScheduled {
+        } else if !isSubmitScheduled, !output.records.finished.isEmpty {
             isSubmitScheduled = true
-            eventLoop.assumeIsolated().execute { self.endTick() }
+            eventLoop.assumeIsolated().scheduleTask(in: Self.gathering) {
+                self.isSubmitScheduled = false
+                self.submit()
+            }
+        }
+        if !isFlushScheduled, output.records.hasOpen { scheduleFlush() }
+    }
+
+    /// Hands over the records of open flows after a while, so that the recording has them within the flush interval.
+    private func scheduleFlush() {
+        isFlushScheduled = true
+        eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(services.limits.flushInterval.nanoseconds / 4 * 3)) {
+            self.isFlushScheduled = false
+            self.output.records.finishOpen()
+            self.submit()
         }
     }
 
-    private func endTick() {
-        isSubmitScheduled = false
-        submit()
-    }
-
     private func submit() {
-        guard !output.records.isEmpty else { return }
-        var batch: [FlowEvent] = []
-        batch.reserveCapacity(output.records.count)
-        swap(&batch, &output.records)
-        services.sink.submit(batch)
+        guard !output.records.finished.isEmpty else { return }
+        services.sink.submit(output.records.take())
         if !isPaused, services.sink.isFull { pause() }
     }
 
@@ -123,7 +132,7 @@ final class LoopContext: @unchecked Sendable {
         }
     }
 
-    /// Tells every session to end. Completes when all are gone, at the latest after the grace, at which what is left is cut off.
+    /// Tells every session to end. Completes when all are gone. Connections that are left after the grace are reset.
     func shutDown(grace: TimeAmount) -> EventLoopFuture<Void> {
         isShuttingDown = true
         let done = eventLoop.makePromise(of: Void.self)
@@ -134,6 +143,7 @@ final class LoopContext: @unchecked Sendable {
             cut.cancel()
             // A session leaves in the middle of its last event; its last records are back when the loop comes round.
             self.eventLoop.assumeIsolated().execute {
+                self.output.records.finishOpen()
                 self.submit()
                 self.isOver.store(true, ordering: .releasing)
                 done.succeed(())
@@ -146,7 +156,7 @@ final class LoopContext: @unchecked Sendable {
 
     // MARK: timers
 
-    /// Makes sure that a session is looked at when its earliest timer is due.
+    /// Wakes a session when its earliest timer is due.
     func watch(_ session: SessionDriver, from deadline: Timestamp) {
         // A later deadline is found when the earlier one comes: re-arming a timer with every event costs nothing.
         if session.heapIndex != nil, session.heapDeadline <= deadline { return }
@@ -188,7 +198,7 @@ final class LoopContext: @unchecked Sendable {
 
     /// Calls back on the event loop with whether a login is right.
     func verify(_ login: Login, _ check: CredentialCheck, _ answer: @escaping (Bool) -> Void) {
-        // When the threads have ended, so has the proxy, and nobody waits.
+        // When the threads have ended, so has the proxy, and nothing waits for the answer.
         services.passwordThreads.runIfActive(eventLoop: eventLoop) { check.verify(login) }.assumeIsolated().whenSuccess(answer)
     }
 }

@@ -80,7 +80,7 @@ func isLoopbackName(_ name: String) -> Bool {
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     var list: UnsafeMutablePointer<addrinfo>?
     let code = unsafe getaddrinfo(name, nil, &hints, &list)
-    guard code == 0 else { return .failure(LookupError(message: lookupWords(code))) }
+    guard code == 0 else { return .failure(LookupError(message: lookupFailure(code))) }
     defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
     var addresses: [SocketAddress] = []
     // SAFETY: the list is the system's until freeaddrinfo; ai_addr points at as large a structure as its family has.
@@ -102,7 +102,7 @@ func isLoopbackName(_ name: String) -> Bool {
     return addresses.isEmpty ? .failure(LookupError(message: "no such host")) : .success(addresses)
 }
 
-private func lookupWords(_ code: Int32) -> String {
+private func lookupFailure(_ code: Int32) -> String {
     switch code {
     case EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY: "no such host"
     case EAI_AGAIN: "the name server does not answer"

@@ -58,7 +58,7 @@ package final class ProxyServer: Sendable {
         self.loops = group.makeIterator().enumerated().map { LoopContext(eventLoop: $1, index: $0, services: services) }
     }
 
-    /// What happened to client connections so far.
+    /// Counts of client connections so far.
     package var counts: TransportCounts { services.admission.counts }
 
     /// The listening sockets.
@@ -101,7 +101,7 @@ package final class ProxyServer: Sendable {
             services.admission.listens(on: bound)
             return endpoint
         } catch {
-            throw TransportError("cannot listen on \(wanted): \(words(for: error))")
+            throw TransportError("cannot listen on \(wanted): \(failureDescription(error))")
         }
     }
 

@@ -9,9 +9,9 @@ import NIOCore
 ///
 /// `@unchecked Sendable`: a channel's options must be Sendable, and the allocator below is one; both are used on one event loop only.
 final class ReceiveBuffer: @unchecked Sendable {
-    /// What one read can bring. Four TLS records; more does not make a read cheaper.
+    /// The most bytes of one read. Four TLS records; more does not make a read cheaper.
     static let capacityBytes = 64 * 1024
-    /// Reads up to this size are copied: a quarter of the buffer, so at most four times what is read is kept alive.
+    /// Reads up to this size are copied: a quarter of the buffer, so at most four times the bytes of a read are kept alive.
     private static let copiedBytes = 16 * 1024
 
     private var spare = ByteBuffer()
@@ -26,7 +26,7 @@ final class ReceiveBuffer: @unchecked Sendable {
     }
 
     /// Takes the buffer back after a read, and returns the bytes as a value that may be kept.
-    func settle(_ received: ByteBuffer) -> ByteBuffer {
+    func detach(_ received: ByteBuffer) -> ByteBuffer {
         // A channel's first, small buffer stays with the channel.
         if received.capacity >= Self.capacityBytes { spare = received }
         return received.readableBytes <= Self.copiedBytes ? ByteBuffer(buffer: received) : received

@@ -18,11 +18,11 @@ final class SessionDriver: DeadlineHolder {
     private var isBusy = false
     private var waiting: [(event: ProxyEvent, at: Timestamp)] = []
     private var isOver = false
-    /// The session has no client connection and says itself when it is over, by closing it.
+    /// The session has no client connection. It closes that connection when it is over.
     private var isHeadless = false
     /// When the session is to be woken.
     private var wakeAt = Timestamp.never
-    /// What its sockets cost in descriptors.
+    /// The descriptors of its sockets.
     var sockets: SessionSockets
 
     /// Its place among the sessions of the loop.
@@ -52,15 +52,15 @@ final class SessionDriver: DeadlineHolder {
 
     // MARK: events
 
-    /// Hands an event to the session and flushes what follows from it.
+    /// Passes an event to the session, carries its commands out and flushes.
     func deliver(_ event: ProxyEvent) {
         deliver(event, at: loop.services.clock.now())
         flush()
     }
 
-    /// Hands an event to the session. What it sends waits for ``flush()``.
+    /// Passes an event to the session. Bytes that it sends wait for ``flush()``.
     func deliver(_ event: ProxyEvent, at now: Timestamp) {
-        // A certificate may be ready when nobody waits for it any more.
+        // A certificate may be ready after the session has ended.
         guard !isOver else { return }
         guard !isBusy else {
             waiting.append((event, now))
@@ -84,12 +84,12 @@ final class SessionDriver: DeadlineHolder {
     }
 
     private func handle(_ event: ProxyEvent, at now: Timestamp) {
-        var output = loop.lendOutput()
+        var output = loop.borrowOutput()
         session.receive(event, at: now, into: &output)
         // Indices, since a loop over the array itself would retain it, and clearing it would then allocate.
         for index in output.commands.indices { perform(output.commands[index], at: now) }
         output.commands.removeAll(keepingCapacity: true)
-        loop.giveBack(&output)
+        loop.returnOutput(&output)
     }
 
     private func end() {
@@ -98,10 +98,10 @@ final class SessionDriver: DeadlineHolder {
         loop.remove(self)
     }
 
-    /// Sends what was written since the last flush, once for each connection.
+    /// Flushes each connection on which something was sent.
     func flush() {
         guard !unflushed.isEmpty else { return }
-        // What a write tells at once may send more.
+        // A callback of a write may send more.
         while let connection = unflushed.popLast() { connection.flush() }
     }
 
@@ -158,7 +158,7 @@ final class SessionDriver: DeadlineHolder {
 
     private func forget(_ dial: Dial) { dials.removeAll { $0 === dial } }
 
-    // MARK: what connections and dials tell
+    // MARK: Events of connections and dials
 
     /// A dial won a connection.
     func opened(_ dial: Dial, _ connection: Connection, peer: Endpoint, local: Endpoint) {
@@ -210,7 +210,7 @@ final class SessionDriver: DeadlineHolder {
     }
 }
 
-/// The descriptors of one session. Those of its client were set aside when it was accepted; what its servers need beyond that is
+/// The descriptors of one session. Those of its client were set aside when it was accepted; further ones of its servers are
 /// counted here. Used on its event loop only.
 struct SessionSockets {
     private let admission: Admission

@@ -1,4 +1,4 @@
-// The inputs of a tool: files, directories of flow files, stdin. What is in them is told by how they begin.
+// The inputs of a tool: files, directories of flow files, stdin. Their first bytes decide how they are read.
 
 import FlowArchive
 import FlowModel
@@ -23,7 +23,7 @@ package enum ArchiveSource: Sendable, Hashable {
         ArchiveReader(try input(), where: predicate)
     }
 
-    /// Opens it to see what it is made of.
+    /// Opens it to describe its structure.
     package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
         switch self {
         case .file(let path): try ArchiveStructure(path: path, verifies: verifies)
@@ -104,17 +104,17 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     /// Sources that could be read, and whether one could not.
     package private(set) var sourcesRead = 0
     package private(set) var hasFailed = false
-    /// Called before a pipe is waited for: what was found so far can go out. What it throws ends the reading.
+    /// Called before waiting for a pipe, so results can be written. An error that it throws ends the reading.
     package var beforeWaiting: (() throws -> Void)?
-    /// Called before a pipe is waited for, with each open flow that has new pieces, and those pieces.
+    /// Called before waiting for a pipe, with each open flow that has new pieces, and those pieces.
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
     private let skipsUnreadable: Bool
 
     /// - Parameters:
-    ///   - jobs: threads that look through flow files. Flows come in the order of the files, whatever their number.
-    ///   - delivery: whether flows that can be counted without being made are returned, or only counted in ``counted``.
+    ///   - jobs: threads that search flow files. Flows come in the order of the files, whatever their number.
+    ///   - delivery: whether flows that can be counted without being decoded are returned, or only counted in ``counted``.
     ///   - skipsUnreadable: a source that cannot be read is reported, and the others are read; otherwise it is an error.
     package init(
         _ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, delivery: FlowDelivery = .flows,
@@ -129,11 +129,11 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
-    ///   - begin: told each source before its flows; what can be read again is a flow file that is no pipe.
+    ///   - begin: called with each source before its flows; a flow file that is not a pipe can be read again.
     ///   - damage: receives each damage, each source that could not be read, and what of another program's file was left out, in one
     ///     sentence with the source's name.
     ///   - flow: returns false to stop.
-    /// - Throws: what opening and reading throws; what the closures throw.
+    /// - Throws: errors of opening and reading; errors of the closures.
     package mutating func forEach(
         begin: (_ source: ArchiveSource, _ canBeReadAgain: Bool) throws -> Void = { _, _ in }, damage: (String) -> Void,
         flow: (Flow) throws -> Bool
@@ -234,7 +234,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 private final class FlowUser {
     private(set) var error: (any Error)?
 
-    /// What is done before a pipe is waited for, unless there was an error.
+    /// Called before waiting for a pipe, unless there was an error.
     func beforeWaiting(_ waits: (() throws -> Void)?) -> (() -> Void)? {
         guard let waits else { return nil }
         return { [self] in
@@ -244,7 +244,7 @@ private final class FlowUser {
     }
 
     /// - Returns: false when there was an error.
-    /// - Throws: that content is damaged, which is the source's.
+    /// - Throws: errors of damaged content, which belong to the source.
     func goesOn(_ body: () throws -> Bool) throws -> Bool {
         guard error == nil else { return false }
         do { return try body() } catch let error as ArchiveError where error.kind == .damagedContent { throw error } catch {

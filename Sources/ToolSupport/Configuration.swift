@@ -1,4 +1,4 @@
-// The configuration file: every long option of a tool is a key of it, and of --set. What it says becomes arguments that stand before those
+// The configuration file: every long option of a tool is a key of it, and of --set. Its settings become arguments that stand before those
 // of the command line, so that the command line wins.
 
 import ArgumentParser
@@ -13,7 +13,7 @@ package func configurationDirectory(_ option: String?) -> String {
     return base + "/mitm"
 }
 
-/// The user's directory: HOME where it is set and absolute, as for every other program, otherwise what the system's users say.
+/// The user's directory: HOME where it is set and absolute, as for every other program, otherwise that of the system's user database.
 package func homeDirectory() -> String { environmentPath("HOME") ?? NSHomeDirectory() }
 
 /// A path with `~` at its beginning replaced by the user's directory.
@@ -37,8 +37,8 @@ private let foreignNames: [String: String] = [
 ]
 
 extension ParsableCommand {
-    /// The arguments with what the configuration file and --set say put before them.
-    /// - Throws: ``ToolError`` for a file that cannot be read, and a key that is no option.
+    /// The arguments, preceded by those of the configuration file and of --set.
+    /// - Throws: ``ToolError`` for a file that cannot be read, and an unknown key.
     static func configuredArguments(_ arguments: [String]) throws -> [String] {
         guard !arguments.contains("--help"), !arguments.contains("-h"), !arguments.contains("--version") else { return arguments }
         var rest: [String] = []
@@ -55,7 +55,7 @@ extension ParsableCommand {
             func value(of name: String) throws -> String? {
                 if argument.hasPrefix(name + "=") { return String(argument.dropFirst(name.count + 1)) }
                 guard argument == name else { return nil }
-                guard index + 1 < arguments.count else { throw ToolError("\(name) needs a value behind it") }
+                guard index + 1 < arguments.count else { throw ToolError("\(name) needs a value") }
                 index += 1
                 return arguments[index]
             }
@@ -102,7 +102,7 @@ extension ParsableCommand {
         do {
             parsed = try Yams.load(yaml: text)
         } catch {
-            throw ToolError("the configuration file \(path) is no YAML: \(error)")
+            throw ToolError("the configuration file \(path) is not YAML: \(error)")
         }
         guard let parsed else { return [] }
         guard let keys = parsed as? [String: Any] else {
@@ -111,7 +111,7 @@ extension ParsableCommand {
         var arguments: [String] = []
         for (key, value) in keys.sorted(by: { $0.key < $1.key }) {
             for element in (value as? [Any]) ?? [value] {
-                // The file serves all tools: what is another tool's option is no mistake.
+                // All tools share the file: an option of another tool is not an error.
                 if known[Self.name(of: key)] == nil, allToolOptions.contains(Self.name(of: key)) { continue }
                 arguments += try Self.arguments(key, "\(element)", known, "the configuration file \(path)")
             }
@@ -132,7 +132,7 @@ extension ParsableCommand {
         }
     }
 
-    /// Long option names, and whether each is a flag; told by the parser's own description of the command.
+    /// Long option names, and whether each is a flag; from the parser's own description of the command.
     private static func longOptions() -> [String: Bool] {
         guard let dump = try? JSONDecoder().decode(HelpDump.self, from: Data(_dumpHelp().utf8)) else { return [:] }
         var options: [String: Bool] = [:]
@@ -143,7 +143,7 @@ extension ParsableCommand {
     }
 }
 
-/// What the parser says of a command, as far as it matters here.
+/// The parser's description of a command, as far as it is needed here.
 private struct HelpDump: Decodable {
     struct Argument: Decodable {
         struct Name: Decodable {

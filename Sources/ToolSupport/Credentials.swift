@@ -1,11 +1,11 @@
-// `--proxyauth`: a user name and a password, or a file of them as htpasswd(1) writes it. Hashes are looked at by crypt(3): bcrypt (-B), SHA-512
+// `--proxyauth`: a user name and a password, or a file of them as htpasswd(1) writes it. crypt(3) checks the hashes: bcrypt (-B), SHA-512
 // (-5), SHA-256 (-2), and whatever else the system's libcrypt knows.
 
 private import CCrypt
 import Foundation
 import Synchronization
 
-/// Who may use the recorder.
+/// The users who may use the recorder.
 package final class Credentials: Sendable {
     private enum Secret {
         case plain(String)
@@ -13,7 +13,7 @@ package final class Credentials: Sendable {
     }
 
     private let users: [String: Secret]
-    /// Passwords that were right: a hash takes a quarter of a second to look at, and clients name theirs in each request.
+    /// Passwords that were right: checking a hash takes a quarter of a second, and clients send their password with each request.
     private let known = Mutex<[String: String]>([:])
 
     /// - Parameter argument: `user:password`, or `@file`.
@@ -49,7 +49,7 @@ package final class Credentials: Sendable {
         return users
     }
 
-    /// What can be told without looking at a hash; nil when one has to be looked at.
+    /// The answer, if it is known without checking a hash; nil if a hash must be checked.
     package func known(_ user: String, _ password: String) -> Bool? {
         switch users[user] {
         case nil: false
@@ -58,7 +58,7 @@ package final class Credentials: Sendable {
         }
     }
 
-    /// Looks at a hash where that is needed, which takes its time.
+    /// Checks a hash if necessary, which is slow.
     package func accept(_ user: String, _ password: String) -> Bool {
         if let known = known(user, password) { return known }
         guard case .hash(let hash)? = users[user] else { return false }

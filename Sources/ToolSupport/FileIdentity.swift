@@ -8,7 +8,7 @@ package struct FileIdentity: Hashable, Sendable {
     private let device: UInt64
     private let inode: UInt64
 
-    /// - Returns: nil for what is not a file on a disk (no file, a pipe, a terminal, /dev/null).
+    /// - Returns: nil for other things than a file on a disk (no file, a pipe, a terminal, /dev/null).
     package init?(path: String) {
         var status = stat()
         guard unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0 else { return nil }
@@ -28,7 +28,7 @@ package struct FileIdentity: Hashable, Sendable {
     }
 }
 
-/// Writing over what is being read would lose it; appending to it would never end.
+/// Overwriting an input would lose it; appending to an input would never end.
 /// - Parameter output: nil and `-` are standard output.
 /// - Throws: ``ToolError`` when the output is one of the inputs.
 package func refuseInput(asOutput output: String?, _ sources: [ArchiveSource]) throws {
@@ -39,7 +39,7 @@ package func refuseInput(asOutput output: String?, _ sources: [ArchiveSource]) t
 }
 
 extension ArchiveSource {
-    /// nil for what is not a file on a disk.
+    /// nil if it is not a file on a disk.
     package var identity: FileIdentity? {
         switch self {
         case .file(let path): FileIdentity(path: path)
@@ -47,7 +47,7 @@ extension ArchiveSource {
         }
     }
 
-    /// A pipe, a socket or a terminal: what it brings may come while it is read.
+    /// A pipe, a socket or a terminal: data may arrive while it is read.
     package var isLive: Bool {
         var status = stat()
         let result =

@@ -1,4 +1,4 @@
-// Flow files of mitmproxy and HAR files as inputs of a tool: how their bytes come to the readers, and what is told of damage.
+// Flow files of mitmproxy and HAR files as inputs of a tool: how the readers get their bytes, and how damage is reported.
 
 import FlowArchive
 import FlowModel
@@ -25,10 +25,10 @@ package struct ForeignSource {
 
     /// Goes through all flows that a predicate lets through.
     /// - Parameters:
-    ///   - damage: told each damage, and what was left out, in one sentence with the source's name.
+    ///   - damage: receives each damage, and what was left out, in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Returns: false when it was stopped.
-    /// - Throws: what reading throws; what the predicate and the closures throw.
+    /// - Throws: errors of reading, of the predicate and of the closures.
     package mutating func forEach(
         where predicate: some FlowPredicate, damage: (String) -> Void, flow: (Flow) throws -> Bool
     ) throws -> Bool {
@@ -49,7 +49,7 @@ package struct ForeignSource {
                 if let found = try reader.read(record, at: offset), try !flow(found) { return false }
             } catch let error as TnetstringError {
                 isDamaged = true
-                damage("\(name): the record at offset \(offset) cannot be understood and was passed over: \(error)")
+                damage("\(name): the record at offset \(offset) cannot be parsed and was skipped: \(error)")
             } catch let error as ForeignError {
                 throw ToolError("\(name) \(error)")
             }
@@ -60,7 +60,7 @@ package struct ForeignSource {
         return true
     }
 
-    /// The record at hand; nil when there is none that could be read, which is told.
+    /// The current record; nil if it cannot be read, which is reported.
     private mutating func nextRecord(_ beginning: ByteBuffer, _ damage: (String) -> Void) throws -> ByteBuffer? {
         let offset = input.offset
         var length: Int?

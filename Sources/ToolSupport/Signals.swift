@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// Signals that end a tool, or tell it something.
+/// Signals that end a tool or request something of it.
 package enum Signals {
     /// Blocks the signals in this thread and in those that it makes from now on. Call it first.
     package static func block(_ signals: [Int32]) {
@@ -16,7 +16,7 @@ package enum Signals {
     package static func askToEnd() { kill(getpid(), SIGTERM) }
 
     /// The keys of a terminal reach all programs of a pipeline. The first interrupt is left to the program that writes to our pipe, so that
-    /// what it says at its end is still read; the second one ends us. Nothing changes when standard input is not a pipe.
+    /// its last output is still read; the second one ends this tool. Has no effect if standard input is not a pipe.
     package static func leaveInterruptToWriter() {
         var status = stat()
         guard unsafe fstat(0, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return }

@@ -6,7 +6,7 @@ import Glibc
 
 /// Exit statuses, the same for every tool.
 package enum ToolStatus: Int32, Sendable {
-    /// The tool did what it was asked to.
+    /// The tool did its work.
     case done = 0
     /// A query matched nothing; a comparison found differences.
     case noMatch = 1
@@ -16,7 +16,7 @@ package enum ToolStatus: Int32, Sendable {
     case damaged = 3
 }
 
-/// What keeps a tool from doing its work, in one sentence: what failed, where, what to do.
+/// Why a tool cannot do its work, in one sentence: what failed, where, what to do.
 package struct ToolError: Error, Sendable, CustomStringConvertible {
     package var description: String
 
@@ -38,27 +38,27 @@ extension Tool {
         } catch let code as ExitCode {
             throw code
         } catch {
-            complain("\(error)", as: Self.configuration.commandName ?? "mitm")
+            printError("\(error)", as: Self.configuration.commandName ?? "mitm")
             throw ExitCode(ToolStatus.failed.rawValue)
         }
     }
 
-    /// The command line once more, with what the configuration file says now.
-    /// - Throws: ``ToolError``, and what parsing throws.
+    /// Parses the command line again, with the current configuration file.
+    /// - Throws: ``ToolError``, and errors of the parser.
     package static func parseAgain() throws -> Self {
         try parse(try configuredArguments(givenArguments()))
     }
 
     /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
     package static func launch() -> Never {
-        // A reader that goes away is seen where we write to it.
+        // A reader that is gone is noticed where we write to it.
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot(try configuredArguments(givenArguments()))
             try command.run()
             Glibc.exit(ToolStatus.done.rawValue)
         } catch let error as ToolError {
-            complain(error.description, as: configuration.commandName ?? "mitm")
+            printError(error.description, as: configuration.commandName ?? "mitm")
             Glibc.exit(ToolStatus.failed.rawValue)
         } catch {
             let code = exitCode(for: error).rawValue
@@ -66,7 +66,7 @@ extension Tool {
                 print(fullMessage(for: error))
             } else if !(error is ExitCode) {
                 let name = configuration.commandName ?? "mitm"
-                complain("\(message(for: error)); see \(name) --help", as: name)
+                printError("\(message(for: error)); see \(name) --help", as: name)
             }
             Glibc.exit(error is ExitCode || code == 0 ? code : ToolStatus.failed.rawValue)
         }
@@ -81,12 +81,12 @@ private func givenArguments() -> [String] {
     }
 }
 
-/// Says something on stderr, in one line of its own.
-package func complain(_ text: String, as tool: String) {
+/// Prints a line on stderr, after the name of the tool.
+package func printError(_ text: String, as tool: String) {
     writeToStandardError("\(tool): \(text)\n")
 }
 
-/// Writes text to stderr as it is; a stderr that is gone is no error.
+/// Writes text to stderr as it is; a closed stderr is not an error.
 package func writeToStandardError(_ text: String) {
     var bytes = FileName.bytes(text)
     var written = 0
@@ -98,6 +98,6 @@ package func writeToStandardError(_ text: String) {
 }
 
 extension NameSpecification {
-    /// The long name, and a letter that takes its value behind it or joined to it: `-j 4`, `-j4`.
+    /// The long name, and a letter that takes its value after it or joined to it: `-j 4`, `-j4`.
     package static func short(_ letter: Character) -> NameSpecification { [.customShort(letter, allowingJoined: true), .long] }
 }

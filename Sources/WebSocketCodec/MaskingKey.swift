@@ -1,17 +1,17 @@
-// Masking of what a client sends (RFC 6455 §5.3): each byte of a payload is XORed with one of four key bytes in turn. The same step masks
+// Masking of a client's payload (RFC 6455 §5.3): each byte of a payload is XORed with one of four key bytes in turn. The same step masks
 // and unmasks. It runs over every byte that a client sends, so it takes eight bytes at a time.
 
 import NIOCore
 
 /// The four bytes of a masking key.
 package struct MaskingKey: Sendable, Hashable {
-    /// The first byte of the key stands in the highest bits, as it is sent first.
+    /// The first byte of the key, which is sent first, is in the highest bits.
     package var value: UInt32
 
     package init(_ value: UInt32) { self.value = value }
 
-    /// Masks or unmasks all readable bytes, where they are when nobody else holds the storage, in a copy of it otherwise.
-    /// - Parameter offset: bytes of the frame's payload that stand before these.
+    /// Masks or unmasks all readable bytes, in place if the storage is not shared, otherwise in a copy.
+    /// - Parameter offset: bytes of the frame's payload before these.
     package func apply(to bytes: inout ByteBuffer, offset: UInt64 = 0) {
         let key = wide(offset)
         unsafe bytes.withUnsafeMutableReadableBytes { target in
@@ -19,8 +19,8 @@ package struct MaskingKey: Sendable, Hashable {
         }
     }
 
-    /// The readable bytes masked or unmasked, in storage of their own; what came in is left as it was.
-    /// - Parameter offset: bytes of the frame's payload that stand before these.
+    /// The readable bytes masked or unmasked, in new storage; the argument is not changed.
+    /// - Parameter offset: bytes of the frame's payload before these.
     package func applied(to bytes: ByteBuffer, offset: UInt64 = 0) -> ByteBuffer {
         guard bytes.readableBytes > 0 else { return ByteBuffer() }
         var result = ByteBuffer()
@@ -41,7 +41,7 @@ package struct MaskingKey: Sendable, Hashable {
         }
     }
 
-    /// The key twice, turned so that its lowest byte in memory belongs to the payload's byte at an offset.
+    /// The key twice, rotated so that its lowest byte in memory belongs to the payload's byte at an offset.
     private func wide(_ offset: UInt64) -> UInt64 {
         let inOrder = value.byteSwapped
         let turn = UInt32(offset & 3) * 8

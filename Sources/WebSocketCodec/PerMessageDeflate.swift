@@ -1,9 +1,9 @@
-// What the two sides agree on for permessage-deflate (RFC 7692 §7.1): offers of the client, the response of the server, and for each
-// direction whether a message may refer to those before it, and how far back.
+// Negotiation of permessage-deflate (RFC 7692 §7.1): the client's offers, the server's response, and for each direction whether a message
+// may refer to those before it, and how far back.
 
 import HTTPSemantics
 
-/// permessage-deflate as it is in force on a connection.
+/// permessage-deflate as it was negotiated for a connection.
 package struct PerMessageDeflate: Sendable, Hashable {
     /// How one side compresses what it sends.
     package struct Direction: Sendable, Hashable {
@@ -31,13 +31,13 @@ package struct PerMessageDeflate: Sendable, Hashable {
     package subscript(side: Side) -> Direction { side == .client ? client : server }
 
     /// Reads the extension as a server accepted it (RFC 7692 §7.1).
-    /// - Throws: when a parameter is not known, stands twice, or has a value that it cannot have in a response.
+    /// - Throws: if a parameter is not known, appears twice, or has a value that is not valid in a response.
     package init(response: WebSocketExtension) throws(WebSocketError) {
         let parameters = try PerMessageDeflateOffer(response)
         if case .any = parameters.clientMaxWindowBits {
             throw WebSocketError(.extensionParameters, "the response has client_max_window_bits without a value")
         }
-        // RFC 7692 §7.1.2.2: the value of an offer is a hint of what the client needs. Only that of the response binds.
+        // RFC 7692 §7.1.2.2: the value in an offer is a hint. Only the value in the response is binding.
         self.init(
             client: Direction(
                 takesOverContext: !parameters.clientNoContextTakeover, windowBits: parameters.clientMaxWindowBits.bits ?? 15),
@@ -45,9 +45,9 @@ package struct PerMessageDeflate: Sendable, Hashable {
                 takesOverContext: !parameters.serverNoContextTakeover, windowBits: parameters.serverMaxWindowBits ?? 15))
     }
 
-    /// Accepts the first offer that is valid, as a server with no wishes of its own does (RFC 7692 §5.1).
-    /// - Parameter offers: the extensions of a request; those of other names are passed over.
-    /// - Returns: nil when there is no offer that can be accepted.
+    /// Accepts the first valid offer, as a server without preferences does (RFC 7692 §5.1).
+    /// - Parameter offers: the extensions of a request; those with other names are skipped.
+    /// - Returns: nil if no offer can be accepted.
     package init?(accepting offers: [WebSocketExtension]) {
         guard let offer = PerMessageDeflateOffer.all(in: offers).first else { return nil }
         self.init(
@@ -55,7 +55,7 @@ package struct PerMessageDeflate: Sendable, Hashable {
             server: Direction(takesOverContext: !offer.serverNoContextTakeover, windowBits: offer.serverMaxWindowBits ?? 15))
     }
 
-    /// The extension as a server's response says it.
+    /// The extension for a server's response.
     package var response: WebSocketExtension {
         var parameters: [WebSocketExtension.Parameter] = []
         if !server.takesOverContext { parameters.append(.init("server_no_context_takeover")) }
@@ -69,7 +69,7 @@ package struct PerMessageDeflate: Sendable, Hashable {
     package func answers(_ offer: PerMessageDeflateOffer) -> Bool {
         if offer.serverNoContextTakeover, server.takesOverContext { return false }
         if let bits = offer.serverMaxWindowBits, server.windowBits > bits { return false }
-        // RFC 7692 §7.1.2.2: only a client that says so can take a limit for its own window.
+        // RFC 7692 §7.1.2.2: the server may limit the client's window only if the client offered that.
         return offer.clientMaxWindowBits != .absent || client.windowBits == 15
     }
 }
@@ -78,9 +78,9 @@ package struct PerMessageDeflate: Sendable, Hashable {
 package struct PerMessageDeflateOffer: Sendable, Hashable {
     package enum ClientWindow: Sendable, Hashable {
         case absent
-        /// The client can take any limit.
+        /// The client accepts any limit.
         case any
-        /// The client can take any limit and will need no larger window than this.
+        /// The client accepts any limit and will not use a larger window than this.
         case bits(Int)
 
         var bits: Int? { if case .bits(let bits) = self { bits } else { nil } }
@@ -93,11 +93,11 @@ package struct PerMessageDeflateOffer: Sendable, Hashable {
 
     package init() {}
 
-    /// - Throws: when a parameter is not known, stands twice, or has a value that it cannot have. A server declines such an offer.
+    /// - Throws: if a parameter is not known, appears twice, or has a value that is not valid. A server declines such an offer.
     package init(_ offer: WebSocketExtension) throws(WebSocketError) {
         var seen: Set<String> = []
         for parameter in offer.parameters {
-            guard seen.insert(parameter.name).inserted else { throw Self.fault(parameter, "stands twice") }
+            guard seen.insert(parameter.name).inserted else { throw Self.fault(parameter, "appears twice") }
             switch parameter.name {
             case "server_no_context_takeover":
                 guard parameter.value == nil else { throw Self.fault(parameter, "has a value") }
@@ -127,8 +127,8 @@ package struct PerMessageDeflateOffer: Sendable, Hashable {
         WebSocketError(.extensionParameters, "the parameter \(parameter) of permessage-deflate \(what)")
     }
 
-    /// The valid offers among the extensions of a request, the client's favourite first. Those that are not valid are left out, as a
-    /// server must decline them (RFC 7692 §7.1).
+    /// The valid offers among the extensions of a request, most preferred first. Others are omitted: a server must decline them (RFC 7692
+    /// §7.1).
     package static func all(in extensions: [WebSocketExtension]) -> [PerMessageDeflateOffer] {
         extensions.filter { $0.name == PerMessageDeflate.name }.compactMap { offer in
             do throws(WebSocketError) { return try PerMessageDeflateOffer(offer) } catch { return nil }

@@ -1,30 +1,31 @@
 // The DEFLATE streams of permessage-deflate (RFC 7692 §7.2, RFC 1951) by zlib. A message ends with an empty stored block whose last four
-// bytes, 00 00 FF FF, are not sent; each side puts them back before it inflates.
+// bytes, 00 00 FF FF, are not sent; the receiver appends them before it inflates.
 
 private import CZlib
 import NIOCore
 
-/// Inflates the messages of one direction, in pieces whose size the caller bounds. An object, because zlib's state cannot be copied or moved.
+/// Inflates the messages of one direction, in pieces whose size the caller bounds. An object, because zlib's state cannot be copied or
+/// moved.
 @safe package final class MessageInflater {
     // SAFETY: non-null and initialised until deinit; used by the one connection that owns this object. `next_in` points at bytes only while
     // `withUnsafeReadableBytes` lends them.
     private let stream: UnsafeMutablePointer<z_stream>
     private let takesOverContext: Bool
-    /// Bytes of the message that were handed in and not inflated.
+    /// Bytes of the message that have not been inflated.
     private var input = ByteBuffer()
     private var hasWholeMessage = false
     /// The next bit of input is the first of a byte and of a block.
     private var isBetweenBlocks = true
-    /// The last call left no room, so zlib may hold more content.
+    /// The last call filled its room, so zlib may have more content.
     private var wasFull = false
 
     /// - Parameter parameters: window bits from 8 to 15, and whether a message may refer to those before it.
-    /// - Throws: when zlib has no memory.
+    /// - Throws: if zlib has no memory.
     package init(_ parameters: PerMessageDeflate.Direction) throws(WebSocketError) {
         takesOverContext = parameters.takesOverContext
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        // zlib manual, inflateInit2: a negative number of bits says that no header and no checksum surround the data.
+        // zlib manual, inflateInit2: a negative number of bits means that the data has no header and no checksum.
         let result = unsafe inflateInit2_(
             stream, -Int32(parameters.windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         guard result == Z_OK else { throw WebSocketError.noMemory }
@@ -44,22 +45,22 @@ import NIOCore
         }
     }
 
-    /// The message has no more bytes than were handed in.
+    /// The message has no more bytes.
     package func receivedEnd() { hasWholeMessage = true }
 
-    /// Inflates what was handed in and appends it.
-    /// - Parameter maximum: bytes to append at the most.
-    /// - Returns: true when the message is complete, and the inflater ready for the next; false when it needs more bytes, or more room:
-    ///   more room when `maximum` bytes were appended.
-    /// - Throws: 1007 when the bytes are not DEFLATE data or end in the middle of a block.
+    /// Inflates the bytes of the message and appends the content.
+    /// - Parameter maximum: the maximum number of bytes to append.
+    /// - Returns: true if the message is complete and the inflater is ready for the next; false if it needs more bytes, or more room: more
+    ///   room if `maximum` bytes were appended.
+    /// - Throws: 1007 if the bytes are not DEFLATE data or end in the middle of a block.
     package func inflate(into out: inout ByteBuffer, maximum: Int) throws(WebSocketError) -> Bool {
         var room = maximum
         while room > 0 {
             if input.readableBytes == 0 {
                 guard hasWholeMessage else { return false }
-                // A message that conforms stops inside its last, empty block, and the tail finishes it. Where it stops between blocks the
-                // tail would be read as the beginning of one: so send those who leave the tail in, who compress nothing to no bytes, and
-                // who forget the byte behind a block with BFINAL (RFC 7692 §7.2.3.4).
+                // A conforming message stops inside its last, empty block, and the tail completes it. If it stops between blocks, the tail
+                // would be read as the beginning of a block. Such messages come from senders that do not remove the tail, that compress
+                // nothing to no bytes, or that omit the byte after a block with BFINAL (RFC 7692 §7.2.3.4).
                 if !isBetweenBlocks, !wasFull { try addTail(&out) }
                 if isBetweenBlocks {
                     finish()
@@ -73,7 +74,7 @@ import NIOCore
 
     private static let tail = ByteBuffer(bytes: [0x00, 0x00, 0xFF, 0xFF])
 
-    /// Completes the message's last block with the bytes that are not sent. They make no content; where they do, the message ended too early.
+    /// Completes the message's last block with the bytes that are not sent. If they give content, the message ended too early.
     private func addTail(_ out: inout ByteBuffer) throws(WebSocketError) {
         let end = out.writerIndex
         input = Self.tail
@@ -93,9 +94,9 @@ import NIOCore
     }
 
     /// One call of zlib's inflate.
-    /// - Returns: bytes that were appended, at most `room`.
+    /// - Returns: the number of bytes that were appended, at most `room`.
     private func step(_ out: inout ByteBuffer, _ room: Int) throws(WebSocketError) -> Int {
-        // Enough for what is common, and not much more than a small message needs.
+        // Enough for common messages, and not much more than a small one needs.
         let guess = max(256, min(input.readableBytes * 4, 1 << 18))
         let room = min(room, guess)
         var result: Int32 = 0
@@ -120,18 +121,18 @@ import NIOCore
         wasFull = given == room
         switch result {
         case Z_OK, Z_BUF_ERROR:
-            // zlib manual, inflate: 128 is added when it stands behind a block, and the number of bits of the last byte that are not used.
+            // zlib manual, inflate: data_type is the number of unused bits of the last byte, plus 128 after a block.
             isBetweenBlocks = unsafe stream.pointee.data_type & (128 | 63) == 128
         case Z_STREAM_END:
-            // A block with BFINAL. The next one may still refer to what came before it (RFC 7692 §7.2.3.4): zlib.h declares this reset, which
-            // keeps the window; to take the window out and put it back costs 64 KiB of copying for each final block of two bytes.
+            // A block with BFINAL. The next one may still refer to content before it (RFC 7692 §7.2.3.4). zlib.h declares this reset, which
+            // keeps the window; saving and restoring the window would copy 64 KiB for each final block of two bytes.
             let reset = unsafe inflateResetKeep(stream)
             precondition(reset == Z_OK, "an initialised inflater can be reset")
             isBetweenBlocks = true
         case Z_MEM_ERROR:
             throw WebSocketError.noMemory
         default:
-            let words = unsafe stream.pointee.msg.map { unsafe String(cString: $0) } ?? "the data is not compressed as it says"
+            let words = unsafe stream.pointee.msg.map { unsafe String(cString: $0) } ?? "the data is not valid"
             throw WebSocketError(
                 .compressedData, closeCode: CloseCode.invalidPayload, "a compressed message cannot be inflated: \(words)")
         }
@@ -148,17 +149,17 @@ import NIOCore
 
     /// - Parameters:
     ///   - parameters: window bits from 8 to 15, and whether a message may refer to those before it.
-    ///   - level: 0, no compression, to 9; zlib's own choice is 6.
-    /// - Throws: when zlib has no memory.
+    ///   - level: 0, no compression, to 9; zlib's default is 6.
+    /// - Throws: if zlib has no memory.
     package init(_ parameters: PerMessageDeflate.Direction, level: Int = 6) throws(WebSocketError) {
         precondition((0...9).contains(level) && (8...15).contains(parameters.windowBits), "zlib has these levels and windows")
         takesOverContext = parameters.takesOverContext
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        // zlib cannot make a raw stream with a window of 256 bytes. With one of 512 it refers 250 bytes back at the most (the window less
-        // MIN_LOOKAHEAD, 262), which a receiver with a window of 256 can follow.
+        // zlib cannot make a raw stream with a window of 256 bytes. With one of 512 it refers at most 250 bytes back (the window minus
+        // MIN_LOOKAHEAD, 262), which a receiver with a window of 256 can decode.
         let windowBits = Int32(max(9, parameters.windowBits))
-        let memoryLevel: Int32 = 8  // zlib's own choice
+        let memoryLevel: Int32 = 8  // zlib's default
         let result = unsafe deflateInit2_(
             stream, Int32(level), Z_DEFLATED, -windowBits, memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
             Int32(MemoryLayout<z_stream>.size))
@@ -172,7 +173,7 @@ import NIOCore
 
     /// The payload of a message with this content (RFC 7692 §7.2.1).
     package func compress(_ content: ByteBuffer) -> ByteBuffer {
-        // RFC 7692 §7.2.3.6: nothing is sent as the first byte of an empty stored block. zlib would not flush twice without input.
+        // RFC 7692 §7.2.3.6: empty content is sent as the first byte of an empty stored block. zlib would not flush twice without input.
         guard content.readableBytes > 0 else { return ByteBuffer(bytes: [0x00]) }
         var out = ByteBuffer()
         var rest = content
@@ -180,7 +181,7 @@ import NIOCore
             let part = rest.readSlice(length: min(rest.readableBytes, 1 << 30)) ?? ByteBuffer()
             deflate(part, into: &out, flush: rest.readableBytes == 0 ? Z_SYNC_FLUSH : Z_NO_FLUSH)
         }
-        // The flush ended with an empty stored block; its length and the complement of it are not sent.
+        // The flush ended with an empty stored block; its length and the length's complement are not sent.
         out.moveWriterIndex(to: out.writerIndex - 4)
         if !takesOverContext {
             let result = unsafe deflateReset(stream)
@@ -195,7 +196,7 @@ import NIOCore
             unsafe stream.pointee.avail_in = UInt32(source.count)
             let room = max(64, min(source.count, 1 << 18))
             var isFull = true
-            // zlib manual, deflate: with a flush, call again until there is room left.
+            // zlib manual, deflate: with a flush, call again until some room remains.
             while isFull {
                 unsafe out.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { target in
                     unsafe stream.pointee.next_out = target.baseAddress!.assumingMemoryBound(to: UInt8.self)

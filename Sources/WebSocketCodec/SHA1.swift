@@ -1,4 +1,4 @@
-// SHA-1 (FIPS 180-4 §6.1.2), for Sec-WebSocket-Accept alone: there it proves that a server read the request, and protects nothing.
+// SHA-1 (FIPS 180-4 §6.1.2), for Sec-WebSocket-Accept only: it proves that a server read the request and protects nothing.
 
 /// The SHA-1 digest of a message, 20 bytes.
 func sha1(_ message: [UInt8]) -> [UInt8] {

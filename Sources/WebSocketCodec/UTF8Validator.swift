@@ -1,20 +1,20 @@
-// Incremental validation of UTF-8 (RFC 3629 §4): says of the first byte that cannot be that it cannot, even when the character it belongs
-// to is not complete (RFC 6455 §8.1 lets a receiver fail early).
+// Incremental validation of UTF-8 (RFC 3629 §4): reports the first invalid byte, even if its character is not complete (RFC 6455 §8.1
+// allows a receiver to fail early).
 
 import NIOCore
 
 /// The state between two pieces of one text.
 struct UTF8Validator: Sendable, Equatable {
-    /// Bytes that the open character still needs, and the range of the next one.
+    /// The number of bytes that the incomplete character still needs, and the range of the next one.
     private var needed = 0
     private var lowest: UInt8 = 0x80
     private var highest: UInt8 = 0xBF
 
-    /// No character is open: the text may end here.
+    /// No character is incomplete: the text may end here.
     var isComplete: Bool { needed == 0 }
 
     /// Takes the readable bytes from an offset on.
-    /// - Returns: false when no valid text begins like this; nothing else may be asked of the validator then.
+    /// - Returns: false if no valid text begins with these bytes; the validator must not be used after that.
     mutating func accept(_ bytes: ByteBuffer, from offset: Int = 0) -> Bool {
         unsafe bytes.withUnsafeReadableBytes { unsafe accept($0, from: offset) }
     }
@@ -23,7 +23,7 @@ struct UTF8Validator: Sendable, Equatable {
         let count = bytes.count
         var position = offset
         while position < count {
-            // Eight ASCII characters at a time; most text is little else.
+            // Eight ASCII characters at a time, since most text is ASCII.
             while needed == 0, position + 8 <= count {
                 let word = unsafe bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
                 guard word & 0x8080_8080_8080_8080 == 0 else { break }

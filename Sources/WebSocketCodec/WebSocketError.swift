@@ -1,6 +1,6 @@
-// What can be wrong with a WebSocket conversation, and the close codes by which the peers tell each other (RFC 6455 §7.4).
+// Errors of a WebSocket conversation, and the close codes by which the peers report them (RFC 6455 §7.4).
 
-/// Bytes that are no WebSocket frames, frames that are no messages, or a handshake that opens no conversation.
+/// Bytes that are not WebSocket frames, frames that are not messages, or a handshake that opens no conversation.
 package struct WebSocketError: Error, Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
         /// Fields of the opening handshake (RFC 6455 §4).
@@ -14,7 +14,7 @@ package struct WebSocketError: Error, Sendable, Equatable {
         case length
         /// A control frame that is fragmented or longer than 125 bytes (RFC 6455 §5.5).
         case controlFrame
-        /// A continuation of nothing, or a message inside a message (RFC 6455 §5.4).
+        /// A continuation frame without a message, or a message inside a message (RFC 6455 §5.4).
         case continuation
         /// The payload of a close frame (RFC 6455 §5.5.1, §7.4).
         case closePayload
@@ -26,9 +26,9 @@ package struct WebSocketError: Error, Sendable, Equatable {
     }
 
     package var kind: Kind
-    /// What a close frame that answers this says; see ``CloseCode``.
+    /// The code of the close frame that answers this; see ``CloseCode``.
     package var closeCode: UInt16
-    /// One sentence for people.
+    /// One sentence for the user.
     package var message: String
 
     package init(_ kind: Kind, closeCode: UInt16 = CloseCode.protocolError, _ message: String) {
@@ -56,8 +56,8 @@ package enum CloseCode {
     /// Never on the wire: TLS failed.
     package static let tlsFailure: UInt16 = 1015
 
-    /// Whether a close frame may carry this code: those that the registry holds and that are not reserved for use without a frame
-    /// (1004, 1005, 1006, 1015), those of libraries (3000 to 3999) and of applications (4000 to 4999) (RFC 6455 §7.4.2).
+    /// Whether a close frame may carry this code: the registered codes that are not reserved for use without a frame (1004, 1005, 1006,
+    /// 1015), those of libraries (3000 to 3999) and of applications (4000 to 4999) (RFC 6455 §7.4.2).
     package static func isAllowedOnWire(_ code: UInt16) -> Bool {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true

@@ -8,7 +8,7 @@ import NIOCore
 package struct WebSocketExtension: Sendable, Hashable {
     package struct Parameter: Sendable, Hashable {
         package var name: String
-        /// nil: the name stands alone. A quoted value is here without its quotes and escapes.
+        /// nil: the parameter has no value. A quoted value is stored without its quotes and escapes.
         package var value: String?
 
         package init(_ name: String, _ value: String? = nil) {
@@ -26,7 +26,7 @@ package struct WebSocketExtension: Sendable, Hashable {
     }
 
     /// All extensions of a section, over all its lines of that name, in order.
-    /// - Throws: when a value does not follow the grammar (RFC 6455 §9.1).
+    /// - Throws: if a value does not follow the grammar (RFC 6455 §9.1).
     package static func all(in fields: FieldSection) throws(WebSocketError) -> [WebSocketExtension] {
         var extensions: [WebSocketExtension] = []
         for value in fields.all("sec-websocket-extensions") {
@@ -48,7 +48,7 @@ package struct WebSocketExtension: Sendable, Hashable {
         guard scanner.isAtEnd else { throw scanner.fault }
     }
 
-    /// The value of a Sec-WebSocket-Extensions field that holds these extensions.
+    /// The value of a Sec-WebSocket-Extensions field with these extensions.
     package static func fieldValue(_ extensions: [WebSocketExtension]) -> String {
         extensions.map(\.description).joined(separator: ", ")
     }
@@ -85,7 +85,7 @@ private struct Scanner {
         while let byte = next, byte == 0x20 || byte == 0x09 { position += 1 }
     }
 
-    /// Takes one byte, with white space before it, when it is the next one.
+    /// Consumes this byte and the white space before it, if it is the next one.
     mutating func take(_ byte: UInt8) -> Bool {
         skipWhitespace()
         guard next == byte else { return false }
@@ -101,7 +101,7 @@ private struct Scanner {
         return String(buffer: bytes.slice(ByteRange(start, position)))
     }
 
-    /// RFC 6455 §9.1: a quoted value must be a token once its quotes and escapes are gone.
+    /// RFC 6455 §9.1: without its quotes and escapes, a quoted value must be a token.
     mutating func tokenOrQuoted() throws(WebSocketError) -> String {
         guard take(0x22) else { return try token() }
         var value: [UInt8] = []

@@ -1,5 +1,5 @@
-// The nouns of the base framing protocol (RFC 6455 §5.2): opcode, reserved bits, the header of a frame, and a part of a frame as it
-// came over the wire.
+// The elements of the base framing protocol (RFC 6455 §5.2): opcode, reserved bits, the header of a frame, and a part of a frame as it was
+// received.
 
 import NIOCore
 
@@ -15,7 +15,7 @@ package enum WebSocketOpcode: UInt8, Sendable, Hashable, CaseIterable {
     package var isControl: Bool { rawValue >= 8 }
 }
 
-/// The bits RSV1 to RSV3 of a frame's first byte, which have a meaning only where an extension gives one.
+/// The bits RSV1 to RSV3 of a frame's first byte, which have a meaning only if an extension defines one.
 package struct ReservedBits: OptionSet, Sendable, Hashable {
     package let rawValue: UInt8
 
@@ -27,7 +27,7 @@ package struct ReservedBits: OptionSet, Sendable, Hashable {
     package static let rsv3 = ReservedBits(rawValue: 0x10)
 }
 
-/// What stands before a frame's payload (RFC 6455 §5.2).
+/// The header of a frame (RFC 6455 §5.2).
 package struct WebSocketFrameHeader: Sendable, Hashable {
     /// FIN: the message's last frame.
     package var isFinal: Bool
@@ -50,17 +50,17 @@ package struct WebSocketFrameHeader: Sendable, Hashable {
     }
 }
 
-/// A part of a frame: as much of it as had come when it was asked for. A control frame is always one part.
+/// A part of a frame: the bytes that had been received when it was requested. A control frame is always one part.
 package struct WebSocketFramePart: Sendable, Equatable {
     package var header: WebSocketFrameHeader
-    /// Bytes of the frame's payload that came in earlier parts.
+    /// The number of bytes of the frame's payload in earlier parts.
     package var offset: UInt64
     /// This part of the payload, unmasked.
     package var payload: ByteBuffer
-    /// The bytes as they came: the frame's header in the first part, and the payload as it was masked. Concatenated over a connection they
-    /// are exactly what was received, so a frame is passed on unchanged by sending `wire`.
+    /// The bytes as they were received: the frame's header in the first part, and the masked payload. Concatenated over a connection they
+    /// are exactly the bytes that were received, so sending `wire` forwards a frame unchanged.
     package var wire: ByteBuffer
-    /// The header stands in this part.
+    /// This part contains the header.
     package var isFirst: Bool
 
     package init(header: WebSocketFrameHeader, offset: UInt64 = 0, payload: ByteBuffer, wire: ByteBuffer, isFirst: Bool = true) {

@@ -1,6 +1,6 @@
-// Decodes the frames that one side of a connection sends (RFC 6455 §5). Bytes are handed in as they come and parts of frames are pulled
-// out; a payload is never waited for or kept, except that of a control frame, which is at most 125 bytes. What a part carries are slices of
-// the bytes that came in, and for masked payload an unmasked copy. Nothing behind a close frame is decoded (RFC 6455 §5.5.1).
+// Decodes the frames that one side of a connection sends (RFC 6455 §5). Bytes go in as they are received, and parts of frames are pulled
+// out. A payload is never buffered, except that of a control frame, which is at most 125 bytes. A part contains slices of the received
+// bytes, and for masked payload an unmasked copy. Nothing after a close frame is decoded (RFC 6455 §5.5.1).
 
 import HTTPSemantics
 import NIOCore
@@ -23,17 +23,17 @@ package struct WebSocketFrameDecoder: Sendable {
     private var isInMessage = false
 
     /// - Parameters:
-    ///   - sender: who sends these frames: a client masks them, a server does not (RFC 6455 §5.1).
-    ///   - allowed: bits that the extensions which both sides agreed on give a meaning for the first frame of a message: RSV1 for
-    ///     permessage-deflate. All others are refused.
-    ///   - isStrict: frames of a client that are not masked are refused, and those of a server that are. They can be read all the same.
+    ///   - sender: the side that sends these frames: a client masks them, a server does not (RFC 6455 §5.1).
+    ///   - allowed: the bits that the negotiated extensions define for the first frame of a message: RSV1 for permessage-deflate. All others
+    ///     are refused.
+    ///   - isStrict: unmasked frames of a client and masked frames of a server are refused. Otherwise they are read.
     package init(from sender: Side, allowing allowed: ReservedBits = [], isStrict: Bool = true) {
         self.sender = sender
         self.allowed = allowed
         self.isStrict = isStrict
     }
 
-    /// Takes bytes as they came. Nothing is copied while the decoder keeps up.
+    /// Takes received bytes. Nothing is copied if the decoder has consumed those before.
     package mutating func receive(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
@@ -44,23 +44,24 @@ package struct WebSocketFrameDecoder: Sendable {
 
     package var bufferedBytes: Int { buffer.readableBytes }
 
-    /// A close frame has come: the side sends nothing more that counts.
+    /// A close frame was received: anything after it is ignored.
     package var isClosed: Bool { state == .closed }
 
-    /// No frame and no message has begun. An end of the connection here lost nothing, though it is clean only behind a close frame.
+    /// No frame and no message is incomplete. If the connection ends here, nothing is lost, though the end is clean only after a close
+    /// frame.
     package var isBetweenMessages: Bool {
         (state == .header || state == .closed) && !isInMessage && buffer.readableBytes == 0
     }
 
-    /// All bytes that were not consumed. After it the decoder is empty.
+    /// All bytes that were not consumed. The decoder is empty afterwards.
     package mutating func takeRest() -> ByteBuffer {
         defer { buffer = ByteBuffer() }
         return buffer
     }
 
     /// The next part of a frame.
-    /// - Returns: nil when more bytes are needed, and behind a close frame.
-    /// - Throws: what is wrong; the same again from then on. The bytes of a header that was refused are left in the decoder.
+    /// - Returns: nil if more bytes are needed, and after a close frame.
+    /// - Throws: the first error, and the same error on each later call. The bytes of a refused header stay in the decoder.
     package mutating func next() throws(WebSocketError) -> WebSocketFramePart? {
         do throws(WebSocketError) {
             switch state {
@@ -75,7 +76,7 @@ package struct WebSocketFrameDecoder: Sendable {
         }
     }
 
-    /// A frame's header with as much of its payload as is there.
+    /// A frame's header with the part of its payload that has been received.
     private mutating func nextFrame() throws(WebSocketError) -> WebSocketFramePart? {
         guard let first = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return nil }
         let opcode = try opcode(first)
@@ -92,7 +93,7 @@ package struct WebSocketFrameDecoder: Sendable {
         return part(header, received: received, headerLength: 0, count: count)
     }
 
-    /// Takes a part from the buffer's start, where all its bytes are.
+    /// Takes a part from the start of the buffer, which has all its bytes.
     private mutating func part(
         _ header: WebSocketFrameHeader, received: UInt64, headerLength: Int, count: UInt64
     ) -> WebSocketFramePart {
@@ -110,13 +111,13 @@ package struct WebSocketFrameDecoder: Sendable {
 
     // MARK: The header (RFC 6455 §5.2)
 
-    /// Judges a frame's first byte: opcode, reserved bits, and whether the frame may stand where it does (RFC 6455 §5.4).
+    /// Checks a frame's first byte: opcode, reserved bits, and whether the frame is allowed at this point (RFC 6455 §5.4).
     private func opcode(_ first: UInt8) throws(WebSocketError) -> WebSocketOpcode {
         guard let opcode = WebSocketOpcode(rawValue: first & 0x0F) else {
             throw WebSocketError(.opcode, "the opcode \(first & 0x0F) is reserved")
         }
         let reserved = ReservedBits(rawValue: first & 0x70)
-        // RFC 7692 §6.1: the bit says something of a whole message, so it stands on its first frame only.
+        // RFC 7692 §6.1: the bit applies to a whole message, so it is set on the first frame only.
         let meant = opcode == .text || opcode == .binary ? allowed : []
         guard reserved.isSubset(of: meant) else {
             throw WebSocketError(
@@ -133,7 +134,7 @@ package struct WebSocketFrameDecoder: Sendable {
         return opcode
     }
 
-    /// - Returns: the header and its length in bytes; nil when more bytes are needed.
+    /// - Returns: the header and its length in bytes; nil if more bytes are needed.
     private func header(
         _ opcode: WebSocketOpcode, _ first: UInt8
     ) throws(WebSocketError) -> (header: WebSocketFrameHeader, length: Int)? {
@@ -157,7 +158,7 @@ package struct WebSocketFrameDecoder: Sendable {
     }
 
     /// - Parameter short: the seven bits of the second byte.
-    /// - Returns: the payload's length, and the offset behind it in the frame; nil when more bytes are needed.
+    /// - Returns: the payload's length, and the offset of the byte after it in the frame; nil if more bytes are needed.
     private func payloadLength(_ short: UInt8) throws(WebSocketError) -> (length: UInt64, end: Int)? {
         let start = buffer.readerIndex
         switch short {

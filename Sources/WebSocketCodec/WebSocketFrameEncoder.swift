@@ -1,5 +1,5 @@
-// Frames on their way out (RFC 6455 §5): single frames, control frames, and messages in one frame or in fragments. A client's frames are
-// masked with keys that are handed in, one for each frame; nothing here is random.
+// Encodes frames (RFC 6455 §5): single frames, control frames, and messages in one frame or in fragments. A client's frames are masked with
+// keys from the caller, one for each frame; nothing here is random.
 
 import HTTPSemantics
 import NIOCore
@@ -10,8 +10,8 @@ package enum WebSocketFrameEncoder {
 
     /// One frame.
     /// - Parameters:
-    ///   - payload: not masked; with permessage-deflate as compressed.
-    ///   - maskingKey: fresh for each frame of a client (RFC 6455 §5.3); nil for a server.
+    ///   - payload: not masked; compressed already if permessage-deflate is used.
+    ///   - maskingKey: a new one for each frame of a client (RFC 6455 §5.3); nil for a server.
     package static func frame(
         _ opcode: WebSocketOpcode, _ payload: ByteBuffer, isFinal: Bool = true, reserved: ReservedBits = [],
         maskingKey: MaskingKey? = nil
@@ -49,14 +49,14 @@ package enum WebSocketFrameEncoder {
 
     /// A whole message.
     /// - Parameters:
-    ///   - deflater: compresses the message (RFC 7692 §6.1); nil sends it as it is, which is always allowed.
-    ///   - fragmentSize: bytes of payload in each frame but the last; nil puts all in one frame.
-    ///   - maskingKey: asked once for each frame.
+    ///   - deflater: compresses the message (RFC 7692 §6.1); nil sends it uncompressed, which is always allowed.
+    ///   - fragmentSize: bytes of payload in each frame but the last; nil: one frame.
+    ///   - maskingKey: called once for each frame.
     package static func message(
         _ kind: WebSocketMessage.Kind, _ content: ByteBuffer, deflater: MessageDeflater? = nil, fragmentSize: Int? = nil,
         maskingKey: () -> MaskingKey?
     ) -> ByteBuffer {
-        precondition(fragmentSize ?? 1 > 0, "a fragment holds something")
+        precondition(fragmentSize ?? 1 > 0, "a fragment is not empty")
         var rest = deflater?.compress(content) ?? content
         let reserved: ReservedBits = deflater == nil ? [] : .rsv1
         guard let fragmentSize, rest.readableBytes > fragmentSize else {
@@ -76,7 +76,7 @@ package enum WebSocketFrameEncoder {
     }
 
     /// A ping, a pong, or a close whose payload was recorded.
-    /// - Throws: when the payload is longer than 125 bytes.
+    /// - Throws: if the payload is longer than 125 bytes.
     package static func control(
         _ opcode: WebSocketOpcode, _ payload: ByteBuffer, maskingKey: MaskingKey? = nil
     ) throws(WebSocketError) -> ByteBuffer {
@@ -88,8 +88,8 @@ package enum WebSocketFrameEncoder {
         return frame(opcode, payload, maskingKey: maskingKey)
     }
 
-    /// A close frame (RFC 6455 §5.5.1). A reason that does not fit is cut between characters.
-    /// - Parameter close: without a code there is no payload, and no reason either.
+    /// A close frame (RFC 6455 §5.5.1). A reason that is too long is cut between characters.
+    /// - Parameter close: without a code there is no payload, hence no reason.
     package static func close(_ close: WebSocketClose, maskingKey: MaskingKey? = nil) -> ByteBuffer {
         var payload = ByteBuffer()
         if let code = close.code {

@@ -1,14 +1,14 @@
 // The opening handshake over HTTP/1 (RFC 6455 §4): recognises the request and the response that open a conversation, checks that they
-// belong together, and says what was agreed on. The extensions are judged in the same way for HTTP/2 (RFC 8441 §5).
+// belong together, and returns the negotiated parameters. Extensions are checked in the same way for HTTP/2 (RFC 8441 §5).
 
 import HTTPSemantics
 import NIOCore
 
-/// What a client asks for.
+/// The parameters that a client offers.
 package struct WebSocketOffer: Sendable, Equatable {
     /// Sec-WebSocket-Key as it was sent; empty for HTTP/2, which has none (RFC 8441 §5).
     package var key: String
-    /// Sec-WebSocket-Protocol, the client's favourite first.
+    /// Sec-WebSocket-Protocol, most preferred first.
     package var protocols: [String]
     package var extensions: [WebSocketExtension]
 
@@ -19,12 +19,12 @@ package struct WebSocketOffer: Sendable, Equatable {
     }
 }
 
-/// What both sides agreed on.
+/// The parameters that both sides agreed on.
 package struct WebSocketAgreement: Sendable, Equatable {
     package var subprotocol: String?
     /// nil: messages are not compressed.
     package var compression: PerMessageDeflate?
-    /// Extensions that were agreed on and that nobody here knows; what they do to frames cannot be told.
+    /// Extensions that were agreed on and are not supported here; their effect on frames is not known.
     package var unknownExtensions: [WebSocketExtension]
 
     package init(subprotocol: String? = nil, compression: PerMessageDeflate? = nil, unknownExtensions: [WebSocketExtension] = []) {
@@ -35,7 +35,7 @@ package struct WebSocketAgreement: Sendable, Equatable {
 }
 
 package enum WebSocketHandshake {
-    /// The one version there is (RFC 6455 §4.1). A server that is asked for another answers 426 and names it.
+    /// The only version (RFC 6455 §4.1). A server answers a request for another version with 426 and this number.
     package static let version = "13"
 
     /// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2, step 5.4).
@@ -43,16 +43,16 @@ package enum WebSocketHandshake {
         Base64.encode(ByteBuffer(bytes: sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))))
     }
 
-    /// A Sec-WebSocket-Key of 16 bytes, which are chosen at random for each connection (RFC 6455 §4.1).
+    /// A Sec-WebSocket-Key of 16 bytes, which must be random for each connection (RFC 6455 §4.1).
     package static func key(nonce: [UInt8]) -> String {
         precondition(nonce.count == 16, "a nonce has 16 bytes")
         return Base64.encode(ByteBuffer(bytes: nonce))
     }
 
     /// Reads a request (RFC 6455 §4.2.1).
-    /// - Returns: nil when it does not ask for WebSocket: another method than GET, HTTP/1.0, no `Upgrade: websocket` or no
+    /// - Returns: nil if it does not ask for WebSocket: another method than GET, HTTP/1.0, no `Upgrade: websocket` or no
     ///   `Connection: Upgrade`.
-    /// - Throws: when it asks for WebSocket and a server must refuse it: the version, the key, or the grammar of its fields.
+    /// - Throws: if it asks for WebSocket and a server must refuse it: the version, the key, or the grammar of its fields.
     package static func offer(in request: RequestHead) throws(WebSocketError) -> WebSocketOffer? {
         let fields = request.fields
         guard request.upgrade == .webSocket, request.version == .http1_1 else { return nil }
@@ -70,15 +70,15 @@ package enum WebSocketHandshake {
         return offer
     }
 
-    /// Reads subprotocols and extensions of a request, whatever version of HTTP it came in.
+    /// Reads subprotocols and extensions of a request of any version of HTTP.
     package static func offer(in fields: FieldSection) throws(WebSocketError) -> WebSocketOffer {
         WebSocketOffer(key: "", protocols: subprotocols(fields), extensions: try WebSocketExtension.all(in: fields))
     }
 
     /// Reads a response to an offer (RFC 6455 §4.1, the list at its end).
-    /// - Returns: nil when the server does not switch to WebSocket: another status than 101.
-    /// - Throws: when it switches and a client must refuse it: to another protocol, with another Sec-WebSocket-Accept, with a
-    ///   subprotocol or an extension that was not asked for.
+    /// - Returns: nil if the server does not switch to WebSocket: another status than 101.
+    /// - Throws: if it switches and a client must refuse it: to another protocol, with another Sec-WebSocket-Accept, with a subprotocol or
+    ///   an extension that was not offered.
     package static func agreement(in response: ResponseHead, to offer: WebSocketOffer) throws(WebSocketError) -> WebSocketAgreement?
     {
         guard response.status == 101 else { return nil }
@@ -86,8 +86,8 @@ package enum WebSocketHandshake {
         return try agreement(in: response.fields, to: offer)
     }
 
-    /// Checks that a 101 opens a conversation, and the one that was asked for (RFC 6455 §4.1).
-    /// - Throws: when it switches to another protocol, or with another Sec-WebSocket-Accept.
+    /// Checks that a 101 opens the conversation that was requested (RFC 6455 §4.1).
+    /// - Throws: if it switches to another protocol, or with another Sec-WebSocket-Accept.
     package static func confirm(_ response: ResponseHead, key: String) throws(WebSocketError) {
         guard isUpgrade(response.fields) else {
             throw WebSocketError(.handshake, "the server switches protocols, but not to WebSocket")
@@ -98,7 +98,7 @@ package enum WebSocketHandshake {
         }
     }
 
-    /// Reads subprotocol and extensions of a response, whatever version of HTTP it came in.
+    /// Reads subprotocol and extensions of a response of any version of HTTP.
     package static func agreement(in fields: FieldSection, to offer: WebSocketOffer) throws(WebSocketError) -> WebSocketAgreement {
         var agreement = WebSocketAgreement()
         let accepted = subprotocols(fields)

@@ -1,15 +1,15 @@
-// Makes messages of the frames of one side (RFC 6455 §5.4): joins fragments, undoes permessage-deflate (RFC 7692 §6.2), validates text as
-// it comes (RFC 6455 §8.1), reads close frames. Parts of frames are handed in and events are pulled out. A message longer than a limit
-// comes in several pieces, so that memory is bounded and nothing is lost; what a few bytes inflate to is made piece by piece, as it is
+// Assembles messages from the frames of one side (RFC 6455 §5.4): joins fragments, inflates permessage-deflate (RFC 7692 §6.2), validates
+// text as it is received (RFC 6455 §8.1), reads close frames. Parts of frames go in, and events are pulled out. A message longer than a
+// limit comes in several pieces, so that memory is bounded and nothing is lost; compressed content is inflated piece by piece, as it is
 // pulled.
 
 import HTTPSemantics
 import NIOCore
 
-/// Sizes of what an assembler gives.
+/// Limits of an assembler.
 package struct WebSocketLimits: Sendable, Equatable {
-    /// Bytes of content in one piece, at least 4. Longer messages come in several. Nearly all messages are below 1 MiB; one piece of each
-    /// direction of each connection may be in memory.
+    /// Bytes of content in one piece, at least 4. Longer messages come in several pieces. Nearly all messages are below 1 MiB; one piece of
+    /// each direction of each connection may be in memory.
     package var maximumPieceSize = 4 << 20
     /// Bytes of content in one message; a longer one is an error, 1009. Firefox refuses those of 2 GiB and more
     /// (network.websocket.max-message-size), and it ends what a small frame can inflate to.
@@ -18,20 +18,20 @@ package struct WebSocketLimits: Sendable, Equatable {
     package init() {}
 }
 
-/// An assembler for one direction of one connection. It trusts the order of the parts and their reserved bits, which the decoder has
-/// checked. Copies share one inflater: keep one only.
+/// An assembler for one direction of one connection. It relies on the order of the parts and their reserved bits, which the decoder has
+/// checked. Copies share one inflater, so keep only one.
 package struct WebSocketMessageAssembler {
     private let limits: WebSocketLimits
     private let inflater: MessageInflater?
     private var parts = CircularBuffer<WebSocketFramePart>()
-    /// The message whose end was not told.
+    /// The message that is not complete.
     private var open: OpenMessage?
     private var failure: WebSocketError?
 
-    /// - Parameter compression: how the sender compresses; nil when permessage-deflate was not agreed on.
-    /// - Throws: when zlib has no memory.
+    /// - Parameter compression: how the sender compresses; nil if permessage-deflate was not agreed on.
+    /// - Throws: if zlib has no memory.
     package init(compression: PerMessageDeflate.Direction?, limits: WebSocketLimits = WebSocketLimits()) throws(WebSocketError) {
-        precondition(limits.maximumPieceSize >= 4, "a piece must hold a character")
+        precondition(limits.maximumPieceSize >= 4, "a piece has room for a character")
         self.limits = limits
         if let compression {
             inflater = try MessageInflater(compression)
@@ -44,8 +44,8 @@ package struct WebSocketMessageAssembler {
     package mutating func receive(_ part: WebSocketFramePart) { parts.append(part) }
 
     /// The next event.
-    /// - Returns: nil when more parts are needed.
-    /// - Throws: what is wrong; the same again from then on. What came of the message before it is left for ``takeIncomplete()``.
+    /// - Returns: nil if more parts are needed.
+    /// - Throws: the first error, and the same error on each later call. ``takeIncomplete()`` returns the content before it.
     package mutating func next() throws(WebSocketError) -> WebSocketEvent? {
         if let failure { throw failure }
         do throws(WebSocketError) {
@@ -61,9 +61,9 @@ package struct WebSocketMessageAssembler {
         }
     }
 
-    /// What has come of a message that will not be complete, because the connection was lost or something is wrong. It is not the last
-    /// piece of its message; text may end within a character or with what is not UTF-8.
-    /// - Returns: nil when no message is open.
+    /// The rest of a message that will not be complete, because the connection was lost or an error occurred. It is not the last piece of
+    /// its message; text may end within a character or with bytes that are not UTF-8.
+    /// - Returns: nil if no message is open.
     package mutating func takeIncomplete() -> WebSocketMessage? {
         guard let message = open.take() else { return nil }
         return message.piece(message.content, isLast: false)
@@ -101,7 +101,7 @@ package struct WebSocketMessageAssembler {
     }
 }
 
-/// A message whose end was not told, and as much of its content as was not told.
+/// A message that is not complete, and its content that was not returned yet.
 private struct OpenMessage {
     let kind: WebSocketMessage.Kind
     /// nil: the message is not compressed.
@@ -111,9 +111,9 @@ private struct OpenMessage {
     private var wireSize: UInt64 = 0
     private var frames: UInt32 = 0
     private var text = UTF8Validator()
-    /// Payload that is not compressed and was not made content of.
+    /// Uncompressed payload that has not become content yet.
     private var input = ByteBuffer()
-    /// The last part of the last frame has come, and all content was made of it.
+    /// The last part of the last frame was received, and all of its payload has become content.
     private var hasEnded = false
     private var isComplete = false
 
@@ -122,10 +122,10 @@ private struct OpenMessage {
         self.inflater = inflater
     }
 
-    /// Takes a part when the input of those before it was used up.
+    /// Takes a part, after the input of those before it has been used up.
     mutating func receive(_ part: WebSocketFramePart) {
         wireSize += UInt64(part.payload.readableBytes)
-        // Empty fragments cost a peer nothing, so the count must stand any number of them.
+        // Empty fragments cost a peer nothing, so any number of them must be countable.
         if part.isFirst, frames < .max { frames += 1 }
         hasEnded = part.header.isFinal && part.isLast
         guard let inflater else {
@@ -136,21 +136,21 @@ private struct OpenMessage {
         if hasEnded { inflater.receivedEnd() }
     }
 
-    /// Makes content until a piece is full or the message ends.
-    /// - Returns: nil when the input is used up and the message goes on.
+    /// Produces content until a piece is full or the message ends.
+    /// - Returns: nil if the input is used up and the message continues.
     mutating func nextPiece(_ limits: WebSocketLimits) throws(WebSocketError) -> WebSocketMessage? {
         while true {
             if content.readableBytes > limits.maximumPieceSize { return cutPiece(limits.maximumPieceSize) }
             if isComplete { return piece(content, isLast: true) }
             let before = content.readableBytes
-            // One byte more than fits says that this is not the last piece.
+            // One byte more than fits shows that this is not the last piece.
             try makeContent(limits.maximumPieceSize + 1 - before)
             try check(from: before, limits)
             if !isComplete, content.readableBytes == before { return nil }
         }
     }
 
-    /// - Parameter room: bytes that are made at the most; more than 0.
+    /// - Parameter room: the maximum number of bytes to produce; more than 0.
     private mutating func makeContent(_ room: Int) throws(WebSocketError) {
         if let inflater {
             isComplete = try inflater.inflate(into: &content, maximum: room)
@@ -165,8 +165,8 @@ private struct OpenMessage {
         isComplete = hasEnded && input.readableBytes == 0
     }
 
-    /// Judges content that was made.
-    /// - Parameter start: bytes of the content that were judged before.
+    /// Checks content that was produced.
+    /// - Parameter start: the number of bytes of the content that were checked before.
     private mutating func check(from start: Int, _ limits: WebSocketLimits) throws(WebSocketError) {
         guard offset + UInt64(content.readableBytes) <= limits.maximumMessageSize else {
             throw WebSocketError(
@@ -186,7 +186,7 @@ private struct OpenMessage {
             while bytes[size] & 0xC0 == 0x80 { size -= 1 }
         }
         let result = piece(content.slice(ByteRange(0, size)), isLast: false)
-        // Some few bytes, in storage of their own: to append to what shares storage with the piece would copy the piece.
+        // These few bytes get storage of their own: appending to a buffer that shares storage with the piece would copy the piece.
         content = ByteBuffer(bytes: content.slice(ByteRange(size, content.readableBytes)).readableBytesView)
         offset += UInt64(size)
         (wireSize, frames) = (0, 0)

@@ -4,7 +4,7 @@ import FlowArchive
 import FlowModel
 import ToolSupport
 
-/// Reads files side by side, each as far as it has come.
+/// Reads several growing files, each up to its current end.
 struct FollowedFiles<Predicate: FlowPredicate> {
     private struct Followed {
         let name: String
@@ -43,7 +43,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
         }
     }
 
-    /// Prints what has come.
+    /// Prints new flows and messages.
     mutating func printNew(_ printer: inout Printer) throws {
         var failed: [Int] = []
         for index in files.indices {

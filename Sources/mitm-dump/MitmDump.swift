@@ -26,9 +26,10 @@ struct MitmDump: Tool {
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
-            A pipe is printed as it comes, a line for each flow unless --detail says otherwise.
+            Flows from a pipe are printed as they arrive, a line for each unless --detail is given.
 
-            Exit status: 0 done, 2 an error, or an input that could not be read (the others are printed), 3 the input was damaged or torn and what could be read was printed.
+            Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
+            and what could be read was printed.
             """,
         version: toolVersion)
 
@@ -54,33 +55,34 @@ struct MitmDump: Tool {
         }
     }
 
-    @Option(name: .short("f"), help: "Print only flows that this filter lets through (see --help-filter).")
+    @Option(name: .short("f"), help: "Print only flows that match (see --help-filter).")
     var filter: String?
 
     @Option(
         help: """
-            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 when there is one flow, \
-            not from a pipe)
+            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow)
             """
     )
     var detail: Int?
 
-    @Option(help: "text; json: one JSON object a line for each flow; har: one HAR 1.2 archive.")
+    @Option(help: "text, json (a line with a JSON object for each flow) or har (one HAR 1.2 archive).")
     var format = Format.text
 
-    @Flag(help: "With json: bodies as they were sent, in base64, instead of decoded.")
+    @Flag(help: "With json: bodies as sent, in base64, instead of decoded.")
     var rawBody = false
 
-    @Flag(help: "Follow files and directories as they grow; with text, print messages of WebSocket and TCP as they come.")
+    @Flag(
+        help:
+            "Follow files and directories as they grow (like tail -f); with text, print WebSocket and TCP messages as they arrive.")
     var follow = false
 
-    @Flag(help: "Print what the file is made of instead of its flows: frames, offsets, sizes.")
+    @Flag(help: "Print the file's structure instead of its flows: frames, offsets, sizes.")
     var structure = false
 
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
-    @Flag(inversion: .prefixedNo, help: "Colours. (default: on a terminal, unless NO_COLOR is set)")
+    @Flag(inversion: .prefixedNo, help: "Use colours. (default: on a terminal, unless NO_COLOR is set)")
     var color: Bool?
 
     @Flag(help: "List the operators of the filter language.")
@@ -113,7 +115,7 @@ struct MitmDump: Tool {
         }
     }
 
-    private func warn(_ text: String) { complain(text, as: "mitm-dump") }
+    private func warn(_ text: String) { printError(text, as: "mitm-dump") }
 
     // MARK: Flows
 
@@ -138,7 +140,7 @@ struct MitmDump: Tool {
         return sequence.hasFailed ? .failed : sequence.isDamaged || printer.isDamaged ? .damaged : .done
     }
 
-    /// Prints what is there, then what comes, messages of WebSocket and TCP while their flows are open. Ends when the process is told to.
+    /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal.
     private func followFiles(where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus {
         printer.follows = true
         let ending = [SIGINT, SIGTERM]

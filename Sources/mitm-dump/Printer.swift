@@ -19,10 +19,10 @@ struct Printer {
     private var sink = OutputSink()
     private var first: Flow?
     private var count = 0
-    /// Flows are printed while they come, so the first one does not wait for the second, and messages do not wait for the end of their flow.
+    /// Flows are printed as they arrive: the first one does not wait for the second, and messages do not wait for the end of their flow.
     var follows = false
-    /// Of flows that are open and of which a part was let through: so many messages were printed. They are printed from there to their end.
-    private var told: [FlowID: Int] = [:]
+    /// The number of messages that were printed of each open flow. The others are printed as they arrive.
+    private var printed: [FlowID: Int] = [:]
     /// Content of a flow could not be read.
     private(set) var isDamaged = false
 
@@ -38,7 +38,7 @@ struct Printer {
     mutating func print(_ flow: Flow) throws {
         count += 1
         if follows, format == .text, flow.isConversation {
-            try printMessages(of: flow, behind: told.removeValue(forKey: flow.id) ?? 0)
+            try printMessages(of: flow, after: printed.removeValue(forKey: flow.id) ?? 0)
         }
         guard !follows, detail == nil, format == .text else { return try write(flow, detail ?? 1) }
         if count == 1 {
@@ -52,19 +52,19 @@ struct Printer {
         try write(flow, 1)
     }
 
-    /// Prints what has come of a conversation that goes on.
-    /// - Parameter flow: its pieces are those that have come.
+    /// Prints new messages of an open conversation.
+    /// - Parameter flow: its pieces are the messages received so far.
     mutating func printNews(_ flow: Flow, where predicate: some FlowPredicate) throws {
-        guard format == .text, flow.isConversation, try told[flow.id] != nil || predicate.matches(flow) else { return }
-        try printMessages(of: flow, behind: 0)
-        told[flow.id, default: 0] += flow.pieces.count
+        guard format == .text, flow.isConversation, try printed[flow.id] != nil || predicate.matches(flow) else { return }
+        try printMessages(of: flow, after: 0)
+        printed[flow.id, default: 0] += flow.pieces.count
     }
 
-    private mutating func printMessages(of flow: Flow, behind told: Int) throws {
+    private mutating func printMessages(of flow: Flow, after printed: Int) throws {
         var out = ByteBuffer()
         let printer = FlowTextPrinter(detail: detail ?? 1, isColoured: isColoured)
         do {
-            try printer.printMessages(of: flow, behind: told, into: &out) { part in try self.put(&part) }
+            try printer.printMessages(of: flow, after: printed, into: &out) { part in try self.put(&part) }
         } catch let error as ArchiveError where error.kind == .damagedContent {
             isDamaged = true
             warn("flow \(flow.id): \(error)")

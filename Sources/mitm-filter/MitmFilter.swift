@@ -145,7 +145,7 @@ struct MitmFilter: Tool {
             try result.take(flow)
             return matched < maxCount ?? .max
         }
-        try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { complain($0, as: "mitm-filter") }) { flow in
+        try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
             try result.take(flow)
             return matched < maxCount ?? .max

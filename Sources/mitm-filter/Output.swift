@@ -122,7 +122,7 @@ final class Output {
         // A flow file was closed by its writer.
         try storage?.close()
         if leftOut > 0 {
-            complain(
+            printError(
                 "\(leftOut == 1 ? "1 flow was" : "\(leftOut) flows were") left out, because the format \(format) cannot represent them",
                 as: "mitm-filter")
         }

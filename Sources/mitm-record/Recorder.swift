@@ -1,4 +1,4 @@
-// Builds what the arguments ask for, runs it, and ends it in order: listeners first, then sessions, then the recording.
+// Builds the recorder from its arguments, runs it, and ends it in order: listeners first, then sessions, then the recording.
 
 import FlowArchive
 import FlowFilter
@@ -24,7 +24,7 @@ struct Recorder {
 
     init(_ arguments: MitmRecord) { self.arguments = arguments }
 
-    private func say(_ text: String) { complain(text, as: Self.name) }
+    private func printLine(_ text: String) { printError(text, as: Self.name) }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM, SIGHUP]
@@ -60,18 +60,19 @@ struct Recorder {
             throw error
         }
         let keys =
-            arguments.quiet ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
+            arguments.logging.quiet
+            ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
         waitForEnd(ending, terminal, recorder, sessions)
         keys?.end()
-        // What cannot be recorded any more is not forwarded either.
+        // After a failure of the recording nothing more is forwarded.
         let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
         wait { await server.shutDown(grace: grace) }
         recorder.finish()
-        if !arguments.quiet { say(recorder.totals.summary) }
+        if !arguments.logging.quiet { printLine(recorder.totals.summary) }
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10)
-        where !arguments.quiet {
-            say("\(count) × \(reason)")
+        where !arguments.logging.quiet {
+            printLine("\(count) × \(reason)")
         }
         if let failure = recorder.failure { throw ToolError(failure) }
         return .done
@@ -85,28 +86,28 @@ struct Recorder {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
         var options = RecordingFiles.Options(pattern: expandingTilde(arguments.write)) {
-            complain($0, as: Self.name)
+            printError($0, as: Self.name)
         }
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
-        options.archive.sync = ArchiveSync(rawValue: arguments.sync.rawValue) ?? .none
-        options.whenFull = DiskFullPolicy(rawValue: arguments.onDiskFull.rawValue) ?? .pause
+        options.archive.sync = arguments.sync
+        options.whenFull = arguments.onDiskFull
         let files = try RecordingFiles(options, now: now)
-        if !arguments.quiet { say("recording to \(files.path == "-" ? "standard output" : files.path)") }
+        if !arguments.logging.quiet { printLine("recording to \(files.path == "-" ? "standard output" : files.path)") }
         return files
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
-        var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
+        var options = RecordingOptions(notice: { printError($0, as: Self.name) }, now: { [clock] in clock.now() })
         options.filter = filter
         options.failed = { Signals.askToEnd() }
-        if !arguments.quiet { options.flowLine = { writeToStandardError($0) } }
+        if !arguments.logging.quiet { options.flowLine = { writeToStandardError($0) } }
         return options
     }
 
     private func certificateCache(_ authority: CertificateAuthority) throws -> LeafCertificateCache {
         let cache = LeafCertificateCache(authority: authority)
-        try cache.register(files: arguments.tls.certificate)
+        try cache.register(files: arguments.tls.clients.certificate)
         return cache
     }
 
@@ -115,14 +116,15 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
-        if let notice = try descriptors.bound(&limits, listeners: listeners), !arguments.quiet { say(notice) }
+        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
+        if let notice = try descriptors.bound(&limits, listeners: listeners), !arguments.logging.quiet { printLine(notice) }
         return limits
     }
 
     private var log: @Sendable (LogLine) -> Void {
-        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .notice
+        let lowest = arguments.logging.lowest(otherwise: .notice)
         return { line in
-            if line.level >= lowest { complain(line.text, as: Self.name) }
+            if line.level >= lowest { printError(line.text, as: Self.name) }
         }
     }
 
@@ -130,15 +132,12 @@ struct Recorder {
         _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority
     ) throws {
         let own = OwnAddresses()
-        var nextPort = arguments.listenPort
-        for mode in modes {
+        for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             let configuration = sessions.configuration(mode, authority, own)
             let seed = Mutex(UInt64.random(in: .min ... .max))
-            let port = mode.listenPort ?? nextPort
-            if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
             let isTransparent = mode.mode == .transparent
             let spec = ListenerSpec(
-                host: mode.listenHost ?? arguments.listenHost, port: port, readsOriginalDestination: isTransparent
+                host: address.host, port: address.port, readsOriginalDestination: isTransparent
             ) { accepted in
                 ProxySession(
                     configuration: configuration,
@@ -149,12 +148,12 @@ struct Recorder {
             }
             let bound = try server.listenAndWait(spec)
             own.add(bound)
-            if !arguments.quiet { say("listening on \(bound) (\(mode.text))") }
+            if !arguments.logging.quiet { printLine("listening on \(bound) (\(mode.text))") }
         }
     }
 
-    /// Until a signal comes or the recording fails; prints totals meanwhile when asked to. SIGHUP reads the configuration again, unless
-    /// it says that the terminal was closed.
+    /// Waits for a signal or a failure of the recording; prints totals meanwhile if requested. SIGHUP reloads the configuration, unless
+    /// it was sent because the terminal was closed.
     private func waitForEnd(
         _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings
     ) {
@@ -165,28 +164,28 @@ struct Recorder {
                 reload(sessions)
                 continue
             }
-            if arguments.stats != nil { say(recorder.totals.summary) }
+            if arguments.stats != nil { printLine(recorder.totals.summary) }
         }
     }
 
-    /// The hosts that are treated otherwise may change while the recorder runs; a change holds for new connections.
+    /// Applies changed host rules to new connections while the recorder runs.
     private func reload(_ sessions: SessionSettings) {
         do {
             sessions.hosts.change(try MitmRecord.parseAgain().hosts.rules)
-            if !arguments.quiet { say("the configuration was read again; its hosts hold for new connections") }
+            if !arguments.logging.quiet { printLine("the configuration was read again; its hosts hold for new connections") }
         } catch {
-            say("the configuration was not read again: \(error)")
+            printLine("the configuration was not read again: \(error)")
         }
     }
 }
 
-/// What the sessions of all modes have in common.
+/// Settings that the sessions of all modes share.
 private struct SessionSettings {
     private let arguments: MitmRecord
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
     private let credentials: Credentials?
-    /// In force for all modes; it may change.
+    /// Holds for all modes and may change.
     let hosts: HostPolicy
 
     init(_ arguments: MitmRecord, _ keyLog: KeyLog?) throws {
@@ -201,26 +200,10 @@ private struct SessionSettings {
             throw ToolError("--tls-minimum and --tls-maximum are versions of TLS, 1.0 to 1.3, the minimum not above the maximum")
         }
         var server = TLSServerOptions()
-        var client = TLSClientOptions()
+        var client = try arguments.tls.servers.options
         (server.minimumVersion, server.maximumVersion, server.keyLog) = (minimum, maximum, log)
         (client.minimumVersion, client.maximumVersion, client.keyLog) = (minimum, maximum, log)
-        client.verifies = !arguments.tls.insecure
-        client.trustedPEM = try arguments.tls.caFile.map { try Self.read($0, for: "--ca-file") }
-        client.clientCertificatePEM = try arguments.tls.clientCertificate.map { try Self.read($0, for: "--client-certificate") }
-        do throws(CertificateError) {
-            serverTLS = try TLSServerContext(server)
-            clientTLS = try TLSClientContext(client)
-        } catch {
-            throw ToolError("the settings of TLS cannot be used: \(error.message)")
-        }
-    }
-
-    private static func read(_ path: String, for option: String) throws -> String {
-        do {
-            return try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw ToolError("cannot read the file of \(option), \(path): \(error.localizedDescription)")
-        }
+        (serverTLS, clientTLS) = try tlsContexts(server, client)
     }
 
     func configuration(_ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses) -> ProxyConfiguration {
@@ -241,21 +224,21 @@ private struct SessionSettings {
         timeouts.idle = arguments.limits.idleTimeout.nanoseconds
         timeouts.handshake = arguments.limits.handshakeTimeout.nanoseconds
         return ProxyConfiguration(
-            mode: mode.mode, modeText: mode.text, strategy: arguments.connectionStrategy == .eager ? .eager : .lazy,
+            mode: mode.mode, modeText: mode.text, strategy: arguments.connectionStrategy,
             keepsHostHeader: arguments.keepHostHeader, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             limits: limits,
-            validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.noHTTP2,
+            validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.tls.clients.noHTTP2,
             http2Limits: http2Limits, http2Validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
-            forwardsPriority: arguments.http2Priority, webSocketPings: arguments.websocketPing == .relay ? .relay : .answer,
+            forwardsPriority: arguments.http2Priority, webSocketPings: arguments.websocketPing,
             hosts: hosts, credentials: check,
-            blocksGlobal: !arguments.hosts.noBlockGlobal,
+            blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
             timeouts: timeouts, ownAddresses: own)
     }
 }
 
 extension HostArguments {
-    /// - Throws: ``ToolError`` when an expression is none.
+    /// - Throws: ``ToolError`` if an expression is not valid.
     var rules: HostRules {
         get throws {
             var rules = HostRules()

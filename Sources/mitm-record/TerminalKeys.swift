@@ -9,8 +9,8 @@ final class TerminalKeys: Sendable {
     private let before: termios
     private let addTCPHost: @Sendable (String) throws -> Void
 
-    /// - Parameter addTCPHost: takes a regular expression; throws what is wrong with it.
-    /// - Returns: nil when standard input is no terminal of ours.
+    /// - Parameter addTCPHost: receives a regular expression; throws if it is not valid.
+    /// - Returns: nil if standard input is not the tool's terminal.
     init?(addTCPHost: @escaping @Sendable (String) throws -> Void) {
         var settings = termios()
         guard isatty(0) == 1, isatty(2) == 1, tcgetpgrp(0) == getpgrp(), unsafe tcgetattr(0, &settings) == 0 else { return nil }
@@ -52,9 +52,9 @@ final class TerminalKeys: Sendable {
         guard let text = readLine()?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return }
         do {
             try addTCPHost(text)
-            complain("new connections to '\(text)' are recorded as TCP", as: "mitm-record")
+            printError("new connections to '\(text)' are recorded as TCP", as: "mitm-record")
         } catch {
-            complain("\(error)", as: "mitm-record")
+            printError("\(error)", as: "mitm-record")
         }
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowFilter
 import FlowReplay
+import ProxyToolSupport
 import ToolSupport
 
 @main
@@ -70,14 +71,8 @@ struct MitmReplay: Tool {
     @Flag(help: "Overwrite that file instead of appending to it.")
     var truncate = false
 
-    @Flag(help: "Do not verify the certificates of servers; the result of the verification is recorded.")
-    var insecure = false
-
-    @Option(help: "Verify servers with the certificates in this PEM file instead of the system's.")
-    var caFile: String?
-
-    @Option(help: "PEM file with a certificate and key for servers that ask for one.")
-    var clientCertificate: String?
+    @OptionGroup
+    var tls: ServerTLSArguments
 
     @Option(help: "Maximum time for connecting to a server.")
     var connectTimeout = TimeSpan(seconds: 30)

@@ -36,5 +36,5 @@ final class ProgressLine: Sendable {
     }
 
     /// Prints a message of the tool.
-    func complain(_ text: String) { print("mitm-replay: \(text)") }
+    func printLine(_ text: String) { print("mitm-replay: \(text)") }
 }

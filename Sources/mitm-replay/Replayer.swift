@@ -26,7 +26,7 @@ struct Replayer {
 
     init(_ arguments: MitmReplay) { self.arguments = arguments }
 
-    private func say(_ text: String) { progressLine.complain(text) }
+    private func say(_ text: String) { progressLine.printLine(text) }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
@@ -143,12 +143,12 @@ struct Replayer {
             throw ToolError("\(path) is the recording itself; name another file with -w")
         }
         if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.complain($0) }
+        var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.printLine($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(
             files: files,
-            options: RecordingOptions(notice: { [progressLine] in progressLine.complain($0) }, now: { [clock] in clock.now() }))
+            options: RecordingOptions(notice: { [progressLine] in progressLine.printLine($0) }, now: { [clock] in clock.now() }))
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
@@ -165,7 +165,7 @@ struct Replayer {
         return ProxyServer(
             loops: loops, limits: limits, sink: comparer, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that need certificates")) },
-            log: { [progressLine] line in if line.level >= lowest { progressLine.complain(line.text) } })
+            log: { [progressLine] line in if line.level >= lowest { progressLine.printLine(line.text) } })
     }
 
     /// - Returns: whether a signal arrived before everything was sent.
@@ -316,29 +316,16 @@ struct ServerSettings: Sendable {
     private let own = OwnAddresses()
 
     init(_ arguments: MitmReplay, now: Timestamp) throws {
-        var client = TLSClientOptions()
-        client.verifies = !arguments.insecure
-        client.trustedPEM = try arguments.caFile.map { try Self.read($0, for: "--ca-file") }
-        client.clientCertificatePEM = try arguments.clientCertificate.map { try Self.read($0, for: "--client-certificate") }
+        (serverTLS, clientTLS) = try tlsContexts(TLSServerOptions(), arguments.tls.options)
         do throws(CertificateError) {
-            serverTLS = try TLSServerContext(TLSServerOptions())
-            clientTLS = try TLSClientContext(client)
-            // No client ever sees it, but a session needs one.
+            // No client sees it, but a session needs one.
             authority = try CertificateAuthority.generate(now: now.nanoseconds / 1_000_000_000)
         } catch {
-            throw ToolError("the TLS settings are not valid: \(error.message)")
+            throw ToolError("cannot make a certificate authority: \(error.message)")
         }
         var timeouts = SessionTimeouts()
         timeouts.idle = arguments.idleTimeout.nanoseconds
         self.timeouts = timeouts
-    }
-
-    private static func read(_ path: String, for option: String) throws -> String {
-        do {
-            return try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw ToolError("cannot read the file of \(option), \(path): \(error.localizedDescription)")
-        }
     }
 
     func configuration(_ connection: ReplayPlan.Connection, _ targets: Targets) -> ProxyConfiguration {

@@ -3,6 +3,7 @@
 
 import FlowModel
 import FlowRecording
+import FlowRecords
 import FlowReplay
 import Foundation
 import NIOCore
@@ -28,7 +29,7 @@ final class ResponseComparer: FlowSink {
     private let isQuiet: Bool
     private let recorder: FlowRecorder?
     private let progressLine: ProgressLine
-    private let queue = EventQueue()
+    private let queue = RecordQueue()
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
 
@@ -49,7 +50,7 @@ final class ResponseComparer: FlowSink {
 
     // MARK: Called on event loops
 
-    func submit(_ events: [FlowEvent]) { queue.submit(events) }
+    func submit(_ records: [FlowRecord]) { queue.submit(records) }
     var isFull: Bool { queue.isFull }
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 
@@ -65,7 +66,7 @@ final class ResponseComparer: FlowSink {
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
         let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
-        progressLine.complain("\(request) → not sent: \(message)")
+        progressLine.printLine("\(request) → not sent: \(message)")
     }
 
     /// The replay is being stopped.
@@ -78,8 +79,11 @@ final class ResponseComparer: FlowSink {
         var sink = OutputSink()
         while let batches = queue.take(within: nil) {
             for batch in batches {
-                for event in batch.events { receive(event, &assemblers, &sink) }
-                record(batch.events)
+                for record in batch.records {
+                    // A record that this process has made can be read.
+                    try? record.forEachEvent { receive($0, &assemblers, &sink) }
+                }
+                record(batch.records)
             }
             attempt { try sink.flush() }
             queue.finished(batches)
@@ -109,7 +113,7 @@ final class ResponseComparer: FlowSink {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                progressLine.complain("\(requestLine(new)): not compared: \(error)")
+                progressLine.printLine("\(requestLine(new)): not compared: \(error)")
                 return state.withLock { state in
                     state.isDamaged = true
                     state.tally.notCompared += 1
@@ -129,15 +133,15 @@ final class ResponseComparer: FlowSink {
         }
     }
 
-    /// Passes events to the recording, and waits while its queue is full.
-    private func record(_ events: [FlowEvent]) {
+    /// The recording takes records when it has room.
+    private func record(_ records: [FlowRecord]) {
         guard let recorder else { return }
         if recorder.queue.isFull {
             let drained = DispatchSemaphore(value: 0)
             recorder.queue.whenDrained { drained.signal() }
             drained.wait()
         }
-        recorder.queue.submit(events)
+        recorder.queue.submit(records)
     }
 
     private func attempt(_ body: () throws -> Void) {

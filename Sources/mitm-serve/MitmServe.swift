@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowFilter
 import FlowReplay
 import Foundation
+import ProxyToolSupport
 import ToolSupport
 
 @main
@@ -33,13 +34,8 @@ struct MitmServe: Tool {
             """)
     var mode: [String] = []
 
-    @Option(help: "Address to listen on; * for every address.")
-    var listenHost = "127.0.0.1"
-
-    @Option(
-        name: .short("p"),
-        help: "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports.")
-    var listenPort: UInt16 = 8080
+    @OptionGroup
+    var listening: ListenArguments
 
     @OptionGroup(title: "Matching")
     var matching: MatchingArguments
@@ -47,29 +43,17 @@ struct MitmServe: Tool {
     @OptionGroup(title: "Answering")
     var answering: AnsweringArguments
 
-    @Option(help: "Certificate to present to clients, [name=]file.pem with its key; name may be *.domain. Repeatable.")
-    var certificate: [String] = []
+    @OptionGroup
+    var clientTLS: ClientTLSArguments
 
-    @Flag(name: .customLong("no-http2"), help: "Neither offer nor accept HTTP/2.")
-    var noHTTP2 = false
-
-    @Flag(help: "Do not verify the certificates of the servers of --on-miss.")
-    var insecure = false
-
-    @Option(help: "Verify those servers with the certificates in this PEM file instead of the system's.")
-    var caFile: String?
-
-    @Flag(help: "Accept clients with public IP addresses.")
-    var noBlockGlobal = false
+    @OptionGroup(title: "Servers of --on-miss")
+    var serverTLS: ServerTLSArguments
 
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 
-    @Flag(name: .shortAndLong, help: "No event log.")
-    var quiet = false
-
-    @Flag(name: .shortAndLong, help: "Verbose event log.")
-    var verbose = false
+    @OptionGroup
+    var logging: LogArguments
 
     @Option(help: "Configuration directory. (default: ~/.config/mitm)")
     var confdir: String?

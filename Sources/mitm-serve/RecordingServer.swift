@@ -25,7 +25,7 @@ struct RecordingServer {
     init(_ arguments: MitmServe) { self.arguments = arguments }
 
     private func say(_ text: String) {
-        if !arguments.quiet { complain(text, as: Self.name) }
+        if !arguments.logging.quiet { printError(text, as: Self.name) }
     }
 
     func run() throws -> ToolStatus {
@@ -44,7 +44,7 @@ struct RecordingServer {
         }
         let warn: (String) -> Void = {
             recordings.state.withLock { $0.isDamaged = true }
-            complain($0, as: Self.name)
+            printError($0, as: Self.name)
         }
         for loader in loaders { try loader.load(warn: warn) }
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
@@ -110,11 +110,11 @@ struct RecordingServer {
         }
         let faults = try answering.fault.map { try Fault($0) }
         guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults add up to more than 100 %") }
-        let line: @Sendable (String) -> Void = { complain($0, as: Self.name) }
+        let line: @Sendable (String) -> Void = { printError($0, as: Self.name) }
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
             timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
-            faults: faults, isOnce: arguments.matching.once, log: arguments.quiet ? nil : line)
+            faults: faults, isOnce: arguments.matching.once, log: arguments.logging.quiet ? nil : line)
     }
 
     private func modes() throws -> [ModeSpecification] {
@@ -127,11 +127,11 @@ struct RecordingServer {
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
     private func recorder() throws -> FlowRecorder {
-        var options = RecordingOptions(notice: { complain($0, as: Self.name) }, now: { [clock] in clock.now() })
+        var options = RecordingOptions(notice: { printError($0, as: Self.name) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { complain($0, as: Self.name) }
+        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { printError($0, as: Self.name) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
@@ -142,8 +142,8 @@ struct RecordingServer {
         let now = clock.now()
         let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
         let certificates = LeafCertificateCache(authority: authority)
-        try certificates.register(files: arguments.certificate)
-        let lowest: LogLine.Level = arguments.quiet ? .error : arguments.verbose ? .debug : .error
+        try certificates.register(files: arguments.clientTLS.certificate)
+        let lowest = arguments.logging.lowest(otherwise: .error)
         var limits = TransportLimits()
         limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
         if let notice = try descriptors.bound(&limits, listeners: modes.count) { say(notice) }
@@ -151,20 +151,17 @@ struct RecordingServer {
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock)
         ) { line in
-            if line.level >= lowest { complain(line.text, as: Self.name) }
+            if line.level >= lowest { printError(line.text, as: Self.name) }
         }
         let own = OwnAddresses()
-        var nextPort = arguments.listenPort
-        for mode in modes {
+        for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings
             settings.isOrigin = mode.mode == .origin
             let responder = RecordingResponder(recordings: recordings, settings: settings, started: now)
             let configuration = try configuration(mode, authority, own, responder)
-            let port = mode.listenPort ?? nextPort
-            if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }
             let bound = try server.listenAndWait(
                 ListenerSpec(
-                    host: mode.listenHost ?? arguments.listenHost, port: port, readsOriginalDestination: mode.mode == .transparent
+                    host: address.host, port: address.port, readsOriginalDestination: mode.mode == .transparent
                 ) { accepted in
                     ProxySession(
                         configuration: configuration, seed: .random(in: .min ... .max),
@@ -179,24 +176,12 @@ struct RecordingServer {
     private func configuration(
         _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordingResponder
     ) throws -> ProxyConfiguration {
-        var client = TLSClientOptions()
-        client.verifies = !arguments.insecure
-        if let path = arguments.caFile {
-            do {
-                client.trustedPEM = try String(contentsOfFile: path, encoding: .utf8)
-            } catch {
-                throw ToolError("cannot read the file of --ca-file, \(path): \(error.localizedDescription)")
-            }
-        }
-        do throws(CertificateError) {
-            return ProxyConfiguration(
-                mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: try TLSServerContext(TLSServerOptions()),
-                clientTLS: try TLSClientContext(client), authority: authority, allowsHTTP2: !arguments.noHTTP2,
-                webSocketPings: .relay, blocksGlobal: !arguments.noBlockGlobal, ownAddresses: own, responder: responder,
-                isRecording: arguments.answering.write != nil)
-        } catch {
-            throw ToolError("the TLS settings are not valid: \(error.message)")
-        }
+        let tls = try tlsContexts(TLSServerOptions(), arguments.serverTLS.options)
+        return ProxyConfiguration(
+            mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: tls.server, clientTLS: tls.client,
+            authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
+            blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
+            isRecording: arguments.answering.write != nil)
     }
 
     /// Runs until a signal arrives or recording fails. Reads what is added to files meanwhile; an incomplete block at the end is
@@ -225,7 +210,7 @@ struct RecordingServer {
         var count = 0
         var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
         do {
-            try sequence.forEach(damage: { complain($0, as: Self.name) }) { flow in
+            try sequence.forEach(damage: { printError($0, as: Self.name) }) { flow in
                 count += 1
                 try sink.write { try printer.print(flow, into: &$0) }
                 return true

@@ -6,7 +6,13 @@ import Testing
 struct NestingTests {
     /// What makes an expression deeper, and what ends that.
     private static let nestings = [
-        ("!", ""), ("not ", ""), ("(", ")"), ("!(", ")"), ("not (~c 200 | ", ")"), ("(~m GET & ", ")"), ("(~m GET ", ")"),
+        ("!", ""),
+        ("not ", ""),
+        ("(", ")"),
+        ("!(", ")"),
+        ("not (~c 200 | ", ")"),
+        ("(~m GET & ", ")"),
+        ("(~m GET ", ")"),
         ("! ! ", ""),
     ]
 

@@ -2,6 +2,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowRecording
+import FlowRecords
 import Foundation
 import HTTPSemantics
 import NIOCore
@@ -26,6 +27,21 @@ private func exchange(_ number: UInt64, method: String = "GET", status: Int = 20
     }
 }
 
+/// The records that a session hands over for its events; after each batch also those of open flows.
+private func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
+    var flows: [FlowID: FlowRecord] = [:]
+    var buffer = FlowRecordBuffer()
+    return batches.map { events in
+        for event in events {
+            let record = flows[event.flow] ?? FlowRecord(event.flow)
+            flows[event.flow] = record
+            buffer.add(event.what, to: record, at: event.at)
+        }
+        buffer.finishOpen()
+        return buffer.take()
+    }
+}
+
 private func recorded(_ path: String) throws -> [String] {
     let reader = try ArchiveReader(path: path)
     var targets: [String] = []
@@ -46,7 +62,7 @@ struct FlowRecordingTests {
         options.flowLine = { line in lines.withLock { $0.append(line) } }
         let files = try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { _ in }), now: start)
         let recorder = FlowRecorder(files: files, options: options)
-        for batch in batches { recorder.queue.submit(batch) }
+        for batch in handedOver(batches) { recorder.queue.submit(batch) }
         recorder.finish()
         return (recorder.totals, lines.withLock { $0 })
     }
@@ -91,10 +107,21 @@ struct FlowRecordingTests {
         }
     }
 
+    @Test("A flow whose first record comes after the next file has begun is in the file of its own time, which is not opened again")
+    func lateRecord() throws {
+        try withTemporaryDirectory { directory in
+            let later = start.advanced(byNanoseconds: 3_600_000_000_000)
+            _ = try record(
+                directory + "/%s.mflow", [exchange(1), exchange(2, at: later), exchange(3), exchange(4, at: later)])
+            #expect(try recorded(directory + "/1700000000.mflow") == ["/1", "/3"])
+            #expect(try recorded(directory + "/1700003600.mflow") == ["/2", "/4"])
+        }
+    }
+
     @Test("A full queue says so, and calls back when it has drained")
     func backPressure() async throws {
-        let queue = EventQueue()
-        queue.submit(exchange(1, bodies: [9 << 20]))
+        let queue = RecordQueue()
+        for batch in handedOver([exchange(1, bodies: [9 << 20])]) { queue.submit(batch) }
         #expect(queue.isFull)
         await withCheckedContinuation { continuation in
             queue.whenDrained { continuation.resume() }

@@ -375,8 +375,12 @@ struct OrderTests {
         flow(
             number: number,
             [
-                (0, .request(requestHead("POST / HTTP/1.1"))), (0, said("one", by: .client)), (1, .response(responseHead())),
-                (2, said("two", by: .client)), (2, .finished(.client)), (3, .finished(.server)),
+                (0, .request(requestHead("POST / HTTP/1.1"))),
+                (0, said("one", by: .client)),
+                (1, .response(responseHead())),
+                (2, said("two", by: .client)),
+                (2, .finished(.client)),
+                (3, .finished(.server)),
                 (3, .ended(FlowEnding(state: .complete))),
             ])
     }

@@ -125,7 +125,7 @@ struct DeadlineTests {
     }
 
     @Test("WebSocket in which both have said goodbye ends soon after the first of them has left")
-    func goodbye() throws {
+    func closeFrames() throws {
         let play = try Playbook()
         play.skip {
             play.client(

@@ -138,7 +138,7 @@ struct ExchangeTests {
             ])
     }
 
-    @Test("A kept connection that the server closed while a request was on its way is made anew, when the request may be repeated")
+    @Test("A kept connection that the server closed while a request was under way is replaced, if the request may be repeated")
     func repeated() throws {
         let play = try asked()
         play.skip {
@@ -190,7 +190,9 @@ struct ExchangeTests {
         "A request that cannot be served is refused with its reason and is a failed flow",
         arguments: [
             ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"),
-            ("GET / HTTP/1.0\r\n\r\n", "400"), ("BROKEN\r\n\r\n", "400"), ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
+            ("GET / HTTP/1.0\r\n\r\n", "400"),
+            ("BROKEN\r\n\r\n", "400"),
+            ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
             ("CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n", "400"),
         ])
     func refused(request: String, status: String) throws {
@@ -224,10 +226,14 @@ struct ExchangeTests {
     @Test(
         "A target in absolute form that names a server goes there",
         arguments: [
-            ("http://h", "h:80", "/"), ("HTTP://h:81/x?y", "h:81", "/x?y"), ("http://user:pw@h/x", "h:80", "/x"),
-            ("http://[::1]:82/", "[::1]:82", "/"), ("http://[fe80::1%25eth0]/", "[fe80::1%25eth0]:80", "/"),
+            ("http://h", "h:80", "/"),
+            ("HTTP://h:81/x?y", "h:81", "/x?y"),
+            ("http://user:pw@h/x", "h:80", "/x"),
+            ("http://[::1]:82/", "[::1]:82", "/"),
+            ("http://[fe80::1%25eth0]/", "[fe80::1%25eth0]:80", "/"),
             ("ws://h/x", "h:80", "/x"),
-            ("http://a_b-c.~!$&'()*+;=%41/", "a_b-c.~!$&'()*+;=%41:80", "/"), ("http://h:/x", "h:80", "/x"),
+            ("http://a_b-c.~!$&'()*+;=%41/", "a_b-c.~!$&'()*+;=%41:80", "/"),
+            ("http://h:/x", "h:80", "/x"),
             ("http://h?q", "h:80", "/?q"),
         ])
     func usableTarget(target: String, server: String, path: String) throws {
@@ -331,7 +337,8 @@ struct ExchangeTests {
         "What the recorder answers itself is in the flow as its own",
         arguments: [
             ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-            ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", 501), ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+            ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", 501),
+            ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
             ("GET /\(String(repeating: "a", count: 70_000))", 414),
             ("GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: 300_000))", 431),
             ("CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n", 400),
@@ -371,7 +378,7 @@ struct ExchangeTests {
             play.flows == ["http incomplete GET http://example.org:80 http://example.org/a?b ! recorder: the recorder was stopped"])
     }
 
-    @Test("http://mitm.it hands out the authority's certificate and contacts nobody")
+    @Test("http://mitm.it offers the authority's certificate and contacts no server")
     func onboarding() throws {
         let play = try Playbook()
         let lines = play.client(sends: "GET http://mitm.it/cert/pem HTTP/1.1\r\nHost: mitm.it\r\n\r\n")

@@ -14,34 +14,36 @@ final class FramePeer {
     let frames: HTTP2Connection
     private let play: Playbook
     private let handle: ConnectionHandle
-    /// What it was told, a line each.
-    private(set) var heard: [String] = []
+    /// What it received, a line each.
+    private(set) var received: [String] = []
+    /// Content that was received and not taken.
+    private var content: [StreamID: ByteBuffer] = [:]
     /// Bytes of content for which the windows were not opened again.
     private var unconsumed = 0
 
-    /// - Parameter announces: a server takes extended CONNECT.
+    /// - Parameter announces: a server accepts extended CONNECT.
     init(_ role: HTTP2Connection.Role, on handle: ConnectionHandle, of play: Playbook, announces: Bool = true) {
         frames = HTTP2Connection(role, enablesConnectProtocol: role == .server && announces)
         self.play = play
         self.handle = handle
     }
 
-    /// Sends what it has to say, and hears what comes back until nothing does.
-    /// - Returns: what the session asked for beside sending here.
+    /// Sends its frames and receives the answers until there are no more.
+    /// - Returns: what the session asked for besides sending to this peer.
     @discardableResult
     func exchange(sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
         var lines: [String] = []
-        hear()
+        receive()
         while let bytes = frames.takeOutput() {
             let turn = play.deliver(.received(handle, bytes), sourceLocation: sourceLocation)
             lines += turn.filter { !$0.hasPrefix("send \(handle)") }
-            hear()
+            receive()
         }
         return play.hold(lines, at: sourceLocation)
     }
 
-    /// Hears what was sent to it.
-    func hear() {
+    /// Receives what was sent to it.
+    func receive() {
         let bytes = play.takeSent(handle)
         if bytes.readableBytes > 0 { frames.receive(bytes) }
         while let event = frames.next() {
@@ -51,22 +53,24 @@ final class FramePeer {
                 FieldSection.forEachLine(in: head.wire) { name, value in
                     pseudo.append(String(buffer: head.wire.slice(name)) + "=" + String(buffer: head.wire.slice(value)))
                 }
-                heard.append(pseudo.joined(separator: " "))
-                if isLast { heard.append("end") }
+                received.append(pseudo.joined(separator: " "))
+                if isLast { received.append("end") }
             case .response(_, .interim(let head)):
-                heard.append(line(head))
+                received.append(line(head))
             case .response(_, .head(let head, _, let isLast)):
-                heard.append(line(head))
-                if isLast { heard.append("end") }
-            case .request(_, .content(let content, _, let isLast)), .response(_, .content(let content, _, let isLast)):
-                unconsumed += content.readableBytes
-                heard.append(frameNames(content, from: frames.role == .client ? .server : .client))
-                if isLast { heard.append("end") }
-            case .request(_, .end), .response(_, .end): heard.append("end")
-            case .reset(_, let code): heard.append("reset \(code)")
-            case .failed(_, let code, let message, _, _): heard.append("failed \(code) \(message)")
-            case .terminated(let code, let message): heard.append("terminated \(code) \(message)")
-            case .goAway: heard.append("goaway")
+                received.append(line(head))
+                if isLast { received.append("end") }
+            case .request(let stream, .content(let bytes, _, let isLast)),
+                .response(let stream, .content(let bytes, _, let isLast)):
+                unconsumed += bytes.readableBytes
+                content[stream, default: ByteBuffer()].writeImmutableBuffer(bytes)
+                received.append(frameNames(bytes, from: frames.role == .client ? .server : .client))
+                if isLast { received.append("end") }
+            case .request(_, .end), .response(_, .end): received.append("end")
+            case .reset(_, let code): received.append("reset \(code)")
+            case .failed(_, let code, let message, _, _): received.append("failed \(code) \(message)")
+            case .terminated(let code, let message): received.append("terminated \(code) \(message)")
+            case .goAway: received.append("goaway")
             default: break
             }
         }
@@ -82,14 +86,20 @@ final class FramePeer {
         unconsumed = 0
     }
 
-    func takeHeard() -> [String] {
-        hear()
-        defer { heard = [] }
-        return heard
+    func takeReceived() -> [String] {
+        receive()
+        defer { received = [] }
+        return received
+    }
+
+    /// The content that was received on a stream since it was taken last.
+    func takeContent(on stream: StreamID) -> ByteBuffer {
+        receive()
+        return content.removeValue(forKey: stream) ?? ByteBuffer()
     }
 }
 
-/// Frames by opcode and payload; bytes that are none as text.
+/// Frames by opcode and payload; bytes that are no frames as text.
 func frameNames(_ bytes: ByteBuffer, from side: Side) -> String {
     var decoder = WebSocketFrameDecoder(from: side)
     decoder.receive(bytes)

@@ -61,7 +61,7 @@ private struct PlainReader {
         do throws(Doubt) { return "\(try messages(text, isClosed: isClosed).count) messages" } catch { return error.what }
     }
 
-    /// What stands before an end, which is passed over too.
+    /// The text before an end, which is skipped too.
     private static func line(_ rest: inout ArraySlice<UInt8>, behind end: String) -> String? {
         let end = Array(end.utf8)
         guard let found = rest.indices.first(where: { rest[$0...].starts(with: end) }) else { return nil }
@@ -204,7 +204,7 @@ struct FramingTests {
         let names = ["X y: 1", "\u{E9}: 2", "\u{7F}: 3", "bad[: 4", "A : 5"]
         play.server(
             sends: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\(names.joined(separator: "\r\n"))\r\n\r\n")
-        #expect(client.takeHeard() == ["200 content-length=0 bad[=4 a=5", "end"])
+        #expect(client.takeReceived() == ["200 content-length=0 bad[=4 a=5", "end"])
         let notes = try #require(play.wholeFlows.first).notes.map(\.value.message)
         #expect(notes.contains("fields whose names HTTP/2 does not allow are not sent to the client"), "\(notes)")
     }
@@ -229,7 +229,11 @@ struct FramingTests {
     @Test(
         "What refuses a request of HTTP/2 names the option that lets it pass, if one does",
         arguments: [
-            ("bad[name", "x", true), ("a", "\u{7}", true), ("connection", "close", true), ("a", "x\ny", false), ("b c", "x", false),
+            ("bad[name", "x", true),
+            ("a", "\u{7}", true),
+            ("connection", "close", true),
+            ("a", "x\ny", false),
+            ("b c", "x", false),
         ])
     func namedOption(name: String, value: String, passes: Bool) throws {
         let play = try Playbook("reverse:h2c://example.org:81", keepsHostHeader: true)
@@ -239,7 +243,7 @@ struct FramingTests {
         fields.append(ByteBuffer(string: name), ByteBuffer(string: value))
         _ = try #require(client.frames.sendRequest(fields, endsStream: true))
         client.exchange()
-        #expect(client.takeHeard() == ["reset PROTOCOL_ERROR"])
+        #expect(client.takeReceived() == ["reset PROTOCOL_ERROR"])
         let message = try #require(play.wholeFlows.first?.error?.message)
         #expect(message.hasPrefix("the message is malformed: "))
         #expect(message.hasSuffix(" (--no-validate-inbound-headers lets it pass)") == passes, "\(message)")
@@ -325,9 +329,14 @@ struct FramingTests {
     }
 
     private static let untrusted: [([String], String, String?)] = [
-        (["5"], "hello", "Content-Length: 5"), (["5", "5"], "hello", "Content-Length: 5"), (["05"], "hello", "Content-Length: 5"),
-        ([], "hello", nil), (["0"], "hello", "broken"),
-        (["4"], "hello", "broken"), (["6"], "hello", "broken"), (["5"], "", "Content-Length: 0"),
+        (["5"], "hello", "Content-Length: 5"),
+        (["5", "5"], "hello", "Content-Length: 5"),
+        (["05"], "hello", "Content-Length: 5"),
+        ([], "hello", nil),
+        (["0"], "hello", "broken"),
+        (["4"], "hello", "broken"),
+        (["6"], "hello", "broken"),
+        (["5"], "", "Content-Length: 0"),
     ]
 
     @Test("A length that does not fit is not trusted on the way from HTTP/2 to HTTP/1", arguments: untrusted)
@@ -346,9 +355,9 @@ struct FramingTests {
         let opened = play.serverOpens().filter { !$0.hasPrefix("send ") }
         #expect(opened == (expected == "broken" ? ["close upstream 1"] : []))
         let toServer = String(buffer: play.takeSent(ConnectionHandle(1)))
-        client.hear()
+        client.receive()
         if expected == "broken" {
-            #expect(client.takeHeard().first?.hasPrefix("400") == true)
+            #expect(client.takeReceived().first?.hasPrefix("400") == true)
             #expect(!toServer.hasSuffix("hello") || toServer.contains("content-length: 6"))
             #expect(play.flows.first?.contains("its Content-Length contradicts") == true)
         } else {
@@ -389,8 +398,8 @@ struct FramingTests {
         #expect(lines.filter { !$0.hasPrefix("send client") } == ["close upstream 1"])
         let reply = try #require(play.wholeFlows.first?.localReply?.value)
         #expect(reply.head.version == .http2 && reply.head.status == 502)
-        let heard = client.takeHeard().first
-        #expect(heard == "502 content-type=text/plain; charset=utf-8 content-length=\(reply.content.readableBytes)")
+        let received = client.takeReceived().first
+        #expect(received == "502 content-type=text/plain; charset=utf-8 content-length=\(reply.content.readableBytes)")
     }
 
     @Test("A server of HTTP/2 that says two lengths, or none that can be read, is chunked for a client of HTTP/1")
@@ -414,7 +423,8 @@ struct FramingTests {
             fields.pairs.filter { $0.name == "content-length" || $0.name == "transfer-encoding" }.map(\.value)
         }
         for (lines, framing, expected) in [
-            ("Content-Length: 5, 05", .length(5), ["5"]), ("Content-Length: 5\r\nContent-Length: 5", .length(5), ["5"]),
+            ("Content-Length: 5, 05", .length(5), ["5"]),
+            ("Content-Length: 5\r\nContent-Length: 5", .length(5), ["5"]),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", .chunked, []),
             ("Transfer-Encoding: x\r\nContent-Length: 1", .untilClose, []),
         ] as [(String, BodyFraming, [String])] {
@@ -431,8 +441,15 @@ struct FramingTests {
     @Test(
         "TE says trailers or nothing towards HTTP/2, and Connection says TE towards HTTP/1",
         arguments: [
-            (["trailers"], true), (["Trailers"], true), (["trailers, gzip"], true), (["gzip;q=0.5 , TRAILERS"], true),
-            (["gzip", "trailers"], true), (["trailers", "trailers"], true), (["gzip"], false), ([""], false), ([], false),
+            (["trailers"], true),
+            (["Trailers"], true),
+            (["trailers, gzip"], true),
+            (["gzip;q=0.5 , TRAILERS"], true),
+            (["gzip", "trailers"], true),
+            (["trailers", "trailers"], true),
+            (["gzip"], false),
+            ([""], false),
+            ([], false),
             (["xtrailers"], false),
         ])
     func te(values: [String], hasTrailers: Bool) {

@@ -19,9 +19,13 @@ struct LeavingClientTests {
 
     /// A client that counts knows that it has everything before the server has said END_STREAM.
     static let cases = [
-        Case(length: "2", isComplete: true), Case(length: "3", isComplete: false), Case(isComplete: false),
-        Case(length: "2", content: "hi!", isComplete: false), Case(method: "HEAD", length: "700", content: "", isComplete: true),
-        Case(status: "204", content: "", isComplete: true), Case(status: "304", length: "9", content: "", isComplete: true),
+        Case(length: "2", isComplete: true),
+        Case(length: "3", isComplete: false),
+        Case(isComplete: false),
+        Case(length: "2", content: "hi!", isComplete: false),
+        Case(method: "HEAD", length: "700", content: "", isComplete: true),
+        Case(status: "204", content: "", isComplete: true),
+        Case(status: "304", length: "9", content: "", isComplete: true),
     ]
 
     /// An exchange whose server has said everything but END_STREAM.

@@ -15,7 +15,7 @@ struct LoginTests {
         "GET http://example.org\(path) HTTP/1.1\r\nHost: example.org\r\nProxy-Authorization: Basic \(basic)\r\n\r\n"
     }
 
-    @Test("A request waits, and what comes behind it too, until its login is found to be right; the login is then known")
+    @Test("A request waits, and so do later ones, until its login is verified; the login is then cached")
     func waits() throws {
         let play = try Playbook(credentials: Self.slow)
         #expect(play.client(sends: Self.request("/a", "dTpw")) == ["verify u:p"])
@@ -87,7 +87,7 @@ struct LoginTests {
         #expect(peer.exchange() == ["verify u:x", "pause client"])
         let refused = play.verified(Self.wrong, isRight: false)
         #expect(refused.filter { !$0.hasPrefix("send") } == ["verify u:p"])
-        #expect(peer.takeHeard().first?.hasPrefix("407 ") == true)
+        #expect(peer.takeReceived().first?.hasPrefix("407 ") == true)
         #expect(play.verified(Self.right, isRight: true) == ["open upstream 1: example.org:80", "read client"])
     }
 }

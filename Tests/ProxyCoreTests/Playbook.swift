@@ -1,6 +1,7 @@
 // A script for one session: this arrives, that must follow. What follows is rendered as lines, and a script that passes over a line fails.
 
 import FlowModel
+import FlowRecords
 import HTTP1Codec
 import HTTP2Codec
 import HTTPSemantics
@@ -73,7 +74,9 @@ final class Playbook {
         now = now.advanced(byNanoseconds: 1_000_000)
         var output = ProxyOutput()
         session.receive(event, at: now, into: &output)
-        records += output.records
+        output.records.finishOpen()
+        // What the recording would read.
+        for record in output.records.take() { try! record.forEachEvent { records.append($0) } }
         for command in output.commands {
             switch command {
             case .verify(let request, let login, _): logins[login] = request
@@ -100,11 +103,13 @@ final class Playbook {
         return deliver(.timerFired, sourceLocation: sourceLocation)
     }
 
-    /// The certificate that was asked for first is there.
+    /// A certificate is made: of those that the session waits for, the first one that it asked for, or another.
     @discardableResult
-    func certified(_ leaf: LeafCertificate, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
-        guard !certificates.isEmpty else { return turns.hold(["no certificate was asked for"], at: sourceLocation) }
-        return deliver(.certificateReady(certificates.removeFirst(), .success(leaf)), sourceLocation: sourceLocation)
+    func certified(_ leaf: LeafCertificate, at index: Int = 0, sourceLocation: SourceLocation = #_sourceLocation) -> Turn {
+        guard certificates.indices.contains(index) else {
+            return turns.hold(["no certificate was asked for"], at: sourceLocation)
+        }
+        return deliver(.certificateReady(certificates.remove(at: index), .success(leaf)), sourceLocation: sourceLocation)
     }
 
     /// A login that was to be verified is right or wrong.

@@ -162,8 +162,11 @@ struct ReplayFramingTests {
     @Test("What says one right thing is sent as it was recorded, byte for byte")
     func unchanged() throws {
         for (lines, content, wire) in [
-            ("", "", ""), ("Content-Length: 3\r\n", "abc", "abc"), ("content-length:3\r\n", "abc", "abc"),
-            ("Content-Length: 0\r\n", "", ""), ("TRANSFER-ENCODING: Chunked\r\n", "abc", "3\r\nabc\r\n0\r\n\r\n"),
+            ("", "", ""),
+            ("Content-Length: 3\r\n", "abc", "abc"),
+            ("content-length:3\r\n", "abc", "abc"),
+            ("Content-Length: 0\r\n", "", ""),
+            ("TRANSFER-ENCODING: Chunked\r\n", "abc", "3\r\nabc\r\n0\r\n\r\n"),
             ("Transfer-Encoding: gzip, chunked\r\n", "abc", "3\r\nabc\r\n0\r\n\r\n"),
         ] {
             let head = "POST /a HTTP/1.1\r\nHost: recorded\r\n\(lines)X: y\r\n\r\n"

@@ -1,4 +1,4 @@
-// A recorded client's side, said again to a server that a test plays.
+// A recorded client's side, sent again to a server that a test plays.
 
 import FlowModel
 import HTTP2Codec
@@ -10,7 +10,7 @@ import WebSocketCodec
 
 @testable import ProxyCore
 
-/// A recorded flow that began and ended so many milliseconds behind the start of the recording.
+/// A recorded flow that began and ended this many milliseconds after the start of the recording.
 func recorded(
     _ head: String, body: String? = nil, from started: Int64 = 0, to ended: Int64 = 10, answer: String? = "HTTP/1.1 200 OK\r\n\r\n",
     version: HTTPVersion = .http1_1, pieces: [(Int64, FlowPiece)] = []
@@ -166,7 +166,7 @@ struct ReplaySessionTests {
         #expect(stage.reports == ["began 0, 0 ms late", "ended, rest [1, 2]"])
     }
 
-    @Test("A flow that cannot be read when its turn has come is told, and the others are said")
+    @Test("A flow that cannot be read when it is due is reported, and the others are sent")
     func unreadable() throws {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30), get("/c", from: 40, to: 50)], unreadable: [0, 2])
         #expect(stage.start() == ["open upstream 1: origin:80"])
@@ -181,7 +181,7 @@ struct ReplaySessionTests {
         #expect(nothing.reports == ["unreadable 0: the block is damaged", "ended, rest []"])
     }
 
-    @Test("A request waits for its time, and one whose time has passed is told as late")
+    @Test("A request waits for its time, and one whose time has passed is reported as late")
     func schedule() throws {
         let stage = try Stage([get("/a"), get("/b", from: 20, to: 30)], dues: [50, 60])
         #expect(stage.start() == [])
@@ -267,8 +267,12 @@ struct ReplaySessionTests {
             handshake + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
             answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
             pieces: [
-                (1, piece(.text, .client, "one")), (2, piece(.text, .server, "1")), (3, piece(.pong, .client, "")),
-                (4, piece(.text, .client, "two")), (5, piece(.close, .client, "\u{C}\u{20}")), (6, piece(.close, .server, "")),
+                (1, piece(.text, .client, "one")),
+                (2, piece(.text, .server, "1")),
+                (3, piece(.pong, .client, "")),
+                (4, piece(.text, .client, "two")),
+                (5, piece(.close, .client, "\u{C}\u{20}")),
+                (6, piece(.close, .server, "")),
             ])
         let stage = try Stage([flow])
         stage.begin()
@@ -308,15 +312,18 @@ struct ReplaySessionTests {
             ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: https\r\n:authority: recorded\r\n:path: /chat\r\nsec-websocket-version: 13\r\n\r\n",
             version: .http2,
             pieces: [
-                (1, piece(.text, .client, "one")), (2, piece(.text, .server, "1")), (3, piece(.text, .client, "two")),
-                (4, piece(.close, .client, "\u{C}\u{20}")), (5, piece(.close, .server, "")),
+                (1, piece(.text, .client, "one")),
+                (2, piece(.text, .server, "1")),
+                (3, piece(.text, .client, "two")),
+                (4, piece(.close, .client, "\u{C}\u{20}")),
+                (5, piece(.close, .server, "")),
             ])
         let stage = try Stage([flow], .http2, mode: "reverse:h2c://origin:80")
         let server = HTTP2Connection(.server, enablesConnectProtocol: true)
         var decoder = WebSocketFrameDecoder(from: .client)
         var heads: [String] = []
         var ended = false
-        /// What the server got of what was said, as lines.
+        /// What the server received, as lines.
         func frames(_ commands: [ProxyCommand]) throws -> [String] {
             for command in commands {
                 if case .send(ConnectionHandle(1), let bytes) = command { server.receive(bytes) }
@@ -337,7 +344,7 @@ struct ReplaySessionTests {
             while let part = try decoder.next() { found.append("\(part.header.opcode) \(String(buffer: part.payload))") }
             return found
         }
-        /// Lets both go on until neither has anything to say.
+        /// Lets both continue until neither has anything to send.
         func exchange(_ commands: [ProxyCommand] = []) throws -> [String] {
             var found = try frames(commands)
             while let bytes = server.takeOutput() {
@@ -401,7 +408,9 @@ struct ReplaySessionTests {
         let flow = recorded(
             "", answer: nil,
             pieces: [
-                (1, piece(.server, "hello")), (2, piece(.client, "GET x\r\n")), (3, piece(.server, "ok")),
+                (1, piece(.server, "hello")),
+                (2, piece(.client, "GET x\r\n")),
+                (3, piece(.server, "ok")),
                 (4, piece(.client, "quit")),
             ])
         let stage = try Stage([flow], .bytes, mode: "reverse:tcp://origin:25")

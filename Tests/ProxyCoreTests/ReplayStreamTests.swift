@@ -30,7 +30,7 @@ struct PlayedWebSocketTests {
         ("sec-websocket-version", "13"),
     ])
     private static let conversation: [ScriptLine] = [
-        .head(switching), .piece("welcome", .text), .hear(1), .piece("answer", .binary), .hear(1), .goodbye("bye"), .hear(1),
+        .head(switching), .piece("welcome", .text), .receive(1), .piece("answer", .binary), .receive(1), .close("bye"), .receive(1),
         .complete,
     ]
 
@@ -47,7 +47,7 @@ struct PlayedWebSocketTests {
         play.deliver(.received(.client, frame(.text, "ask")))
         #expect(frameNames(play.takeSent(.client), from: .server) == "binary answer")
         play.deliver(.received(.client, frame(.ping, "there?")))
-        // The ping is something that was said, for this script: a recording passes over it.
+        // The ping is something that was said, for this script: a recording skips it.
         #expect(frameNames(play.takeSent(.client), from: .server) == "pong there?, close")
         let lines = play.deliver(.received(.client, frame(.close, ScriptLine.closing("bye"))))
         #expect(lines.contains("finish client"))
@@ -57,16 +57,16 @@ struct PlayedWebSocketTests {
             ])
     }
 
-    @Test("A client that says goodbye where the recording goes on otherwise gets its answer", arguments: [1, 2])
-    func goodbye(version: Int) throws {
+    @Test("A client that closes where the recording continues otherwise gets its answer", arguments: [1, 2])
+    func closeFrame(version: Int) throws {
         let head = version == 1 ? Self.switching : ":status: 200"
-        let responder = ScriptedResponder([.head(head), .hear(9)])
+        let responder = ScriptedResponder([.head(head), .receive(9)])
         let play = try Playbook("origin", strategy: .lazy, responder: responder)
-        let goodbye = frame(.close, ScriptLine.closing("bye"))
+        let close = frame(.close, ScriptLine.closing("bye"))
         if version == 1 {
             play.client(sends: Self.upgrade)
             play.skipSent(.client)
-            let lines = play.deliver(.received(.client, goodbye))
+            let lines = play.deliver(.received(.client, close))
             #expect(frameNames(play.takeSent(.client), from: .server) == "close")
             #expect(lines.contains("finish client"))
         } else {
@@ -74,21 +74,21 @@ struct PlayedWebSocketTests {
             client.exchange()
             let stream = try #require(client.frames.sendRequest(Self.connect, endsStream: false, isTunnel: true))
             client.exchange()
-            client.frames.sendData(goodbye, on: stream)
+            client.frames.sendData(close, on: stream)
             client.exchange()
-            #expect(client.takeHeard() == ["200", "close", "end"])
+            #expect(client.takeReceived() == ["200", "close", "end"])
             client.frames.sendEnd(trailers: nil, on: stream)
             client.exchange()
         }
         #expect(play.flows.map { $0.hasPrefix("http complete") && $0.hasSuffix(">close 1000 <close 1000") } == [true])
     }
 
-    @Test("Over HTTP/2: extended CONNECT, what was said before the answer is heard")
+    @Test("Over HTTP/2: extended CONNECT, data sent before the answer is received")
     func overHTTP2() throws {
         let responder = ScriptedResponder([
-            .wait(30), .head(":status: 200\r\nserver: s"), .piece("welcome", .text), .hear(1),
-            .piece("answer", .text), .goodbye("bye"),
-            .hear(1), .complete,
+            .wait(30), .head(":status: 200\r\nserver: s"), .piece("welcome", .text), .receive(1),
+            .piece("answer", .text), .close("bye"),
+            .receive(1), .complete,
         ])
         let play = try Playbook("origin", strategy: .lazy, responder: responder)
         let client = FramePeer(.client, on: .client, of: play)
@@ -98,13 +98,13 @@ struct PlayedWebSocketTests {
         client.frames.sendData(frame(.text, "early"), on: stream)
         client.exchange()
         #expect(responder.asked == ["CONNECT http://a.example:80 /chat extended"])
-        #expect(client.takeHeard() == [])
+        #expect(client.takeReceived() == [])
         play.fire(.replay)
-        #expect(client.takeHeard() == ["200 server=s", "text welcome, text answer, close"])
+        #expect(client.takeReceived() == ["200 server=s", "text welcome, text answer, close"])
         client.frames.sendData(frame(.close, ScriptLine.closing("bye")), on: stream)
         client.frames.sendEnd(trailers: nil, on: stream)
         client.exchange()
-        #expect(client.takeHeard() == ["end"])
+        #expect(client.takeReceived() == ["end"])
         #expect(
             play.flows == [
                 "http complete CONNECT http://a.example:80 /chat | 200 >text early <text welcome <text answer <close 1000 >close 1000"
@@ -114,8 +114,8 @@ struct PlayedWebSocketTests {
 
 @Suite("A played stream")
 struct PlayedStreamTests {
-    private static let echo: [ScriptLine] = [.hear(1), .piece("PONG"), .hear(1), .piece("BYE"), .complete]
-    private static let greeting: [ScriptLine] = [.piece("220 here"), .hear(1), .piece("250 fine"), .clientEnds, .complete]
+    private static let echo: [ScriptLine] = [.receive(1), .piece("PONG"), .receive(1), .piece("BYE"), .complete]
+    private static let greeting: [ScriptLine] = [.piece("220 here"), .receive(1), .piece("250 fine"), .clientEnds, .complete]
 
     @Test("A client that speaks first is answered, and the end is the recording's")
     func clientFirst() throws {
@@ -153,7 +153,7 @@ struct PlayedStreamTests {
         #expect(play.flows == ["tcp complete <220 here >EHLO <250 fine"])
     }
 
-    @Test("Where no stream was recorded the client is told by a reset")
+    @Test("Where no stream was recorded the client gets a reset")
     func none() throws {
         let play = try Playbook("tcp", strategy: .lazy, responder: ScriptedResponder())
         #expect(play.client(sends: "PING") == ["abort client"])
@@ -165,7 +165,8 @@ struct PlayedStreamTests {
         let piece = String(repeating: "x", count: 64 * 1024)
         let play = try Playbook(
             "tcp", strategy: .lazy,
-            responder: ScriptedResponder(stream: [.hear(1), .wait(20)] + Array(repeating: .piece(piece), count: 32) + [.complete]))
+            responder: ScriptedResponder(
+                stream: [.receive(1), .wait(20)] + Array(repeating: .piece(piece), count: 32) + [.complete]))
         let start = play.now
         #expect(play.client(sends: "go") == [])
         #expect(play.timers[.replay].map { ($0 - start) / 1_000_000 } == 21)
@@ -189,10 +190,10 @@ struct PlayedStreamTests {
 struct PlayedTLSTests {
     private static let get = "GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"
     private static let answer: [ScriptLine] = [.head("HTTP/1.1 200 OK\r\nContent-Length: 2"), .piece("hi"), .finished, .complete]
-    private static let said = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    private static let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
     @Test(
-        "On one port with TLS and without; a proxy's client behind CONNECT; nobody else is contacted",
+        "On one port with TLS and without; a proxy's client after CONNECT; no server is contacted",
         arguments: ["origin", "regular", "reverse:https://a.example"])
     func requests(mode: String) throws {
         let responder = ScriptedResponder(Self.answer)
@@ -207,19 +208,18 @@ struct PlayedTLSTests {
         let client = try TLSClient(play, alpn: ["http/1.1"])
         try client.exchange()
         try client.tls.write(ByteBuffer(string: Self.get))
-        let heard = try client.exchange()
-        #expect(heard == Self.said)
+        #expect(try client.exchange() == Self.response)
         #expect(client.lines == ["forge a.example"])
         #expect(responder.asked == ["GET https://a.example:443 /a"])
         guard mode == "origin" else { return }
         let plain = try Playbook(mode, strategy: .lazy, responder: responder)
-        #expect(plain.client(sends: Self.get) == ["send client: \(Self.said)"])
+        #expect(plain.client(sends: Self.get) == ["send client: \(Self.response)"])
     }
 
     @Test("A stream in TLS, a server behind TLS that speaks first, and TLS that begins in the middle")
     func streams() throws {
         let direct = try Playbook(
-            "tcp", strategy: .lazy, responder: ScriptedResponder(stream: [.hear(1), .piece("PONG"), .hear(1)]))
+            "tcp", strategy: .lazy, responder: ScriptedResponder(stream: [.receive(1), .piece("PONG"), .receive(1)]))
         let one = try TLSClient(direct, alpn: [])
         try one.exchange()
         try one.tls.write(ByteBuffer(string: "PING"))
@@ -227,7 +227,8 @@ struct PlayedTLSTests {
         #expect(direct.flows == ["tcp incomplete >PING <PONG"])
 
         let responder = ScriptedResponder(
-            stream: [.piece("220 here"), .hear(1), .piece("220 go on"), .hear(1), .piece("250 in TLS"), .hear(1)], speaksFirst: true
+            stream: [.piece("220 here"), .receive(1), .piece("220 go on"), .receive(1), .piece("250 in TLS"), .receive(1)],
+            speaksFirst: true
         )
         let middle = try Playbook("tcp", strategy: .lazy, responder: responder)
         #expect(middle.client(sends: "STARTTLS") == ["send client: 220 go on"])
@@ -242,7 +243,7 @@ struct PlayedTLSTests {
 
     @Test("Behind CONNECT and TLS a server that speaks first does not wait for its client")
     func serverFirst() throws {
-        let play = try Playbook("regular", strategy: .lazy, responder: LaterSpeaker())
+        let play = try Playbook("regular", strategy: .lazy, responder: SpeaksFirstInTLS())
         play.client(sends: "CONNECT a.example:993 HTTP/1.1\r\nHost: a.example:993\r\n\r\n")
         play.skipSent(.client)
         let client = try TLSClient(play, alpn: [])
@@ -251,13 +252,13 @@ struct PlayedTLSTests {
     }
 }
 
-/// Speaks first behind TLS only.
-private struct LaterSpeaker: Responder {
+/// Its servers speak first in TLS only.
+private struct SpeaksFirstInTLS: Responder {
     func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? { nil }
     func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer { .refuse(status: 404, "no") }
     func speaksFirst(on target: FlowTarget) -> Bool { target.scheme == "tls" }
     func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
-        ScriptedServer([.piece("* OK IMAP"), .hear(1)])
+        ScriptedServer([.piece("* OK IMAP"), .receive(1)])
     }
     func couldNotRead() {}
 }

@@ -1,4 +1,4 @@
-// Sessions whose servers are played: what clients get, and that nobody is contacted for it.
+// Sessions whose servers are recordings: what clients get, and that no server is contacted for it.
 
 import FlowModel
 import HTTP2Codec
@@ -33,7 +33,7 @@ struct PlayedHTTP1Tests {
     }
 
     @Test(
-        "The end of a response is told as its head says",
+        "The end of a response is framed as its head declares",
         arguments: [
             (
                 get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked",
@@ -55,16 +55,18 @@ struct PlayedHTTP1Tests {
             ),
         ] as [(String, String, [String])])
     func framing(_ request: String, _ head: String, _ expected: [String]) throws {
-        let trailers = ScriptLine.say(.trailers(from: .server, FieldSection([("x", "y")])))
+        let trailers = ScriptLine.send(.trailers(from: .server, FieldSection([("x", "y")])))
         let play = try origin([.head(head), .piece("ab"), .piece("c"), trailers, .finished, .complete])
         let lines = play.client(sends: request)
         #expect(lines == ["send client: \(expected[0])"] + expected.dropFirst())
     }
 
-    @Test("HEAD, 204 and 304 have no content, and the connection goes on")
+    @Test("HEAD, 204 and 304 have no content, and the connection persists")
     func noContent() throws {
         for (method, head) in [
-            ("HEAD", ok), ("GET", "HTTP/1.1 204 No Content"), ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9"),
+            ("HEAD", ok),
+            ("GET", "HTTP/1.1 204 No Content"),
+            ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9"),
         ] {
             let play = try origin([.head(head), .finished, .complete])
             let request = get.replacing("GET", with: method)
@@ -84,7 +86,7 @@ struct PlayedHTTP1Tests {
         #expect(play.flows == ["http complete POST http://a.example:80 /a <abc> | 200 <hi>"])
     }
 
-    @Test("Interim responses and pauses come as they are said")
+    @Test("Interim responses and pauses come as scripted")
     func pauses() throws {
         let play = try origin([
             .wait(20), .head("HTTP/1.1 103 Early Hints"), .wait(30), .head(ok), .piece("h"), .wait(50), .piece("i"), .finished,
@@ -101,7 +103,7 @@ struct PlayedHTTP1Tests {
         #expect(play.fire(.replay) == ["send client: i"])
     }
 
-    @Test("A response that goes on is activity: what takes longer than an idle connection may, is not cut")
+    @Test("A response in progress is activity: it is not cut when it takes longer than the idle timeout")
     func longReplay() throws {
         let minutes: Int64 = 60_000
         let play = try origin([
@@ -214,11 +216,11 @@ struct PlayedHTTP1Tests {
         #expect(sent == size + "HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n".utf8.count)
     }
 
-    @Test("A server that answers while the request goes on does")
+    @Test("A server that answers while the request continues does")
     func duplex() throws {
         let responder = ScriptedResponder(
             duplex: [
-                .hear(1), .head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"), .piece("one"), .hear(1), .piece("two"),
+                .receive(1), .head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"), .piece("one"), .receive(1), .piece("two"),
                 .clientEnds, .finished, .complete,
             ])
         let play = try Playbook("origin", strategy: .lazy, responder: responder)
@@ -258,7 +260,7 @@ struct PlayedHTTP2Tests {
                     .play(
                         ScriptedServer([
                             .head(":status: 200\r\nx: y"), .piece("ab"),
-                            .say(.trailers(from: .server, FieldSection([("sum", "1")]))), .finished, .complete,
+                            .send(.trailers(from: .server, FieldSection([("sum", "1")]))), .finished, .complete,
                         ]))
                 case "/reset": .play(ScriptedServer([.head(":status: 200"), .piece("ab"), .end(reset)]))
                 case "/empty":
@@ -273,14 +275,14 @@ struct PlayedHTTP2Tests {
                 default: .refuse(status: 404, "no")
                 }
             })
-        var heard: [String] = []
+        var received: [String] = []
         for path in ["/trailers", "/reset", "/empty", "/early", "/none"] {
             _ = client.frames.sendRequest(Self.fields(path), endsStream: true)
             client.exchange()
-            heard.append(client.takeHeard().joined(separator: ", "))
+            received.append(client.takeReceived().joined(separator: ", "))
         }
         #expect(
-            heard == [
+            received == [
                 "200 x=y, ab, end", "200, ab, reset ENHANCE_YOUR_CALM", "204, end", "103 link=</s>, 200 content-length=2, hi, end",
                 "404 content-type=text/plain; charset=utf-8 content-length=9, mitm: no\n, end",
             ])
@@ -292,7 +294,7 @@ struct PlayedHTTP2Tests {
         let (_, client) = try begin(ScriptedResponder { _ in .refuse(status: 404, "no") })
         _ = client.frames.sendRequest(Self.fields("/a", method: "HEAD"), endsStream: true, isHead: true)
         client.exchange()
-        #expect(client.takeHeard() == ["404", "end"])
+        #expect(client.takeReceived() == ["404", "end"])
     }
 
     @Test("Streams go side by side, each at its time")
@@ -304,11 +306,11 @@ struct PlayedHTTP2Tests {
             })
         for path in ["/slow", "/fast"] { _ = client.frames.sendRequest(Self.fields(path), endsStream: true) }
         client.exchange()
-        #expect(client.takeHeard() == [])
+        #expect(client.takeReceived() == [])
         play.fire(.replay)
-        #expect(client.takeHeard() == ["200", "/fast", "end"])
+        #expect(client.takeReceived() == ["200", "/fast", "end"])
         play.fire(.replay)
-        #expect(client.takeHeard() == ["200", "/slow", "end"])
+        #expect(client.takeReceived() == ["200", "/slow", "end"])
     }
 
     @Test("Content waits for the window of its stream, and is not laid up")
@@ -324,7 +326,7 @@ struct PlayedHTTP2Tests {
                 if case .piece(let piece) = event.what { sum + piece.content.readableBytes } else { sum }
             }
         }
-        // Its window, and what is kept at hand.
+        // Its window, and the buffer.
         #expect(recorded() < 600_000)
         for _ in 0..<200 where play.flows.first?.hasPrefix("http complete") != true {
             client.consume(on: stream)
@@ -332,7 +334,7 @@ struct PlayedHTTP2Tests {
             if play.timers[.replay] != nil { play.fire(.replay) }
         }
         #expect(recorded() == 4 << 20)
-        client.hear()
+        client.receive()
     }
 
     @Test("A request that is sent on goes to a server of HTTP/1 in chunks")
@@ -348,6 +350,6 @@ struct PlayedHTTP2Tests {
                 == "send upstream 1: POST /a HTTP/1.1\r\nHost: real.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         )
         play.server(sends: "\(ok)\r\n\r\nhi")
-        #expect(client.takeHeard() == ["200 content-length=2", "hi", "end"])
+        #expect(client.takeReceived() == ["200 content-length=2", "hi", "end"])
     }
 }

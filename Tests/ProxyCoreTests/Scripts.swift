@@ -1,4 +1,4 @@
-// A responder for tests: what servers say is a script.
+// A responder for tests: what servers send is a script.
 
 import FlowModel
 import HTTPSemantics
@@ -6,29 +6,29 @@ import NIOCore
 import ProxyCore
 import Synchronization
 
-/// One thing that a played server does.
+/// One step of a recorded server.
 enum ScriptLine {
-    case say(FlowEvent.What)
-    /// Nothing for so many milliseconds.
+    case send(FlowEvent.What)
+    /// Sends nothing for this number of milliseconds.
     case wait(Int64)
-    /// Nothing before the client has said so many things, or has ended.
-    case hear(Int)
+    /// Sends nothing before the client has sent this number of pieces.
+    case receive(Int)
     case clientEnds
     case end(FlowEnding)
 
     static func head(_ text: String) -> ScriptLine {
         let version: HTTPVersion = text.hasPrefix(":") ? .http2 : .http1_1
         let head = ResponseHead(parsing: ByteBuffer(string: text + "\r\n\r\n"), version: version)
-        return .say(head.isInterim ? .interim(head) : .response(head))
+        return .send(head.isInterim ? .interim(head) : .response(head))
     }
 
     static func piece(_ text: String, _ kind: FlowPiece.Kind = .data) -> ScriptLine {
-        .say(.piece(FlowPiece(kind: kind, from: .server, content: ByteBuffer(string: text))))
+        .send(.piece(FlowPiece(kind: kind, from: .server, content: ByteBuffer(string: text))))
     }
 
-    /// 1000, and a word.
-    static func goodbye(_ reason: String) -> ScriptLine {
-        .say(.piece(FlowPiece(kind: .close, from: .server, content: closing(reason))))
+    /// A close frame with code 1000.
+    static func close(_ reason: String) -> ScriptLine {
+        .send(.piece(FlowPiece(kind: .close, from: .server, content: closing(reason))))
     }
 
     static func closing(_ reason: String) -> ByteBuffer {
@@ -37,15 +37,15 @@ enum ScriptLine {
         return content
     }
 
-    static let finished = ScriptLine.say(.finished(.server))
+    static let finished = ScriptLine.send(.finished(.server))
     static let complete = ScriptLine.end(FlowEnding(state: .complete))
 }
 
-/// Plays a script.
+/// Sends what a script says.
 final class ScriptedServer: ServerPlayer {
     let hasContent: Bool
     private var lines: ArraySlice<ScriptLine>
-    private var heard = 0
+    private var received = 0
     private var hasClientEnded = false
     private var due: Timestamp?
 
@@ -57,7 +57,7 @@ final class ScriptedServer: ServerPlayer {
     func next(at now: Timestamp) -> ServerStep {
         while let line = lines.first {
             switch line {
-            case .say(let what):
+            case .send(let what):
                 lines.removeFirst()
                 return .say(what)
             case .wait(let milliseconds):
@@ -65,9 +65,9 @@ final class ScriptedServer: ServerPlayer {
                 self.due = due
                 if now < due { return .wait(until: due) }
                 self.due = nil
-            case .hear(let count):
-                if heard < count { return .waitForClient }
-                heard -= count
+            case .receive(let count):
+                if received < count { return .waitForClient }
+                received -= count
             case .clientEnds:
                 if !hasClientEnded { return .waitForClient }
             case .end(let ending):
@@ -78,7 +78,7 @@ final class ScriptedServer: ServerPlayer {
         return .end(FlowEnding(state: .incomplete))
     }
 
-    func receive(_ piece: FlowPiece, at now: Timestamp) { heard += 1 }
+    func receive(_ piece: FlowPiece, at now: Timestamp) { received += 1 }
     func clientFinished(at now: Timestamp) { hasClientEnded = true }
     func takeComplaints() -> [String] { [] }
 }
@@ -94,8 +94,8 @@ final class ScriptedResponder: Responder {
     private let noted = Mutex<[String]>([])
 
     /// - Parameters:
-    ///   - duplex: a server that answers while the request goes on; empty is none.
-    ///   - stream: plays every stream; nil plays none. `speaksFirst` says so of it.
+    ///   - duplex: a server that answers while the request continues; empty without one.
+    ///   - stream: the script of every stream; nil if there are none. With `speaksFirst` it begins before its client.
     init(
         duplex: [ScriptLine] = [], stream: [ScriptLine]? = nil, speaksFirst: Bool = false,
         _ answers: @escaping Answer = { _ in .refuse(status: 404, "no") }

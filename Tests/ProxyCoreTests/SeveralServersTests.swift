@@ -62,7 +62,7 @@ struct SeveralServersTests {
             string: Self.switching.replacing("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", with: WebSocketHandshake.accept(for: String(key))))
         bytes.writeImmutableBuffer(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "welcome")))
         play.deliver(.received(ConnectionHandle(2), bytes))
-        #expect(client.takeHeard() == ["200", "text welcome"])
+        #expect(client.takeReceived() == ["200", "text welcome"])
         #expect(
             play.flows == [
                 "http incomplete CONNECT http://a.example:80 /",
@@ -79,8 +79,41 @@ struct SeveralServersTests {
         play.skip { play.serverOpens(1) }
         _ = client.frames.sendRequest(Self.get("b.example", ("connection", "close")), endsStream: true)
         #expect(client.exchange() == [])
-        #expect(client.takeHeard() == ["reset PROTOCOL_ERROR"])
+        #expect(client.takeReceived() == ["reset PROTOCOL_ERROR"])
         #expect(play.wholeFlows.map { $0.server?.value.target } == [Endpoint(host: "a.example", port: 80), nil])
         #expect(play.wholeFlows.map(\.state) == [.incomplete, .failed])
+    }
+
+    @Test("Certificates for two tunnels on one connection are asked for at once, and each answer reaches its own")
+    func certificates() throws {
+        let play = try Playbook(strategy: .lazy)
+        let client = FramePeer(.client, on: .client, of: play)
+        var options = TLSClientOptions()
+        options.verifies = false
+        let names = ["a.example", "b.example"]
+        let context = try TLSClientContext(options)
+        let peers = try names.map {
+            try TLSConnection(client: context, serverName: $0, alpnOffers: [], sessionKey: $0)
+        }
+        var streams: [StreamID] = []
+        for (name, peer) in zip(names, peers) {
+            let fields = HTTP2Fields([(":method", "CONNECT"), (":authority", "\(name):443")])
+            let stream = try #require(client.frames.sendRequest(fields, endsStream: false, isTunnel: true))
+            #expect(client.exchange() == [])
+            _ = try peer.handshake()
+            client.frames.sendData(try #require(peer.takeCiphertext()), on: stream)
+            #expect(client.exchange() == ["forge \(name)"])
+            streams.append(stream)
+        }
+        #expect(client.takeReceived() == ["200", "200"])
+        // The second one is made first.
+        for index in [1, 0] {
+            let leaf = try Playbook.authority.issue(LeafRequest(serverName: names[index]), now: 1_700_000_000)
+            play.certified(leaf, at: index)
+            client.receive()
+            peers[index].receive(client.takeContent(on: streams[index]))
+            #expect(try peers[index].handshake())
+            #expect(client.takeContent(on: streams[1 - index]) == ByteBuffer())
+        }
     }
 }

@@ -83,7 +83,7 @@ struct TunnelTests {
         #expect(play.flows == ["tcp complete <the time"])
     }
 
-    @Test("A server that ends before anything was said ends the client's connection in the same way, at once")
+    @Test("A server that ends before any data ends the client's connection in the same way, at once")
     func silentServer() throws {
         for isReset in [false, true] {
             let play = try tunnel()
@@ -107,7 +107,7 @@ struct TunnelTests {
         #expect(play.deliver(.openFailed(ConnectionHandle(1), reason: "connection refused")) == ["close upstream 1"])
         #expect(play.fire(.handshake) == ["abort client"])
         #expect(play.flows == ["tcp failed ! server: cannot connect to 192.0.2.1:25: connection refused"])
-        // One that speaks is told in its own protocol.
+        // One that speaks is answered in its own protocol.
         let other = try Playbook("transparent", originalDestination: Endpoint(host: "192.0.2.1", port: 80))
         #expect(other.started == ["open upstream 1: 192.0.2.1:80"])
         #expect(other.deliver(.openFailed(ConnectionHandle(1), reason: "connection refused")) == ["close upstream 1"])
@@ -132,8 +132,13 @@ struct TunnelTests {
     @Test(
         "An IPv6 address in CONNECT needs no brackets where it is clear what the port is",
         arguments: [
-            ("[::1]:443", "[::1]:443"), ("::1:443", "[::1]:443"), ("2001:db8:0:0:0:0:0:1:8443", "[2001:db8:0:0:0:0:0:1]:8443"),
-            ("2001:db8::1:80", "[2001:db8::1]:80"), ("2001:db8::1", nil), ("1:2:3:4:5:6:7:8", nil), ("a:b:80", nil),
+            ("[::1]:443", "[::1]:443"),
+            ("::1:443", "[::1]:443"),
+            ("2001:db8:0:0:0:0:0:1:8443", "[2001:db8:0:0:0:0:0:1]:8443"),
+            ("2001:db8::1:80", "[2001:db8::1]:80"),
+            ("2001:db8::1", nil),
+            ("1:2:3:4:5:6:7:8", nil),
+            ("a:b:80", nil),
             ("::1:99999", nil),
             ("a.example:1:80", nil),
         ] as [(String, String?)])

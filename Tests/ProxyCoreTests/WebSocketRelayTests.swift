@@ -18,7 +18,7 @@ private func frame(
         opcode, ByteBuffer(string: text), isFinal: isFinal, maskingKey: side == .client ? key : nil)
 }
 
-/// A relay, and what it was told so far to send and to record.
+/// A relay, and what it has sent and recorded so far.
 private struct Conversation {
     var relay: WebSocketRelay
     var toClient = ByteBuffer()
@@ -315,8 +315,8 @@ struct WebSocketRelayTests {
         talk.receive(WebSocketFrameEncoder.frame(.text, ByteBuffer(string: "x"), reserved: .rsv1, maskingKey: key), from: .client)
         talk.receive(frame(.text, "an answer", from: .server), from: .server)
         talk.tell()
-        let goodbye = WebSocketFrameEncoder.close(WebSocketClose(code: 1002, reason: ""))
-        talk.receive(goodbye, from: .server)
+        let close = WebSocketFrameEncoder.close(WebSocketClose(code: 1002, reason: ""))
+        talk.receive(close, from: .server)
         talk.giveUp()
         #expect(try Conversation.frames(talk.toClient, from: .server) == ["text an answer", "close \u{3}\u{FFFD}"])
         #expect(talk.relay.isClosed)

@@ -194,7 +194,7 @@ struct DataTests {
         func read(_ count: Int) -> ByteBuffer {
             var buffer = shared.take(allocator: ByteBufferAllocator())
             buffer.writeRepeatingByte(UInt8(count & 0xFF), count: count)
-            return shared.settle(buffer)
+            return shared.detach(buffer)
         }
         let small = read(100)
         let large = read(40_000)

@@ -1,6 +1,7 @@
 // What belongs to an event loop rather than to a connection: records, timers, certificates, limits, and the end.
 
 import FlowModel
+import FlowRecords
 import Glibc
 import NIOCore
 import NIOPosix
@@ -13,11 +14,13 @@ import Testing
 @testable import ProxyTransport
 
 /// Echoes, and records every piece that is received.
-private func recordingEcho(_ event: ProxyEvent, _ now: Timestamp, _ output: inout ProxyOutput) {
-    echo(event, now, &output)
-    if case .received(_, let bytes) = event {
-        let piece = FlowPiece(from: .client, content: bytes)
-        output.records.append(FlowEvent(flow: FlowID(high: 0, low: 1), at: now, what: .piece(piece)))
+private func recordingEcho() -> ScriptedSession.Script {
+    let record = FlowRecord(FlowID(high: 0, low: 1))
+    return { event, now, output in
+        echo(event, now, &output)
+        if case .received(_, let bytes) = event {
+            output.records.add(.piece(FlowPiece(from: .client, content: bytes)), to: record, at: now)
+        }
     }
 }
 
@@ -34,7 +37,7 @@ struct LoopTests {
         let sink = KeepingSink()
         let clock = RecorderClock()
         let before = clock.now()
-        try await withProxy(sink: sink, script: { recordingEcho }) { proxy in
+        try await withProxy(sink: sink, script: recordingEcho) { proxy in
             let client = try await proxy.connect()
             client.send(pattern(1_000_000))
             client.finish()
@@ -45,11 +48,26 @@ struct LoopTests {
         #expect(times == times.sorted() && times.first! > before.advanced(byNanoseconds: -1_000_000_000))
     }
 
+    @Test("Records of open flows reach the sink within the flush interval")
+    func openFlows() async throws {
+        let sink = KeepingSink()
+        var limits = TransportLimits()
+        limits.flushInterval = .milliseconds(20)
+        try await withProxy(limits: limits, sink: sink, script: recordingEcho) { proxy in
+            let client = try await proxy.connect()
+            for text in ["first", "second"] {
+                client.send(text)
+                _ = await sink.batches.wait { content($0).readableBytesView.elementsEqual(text.utf8) || $0.count == 2 }
+            }
+            #expect(content(sink.batches.items) == ByteBuffer(string: "firstsecond"))
+        }
+    }
+
     @Test("While the sink is full nothing is read, and nothing is lost")
     func fullSink() async throws {
         let size = 8 * 1024 * 1024
-        let sink = SmallSink(bound: 4)
-        try await withProxy(sink: sink, script: { recordingEcho }) { proxy in
+        let sink = SmallSink(bound: 4 * 256 * 1024)
+        try await withProxy(sink: sink, script: recordingEcho) { proxy in
             let clients = try await [proxy.connect(), proxy.connect(), proxy.connect()]
             for client in clients { client.send(ByteBuffer(repeating: 1, count: size)) }
             let drain = Task {
@@ -62,8 +80,8 @@ struct LoopTests {
             sink.open()
         }
         #expect(sink.bytes == 3 * size)
-        // A loop looks after each submission, and each of its three sockets may have been read once in that tick.
-        #expect(sink.largest <= 4 + 2 * 3)
+        // A loop looks after each submission of 256 KiB. Each of its three sockets may have been read once more, and has one open record.
+        #expect(sink.largest <= 7 * 256 * 1024)
         #expect(sink.drains > 10)
     }
 
@@ -257,10 +275,11 @@ final class SmallSink: FlowSink {
     var largest: Int { state.withLock { $0.largest } }
     var drains: Int { seen.withLock { $0 } }
 
-    func submit(_ events: [FlowEvent]) {
+    func submit(_ records: [FlowRecord]) {
+        let size = content([events(of: records)]).readableBytes
         state.withLock { state in
-            state.waiting += events.count
-            state.bytes += content([events]).readableBytes
+            state.waiting += size
+            state.bytes += size
             state.largest = max(state.largest, state.waiting)
         }
     }

@@ -1,6 +1,7 @@
 // Listeners: who is let in, what stands in the way, and the end of it all.
 
 import FlowModel
+import FlowRecords
 import Glibc
 import NIOCore
 import NIOPosix
@@ -215,7 +216,7 @@ struct ServerTests {
                 ScriptedSession(told) { event, now, output in
                     echo(event, now, &output)
                     if case .closed = event {
-                        output.records.append(FlowEvent(flow: FlowID(high: 0, low: 1), at: now, what: ending))
+                        output.records.add(ending, to: FlowRecord(FlowID(high: 0, low: 1)), at: now)
                     }
                 }
             })
@@ -275,7 +276,7 @@ struct ServerTests {
             (EPIPE, "connection reset by peer"), (EMFILE, "too many open files"), (ENOTSOCK, "socket operation on non-socket"),
         ])
     func errorWords(code: Int32, expected: String) {
-        #expect(words(for: IOError(errnoCode: code, reason: "connect")) == expected)
+        #expect(failureDescription(IOError(errnoCode: code, reason: "connect")) == expected)
     }
 }
 

@@ -1,6 +1,7 @@
 // Small sessions, and a proxy that runs them, for tests.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 import ProxyCore
 import Synchronization
@@ -103,11 +104,18 @@ func relay(to target: Endpoint) -> ScriptedSession.Script {
     }
 }
 
+/// The events of records, in order.
+func events(of records: [FlowRecord]) -> [FlowEvent] {
+    var events: [FlowEvent] = []
+    for record in records { try! record.forEachEvent { events.append($0) } }
+    return events
+}
+
 /// A sink without bounds that keeps everything.
 final class KeepingSink: FlowSink {
     let batches = Journal<[FlowEvent]>()
     var isFull: Bool { false }
-    func submit(_ events: [FlowEvent]) { batches.append(events) }
+    func submit(_ records: [FlowRecord]) { batches.append(events(of: records)) }
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { resume() }
 }
 

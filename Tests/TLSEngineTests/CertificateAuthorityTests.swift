@@ -139,9 +139,10 @@ import Testing
     @Test(
         "Text that is no authority is refused with the reason",
         arguments: [
-            ("", nil, "there is no certificate in it"), ("nonsense", nil, "there is no certificate in it"),
-            (Fixture.intermediatePEM, nil, "there is no private key in it"),
-            (Fixture.leafKeyPEM, nil, "there is no certificate in it"),
+            ("", nil, "it contains no certificate"),
+            ("nonsense", nil, "it contains no certificate"),
+            (Fixture.intermediatePEM, nil, "it contains no private key"),
+            (Fixture.leafKeyPEM, nil, "it contains no certificate"),
             (Fixture.ownPEM + "\n" + Fixture.leafKeyPEM, nil, "the certificate is not one of a certificate authority"),
             (Fixture.rootPEM + "\n" + Fixture.leafKeyPEM, nil, "the private key does not belong to the first certificate"),
             (
@@ -184,8 +185,12 @@ import Testing
     @Test(
         "Labels beyond ASCII become A-labels",
         arguments: [
-            ("bücher", "xn--bcher-kva"), ("ascii", "ascii"), ("他们为什么不说中文", "xn--ihqwcrb4cv8a8dqg056pqjye"), ("ü", "xn--tda"),
-            ("пример", "xn--e1afmkfd"), ("3年b組金八先生", "xn--3b-ww4c5e180e575a65lsy2b"),
+            ("bücher", "xn--bcher-kva"),
+            ("ascii", "ascii"),
+            ("他们为什么不说中文", "xn--ihqwcrb4cv8a8dqg056pqjye"),
+            ("ü", "xn--tda"),
+            ("пример", "xn--e1afmkfd"),
+            ("3年b組金八先生", "xn--3b-ww4c5e180e575a65lsy2b"),
         ])
     func punycode(label: String, encoded: String) { #expect(Punycode.label(label) == encoded) }
 }
@@ -230,8 +235,13 @@ import Testing
                 for: LeafRequest(serverName: name, upstream: CertificateAuthorityTests.richUpstream), now: Scene.now)
         }
         for (name, pattern) in [
-            ("www.example.com", "www.example.com"), ("WWW.example.com.", "www.example.com"), ("a.example.com", "*.example.com"),
-            ("a.b.example.com", "*.example.com"), ("example.com", "*.com"), ("192.0.2.1", "192.0.2.1"), ("[0::1]", "::1"),
+            ("www.example.com", "www.example.com"),
+            ("WWW.example.com.", "www.example.com"),
+            ("a.example.com", "*.example.com"),
+            ("a.b.example.com", "*.example.com"),
+            ("example.com", "*.com"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[0::1]", "::1"),
         ] {
             #expect(try answer(name) === own[pattern], "\(name)")
         }

@@ -46,14 +46,24 @@ import Testing
                 0x35,
             ],
             extensions: [
-                (0x4A4A, []), (45, [1, 1]), (51, prefixed(words([0x2A2A, 1]) + [0])),
+                (0x4A4A, []),
+                (45, [1, 1]),
+                (51, prefixed(words([0x2A2A, 1]) + [0])),
                 (16, alpn([Array("h2".utf8), Array("http/1.1".utf8)])),
-                (65_037, [0]), (23, []), (17_613, [0, 3, 2, 0x68, 0x32]), (0, name(Array("tls.example.com".utf8))), (11, [1, 0]),
-                (10, prefixed(words([0x2A2A, 4588, 29, 23, 24]))), (43, [6] + words([0x5A5A, 0x0304, 0x0303])), (65_281, [0]),
+                (65_037, [0]),
+                (23, []),
+                (17_613, [0, 3, 2, 0x68, 0x32]),
+                (0, name(Array("tls.example.com".utf8))),
+                (11, [1, 0]),
+                (10, prefixed(words([0x2A2A, 4588, 29, 23, 24]))),
+                (43, [6] + words([0x5A5A, 0x0304, 0x0303])),
+                (65_281, [0]),
                 (35, []),
-                (18, []), (5, [1, 0, 0, 0, 0]),
+                (18, []),
+                (5, [1, 0, 0, 0, 0]),
                 (13, prefixed(words([0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601]))),
-                (27, [2, 0, 2]), (0x1A1A, [0]),
+                (27, [2, 0, 2]),
+                (0x1A1A, [0]),
             ])
     }
 
@@ -135,9 +145,15 @@ import Testing
     @Test(
         "The characters of ALPN in JA4",
         arguments: [
-            (Array("h2".utf8), "h2"), (Array("http/1.1".utf8), "h1"), (Array("x".utf8), "xx"), ([0xAB], "ab"),
+            (Array("h2".utf8), "h2"),
+            (Array("http/1.1".utf8), "h1"),
+            (Array("x".utf8), "xx"),
+            ([0xAB], "ab"),
             ([0xAB, 0xCD], "ad"),
-            ([0x30, 0xAB], "3b"), ([0x30, 0x31, 0xAB, 0xCD], "3d"), ([0x30, 0xAB, 0xCD, 0x31], "01"), ([], "00"),
+            ([0x30, 0xAB], "3b"),
+            ([0x30, 0x31, 0xAB, 0xCD], "3d"),
+            ([0x30, 0xAB, 0xCD, 0x31], "01"),
+            ([], "00"),
         ] as [([UInt8], String)])
     func ja4ALPN(name: [UInt8], characters: String) throws {
         let bytes = Builder(suites: [1], extensions: [(16, Builder.alpn([name]))]).records()
@@ -165,14 +181,14 @@ import Testing
     }
 
     @Test(
-        "What is no ClientHello is refused at the byte that shows it",
+        "Bytes that are not a ClientHello are refused at the first wrong byte",
         arguments: [
             ("G", TLSError(.notTLS, "the client does not speak TLS")),
             ("\u{16}\u{2}", TLSError(.notTLS, "the client does not speak TLS")),
-            ("\u{17}\u{3}", TLSError(.protocolError, "the client's first TLS record is no handshake record")),
+            ("\u{17}\u{3}", TLSError(.protocolError, "the client's first TLS record is not a handshake record")),
             ("\u{16}\u{3}\u{1}\u{0}\u{0}", TLSError(.protocolError, "the client sent a TLS record of 0 bytes")),
             ("\u{16}\u{3}\u{1}\u{41}\u{0}", TLSError(.protocolError, "the client sent a TLS record of 16640 bytes")),
-            ("\u{16}\u{3}\u{1}\u{0}\u{9}\u{2}", TLSError(.protocolError, "the client's first TLS message is no ClientHello")),
+            ("\u{16}\u{3}\u{1}\u{0}\u{9}\u{2}", TLSError(.protocolError, "the client's first TLS message is not a ClientHello")),
             (
                 "\u{16}\u{3}\u{1}\u{0}\u{9}\u{1}\u{1}\u{0}\u{1}",
                 TLSError(.protocolError, "the client's ClientHello has 65537 bytes")
@@ -196,7 +212,7 @@ import Testing
         }
     }
 
-    @Test("A server name that is no text is none", arguments: [[], [0x61, 0, 0x62], [0xFF], [0x20], [0x7F]] as [[UInt8]])
+    @Test("A server name that is not text is nil", arguments: [[], [0x61, 0, 0x62], [0xFF], [0x20], [0x7F]] as [[UInt8]])
     func unreadableNames(name: [UInt8]) throws {
         let hello = try ClientHello.parse(Builder(suites: [1], extensions: [(0, Builder.name(name))]).records())
         #expect(hello != nil)

@@ -65,7 +65,12 @@ import Testing
     @Test(
         "The version that a text names",
         arguments: [
-            ("1.2", TLSVersion.tls12), ("TLSv1.3", .tls13), ("tls1.0", .tls10), ("1.1", .tls11), ("1.4", nil), ("", nil),
+            ("1.2", TLSVersion.tls12),
+            ("TLSv1.3", .tls13),
+            ("tls1.0", .tls10),
+            ("1.1", .tls11),
+            ("1.4", nil),
+            ("", nil),
             ("v", nil),
         ])
     func versionNames(text: String, version: TLSVersion?) { #expect(TLSVersion(text) == version) }
@@ -73,8 +78,13 @@ import Testing
     @Test(
         "ALPN chooses what the server wants if it is offered, and nothing otherwise",
         arguments: [
-            (["h2", "http/1.1"], "h2", "h2"), (["h2", "http/1.1"], "http/1.1", "http/1.1"), (["http/1.1"], "h2", nil),
-            ([], "h2", nil), (["h2"], nil, nil), (["h2c", "h2"], "h2", "h2"), (["x"], "", nil),
+            (["h2", "http/1.1"], "h2", "h2"),
+            (["h2", "http/1.1"], "http/1.1", "http/1.1"),
+            (["http/1.1"], "h2", nil),
+            ([], "h2", nil),
+            (["h2"], nil, nil),
+            (["h2c", "h2"], "h2", "h2"),
+            (["x"], "", nil),
         ] as [([String], String?, String?)])
     func alpn(offers: [String], wanted: String?, chosen: String?) throws {
         var scene = Scene()
@@ -90,9 +100,13 @@ import Testing
     @Test(
         "A name is sent and checked; an address is checked and not sent",
         arguments: [
-            ("www.example.com", "www.example.com", "www.example.com"), ("WWW.Example.COM.", "www.example.com", "www.example.com"),
-            ("192.0.2.1", "192.0.2.1", nil), ("2001:db8::1", "2001:DB8:0::1", nil), ("[2001:db8::1]", "2001:db8::1", nil),
-            ("bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"), ("a_b.example", "a_b.example", "a_b.example"),
+            ("www.example.com", "www.example.com", "www.example.com"),
+            ("WWW.Example.COM.", "www.example.com", "www.example.com"),
+            ("192.0.2.1", "192.0.2.1", nil),
+            ("2001:db8::1", "2001:DB8:0::1", nil),
+            ("[2001:db8::1]", "2001:db8::1", nil),
+            ("bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("a_b.example", "a_b.example", "a_b.example"),
         ] as [(String, String, String?)])
     func serverNames(asked: String, certified: String, sent: String?) throws {
         var scene = Scene()
@@ -189,7 +203,7 @@ import Testing
         #expect(pair.serverSide.read == sent)
     }
 
-    @Test("A written buffer that its owner goes on changing is sent as it was")
+    @Test("A written buffer that its owner changes later is sent as it was")
     func writtenBufferIsAValue() throws {
         let pair = try Scene().pair()
         pair.pump()
@@ -233,7 +247,7 @@ import Testing
         #expect(pair.clientSide.read == second)
     }
 
-    @Test("close_notify is told from a missing one; each direction closes for itself", arguments: [TLSVersion.tls12, .tls13])
+    @Test("close_notify differs from a missing one; each direction closes for itself", arguments: [TLSVersion.tls12, .tls13])
     func closing(version: TLSVersion) throws {
         var scene = Scene()
         scene.clientOptions.maximumVersion = version

@@ -50,7 +50,7 @@ import Testing
     ]
 
     @Test(
-        "A server that is not to be trusted is refused with the reason, which it is told, and its chain is known",
+        "An untrusted server is refused with an alert and the reason, and its chain is known",
         arguments: impostors)
     func refused(impostor: Impostor) throws {
         let leaf = try impostor.certificate()
@@ -133,7 +133,8 @@ import Testing
     @Test(
         "Text that holds no certificate cannot be trusted",
         arguments: [
-            ("", "there is no certificate to trust in it"), ("nonsense", "there is no certificate to trust in it"),
+            ("", "it contains no certificate to trust"),
+            ("nonsense", "it contains no certificate to trust"),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
                 "the certificate cannot be read"
@@ -161,7 +162,7 @@ import Testing
     }
 
     @Test(
-        "A server's refusal of our certificate, or of none, is told",
+        "A server's refusal of our certificate, or of a missing one, is reported",
         arguments: [
             (TLSVersion.tls12, nil, "handshake failure", "the server ended TLS with the alert \"handshake failure\""),
             (.tls13, nil, "certificate required", "the server requires a client certificate (alert \"certificate required\")"),
@@ -193,7 +194,8 @@ import Testing
     @Test(
         "A client certificate that cannot be used is refused at the start",
         arguments: [
-            (Fixture.ownPEM, "there is no private key in it"), (Fixture.leafKeyPEM, "there is no certificate in it"),
+            (Fixture.ownPEM, "it contains no private key"),
+            (Fixture.leafKeyPEM, "it contains no certificate"),
             (Fixture.rootPEM + "\n" + Fixture.leafKeyPEM, "the private key does not belong to the first certificate"),
         ])
     func badClientCertificate(pem: String, message: String) {

@@ -1,4 +1,4 @@
-// How bytes may arrive: a codec must say the same of all of these.
+// Ways in which bytes may arrive: a codec must give the same result for all of them.
 
 import NIOCore
 

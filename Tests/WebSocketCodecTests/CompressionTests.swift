@@ -121,7 +121,7 @@ struct InflationTests {
         }
     }
 
-    @Test("What inflates to much is told piece by piece and ends at the limit")
+    @Test("Data that inflates to much is reported piece by piece and ends at the limit")
     func bomb() throws {
         let compression = PerMessageDeflate.Direction()
         let content = ByteBuffer(repeating: 0, count: 8 << 20)
@@ -282,8 +282,8 @@ struct NegotiationTests {
         arguments: [
             ("server_no_context_takeover=1", "server_no_context_takeover=1", "has a value"),
             ("client_no_context_takeover=\"x\"", "client_no_context_takeover=x", "has a value"),
-            ("server_no_context_takeover; server_no_context_takeover", "server_no_context_takeover", "stands twice"),
-            ("client_max_window_bits; client_max_window_bits=8", "client_max_window_bits=8", "stands twice"),
+            ("server_no_context_takeover; server_no_context_takeover", "server_no_context_takeover", "appears twice"),
+            ("client_max_window_bits; client_max_window_bits=8", "client_max_window_bits=8", "appears twice"),
             ("server_max_window_bits", "server_max_window_bits", "is not a number from 8 to 15"),
             ("server_max_window_bits=7", "server_max_window_bits=7", "is not a number from 8 to 15"),
             ("server_max_window_bits=16", "server_max_window_bits=16", "is not a number from 8 to 15"),

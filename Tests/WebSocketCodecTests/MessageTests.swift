@@ -47,7 +47,7 @@ struct MessageTests {
         MessageRow("1.2.1 empty binary", [RawFrame(binary)], "binary <>"),
         MessageRow("2.1 a ping without payload", [RawFrame(ping)], "ping <>"),
         MessageRow("2.2 a ping with text", [RawFrame(ping, "Hello, world!")], "ping <Hello, world!>"),
-        MessageRow("2.7 a pong that nobody asked for", [RawFrame(pong)], "pong <>"),
+        MessageRow("2.7 an unsolicited pong", [RawFrame(pong)], "pong <>"),
         MessageRow("2.8 a pong with payload", [RawFrame(pong, "unsolicited")], "pong <unsolicited>"),
         MessageRow("2.9 pong, ping", [RawFrame(pong, "a"), RawFrame(ping, "b")], "pong <a>", "ping <b>"),
         MessageRow("2.10 pings in a row", (0..<4).map { RawFrame(ping, "\($0)") }, "ping <0>", "ping <1>", "ping <2>", "ping <3>"),
@@ -121,7 +121,7 @@ struct MessageTests {
             let expected: Result<WebSocketClose, WebSocketError> =
                 isAllowed
                 ? .success(WebSocketClose(code: code))
-                : .failure(WebSocketError(.closePayload, "a close frame holds the code \(code), which may not be sent"))
+                : .failure(WebSocketError(.closePayload, "a close frame has the code \(code), which must not be sent"))
             if result != expected { Issue.record("\(code): \(result)") }
         }
     }
@@ -151,13 +151,46 @@ struct TextTests {
 
     /// What is not UTF-8, and how many bytes of it could still begin a text.
     static let invalid: [(bytes: String, valid: Int)] = [
-        ("80", 0), ("bf", 0), ("808080", 0), ("c0", 0), ("c1bf", 0), ("c080", 0), ("c2", 1), ("c220", 1), ("c2c2", 1), ("df", 1),
-        ("e0", 1), ("e080", 1), ("e09fbf", 1), ("e0a0", 2), ("e0a020", 2), ("ed", 1), ("eda080", 1), ("edbfbf", 1), ("edada180", 1),
-        ("eda081edb080", 1), ("ef", 1), ("efbf", 2), ("efbfc0", 2), ("f0", 1), ("f08fbfbf", 1), ("f09080", 3), ("f0908020", 3),
+        ("80", 0),
+        ("bf", 0),
+        ("808080", 0),
+        ("c0", 0),
+        ("c1bf", 0),
+        ("c080", 0),
+        ("c2", 1),
+        ("c220", 1),
+        ("c2c2", 1),
+        ("df", 1),
+        ("e0", 1),
+        ("e080", 1),
+        ("e09fbf", 1),
+        ("e0a0", 2),
+        ("e0a020", 2),
+        ("ed", 1),
+        ("eda080", 1),
+        ("edbfbf", 1),
+        ("edada180", 1),
+        ("eda081edb080", 1),
+        ("ef", 1),
+        ("efbf", 2),
+        ("efbfc0", 2),
+        ("f0", 1),
+        ("f08fbfbf", 1),
+        ("f09080", 3),
+        ("f0908020", 3),
         ("f48fbf", 3),
-        ("f4908080", 1), ("f4", 1), ("f5", 0), ("f8", 0), ("f888808080", 0), ("fc", 0), ("fe", 0), ("ff", 0), ("fefeffff", 0),
+        ("f4908080", 1),
+        ("f4", 1),
+        ("f5", 0),
+        ("f8", 0),
+        ("f888808080", 0),
+        ("fc", 0),
+        ("fe", 0),
+        ("ff", 0),
+        ("fefeffff", 0),
         // Autobahn 6.3.1 and 6.4.1
-        ("cebae1bdb9cf83cebcceb5eda080656469746564", 12), ("cebae1bdb9cf83cebcceb5f4908080656469746564", 12),
+        ("cebae1bdb9cf83cebcceb5eda080656469746564", 12),
+        ("cebae1bdb9cf83cebcceb5f4908080656469746564", 12),
     ]
 
     @Test("Valid text is heard, in one frame and in fragments cut anywhere", arguments: valid)

@@ -2,6 +2,7 @@
 // BlockHeader.swift are its mirror. Everything is little-endian.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
@@ -54,12 +55,8 @@ enum ArchiveFormat {
     /// Largest payload of a skippable frame of another program.
     static let maximumForeignFrame = 16 * 1024 * 1024
 
-    /// The largest head or trailer section, and the largest certificate.
-    static let maximumHead = 8 * 1024 * 1024
+    /// The largest certificate.
     static let maximumCertificate = 256 * 1024
-    /// The longest error, comment or tag, and the most tags of a flow; a writer cuts off the rest.
-    static let maximumText = 32 * 1024
-    static let maximumTags = 256
     /// Certificates that a writer refers back to, and a reader keeps: their count, and their bytes together.
     static let maximumCertificates = 4096
     static let maximumCertificateBytes = 16 * 1024 * 1024
@@ -135,104 +132,4 @@ extension ByteBuffer {
         guard readableBytes >= 4 else { return false }
         return getInteger(at: writerIndex - 4, endianness: .little) == xxHash32(slice(0, readableBytes - 4))
     }
-}
-
-/// Codes of methods in a record and in the set of a block header; other methods are 0.
-enum MethodCode {
-    private static let names: [StaticString] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
-    /// The method of each code; that of 0 is empty.
-    static let methods: [ByteBuffer] = [ByteBuffer()] + names.map { ByteBuffer(staticString: $0) }
-
-    /// - Parameter range: the method in the bytes.
-    static func code(_ bytes: ByteBuffer, _ range: ByteRange) -> UInt8 {
-        for index in names.indices where bytes.equals(range, names[index]) { return UInt8(index + 1) }
-        return 0
-    }
-}
-
-/// The type byte of a record.
-enum RecordType {
-    static let client: UInt8 = 1
-    static let server: UInt8 = 2
-    static let certificate: UInt8 = 3
-    static let flow: UInt8 = 4
-    static let tombstone: UInt8 = 5
-    /// Bytes of a record's length and type, and three of 0. A flow's record has other fields after the type.
-    static let prefix = 8
-}
-
-/// Offsets in the prefix of a flow's record, from the record's first byte.
-enum FlowPrefix {
-    static let length = 0  // u32: bytes of the record
-    static let type = 4  // u8
-    static let flags = 5  // u8
-    static let kind = 6  // u8
-    static let state = 7  // u8
-    static let idHigh = 8  // u64
-    static let idLow = 16  // u64
-    static let started = 24  // i64: time of the part's first event
-    static let ended = 32  // i64: time of its last event
-    static let status = 40  // u16
-    static let method = 42  // u8: MethodCode
-    static let version = 43  // u8: of the request, major version × 16 + minor
-    static let port = 44  // u16: of the target
-    static let textAt = 46  // u16: offset of the texts; a later version may insert fields before them
-    static let part = 48  // u32: parts of the flow before this one
-    static let client = 52  // u32: offset of the client's record in the records, plus one; 0 without one
-    static let server = 56  // u32
-    static let stream = 60  // u32
-    static let detailsAt = 64  // u32: the part's items: offset in the details, bytes
-    static let detailsLength = 68  // u32
-    static let contentAt = 72  // u32: the part's content: offset in the block's content, bytes
-    static let contentLength = 76  // u32
-    static let requestSize = 80  // u64: bytes of the part's data pieces from the client
-    static let responseSize = 88  // u64
-    static let pieces = 96  // u32
-    static let messages = 100  // u32: those of the pieces that are not data
-    static let textLengths = 104  // 7 × u32: scheme, host, method, authority, target, error, comment
-    static let requestFieldsAt = 132  // u32: the field lines: offset in the part's items
-    static let requestFieldsLength = 136  // u32
-    static let responseFieldsAt = 140  // u32
-    static let responseFieldsLength = 144  // u32
-    static let reserved = 148  // u32: 0
-    static let size = 152
-
-    static let isFirst: UInt8 = 1
-    static let isLast: UInt8 = 2
-    static let isWebSocket: UInt8 = 4
-    static let hasError: UInt8 = 8
-    static let hasComment: UInt8 = 16
-    static let hasRequest: UInt8 = 32
-    static let isTagged: UInt8 = 64
-    static let hasLocalReply: UInt8 = 128
-
-    /// One of the texts.
-    enum Text: Int {
-        case scheme = 0
-        case host, method, authority, target, error, comment
-    }
-}
-
-/// Tags of the items in the details. An item is tag, zigzag nanoseconds since the item before it, length, content.
-enum ItemTag {
-    static let request: UInt8 = 1
-    static let interim: UInt8 = 2
-    static let response: UInt8 = 3
-    static let piece: UInt8 = 4
-    static let trailers: UInt8 = 5
-    static let finished: UInt8 = 6
-    static let ended: UInt8 = 7
-    static let note: UInt8 = 8
-    static let malformed: UInt8 = 9
-    static let localReply: UInt8 = 10
-}
-
-/// Bits of an ``ItemTag/ended`` item.
-enum EndedFlag {
-    static let isReset: UInt8 = 1
-    static let hasCloser: UInt8 = 2
-    static let closedByServer: UInt8 = 4
-    static let isPassthrough: UInt8 = 8
-    static let hasBlame: UInt8 = 16
-    static let blamesServer: UInt8 = 32
 }

@@ -2,6 +2,7 @@
 // file without it, or with a damaged one, is scanned header by header, with the same result.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// Finds the header of a block by its offset, front to back.

@@ -1,6 +1,7 @@
 // The summary of a block's flows in its header, taken from their records.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

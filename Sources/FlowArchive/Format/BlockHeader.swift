@@ -2,6 +2,7 @@
 // decompressing it.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

@@ -2,6 +2,7 @@
 // in a segment and referred to by number.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

@@ -1,6 +1,7 @@
 // The frames of a flow file, and whether every byte of them is intact.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// One frame of a file, or a stretch of damage, with its description.

@@ -1,6 +1,7 @@
 // Scans the frames of a flow file. Bytes that are not a frame are skipped up to the next block or segment header, and reported.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// One frame of the file, or damage.

@@ -1,6 +1,7 @@
 // Fetches single flows by their places in a file, for an index of recordings.
 
 import FlowModel
+import FlowRecords
 import Glibc
 import NIOCore
 import Synchronization

@@ -1,6 +1,7 @@
 // The pieces of a flow in a file: its items describe each piece; the content is fetched on demand.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

@@ -1,6 +1,7 @@
 // Reads a recording, from a file or a pipe, front to back: flows in the order in which they end, and damage.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

@@ -2,6 +2,7 @@
 // are searched afterwards, on this thread or on others.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// What the input contains, in its order.

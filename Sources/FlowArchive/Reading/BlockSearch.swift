@@ -3,6 +3,7 @@
 
 import Dispatch
 import FlowModel
+import FlowRecords
 import NIOCore
 import Synchronization
 

@@ -2,6 +2,7 @@
 // their heads and bodies can be fetched long after the reader has left the block.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 import Synchronization
@@ -139,47 +140,4 @@ final class BlockSource: Sendable {
 
     /// An error about damage in this block.
     func contentError(_ text: String) -> ArchiveError { ArchiveError(.damagedContent, text, damage: damage) }
-}
-
-/// An item that describes a piece. Its content follows that of the preceding piece.
-struct PiecePlace {
-    var kind: FlowPiece.Kind
-    var from: Side
-    var continues: Bool
-    var size: UInt64
-    var wireSize: UInt64
-    var frames: UInt32
-    /// Of a piece in several items: true when `wireSize` is that of each item, false when it is that of the whole piece.
-    var isPlain: Bool
-
-    init(_ bytes: ByteBuffer) throws(MalformedRecord) {
-        var reader = RecordReader(bytes)
-        let head = try reader.byte()
-        guard let kind = FlowPiece.Kind(rawValue: head >> 4), let from = Side(rawValue: head & 1) else { throw MalformedRecord() }
-        self.kind = kind
-        self.from = from
-        continues = head & 4 != 0
-        size = try reader.varint()
-        isPlain = head & 2 == 0
-        wireSize = isPlain ? size : try reader.varint()
-        frames = isPlain ? 1 : UInt32(clamping: try reader.varint())
-    }
-}
-
-/// Iterates over the items of a part.
-struct ItemReader {
-    private var reader: RecordReader
-    private var time: Timestamp
-
-    init(_ items: ByteBuffer, from started: Timestamp) {
-        reader = RecordReader(items)
-        time = started
-    }
-
-    mutating func next() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, content: ByteBuffer)? {
-        guard !reader.isAtEnd else { return nil }
-        let tag = try reader.byte()
-        time = time.advanced(byNanoseconds: try reader.zigzag())
-        return (tag, time, try reader.sized())
-    }
 }

@@ -1,6 +1,7 @@
 // A block whose records are decompressed, and the connections that its flows refer to.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
@@ -131,70 +132,11 @@ final class DecodedBlock {
         while let item = try items.next() {
             if item.tag == ItemTag.piece {
                 piece(try PiecePlace(item.content), item.at)
-            } else if let what = try Self.what(item.tag, item.content, item.at, view) {
-                event(what, item.at)
+                continue
             }
+            let what = try RecordItem.event(
+                item.tag, item.content, item.at, error: view.errorMessage, comment: view.commentText)
+            if let what { event(what, item.at) }
         }
-    }
-
-    /// - Returns: nil for an unknown tag, which a later version wrote.
-    private static func what(
-        _ tag: UInt8, _ content: ByteBuffer, _ at: Timestamp, _ view: RecordView
-    ) throws(MalformedRecord) -> FlowEvent.What? {
-        var reader = RecordReader(content)
-        switch tag {
-        case ItemTag.request:
-            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
-            return .request(RequestHead(parsing: reader.bytes, version: version))
-        case ItemTag.interim, ItemTag.response:
-            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
-            let head = ResponseHead(parsing: reader.bytes, version: version)
-            return tag == ItemTag.interim ? .interim(head) : .response(head)
-        case ItemTag.trailers:
-            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
-            return .trailers(from: side, FieldSection(parsing: reader.bytes))
-        case ItemTag.finished:
-            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
-            return .finished(side)
-        case ItemTag.ended:
-            return .ended(try ending(&reader, at, view))
-        case ItemTag.note:
-            let side = try reader.byte()
-            return .note(FlowNote(side: side == 0 ? nil : Side(rawValue: side - 1), String(buffer: reader.bytes)))
-        case ItemTag.malformed:
-            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
-            return .malformed(from: side, reader.bytes)
-        case ItemTag.localReply:
-            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
-            let head = ResponseHead(parsing: try reader.slice(UInt64(try reader.number(UInt32.self))), version: version)
-            return .localReply(LocalReply(head: head, content: reader.bytes))
-        default:
-            return nil
-        }
-    }
-
-    private static func ending(_ reader: inout RecordReader, _ at: Timestamp, _ view: RecordView) throws(MalformedRecord)
-        -> FlowEnding
-    {
-        guard let state = FlowState(rawValue: try reader.byte()) else { throw MalformedRecord() }
-        var ending = FlowEnding(state: state)
-        let bits = try reader.byte()
-        func side(_ isThere: UInt8, _ isServer: UInt8) -> Side? {
-            bits & isThere == 0 ? nil : bits & isServer == 0 ? .client : .server
-        }
-        ending.isReset = bits & EndedFlag.isReset != 0
-        ending.closedBy = side(EndedFlag.hasCloser, EndedFlag.closedByServer)
-        if bits & EndedFlag.isPassthrough != 0 {
-            let fromClient = try reader.varint()
-            ending.passthrough = PassthroughSizes(fromClient: fromClient, fromServer: try reader.varint())
-        }
-        let errorTime = at.advanced(byNanoseconds: try reader.zigzag())
-        if let message = view.errorMessage {
-            let side = side(EndedFlag.hasBlame, EndedFlag.blamesServer)
-            ending.error = FlowError(side: side, message: String(buffer: message), at: errorTime)
-        }
-        ending.comment = view.commentText.map { String(buffer: $0) }
-        for _ in 0..<(try reader.count()) { ending.tags.append(try reader.text()) }
-        return ending
     }
 }

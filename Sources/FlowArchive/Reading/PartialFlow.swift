@@ -1,6 +1,7 @@
 // A flow that is put together from its records, one after the other.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

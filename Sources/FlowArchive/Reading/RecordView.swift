@@ -2,6 +2,7 @@
 // of a block, one after the other.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 

@@ -1,6 +1,7 @@
 // What blocks of one segment share: certificates, which are written once in a segment, and the facts of connections, which each block repeats.
 
 import FlowModel
+import FlowRecords
 import NIOCore
 
 /// The connections and certificates of a segment. Used by one thread.

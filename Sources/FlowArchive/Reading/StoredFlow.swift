@@ -1,6 +1,7 @@
 // A flow that is whole in its block. A writer copies its record, items and content, without parsing heads and encoding them again.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
@@ -16,7 +17,7 @@ package struct StoredFlow {
     /// - Throws: that the details are damaged.
     init?(_ view: RecordView, _ block: DecodedBlock) throws(ArchiveError) {
         let place = view.place
-        guard view.isCopyable, Int(place.detailsLength) + Int(place.contentLength) <= ArchiveWriter.maximumPiece else { return nil }
+        guard view.isCopyable, Int(place.detailsLength) + Int(place.contentLength) <= RecordLimits.maximumPiece else { return nil }
         details = try block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength))
         var check = ItemCheck()
         guard check.isValid(details), check.contentSize == UInt64(place.contentLength), check.pieces == view.pieceCount else {
@@ -108,10 +109,10 @@ struct ItemCheck {
         }
         if bits & EndedFlag.isPassthrough != 0, content.varint(bytes) == nil || content.varint(bytes) == nil { return false }
         guard content.varint(bytes) != nil, let tags = content.varint(bytes) else { return false }
-        for _ in 0..<min(tags, UInt64(ArchiveFormat.maximumTags) + 1) {
+        for _ in 0..<min(tags, UInt64(RecordLimits.maximumTags) + 1) {
             guard let length = content.varint(bytes), content.take(length) != nil else { return false }
         }
-        return tags <= UInt64(ArchiveFormat.maximumTags)
+        return tags <= UInt64(RecordLimits.maximumTags)
     }
 }
 

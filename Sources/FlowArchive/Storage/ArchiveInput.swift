@@ -1,5 +1,6 @@
 // Bytes of a flow file as they are read: from a file that can be read anywhere, or from a pipe that passes once.
 
+import FlowRecords
 import Glibc
 import NIOCore
 

@@ -2,6 +2,7 @@
 // fail; only passing blocks to the storage can, and what it did not take is kept and offered again.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
@@ -11,7 +12,7 @@ package enum ArchiveSync: String, Sendable, CaseIterable {
     case none
     /// With each flush.
     case interval
-    /// With each block, and a block is written for each batch of events.
+    /// With each block, and a block is written for each batch of records.
     case always
 }
 
@@ -26,24 +27,23 @@ package struct ArchiveOptions: Sendable {
 }
 
 /// Writes one segment of a flow file. Owned by one thread.
+///
+/// Flows come as records, which are written as they are, or event by event, which fills records here. The events or records of one flow
+/// all come in the same way.
 package final class ArchiveWriter {
-    /// Pending bytes of one flow from which on it is written in parts.
-    private static let maximumPending = 64 * 1024
-    /// A piece is divided where it is larger than this, so that a block stays within its limits.
-    static let maximumPiece = 8 * 1024 * 1024
-    /// Parts that are kept for the flows to come.
+    /// Records that are kept for flows to come.
     private static let maximumSpare = 256
 
     private let storage: any ArchiveStorage
     private let options: ArchiveOptions
     private let block: BlockBuilder
-    private var open: [FlowID: FlowPart] = [:]
+    /// Flows that have begun and not ended: the record that is being filled with their events, or that would follow those that came.
+    private var open: [FlowID: FlowRecord] = [:]
     /// The flow of the event before, since events of one flow often come in a row.
-    private var current: FlowPart?
-    private var spare: [FlowPart] = []
-    /// Flows with something that is in no block, in the order in which it was said. Some have been written meanwhile.
-    private var pending: [FlowPart] = []
-    private var pendingBytes = 0
+    private var current: FlowRecord?
+    private var spare: [FlowRecord] = []
+    /// What has come event by event and is in no block.
+    private var pending: FlowRecordBuffer
     /// What the storage has still to take.
     private var unwritten = ScatteredBytes()
     private var hasEnded = false
@@ -57,6 +57,7 @@ package final class ArchiveWriter {
     package init(storage: any ArchiveStorage, options: ArchiveOptions = ArchiveOptions(), now: Timestamp) throws(ArchiveError) {
         self.storage = storage
         self.options = options
+        pending = FlowRecordBuffer(maximumOpenBytes: options.blockTarget)
         block = BlockBuilder(segment: now, compression: options.compression)
         var header = ByteBuffer()
         SegmentHeader(created: now).write(into: &header)
@@ -75,22 +76,29 @@ package final class ArchiveWriter {
     package var unwrittenBytes: Int { unwritten.count }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
-    /// next call, so nothing is lost as long as the owner goes on.
+    /// next call, so nothing is lost as long as the owner continues.
     package func append(_ event: FlowEvent) throws(ArchiveError) {
-        unsafe withUnsafePointer(to: event) { unsafe take($0) }
+        take(event)
         if !unwritten.isEmpty { try drain() }
     }
 
     /// Takes many events, all of them, whatever is thrown.
     package func append(contentsOf events: [FlowEvent]) throws(ArchiveError) {
+        try appendAll(events) { take($0) }
+    }
+
+    /// Takes records, all of them, whatever is thrown. The first record of a flow begins it; records of a flow that is not open are
+    /// ignored.
+    package func append(_ records: [FlowRecord]) throws(ArchiveError) {
+        try appendAll(records) { take($0) }
+    }
+
+    private func appendAll<T>(_ all: [T], _ take: (T) -> Void) throws(ArchiveError) {
         var failure: ArchiveError?
-        unsafe events.withUnsafeBufferPointer { events in
-            for index in events.indices {
-                guard let first = events.baseAddress else { return }
-                unsafe take(first + index)
-                guard !unwritten.isEmpty, failure == nil else { continue }
-                do throws(ArchiveError) { try drain() } catch { failure = error }
-            }
+        for one in all {
+            take(one)
+            guard !unwritten.isEmpty, failure == nil else { continue }
+            do throws(ArchiveError) { try drain() } catch { failure = error }
         }
         if let failure { throw failure }
         if options.sync == .always { try flush() }
@@ -109,23 +117,21 @@ package final class ArchiveWriter {
         if !unwritten.isEmpty { try drain() }
     }
 
-    /// Forgets an open flow: readers will not see it. Events of it that still come are passed over, as are those of any flow that is not
-    /// open.
+    /// Forgets an open flow: readers will not see it. Events and records of it that still come are ignored, as are those of any flow that
+    /// is not open.
     package func discard(_ flow: FlowID) {
-        guard let part = open[flow] else { return }
-        if part.number > 0 { block.writeTombstone(flow) }
-        release(part)
+        guard let record = open[flow] else { return }
+        if record.number > 0 { block.writeTombstone(flow) }
+        pending.discard(record)
+        release(flow)
     }
 
-    /// Ends all open flows in the same way: events of them that still come are passed over. Nothing is written yet.
+    /// Ends all open flows in the same way: events and records of them that still come are ignored. Nothing is written yet.
     package func endOpenFlows(_ ending: FlowEnding, at: Timestamp) {
-        for flow in open.keys.sorted() {
-            let event = FlowEvent(flow: flow, at: at, what: .ended(ending))
-            unsafe withUnsafePointer(to: event) { unsafe take($0) }
-        }
+        for flow in open.keys.sorted() { take(FlowEvent(flow: flow, at: at, what: .ended(ending))) }
     }
 
-    /// Writes everything that was said, also of flows that go on.
+    /// Writes everything that came, also of flows that are open.
     package func flush() throws(ArchiveError) {
         writePending()
         cut()
@@ -151,134 +157,79 @@ package final class ArchiveWriter {
 
     // MARK: Events
 
-    // SAFETY: the caller lends the event. It is looked at where it is: copying it would retain everything that it holds.
-    private func take(_ event: UnsafePointer<FlowEvent>) {
+    private func take(_ event: FlowEvent) {
         precondition(!hasEnded, "nothing is recorded after the end")
-        guard let part = unsafe part(of: event) else { return }
-        if unflushedSince == nil { unflushedSince = unsafe event.pointee.at }
-        let before = part.pendingBytes
-        unsafe take(event, part)
-        pendingBytes += part.pendingBytes - before
-        if part.hasEnded {
-            write(part, isRest: false)
-            release(part)
-        } else {
-            if part.isPending, !part.isListed {
-                part.isListed = true
-                pending.append(part)
-            }
-            if part.pendingBytes > Self.maximumPending { write(part, isRest: true) }
-        }
-        if block.size >= options.blockTarget { cut() }
-        if pendingBytes > options.blockTarget { writePending() }
+        guard let record = record(of: event) else { return }
+        note(event.at)
+        pending.add(event.what, to: record, at: event.at)
+        if !pending.finished.isEmpty { writeFinished() }
     }
 
-    /// The flow that an event belongs to; nil when it is not open.
-    @inline(__always) private func part(of event: UnsafePointer<FlowEvent>) -> FlowPart? {
-        let flow = unsafe event.pointee.flow
-        if let current, current.isOpen, current.id == flow { return current }
-        if let known = open[flow] {
+    /// The record of the flow that an event belongs to; nil when it is not open.
+    private func record(of event: FlowEvent) -> FlowRecord? {
+        if let current, current.id == event.flow { return current }
+        if let known = open[event.flow] {
             current = known
             return known
         }
-        guard case .opened = unsafe event.pointee.what else { return nil }
-        let part = spare.popLast() ?? FlowPart()
-        open[flow] = part
-        current = part
-        return part
+        guard case .opened = event.what else { return nil }
+        let record = spare.popLast() ?? FlowRecord(event.flow)
+        record.reuse(for: event.flow)
+        open[event.flow] = record
+        current = record
+        return record
     }
 
-    @inline(__always) private func take(_ event: UnsafePointer<FlowEvent>, _ part: FlowPart) {
-        let at = unsafe event.pointee.at
-        switch unsafe event.pointee.what {
-        case .opened(let opening):
-            part.open(unsafe event.pointee.flow, opening, at: at)
-        case .server(let server):
-            part.touch(at)
-            part.server = server
-        case .client(let client):
-            part.touch(at)
-            part.client = client
-        case .request(let head):
-            part.request(head, at: at)
-        case .interim(let head):
-            part.response(ItemTag.interim, head, at: at)
-        case .response(let head):
-            part.response(ItemTag.response, head, at: at)
-        case .piece(let piece):
-            take(piece, at: at, part)
-        case .trailers(let side, let fields):
-            part.trailers(side, fields, at: at)
-        case .finished(let side):
-            part.finished(side, at: at)
-        case .note(let note):
-            part.note(note, at: at)
-        case .malformed(let side, let bytes):
-            part.malformed(side, bytes, at: at)
-        case .localReply(let reply):
-            part.localReply(reply, at: at)
-        case .ended(let ending):
-            part.ended(ending, at: at)
+    private func writeFinished() {
+        for record in pending.take() {
+            write(record)
+            guard record.hasEnded else { continue }
+            release(record.id)
+            if spare.count < Self.maximumSpare { spare.append(record) }
         }
     }
 
-    private func take(_ piece: FlowPiece, at: Timestamp, _ part: FlowPart) {
-        let size = piece.content.readableBytes
-        if part.contentLength + size <= Self.maximumPending {
-            part.piece(piece, size: size, continues: false, at: at)
-            part.append(content: piece.content)
-            return
-        }
-        // Large content goes into the block at once: what the flow has so far becomes a record with it.
-        var rest = piece.content
-        repeat {
-            let bytes = rest.readSlice(length: min(rest.readableBytes, Self.maximumPiece)) ?? ByteBuffer()
-            part.piece(piece, size: bytes.readableBytes, continues: rest.readableBytes > 0, at: at)
-            block.write(part, followedBy: bytes)
-            part.goOn()
-            if block.size >= options.blockTarget { cut() }
-        } while rest.readableBytes > 0
+    private func release(_ flow: FlowID) {
+        open[flow] = nil
+        if current?.id == flow { current = nil }
     }
 
-    private func release(_ part: FlowPart) {
-        pendingBytes -= part.pendingBytes
-        open[part.id] = nil
-        part.end()
-        if current === part { current = nil }
-        // One that is listed would be flushed for the flow that it serves next, which does no harm.
-        if spare.count < Self.maximumSpare { spare.append(part) }
+    // MARK: Records
+
+    private func take(_ record: FlowRecord) {
+        precondition(!hasEnded, "nothing is recorded after the end")
+        if !record.isFirst {
+            guard open[record.id] != nil else { return }
+            open[record.id] = record.hasEnded ? nil : FlowRecord(following: record)
+        } else if !record.hasEnded {
+            open[record.id] = FlowRecord(following: record)
+        }
+        note(record.started)
+        write(record)
+    }
+
+    private func note(_ time: Timestamp) {
+        if unflushedSince.map({ time < $0 }) ?? true { unflushedSince = time }
     }
 
     // MARK: Blocks
 
-    /// Puts what a flow has pending into the block as a record.
-    /// - Parameter isRest: the flow goes on.
-    private func write(_ part: FlowPart, isRest: Bool) {
-        let bytes = part.pendingBytes
-        block.write(part, followedBy: ByteBuffer())
-        guard isRest else { return }
-        part.goOn()
-        pendingBytes -= bytes
+    private func write(_ record: FlowRecord) {
+        block.write(record)
+        if block.size >= options.blockTarget { cut() }
     }
 
-    /// Puts what all open flows have pending into blocks.
+    /// Puts what has come of open flows event by event into blocks.
     private func writePending() {
-        for part in pending {
-            part.isListed = false
-            guard part.isOpen, part.isPending else { continue }
-            write(part, isRest: true)
-            if block.size >= options.blockTarget { cut() }
-        }
-        pending.removeAll(keepingCapacity: true)
+        pending.finishOpen()
+        writeFinished()
     }
 
     /// Ends the block and begins the next.
     private func cut() {
         guard !block.isEmpty else { return }
         block.end(into: &unwritten)
-        for part in pending where !(part.isOpen && part.isPending) { part.isListed = false }
-        pending.removeAll { !$0.isListed }
-        if pending.isEmpty { unflushedSince = nil }
+        if !pending.hasOpen { unflushedSince = nil }
     }
 
     /// Passes on what is to be written.

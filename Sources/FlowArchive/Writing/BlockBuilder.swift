@@ -2,6 +2,7 @@
 // the block ends, its header is put before it and an entry for the index is kept.
 
 import FlowModel
+import FlowRecords
 import HTTPSemantics
 import NIOCore
 
@@ -51,17 +52,15 @@ final class BlockBuilder {
         beginBlock(0)
     }
 
-    /// Puts a part of a flow into the block.
-    /// - Parameter more: content after that of the part itself.
-    func write(_ part: FlowPart, followedBy more: ByteBuffer) {
-        let client = connections.place(of: part.client, in: records, &header)
-        let server = connections.place(of: part.server, in: records, &header)
-        part.write(
-            client: client, server: server, detailsAt: details.count, contentAt: contentSize,
-            contentLength: part.contentLength + more.readableBytes, into: records, &header)
-        details.append(part.details)
-        unsafe part.withContent { unsafe addContent($0) }
-        unsafe more.withUnsafeReadableBytes { unsafe addContent($0) }
+    /// Puts a flow's record into the block.
+    func write(_ record: FlowRecord) {
+        let client = connections.place(of: record.client, in: records, &header)
+        let server = connections.place(of: record.server, in: records, &header)
+        let start = records.count
+        record.write(client: client, server: server, itemsAt: details.count, contentAt: contentSize, into: records)
+        unsafe header.note(flow: UnsafeRawBufferPointer(rebasing: records.bytes[start...]))
+        details.append(record.items)
+        unsafe record.withContent { unsafe addContent($0) }
     }
 
     /// Copies a flow that is whole in another block.

@@ -1,4 +1,4 @@
-// Content for people: each kind of content has a view that turns it into lines. docs/how-to/content-view.md tells how to add one.
+// Content for people: each kind of content has a view that turns it into lines. docs/how-to/content-view.md describes how to add one.
 
 import HTTPSemantics
 import NIOCore
@@ -27,7 +27,7 @@ private let contentViews: [any ContentView.Type] = [
 struct ViewedContent {
     /// Decoded content.
     let bytes: ByteBuffer
-    /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so is of no known type.
+    /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so has no known type.
     let type: ByteBuffer?
     /// The value of grpc-encoding.
     let messageCoding: ByteBuffer?

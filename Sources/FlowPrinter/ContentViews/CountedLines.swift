@@ -8,7 +8,7 @@ struct CountedLines {
     private(set) var count = 0
     private let maximum: Int
 
-    /// - Parameter text: what the lines are appended to.
+    /// - Parameter text: the lines are appended to it.
     init(_ text: ByteBuffer, maximum: Int) {
         self.text = text
         self.maximum = maximum

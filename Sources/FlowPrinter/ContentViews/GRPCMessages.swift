@@ -1,13 +1,13 @@
-// A body of gRPC as messages: each has a byte that says whether it is compressed, four bytes of length, and its content
-// (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message). The body may end anywhere, and nothing in it is trusted; what is decompressed of all
-// messages together is bounded as one body is.
+// A body of gRPC as messages: each has a byte with the compression flag, four bytes of length, and its content
+// (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message). The body may end anywhere, and nothing in it is trusted; the decompressed size
+// of all messages together has the bound of one body.
 
 import ContentCoding
 import HTTPSemantics
 import NIOCore
 
 struct GRPCMessage {
-    /// As its prefix says; behind `isTruncated` there is less.
+    /// The size in its prefix; with `isTruncated` there are fewer bytes.
     var size: Int
     var isCompressed: Bool
     /// gRPC-Web: not a message but the trailers of the call, as field lines.
@@ -16,7 +16,7 @@ struct GRPCMessage {
     /// Decompressed.
     var decoded: DecodedContent
 
-    /// What keeps the content from being all of the message, in words.
+    /// Why the content is not all of the message; nil if it is.
     var remark: String?
 }
 
@@ -45,7 +45,7 @@ struct GRPCMessageReader {
         codings = coding.map { [$0] } ?? []
     }
 
-    /// What comes from the next message on; after a throw, what is no message.
+    /// The bytes from the next message on; after an error, the bytes that are not a message.
     var rest: ByteBuffer { body.slice(ByteRange(offset, body.readableBytes)) }
 
     /// - Returns: nil at the end of the body.

@@ -11,12 +11,12 @@ struct GRPCStatus {
         "DATA_LOSS", "UNAUTHENTICATED",
     ]
 
-    /// The name of the code; the value as it came when no code is known by it.
+    /// The name of the code; the value as received if the code is unknown.
     let name: String
     var isOK: Bool { name == Self.names[0] }
 
     /// From the trailers of a response, or from its head when it has nothing but that (PROTOCOL-HTTP2.md, Trailers-Only).
-    /// - Returns: nil when this is no gRPC, or the status did not come.
+    /// - Returns: nil if this is not gRPC, or no status was received.
     init?(_ response: Message<ResponseHead>) {
         guard let type = response.head.fields.first("content-type"),
             type.slice(ByteRange(0, min(16, type.readableBytes))).equalsIgnoringCase("application/grpc"),

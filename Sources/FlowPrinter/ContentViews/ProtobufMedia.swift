@@ -1,4 +1,4 @@
-// Which content is protobuf or gRPC, told by its media type.
+// Content that is protobuf or gRPC, by its media type.
 
 import HTTPSemantics
 import NIOCore
@@ -30,7 +30,7 @@ enum ProtobufMedia: Equatable {
         }
     }
 
-    /// Content that is only called so is left to other views: an error page in text, from something between client and server.
+    /// Content with a wrong media type is left to other views: an error page in text, from something between client and server.
     init?(contentType: ByteBuffer, of content: ByteBuffer) {
         self.init(contentType: contentType)
         if ViewedContent.isText(content), self != .message || !ProtobufReader.isMessage(content) { return nil }

@@ -1,6 +1,6 @@
 // Protobuf without a schema: the fields of a message by their wire types (protobuf.dev, "Encoding"). Nothing is trusted: lengths are
-// checked against what is there, nesting is bounded, numbers that no message can hold end the reading. What a field means is a guess, since
-// the wire tells neither text from bytes nor bytes from a message.
+// checked against the bytes that are left, nesting is bounded, and impossible numbers end the reading. What a field means is a guess, since
+// the wire distinguishes neither text from bytes nor bytes from a message.
 
 import HTTPSemantics
 import NIOCore
@@ -52,7 +52,7 @@ struct ProtobufReader {
     /// How many messages and groups are around the next field.
     var depth: Int { depthOfMessage + openGroups.count }
 
-    /// What comes from the next field on.
+    /// The bytes from the next field on.
     var rest: ByteBuffer { bytes.slice(ByteRange(offset, bytes.readableBytes)) }
 
     /// - Returns: nil at the end of the message.

@@ -1,4 +1,4 @@
-// Messages of protobuf and gRPC as lines: `number: wire type value`, what is inside a message indented below it.
+// Messages of protobuf and gRPC as lines: `number: wire type value`, the fields of a nested message are indented below it.
 
 import HTTPSemantics
 import NIOCore

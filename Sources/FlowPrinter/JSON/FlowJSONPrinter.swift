@@ -1,4 +1,4 @@
-// Flows as JSON Lines: one object a flow, in a schema that only grows. What is not known is left out.
+// Flows as JSON Lines: one object a flow, in a schema that only grows. Unknown values are left out.
 
 import FlowModel
 import HTTPSemantics
@@ -12,8 +12,8 @@ package struct FlowJSONPrinter: Sendable {
     package init(rawBody: Bool) { self.rawBody = rawBody }
 
     /// Appends a flow's line.
-    /// - Parameter drain: takes out what was printed so far, when that is much. A conversation may be larger than memory.
-    /// - Throws: what fetching content throws; nothing is appended then, but the end of a line of which a part was drained.
+    /// - Parameter drain: is given large output before the flow is complete. A conversation may be larger than memory.
+    /// - Throws: errors of fetching content. Nothing is appended then, except the end of a line that was drained in part.
     package func print(_ flow: Flow, into out: inout ByteBuffer, drain: Drain = { _ in }) throws {
         var isDrained = false
         func pour(_ json: JSONWriter) throws {
@@ -258,7 +258,7 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
-    /// What the times are about in an event stream: when each piece of it came.
+    /// The times of an event stream: when each piece was received.
     private func chunks(_ flow: Flow, _ side: Side, _ json: inout JSONWriter) throws {
         json.key("chunks")
         json.beginArray()
@@ -354,7 +354,7 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
-    /// What the recorder answered itself.
+    /// The recorder's own response.
     private func localReply(_ reply: Timed<LocalReply>, _ json: inout JSONWriter) {
         json.key("local_reply")
         json.beginObject()

@@ -11,13 +11,13 @@ package struct JSONWriter {
 
     package init() {}
 
-    /// Moves what was written so far; the object goes on.
+    /// Moves the output so far; the object continues.
     func take(into bytes: inout ByteBuffer) {
         write(into: &bytes)
         out.clear()
     }
 
-    /// Appends what was written.
+    /// Appends the output.
     package func write(into bytes: inout ByteBuffer) { _ = unsafe bytes.writeBytes(out.bytes) }
 
     package mutating func beginObject() { open(0x7B) }
@@ -106,12 +106,12 @@ package struct JSONWriter {
     package mutating func base64(_ bytes: ByteBuffer) {
         separate()
         out.append(UInt8(0x22))
-        Base64.encode(bytes) { out.append($0) }
+        out.append(base64: bytes)
         out.append(UInt8(0x22))
         needsComma = true
     }
 
-    /// A key and a number; nothing when the number is none of JSON's.
+    /// A key and a number; nothing if JSON has no such number (NaN, infinity).
     mutating func finiteNumber(_ name: StaticString, _ value: some BinaryFloatingPoint & LosslessStringConvertible) {
         guard value.isFinite else { return }
         key(name)

@@ -22,8 +22,8 @@ package struct FlowTextPrinter: Sendable {
 
     /// Appends a flow, with its line ends.
     /// - Parameter withMessages: whether the messages of a conversation are printed, as far as the level of detail goes.
-    /// - Parameter drain: takes out what was printed so far, when that is much. A conversation may be larger than memory.
-    /// - Throws: what fetching content throws; what was printed before stays.
+    /// - Parameter drain: is given large output before the flow is complete. A conversation may be larger than memory.
+    /// - Throws: errors of fetching content; the output so far stays.
     package func print(
         _ flow: Flow, withMessages: Bool = true, into out: inout ByteBuffer, drain: Drain = { _ in }
     ) throws {
@@ -56,11 +56,11 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
     }
 
-    /// Appends messages of a conversation that goes on: a line for each that tells whose it is, and its content.
-    /// - Parameter told: so many of the pieces were printed before.
-    package func printMessages(of flow: Flow, behind told: Int, into out: inout ByteBuffer, drain: Drain) throws {
+    /// Appends messages of an open conversation: for each a line that names its flow, and its content.
+    /// - Parameter printed: the number of pieces that were printed before.
+    package func printMessages(of flow: Flow, after printed: Int, into out: inout ByteBuffer, drain: Drain) throws {
         guard detail > 0 else { return }
-        var rest = told
+        var rest = printed
         func isNew() -> Bool {
             if rest > 0 { rest -= 1 } else { return true }
             return false
@@ -198,7 +198,7 @@ package struct FlowTextPrinter: Sendable {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
             if body.isDamaged { out.writeString(damageMark(size)) }
-            // The media type says nothing of bytes that could not be decoded.
+            // The media type does not describe bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
             ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
                 .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
@@ -213,7 +213,7 @@ package struct FlowTextPrinter: Sendable {
         }
     }
 
-    /// What the recorder answered itself, what could not be read, and what was unusual.
+    /// The recorder's own response, bytes that could not be parsed, and notes.
     private func remarks(_ flow: Flow, _ out: inout ByteBuffer) {
         if let reply = flow.localReply?.value {
             out.writeString("\n    answer of the recorder itself\n")
@@ -236,7 +236,7 @@ package struct FlowTextPrinter: Sendable {
         }
     }
 
-    /// Lines of a head, indented, the empty one left out.
+    /// The lines of a head, indented, without the empty one.
     private func head(_ wire: ByteBuffer, _ out: inout ByteBuffer) {
         for line in wire.lines where line.readableBytes > 0 {
             out.writeString("    ")
@@ -283,14 +283,14 @@ extension Flow {
     package var isConversation: Bool { kind == .tcp || isWebSocket || response?.head.status == 101 }
 }
 
-/// Takes out what was printed and leaves the buffer empty.
+/// Takes the output and leaves the buffer empty.
 package typealias Drain = (inout ByteBuffer) throws -> Void
 
-/// What is printed of a conversation before it is drained.
+/// Bytes of output after which a conversation is drained.
 let maximumPrinted = 1024 * 1024
 
 extension ByteBuffer {
-    /// Lines that end behind a writer index.
+    /// The number of line ends after a writer index.
     fileprivate func lineEnds(from start: Int) -> Int {
         viewBytes(at: start, length: writerIndex - start)?.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } ?? 0
     }

@@ -1,11 +1,11 @@
-// Recorded text on its way to a terminal: whatever would steer the terminal is shown instead of sent.
+// Recorded text for a terminal: characters that would control the terminal are escaped.
 
 import HTTPSemantics
 import NIOCore
 
 extension ByteBuffer {
     /// Appends bytes as text. Control characters of ASCII and Unicode, the DEL character and characters that turn the direction of text
-    /// become escapes like `\x1b`; bytes that are no UTF-8 become U+FFFD.
+    /// become escapes like `\x1b`; bytes that are not UTF-8 become U+FFFD.
     /// - Parameter keepsLines: line ends and tabs stay.
     package mutating func writeVisible(_ bytes: ByteBuffer, keepsLines: Bool = false) {
         let span = bytes.readableBytesUInt8Span

@@ -29,11 +29,10 @@ func isCertificate(_ der: ByteBuffer) -> Bool {
 /// A certificate in DER as PEM text.
 func certificatePEM(ofDER der: ByteBuffer) -> ByteBuffer {
     var out = ByteBuffer(string: begin)
-    var column = 0
-    Base64.encode(der) { letter in
-        if column % 64 == 0 { out.writeInteger(0x0A as UInt8) }
-        out.writeInteger(letter)
-        column += 1
+    var text = ByteBuffer(string: Base64.encode(der))
+    while text.readableBytes > 0 {
+        out.writeString("\n")
+        out.writeImmutableBuffer(text.readSlice(length: min(64, text.readableBytes))!)
     }
     out.writeString("\n\(end)\n")
     return out

@@ -1,4 +1,4 @@
-// The client's connection: bytes in and out of TLS, its end, closing it, and how fast both sides are read.
+// The client's connection: bytes in and out of TLS, its end, closing it, and back-pressure.
 
 import FlowModel
 import HTTPSemantics
@@ -10,7 +10,7 @@ extension ClientStack {
     enum Closing {
         /// As a peer that has sent everything: close_notify, FIN.
         case clean
-        /// As a peer that was cut off: FIN without close_notify.
+        /// A cut: FIN without close_notify.
         case truncated
         /// RST.
         case reset
@@ -24,7 +24,7 @@ extension ClientStack {
         readClientTLS(tls)
     }
 
-    /// Moves on whatever the client's TLS has to give.
+    /// Processes the plaintext of the client's TLS.
     func readClientTLS(_ tls: TLSConnection) {
         do throws(TLSError) {
             client.noteRecords()
@@ -38,13 +38,13 @@ extension ClientStack {
             }
             if client.tls === tls, tls.isPeerClosed { clientEnded() }
         } catch {
-            // An end without close_notify is an end; whether something was cut is for the protocol above to know.
+            // An end without close_notify is an end; the protocol above decides whether something was cut.
             if client.isTLSEstablished, error.kind == .truncated { clientEnded() } else { clientTLSFailed(error) }
         }
     }
 
     func clientPlain(_ bytes: ByteBuffer, at: Timestamp) {
-        switch phase {
+        switch layer {
         case .detecting:
             if unparsed.isEmpty { cancelHandshakeTimer() }
             unparsed.append(bytes, at: at)
@@ -81,7 +81,7 @@ extension ClientStack {
     func clientEnded() {
         guard !client.hasEnded else { return }
         client.hasEnded = true
-        switch phase {
+        switch layer {
         case .detecting:
             detect()
         case .http:
@@ -98,7 +98,7 @@ extension ClientStack {
         case .tunnel:
             tunnelEnded(.client)
         case .connecting, .intercepting, .handshaking, .socks:
-            // A peer that goes away while it waits for us has given up.
+            // A peer that closes while it waits for us has given up.
             clientClosed(isReset: false)
             client.closeLink(context)
         case .lingering:
@@ -109,7 +109,7 @@ extension ClientStack {
     func clientClosed(isReset: Bool) {
         client.isGone()
         streamsEnded(isReset: isReset)
-        if case .tunnel(let tunnel) = phase, tunnel.isEnded {
+        if case .tunnel(let tunnel) = layer, tunnel.isEnded {
         } else {
             let message = isReset ? "the client reset the connection" : "the client closed the connection"
             var ending = FlowEnding(state: .incomplete, error: FlowError(side: .client, message: message, at: now))
@@ -122,7 +122,7 @@ extension ClientStack {
             endOpenFlow(ending)
             if switched != nil { closeUpstreams() }
         }
-        phase = .lingering
+        layer = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
     }
 
@@ -137,12 +137,12 @@ extension ClientStack {
 
     func closeClient(_ closing: Closing) {
         if let http2 = http.http2?.connection, closing == .clean, !client.isFinished, !isLingering {
-            phase = .lingering
+            layer = .lingering
             // A client that broke a rule has received the reason.
             if !http2.isTerminated { http2.goAway(.noError) }
             if let bytes = http2.takeOutput() { sendToClient(bytes) }
         }
-        phase = .lingering
+        layer = .lingering
         guard !client.isFinished || closing == .reset else { return }
         switch closing {
         case .clean:
@@ -161,7 +161,7 @@ extension ClientStack {
     }
 
     var isLingering: Bool {
-        if case .lingering = phase { true } else { false }
+        if case .lingering = layer { true } else { false }
     }
 
     // MARK: Back-pressure
@@ -174,7 +174,7 @@ extension ClientStack {
     }
 
     private var readsClient: Bool {
-        if case .lingering = phase { return true }
+        if case .lingering = layer { return true }
         guard case .http1(let http1) = http else { return authentication.pending == nil }
         let exchange = http1.exchange
         let isWaiting = exchange.map { $0.server == nil || $0.requestIsComplete } ?? (authentication.pending != nil)
@@ -192,7 +192,7 @@ extension ClientStack {
     }
 
     /// A limit on the time for something that has begun: a handshake, a head.
-    /// - Parameter nanoseconds: when it is not the usual limit.
+    /// - Parameter nanoseconds: if it is not the usual limit.
     func startHandshakeTimer(_ nanoseconds: Int64? = nil) {
         guard !isHandshakeTimerRunning else { return }
         context.start(deadline(.handshake), after: nanoseconds ?? configuration.timeouts.handshake)

@@ -139,7 +139,7 @@ extension ClientStack {
             for upstream in upstreams where upstream.http.http2?.connection.hasEvents == true { advanceFrames(of: upstream) }
         }
         // Both sides are done: GOAWAY was sent, and the last stream has ended.
-        if let http2 = http.http2, http2.connection.isDone, http2.exchanges.isEmpty, tunnels.isEmpty, case .http = phase {
+        if let http2 = http.http2, http2.connection.isDone, http2.exchanges.isEmpty, tunnels.isEmpty, case .http = layer {
             closeUpstreams()
             closeClient(.clean)
         }

@@ -70,7 +70,7 @@ extension ClientStack {
 
     func advanceFrames() {
         guard let http2 = http.http2 else { return }
-        while case .http = phase, authentication.pending == nil, let event = http2.connection.next() { receive(event, http2) }
+        while case .http = layer, authentication.pending == nil, let event = http2.connection.next() { receive(event, http2) }
     }
 
     private func receive(_ event: HTTP2Event, _ http2: ClientHTTP2) {
@@ -181,7 +181,7 @@ extension ClientStack {
 
     func advanceFrames(of upstream: Upstream) {
         guard let http2 = upstream.http.http2 else { return }
-        while case .http = phase, !upstream.isClosed, let event = http2.connection.next() {
+        while case .http = layer, !upstream.isClosed, let event = http2.connection.next() {
             receive(event, from: upstream, http2)
         }
     }

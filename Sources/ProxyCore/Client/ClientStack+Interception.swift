@@ -1,16 +1,16 @@
-// The first bytes of a stream, and TLS between the client and us: the ClientHello decides, the upstream's certificate is mirrored.
+// Protocol detection, and TLS between the client and us: the ClientHello decides, the upstream's certificate is mirrored.
 
 import FlowModel
 import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// TLS of a client that begins.
+/// The beginning TLS of a client.
 struct Interception {
     let hello: ClientHello
     /// The layer that follows.
     var resumes: ClientStack.Continuation
-    /// The certificate that was asked for.
+    /// The requested certificate.
     var request: RequestID?
 }
 
@@ -72,7 +72,7 @@ extension ClientStack {
 
     func startHTTP() {
         cancelHandshakeTimer()
-        phase = .http
+        layer = .http
         if route?.destination.isTLS == nil { route?.destination.isTLS = false }
         for upstream in upstreams where upstream.isEarly { releaseEarly(upstream) }
         let bytes = unparsed.take()
@@ -111,7 +111,7 @@ extension ClientStack {
         }
         // From here on the client waits for us.
         cancelHandshakeTimer()
-        phase = .intercepting(Interception(hello: hello, resumes: suspendedTunnel.map { .tunnel($0) } ?? .detection))
+        layer = .intercepting(Interception(hello: hello, resumes: suspendedTunnel.map { .tunnel($0) } ?? .detection))
         if route?.isTunnel == true { route?.destination.isTLS = true }
         if suspendedTunnel != nil, let upstream {
             return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.isReady ? forge() : ()
@@ -124,13 +124,13 @@ extension ClientStack {
         }
     }
 
-    /// Asks for the certificate that the client will see.
+    /// Requests the certificate for the client.
     func forge() {
-        guard case .intercepting(var interception) = phase, interception.request == nil else { return }
+        guard case .intercepting(var interception) = layer, interception.request == nil else { return }
         let hello = interception.hello
         let request = context.nextRequest()
         interception.request = request
-        phase = .intercepting(interception)
+        layer = .intercepting(interception)
         let host = route?.destination.endpoint.host ?? ""
         context.emit(
             .forge(
@@ -140,13 +140,13 @@ extension ClientStack {
                     upstream: upstream?.facts.tls?.certificates.first, key: hello.needsRSA ? .rsa : .ecdsa)))
     }
 
-    /// Whether it asked for this certificate and waits for it.
+    /// Whether it has requested this certificate and waits for it.
     func awaits(_ request: RequestID) -> Bool {
-        if case .intercepting(let interception) = phase { interception.request == request } else { false }
+        if case .intercepting(let interception) = layer { interception.request == request } else { false }
     }
 
     func certificateReady(_ request: RequestID, _ result: Result<LeafCertificate, CertificateError>) {
-        guard case .intercepting(let interception) = phase, interception.request == request else { return }
+        guard case .intercepting(let interception) = layer, interception.request == request else { return }
         let hello = interception.hello
         do {
             let tls = try TLSConnection(
@@ -159,7 +159,7 @@ extension ClientStack {
             details.ja4 = hello.ja4
             details.handshakeStarted = client.lastRead
             updateClientTLS(details)
-            phase = .handshaking(interception.resumes)
+            layer = .handshaking(interception.resumes)
             startHandshakeTimer()
             tls.receive(unparsed.take())
             readClientTLS(tls)
@@ -193,20 +193,20 @@ extension ClientStack {
             // The server speaks first, so it is not HTTP.
             startTunnel()
         } else {
-            phase = .detecting(.detection)
+            layer = .detecting(.detection)
             startDetectionTimer()
         }
     }
 
     func clientTLSFailed(_ error: TLSError) {
         if client.isTLSEstablished {
-            // The stream broke: as if the client had gone.
+            // The stream failed: treated as if the client had closed.
             let ending = FlowEnding(
                 state: .incomplete, error: FlowError(side: .client, message: error.message, at: now), closedBy: .client)
             endOpenFlow(ending)
             closeUpstreams()
         } else {
-            switch (error.kind, phase) {
+            switch (error.kind, layer) {
             // Some clients close without an alert after they have seen our certificate.
             case (.peerAlert, _), (.truncated, .handshaking): noteRejection()
             default: break
@@ -225,14 +225,14 @@ extension ClientStack {
             return false
         }
         noteRejection()
-        let message = "the client closed right behind the TLS handshake; it may not accept the certificate"
+        let message = "the client closed right after the TLS handshake; it may not accept the certificate"
         recordFailedTLS(FlowError(side: .client, message: message, at: now))
         return true
     }
 
-    /// The client is gone; if TLS was beginning, that came to nothing.
+    /// The client is gone; a beginning TLS handshake has failed.
     func recordGivenUpTLS(isReset: Bool) {
-        switch phase {
+        switch layer {
         case .handshaking: noteRejection()
         case .intercepting where route?.failure == nil: break
         default:

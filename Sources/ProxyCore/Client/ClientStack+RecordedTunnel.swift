@@ -7,10 +7,10 @@ import WebSocketCodec
 extension ClientStack {
     /// Sends what the recording has next: data of TCP, or the messages after an upgrade.
     func resumeTunnel() {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         tunnel.player?.due = nil
         var budget = Self.maximumContentAtOnce
-        while case .tunnel(let tunnel) = phase, let server = tunnel.player?.server, client.isWritable {
+        while case .tunnel(let tunnel) = layer, let server = tunnel.player?.server, client.isWritable {
             guard budget > 0 else {
                 tunnel.player?.due = now
                 return
@@ -37,7 +37,7 @@ extension ClientStack {
 
     /// A client of WebSocket that closes where the recording has something else gets its answer (RFC 6455 §5.5.1).
     private func answerCloseFrame() {
-        guard case .tunnel(let tunnel) = phase, let closeFrame = tunnel.player?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
+        guard case .tunnel(let tunnel) = layer, let closeFrame = tunnel.player?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
         else {
             return
         }
@@ -46,18 +46,18 @@ extension ClientStack {
     }
 
     private func endRecordedTunnel(_ ending: FlowEnding) {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         let isComplete = tunnel.isEnded || tunnel.isClosed || ending.state == .complete
         var said = isComplete ? FlowEnding(state: .complete) : ending
         said.closedBy = tunnel.closedBy ?? .server
         end(tunnel, said)
-        phase = .lingering
+        layer = .lingering
         closeClient(isComplete ? .clean : ending.isReset ? .reset : .truncated)
     }
 
     /// Delivers a client's message to the recording.
     func deliver(_ piece: FlowPiece) {
-        guard piece.from == .client, case .tunnel(let tunnel) = phase, let server = tunnel.player?.server else { return }
+        guard piece.from == .client, case .tunnel(let tunnel) = layer, let server = tunnel.player?.server else { return }
         server.receive(piece, at: now)
         if piece.kind == .ping {
             let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
@@ -74,12 +74,12 @@ extension ClientStack {
 
     /// Finds the recording for a TCP stream.
     func startRecordedStream(_ target: FlowTarget) {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         guard let server = configuration.responder?.stream(to: target, at: now) else {
             let message = "no recording holds a TCP stream"
             log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
             end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
-            phase = .lingering
+            layer = .lingering
             return closeClient(.reset)
         }
         tunnel.player = Tunnel.Player(server: server)

@@ -14,7 +14,7 @@ extension ClientStack {
 
     // MARK: Asking
 
-    /// The request will be answered by the responder, when it is complete.
+    /// The responder will answer the request when it is complete.
     func bufferRequest(_ exchange: Exchange) {
         let recorded = RecordedServer(context)
         exchange.server = .recorded(recorded)
@@ -63,16 +63,16 @@ extension ClientStack {
 
     /// Lets the recorded servers continue: those whose time has come, and those whose client has sent or taken something.
     func resumeRecordings() {
-        if case .tunnel(let tunnel) = phase, tunnel.player != nil { resumeTunnel() }
+        if case .tunnel(let tunnel) = layer, tunnel.player != nil { resumeTunnel() }
         for exchange in recordings.take(at: now) {
             if let recorded = exchange.server?.recorded { resume(exchange, recorded) }
         }
         var due = recordings.next()
-        if case .tunnel(let tunnel) = phase, let moment = tunnel.player?.due { due = min(due ?? moment, moment) }
+        if case .tunnel(let tunnel) = layer, let moment = tunnel.player?.due { due = min(due ?? moment, moment) }
         if let due { context.deadlines.set(deadline(.replay), at: due) }
     }
 
-    /// Frames have moved out, which no event tells: servers that waited for it continue.
+    /// Frames have been sent, which no event reports: servers that waited for it continue.
     func resumeAfterFlush() {
         if client.isWritable, recordings.hasWoken { context.start(deadline(.replay), after: 0) }
     }
@@ -123,7 +123,7 @@ extension ClientStack {
         }
     }
 
-    /// What a server does next. A recording that cannot be read ends there.
+    /// The next step of a recorded server. A recording that cannot be read ends there.
     func step(of player: any ServerPlayer) -> ServerStep {
         // Only a line in the log reports it.
         defer { for complaint in player.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }

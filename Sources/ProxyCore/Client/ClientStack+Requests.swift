@@ -71,7 +71,7 @@ extension ClientStack {
         guard let http1 = http.http1, !http1.isAdvancing, !http1.mayBeHTTP2, authentication.pending == nil else { return }
         http1.isAdvancing = true
         defer { http1.isAdvancing = false }
-        while case .http = phase, authentication.pending == nil {
+        while case .http = layer, authentication.pending == nil {
             if let exchange = http1.exchange, exchange.requestIsComplete || exchange.isUpgraded || exchange.server == nil { return }
             do throws(HTTP1Error) {
                 guard let event = try http1.decoder.next() else { break }
@@ -87,7 +87,7 @@ extension ClientStack {
                 requestFailed(error, http1)
             }
         }
-        guard case .http = phase, http1.exchange == nil, authentication.pending == nil else { return }
+        guard case .http = layer, http1.exchange == nil, authentication.pending == nil else { return }
         if client.hasEnded {
             closeUpstreams()
             closeClient(.clean)
@@ -304,8 +304,8 @@ extension ClientStack {
         guard let pending = authentication.pending, pending.id == request else { return }
         authentication.pending = nil
         authentication.verified = (pending.login, isRight)
-        if case .socks = phase { return socksLoginVerified(isRight: isRight) }
-        guard case .http = phase, let (head, framing, isLast, stream) = pending.request else { return }
+        if case .socks = layer { return socksLoginVerified(isRight: isRight) }
+        guard case .http = layer, let (head, framing, isLast, stream) = pending.request else { return }
         begin(head, framing, isLast: isLast, stream: stream)
         switch http {
         case .http1:
@@ -379,7 +379,7 @@ extension ClientStack {
         // The servers of other streams are not this one's.
         if !http.isMultiplexed, let upstream { record(flow, at: now, .server(upstream.shared)) }
         var version = http.version
-        if case .connecting(let request) = phase, let head = request.head { version = head.version }
+        if case .connecting(let request) = layer, let head = request.head { version = head.version }
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))

@@ -10,7 +10,7 @@ extension ClientStack {
     /// Takes from the decoder of an HTTP/1 connection what can be forwarded now.
     func advanceResponses(of upstream: Upstream, _ server: ServerHTTP1) {
         do throws(HTTP1Error) {
-            while case .http = phase, !upstream.isClosed {
+            while case .http = layer, !upstream.isClosed {
                 guard let exchange = server.exchange, !exchange.responseIsComplete else { return checkIdleServer(upstream, server) }
                 guard let event = try server.decoder.next() else { break }
                 for sentence in server.decoder.takeNotes() {
@@ -194,7 +194,7 @@ extension ClientStack {
         } else if exchange.isUpgraded {
             // Each side's end was forwarded as it came.
             closeUpstreams()
-            phase = .lingering
+            layer = .lingering
             client.closeLink(context)
         } else if serverPersists, exchange.request.keepsClientConnection, exchange.connectionUse.isReusable {
             advanceRequests()
@@ -214,7 +214,7 @@ extension ClientStack {
 
     /// A client of HTTP/2 that sends no more is closed when its last stream has ended.
     func closeIfDone() {
-        guard client.hasEnded, http.exchanges.isEmpty, tunnels.isEmpty, case .http = phase else { return }
+        guard client.hasEnded, http.exchanges.isEmpty, tunnels.isEmpty, case .http = layer else { return }
         closeUpstreams()
         closeClient(.clean)
     }

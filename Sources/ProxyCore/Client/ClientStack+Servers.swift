@@ -1,4 +1,4 @@
-// The server connections of a client: which request goes on which, and what their events mean for the client.
+// The server connections of a client: the connection for each request, and the handling of their events.
 
 import FlowModel
 import HTTP1Codec
@@ -12,7 +12,7 @@ extension ClientStack {
     func assignServer(for exchange: Exchange) {
         let destination = exchange.destination
         if let upstream = servers.ready(for: destination) { return sendRequest(exchange, on: upstream) }
-        // The connection that a CONNECT opened before it was known that no TLS follows.
+        // The connection that a CONNECT opened before it was clear that no TLS follows.
         if let upstream, upstream.isConnected, upstream.destination.endpoint == destination.endpoint,
             destination.isTLS == false
         {
@@ -40,7 +40,7 @@ extension ClientStack {
         while let exchange = servers.takeQueued() { assignServer(for: exchange) }
     }
 
-    /// Asks for a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, perhaps before this returns.
+    /// Requests a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, possibly before this returns.
     func openUpstream(_ destination: Destination, for exchange: Exchange? = nil) {
         let upstream = Upstream(
             Transport(.socket(context.nextConnection(for: number))), to: destination, isRouted: route != nil, context)
@@ -56,7 +56,7 @@ extension ClientStack {
 
     // MARK: Events
 
-    /// What happens on a server connection, and what follows from it.
+    /// Handles the events of a server connection.
     func handle(_ event: ProxyEvent, _ upstream: Upstream) {
         var first: UpstreamEvent?
         switch event {
@@ -77,7 +77,7 @@ extension ClientStack {
         if case .halfClosed = event, let last = upstream.isAtEnd() { handle(last, of: upstream) }
     }
 
-    /// Takes what has happened on a server connection until there is nothing more.
+    /// Takes the events of a server connection until there are no more.
     private func advance(_ upstream: Upstream) {
         while let event = upstream.next(context) { handle(event, of: upstream) }
     }
@@ -92,7 +92,7 @@ extension ClientStack {
         case .ended(let isClean): upstreamEnded(upstream, isClean: isClean)
         case .closed(let error, let isReset): upstreamClosed(upstream, error: error, isReset: isReset)
         case .broken(let error):
-            switch phase {
+            switch layer {
             case .tunnel: tunnelClosed(.server, isReset: false)
             case .http: serverClosed(upstream, error.message, isReset: false)
             default: upstreamFailed(upstream, error.message)
@@ -117,7 +117,7 @@ extension ClientStack {
 
     /// The client of a TCP server in TLS has not sent its ClientHello yet, and still has time for that.
     private var mayOfferYet: Bool {
-        guard case .detecting = phase, client.tls == nil else { return false }
+        guard case .detecting = layer, client.tls == nil else { return false }
         return isHandshakeTimerRunning
     }
 
@@ -130,26 +130,26 @@ extension ClientStack {
             let connection = HTTP2Connection(
                 .client, limits: configuration.http2Limits, validation: configuration.http2Validation)
             upstream.speak(ServerHTTP2(upstream.transport, connection))
-        } else if case .http = phase {
+        } else if case .http = layer {
             http.http2?.connection.enableConnectProtocol()
         }
     }
 
     private var isPassingThrough: Bool {
-        if case .tunnel(let tunnel) = phase { tunnel.isPassthrough } else { false }
+        if case .tunnel(let tunnel) = layer { tunnel.isPassthrough } else { false }
     }
 
     private var isTunnelling: Bool {
-        if case .tunnel = phase { true } else { false }
+        if case .tunnel = layer { true } else { false }
     }
 
-    /// Begins TLS with the server. It is offered what the client offered, so that its choice can be mirrored.
+    /// Begins TLS with the server. The client's offers are passed on, so that the server's choice can be mirrored.
     func startUpstreamTLS(_ upstream: Upstream) {
         let serverName =
             route?.isTunnel == true ? route?.serverName ?? upstream.destination.endpoint.host : upstream.destination.endpoint.host
         let ours = route?.isTCP == true ? [] : http.isMultiplexed ? ["h2", "http/1.1"] : ["http/1.1"]
         var offers = clientFacts.value.tls?.alpnOffers ?? pendingHello?.alpn ?? ours
-        // A client whose protocol is chosen already is translated for.
+        // A client whose protocol is already chosen gets a translation.
         if client.isTLSEstablished, http.isMultiplexed, !offers.contains("http/1.1") { offers.append("http/1.1") }
         if !configuration.allowsHTTP2 { offers.removeAll { $0 == "h2" } }
         do throws(TLSError) {
@@ -161,12 +161,12 @@ extension ClientStack {
     }
 
     private var pendingHello: ClientHello? {
-        if case .intercepting(let interception) = phase { interception.hello } else { nil }
+        if case .intercepting(let interception) = layer { interception.hello } else { nil }
     }
 
     /// Continues what waited for the connection.
     private func upstreamIsReady(_ upstream: Upstream) {
-        switch phase {
+        switch layer {
         case .connecting(let request):
             accept(request)
         case .intercepting:
@@ -182,10 +182,10 @@ extension ClientStack {
         }
     }
 
-    /// The connection cannot be had, or is gone before it served.
+    /// The connection failed, or closed before it was used.
     func upstreamFailed(_ upstream: Upstream, _ message: String) {
         let error = FlowError(side: .server, message: message, at: now)
-        switch phase {
+        switch layer {
         case .connecting(let request):
             deny(request, error)
             close(upstream)
@@ -223,7 +223,7 @@ extension ClientStack {
     // MARK: Bytes and ends
 
     func upstreamPlain(_ bytes: ByteBuffer, _ upstream: Upstream, at: Timestamp) {
-        switch phase {
+        switch layer {
         case .http:
             switch upstream.http {
             case .http2(let server):
@@ -247,7 +247,7 @@ extension ClientStack {
             startTunnel()
             tunnelReceived(bytes, from: .server, at: at)
         case .detecting, .intercepting, .handshaking, .connecting, .socks:
-            // The SETTINGS of HTTP/2 come as soon as TLS stands. What is not HTTP waits until the client's side stands too.
+            // The SETTINGS of HTTP/2 come as soon as TLS is established. Other data waits until the client's side is established too.
             if let http2 = upstream.http.http2 { http2.connection.receive(bytes) } else { upstream.early.append(bytes, at: at) }
         case .lingering:
             break
@@ -257,7 +257,7 @@ extension ClientStack {
     /// The server sends no more.
     /// - Parameter isClean: false when TLS was cut without close_notify.
     func upstreamEnded(_ upstream: Upstream, isClean: Bool) {
-        switch phase {
+        switch layer {
         case .tunnel:
             tunnelEnded(.server)
         case .http:
@@ -282,12 +282,12 @@ extension ClientStack {
     /// The server sends, or ends, before the client has sent anything that counts: the client receives it at once.
     private func isFirst(_ upstream: Upstream) -> Bool {
         guard isOfTunnel(upstream), suspendedTunnel == nil else { return false }
-        // A client that has begun TLS gets it in there, if the server's side is TLS.
+        // A client that has begun TLS gets it in TLS, if the server's side is TLS.
         return client.tls != nil || upstream.transport.tls == nil || DetectedProtocol(unparsed.bytes) != .tls
     }
 
     func upstreamClosed(_ upstream: Upstream, error: String?, isReset: Bool) {
-        switch phase {
+        switch layer {
         case .tunnel:
             tunnelClosed(.server, isReset: isReset)
         case .http:

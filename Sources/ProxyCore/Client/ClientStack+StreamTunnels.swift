@@ -6,7 +6,7 @@ import HTTPSemantics
 import NIOCore
 
 extension ClientStack {
-    /// A tunnel is asked for on a stream.
+    /// A client requests a tunnel on a stream.
     func openTunnel(_ head: RequestHead, on stream: StreamID) {
         guard Endpoint(parsing: String(buffer: head.authority)[...], defaultPort: nil) != nil else {
             let message = "the target of CONNECT is not host:port"
@@ -23,7 +23,7 @@ extension ClientStack {
 
     // MARK: Events
 
-    /// - Returns: whether the event was about a connection of a tunnel.
+    /// - Returns: whether the event belongs to a connection of a tunnel.
     func isForTunnel(_ event: ProxyEvent) -> Bool {
         if case .certificateReady(let request, let result) = event {
             guard let tunnel = tunnels.all.values.first(where: { $0.stack.awaits(request) }) else { return false }
@@ -46,7 +46,7 @@ extension ClientStack {
         return true
     }
 
-    /// What a client sends on the stream of a tunnel.
+    /// Data of a client on the stream of a tunnel.
     func receive(_ event: RequestEvent, _ tunnel: StreamTunnel) {
         switch event {
         case .content(let content, _, let isLast):
@@ -78,7 +78,7 @@ extension ClientStack {
     }
 
     /// Reports to the tunnels whether their streams take more.
-    /// - Returns: whether that changed for any.
+    /// - Returns: whether it changed for any.
     func updateTunnels() -> Bool {
         guard !tunnels.touched.isEmpty else { return false }
         let touched = tunnels.touched.sorted { $0.value < $1.value }
@@ -109,7 +109,7 @@ extension ClientStack {
     private func perform(_ request: StreamLink.Request, of tunnel: StreamTunnel) {
         switch request {
         case .reset(let code):
-            // nghttp2 lets a reset overtake what is queued.
+            // nghttp2 lets a reset overtake queued frames.
             sendFrames()
             http.http2?.connection.reset(tunnel.stream, code)
         case .refuse(let reply):

@@ -19,7 +19,7 @@ extension ClientStack {
         exchangeCount += 1
         let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
         record(flow, at: began, .opened(opening))
-        phase = .tunnel(Tunnel(flow, logsData: route.isTCP))
+        layer = .tunnel(Tunnel(flow, logsData: route.isTCP))
         if servesRecordings { return startRecordedStream(target) }
         if let failure = route.failure {
             self.route?.isFailureRecorded = true
@@ -37,8 +37,8 @@ extension ClientStack {
         }
     }
 
-    /// Nothing of the connection is read.
-    /// - Parameter hello: when it was seen already.
+    /// Passthrough: nothing of the connection is read.
+    /// - Parameter hello: if it was received already.
     func startPassthrough(_ hello: ClientHello? = nil) {
         guard let route else { return }
         cancelHandshakeTimer()
@@ -49,7 +49,7 @@ extension ClientStack {
         exchangeCount += 1
         let opening = FlowOpening(kind: .tcp, client: clientFacts, target: target, stream: StreamID(exchangeCount))
         record(flow, at: now, .opened(opening))
-        phase = .tunnel(Tunnel(flow, .passthrough(PassthroughSizes(fromClient: 0, fromServer: 0))))
+        layer = .tunnel(Tunnel(flow, .passthrough(PassthroughSizes(fromClient: 0, fromServer: 0))))
         if upstream?.isConnected == true { upstream?.becomeReady() }
         if upstream?.isReady == true {
             tunnelIsOpen()
@@ -60,7 +60,7 @@ extension ClientStack {
 
     /// Records the end of a tunnel.
     func end(_ tunnel: Tunnel, _ ending: FlowEnding) {
-        switch phase {
+        switch layer {
         // What the client has begun to send is TLS.
         case .detecting, .intercepting: unparsed = EarlyBytes()
         default: break
@@ -68,9 +68,9 @@ extension ClientStack {
         tunnel.recordEnd(ending, early: takeEarly(), context)
     }
 
-    /// TLS stands on both sides of a tunnel that began without.
+    /// TLS is established on both sides of a tunnel that began without it.
     func resume(_ tunnel: Tunnel) {
-        phase = .tunnel(tunnel)
+        layer = .tunnel(tunnel)
         record(tunnel.flow, at: now, .client(clientFacts))
         if let failure = route?.failure {
             route?.isFailureRecorded = true
@@ -107,7 +107,7 @@ extension ClientStack {
                 upstreamPlain(bytes, upstream, at: at)
             }
         }
-        guard case .tunnel = phase, let upstream, let end = upstream.earlyEnd else { return }
+        guard case .tunnel = layer, let upstream, let end = upstream.earlyEnd else { return }
         upstream.earlyEnd = nil
         switch end {
         case .finished: tunnelEnded(.server)
@@ -121,7 +121,7 @@ extension ClientStack {
         relay(bytes, from: .server, in: tunnel, at: at)
     }
 
-    /// Where TLS begins in what a client sends in the middle of a conversation.
+    /// The offset at which TLS begins in a client's data within a conversation.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
         guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil,
             http.exchanges.isEmpty
@@ -133,7 +133,7 @@ extension ClientStack {
 
     /// The exchange of an upgrade continues as a tunnel within the same flow (RFC 9110 §15.2.2).
     func startTunnel(after exchange: Exchange, webSocket: WebSocketRelay?) {
-        phase = .tunnel(
+        layer = .tunnel(
             Tunnel(
                 exchange.flow, webSocket.map { .webSocket($0, nil) } ?? .bytes(by: []),
                 player: exchange.server?.recorded?.player.map { Tunnel.Player(server: $0) }))
@@ -146,7 +146,7 @@ extension ClientStack {
     }
 
     func tunnelIsOpen() {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         if upstream?.isConnected == true { upstream?.becomeReady() }
         if let upstream { record(tunnel.flow, at: now, .server(upstream.shared)) }
         relayEarly()
@@ -154,7 +154,7 @@ extension ClientStack {
     }
 
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side, at: Timestamp) {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         if side == .client, upstream?.isReady != true, tunnel.player == nil {
             unparsed.append(bytes, at: at)
             return
@@ -167,7 +167,7 @@ extension ClientStack {
         }
         if start > 0 { relay(bytes.slice(ByteRange(0, start)), from: .client, in: tunnel, at: at) }
         unparsed = EarlyBytes(bytes.slice(ByteRange(start, bytes.readableBytes)), at: at)
-        phase = .detecting(.tunnel(tunnel))
+        layer = .detecting(.tunnel(tunnel))
         detect()
     }
 
@@ -218,7 +218,7 @@ extension ClientStack {
         if tunnel.isClosed || tunnel.isCutInFrame { endFailedConversation() }
     }
 
-    /// A side that pings and does not read the answers is not read either, when there are many.
+    /// A side that pings and does not read the answers is not read, if there are many.
     /// - Parameter upstream: the server of the conversation; a client of HTTP/2 may have several.
     func countUnreadReplies(_ bytes: Int, by side: Side, _ upstream: Upstream?) {
         if side == .client {
@@ -233,7 +233,7 @@ extension ClientStack {
 
     /// One side had time to end, and has not.
     func tunnelIsOverdue() {
-        guard case .tunnel(let tunnel) = phase else { return }
+        guard case .tunnel(let tunnel) = layer else { return }
         switch tunnel.failure?.isCloseSent {
         case nil:
             guard !tunnel.ends.isEmpty else { return }
@@ -253,15 +253,15 @@ extension ClientStack {
     }
 
     /// A conversation that broke the protocol ends when both sides have closed, or one is gone, or after a while.
-    /// - Returns: false when there is none.
+    /// - Returns: false if there is no such conversation.
     @discardableResult
     func endFailedConversation() -> Bool {
-        guard case .tunnel(let tunnel) = phase, let error = tunnel.failure?.error else { return false }
+        guard case .tunnel(let tunnel) = layer, let error = tunnel.failure?.error else { return false }
         var actions: [WebSocketRelay.Action] = []
         tunnel.giveUp(into: &actions)
         for case .send(let bytes, let side) in actions { sendThrough(bytes, to: side) }
         end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: error.side))
-        phase = .lingering
+        layer = .lingering
         closeUpstreams()
         closeClient(.clean)
         return true
@@ -269,13 +269,13 @@ extension ClientStack {
 
     /// One side sends no more; the other continues.
     func tunnelEnded(_ side: Side) {
-        guard !endFailedConversation(), case .tunnel(let tunnel) = phase, !tunnel.hasEnded(side) else { return }
+        guard !endFailedConversation(), case .tunnel(let tunnel) = layer, !tunnel.hasEnded(side) else { return }
         if side == .client {
             if upstream?.isReady != true, tunnel.player == nil { return }
             tunnel.player?.server.clientFinished(at: now)
         }
         tunnel.end(side)
-        // An end without close_notify may be somebody else's doing (RFC 8446 §6.1), so it reaches the other side as one.
+        // An end without close_notify may be an attack (RFC 8446 §6.1), so the other side gets no clean end either.
         if side == .server {
             client.finish(isCut: upstream?.transport.tls?.isPeerClosed == false, context)
         } else if let upstream {
@@ -292,24 +292,24 @@ extension ClientStack {
     private func endTunnel(_ tunnel: Tunnel) {
         end(tunnel, tunnel.ending(at: now))
         closeUpstreams()
-        phase = .lingering
+        layer = .lingering
         client.closeLink(context)
     }
 
-    /// One side is gone altogether.
+    /// One side is gone in both directions.
     func tunnelClosed(_ side: Side, isReset: Bool) {
-        guard !endFailedConversation(), case .tunnel(let tunnel) = phase else { return }
+        guard !endFailedConversation(), case .tunnel(let tunnel) = layer else { return }
         let who = side == .client ? "client" : "server"
         if tunnel.isClosed {
             // Both have sent close frames; how the connection ended does not matter.
             end(tunnel, FlowEnding(state: .complete, closedBy: tunnel.closedBy ?? side))
-            phase = .lingering
+            layer = .lingering
             closeUpstreams()
             return closeClient(.clean)
         }
         let error = FlowError(side: side, message: "the \(who) \(isReset ? "reset" : "dropped") the connection", at: now)
         end(tunnel, FlowEnding(state: .incomplete, error: error, closedBy: tunnel.closedBy ?? side, isReset: isReset))
-        phase = .lingering
+        layer = .lingering
         for upstream in upstreams { isReset ? abort(upstream) : close(upstream) }
         closeClient(isReset ? .reset : .truncated)
     }

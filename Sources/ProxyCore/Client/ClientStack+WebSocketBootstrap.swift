@@ -12,7 +12,7 @@ import WebSocketCodec
 extension ClientStack {
     // MARK: Asking
 
-    /// Whether a client of HTTP/2 is told that extended CONNECT is taken (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
+    /// Whether extended CONNECT is announced to a client of HTTP/2 (RFC 8441 §3): a server of HTTP/2 takes it, or the server speaks HTTP/1.
     var takesExtendedConnect: Bool {
         let isKnown = upstreams.contains { upstream in
             upstream.http.http2.map(\.connection.peerEnablesConnectProtocol) ?? (upstream.isReady)
@@ -35,7 +35,7 @@ extension ClientStack {
         if exchange.isPlainConnect { throw Self.connectIsNotTaken }
         guard exchange.isExtendedConnect else { return }
         guard exchange.asksForWebSocket else {
-            let message = "the server speaks HTTP/1, where extended CONNECT can be said for WebSocket only"
+            let message = "the server speaks HTTP/1, where extended CONNECT is possible for WebSocket only"
             throw ExchangeFailure(status: 501, side: .client, message: message)
         }
         let nonce = (0..<4).flatMap { _ in bigEndianBytes(context.identities.random()) }

@@ -23,15 +23,15 @@ final class ClientStack {
         case socks(SOCKS5Server)
         /// The first bytes show the protocol.
         case detecting(Continuation)
-        /// A ClientHello is there; the server's TLS or the certificate is not.
+        /// A ClientHello was received; the server's TLS or the certificate is missing.
         case intercepting(Interception)
         /// Our side of TLS with the client.
         case handshaking(Continuation)
         case http
-        /// The client asked for a tunnel, whose server is not reached yet.
+        /// The client asked for a tunnel, whose server is not connected yet.
         case connecting(ConnectRequest)
         case tunnel(Tunnel)
-        /// We closed; what the client still sends is dropped.
+        /// We closed; later data of the client is dropped.
         case lingering
     }
 
@@ -51,7 +51,7 @@ final class ClientStack {
     /// Whether a responder answers instead of servers. Cached: checked on every event.
     let servesRecordings: Bool
 
-    var phase = Layer.detecting(.detection)
+    var layer = Layer.detecting(.detection)
     let client: Transport
     var clientFacts = Shared(ClientConnection.unknown)
     /// Client bytes that have not been parsed yet.
@@ -86,29 +86,29 @@ final class ClientStack {
         case .stream:
             route = Route(destination: Destination(endpoint: Endpoint(host: "", port: 0), isTLS: nil), isTunnel: true, isTCP: true)
         case .reverse(let server, let endpoint):
-            // Whether bytes for a TCP server are in TLS is the client's business.
+            // The client decides whether bytes for a TCP server are in TLS.
             let isTLS = server == .tcp ? nil : server.isTLS
             route = Route(destination: Destination(endpoint: endpoint, isTLS: isTLS), isTunnel: server == .tcp)
             route?.isCleartextHTTP2 = server == .h2c
             route?.isTCP = server.isTCP
         case .socks5:
-            phase = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
+            layer = .socks(SOCKS5Server(asksForPassword: configuration.credentials != nil))
         case .transparent:
             route = originalDestination.map { Route(destination: Destination(endpoint: $0, isTLS: nil), isTunnel: true) }
         }
     }
 
     var configuration: ProxyConfiguration { context.configuration }
-    /// The moment of the event that is being handled.
+    /// The time of the event that is being handled.
     var now: Timestamp { context.now }
-    /// The stream that it stands on; 0 for the client's connection. Its deadlines have this number.
+    /// Its stream; 0 for the client's connection. Its deadlines have this number.
     var number: UInt32 { client.stream?.stream.value ?? 0 }
     var upstreams: [Upstream] { servers.connections }
     var upstream: Upstream? { servers.first }
 
     /// The tunnel in which TLS is beginning (STARTTLS).
     var suspendedTunnel: Tunnel? {
-        switch phase {
+        switch layer {
         case .detecting(let continuation), .handshaking(let continuation): continuation.tunnel
         case .intercepting(let interception): interception.resumes.tunnel
         case .socks, .http, .connecting, .tunnel, .lingering: nil
@@ -118,12 +118,12 @@ final class ClientStack {
     /// Nothing is resumed any more: the caller ends the tunnel.
     func takeSuspendedTunnel() -> Tunnel? {
         let tunnel = suspendedTunnel
-        switch phase {
-        case .detecting: phase = .detecting(.detection)
-        case .handshaking: phase = .handshaking(.detection)
+        switch layer {
+        case .detecting: layer = .detecting(.detection)
+        case .handshaking: layer = .handshaking(.detection)
         case .intercepting(var interception):
             interception.resumes = .detection
-            phase = .intercepting(interception)
+            layer = .intercepting(interception)
         case .socks, .http, .connecting, .tunnel, .lingering: break
         }
         return tunnel
@@ -131,7 +131,7 @@ final class ClientStack {
 
     func deadline(_ kind: Deadline.Kind) -> Deadline { Deadline(kind, owner: number) }
 
-    /// Moves what one side has for the other until neither has anything left.
+    /// Moves data between the sides until neither has anything left.
     func settle() {
         if servesRecordings { resumeRecordings() }
         exchangeFrames()
@@ -210,14 +210,14 @@ final class ClientStack {
             log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
             return closeClient(.clean)
         }
-        if case .socks = phase { return startHandshakeTimer() }
+        if case .socks = layer { return startHandshakeTimer() }
         guard let route else {
             if case .transparent = configuration.mode {
                 log(.warning, "\(peer): refused: the system does not tell where the connection was going")
                 return closeClient(.clean)
             }
             // Clients of a forward proxy speak HTTP from the first byte.
-            if configuration.mode != .origin { phase = .http }
+            if configuration.mode != .origin { layer = .http }
             return
         }
         let destination = route.destination
@@ -254,13 +254,13 @@ final class ClientStack {
         case .tunnel:
             tunnelIsOverdue()
         case .replay:
-            // A recording that waits for its moment is resumed after every event.
+            // A recorded server that waits for its time is resumed after every event.
             break
         }
     }
 
     private func handshakeTimedOut() {
-        switch phase {
+        switch layer {
         case .detecting:
             detectionTimedOut()
         case .socks:
@@ -284,7 +284,7 @@ final class ClientStack {
         endEverything(FlowError(side: nil, message: "the recorder was stopped", at: now))
     }
 
-    /// Ends whatever is open, records it as cut, and closes both sides.
+    /// Ends all open flows, records them as cut, and closes both sides.
     func endEverything(_ error: FlowError) {
         let isClosing = isLingering
         streamsEnded(isReset: false)
@@ -299,12 +299,12 @@ final class ClientStack {
         for exchange in exchanges { endOpen(exchange, ending) }
         if !exchanges.isEmpty {
             // They were all there was.
-        } else if case .tunnel(let tunnel) = phase {
+        } else if case .tunnel(let tunnel) = layer {
             end(tunnel, ending)
-            phase = .lingering
+            layer = .lingering
         } else if let tunnel = takeSuspendedTunnel() {
             end(tunnel, ending)
-        } else if case .connecting(let request) = phase, let head = request.head, let error = ending.error {
+        } else if case .connecting(let request) = layer, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
         if let request = authentication.pending?.request, let error = ending.error {
@@ -322,7 +322,7 @@ final class ClientStack {
     /// An exchange ends before both messages have.
     func recordEarlyEnd(of exchange: Exchange, _ ending: FlowEnding) {
         if ending.closedBy == .client, exchange.isAnswered, hasTaken(exchange) {
-            // A client that counts needs no END_STREAM to know that it has everything, and leaves.
+            // A client that counts bytes does not need END_STREAM, and may close early.
             record(exchange.flow, at: now, .finished(.server))
             recordEnd(of: exchange, FlowEnding(state: .complete))
         } else if ending.closedBy == .client, exchange.isAnsweredEarly, hasTaken(exchange) {
@@ -348,8 +348,8 @@ final class ClientStack {
     /// Appends one event to a flow.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) { context.record(flow, at: at, what) }
 
-    /// Notes something unusual that passes all the same.
-    /// - Parameter side: whose bytes it concerns.
+    /// Notes a deviation that passes.
+    /// - Parameter side: the sender of the bytes.
     func note(_ flow: FlowID, _ side: Side?, at: Timestamp, _ message: String) {
         record(flow, at: at, .note(FlowNote(side: side, message)))
     }

@@ -20,10 +20,10 @@ enum ConnectRequest {
 }
 
 extension ClientStack {
-    /// The server is known, and with it where everything goes that the client sends from now on.
+    /// The server is known: it gets all later data of the client.
     func connect(_ request: ConnectRequest, to endpoint: Endpoint) {
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
-        phase = .connecting(request)
+        layer = .connecting(request)
         if configuration.strategy == .eager {
             openUpstream(Destination(endpoint: endpoint, isTLS: nil))
         } else {
@@ -58,9 +58,9 @@ extension ClientStack {
         }
     }
 
-    /// What the client sends from now on is for the server that it named.
+    /// Later data of the client is for the server that it named.
     private func routeIsOpen() {
-        phase = .detecting(.detection)
+        layer = .detecting(.detection)
         if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
             return startPassthrough()
         }
@@ -70,14 +70,14 @@ extension ClientStack {
 
     // MARK: SOCKS
 
-    /// Takes what has come of a SOCKS client's messages.
+    /// Processes the messages of a SOCKS client.
     func advanceSOCKS() {
         do throws(SOCKS5.Failure) {
-            while case .socks(var server) = phase {
+            while case .socks(var server) = layer {
                 var rest = unparsed.bytes
                 guard let outcome = try server.advance(&rest) else { return }
                 unparsed.keep(rest)
-                phase = .socks(server)
+                layer = .socks(server)
                 switch outcome {
                 case .answer(let bytes): sendToClient(bytes)
                 case .verify(let login):
@@ -104,9 +104,9 @@ extension ClientStack {
     }
 
     private func answerLogin(isRight: Bool) throws(SOCKS5.Failure) {
-        guard case .socks(var server) = phase else { return }
+        guard case .socks(var server) = layer else { return }
         sendToClient(try server.answer(isRight: isRight))
-        phase = .socks(server)
+        layer = .socks(server)
     }
 
     private func refuseSOCKS(_ failure: SOCKS5.Failure) {

@@ -3,11 +3,11 @@
 import HTTPSemantics
 import NIOCore
 
-/// A guess at the protocol of a stream of which the first bytes are there.
+/// The likely protocol of a stream, from its first bytes.
 enum DetectedProtocol: Equatable {
     /// A TLS record that carries a handshake (RFC 8446 §5.1).
     case tls
-    /// A method and a space, or what may still become that.
+    /// A method and a space, or a prefix of that.
     case http
     case other
     case undecided
@@ -40,13 +40,13 @@ enum DetectedProtocol: Equatable {
     }
 
     /// Other protocols begin with a word in capitals too (NICK of IRC, AUTH of Redis, OPTIONS of RTSP), but a line of theirs, once it is
-    /// there, names no version of HTTP (RFC 9112 §3).
+    /// complete, names no version of HTTP (RFC 9112 §3).
     private static func mayBeRequestLine(_ bytes: ByteBuffer) -> Bool {
         let view = bytes.readableBytesView
         guard let end = view.firstIndex(of: 0x0A) else { return true }
         return view[..<end].contains("HTTP/".utf8)
     }
 
-    /// Bytes are there, and they do not begin TLS, whatever else may follow.
+    /// There are bytes, and they do not begin TLS.
     static func isNotTLS(_ bytes: ByteBuffer) -> Bool { bytes.readableBytesView.first.map { $0 != 0x16 } ?? false }
 }

@@ -1,15 +1,15 @@
 // The first bytes of a client where HTTP is expected, and what else they look like. A peer with another protocol waits for an answer in
-// it, and the end of a head would never come, so it is refused at once.
+// that protocol, and the end of a head would never come, so it is refused at once.
 
 import HTTPSemantics
 import NIOCore
 
 /// A classification of a client's first bytes.
 enum FirstLine: Equatable {
-    /// Its first line may be a request-line (RFC 9112 §3) or the preface of HTTP/2; its decoder judges the rest.
+    /// Its first line may be a request-line (RFC 9112 §3) or the preface of HTTP/2; the decoder checks the rest.
     case http
     case undecided
-    /// It cannot become HTTP. In words: what it looks like, and what to do.
+    /// It cannot become HTTP. A sentence: the likely protocol, and what to do.
     case foreign(String)
 
     /// Longer ones are for the decoder.

@@ -1,5 +1,5 @@
-// The page at http://mitm.it, served by the recorder itself in regular mode: it hands out the certificate of the authority, so that
-// a device which uses the recorder as its proxy can be made to trust it.
+// The page at http://mitm.it, served by the recorder itself in regular mode: it offers the certificate of the authority, so that
+// a device that uses the recorder as its proxy can trust it.
 
 import FlowModel
 import HTTP1Codec

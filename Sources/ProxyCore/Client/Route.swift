@@ -1,4 +1,4 @@
-// Where a client's requests, or its whole stream, go.
+// The route of a client's requests, or of its whole stream.
 
 import FlowModel
 
@@ -9,7 +9,7 @@ struct Route {
     var isTunnel: Bool
     /// The name that the client asked for in its ClientHello.
     var serverName: String?
-    /// Why the server cannot be had, when that is known already. Requests are answered with it.
+    /// Why the server is not reachable, if known already. Requests are answered with it.
     var failure: FlowError?
     /// The server connection is HTTP/2 without TLS, with prior knowledge (RFC 9113 §3.3).
     var isCleartextHTTP2 = false

@@ -16,7 +16,7 @@ struct SOCKS5Server {
 
     enum Outcome {
         case answer(ByteBuffer)
-        /// The client is answered when it is known whether the login is right: see ``answer(isRight:)``.
+        /// The client is answered when the login is verified: see ``answer(isRight:)``.
         case verify(Login)
         case connect(Endpoint)
     }
@@ -26,8 +26,8 @@ struct SOCKS5Server {
 
     init(asksForPassword: Bool) { self.asksForPassword = asksForPassword }
 
-    /// Takes the next message from what has come.
-    /// - Returns: nil when more bytes are needed, or while a login is verified.
+    /// Takes the next message from the received bytes.
+    /// - Returns: nil if more bytes are needed, or while a login is verified.
     /// - Throws: why the client is refused, and its answer.
     mutating func advance(_ bytes: inout ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
         switch step {

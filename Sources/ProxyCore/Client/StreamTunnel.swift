@@ -8,7 +8,7 @@ import HTTPSemantics
 final class StreamTunnel {
     let link: StreamLink
     let stack: ClientStack
-    /// The stack knows that its client is gone.
+    /// The stack was notified that its client is gone.
     var isClosed = false
 
     init(_ connection: ClientStack, _ link: StreamLink) {
@@ -17,14 +17,14 @@ final class StreamTunnel {
     }
 
     var stream: StreamID { link.stream }
-    /// Neither end has anything left.
+    /// Neither side has anything left.
     var isDone: Bool { isClosed && stack.servers.openCount == 0 }
 }
 
 /// The tunnels on the streams of a client.
 struct StreamTunnels {
     private(set) var all: [StreamID: StreamTunnel] = [:]
-    /// Streams on which bytes were queued, or went out.
+    /// Streams on which bytes were queued or sent.
     var touched: Set<StreamID> = []
 
     var isEmpty: Bool { all.isEmpty }
@@ -39,7 +39,7 @@ struct StreamTunnels {
 }
 
 extension ProxyEvent {
-    /// The connection that it is about.
+    /// The connection of the event.
     var handle: ConnectionHandle? {
         switch self {
         case .received(let handle, _), .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _),

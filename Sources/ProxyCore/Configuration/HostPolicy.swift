@@ -1,5 +1,5 @@
-// Which hosts are treated otherwise than as HTTP in TLS that is intercepted. Patterns are tried on `host:port`, with the name of the
-// ClientHello and with the destination. They may change while the recorder runs; a change holds for new connections.
+// Hosts with a treatment other than interception of TLS and HTTP. Patterns are matched against `host:port`, with the name of the
+// ClientHello and with the destination. They may change while the recorder runs; a change applies to new connections.
 
 import FlowModel
 import Synchronization
@@ -21,19 +21,19 @@ package struct HostRules: Sendable {
     package var tcp: [HostPattern] = []
     /// Passed through.
     package var ignored: [HostPattern] = []
-    /// When there are any, everything else is passed through.
+    /// If there are any, all other hosts are passed through.
     package var allowed: [HostPattern] = []
-    /// A host whose client does not accept our certificate is passed through from then on.
+    /// After a client has not accepted our certificate, its host is passed through.
     package var passesThroughOnReject = false
 
     package init() {}
 }
 
-/// The rules in force, and what was learned. One for all sessions.
+/// The current rules, and the learned hosts. One for all sessions.
 package final class HostPolicy: Sendable {
     private struct State {
         var rules: HostRules
-        /// Hosts that were added while it ran.
+        /// Hosts that were added at run time.
         var addedTCP: [HostPattern] = []
         var rejected: Set<String> = []
     }
@@ -45,12 +45,12 @@ package final class HostPolicy: Sendable {
     /// Replaces the rules. Rules that were added or learned meanwhile stay.
     package func change(_ rules: HostRules) { state.withLock { $0.rules = rules } }
 
-    /// Adds a pattern of hosts that are TCP, beside those of the rules.
+    /// Adds a pattern of TCP hosts to those of the rules.
     package func addTCP(_ pattern: @escaping HostPattern) { state.withLock { $0.addedTCP.append(pattern) } }
 
     package var passesThroughOnReject: Bool { state.withLock { $0.rules.passesThroughOnReject } }
 
-    /// - Parameter serverName: of the ClientHello, when it is known.
+    /// - Parameter serverName: of the ClientHello, if known.
     package func treatment(of destination: Endpoint, serverName: String?) -> HostTreatment {
         let (rules, addedTCP, isRejected) = state.withLock {
             ($0.rules, $0.addedTCP, $0.rejected.contains(Self.name(destination, serverName)))
@@ -66,7 +66,7 @@ package final class HostPolicy: Sendable {
     }
 
     /// A client did not accept our certificate for a host.
-    /// - Returns: the host, when it passes from now on.
+    /// - Returns: the host, if it passes from now on.
     package func noteRejection(of destination: Endpoint, serverName: String?) -> String? {
         let name = Self.name(destination, serverName)
         return state.withLock { state in

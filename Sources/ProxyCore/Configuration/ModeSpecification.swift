@@ -3,7 +3,7 @@
 import FlowModel
 import NIOCore
 
-/// One `--mode`: what to do, and where to listen when that differs from the general setting.
+/// One `--mode`: the mode, and the address to listen on if it differs from the general setting.
 package struct ModeSpecification: Sendable, Equatable {
     package var mode: ProxyMode
     /// As it was written, without the address.
@@ -12,7 +12,7 @@ package struct ModeSpecification: Sendable, Equatable {
     package var listenPort: UInt16?
 }
 
-/// A mode that cannot be understood, in one sentence.
+/// Why a mode is not valid, in one sentence.
 package struct ModeError: Error, Sendable, Equatable, CustomStringConvertible {
     package var description: String
 }
@@ -107,7 +107,7 @@ extension ModeSpecification {
 extension Endpoint {
     /// Reads `host`, `host:port`, `[ipv6]` or `[ipv6]:port` (RFC 3986 §3.2), and where a port is mandatory `ipv6:port`: there what stands
     /// after the last colon can be nothing else.
-    /// - Parameter defaultPort: taken when there is none; nil makes the port mandatory.
+    /// - Parameter defaultPort: used without a port; nil makes the port mandatory.
     package init?(parsing text: Substring, defaultPort: UInt16?) {
         var host = text
         var port = defaultPort

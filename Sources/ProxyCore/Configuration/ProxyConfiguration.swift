@@ -15,9 +15,9 @@ package enum ProxyMode: Sendable, Hashable {
     case reverse(ReverseProtocol, Endpoint)
     /// A SOCKS 5 server (RFC 1928).
     case socks5
-    /// Connections that the system redirected to us (iptables REDIRECT): they know where they were going.
+    /// Connections that the system redirected to us (iptables REDIRECT), with their original destination.
     case transparent
-    /// As if it were the servers themselves: clients connect to it directly, with TLS or without, and name the host in the request.
+    /// In place of the servers: clients connect to it directly, with TLS or without, and name the host in the request.
     case origin
     /// Streams of bytes, in TLS or not.
     case stream
@@ -41,7 +41,7 @@ package enum ReverseProtocol: String, Sendable, CaseIterable {
     var isTCP: Bool { self == .tcp || self == .tls }
 }
 
-/// When the upstream connection is made.
+/// When the upstream connection is opened.
 package enum ConnectionStrategy: String, Sendable, CaseIterable {
     /// As soon as the server is known, so that its certificate and its choice of protocol can be mirrored.
     case eager
@@ -53,7 +53,7 @@ package enum ConnectionStrategy: String, Sendable, CaseIterable {
 package enum WebSocketPings: String, Sendable, CaseIterable {
     /// We answer pings ourselves.
     case answer
-    /// They go from end to end.
+    /// They are relayed from end to end.
     case relay
 }
 
@@ -96,8 +96,8 @@ package final class OwnAddresses: Sendable {
         }
     }
 
-    /// Whether a connection that stands came back to the recorder: to a listener on all addresses one may come by any of this machine's,
-    /// and then both ends have that one.
+    /// Whether an established connection came back to the recorder: a listener on all addresses can be reached by any of this machine's,
+    /// and then both ends have the same address.
     func contains(_ peer: Endpoint, from local: Endpoint) -> Bool {
         contains(peer)
             || peer.host == local.host
@@ -127,9 +127,9 @@ package final class ProxyConfiguration: Sendable {
     package let hosts: HostPolicy
     /// Forward proxy and SOCKS: the logins that may use it; nil requires none.
     package let credentials: CredentialCheck?
-    /// Clients with addresses of the open internet are turned away.
+    /// Clients with public addresses are refused.
     package let blocksGlobal: Bool
-    /// The authority's certificate, handed out at http://mitm.it.
+    /// The authority's certificate, offered at http://mitm.it.
     package let authority: CertificateAuthority
     package let limits: HTTP1Limits
     package let validation: HTTP1Validation
@@ -142,7 +142,7 @@ package final class ProxyConfiguration: Sendable {
     /// Flow events are made.
     package let isRecording: Bool
 
-    /// The proxy that servers are reached through.
+    /// The proxy on the path to servers.
     var upstreamProxy: UpstreamProxy? {
         if case .upstream(let proxy) = mode { proxy } else { nil }
     }

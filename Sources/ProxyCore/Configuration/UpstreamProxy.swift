@@ -26,7 +26,7 @@ package struct UpstreamProxy: Sendable, Hashable {
         self.password = password
     }
 
-    /// The value of Proxy-Authorization (RFC 7617), when we have a name.
+    /// The value of Proxy-Authorization (RFC 7617), if there are credentials.
     var authorization: String? {
         user.map { "Basic " + Base64.encode(ByteBuffer(string: "\($0):\(password ?? "")")) }
     }

@@ -1,12 +1,12 @@
-// Which recorded servers of a client continue, and when: those that got something from their client, and those whose moment has come.
+// Which recorded servers of a client continue, and when: those that received data of their client, and those that are due.
 
 import FlowModel
 
-/// The turns of recorded servers. Finding the next one takes time in proportion to the logarithm of how many wait.
+/// The turns of recorded servers. Finding the next one takes logarithmic time.
 struct RecordingSchedule {
     private var woken: [Exchange] = []
-    /// A binary heap by moment, and for one moment in the order in which they were added. Entries whose server waits for something else by now
-    /// are passed over.
+    /// A binary heap by time, and for one time in the order in which they were added. Entries whose server waits for something else by now
+    /// are skipped.
     private var due: [(moment: Timestamp, number: UInt64, exchange: Exchange)] = []
     private var count: UInt64 = 0
 

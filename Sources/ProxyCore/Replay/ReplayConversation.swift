@@ -39,7 +39,7 @@ struct ReplayConversation {
 
     var isWaiting: Bool { came < expected }
 
-    /// Finds the client's next message when there is none.
+    /// Finds the client's next message.
     mutating func findMessage() throws {
         while message == nil, !isAtEnd {
             guard let (at, piece) = try reader.next() else {
@@ -164,7 +164,7 @@ extension ReplaySession {
             if hasTimedOut(conversation) { endStream(of: step) }
             return
         }
-        // Who is closed by the server waits for it; otherwise the client ends at its time, and not before it was answered.
+        // A client that the server closed waits for it; otherwise the client ends at its time, and not before it was answered.
         if let ended = flow.ended, !isDue(ended, step) { return }
         let isServersTurn = flow.closedBy == .server || conversation.isWaiting
         if isServersTurn, !hasTimedOut(conversation) { return }

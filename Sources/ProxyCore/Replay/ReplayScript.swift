@@ -1,4 +1,4 @@
-// What a replay says on one connection: recorded flows in their order, when each is due, and what is told of them to whoever asked for it. The
+// The script of a replay on one connection: recorded flows in their order, when each is due, and the reports on them. The
 // flows themselves are read when their turn has come.
 
 import FlowModel
@@ -6,13 +6,13 @@ import NIOCore
 
 /// A recorded flow that is to be sent again.
 package struct ReplayStep: Sendable {
-    /// What its owner knows it by.
+    /// Its number for the owner.
     package let number: Int
     /// When it began in the recording.
     package let started: Timestamp
     /// When it had ended; nil: never.
     package let ended: Timestamp?
-    /// When it is to begin; nil: as soon as those have ended that had ended before it in the recording.
+    /// When it is due; nil: as soon as the flows that had ended before it in the recording are done.
     package var due: Timestamp?
 
     package init(number: Int, started: Timestamp, ended: Timestamp?, due: Timestamp?) {
@@ -22,7 +22,7 @@ package struct ReplayStep: Sendable {
         self.due = due
     }
 
-    /// In the recording, it was over when another one began.
+    /// In the recording, it had ended when another one began.
     func hadEnded(before other: ReplayStep) -> Bool { ended.map { $0 <= other.started } ?? false }
 }
 
@@ -33,9 +33,9 @@ package struct ReplayScript: Sendable {
     package var steps: [ReplayStep]
     /// The recorded flow of a step, by its number.
     package let read: @Sendable (Int) throws -> Flow
-    /// Messages and data keep the recorded rhythm, so many times as fast; nil keeps none.
+    /// Messages and data keep the recorded rhythm, faster by this factor; nil keeps none.
     package var speed: Double?
-    /// A message waits until as many have come from the server as stood before it in the recording.
+    /// A message waits until as many have come from the server as preceded it in the recording.
     package var waitsForServer: Bool
     /// The wait for messages of a server that sends less than it did, in nanoseconds.
     package var responseTimeout: Int64 = 10_000_000_000

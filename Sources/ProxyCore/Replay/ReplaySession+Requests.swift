@@ -1,5 +1,5 @@
-// Heads of recorded requests as a client says them again: what belonged to the recorded connection stays behind, a WebSocket handshake is made
-// anew (RFC 6455 §4.1).
+// Heads of recorded requests as a client sends them again: fields of the recorded connection are left out, a WebSocket handshake is made
+// again (RFC 6455 §4.1).
 
 import FlowModel
 import HTTP1Codec
@@ -27,7 +27,7 @@ extension ReplaySession {
             RequestHead(parsing: written, version: head.version), framing: nil, target: nil, host: nil, proxyAuthorization: .remove)
     }
 
-    /// The opening handshake with a key of its own. Extensions are not asked for: messages are sent as they are.
+    /// The opening handshake with a key of its own. No extensions are requested: messages are sent uncompressed.
     func webSocketRequest(_ head: RequestHead) -> ByteBuffer {
         let nonce = (0..<4).flatMap { _ in
             let word = keys.random()

@@ -120,13 +120,14 @@ package final class ReplaySession: ProxySessionProtocol {
     /// Tells the inner session something, and takes what it has for its client.
     private func deliver(_ event: ProxyEvent) {
         var said = ProxyOutput()
+        swap(&said.records, &output.records)
+        said.records.events = []
         inner.receive(event, at: now, into: &said)
         // The recording holds bytes, and the server may send first: the protocol is not detected.
         if case .started = event, script.wireProtocol == .bytes { inner.endDetection(at: now, into: &said) }
-        for record in said.records {
-            observe(record)
-            output.records.append(record)
-        }
+        for event in said.records.events ?? [] { observe(event) }
+        said.records.events = nil
+        swap(&said.records, &output.records)
         for command in said.commands {
             switch command {
             case .send(.client, let bytes): http2?.receive(bytes)
@@ -187,7 +188,7 @@ package final class ReplaySession: ProxySessionProtocol {
             return end(.closed(.client, error: nil, isReset: false))
         }
         guard open.isEmpty, isEnding || next == script.steps.count else { return }
-        // Nobody spoke, so there is nothing to be ended.
+        // There was no data, so there is nothing to end.
         if next == 0 || startEvent != nil { return end(.closed(.client, error: nil, isReset: false)) }
         endClient()
     }
@@ -337,7 +338,7 @@ package final class ReplaySession: ProxySessionProtocol {
         _ = http2.takeSentContent()
     }
 
-    /// Asks to be looked at again.
+    /// Wakes the session at this moment, unless it wakes earlier.
     func wake(at time: Timestamp) {
         if moments.own.map({ time < $0 }) ?? true { moments.own = time }
     }

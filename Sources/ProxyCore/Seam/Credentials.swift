@@ -1,6 +1,6 @@
 // Logins, and how the driver checks them.
 
-/// A user name and a password that a client names.
+/// A user name and a password of a client.
 package struct Login: Sendable, Hashable {
     package var user: String
     package var password: String

@@ -1,9 +1,9 @@
-import FlowModel
+import FlowRecords
 
-/// The output of a session for one event: commands for the driver, and flow events for the recording.
+/// What a session appends to while it handles an event: commands for the driver, and records of flows for the recording.
 package struct ProxyOutput {
     package var commands: [ProxyCommand] = []
-    package var records: [FlowEvent] = []
+    package var records = FlowRecordBuffer()
 
     package init() {}
 }

@@ -13,22 +13,22 @@ package enum ProxyCommand: Sendable {
     /// Send FIN after what was sent.
     case finish(ConnectionHandle)
     /// Close both directions after what was sent. Answered by `closed`. Of a client that has no connection (``ReplaySession``): the session
-    /// is over.
+    /// has ended.
     case close(ConnectionHandle)
-    /// Close at once with a reset, dropping what was not sent. Answered by `closed`.
+    /// Close at once with a reset, dropping unsent output. Answered by `closed`.
     case abort(ConnectionHandle)
     /// Stop or resume reading from a connection. Connections read from the start.
     case read(ConnectionHandle, Bool)
-    /// Send `timerFired` at this moment, or as soon as possible after it; replaces the moment that was asked for before.
+    /// Send `timerFired` at this time, or as soon as possible after it; replaces the time that was requested before.
     case wake(at: Timestamp)
     /// Make a certificate for a server's name; answered by `certificateReady` with the same number. Several may be made at a time.
     case forge(RequestID, LeafRequest)
-    /// Check a login, elsewhere than on the event loop; answered by `loginVerified` with the same number.
+    /// Check a login, not on the event loop; answered by `loginVerified` with the same number.
     case verify(RequestID, Login, CredentialCheck)
     case log(LogLine)
 }
 
-/// The number of a question that a session asks its driver: the answer has the same.
+/// The number of a request of a session to its driver: the answer has the same.
 package struct RequestID: Sendable, Hashable {
     package let value: UInt32
 

@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// A connection as a session knows it: 0 is the client's, upstream connections are numbered from 1 in the order they were asked for.
+/// A connection of a session: 0 is the client's, upstream connections are numbered from 1 in the order of their requests.
 package struct ConnectionHandle: Sendable, Hashable, CustomStringConvertible {
     package let value: UInt32
 
@@ -28,9 +28,9 @@ package enum ProxyEvent: Sendable {
     case opened(ConnectionHandle, peer: Endpoint, local: Endpoint)
     /// A connection that was asked for could not be opened. The reason as text: `connection refused`, `no such host`, `timed out`.
     case openFailed(ConnectionHandle, reason: String)
-    /// Bytes queue up in a connection (false), or it takes more again (true). A session answers false by reading less from the other side.
+    /// The output of a connection queues up (false), or it accepts more again (true). After false a session reads less from the other side.
     case writable(ConnectionHandle, Bool)
-    /// The moment of ``ProxyCommand/wake(at:)`` has come.
+    /// The time of ``ProxyCommand/wake(at:)`` has come.
     case timerFired
     /// The answer to ``ProxyCommand/forge(_:_:)``.
     case certificateReady(RequestID, Result<LeafCertificate, CertificateError>)

@@ -7,52 +7,52 @@ import NIOCore
 /// A request, without its content when it is not complete.
 package struct RecordedRequestQuery: Sendable {
     package var head: RequestHead
-    /// Where it was going.
+    /// Its destination.
     package var target: FlowTarget
     package var content: ByteBuffer
-    /// 100 Continue was said already (RFC 9110 §10.1.1).
+    /// 100 Continue was sent already (RFC 9110 §10.1.1).
     package var sent100Continue: Bool
     /// It asks for WebSocket by extended CONNECT (RFC 8441 §5).
     package var isExtendedConnect: Bool
-    /// Sec-WebSocket-Accept for its key, when it asks for WebSocket by Upgrade.
+    /// Sec-WebSocket-Accept for its key, if it asks for WebSocket by Upgrade.
     package var accept: String?
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 package enum ResponderAnswer {
     case play(any ServerPlayer)
-    /// An answer of our own, with a reason for people.
+    /// An answer of our own, with a reason for users.
     case refuse(status: Int, String)
     /// The connection is closed, the stream reset, without an answer.
     case close(String, isReset: Bool)
-    /// It goes to this server after all.
+    /// It is sent to this server.
     case forward(Endpoint, isTLS: Bool)
 }
 
-/// Answers requests, and plays the servers of streams. Called from every event loop.
+/// Answers requests, and provides the recorded servers of streams. Called from every event loop.
 package protocol Responder: Sendable {
-    /// Asked when a request with content of unknown length begins: who answers while it goes on. nil waits for all of it.
+    /// Asked when a request with content of unknown length begins: a player that answers before its end; nil waits for all of it.
     func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)?
     func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer
-    /// Whether the server of a stream to this target says something before its client does; behind TLS where the target's scheme is `tls`.
+    /// Whether the server of a stream to this target sends before its client does; in TLS where the target's scheme is `tls`.
     func speaksFirst(on target: FlowTarget) -> Bool
-    /// nil: nobody plays this stream.
+    /// Returns nil if no recording holds this stream.
     func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)?
-    /// What a played server was to say next could not be read.
+    /// The next part of a recording could not be read.
     func couldNotRead()
 }
 
-/// A server that is played, for one exchange or stream. Used by one session.
+/// A recorded server, for one exchange or stream. Used by one session.
 package protocol ServerPlayer: AnyObject {
     /// Content or trailers follow the head of its response.
     var hasContent: Bool { get }
-    /// What it does at a moment; asked again after each thing that it said.
+    /// Its next step at a moment; called again after each event that it sent.
     /// - Throws: when the recording cannot be read.
     func next(at now: Timestamp) throws -> ServerStep
-    /// The client said something in a dialogue: a message, or bytes of a stream or of a request.
+    /// The client sent a message, or bytes of a stream or of a request.
     func receive(_ piece: FlowPiece, at now: Timestamp)
     /// The client ended its side of a stream.
     func clientFinished(at now: Timestamp)
-    /// What the client said that was not expected.
+    /// Descriptions of client messages that were not expected.
     func takeComplaints() -> [String]
 }

@@ -17,7 +17,7 @@ enum UpstreamEvent {
     /// The server sent bytes.
     case received(ByteBuffer)
     /// The server sends no more.
-    /// - isClean: false when TLS was cut without close_notify.
+    /// - isClean: false if TLS ended without close_notify.
     case ended(isClean: Bool)
     /// The connection is gone.
     case closed(error: String?, isReset: Bool)
@@ -35,7 +35,7 @@ final class Upstream {
         case securingProxy(UpstreamProxy)
         /// The upstream proxy is asked to connect to the server.
         case negotiating(ProxyHandshake)
-        /// TCP stands; whether TLS follows is not decided (after CONNECT, before the client's first bytes).
+        /// TCP is established; whether TLS follows is not decided (after CONNECT, before the client's first bytes).
         case connected
         case handshaking
         case ready
@@ -45,7 +45,7 @@ final class Upstream {
 
     let transport: Transport
     let destination: Destination
-    /// The proxy that it goes through, which gets requests in absolute form where ``isForwardProxy`` is set.
+    /// The upstream proxy on the path, which gets requests in absolute form if ``isForwardProxy`` is set.
     let proxy: UpstreamProxy?
     /// Requests go to the upstream proxy itself: plain HTTP is not tunnelled.
     let isForwardProxy: Bool
@@ -87,7 +87,7 @@ final class Upstream {
 
     var facts: ServerConnection { shared.value }
 
-    /// More is known of it.
+    /// Updates its facts.
     func update(_ change: (inout ServerConnection) -> Void) {
         var facts = shared.value
         change(&facts)
@@ -111,13 +111,13 @@ final class Upstream {
     /// When the handshake that is in progress must be complete.
     private var deadline: Deadline { Deadline(.servers, owner: transport.handle.value) }
 
-    /// Something of it waits for the tunnel.
+    /// Its data or end waits for the tunnel.
     var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
 
     /// No exchange uses it or waits for it.
     var isIdle: Bool { http.isIdle && waiting.isEmpty }
 
-    /// A request to this destination may go out on it now.
+    /// A request to this destination may be sent on it now.
     func takes(_ destination: Destination) -> Bool {
         guard isReady, !transport.hasEnded, !transport.isFinished, leads(to: destination) else { return false }
         return http.takesRequests
@@ -130,7 +130,7 @@ final class Upstream {
 
     // MARK: Opening
 
-    /// TCP stands.
+    /// TCP is established.
     func opened(peer: Endpoint, local: Endpoint, _ context: SessionContext) -> UpstreamEvent? {
         guard case .opening = state else { return nil }
         if context.configuration.ownAddresses.contains(peer, from: local) { return Self.loop(peer) }
@@ -193,7 +193,7 @@ final class Upstream {
 
     // MARK: TLS
 
-    /// Begins TLS with the server. What follows is found by ``next(_:)``.
+    /// Begins TLS with the server. ``next(_:)`` returns the results.
     func startTLS(serverName: String, offers: [String], _ context: SessionContext) throws(TLSError) {
         let tls = try TLSConnection(
             client: context.configuration.clientTLS, serverName: serverName, alpnOffers: offers,
@@ -243,13 +243,13 @@ final class Upstream {
 
     // MARK: Events
 
-    /// Bytes came. What they mean is found by ``next(_:)``.
+    /// Receives bytes. ``next(_:)`` returns their events.
     func receive(_ bytes: ByteBuffer, at now: Timestamp) {
         transport.lastRead = now
         if let proxyTLS = transport.proxySecurity.tls { proxyTLS.receive(bytes) } else { input = bytes }
     }
 
-    /// The next thing that happened. Taken until there is none.
+    /// The next event. Taken until there are no more.
     func next(_ context: SessionContext) -> UpstreamEvent? {
         while !isClosed {
             if input.readableBytes > 0 {
@@ -325,7 +325,7 @@ final class Upstream {
         return .ended(isClean: isClean)
     }
 
-    /// The peer's FIN came. What TLS has left to read comes first, by ``next(_:)``.
+    /// The peer's FIN was received. ``next(_:)`` first returns the rest that TLS has.
     func receivedEnd(_ context: SessionContext) -> UpstreamEvent? {
         switch state {
         case .securingProxy, .negotiating: return .failed("the upstream proxy closed the connection before it let us through")
@@ -337,7 +337,7 @@ final class Upstream {
         return failed(TLSError(.truncated, "the server closed the connection during the TLS handshake"), context)
     }
 
-    /// Everything that came before the peer's FIN was read.
+    /// All bytes before the peer's FIN were read.
     func isAtEnd() -> UpstreamEvent? { isClosed ? nil : end(isClean: transport.tls?.isPeerClosed ?? true) }
 
     /// The connection is gone.
@@ -349,7 +349,7 @@ final class Upstream {
 
     // MARK: Closing
 
-    /// Closes both directions after what was sent.
+    /// Closes both directions after the output.
     func close(_ context: SessionContext) {
         if let http2 = http.http2?.connection, !transport.hasEnded {
             // Frames that are queued come first. A failure of TLS does not matter any more.

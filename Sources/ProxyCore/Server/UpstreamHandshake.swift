@@ -44,9 +44,9 @@ struct ProxyHandshake {
         case open(ByteBuffer)
     }
 
-    /// Takes bytes of the proxy.
-    /// - Returns: nil when more are needed.
-    /// - Throws: why the proxy does not let us through.
+    /// Receives bytes of the proxy.
+    /// - Returns: nil if more are needed.
+    /// - Throws: the reason why the proxy refuses.
     mutating func receive(_ bytes: ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
         received.writeImmutableBuffer(bytes)
         switch step {

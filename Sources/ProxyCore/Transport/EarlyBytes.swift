@@ -1,14 +1,14 @@
-// Bytes that came before they could be used, while the other side was being set up or the protocol was not known. They keep the moments at
-// which they came, so that a tunnel records them as if it had been there.
+// Bytes that came before they could be used, while the other side was being set up or the protocol was unknown. They keep their times of
+// arrival, so that a tunnel records them correctly.
 
 import FlowModel
 import NIOCore
 
 /// Bytes of one side that came too early.
 struct EarlyBytes {
-    /// All of it.
+    /// All bytes.
     private(set) var bytes = ByteBuffer()
-    /// Where each read ends, counted from the first byte that ever came, and when it came.
+    /// The end of each read, counted from the first byte that ever came, and its time.
     private var arrivals: [(end: Int, at: Timestamp)] = []
     private var received = 0
 
@@ -18,7 +18,7 @@ struct EarlyBytes {
 
     var count: Int { bytes.readableBytes }
     var isEmpty: Bool { bytes.readableBytes == 0 }
-    /// When the first byte came that is still there.
+    /// The time of the first remaining byte.
     var began: Timestamp? { arrivals.first { $0.end > received - count }?.at }
 
     mutating func append(_ more: ByteBuffer, at: Timestamp) {
@@ -36,13 +36,13 @@ struct EarlyBytes {
     /// Drops everything before the rest.
     mutating func keep(_ rest: ByteBuffer) { bytes = rest }
 
-    /// Takes everything, as one.
+    /// Takes everything, joined.
     mutating func take() -> ByteBuffer {
         defer { self = EarlyBytes() }
         return bytes
     }
 
-    /// Takes everything, as it came.
+    /// Takes everything, read by read.
     mutating func takePieces() -> [(bytes: ByteBuffer, at: Timestamp)] {
         var pieces: [(bytes: ByteBuffer, at: Timestamp)] = []
         var taken = received - count

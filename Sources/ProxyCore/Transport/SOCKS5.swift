@@ -1,5 +1,5 @@
-// SOCKS version 5 (RFC 1928) with user name and password (RFC 1929), both roles, as messages: a client's are parsed when we are the server,
-// made when we are the client of an upstream proxy.
+// SOCKS version 5 (RFC 1928) with user name and password (RFC 1929), both roles, as messages: a client's are parsed in the server role,
+// and generated in the role of a client of an upstream proxy.
 
 import FlowModel
 import NIOCore
@@ -85,7 +85,7 @@ enum SOCKS5 {
         return Login(user: user, password: password)
     }
 
-    /// Where a client wants to go (RFC 1928 §4).
+    /// A client's destination (RFC 1928 §4).
     static func request(_ bytes: inout ByteBuffer) throws(Failure) -> Endpoint? {
         var rest = bytes
         guard let head = rest.readBytes(length: 4) else { return nil }
@@ -122,7 +122,7 @@ enum SOCKS5 {
 
     private static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
 
-    /// The address in its usual form (RFC 5952), which is what patterns of hosts are written for.
+    /// The address in its canonical form (RFC 5952), which host patterns expect.
     private static func text(_ octets: [UInt8]) throws(Failure) -> String {
         guard let text = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: octets), port: 0).ipAddress else {
             throw Failure(message: "the client's SOCKS request holds no address", reply: .generalFailure)

@@ -12,13 +12,13 @@ final class StreamLink {
         /// CONNECT has no answer.
         case requested
         case open
-        /// Nothing is sent any more.
+        /// Nothing more is sent.
         case over
     }
 
     /// A request to the owner of the connection.
     enum Request {
-        /// The stream is reset after what was sent.
+        /// The stream is reset after its output.
         case reset(HTTP2ErrorCode)
         /// The client is refused with this answer, and sends nothing more.
         case refuse(LocalReply)
@@ -30,7 +30,7 @@ final class StreamLink {
     private let connection: HTTP2Connection
     private var state = State.requested
     private var requests: [Request] = []
-    /// Bytes were sent since this was asked last.
+    /// Bytes were sent since the last check.
     private var hasSent = false
     /// Bytes that were received and wait for their window.
     private var unconsumed = 0
@@ -64,10 +64,10 @@ final class StreamLink {
 
     // MARK: Bytes
 
-    /// Bytes came, which are about to be handled.
+    /// Counts received bytes before they are handled.
     func received(_ count: Int) { unconsumed += count }
 
-    /// The client may send as much more as was taken.
+    /// Opens the client's window by the accepted bytes.
     func openWindow() {
         guard isReading, unconsumed > 0 else { return }
         connection.consumed(unconsumed, on: stream)
@@ -89,7 +89,7 @@ final class StreamLink {
         if case .open = state { connection.sendEnd(trailers: nil, on: stream) }
     }
 
-    /// Ends both directions after what was sent; a stream without an answer is reset.
+    /// Ends both directions after the output; a stream without an answer is reset.
     func close() {
         if case .open = state {
             connection.sendEnd(trailers: nil, on: stream)

@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import TLSEngine
 
-/// A socket or a stream, its TLS, and how far each direction has come. It has one owner and knows none of the protocols above it.
+/// A socket or a stream, its TLS, and the state of each direction. It has one owner and does not know the protocols above it.
 final class Transport {
     enum Security {
         case none
@@ -26,7 +26,7 @@ final class Transport {
 
     enum Output {
         case open
-        /// FIN was sent, or closing was asked for: nothing is sent any more.
+        /// FIN was sent, or closing was requested: nothing more is sent.
         case finished
     }
 
@@ -37,30 +37,30 @@ final class Transport {
     }
 
     private let link: Link
-    /// TLS between the two ends of the conversation.
+    /// TLS of the conversation.
     private(set) var security = Security.none
-    /// TLS with an upstream proxy, in which everything else is.
+    /// TLS with an upstream proxy, which contains everything else.
     private(set) var proxySecurity = Security.none
     private(set) var output = Output.open
-    /// The peer's FIN or close_notify came.
+    /// The peer's FIN or close_notify was received.
     var hasEnded = false
     private(set) var isReading = true
-    /// The peer takes what is sent; otherwise the other side is not read.
+    /// The peer accepts output; otherwise the other side is not read.
     var isWritable = true {
         didSet { unreadReplies = 0 }
     }
-    /// Bytes of our answers to the peer's pings that were sent while it took nothing.
+    /// Bytes of our answers to the peer's pings that were sent while it was not writable.
     private(set) var unreadReplies = 0
     /// Why TLS took no bytes.
     private var failure: TLSError?
-    /// TLS may have records that are not on their way.
+    /// TLS may have records that were not sent yet.
     private var hasUnsentRecords = false
     /// When bytes were last read from it.
     var lastRead = Timestamp(nanoseconds: 0)
 
     init(_ link: Link) { self.link = link }
 
-    /// The connection as the driver knows it. A stream is a part of the client's.
+    /// The driver's handle of the connection. A stream is a part of the client's.
     var handle: ConnectionHandle {
         if case .socket(let handle) = link { handle } else { .client }
     }
@@ -102,7 +102,7 @@ final class Transport {
         return isComplete
     }
 
-    /// TLS may have made records of its own: an alert, a ticket, an answer.
+    /// TLS may have generated records itself: an alert, a ticket, an answer.
     func noteRecords() { hasUnsentRecords = true }
 
     // MARK: Writing
@@ -125,7 +125,7 @@ final class Transport {
         return failure
     }
 
-    /// Puts bytes on the wire, through the TLS of an upstream proxy where there is one.
+    /// Sends bytes, through the TLS of an upstream proxy if there is one.
     func transmit(_ bytes: ByteBuffer, _ context: SessionContext) {
         guard let proxyTLS = proxySecurity.tls else { return put(bytes, context) }
         // A failure shows when the next bytes are read.
@@ -148,7 +148,7 @@ final class Transport {
     }
 
     /// Sends FIN after what was sent, with close_notify before it where TLS is used.
-    /// - Parameter isCut: without close_notify, as a peer that was cut off.
+    /// - Parameter isCut: without close_notify, as for a connection that was cut.
     func finish(isCut: Bool = false, _ context: SessionContext) {
         guard !isFinished else { return }
         if !isCut { tls?.close() }
@@ -161,7 +161,7 @@ final class Transport {
         }
     }
 
-    /// Closes both directions after what was sent, with close_notify if the handshake was complete.
+    /// Closes both directions after the output, with close_notify if the handshake was complete.
     func close(_ context: SessionContext) {
         if case .established(let tls) = security { tls.close() }
         hasUnsentRecords = tls != nil
@@ -169,7 +169,7 @@ final class Transport {
         closeLink(context)
     }
 
-    /// Closes what carries the bytes, after what was sent.
+    /// Closes the carrier after the output.
     func closeLink(_ context: SessionContext) {
         switch link {
         case .socket(let handle): context.emit(.close(handle))
@@ -186,7 +186,7 @@ final class Transport {
         }
     }
 
-    /// The peer is gone: nothing is sent any more.
+    /// The peer is gone: nothing more is sent.
     func isGone() {
         hasEnded = true
         output = .finished

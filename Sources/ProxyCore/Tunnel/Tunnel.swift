@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 import WebSocketCodec
 
-/// The flow of one tunnel and what is known of its two ends. It records; its owner sends.
+/// The flow of one tunnel and the state of its two ends. It records; its owner sends.
 final class Tunnel {
     /// The kind of its bytes.
     enum Content {
@@ -64,7 +64,7 @@ final class Tunnel {
         if case .webSocket(let relay, _) = content { relay.isClosed } else { false }
     }
 
-    /// A WebSocket conversation that breaks off in a frame.
+    /// A WebSocket conversation that ends within a frame.
     var isCutInFrame: Bool {
         if case .webSocket(let relay, _) = content { relay.isCutInFrame } else { false }
     }
@@ -91,14 +91,14 @@ final class Tunnel {
     func end(_ side: Side) { ends.append(side) }
 
     /// One side has ended, and there is nothing that the other could be answering: the client never sent anything, and the server does not
-    /// speak first; or both have sent close frames in WebSocket (RFC 6455 §7.1.1). It has some time to end too. Everything else may take as
-    /// long as it likes, since a connection that is closed by half still carries data.
+    /// speak first; or both have sent close frames in WebSocket (RFC 6455 §7.1.1). It has some time to end too. Otherwise there is no
+    /// limit, because a half-closed connection still carries data.
     var isNothingOutstanding: Bool {
         if isWebSocket { return isClosed }
         return hasEnded(.client) && player == nil && !hasSent(.client) && !hasSent(.server)
     }
 
-    /// How it ends when both sides have, or one has and the other has nothing to send.
+    /// The end of the tunnel when both sides have ended, or one has and the other has nothing to send.
     func ending(at now: Timestamp) -> FlowEnding {
         guard isWebSocket, !isClosed else { return FlowEnding(state: .complete, closedBy: closedBy) }
         // RFC 6455 §7.1.5: known to both sides as 1006.
@@ -144,7 +144,7 @@ final class Tunnel {
         } ?? nil
     }
 
-    /// Sends a close frame to the side that did not break the protocol.
+    /// Sends a close frame to the side without the protocol error.
     func sendClose(into actions: inout [WebSocketRelay.Action]) {
         changeRelay { relay, failure in
             relay.sendClose(into: &actions)
@@ -152,7 +152,7 @@ final class Tunnel {
         }
     }
 
-    /// Sends close frames to both sides, where they were not sent.
+    /// Sends close frames to both sides, unless they were sent.
     func giveUp(into actions: inout [WebSocketRelay.Action]) { changeRelay { relay, _ in relay.giveUp(into: &actions) } }
 
     /// The relay has one owner while it works, so that nothing in it is copied.

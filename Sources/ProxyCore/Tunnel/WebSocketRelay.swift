@@ -12,9 +12,9 @@ struct WebSocketRelay {
     enum Action {
         case send(ByteBuffer, to: Side)
         case record(FlowPiece)
-        /// The bytes of a side that broke the protocol, from the frame on that did.
+        /// The bytes of a side with a protocol error, from the faulty frame on.
         case recordMalformed(ByteBuffer, from: Side)
-        /// Something of a side is unusual, and passes all the same.
+        /// A deviation of a side that passes.
         case note(String, of: Side)
     }
 
@@ -26,7 +26,7 @@ struct WebSocketRelay {
         var isInFrame = false
         /// Frames of ours that wait for its end.
         var waiting: [ByteBuffer] = []
-        /// A frame was masked that should not be, or the other way round.
+        /// A frame had the wrong masking.
         var isMaskNoted = false
         /// A close frame has passed in this direction, of the sender's or of ours.
         var hasClosed = false
@@ -43,9 +43,9 @@ struct WebSocketRelay {
     private var keys: IdentityGenerator
 
     /// - Parameters:
-    ///   - keys: where masking keys come from.
-    ///   - isStrict: masking is judged (RFC 6455 §5.1) as the peer at the end of the conversation has to; on the way through that is left to
-    ///     it, and noted.
+    ///   - keys: the source of masking keys.
+    ///   - isStrict: wrong masking is an error (RFC 6455 §5.1), as for an endpoint; for an intermediary it is left to the endpoint,
+    ///     and noted.
     init(
         _ agreement: WebSocketAgreement, pings: WebSocketPings, keys: IdentityGenerator, isStrict: Bool = false
     ) throws(WebSocketError) {
@@ -76,7 +76,7 @@ struct WebSocketRelay {
         (fromClient.failure != nil && fromClient.isInFrame) || (fromServer.failure != nil && fromServer.isInFrame)
     }
 
-    /// Takes bytes of one side.
+    /// Receives bytes of one side.
     /// - Throws: the violation of the protocol; what came before it is in `actions`. ``sendClose(into:)`` closes towards the other side, which
     ///   may still be answering; its frames, up to its close frame, go to the side that failed. ``giveUp(into:)`` does not wait for it.
     mutating func receive(_ bytes: ByteBuffer, from side: Side, into actions: inout [Action]) throws(WebSocketError) {
@@ -107,7 +107,7 @@ struct WebSocketRelay {
         return [piece(message, from: side)]
     }
 
-    /// Sends a close frame to the side that did not break the protocol.
+    /// Sends a close frame to the side without the protocol error.
     mutating func sendClose(into actions: inout [Action]) {
         for side in [Side.client, .server] {
             guard let close = self[side].failure else { continue }
@@ -116,7 +116,7 @@ struct WebSocketRelay {
         }
     }
 
-    /// Sends close frames to both sides, where they were not sent.
+    /// Sends close frames to both sides, unless they were sent.
     mutating func giveUp(into actions: inout [Action]) {
         sendClose(into: &actions)
         for side in [Side.client, .server] {

@@ -1,0 +1,117 @@
+// The bounded queue between the event loops and the thread that writes. Producers never wait: when the queue is full they stop
+// reading from their sockets until it has drained, so traffic slows down and nothing is dropped.
+
+import FlowRecords
+import NIOConcurrencyHelpers
+
+/// Many producers, one consumer, records in batches.
+package final class RecordQueue: Sendable {
+    /// Bytes of memory that the records may occupy before producers are asked to stop.
+    static let bound = 8 * 1024 * 1024
+    /// From this size on the consumer is woken at once; otherwise it looks by itself.
+    static let wakeUp = 1024 * 1024
+
+    private struct State {
+        var batches: [RecordBatch] = []
+        var bytes = 0
+        var isClosed = false
+        /// The consumer waits without a time limit and must be woken by the first record.
+        var isConsumerParked = false
+        var waiting: [@Sendable () -> Void] = []
+    }
+
+    // The condition is "the consumer should look": enough has come, the first record for a parked consumer, or the end.
+    private let condition = ConditionLock(value: false)
+    // SAFETY: read and written only while `condition` is locked.
+    nonisolated(unsafe) private var state = State()
+
+    package init() {}
+
+    /// Whether producers should stop reading.
+    package var isFull: Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        return unsafe state.bytes >= Self.bound
+    }
+
+    /// No more batches will come.
+    package var isClosed: Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        return unsafe state.isClosed
+    }
+
+    /// Hands a batch over; never waits. After ``close()`` batches are dropped.
+    package func submit(_ records: [FlowRecord]) {
+        let batch = RecordBatch(records)
+        condition.lock()
+        guard unsafe !state.isClosed else { return condition.unlock() }
+        unsafe state.batches.append(batch)
+        unsafe state.bytes += batch.size
+        let shouldWake = unsafe state.isConsumerParked || state.bytes >= Self.wakeUp
+        if shouldWake { condition.unlock(withValue: true) } else { condition.unlock() }
+    }
+
+    /// Calls back once, from the consumer's thread, when there is room again; at once when there is.
+    package func whenDrained(_ resume: @escaping @Sendable () -> Void) {
+        condition.lock()
+        let hasRoom = unsafe state.bytes < Self.bound
+        if !hasRoom { unsafe state.waiting.append(resume) }
+        condition.unlock()
+        if hasRoom { resume() }
+    }
+
+    /// No more batches will come; the consumer gets what is left and then nil.
+    package func close() {
+        condition.lock()
+        unsafe state.isClosed = true
+        condition.unlock(withValue: true)
+    }
+
+    /// Waits for records.
+    /// - Parameter seconds: the longest wait; nil waits for the first record.
+    /// - Returns: the batches in order, perhaps none; nil when the queue is closed and empty.
+    package func take(within seconds: Double?) -> [RecordBatch]? {
+        if let seconds {
+            if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
+        } else {
+            condition.lock()
+            let isIdle = unsafe state.batches.isEmpty && !state.isClosed
+            unsafe state.isConsumerParked = isIdle
+            condition.unlock(withValue: !isIdle)
+            condition.lock(whenValue: true)
+        }
+        unsafe state.isConsumerParked = false
+        let batches = unsafe state.batches
+        unsafe state.batches = []
+        let isOver = unsafe batches.isEmpty && state.isClosed
+        let isClosed = unsafe state.isClosed
+        condition.unlock(withValue: isClosed)
+        return isOver ? nil : batches
+    }
+
+    /// Reports that batches are written, so that waiting producers continue.
+    package func finished(_ batches: [RecordBatch]) {
+        let size = batches.reduce(0) { $0 + $1.size }
+        condition.lock()
+        unsafe state.bytes -= size
+        var resumed: [@Sendable () -> Void] = []
+        if unsafe state.bytes < Self.bound / 2 {
+            unsafe swap(&resumed, &state.waiting)
+        }
+        condition.unlock()
+        for resume in resumed { resume() }
+    }
+}
+
+/// Records that came together.
+package struct RecordBatch: Sendable {
+    package let records: [FlowRecord]
+    /// Bytes of memory that they occupy, roughly.
+    let size: Int
+
+    init(_ records: [FlowRecord]) {
+        self.records = records
+        size = records.reduce(0) { $0 + $1.footprint }
+    }
+}

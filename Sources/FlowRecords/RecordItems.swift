@@ -1,0 +1,115 @@
+// The items of a record, read back: what each one reports of its flow.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// The kind and size of a piece. Its content follows that of the piece before it.
+package struct PiecePlace {
+    package var kind: FlowPiece.Kind
+    package var from: Side
+    package var continues: Bool
+    package var size: UInt64
+    package var wireSize: UInt64
+    package var frames: UInt32
+    /// Of a piece that continues: it was received as it is, so its size on the wire is the sum of its places. Otherwise each place has the
+    /// size of the whole.
+    package var isPlain: Bool
+
+    package init(_ bytes: ByteBuffer) throws(MalformedRecord) {
+        var reader = RecordReader(bytes)
+        let head = try reader.byte()
+        guard let kind = FlowPiece.Kind(rawValue: head >> 4), let from = Side(rawValue: head & 1) else { throw MalformedRecord() }
+        self.kind = kind
+        self.from = from
+        continues = head & 4 != 0
+        size = try reader.varint()
+        isPlain = head & 2 == 0
+        wireSize = isPlain ? size : try reader.varint()
+        frames = isPlain ? 1 : UInt32(clamping: try reader.varint())
+    }
+}
+
+/// Goes through the items of a part.
+package struct ItemReader {
+    private var reader: RecordReader
+    private var time: Timestamp
+
+    package init(_ items: ByteBuffer, from started: Timestamp) {
+        reader = RecordReader(items)
+        time = started
+    }
+
+    package mutating func next() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, content: ByteBuffer)? {
+        guard !reader.isAtEnd else { return nil }
+        let tag = try reader.byte()
+        time = time.advanced(byNanoseconds: try reader.zigzag())
+        return (tag, time, try reader.sized())
+    }
+}
+
+/// What an item that is not a piece reports.
+package enum RecordItem {
+    /// - Parameters:
+    ///   - error, comment: texts of the record.
+    /// - Returns: nil for a tag that is not known: a later version wrote it.
+    package static func event(
+        _ tag: UInt8, _ content: ByteBuffer, _ at: Timestamp, error: ByteBuffer?, comment: ByteBuffer?
+    ) throws(MalformedRecord) -> FlowEvent.What? {
+        var reader = RecordReader(content)
+        switch tag {
+        case ItemTag.request:
+            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
+            return .request(RequestHead(parsing: reader.bytes, version: version))
+        case ItemTag.interim, ItemTag.response:
+            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
+            let head = ResponseHead(parsing: reader.bytes, version: version)
+            return tag == ItemTag.interim ? .interim(head) : .response(head)
+        case ItemTag.trailers:
+            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
+            return .trailers(from: side, FieldSection(parsing: reader.bytes))
+        case ItemTag.finished:
+            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
+            return .finished(side)
+        case ItemTag.ended:
+            return .ended(try ending(&reader, at, error, comment))
+        case ItemTag.note:
+            let side = try reader.byte()
+            return .note(FlowNote(side: side == 0 ? nil : Side(rawValue: side - 1), String(buffer: reader.bytes)))
+        case ItemTag.malformed:
+            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
+            return .malformed(from: side, reader.bytes)
+        case ItemTag.localReply:
+            let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
+            let head = ResponseHead(parsing: try reader.slice(UInt64(try reader.number(UInt32.self))), version: version)
+            return .localReply(LocalReply(head: head, content: reader.bytes))
+        default:
+            return nil
+        }
+    }
+
+    private static func ending(
+        _ reader: inout RecordReader, _ at: Timestamp, _ error: ByteBuffer?, _ comment: ByteBuffer?
+    ) throws(MalformedRecord) -> FlowEnding {
+        guard let state = FlowState(rawValue: try reader.byte()) else { throw MalformedRecord() }
+        var ending = FlowEnding(state: state)
+        let bits = try reader.byte()
+        func side(_ isThere: UInt8, _ isServer: UInt8) -> Side? {
+            bits & isThere == 0 ? nil : bits & isServer == 0 ? .client : .server
+        }
+        ending.isReset = bits & EndedFlag.isReset != 0
+        ending.closedBy = side(EndedFlag.hasCloser, EndedFlag.closedByServer)
+        if bits & EndedFlag.isPassthrough != 0 {
+            let fromClient = try reader.varint()
+            ending.passthrough = PassthroughSizes(fromClient: fromClient, fromServer: try reader.varint())
+        }
+        let errorTime = at.advanced(byNanoseconds: try reader.zigzag())
+        if let message = error {
+            let side = side(EndedFlag.hasBlame, EndedFlag.blamesServer)
+            ending.error = FlowError(side: side, message: String(buffer: message), at: errorTime)
+        }
+        ending.comment = comment.map { String(buffer: $0) }
+        for _ in 0..<(try reader.count()) { ending.tags.append(try reader.text()) }
+        return ending
+    }
+}
