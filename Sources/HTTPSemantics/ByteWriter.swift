@@ -1,10 +1,10 @@
 // Bytes that grow at their end: the parts of a flow file under construction, and text that is printed. Appending does not check for
-// shared storage, because this storage is never shared.
+// shared storage, because this storage is never shared. `@usableFromInline` on the class lets other modules inline its methods.
 
 import NIOCore
 
 /// A growing sequence of bytes with one owner.
-@safe package final class ByteWriter {
+@safe @usableFromInline package final class ByteWriter {
     /// ``clear()`` frees storage larger than this, so that one large flow does not occupy its memory for ever.
     private static let keptCapacity = 4 * 1024 * 1024
 
