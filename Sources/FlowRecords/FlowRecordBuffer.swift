@@ -8,8 +8,6 @@ import NIOCore
 package struct FlowRecordBuffer {
     /// Records to hand over, in the order in which they were finished.
     package private(set) var finished: [FlowRecord] = []
-    /// Bytes of memory that they occupy, roughly.
-    package private(set) var finishedBytes = 0
     /// Records of open flows in which something has happened.
     private var open: [FlowRecord] = []
     private var openBytes = 0
@@ -95,10 +93,7 @@ package struct FlowRecordBuffer {
         last.place = record.place
     }
 
-    private mutating func finish(_ record: FlowRecord) {
-        finished.append(record)
-        finishedBytes += record.footprint
-    }
+    private mutating func finish(_ record: FlowRecord) { finished.append(record) }
 
     /// Forgets what an open flow has recorded since its last record.
     package mutating func discard(_ record: FlowRecord) {
@@ -122,7 +117,6 @@ package struct FlowRecordBuffer {
         var taken: [FlowRecord] = []
         taken.reserveCapacity(finished.count)
         swap(&taken, &finished)
-        finishedBytes = 0
         return taken
     }
 }

@@ -26,11 +26,6 @@ struct SharedServices: Sendable {
 ///
 /// `@unchecked Sendable`: it is used on its event loop only; other threads hold the reference and hand it to `eventLoop.execute`.
 final class LoopContext: @unchecked Sendable {
-    /// Bytes of finished records that are handed over at once.
-    private static let maximumBatch = 256 * 1024
-    /// How long fewer of them are collected.
-    private static let gathering = TimeAmount.milliseconds(5)
-
     let eventLoop: any EventLoop
     let index: Int
     let services: SharedServices
@@ -70,11 +65,10 @@ final class LoopContext: @unchecked Sendable {
 
     func returnOutput(_ lent: inout ProxyOutput) {
         swap(&lent, &output)
-        if output.records.finishedBytes >= Self.maximumBatch {
-            submit()
-        } else if !isSubmitScheduled, !output.records.finished.isEmpty {
+        if !isSubmitScheduled, !output.records.finished.isEmpty {
+            // Once in a turn of the loop. Later would change the order of flows that end one after the other on two loops.
             isSubmitScheduled = true
-            eventLoop.assumeIsolated().scheduleTask(in: Self.gathering) {
+            eventLoop.assumeIsolated().execute {
                 self.isSubmitScheduled = false
                 self.submit()
             }
