@@ -8,7 +8,7 @@ import NIOCore
 
 /// The current block of a writer.
 final class BlockBuilder {
-    /// Less content than this is copied behind the other frames. The most memory that is reserved for the next block.
+    /// Less content than this is copied after the other frames. The most memory that is reserved for the next block.
     private static let minimumFrames = 64 * 1024
     private static let maximumReserve = 1 << 20
     /// Chunks in a block of the usual size, and one in hand.

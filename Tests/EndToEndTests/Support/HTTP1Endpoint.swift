@@ -14,7 +14,7 @@ struct PlainMessage: Equatable, Sendable, CustomStringConvertible {
     var interims: [String] = []
     var isComplete = true
 
-    /// Fields that a translation generates, or whose place in the message differs. Content-Length is none of them.
+    /// Fields that a translation generates, or whose place in the message differs. Content-Length is not one of them.
     private static let ofVersions: Set<String> = [
         "transfer-encoding", "connection", "keep-alive", "te", "trailer", "date", "host", "via", "user-agent",
     ]
