@@ -94,6 +94,24 @@ struct FlowRecordingTests {
         }
     }
 
+    @Test("A flow on which the filter fails is recorded, and so are the flows after it", arguments: [[5000], [600_000, 600_000]])
+    func filterFails(bodies: [Int]) throws {
+        try withTemporaryDirectory { directory in
+            let notices = Mutex<[String]>([])
+            var options = RecordingOptions(
+                notice: { notice in notices.withLock { $0.append(notice) } }, now: { start })
+            options.filter = try FlowFilter("~m POST & ~b '^(a|a|aa|aaa)+[^a]$'")
+            let files = try RecordingFiles(RecordingFiles.Options(pattern: directory + "/a.mflow", notice: { _ in }), now: start)
+            let recorder = FlowRecorder(files: files, options: options)
+            let flows = [exchange(1), exchange(2, method: "POST", bodies: bodies), exchange(3, method: "POST", bodies: [0])]
+            for batch in handedOver(flows) { recorder.queue.submit(batch) }
+            recorder.finish()
+            #expect(try recorded(directory + "/a.mflow") == ["/2"])
+            let found = notices.withLock { $0 }
+            #expect(found.count == 1 && found[0].hasPrefix("the filter failed on a flow, which is recorded: "), "\(found)")
+        }
+    }
+
     @Test("A name with a time begins a new file when the time comes; a flow stays in the file in which it began")
     func rotation() throws {
         try withTemporaryDirectory { directory in
