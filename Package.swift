@@ -82,14 +82,16 @@ let package = Package(
         module(
             "FlowRecording",
             [
-                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
         module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
             [
-                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc",
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowPrinter", "FlowRecording", "ProxyCore", "ProxyTransport",
+                "TLSEngine", "ToolSupport",
+                "CJemalloc",
                 nioCore, arguments,
             ]),
         // 5: the tools
@@ -152,7 +154,9 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
-        tests("ToolSupportTests", ["ToolSupport", "ProxyToolSupport", "TLSEngine"]),
+        tests(
+            "ToolSupportTests",
+            ["ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]

@@ -26,9 +26,9 @@ package struct RecordingFiles {
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
         package var whenFull = DiskFullPolicy.pause
-        package var notice: @Sendable (String) -> Void
+        package var notice: @Sendable (RecordingNotice) -> Void
 
-        package init(pattern: String, notice: @escaping @Sendable (String) -> Void) {
+        package init(pattern: String, notice: @escaping @Sendable (RecordingNotice) -> Void) {
             self.pattern = pattern
             self.notice = notice
         }
@@ -79,7 +79,9 @@ package struct RecordingFiles {
         } else {
             storage = try POSIXStorage.open(path: path, truncates: options.truncates)
             if storage.cutTail > 0 {
-                options.notice("\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off")
+                options.notice(
+                    RecordingNotice(
+                        .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
         return OpenFile(path: path, writer: try ArchiveWriter(storage: storage, options: options.archive, now: now), began: now)
@@ -146,7 +148,8 @@ package struct RecordingFiles {
                 try file.writer.close()
             } catch {
                 guard passingSince != nil, error.isDiskFull else { throw error }
-                options.notice("\(error); events from before the disk was full are missing from the file")
+                options.notice(
+                    RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
             }
         }
     }
@@ -163,9 +166,9 @@ package struct RecordingFiles {
         } catch {
             guard error.isDiskFull, options.whenFull != .stop else { throw error }
             if options.whenFull == .pass { return pass(error, at: now) }
-            options.notice("\(error); traffic waits until there is room")
+            options.notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
             try waitForRoom(again)
-            options.notice("there is room again; traffic continues")
+            options.notice(RecordingNotice(.progress, "there is room again; traffic continues"))
         }
     }
 
@@ -184,7 +187,7 @@ package struct RecordingFiles {
     /// Stops recording. Open flows end here, because a part of them would be missing.
     private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
         passingSince = now
-        options.notice("\(error); traffic continues and is not recorded until there is room")
+        options.notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
         let ending = FlowEnding(
             state: .incomplete,
             error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
@@ -203,7 +206,7 @@ package struct RecordingFiles {
             return false
         }
         passingSince = nil
-        options.notice("there is room again; recording continues")
+        options.notice(RecordingNotice(.progress, "there is room again; recording continues"))
         return true
     }
 
@@ -232,14 +235,14 @@ package struct RecordingFiles {
             try attempt(at: moment, again: open, open)
         } catch {
             guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
-            options.notice("\(error); recording continues in \(current.path)")
+            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
         guard var next else { return }
         next.began = Timestamp(nanoseconds: second * 1_000_000_000)
         current.rotated = next.began
         closing.append(current)
         current = next
-        options.notice("recording to \(next.path)")
+        options.notice(RecordingNotice(.progress, "recording to \(next.path)"))
     }
 
     private mutating func closeFinished(at now: Timestamp) throws(ArchiveError) {

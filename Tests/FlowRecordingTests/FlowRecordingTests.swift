@@ -59,7 +59,9 @@ struct FlowRecordingTests {
         let lines = Mutex<[String]>([])
         var options = RecordingOptions(notice: { _ in }, now: { start })
         options.filter = try filter.map { try FlowFilter($0) }
-        options.flowLine = { line in lines.withLock { $0.append(line) } }
+        options.flowEnded = { flow in
+            lines.withLock { $0.append("\(flow.displayURL.map { String(buffer: $0) } ?? "") \(flow.state)") }
+        }
         let files = try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { _ in }), now: start)
         let recorder = FlowRecorder(files: files, options: options)
         for batch in handedOver(batches) { recorder.queue.submit(batch) }

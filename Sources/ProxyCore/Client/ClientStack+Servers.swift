@@ -86,6 +86,7 @@ extension ClientStack {
         switch event {
         case .connected: isConnected(upstream)
         case .secured:
+            logServerTLS(upstream)
             becomeReady(upstream)
             upstreamIsReady(upstream)
         case .received(let bytes): upstreamPlain(bytes, upstream, at: upstream.transport.lastRead)
@@ -103,6 +104,7 @@ extension ClientStack {
 
     /// The connection leads to the server.
     private func isConnected(_ upstream: Upstream) {
+        logServerConnected(upstream)
         if isPassingThrough {
             becomeReady(upstream)
             return upstreamIsReady(upstream)
@@ -319,12 +321,14 @@ extension ClientStack {
 
     func close(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.close(context)
         servers.remove(upstream)
     }
 
     func abort(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.abort(context)
         servers.remove(upstream)
     }
