@@ -164,7 +164,7 @@ private let allToolOptions: Set<String> = [
     "allow-hosts", "allow-target", "append", "ca-file", "certificate", "client-certificate", "color", "concurrency", "confdir",
     "connect-timeout", "connection-strategy", "count", "detail", "diff", "fault", "filter", "flush-interval", "follow",
     "format", "handshake-timeout", "help-filter", "http2-priority", "idle-timeout", "ignore", "ignore-hosts", "insecure",
-    "invert", "jobs", "json", "keep-host-header", "list", "listen-host", "listen-port", "match-body", "match-header",
+    "invert", "jobs", "json", "keep-host-header", "list", "log-file", "log-format", "listen-host", "listen-port", "match-body", "match-header",
     "max-count", "maximum-body-size", "maximum-connections", "maximum-connections-per-client", "maximum-field-count",
     "maximum-field-section", "maximum-start-line", "maximum-streams", "mode", "no-block-global", "no-color", "no-http2",
     "no-refresh", "no-validate-inbound-headers", "on-disk-full", "on-miss", "once", "order", "output",

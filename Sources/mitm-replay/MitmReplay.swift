@@ -85,11 +85,8 @@ struct MitmReplay: Tool {
         help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
     var responseTimeout = TimeSpan(seconds: 10)
 
-    @Flag(name: .shortAndLong, help: "Do not print a line for each request.")
-    var quiet = false
-
-    @Flag(name: .shortAndLong, help: "Also print the event log of connections.")
-    var verbose = false
+    @OptionGroup
+    var logging: LogArguments
 
     @Flag(help: "List the operators of the filter language.")
     var helpFilter = false
