@@ -85,7 +85,7 @@ let package = Package(
                 "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
+        module("ToolSupport", ["FlowModel", "FlowArchive", "FlowFilter", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
         module(
             "ProxyToolSupport",
             [
