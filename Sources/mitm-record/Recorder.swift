@@ -24,7 +24,7 @@ struct Recorder {
 
     init(_ arguments: MitmRecord) throws {
         self.arguments = arguments
-        let authority = configurationDirectory(arguments.confdir) + "/mitm-ca-cert.pem"
+        let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
         let isForwardProxy =
             arguments.mode.isEmpty || arguments.mode.contains { $0.hasPrefix("regular") || $0.hasPrefix("upstream") }
         log = try EventLog(
@@ -41,10 +41,10 @@ struct Recorder {
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
         }
-        let filter = try arguments.filter.isEmpty ? nil : FlowFilter(arguments.filter.joined(separator: " "))
+        let filter = try arguments.expression.map { try FlowFilter($0) }
         let now = clock.now()
         let authority = try Authority.load(
-            from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000
+            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
         ) { log.log(.notice, "authority", $0) }
         let certificates = try certificateCache(authority)
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
@@ -91,11 +91,11 @@ struct Recorder {
     // MARK: Parts
 
     private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
-        guard arguments.write != "none" else { return nil }
-        if arguments.write == "-", isTerminal(1) {
+        guard arguments.write.text != "none" else { return nil }
+        if arguments.write.isStandard, isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
-        var options = RecordingFiles.Options(pattern: expandingTilde(arguments.write)) { [log] in log.log($0) }
+        var options = RecordingFiles.Options(pattern: arguments.write.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = arguments.sync
@@ -239,8 +239,8 @@ private struct SessionSettings {
 
     func configuration(_ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses) -> ProxyConfiguration {
         var limits = HTTP1Limits()
-        if let size = arguments.limits.maximumFieldSection { limits.maximumFieldSectionSize = Int(clamping: size.bytes) }
-        if let size = arguments.limits.maximumStartLine { limits.maximumStartLine = Int(clamping: size.bytes) }
+        limits.maximumFieldSectionSize = Int(clamping: arguments.limits.maximumFieldSection.bytes)
+        limits.maximumStartLine = Int(clamping: arguments.limits.maximumStartLine.bytes)
         limits.maximumFieldCount = arguments.limits.maximumFieldCount
         var http2Limits = HTTP2Limits()
         http2Limits.maximumFieldSectionSize = limits.maximumFieldSectionSize

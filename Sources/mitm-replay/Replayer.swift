@@ -96,7 +96,7 @@ struct Replayer {
     private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
-        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) }, watch: watch)
+        let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) }, watch: watch)
         defer { progressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
         var builder = ReplayPlan.Builder(options)
@@ -144,14 +144,13 @@ struct Replayer {
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
-        let expanded = expandingTilde(path)
-        if let identity = FileIdentity(path: expanded),
+        if let identity = FileIdentity(path: path.path),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
         {
             throw ToolError("\(path) is the recording itself; name another file with -w")
         }
-        if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: expanded) { [log] in log.log($0) }
+        if path.isStandard { throw ToolError("differences go to standard output; name a file with -w") }
+        var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(

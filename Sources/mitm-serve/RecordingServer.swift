@@ -24,14 +24,14 @@ struct RecordingServer {
 
     init(_ arguments: MitmServe) throws {
         self.arguments = arguments
-        let authority = configurationDirectory(arguments.confdir) + "/mitm-ca-cert.pem"
+        let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
         log = try EventLog(
             arguments.logging, of: "mitm-serve", clock: clock, hints: TLSHints(authority: authority, isServedByName: false))
     }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
-        let filter = try arguments.matching.filter.map { try FlowFilter($0) }
+        let filter = try arguments.matching.selection.filter.map { try FlowFilter($0) }
         let recordings = Recordings(
             RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))
         let sources = try archiveSources(arguments.files)
@@ -83,9 +83,9 @@ struct RecordingServer {
     private func isWritten(_ source: ArchiveSource) -> Bool {
         guard case .file(let path) = source, let written = arguments.answering.write else { return false }
         func identity(_ path: String) -> String {
-            URL(fileURLWithPath: expandingTilde(path)).standardizedFileURL.path
+            URL(fileURLWithPath: path).standardizedFileURL.path
         }
-        return identity(path) == identity(written)
+        return identity(path) == identity(written.path)
     }
 
     private func rules() throws -> MatchRules {
@@ -101,11 +101,7 @@ struct RecordingServer {
         case "on": rules.volatile = .usual
         case "off": break
         case let path:
-            do {
-                rules.volatile = VolatileNames(parsing: try String(contentsOfFile: path, encoding: .utf8))
-            } catch {
-                throw ToolError("cannot read the names of --volatile, \(path): \(error.localizedDescription)")
-            }
+            rules.volatile = VolatileNames(parsing: try readText(expandingTilde(path), as: "the file of --volatile,"))
         }
         return rules
     }
@@ -142,7 +138,7 @@ struct RecordingServer {
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { [log] in log.log($0) }
+        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
@@ -152,7 +148,7 @@ struct RecordingServer {
     ) throws -> ProxyServer {
         let now = clock.now()
         let authority = try Authority.load(
-            from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000
+            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
         ) { log.log(.notice, "authority", $0) }
         let certificates = LeafCertificateCache(authority: authority)
         try certificates.register(files: arguments.clientTLS.certificate)
