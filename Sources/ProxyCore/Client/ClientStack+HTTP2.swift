@@ -222,9 +222,7 @@ extension ClientStack {
             received(settings: settings, upstream)
             if http2.connection.peerEnablesConnectProtocol { http.http2?.connection.enableConnectProtocol() }
             // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
-            let waiting = upstream.waiting
-            upstream.waiting = []
-            for exchange in waiting { assignServer(for: exchange) }
+            for exchange in upstream.takeWaiting() { assignServer(for: exchange) }
         case .ping:
             http.http2?.connection.sendPing()
         case .request, .priority, .priorityUpdate:

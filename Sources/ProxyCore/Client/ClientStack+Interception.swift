@@ -87,7 +87,10 @@ extension ClientStack {
             server.decoder.receive(bytes)
             advanceResponses(of: upstream, server)
         }
-        if upstream.earlyEnd != nil { upstreamFailed(upstream, "the server closed the connection") }
+        switch upstream.takeEarlyEnd() {
+        case .none: break
+        case .finished, .closed: upstreamFailed(upstream, "the server closed the connection")
+        }
     }
 
     /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.

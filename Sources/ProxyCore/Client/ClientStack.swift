@@ -188,6 +188,12 @@ final class ClientStack {
             .writable(let handle, _):
             if event.isEnd { servers.closed() }
             if let upstream = servers[handle] { self.handle(event, upstream) }
+        case .noDescriptor(let handle):
+            servers.closed()
+            if let upstream = servers[handle] { postpone(upstream) }
+        case .descriptorsFree:
+            for tunnel in tunnels.inOrder { deliver(to: tunnel) { $0.handle(event) } }
+            openPostponed()
         case .timerFired:
             for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
         case .certificateReady(let request, let result):
