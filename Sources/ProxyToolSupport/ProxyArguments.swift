@@ -77,21 +77,6 @@ package struct ClientTLSArguments: ParsableArguments {
     package init() {}
 }
 
-/// The event log.
-package struct LogArguments: ParsableArguments {
-    @Flag(name: .shortAndLong, help: "No event log.")
-    package var quiet = false
-
-    @Flag(name: .shortAndLong, help: "Verbose event log.")
-    package var verbose = false
-
-    package init() {}
-
-    /// The lowest level of lines that are printed.
-    /// - Parameter level: without options.
-    package func lowest(otherwise level: LogLine.Level) -> LogLine.Level { quiet ? .error : verbose ? .debug : level }
-}
-
 /// Makes the TLS contexts of a tool.
 /// - Throws: ``ToolError`` for settings that OpenSSL refuses.
 package func tlsContexts(

@@ -90,11 +90,8 @@ struct MitmReplay: Tool {
             "Maximum time that a message waits for a server that sends less than it did in the recording.", valueName: "time"))
     var responseTimeout = TimeSpan(seconds: 10)
 
-    @Flag(name: .shortAndLong, help: "Do not print a line for each request.")
-    var quiet = false
-
-    @Flag(name: .shortAndLong, help: "Also print the event log of connections.")
-    var verbose = false
+    @OptionGroup
+    var logging: LogArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
