@@ -161,7 +161,8 @@ private struct HelpDump: Decodable {
 
 /// Long options of any of the tools, which share one configuration file.
 private let allToolOptions: Set<String> = [
-    "allow-hosts", "allow-target", "append", "ca-file", "certificate", "client-certificate", "color", "concurrency", "confdir",
+    "allow-hosts", "allow-target", "alt-svc", "append", "ca-file", "certificate", "client-certificate", "color", "concurrency",
+    "confdir",
     "connect-timeout", "connection-strategy", "count", "detail", "diff", "fault", "filter", "flush-interval", "follow",
     "format", "handshake-timeout", "help-filter", "http2-priority", "idle-timeout", "ignore", "ignore-hosts", "insecure",
     "invert", "jobs", "json", "keep-host-header", "list", "listen-host", "listen-port", "match-body", "match-header",
