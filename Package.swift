@@ -85,12 +85,20 @@ let package = Package(
                 "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
+        // A new commit compiles this target again and no other (--version).
+        .target(
+            name: "CCommit", cSettings: Context.environment["MITM_COMMIT"].map { [.define("MITM_COMMIT", to: $0)] } ?? []),
+        module(
+            "ToolSupport",
+            [
+                "FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit", nioCore,
+                arguments, yams,
+            ]),
         module(
             "ProxyToolSupport",
             [
-                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc",
-                nioCore, arguments,
+                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec",
+                "ToolSupport", "CJemalloc", nioCore, arguments,
             ]),
         // 5: the tools
         tool(

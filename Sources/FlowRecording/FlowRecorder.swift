@@ -41,6 +41,7 @@ package final class FlowRecorder: Sendable {
     private struct State {
         var totals = RecordingTotals()
         var failure: String?
+        var rotationIsRequested = false
     }
 
     /// Starts recording.
@@ -67,6 +68,12 @@ package final class FlowRecorder: Sendable {
     /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
 
+    /// Asks for the next file. Flows that have begun stay in the file before it.
+    package func rotate() {
+        state.withLock { $0.rotationIsRequested = true }
+        queue.wake()
+    }
+
     /// Records what is still in the queue, closes the files and ends the thread. Waits for it.
     package func finish() {
         queue.close()
@@ -78,6 +85,7 @@ package final class FlowRecorder: Sendable {
         var seconds: Double? = Self.gathering
         while let batches = queue.take(within: seconds) {
             for batch in batches { worker.receive(batch.records) }
+            if takeRotationRequest() { worker.rotate() }
             let isIdle = worker.flushIfDue()
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
             let hasFailed = state.withLock { state in
@@ -94,6 +102,13 @@ package final class FlowRecorder: Sendable {
             $0.failure = worker.failure
         }
         ended.signal()
+    }
+
+    private func takeRotationRequest() -> Bool {
+        state.withLock { state in
+            defer { state.rotationIsRequested = false }
+            return state.rotationIsRequested
+        }
     }
 }
 
@@ -145,6 +160,12 @@ private final class Worker {
         var isIdle = true
         attempt { isIdle = try files?.flushWhenDue(now: options.now()) ?? true }
         return isIdle
+    }
+
+    func rotate() {
+        guard files != nil else { return options.notice("nothing is recorded, so there is no file to rotate") }
+        guard failure == nil else { return }
+        files?.rotate(now: options.now())
     }
 
     func close() {

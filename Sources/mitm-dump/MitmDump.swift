@@ -31,7 +31,7 @@ struct MitmDump: Tool {
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
             and what could be read was printed.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-dump"))
 
     enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case text

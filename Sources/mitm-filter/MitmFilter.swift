@@ -32,7 +32,7 @@ struct MitmFilter: Tool {
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
             is damaged or torn (the rest is searched).
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-filter"))
 
     enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case mflow

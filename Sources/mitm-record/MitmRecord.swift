@@ -30,11 +30,12 @@ struct MitmRecord: Tool {
             WebSocket conversations are recorded message by message.
 
             SIGHUP reloads the configuration file and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; when \
-            the terminal is closed the recorder ends (unless started by nohup). On a terminal the keys O, then T, ask for a TCP host.
+            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
+            of -w names now, or the same name again if the file was renamed. On a terminal the keys O, then T, ask for a TCP host.
 
             config.yaml in the configuration directory may set options by their long names.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-record", libraries: proxyLibraries))
 
     @Option(
         name: .short("w"), help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")

@@ -27,8 +27,9 @@ struct Recorder {
     private func printLine(_ text: String) { printError(text, as: Self.name) }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM, SIGHUP]
+        let ending = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
         Signals.block(ending)
+        let manager = ServiceManager()
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
@@ -63,7 +64,9 @@ struct Recorder {
             arguments.logging.quiet
             ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
-        waitForEnd(ending, terminal, recorder, sessions)
+        manager.report(.ready)
+        waitForEnd(ending, terminal, recorder, sessions, manager)
+        manager.report(.stopping)
         keys?.end()
         // After a failure of the recording nothing more is forwarded.
         let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
@@ -153,15 +156,22 @@ struct Recorder {
     }
 
     /// Waits for a signal or a failure of the recording; prints totals meanwhile if requested. SIGHUP reloads the configuration, unless
-    /// it was sent because the terminal was closed.
+    /// it was sent because the terminal was closed; SIGUSR1 begins the next file.
     private func waitForEnd(
-        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings
+        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings,
+        _ manager: ServiceManager
     ) {
         let interval = arguments.stats?.seconds ?? 1
         while recorder.failure == nil {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
+                if signal == SIGUSR1 {
+                    recorder.rotate()
+                    continue
+                }
                 guard signal == SIGHUP, !terminal.isGone else { return }
+                manager.report(.reloading)
                 reload(sessions)
+                manager.report(.ready)
                 continue
             }
             if arguments.stats != nil { printLine(recorder.totals.summary) }

@@ -26,7 +26,7 @@ struct MitmReplay: Tool {
             Exit status: 0 everything was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was \
             nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-replay", libraries: proxyLibraries))
 
     @Option(
         help: """

@@ -25,7 +25,7 @@ struct MitmServe: Tool {
               mitm-serve --ignore query:token --on-miss record:https://api.example -w more.mflow capture.mflow
               mitm-serve --list capture.mflow
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-serve", libraries: proxyLibraries))
 
     @Option(
         help: """

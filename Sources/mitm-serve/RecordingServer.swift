@@ -38,6 +38,7 @@ struct RecordingServer {
         let settings = try answerSettings()
         let modes = try self.modes()
         Signals.block(ending)
+        let manager = ServiceManager()
         let descriptors = prepareProcess()
         let loaders = try sources.map {
             try RecordingLoader($0, into: recordings, filter: filter, mayBeAbsent: isWritten($0))
@@ -56,7 +57,9 @@ struct RecordingServer {
         if requests + streams == 0 { say("nothing is recorded yet; flows are served as they are added to the files") }
         let recorder = try recorder()
         let server = try start(modes, recordings, settings, recorder, descriptors)
+        manager.report(.ready)
         follow(loaders, recorder, ending, warn)
+        manager.report(.stopping)
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
         let (counts, isDamaged) = recordings.state.withLock { ($0.counts, $0.isDamaged) }
