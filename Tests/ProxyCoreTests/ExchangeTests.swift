@@ -378,26 +378,6 @@ struct ExchangeTests {
             play.flows == ["http incomplete GET http://example.org:80 http://example.org/a?b ! recorder: the recorder was stopped"])
     }
 
-    @Test("Offers of HTTP/3 are forwarded, or taken out; the recording has them and a tag", arguments: [AltSvcPolicy.keep, .strip])
-    func altSvc(policy: AltSvcPolicy) throws {
-        let play = try Playbook(altSvc: policy)
-        play.skip {
-            play.client(sends: "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            play.serverOpens()
-        }
-        let early = "HTTP/1.1 103 Early Hints\r\nAlt-Svc: h3=\":443\"\r\n\r\n"
-        let ok = "HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\", h2=\":443\"\r\nContent-Length: 0\r\n\r\n"
-        #expect(
-            play.server(sends: early + ok) == [
-                policy == .keep
-                    ? "send client: \(early)\(ok)"
-                    : "send client: HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nAlt-Svc: h2=\":443\"\r\nContent-Length: 0\r\n\r\n"
-            ])
-        let flow = try #require(play.wholeFlows.first)
-        #expect(flow.tags == ["h3-offered"])
-        #expect(flow.response?.head.wire == ByteBuffer(string: ok) && flow.interims.first?.value.wire == ByteBuffer(string: early))
-    }
-
     @Test(
         "In reverse mode the Host field names the server, unless the client's is kept",
         arguments: [(false, "origin.example:8443"), (true, "front")])
