@@ -17,7 +17,7 @@ struct MitmRecord: Tool {
         discussion: """
             Clients use it as their proxy (mode regular), or it stands in front of a server (mode reverse). TLS is intercepted with \
             certificates of an authority that is made on first use in the configuration directory; clients must trust it: \
-            http://mitm.it serves it to clients of the proxy.
+            http://mitm.it offers the certificate to clients of the proxy, with the steps for each platform.
 
             FILTER limits what is recorded, never what is forwarded; filters check the first mebibyte of a body.
 
@@ -75,6 +75,10 @@ struct MitmRecord: Tool {
     @Option(help: "WebSocket pings: answer (at once, and ping the other side) or relay (from end to end).")
     var websocketPing = WebSocketPings.answer
 
+    @Option(
+        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them, so they stay with the recorder's TCP).")
+    var altSvc = AltSvcPolicy.keep
+
     @OptionGroup(title: "Hosts and clients")
     var hosts: HostArguments
 
@@ -127,6 +131,7 @@ struct MitmRecord: Tool {
 
 extension ConnectionStrategy: ExpressibleByArgument {}
 extension WebSocketPings: ExpressibleByArgument {}
+extension AltSvcPolicy: ExpressibleByArgument {}
 extension ArchiveSync: ExpressibleByArgument {}
 extension DiskFullPolicy: ExpressibleByArgument {}
 
