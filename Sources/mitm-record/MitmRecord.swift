@@ -50,7 +50,8 @@ struct MitmRecord: Tool {
         help: """
             regular, socks5, transparent, reverse:http[s]|h2c|tcp|tls://host[:port], or upstream:http[s]|socks5://[user:pass@]host:port; \
             followed by @[host:]port to listen there. Repeatable.
-            """)
+            """,
+        completion: .list(["regular", "socks5", "transparent", "reverse:", "upstream:"]))
     var mode: [String] = []
 
     @OptionGroup
