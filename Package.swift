@@ -82,7 +82,7 @@ let package = Package(
         module(
             "FlowRecording",
             [
-                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
         // A new commit compiles this target again and no other (--version).
@@ -97,8 +97,8 @@ let package = Package(
         module(
             "ProxyToolSupport",
             [
-                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec",
-                "ToolSupport", "CJemalloc", nioCore, arguments,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowPrinter", "FlowRecording", "ProxyCore", "ProxyTransport",
+                "TLSEngine", "HTTP2Codec", "ToolSupport", "CJemalloc", nioCore, arguments,
             ]),
         // 5: the tools
         tool(
@@ -160,7 +160,9 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
-        tests("ToolSupportTests", ["ToolSupport", "ProxyToolSupport", "TLSEngine"]),
+        tests(
+            "ToolSupportTests",
+            ["ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]

@@ -26,9 +26,9 @@ package struct RecordingFiles {
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
         package var whenFull = DiskFullPolicy.pause
-        package var notice: @Sendable (String) -> Void
+        package var notice: @Sendable (RecordingNotice) -> Void
 
-        package init(pattern: String, notice: @escaping @Sendable (String) -> Void) {
+        package init(pattern: String, notice: @escaping @Sendable (RecordingNotice) -> Void) {
             self.pattern = pattern
             self.notice = notice
         }
@@ -81,7 +81,9 @@ package struct RecordingFiles {
         } else {
             storage = try POSIXStorage.open(path: path, truncates: options.truncates)
             if storage.cutTail > 0 {
-                options.notice("\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off")
+                options.notice(
+                    RecordingNotice(
+                        .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
         let writer = try ArchiveWriter(storage: storage, options: options.archive, now: now)
@@ -151,7 +153,8 @@ package struct RecordingFiles {
                 try file.writer.close()
             } catch {
                 guard passingSince != nil, error.isDiskFull else { throw error }
-                options.notice("\(error); events from before the disk was full are missing from the file")
+                options.notice(
+                    RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
             }
         }
     }
@@ -168,9 +171,9 @@ package struct RecordingFiles {
         } catch {
             guard error.isDiskFull, options.whenFull != .stop else { throw error }
             if options.whenFull == .pass { return pass(error, at: now) }
-            options.notice("\(error); traffic waits until there is room")
+            options.notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
             try waitForRoom(again)
-            options.notice("there is room again; traffic continues")
+            options.notice(RecordingNotice(.progress, "there is room again; traffic continues"))
         }
     }
 
@@ -189,7 +192,7 @@ package struct RecordingFiles {
     /// Stops recording. Open flows end here, because a part of them would be missing.
     private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
         passingSince = now
-        options.notice("\(error); traffic continues and is not recorded until there is room")
+        options.notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
         let ending = FlowEnding(
             state: .incomplete,
             error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
@@ -208,7 +211,7 @@ package struct RecordingFiles {
             return false
         }
         passingSince = nil
-        options.notice("there is room again; recording continues")
+        options.notice(RecordingNotice(.progress, "there is room again; recording continues"))
         return true
     }
 
@@ -237,7 +240,7 @@ package struct RecordingFiles {
             try attempt(at: moment, again: open, open)
         } catch {
             guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
-            options.notice("\(error); recording continues in \(current.path)")
+            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
         guard let next else { return }
         replaceCurrent(with: next, at: Timestamp(nanoseconds: second * 1_000_000_000))
@@ -249,20 +252,23 @@ package struct RecordingFiles {
         current = next
         current.began = moment
         nameWatch = NameWatch()
-        options.notice("recording to \(next.path)")
+        options.notice(RecordingNotice(.progress, "recording to \(next.path)"))
     }
 
     /// Begins the next file on request: the one that the pattern names now, or the same name again if the file has lost it.
     package mutating func rotate(now: Timestamp) {
-        guard current.path != "-" else { return options.notice("standard output is one file; it was not rotated") }
+        guard current.path != "-" else {
+            return options.notice(RecordingNotice(.warning, "standard output is one file; it was not rotated"))
+        }
         let path = Self.expand(options.pattern, now)
         guard path != current.path || !current.storage.hasItsName else {
-            return options.notice("recording continues in \(path); rename the file before the request for the next one")
+            return options.notice(
+                RecordingNotice(.warning, "recording continues in \(path); rename the file before the request for the next one"))
         }
         do throws(ArchiveError) {
             replaceCurrent(with: try Self.open(options, now), at: now)
         } catch {
-            options.notice("\(error); recording continues in \(current.path)")
+            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
     }
 
@@ -301,7 +307,9 @@ extension RecordingFiles {
 
     private mutating func reportName() {
         nameWatch.isReported = true
-        options.notice("\(current.path) was renamed or removed; its flows are still written to the file that had this name")
+        options.notice(
+            RecordingNotice(
+                .warning, "\(current.path) was renamed or removed; its flows are still written to the file that had this name"))
     }
 }
 

@@ -51,14 +51,13 @@ extension LeafCertificateCache {
     package func register(files arguments: [String]) throws {
         for argument in arguments {
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let path = parts.count == 2 ? parts[1] : argument
-            do {
-                let certificate = try LeafCertificate(pem: try String(contentsOfFile: path, encoding: .utf8))
+            let path = expandingTilde(parts.count == 2 ? parts[1] : argument)
+            let text = try readText(path, as: "the certificate")
+            do throws(CertificateError) {
+                let certificate = try LeafCertificate(pem: text)
                 try register(certificate, for: parts.count == 2 ? parts[0] : nil)
-            } catch let error as CertificateError {
-                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
             } catch {
-                throw ToolError("cannot read the certificate \(path): \(error.localizedDescription)")
+                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
             }
         }
     }

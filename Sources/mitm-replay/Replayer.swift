@@ -21,12 +21,19 @@ struct Replayer {
     private let arguments: MitmReplay
     private let clock = RecorderClock()
     private let progressLine = ProgressLine()
+    private let log: EventLog
     /// A shorter schedule is not announced, in nanoseconds.
     private static let announcedDuration: Int64 = 2_000_000_000
 
-    init(_ arguments: MitmReplay) { self.arguments = arguments }
+    init(_ arguments: MitmReplay) throws {
+        self.arguments = arguments
+        // A line for each flow has the level info. The summary is printed also with -q.
+        log = try EventLog(
+            arguments.logging, of: "mitm-replay", lowest: .info, quiet: .notice, clock: clock,
+            write: { [progressLine] in progressLine.print($0) })
+    }
 
-    private func say(_ text: String) { progressLine.printLine(text) }
+    private func say(_ text: String) { log.log(.notice, "replay", text) }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
@@ -44,10 +51,10 @@ struct Replayer {
             return isDamaged ? .damaged : .noMatch
         }
         try checkTargets(plan, targets)
-        let servers = try ServerSettings(arguments, now: clock.now())
+        let servers = try ServerSettings(arguments, coreLevel, now: clock.now())
         let recorder = try makeRecorder()
         let comparer = ResponseComparer(
-            plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder,
+            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log,
             progressLine: progressLine)
         let limits = try transportLimits(descriptors)
         let schedulerOptions = schedulerOptions(limits)
@@ -63,7 +70,8 @@ struct Replayer {
         recorder?.finish()
         let unsent = scheduler.unsent
         comparer.summary(leftOut: plan.leftOut, unsent: unsent).forEach(say)
-        if let failure = recorder?.failure { throw ToolError(failure) }
+        // The log has the reason of a failure.
+        if recorder?.failure != nil { return .failed }
         if isInterrupted { return .failed }
         return status == .done && isDamaged ? .damaged : status
     }
@@ -88,7 +96,7 @@ struct Replayer {
     private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
-        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) }, watch: watch)
+        let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) }, watch: watch)
         defer { progressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
         var builder = ReplayPlan.Builder(options)
@@ -98,7 +106,7 @@ struct Replayer {
                 guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
                 builder.addFile(try ArchiveLookup(path: path))
                 places.begin(canBeReadAgain: true)
-            }, damage: say
+            }, damage: { log.log(.error, "damage", $0) }
         ) { flow in
             builder.add(flow, at: places.take(flow.id))
             return true
@@ -136,19 +144,18 @@ struct Replayer {
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
-        let expanded = expandingTilde(path)
-        if let identity = FileIdentity(path: expanded),
+        if let identity = FileIdentity(path: path.path),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
         {
             throw ToolError("\(path) is the recording itself; name another file with -w")
         }
-        if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.printLine($0) }
+        if path.isStandard { throw ToolError("differences go to standard output; name a file with -w") }
+        var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(
             files: files,
-            options: RecordingOptions(notice: { [progressLine] in progressLine.printLine($0) }, now: { [clock] in clock.now() }))
+            options: RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() }))
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
@@ -161,12 +168,15 @@ struct Replayer {
     }
 
     private func makeServer(_ comparer: ResponseComparer, _ limits: TransportLimits, loops: Int) -> ProxyServer {
-        let lowest: LogLine.Level = arguments.verbose ? .debug : .error
+        let level = coreLevel
         return ProxyServer(
             loops: loops, limits: limits, sink: comparer, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that need certificates")) },
-            log: { [progressLine] line in if line.level >= lowest { progressLine.printLine(line.text) } })
+            log: { [log] in if $0.level >= level { log.log($0) } })
     }
+
+    /// The lowest level of lines about connections. The comparison reports flows.
+    private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
 
     /// - Returns: whether a signal arrived before everything was sent.
     private func waitForEnd(
@@ -314,8 +324,10 @@ struct ServerSettings: Sendable {
     private let authority: CertificateAuthority
     private let timeouts: SessionTimeouts
     private let own = OwnAddresses()
+    private let lowestLogLevel: LogLine.Level
 
-    init(_ arguments: MitmReplay, now: Timestamp) throws {
+    init(_ arguments: MitmReplay, _ lowestLogLevel: LogLine.Level, now: Timestamp) throws {
+        self.lowestLogLevel = lowestLogLevel
         (serverTLS, clientTLS) = try tlsContexts(TLSServerOptions(), arguments.tls.options)
         do throws(CertificateError) {
             // No client sees it, but a session needs one.
@@ -334,7 +346,7 @@ struct ServerSettings: Sendable {
             mode: .reverse(target.protocol, target.endpoint), modeText: "replay:\(target.protocol.rawValue)://\(target.endpoint)",
             strategy: .lazy, keepsHostHeader: targets.http == nil, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             validation: .lenient, allowsHTTP2: connection.wireProtocol == .http2, http2Validation: .lenient, webSocketPings: .relay,
-            blocksGlobal: false, timeouts: timeouts, ownAddresses: own)
+            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
     }
 
     private static func recorded(_ connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint) {

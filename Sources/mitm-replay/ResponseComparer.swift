@@ -7,6 +7,8 @@ import FlowRecords
 import FlowReplay
 import Foundation
 import NIOCore
+import ProxyCore
+import ProxyToolSupport
 import ProxyTransport
 import Synchronization
 import ToolSupport
@@ -26,7 +28,7 @@ final class ResponseComparer: FlowSink {
 
     private let plan: ReplayPlan
     private let comparison: FlowComparison?
-    private let isQuiet: Bool
+    private let log: EventLog
     private let recorder: FlowRecorder?
     private let progressLine: ProgressLine
     private let queue = RecordQueue()
@@ -35,12 +37,12 @@ final class ResponseComparer: FlowSink {
 
     /// - Parameter comparison: nil: flows are not compared.
     init(
-        _ plan: ReplayPlan, comparison: FlowComparison?, isQuiet: Bool, recorder: FlowRecorder?, progressLine: ProgressLine
+        _ plan: ReplayPlan, comparison: FlowComparison?, recorder: FlowRecorder?, log: EventLog, progressLine: ProgressLine
     ) {
         self.progressLine = progressLine
         self.plan = plan
         self.comparison = comparison
-        self.isQuiet = isQuiet
+        self.log = log
         self.recorder = recorder
         let thread = Thread { self.run() }
         thread.name = "comparer"
@@ -66,7 +68,7 @@ final class ResponseComparer: FlowSink {
     func failed(_ number: Int, _ message: String) {
         state.withLock { $0.tally.failed += 1 }
         let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
-        progressLine.printLine("\(request) → not sent: \(message)")
+        log.log(.error, "not-sent", "\(request) → not sent: \(message)")
     }
 
     /// The replay is being stopped.
@@ -105,7 +107,7 @@ final class ResponseComparer: FlowSink {
     }
 
     private func compare(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
-        if !isQuiet { progressLine.print(resultLine(new)) }
+        log.log(.info, "flow", resultLine(new))
         let isCut = state.withLock { $0.isStopped } && new.error.map { $0.side == nil } ?? false
         guard !isCut else { return state.withLock { $0.tally.cut += 1 } }
         var differences: [String] = []
@@ -113,7 +115,7 @@ final class ResponseComparer: FlowSink {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                progressLine.printLine("\(requestLine(new)): not compared: \(error)")
+                log.log(.error, "not-compared", "\(requestLine(new)): not compared: \(error)")
                 return state.withLock { state in
                     state.isDamaged = true
                     state.tally.notCompared += 1

@@ -55,22 +55,15 @@ struct MitmServe: Tool {
     @OptionGroup
     var logging: LogArguments
 
-    @Option(help: "Configuration directory. (default: ~/.config/mitm)")
-    var confdir: String?
-
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
     @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [String] = []
+    var files: [FilePath] = []
 
     static func main() { launch() }
 
     func work() throws -> ToolStatus {
-        if helpFilter {
-            print(filterHelp(), terminator: "")
-            return .done
-        }
         return try RecordingServer(self).run()
     }
 }
@@ -96,8 +89,8 @@ struct MatchingArguments: ParsableArguments {
     )
     var volatile = "on"
 
-    @Option(help: "Serve only flows that match this filter (see --help-filter).")
-    var filter: String?
+    @OptionGroup
+    var selection: FilterArguments
 
     @Option(help: "Which of several recordings of a request answers: sequence (the last one repeats), last, cycle, time.")
     var order = ReplayOrder.sequence
@@ -121,8 +114,10 @@ struct AnsweringArguments: ParsableArguments {
     var onMiss = "404"
 
     @Option(
-        name: .short("w"), help: "Flow file for the answers of record:URL. It may be one of the served files, and need not exist.")
-    var write: String?
+        name: .output,
+        help: ArgumentHelp(
+            "Flow file for the answers of record:URL. It may be one of the served files, and need not exist.", valueName: "file"))
+    var write: FilePath?
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
     var noRefresh = false

@@ -5,6 +5,7 @@ import FlowReplay
 import HTTPSemantics
 import NIOCore
 import ProxyCore
+import ProxyToolSupport
 import Synchronization
 import ToolSupport
 
@@ -85,8 +86,7 @@ struct AnswerSettings: Sendable {
     var faults: [Fault]
     var isOrigin = false
     var isOnce: Bool
-    /// Receives lines of the event log; nil: there is none.
-    var log: (@Sendable (String) -> Void)?
+    var log: EventLog
 }
 
 /// The recordings, shared by all sessions.
@@ -193,7 +193,9 @@ struct RecordingResponder: Responder {
     }
 
     private func logAnswer(_ request: RecordedRequestQuery, _ flow: Flow, _ response: EditedResponse?) {
-        settings.log?("\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
+        settings.log.log(
+            .notice, "answer",
+            "\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
     }
 
     private func player(
@@ -207,7 +209,7 @@ struct RecordingResponder: Responder {
     private func miss(_ request: RecordedRequestQuery, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
         state.counts.missed += 1
         let message = "no recording answers \(line(request)): \(reason)"
-        settings.log?(message)
+        settings.log.log(.notice, "miss", message)
         switch settings.onMiss {
         case .answer(let status): return .refuse(status: status, message)
         case .close: return .close(message, isReset: false)
@@ -252,7 +254,7 @@ struct RecordingResponder: Responder {
                 state.played[number, default: 0] += 1
                 state.counts.streams += 1
             }
-            settings.log?("tcp stream -> recording \(number + 1)")
+            settings.log.log(.notice, "answer", "tcp stream -> recording \(number + 1)")
         }
     }
 

@@ -18,19 +18,20 @@ import ToolSupport
 
 /// One run of mitm-serve.
 struct RecordingServer {
-    private static let name = "mitm-serve"
     private let arguments: MitmServe
     private let clock = RecorderClock()
+    private let log: EventLog
 
-    init(_ arguments: MitmServe) { self.arguments = arguments }
-
-    private func say(_ text: String) {
-        if !arguments.logging.quiet { printError(text, as: Self.name) }
+    init(_ arguments: MitmServe) throws {
+        self.arguments = arguments
+        let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
+        log = try EventLog(
+            arguments.logging, of: "mitm-serve", clock: clock, hints: TLSHints(authority: authority, isServedByName: false))
     }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
-        let filter = try arguments.matching.filter.map { try FlowFilter($0) }
+        let filter = try arguments.matching.selection.filter.map { try FlowFilter($0) }
         let recordings = Recordings(
             RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))
         let sources = try archiveSources(arguments.files)
@@ -45,7 +46,7 @@ struct RecordingServer {
         }
         let warn: (String) -> Void = {
             recordings.state.withLock { $0.isDamaged = true }
-            printError($0, as: Self.name)
+            log.log(.error, "damage", $0)
         }
         for loader in loaders { try loader.load(warn: warn) }
         let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
@@ -53,8 +54,10 @@ struct RecordingServer {
             for loader in loaders { try loader.finish(warn: warn) }
             throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
         }
-        say("serving \(requests) recorded requests and \(streams) TCP streams")
-        if requests + streams == 0 { say("nothing is recorded yet; flows are served as they are added to the files") }
+        log.log(.notice, "serving", "serving \(requests) recorded requests and \(streams) TCP streams")
+        if requests + streams == 0 {
+            log.log(.notice, "serving", "nothing is recorded yet; flows are served as they are added to the files")
+        }
         let recorder = try recorder()
         let server = try start(modes, recordings, settings, recorder, descriptors)
         manager.report(.ready)
@@ -63,10 +66,16 @@ struct RecordingServer {
         wait { await server.shutDown(grace: .seconds(2)) }
         recorder.finish()
         let (counts, isDamaged) = recordings.state.withLock { ($0.counts, $0.isDamaged) }
-        say("\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
-        if let failure = recorder.failure { throw ToolError(failure) }
+        log.log(
+            .notice, "summary",
+            "\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
+        // The log has the reason of a failure.
+        if recorder.failure != nil { return .failed }
         return isDamaged ? .damaged : .done
     }
+
+    /// The lowest level of lines about connections. The responder reports answers and misses.
+    private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
 
     // MARK: Parts
 
@@ -74,9 +83,9 @@ struct RecordingServer {
     private func isWritten(_ source: ArchiveSource) -> Bool {
         guard case .file(let path) = source, let written = arguments.answering.write else { return false }
         func identity(_ path: String) -> String {
-            URL(fileURLWithPath: expandingTilde(path)).standardizedFileURL.path
+            URL(fileURLWithPath: path).standardizedFileURL.path
         }
-        return identity(path) == identity(written)
+        return identity(path) == identity(written.path)
     }
 
     private func rules() throws -> MatchRules {
@@ -92,11 +101,7 @@ struct RecordingServer {
         case "on": rules.volatile = .usual
         case "off": break
         case let path:
-            do {
-                rules.volatile = VolatileNames(parsing: try String(contentsOfFile: path, encoding: .utf8))
-            } catch {
-                throw ToolError("cannot read the names of --volatile, \(path): \(error.localizedDescription)")
-            }
+            rules.volatile = VolatileNames(parsing: try readText(expandingTilde(path), as: "the file of --volatile,"))
         }
         return rules
     }
@@ -113,11 +118,10 @@ struct RecordingServer {
         }
         let faults = try answering.fault.map { try Fault($0) }
         guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults add up to more than 100 %") }
-        let line: @Sendable (String) -> Void = { printError($0, as: Self.name) }
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
             timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
-            faults: faults, isOnce: arguments.matching.once, log: arguments.logging.quiet ? nil : line)
+            faults: faults, isOnce: arguments.matching.once, log: log)
     }
 
     private func modes() throws -> [ModeSpecification] {
@@ -130,11 +134,11 @@ struct RecordingServer {
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
     private func recorder() throws -> FlowRecorder {
-        var options = RecordingOptions(notice: { printError($0, as: Self.name) }, now: { [clock] in clock.now() })
+        var options = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { printError($0, as: Self.name) }
+        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
@@ -143,19 +147,17 @@ struct RecordingServer {
         _ descriptors: DescriptorLimit
     ) throws -> ProxyServer {
         let now = clock.now()
-        let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
+        let authority = try Authority.load(
+            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
+        ) { log.log(.notice, "authority", $0) }
         let certificates = LeafCertificateCache(authority: authority)
         try certificates.register(files: arguments.clientTLS.certificate)
-        let lowest = arguments.logging.lowest(otherwise: .error)
         var limits = TransportLimits()
         limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
-        if let notice = try descriptors.bound(&limits, listeners: modes.count) { say(notice) }
+        if let notice = try descriptors.bound(&limits, listeners: modes.count) { log.log(.notice, "limit", notice) }
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
-            certificates: certificates.maker(clock)
-        ) { line in
-            if line.level >= lowest { printError(line.text, as: Self.name) }
-        }
+            certificates: certificates.maker(clock), log: { [log, coreLevel] in if $0.level >= coreLevel { log.log($0) } })
         let own = OwnAddresses()
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings
@@ -171,7 +173,7 @@ struct RecordingServer {
                         originalDestination: accepted.originalDestination)
                 })
             own.add(bound)
-            say("listening on \(bound) (\(mode.text))")
+            log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
         }
         return server
     }
@@ -184,7 +186,7 @@ struct RecordingServer {
             mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: tls.server, clientTLS: tls.client,
             authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
             blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
-            isRecording: arguments.answering.write != nil)
+            isRecording: arguments.answering.write != nil, lowestLogLevel: coreLevel)
     }
 
     /// Runs until a signal arrives or recording fails. Reads what is added to files meanwhile; an incomplete block at the end is
@@ -213,7 +215,7 @@ struct RecordingServer {
         var count = 0
         var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
         do {
-            try sequence.forEach(damage: { printError($0, as: Self.name) }) { flow in
+            try sequence.forEach(damage: { printError($0, as: "mitm-serve") }) { flow in
                 count += 1
                 try sink.write { try printer.print(flow, into: &$0) }
                 return true

@@ -16,7 +16,9 @@ struct FlowRecordingTests {
         let lines = Mutex<[String]>([])
         var options = RecordingOptions(notice: { _ in }, now: { start })
         options.filter = try filter.map { try FlowFilter($0) }
-        options.flowLine = { line in lines.withLock { $0.append(line) } }
+        options.flowEnded = { flow in
+            lines.withLock { $0.append("\(flow.displayURL.map { String(buffer: $0) } ?? "") \(flow.state)") }
+        }
         let files = try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { _ in }), now: start)
         let recorder = FlowRecorder(files: files, options: options)
         for batch in handedOver(batches) { recorder.queue.submit(batch) }
@@ -56,7 +58,7 @@ struct FlowRecordingTests {
         try withTemporaryDirectory { directory in
             let notices = Mutex<[String]>([])
             var options = RecordingOptions(
-                notice: { notice in notices.withLock { $0.append(notice) } }, now: { start })
+                notice: { notice in notices.withLock { $0.append(notice.text) } }, now: { start })
             options.filter = try FlowFilter("~m POST & ~b '^(a|a|aa|aaa)+[^a]$'")
             let files = try RecordingFiles(RecordingFiles.Options(pattern: directory + "/a.mflow", notice: { _ in }), now: start)
             let recorder = FlowRecorder(files: files, options: options)

@@ -19,7 +19,7 @@ struct RotationTests {
     private let later = start.advanced(byNanoseconds: 10_000_000_000)
 
     private func files(_ pattern: String, _ notices: Notices) throws -> RecordingFiles {
-        try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { notices.add($0) }), now: start)
+        try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { notices.add($0.text) }), now: start)
     }
 
     private func rename(_ old: String, _ new: String) throws { try FileManager.default.moveItem(atPath: old, toPath: new) }

@@ -107,7 +107,7 @@ struct ServerTests {
             #expect(
                 proxy.log.items == [
                     LogLine(
-                        .warning,
+                        .warning, "limit",
                         "2 connections are open; new clients of \(Endpoint(host: "127.0.0.1", port: 0)) wait until one closes")
                 ])
         }
@@ -164,7 +164,10 @@ struct ServerTests {
                 let refused = try await proxy.connect()
                 #expect(await refused.seen { $0.ended }.bytes.readableBytes == 0)
             }
-            #expect(proxy.log.items == [LogLine(.warning, "127.0.0.1 has too many connections; more of them are closed at once")])
+            #expect(
+                proxy.log.items == [
+                    LogLine(.warning, "limit", "127.0.0.1 has too many connections; more of them are closed at once")
+                ])
             #expect(proxy.server.counts.refusedPerClient == 3)
             first.close()
             await proxy.told.wait { $0.last == .gone }
@@ -193,7 +196,9 @@ struct ServerTests {
         let lines = await log.wait(count: 1)
         #expect(
             lines == [
-                LogLine(.error, "cannot accept clients of 127.0.0.1:0: too many open files; trying again when a connection closes")
+                LogLine(
+                    .error, "limit",
+                    "cannot accept clients of 127.0.0.1:0: too many open files; trying again when a connection closes")
             ])
         // The socket had been asked for one client already, before the failure.
         let second = try await Peer.connect(to: endpoint)

@@ -210,9 +210,9 @@ extension ClientStack {
             serverDidNotProcess(exchange, http2.goAway)
         case .goAway(let last, let code, let debug):
             log(
-                .info,
-                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")"
-            )
+                .info, "server-goaway",
+                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")",
+                server: upstream.destination.endpoint)
             // A server may send it twice, first to announce the second (RFC 9113 §6.8).
             if http2.goAway?.isError != true { http2.goAway = GoAway(code: code, debug: debug) }
             if upstream.isIdle { close(upstream) }

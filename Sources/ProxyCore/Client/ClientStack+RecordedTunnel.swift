@@ -76,7 +76,7 @@ extension ClientStack {
         guard case .tunnel(let tunnel) = layer else { return }
         guard let player = configuration.responder?.stream(to: target, at: now) else {
             let message = "no recording holds a TCP stream"
-            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
+            log(.warning, "miss", "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
             end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
             layer = .lingering
             return closeClient(.reset)

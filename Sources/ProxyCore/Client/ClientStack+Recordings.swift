@@ -126,11 +126,11 @@ extension ClientStack {
     /// The next step of a recorded server. A recording that cannot be read ends there.
     func step(of player: any ServerPlayer) -> ServerStep {
         // Only a line in the log reports it.
-        defer { for complaint in player.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
+        defer { for complaint in player.takeComplaints() { log(.error, "damage", "\(clientFacts.value.peer): \(complaint)") } }
         do {
             return try player.next(at: now)
         } catch {
-            log(.error, "\(clientFacts.value.peer): \(error); the client sees a cut")
+            log(.error, "damage", "\(clientFacts.value.peer): \(error); the client sees a cut")
             configuration.responder?.couldNotRead()
             return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
         }

@@ -394,7 +394,7 @@ extension ClientStack {
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        logFailure("\(clientFacts.value.peer): refused: \(error.message)")
+        logFailure("refused", "\(clientFacts.value.peer): refused: \(error.message)")
     }
 }
 

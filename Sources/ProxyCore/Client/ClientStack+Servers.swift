@@ -45,7 +45,8 @@ extension ClientStack {
 
     /// No descriptor is free for a connection.
     func postpone(_ upstream: Upstream) {
-        log(.info, "\(upstream.destination.endpoint): no descriptor is free for a connection (see ulimit -n); the client waits")
+        let server = upstream.destination.endpoint
+        log(.info, "limit", "\(server): no descriptor is free for a connection (see ulimit -n); the client waits", server: server)
         if case .http = layer, http.isMultiplexed {
             // Its exchanges take any connection that can be used earlier.
             servers.takeBack(upstream)
@@ -114,6 +115,7 @@ extension ClientStack {
         switch event {
         case .connected: isConnected(upstream)
         case .secured:
+            logServerTLS(upstream)
             becomeReady(upstream)
             upstreamIsReady(upstream)
         case .received(let bytes): upstreamPlain(bytes, upstream, at: upstream.transport.lastRead)
@@ -131,6 +133,7 @@ extension ClientStack {
 
     /// The connection leads to the server.
     private func isConnected(_ upstream: Upstream) {
+        logServerConnected(upstream)
         if isPassingThrough {
             becomeReady(upstream)
             return upstreamIsReady(upstream)
@@ -344,12 +347,14 @@ extension ClientStack {
 
     func close(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.close(context)
         servers.remove(upstream)
     }
 
     func abort(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.abort(context)
         servers.remove(upstream)
     }

@@ -175,7 +175,7 @@ extension ClientStack {
         tunnel.record(bytes, from: side, at: at, context)
         if !tunnel.isPassthrough {
             if tunnel.recorded != nil { deliver(FlowPiece(from: side, content: bytes)) }
-            if tunnel.logsData { log(.notice, logLine(bytes, from: side)) }
+            if tunnel.logsData { log(.notice, "data", logLine(bytes, from: side), server: route?.destination.endpoint) }
         }
         sendThrough(bytes, to: side.opposite)
     }

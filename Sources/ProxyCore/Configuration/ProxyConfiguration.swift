@@ -158,6 +158,8 @@ package final class ProxyConfiguration: Sendable {
     package let responder: (any Responder)?
     /// Flow events are made.
     package let isRecording: Bool
+    /// Lines of the event log below this level are not made.
+    package let lowestLogLevel: LogLine.Level
 
     /// The proxy on the path to servers.
     var upstreamProxy: UpstreamProxy? {
@@ -174,7 +176,8 @@ package final class ProxyConfiguration: Sendable {
         hosts: HostPolicy = HostPolicy(), credentials: CredentialCheck? = nil, blocksGlobal: Bool = true,
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
-        ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true
+        ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true,
+        lowestLogLevel: LogLine.Level = .info
     ) {
         self.mode = mode
         self.modeText = modeText
@@ -205,5 +208,6 @@ package final class ProxyConfiguration: Sendable {
         self.ownAddresses = ownAddresses
         self.responder = responder
         self.isRecording = isRecording
+        self.lowestLogLevel = lowestLogLevel
     }
 }
