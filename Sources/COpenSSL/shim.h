@@ -5,11 +5,14 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/evp.h>
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 #include <openssl/bio.h>
 #include <openssl/rand.h>
+
+static inline void mitm_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
 
 // BIO
 static inline void mitm_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }
@@ -44,3 +47,5 @@ static inline void mitm_sk_X509_free(STACK_OF(X509) *stack) { sk_X509_free(stack
 static inline int mitm_sk_GENERAL_NAME_num(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
 static inline GENERAL_NAME *mitm_sk_GENERAL_NAME_value(const GENERAL_NAMES *names, int index) { return sk_GENERAL_NAME_value(names, index); }
 static inline int mitm_sk_GENERAL_NAME_push(GENERAL_NAMES *names, GENERAL_NAME *name) { return sk_GENERAL_NAME_push(names, name); }
+static inline void mitm_sk_PKCS12_SAFEBAG_free(STACK_OF(PKCS12_SAFEBAG) *stack) { sk_PKCS12_SAFEBAG_pop_free(stack, PKCS12_SAFEBAG_free); }
+static inline void mitm_sk_PKCS7_free(STACK_OF(PKCS7) *stack) { sk_PKCS7_pop_free(stack, PKCS7_free); }

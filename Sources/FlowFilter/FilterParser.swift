@@ -119,8 +119,13 @@ struct FilterParser {
     private mutating func operation() throws(FilterSyntaxError) -> FilterExpression {
         let start = position
         position += 1
-        while position < text.count, text[position].isASCII, text[position].isLetter { position += 1 }
-        let name = String(text[start..<position])
+        while position < text.count, text[position].isASCII, text[position].isLetter || text[position].isNumber { position += 1 }
+        var name = String(text[start..<position])
+        if FilterOperator.named(name) == nil {
+            // Digits are a part of few names: in ~c404 they are an operand without its space.
+            name = "~" + text[(start + 1)..<position].prefix(while: \.isLetter)
+            position = start + name.count
+        }
         guard let row = FilterOperator.named(name) else {
             throw error("there is no operator \(name); --help-filter lists them", at: start)
         }

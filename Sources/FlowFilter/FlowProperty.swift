@@ -17,6 +17,8 @@ enum FlowProperty: Equatable {
     case hasResponse
     case hasNoResponse
     case localReply
+    /// The response offers HTTP/3 (RFC 7838).
+    case offersHTTP3
 
     func matches(_ flow: some FlowAttributes) -> Bool {
         switch self {
@@ -31,6 +33,7 @@ enum FlowProperty: Equatable {
         case .hasResponse: flow.status > 0 && !flow.hasLocalReply
         case .hasNoResponse: flow.kind == .http && (flow.status == 0 || flow.hasLocalReply)
         case .localReply: flow.hasLocalReply
+        case .offersHTTP3: flow.responseFields?.offersHTTP3 == true
         }
     }
 
@@ -39,7 +42,7 @@ enum FlowProperty: Equatable {
         switch self {
         case .notRecorded: false
         case .kind(let kind): block.mayContain(kind)
-        case .webSocket, .asset, .hasResponse, .hasNoResponse: block.mayContain(.http)
+        case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3: block.mayContain(.http)
         case .any, .error, .incomplete, .tagged, .localReply: true
         }
     }

@@ -66,6 +66,7 @@ struct FilterOperator: Sendable {
         FilterOperator("~e", .property(.error), .end, cost: 1, "flows with an error"),
         FilterOperator("~error", .text(.error, .plain), .end, cost: 2, "message of the error"),
         FilterOperator("~h", .text(.fields(nil), .lines), .response, cost: 5, "header fields, as lines 'name: value'"),
+        FilterOperator("~h3offered", .property(.offersHTTP3), .response, cost: 4, "response offers HTTP/3 in Alt-Svc"),
         FilterOperator("~hq", .text(.fields(.client), .lines), .request, cost: 5, "request header fields"),
         FilterOperator("~hs", .text(.fields(.server), .lines), .response, cost: 5, "response header fields"),
         FilterOperator("~http", .property(.kind(.http)), .opening, cost: 1, "HTTP flows, including WebSocket"),

@@ -17,7 +17,7 @@ struct MitmRecord: Tool {
         discussion: """
             Clients use it as their proxy (mode regular), or it stands in front of a server (mode reverse). TLS is intercepted with \
             certificates of an authority that is made on first use in the configuration directory; clients must trust it: \
-            http://mitm.it serves it to clients of the proxy.
+            http://mitm.it offers the certificate to clients of the proxy, with the steps for each platform.
 
             FILTER limits what is recorded, never what is forwarded; filters check the first mebibyte of a body.
 
@@ -50,7 +50,8 @@ struct MitmRecord: Tool {
         help: """
             regular, socks5, transparent, reverse:http[s]|h2c|tcp|tls://host[:port], or upstream:http[s]|socks5://[user:pass@]host:port; \
             followed by @[host:]port to listen there. Repeatable.
-            """)
+            """,
+        completion: .list(["regular", "socks5", "transparent", "reverse:", "upstream:"]))
     var mode: [String] = []
 
     @OptionGroup
@@ -73,6 +74,10 @@ struct MitmRecord: Tool {
 
     @Option(help: "WebSocket pings: answer (at once, and ping the other side) or relay (from end to end).")
     var websocketPing = WebSocketPings.answer
+
+    @Option(
+        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them, so they stay with the recorder's TCP).")
+    var altSvc = AltSvcPolicy.keep
 
     @OptionGroup(title: "Hosts and clients")
     var hosts: HostArguments
@@ -126,6 +131,7 @@ struct MitmRecord: Tool {
 
 extension ConnectionStrategy: ExpressibleByArgument {}
 extension WebSocketPings: ExpressibleByArgument {}
+extension AltSvcPolicy: ExpressibleByArgument {}
 extension ArchiveSync: ExpressibleByArgument {}
 extension DiskFullPolicy: ExpressibleByArgument {}
 

@@ -261,6 +261,7 @@ private struct SessionSettings {
             validation: arguments.noValidateInboundHeaders ? .lenient : .strict, allowsHTTP2: !arguments.tls.clients.noHTTP2,
             http2Limits: http2Limits, http2Validation: arguments.noValidateInboundHeaders ? .lenient : .strict,
             forwardsPriority: arguments.http2Priority, webSocketPings: arguments.websocketPing,
+            altSvc: arguments.altSvc,
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,

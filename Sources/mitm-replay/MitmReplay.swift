@@ -108,6 +108,7 @@ struct MitmReplay: Tool {
     /// A rhythm: `recorded`, `2x`, `max`.
     struct Timing: ExpressibleByArgument, CustomStringConvertible {
         static let recorded = Timing(value: .recorded, description: "recorded")
+        static let defaultCompletionKind = CompletionKind.list(["recorded", "max", "2x"])
         let value: ReplayTiming
         let description: String
 

@@ -31,7 +31,8 @@ struct MitmServe: Tool {
         help: """
             origin (as the servers themselves), tcp (streams of bytes), or as a proxy: regular, socks5, transparent, reverse:http[s]://host; \
             append @[host:]port to set the listening address. Repeatable. (default: origin)
-            """)
+            """,
+        completion: .list(["origin", "tcp", "regular", "socks5", "transparent", "reverse:"]))
     var mode: [String] = []
 
     @OptionGroup

@@ -147,6 +147,12 @@ struct FilterTests {
         #expect(try FlowFilter(expression).matches(failed) == (expression == "~q"))
     }
 
+    @Test("Offers of HTTP/3 are found in responses", arguments: [("h3=\":443\"", true), ("h2=\":443\"", false), ("clear", false)])
+    func offersHTTP3(value: String, isFound: Bool) throws {
+        let flow = exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nAlt-Svc: \(value)\r\n\r\n")
+        #expect(try FlowFilter("~h3offered").matches(flow) == isFound)
+    }
+
     @Test(
         "Expressions are parsed as users mean them",
         arguments: [

@@ -82,7 +82,7 @@ struct TextTests {
                 (1, .note(FlowNote(side: nil, "\u{1b}"))), (2, .malformed(from: .server, ByteBuffer(string: "HTTP/1.1 200\r\n"))),
                 (3, .localReply(reply)), (3, .ended(FlowEnding(state: .failed, error: error))),
             ])
-        let line = "10.0.0.1:5000: GET https://a.example/ << 502 Bad Gateway by the recorder << error: no (2 notes)\n"
+        let line = "10.0.0.1:5000: GET https://a.example/ << 502 Bad Gateway (by the recorder): no (2 notes)\n"
         #expect(try text(refused, detail: 1) == line)
         let printed = try text(refused, detail: 3)
         #expect(

@@ -56,8 +56,21 @@ struct ForeignProtocolTests {
         let play = try Playbook()
         play.skip { play.client(sends: "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n") }
         play.skip { play.serverOpens() }
-        for text in ["GET ", "/\r\n\r\n"] { play.skip { play.client(sends: text) } }
+        for text in ["GET ", "HTTP/1.1\r\n\r\n"] { play.skip { play.client(sends: text) } }
         #expect(play.flows.last?.hasSuffix(" ! client: the request-line is not 'method target version'") == true)
+    }
+
+    @Test(
+        "After CONNECT a line without a version of HTTP is relayed, in whatever pieces it comes",
+        arguments: [["GET ", "/\r\n"], ["GET /\r\n"]])
+    func relayed(pieces: [String]) throws {
+        let play = try Playbook()
+        play.skip {
+            play.client(sends: "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            play.serverOpens()
+        }
+        for piece in pieces.dropLast() { #expect(play.client(sends: piece) == []) }
+        #expect(play.client(sends: pieces.last ?? "") == ["send upstream 1: GET /\r\n"])
     }
 
     @Test(
@@ -78,7 +91,6 @@ struct ForeignProtocolTests {
     @Test(
         "A SOCKS port says so too",
         arguments: [
-            ("GET / HTTP/1.1\r\n", "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"),
             ("\u{4}\u{1}", "the client speaks SOCKS 4, which has no names"),
             ("\u{16}\u{3}\u{1}", "the client does not speak SOCKS 5; it looks like TLS"),
             ("hello", "the client does not speak SOCKS 5"),

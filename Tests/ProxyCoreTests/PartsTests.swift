@@ -79,6 +79,7 @@ struct PartsTests {
             switch outcome {
             case .answer(let answer): lines.append("answer \(Array(answer.readableBytesView))")
             case .verify(let login): lines.append("verify \(login.user):\(login.password)")
+            case .http: lines.append("http")
             case .connect(let endpoint):
                 lines.append("connect \(endpoint)")
                 return lines

@@ -45,7 +45,8 @@ final class Playbook {
         _ mode: String = "regular", strategy: ConnectionStrategy = .eager, keepsHostHeader: Bool = false,
         maximumBodySize: UInt64? = nil, responder: (any Responder)? = nil, originalDestination: Endpoint? = nil,
         pings: WebSocketPings = .answer, credentials: CredentialCheck? = nil, verifies: Bool = true,
-        hosts: HostPolicy = HostPolicy(), validation: HTTP1Validation = .strict, http2Validation: HTTP2Validation = .strict,
+        altSvc: AltSvcPolicy = .keep, hosts: HostPolicy = HostPolicy(), validation: HTTP1Validation = .strict,
+        http2Validation: HTTP2Validation = .strict,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         var unverified = TLSClientOptions()
@@ -56,6 +57,7 @@ final class Playbook {
                 mode: specification.mode, modeText: specification.text, strategy: strategy, keepsHostHeader: keepsHostHeader,
                 serverTLS: Self.serverTLS, clientTLS: verifies ? Self.clientTLS : try TLSClientContext(unverified),
                 authority: Self.authority, validation: validation, http2Validation: http2Validation, webSocketPings: pings,
+                altSvc: altSvc,
                 hosts: hosts, credentials: credentials, maximumBodySize: maximumBodySize,
                 ownAddresses: ownAddresses, responder: responder),
             seed: 1, originalDestination: originalDestination)

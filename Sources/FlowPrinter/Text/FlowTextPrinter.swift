@@ -101,8 +101,13 @@ package struct FlowTextPrinter: Sendable {
         case .tls: out.writeVisible("TLS \(flow.target.host):\(flow.target.port)")
         }
         if let error = flow.error {
-            out.writeString(coloured(" << ", 31))
-            if flow.response == nil, flow.kind == .http { out.writeString("error: ") }
+            if flow.localReply != nil {
+                // The reason for the recorder's answer.
+                out.writeString(": ")
+            } else {
+                out.writeString(coloured(" << ", 31))
+                if flow.response == nil, flow.kind == .http { out.writeString("error: ") }
+            }
             var text = ByteBuffer()
             text.writeVisible(error.message)
             out.writeString(coloured(String(buffer: text), 31))
@@ -128,7 +133,7 @@ package struct FlowTextPrinter: Sendable {
         if let reply = flow.localReply?.value.head {
             out.writeString(" << ")
             out.writeString(coloured("\(reply.status)", 31))
-            out.writeVisible(" \(String(buffer: reply.reason))\(reply.reason.readableBytes > 0 ? " " : "")by the recorder")
+            out.writeVisible(" \(String(buffer: reply.reason))\(reply.reason.readableBytes > 0 ? " " : "")(by the recorder)")
         }
         guard let response = flow.response else { return }
         let status = response.head.status

@@ -26,7 +26,7 @@ extension ClientStack {
     /// A client that wants WebSocket waits until it knows that the server takes it (RFC 8441 §3), which is in the server's SETTINGS.
     private func askForSettings() {
         guard let route, route.isCleartextHTTP2, route.failure == nil, configuration.strategy == .eager,
-            !servesRecordings
+            !servesRecordings, !isOnboarding
         else { return }
         if upstreams.isEmpty {
             openUpstream(route.destination)

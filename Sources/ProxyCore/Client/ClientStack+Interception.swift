@@ -30,9 +30,12 @@ extension ClientStack {
         case .http where !isTCP:
             startHTTP()
         default:
-            route?.isTunnel == true || isTCP ? startTunnel() : startHTTP()
+            route?.isTunnel == true || isTCP ? startUnknown() : startHTTP()
         }
     }
+
+    /// The client's protocol is unknown: its bytes are relayed. The recorder's own page has no server for them.
+    private func startUnknown() { isOnboarding ? closeClient(.clean) : startTunnel() }
 
     /// A client that sends first does so as soon as it is connected.
     private static let detectionTimeout: Int64 = 1_000_000_000
@@ -47,7 +50,7 @@ extension ClientStack {
 
     /// The client waits for the server to send first.
     func detectionTimedOut() {
-        guard let route, route.isTunnel || route.isTCP else { return closeClient(.clean) }
+        guard let route, route.isTunnel || route.isTCP, !isOnboarding else { return closeClient(.clean) }
         if unparsed.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
             openUpstream(route.destination)
         } else {
@@ -61,7 +64,7 @@ extension ClientStack {
             closeUpstreams()
             return closeClient(.clean)
         }
-        startTunnel()
+        startUnknown()
     }
 
     /// Anything but TLS is relayed as bytes, without detection.
@@ -105,7 +108,9 @@ extension ClientStack {
             return closeClient(.clean)
         }
         route?.serverName = hello.serverName
-        if let route, suspendedTunnel == nil {
+        if isOnboarding {
+            closeUpstreams()
+        } else if let route, suspendedTunnel == nil {
             switch configuration.hosts.treatment(of: route.destination.endpoint, serverName: hello.serverName) {
             case .passThrough: return startPassthrough(hello)
             case .tcp: self.route?.isTCP = true
@@ -119,7 +124,9 @@ extension ClientStack {
         if suspendedTunnel != nil, let upstream {
             return upstream.transport.tls == nil ? startUpstreamTLS(upstream) : upstream.isReady ? forge() : ()
         }
-        guard let route, route.destination.isTLS == true, configuration.strategy == .eager else { return forge() }
+        guard let route, route.destination.isTLS == true, configuration.strategy == .eager, !isOnboarding else {
+            return forge()
+        }
         if let upstream, upstream.isConnected {
             startUpstreamTLS(upstream)
         } else if upstream == nil {

@@ -164,6 +164,7 @@ extension ClientStack {
 
     /// A request's head: finds out where it goes.
     func begin(_ head: RequestHead, _ framing: BodyFraming, isLast: Bool, stream: StreamID) {
+        if case .socks5 = configuration.mode, route == nil { return answerBesideSOCKS(head, stream) }
         if let isAllowed = isAllowed(head, framing, isLast, stream) {
             guard isAllowed else { return refuseCredentials(head, stream: stream) }
         } else {
@@ -191,8 +192,8 @@ extension ClientStack {
             let message = "the request does not say which server it is for: it has neither an absolute target nor a Host field"
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
         }
-        if route == nil, destination.endpoint.host == Onboarding.host, case .http1 = sender, configuration.mode != .origin {
-            return answerOnboarding(absolute?.origin ?? head.target)
+        if isForOnboarding(head, to: destination, origin: absolute?.origin) {
+            return answerOnboarding(head, absolute?.origin ?? head.target, to: sender)
         }
         let exchange = Exchange(
             flow: context.identities.next(at: client.lastRead), client: sender, request: head, framing: framing,
@@ -211,6 +212,15 @@ extension ClientStack {
             return fail(exchange, status: 502, failure)
         }
         if servesRecordings { bufferRequest(exchange) } else { assignServer(for: exchange) }
+    }
+
+    /// Answers a request of HTTP that was sent to a SOCKS proxy.
+    private func answerBesideSOCKS(_ head: RequestHead, _ stream: StreamID) {
+        if let destination = destination(of: head, nil), isForOnboarding(head, to: destination, origin: nil) {
+            return answerOnboarding(head, head.target, to: http.stream(stream))
+        }
+        let error = FlowError(side: .client, message: SOCKS5Server.httpMessage, at: now)
+        refuse(status: 400, error, head: head.wire, stream: stream)
     }
 
     private func recordOpening(of exchange: Exchange, _ stream: StreamID) {
@@ -318,9 +328,10 @@ extension ClientStack {
 
     private func refuseCredentials(_ head: RequestHead, stream: StreamID) {
         let message = "the proxy wants a user name and a password"
-        let challenge = ("Proxy-Authenticate", "Basic realm=\"mitm\"")
+        var answer = LocalContent.message(status: 407, message)
+        answer.fields.append(("Proxy-Authenticate", "Basic realm=\"mitm\""))
         let sender = http.stream(stream)
-        let reply = sender.localReply(status: 407, message, fields: [challenge])
+        let reply = sender.localReply(answer)
         recordRefused(head.wire, error: FlowError(side: .client, message: message, at: now), stream: stream, reply: reply)
         sender.answer(reply)
         if sender.isMultiplexed { return }
@@ -357,7 +368,7 @@ extension ClientStack {
     /// Answers a request that never became an exchange. A connection of HTTP/1 closes after the answer.
     func refuse(status: Int, _ error: FlowError, head: ByteBuffer, stream: StreamID? = nil) {
         let sender = http.stream(stream ?? StreamID(0))
-        let reply = sender.localReply(status: status, error.message)
+        let reply = sender.localReply(.message(status: status, error.message))
         let isAnswered = sender.isMultiplexed || !client.hasEnded || status != 400
         recordRefused(head, error: error, stream: stream, reply: isAnswered ? reply : nil)
         if isAnswered { sender.answer(reply) }

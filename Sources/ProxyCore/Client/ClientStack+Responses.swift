@@ -36,7 +36,7 @@ extension ClientStack {
         case .interim(let head):
             exchange.responseBegan()
             record(exchange.flow, at: at, .interim(head))
-            exchange.client.sendInterim(head, of: exchange)
+            exchange.client.sendInterim(headForClient(head), of: exchange)
         case .head(let head, let framing, let isLast):
             receiveHead(head, framing, of: exchange, at)
             if isLast { responseEnded(nil, wire: ByteBuffer(), of: exchange, at) }
@@ -87,13 +87,19 @@ extension ClientStack {
         if exchange.isExtendedConnect, let conversation = webSocket(of: exchange, head) { exchange.content = .frames(conversation) }
         exchange.received(head)
         exchange.connectionUse.endsWithConnection = framing == .untilClose
-        exchange.client.sendHead(head, framing, of: exchange)
+        exchange.client.sendHead(headForClient(head), framing, of: exchange)
         if framing == .tunnel {
             record(exchange.flow, at: at, .finished(.server))
             startTunnel(after: exchange, webSocket: webSocketRelay(of: exchange, head))
         } else if !exchange.pendingContent.isEmpty {
             flushPending(exchange)
         }
+    }
+
+    /// A head as the client gets it: without offers of HTTP/3 if they are to be taken out.
+    func headForClient(_ head: ResponseHead) -> ResponseHead {
+        guard configuration.altSvc == .strip else { return head }
+        return head.withoutHTTP3Alternatives() ?? head
     }
 
     /// The server changes the protocol.
@@ -323,7 +329,7 @@ extension ClientStack {
         let hasContent = !exchange.isHead && status != 204 && status != 304
         var reply: LocalReply?
         if let status, exchange.responseHead == nil {
-            reply = client.localReply(status: status, ending.error?.message ?? "", hasContent: hasContent)
+            reply = client.localReply(.message(status: status, ending.error?.message ?? ""), hasContent: hasContent)
         }
         if let reply { record(exchange.flow, at: now, .localReply(reply)) }
         recordEnd(of: exchange, ending)

@@ -94,7 +94,7 @@ extension ClientStack {
         guard let server = exchange.server else { return }
         exchange.received(head)
         exchange.content = .upgraded(webSocket(of: exchange, head))
-        let fromClient = exchange.client.acceptConversation(head, key: key)
+        let fromClient = exchange.client.acceptConversation(headForClient(head), key: key)
         guard !exchange.client.isMultiplexed else {
             flushPending(exchange)
             let early = server.takeEarly()
@@ -114,7 +114,7 @@ extension ClientStack {
         exchange.received(head)
         exchange.pendingContent = []
         exchange.connectionUse.endsWithConnection = framing == .untilClose
-        exchange.client.sendHead(head, framing, of: exchange)
+        exchange.client.sendHead(headForClient(head), framing, of: exchange)
         exchange.server?.endConversation()
     }
 

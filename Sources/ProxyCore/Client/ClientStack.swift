@@ -350,8 +350,13 @@ final class ClientStack {
     /// Records the end of an exchange, preceded by any partial WebSocket messages.
     func recordEnd(of exchange: Exchange, _ ending: FlowEnding) {
         for piece in exchange.webSocket?.relay.takeIncomplete() ?? [] { record(exchange.flow, at: now, .piece(piece)) }
+        var ending = ending
+        if exchange.responseHead?.fields.offersHTTP3 == true { ending.tags.append(Self.offersHTTP3) }
         record(exchange.flow, at: now, .ended(ending))
     }
+
+    /// The tag of flows whose response offers HTTP/3.
+    private static let offersHTTP3 = "h3-offered"
 
     /// Appends one event to a flow.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) { context.record(flow, at: at, what) }

@@ -24,7 +24,7 @@ extension ClientStack {
     func connect(_ request: ConnectRequest, to endpoint: Endpoint) {
         route = Route(destination: Destination(endpoint: endpoint, isTLS: nil), isTunnel: true)
         layer = .connecting(request)
-        if configuration.strategy == .eager {
+        if configuration.strategy == .eager, !isOnboarding {
             openUpstream(Destination(endpoint: endpoint, isTLS: nil))
         } else {
             accept(request)
@@ -45,11 +45,11 @@ extension ClientStack {
     func deny(_ request: ConnectRequest, _ error: FlowError) {
         switch request {
         case .http1(let head):
-            let reply = LocalReply.http1(status: 502, error.message)
+            let reply = LocalReply.http1(.message(status: 502, error.message))
             recordRefused(head.wire, error: error, reply: reply)
             http.http1?.answer(reply)
         case .stream(let head, let link):
-            let reply = LocalReply.http2(status: 502, error.message)
+            let reply = LocalReply.http2(.message(status: 502, error.message))
             recordRefused(head.wire, error: error, stream: link.stream, reply: reply)
             link.refuse(reply)
         case .socks:
@@ -61,7 +61,9 @@ extension ClientStack {
     /// Later data of the client is for the server that it named.
     private func routeIsOpen() {
         layer = .detecting(.detection)
-        if let route, configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough {
+        if let route, !isOnboarding,
+            configuration.hosts.treatment(of: route.destination.endpoint, serverName: nil) == .passThrough
+        {
             return startPassthrough()
         }
         if unparsed.isEmpty, serverSpeaksFirst(isTLS: false) { return startTunnel() }
@@ -86,6 +88,10 @@ extension ClientStack {
                 case .connect(let endpoint):
                     cancelHandshakeTimer()
                     return connect(.socks, to: endpoint)
+                case .http:
+                    // It gets an answer that it understands.
+                    layer = .http
+                    return httpReceived(unparsed.take())
                 }
             }
         } catch {

@@ -7,7 +7,7 @@ import NIOCore
 enum DetectedProtocol: Equatable {
     /// A TLS record that carries a handshake (RFC 8446 §5.1).
     case tls
-    /// A method and a space, or a prefix of that.
+    /// A line that begins with a method and names a version of HTTP.
     case http
     case other
     case undecided
@@ -26,7 +26,7 @@ enum DetectedProtocol: Equatable {
         // No registered method is longer than 17 letters; some have digits or hyphens (RFC 9110 §16.1.1).
         for i in 0..<min(span.count, 24) {
             if span[i] == 0x20 {
-                self = i > 0 && Self.mayBeRequestLine(bytes) ? .http : .other
+                self = i > 0 ? Self.requestLine(bytes) : .other
                 return
             }
             let isLetter = span[i] &- 0x41 < 26
@@ -39,12 +39,16 @@ enum DetectedProtocol: Equatable {
         self = span.count >= 24 ? .other : .undecided
     }
 
-    /// Other protocols begin with a word in capitals too (NICK of IRC, AUTH of Redis, OPTIONS of RTSP), but a line of theirs, once it is
-    /// complete, names no version of HTTP (RFC 9112 §3).
-    private static func mayBeRequestLine(_ bytes: ByteBuffer) -> Bool {
+    /// A longer line is left to the decoder.
+    private static let maximumLine = 16 * 1024
+
+    /// Other protocols begin with a word in capitals too (NICK of IRC, AUTH of Redis, OPTIONS of RTSP), but their lines name no version of HTTP
+    /// (RFC 9112 §3). The answer does not depend on the way in which the line arrives.
+    private static func requestLine(_ bytes: ByteBuffer) -> DetectedProtocol {
         let view = bytes.readableBytesView
-        guard let end = view.firstIndex(of: 0x0A) else { return true }
-        return view[..<end].contains("HTTP/".utf8)
+        let end = view.firstIndex(of: 0x0A)
+        if view[..<(end ?? view.endIndex)].contains("HTTP/".utf8) { return .http }
+        return end != nil ? .other : view.count < maximumLine ? .undecided : .http
     }
 
     /// There are bytes, and they do not begin TLS.

@@ -19,7 +19,12 @@ struct SOCKS5Server {
         /// The client is answered when the login is verified: see ``answer(isRight:)``.
         case verify(Login)
         case connect(Endpoint)
+        /// The client speaks HTTP, not SOCKS.
+        case http
     }
+
+    /// The answer to a request of HTTP.
+    static let httpMessage = "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"
 
     private var step = Step.greeting
     private let asksForPassword: Bool
@@ -32,7 +37,12 @@ struct SOCKS5Server {
     mutating func advance(_ bytes: inout ByteBuffer) throws(SOCKS5.Failure) -> Outcome? {
         switch step {
         case .greeting:
-            if let message = Self.foreign(bytes) { throw SOCKS5.Failure(message: message) }
+            switch Self.foreign(bytes) {
+            case nil: break
+            case .undecided?: return nil
+            case .http?: return .http
+            case .other(let message)?: throw SOCKS5.Failure(message: message)
+            }
             guard let methods = try SOCKS5.greeting(&bytes) else { return nil }
             let wanted: SOCKS5.Method = asksForPassword ? .password : .none
             guard methods.contains(wanted.rawValue) else {
@@ -54,15 +64,23 @@ struct SOCKS5Server {
         }
     }
 
-    /// Describes a client that does not speak SOCKS 5.
+    /// A client that does not speak SOCKS 5.
+    private enum Foreign {
+        case undecided
+        case http
+        /// The reason for a refusal.
+        case other(String)
+    }
+
     /// - Returns: nil if it may be SOCKS 5.
-    private static func foreign(_ bytes: ByteBuffer) -> String? {
+    private static func foreign(_ bytes: ByteBuffer) -> Foreign? {
         guard let version: UInt8 = bytes.getInteger(at: bytes.readerIndex), version != SOCKS5.version else { return nil }
-        if version == 4 { return "the client speaks SOCKS 4, which has no names" }
+        if version == 4 { return .other("the client speaks SOCKS 4, which has no names") }
         switch DetectedProtocol(bytes) {
-        case .tls: return "the client does not speak SOCKS 5; it looks like TLS"
-        case .http: return "the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"
-        case .other, .undecided: return "the client does not speak SOCKS 5"
+        case .tls: return .other("the client does not speak SOCKS 5; it looks like TLS")
+        case .http: return .http
+        case .undecided: return .undecided
+        case .other: return .other("the client does not speak SOCKS 5")
         }
     }
 

@@ -23,6 +23,14 @@ package enum ProxyMode: Sendable, Hashable {
     case stream
     /// A forward proxy that reaches servers through another one.
     case upstream(UpstreamProxy)
+
+    /// The recorder's own page, http://mitm.it, is shown: clients choose their servers themselves.
+    var offersOnboarding: Bool {
+        switch self {
+        case .regular, .upstream, .socks5, .transparent: true
+        case .reverse, .origin, .stream: false
+        }
+    }
 }
 
 /// The protocol of a reverse proxy's server.
@@ -55,6 +63,14 @@ package enum WebSocketPings: String, Sendable, CaseIterable {
     case answer
     /// They are relayed from end to end.
     case relay
+}
+
+/// What clients get of offers of HTTP/3 in Alt-Svc fields, which no proxy of TCP can record.
+package enum AltSvcPolicy: String, Sendable, CaseIterable {
+    /// They are forwarded.
+    case keep
+    /// They are taken out. The recording has them.
+    case strip
 }
 
 /// Time limits of a session, in nanoseconds.
@@ -124,12 +140,13 @@ package final class ProxyConfiguration: Sendable {
     /// PRIORITY and PRIORITY_UPDATE frames are forwarded to the server.
     package let forwardsPriority: Bool
     package let webSocketPings: WebSocketPings
+    package let altSvc: AltSvcPolicy
     package let hosts: HostPolicy
     /// Forward proxy and SOCKS: the logins that may use it; nil requires none.
     package let credentials: CredentialCheck?
     /// Clients with public addresses are refused.
     package let blocksGlobal: Bool
-    /// The authority's certificate, offered at http://mitm.it.
+    /// The authority's certificate, offered at http://mitm.it and https://mitm.it.
     package let authority: CertificateAuthority
     package let limits: HTTP1Limits
     package let validation: HTTP1Validation
@@ -155,6 +172,7 @@ package final class ProxyConfiguration: Sendable {
         limits: HTTP1Limits = HTTP1Limits(),
         validation: HTTP1Validation = .strict, allowsHTTP2: Bool = true, http2Limits: HTTP2Limits = HTTP2Limits(),
         http2Validation: HTTP2Validation = .strict, forwardsPriority: Bool = false, webSocketPings: WebSocketPings = .answer,
+        altSvc: AltSvcPolicy = .keep,
         hosts: HostPolicy = HostPolicy(), credentials: CredentialCheck? = nil, blocksGlobal: Bool = true,
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
@@ -181,6 +199,7 @@ package final class ProxyConfiguration: Sendable {
         self.http2Validation = http2Validation
         self.forwardsPriority = forwardsPriority
         self.webSocketPings = webSocketPings
+        self.altSvc = altSvc
         self.hosts = hosts
         self.credentials = credentials
         self.blocksGlobal = blocksGlobal

@@ -68,10 +68,10 @@ enum ClientStream {
     }
 
     /// An answer as this client will receive it.
-    func localReply(status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true) -> LocalReply {
+    func localReply(_ answer: LocalContent, hasContent: Bool = true) -> LocalReply {
         switch self {
-        case .http1: .http1(status: status, message, fields: fields, hasContent: hasContent)
-        case .http2: .http2(status: status, message, fields: fields, hasContent: hasContent)
+        case .http1: .http1(answer, hasContent: hasContent)
+        case .http2: .http2(answer, hasContent: hasContent)
         }
     }
 

@@ -6,36 +6,49 @@ import HTTP2Codec
 import HTTPSemantics
 import NIOCore
 
+/// An answer of our own, for a client of any version.
+struct LocalContent {
+    var status: Int
+    /// Beside Content-Type and what frames the content.
+    var fields: [(String, String)] = []
+    var type: String
+    var content: ByteBuffer
+
+    init(status: Int, _ type: String, _ content: ByteBuffer) {
+        self.status = status
+        self.type = type
+        self.content = content
+    }
+
+    /// A sentence.
+    static func message(status: Int, _ text: String) -> LocalContent {
+        LocalContent(status: status, "text/plain; charset=utf-8", ByteBuffer(string: "mitm: \(text)\n"))
+    }
+}
+
 extension LocalReply {
     /// For a client of HTTP/1, whose connection closes after it.
     /// - Parameter hasContent: false for answers to HEAD, and for statuses without content.
-    static func http1(
-        status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true
-    ) -> LocalReply {
-        let line = "HTTP/1.1 \(status) \(HTTP1Translation.reasonPhrase(status))\r\n"
-        return LocalReply(.http1_1, line, fields, connection: [("Connection", "close")], message, hasContent: hasContent)
+    static func http1(_ answer: LocalContent, hasContent: Bool = true) -> LocalReply {
+        let line = "HTTP/1.1 \(answer.status) \(HTTP1Translation.reasonPhrase(answer.status))\r\n"
+        return LocalReply(.http1_1, line, answer, connection: [("Connection", "close")], hasContent: hasContent)
     }
 
     /// For a stream of HTTP/2.
-    static func http2(
-        status: Int, _ message: String, fields: [(String, String)] = [], hasContent: Bool = true
-    ) -> LocalReply {
-        let fields = fields.map { ($0.0.lowercased(), $0.1) }
-        return LocalReply(.http2, ":status: \(status)\r\n", fields, connection: [], message, hasContent: hasContent)
+    static func http2(_ answer: LocalContent, hasContent: Bool = true) -> LocalReply {
+        LocalReply(.http2, ":status: \(answer.status)\r\n", answer, connection: [], hasContent: hasContent)
     }
 
     private init(
-        _ version: HTTPVersion, _ line: String, _ fields: [(String, String)], connection: [(String, String)], _ message: String,
-        hasContent: Bool
+        _ version: HTTPVersion, _ line: String, _ answer: LocalContent, connection: [(String, String)], hasContent: Bool
     ) {
-        let content = hasContent ? ByteBuffer(string: "mitm: \(message)\n") : ByteBuffer()
-        let isLowerCase = version == .http2
-        var fields = fields
-        if hasContent { fields.append((isLowerCase ? "content-type" : "Content-Type", "text/plain; charset=utf-8")) }
+        let content = hasContent ? answer.content : ByteBuffer()
+        var fields = answer.fields
+        if hasContent { fields.append(("Content-Type", answer.type)) }
         fields += connection
-        if hasContent { fields.append((isLowerCase ? "content-length" : "Content-Length", "\(content.readableBytes)")) }
+        if hasContent { fields.append(("Content-Length", "\(content.readableBytes)")) }
         var wire = ByteBuffer(string: line)
-        for (name, value) in fields { wire.writeString("\(name): \(value)\r\n") }
+        for (name, value) in fields { wire.writeString("\(version == .http2 ? name.lowercased() : name): \(value)\r\n") }
         wire.writeStaticString("\r\n")
         self.init(head: ResponseHead(parsing: wire, version: version), content: content)
     }

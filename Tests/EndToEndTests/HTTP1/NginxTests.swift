@@ -201,7 +201,7 @@ struct NginxTests {
                 ["-sS", "--max-time", "20", "-x", "http://127.0.0.1:\(recorder.port)", "https://localhost:\(nginx.https)/"],
                 in: directory)
             #expect(distrusting.status == 60)
-            let loop = try recorder.curl(["-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:\(recorder.port)/"])
+            let loop = try recorder.curl(["-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:\(recorder.port)/x"])
             #expect(loop.output == "502")
             recorder.stop()
             let told = try recorder.flows().map {

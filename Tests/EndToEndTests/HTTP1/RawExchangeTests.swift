@@ -182,7 +182,7 @@ struct RawExchangeTests {
                 #expect(found.split(separator: "\n").count == 1, "\(filter)")
             }
             let text = try run("mitm-dump", ["--detail", "3", file], in: directory).output
-            #expect(text.contains("502 Bad Gateway by the recorder") && text.contains("refused bytes of the server"))
+            #expect(text.contains("502 Bad Gateway (by the recorder): ") && text.contains("refused bytes of the server"))
             #expect(text.contains("    note: server: Content-Length and Transfer-Encoding were both given"))
             let archive = try run("mitm-dump", ["--format", "har", file], in: directory).output
             #expect(archive.contains("\"_localReply\":true") && archive.contains("\"_notes\":[\"server: Content-Length"))

@@ -145,6 +145,7 @@ struct SOCKS5Tests {
                     if try server.advance(&rest) != nil { lines.append("read too early") }
                     lines.append(answer(try server.answer(isRight: isRight)))
                 case .connect(let endpoint): return lines + ["connect \(endpoint)"]
+                case .http: return lines + ["http"]
                 }
             }
         } catch {
@@ -171,10 +172,10 @@ struct SOCKS5Tests {
             ["answer 5 2", "verify u p", "the user name or the password is wrong", "answer 1 1"]
         ),
         (false, true, bytes(4, 1), ["the client speaks SOCKS 4, which has no names"]),
-        (
-            false, true, bytes("GET / HTTP/1.1\r\n"),
-            ["the client does not speak SOCKS 5; it looks like HTTP, which --mode regular takes"]
-        ),
+        (false, true, bytes("GET / HTTP/1.1\r\n"), ["http"]),
+        (false, true, bytes("GET /"), []),
+        (false, true, bytes("G"), []),
+        (false, true, bytes("hello"), ["the client does not speak SOCKS 5"]),
         (false, true, bytes(0x16, 3, 1), ["the client does not speak SOCKS 5; it looks like TLS"]),
         (false, true, bytes(6), ["the client does not speak SOCKS 5"]),
     ]
