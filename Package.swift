@@ -91,8 +91,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit", nioCore,
-                arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit",
+                nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -108,8 +108,8 @@ let package = Package(
                 "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
         tool(
             "mitm-serve",
             [
