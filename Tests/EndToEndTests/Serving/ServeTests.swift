@@ -270,7 +270,8 @@ struct ServeTests {
             #expect(result.status == 2)
             #expect(result.output == "")
             let lines = result.errors.split(separator: "\n")
-            #expect(lines.last?.hasPrefix("mitm-serve: ") == true && result.errors.contains(expected), "\(result.errors)")
+            let isNamed = lines.contains { $0.hasPrefix("mitm-serve: ") }
+            #expect(isNamed && result.errors.contains(expected), "\(result.errors)")
         }
     }
 
