@@ -83,7 +83,7 @@ struct MitmDump: Tool {
     var verify = false
 
     @OptionGroup
-    var colours: ColorArguments
+    var text: TextArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -121,7 +121,7 @@ struct MitmDump: Tool {
         try refuseInput(asOutput: nil, sources)
         let isLive = sources.contains { $0.isLive }
         var printer = Printer(
-            detail: detail?.rawValue ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, isColoured: colours.isColoured(),
+            detail: detail?.rawValue ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, style: text.style(descriptor: 1),
             warn: warn)
         if follow, sources != [.standardInput] { return try followFiles(where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }

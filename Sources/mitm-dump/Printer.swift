@@ -14,7 +14,7 @@ struct Printer {
     /// Writes a file of another program.
     private var foreign: (any ForeignWriter)?
     private var leftOut = 0
-    private let isColoured: Bool
+    private let style: TextStyle
     private let warn: (String) -> Void
     private var sink = OutputSink()
     private var first: Flow?
@@ -26,12 +26,12 @@ struct Printer {
     /// Content of a flow could not be read.
     private(set) var isDamaged = false
 
-    init(detail: Int?, format: MitmDump.Format, rawBody: Bool, isColoured: Bool, warn: @escaping (String) -> Void) {
+    init(detail: Int?, format: MitmDump.Format, rawBody: Bool, style: TextStyle, warn: @escaping (String) -> Void) {
         self.detail = detail
         self.format = format
         self.json = FlowJSONPrinter(rawBody: rawBody)
         if case .foreign(let format) = format { foreign = format.writer(version: toolVersion) }
-        self.isColoured = isColoured
+        self.style = style
         self.warn = warn
     }
 
@@ -62,7 +62,7 @@ struct Printer {
 
     private mutating func printMessages(of flow: Flow, after printed: Int) throws {
         var out = ByteBuffer()
-        let printer = FlowTextPrinter(detail: detail ?? 1, isColoured: isColoured)
+        let printer = textPrinter(detail ?? 1)
         do {
             try printer.printMessages(of: flow, after: printed, into: &out) { part in try self.put(&part) }
         } catch let error as ArchiveError where error.kind == .damagedContent {
@@ -104,7 +104,7 @@ struct Printer {
         var out = ByteBuffer()
         switch format {
         case .text:
-            let printer = FlowTextPrinter(detail: detail, isColoured: isColoured)
+            let printer = textPrinter(detail)
             try printer.print(flow, withMessages: !follows, into: &out) { part in try self.put(&part) }
         case .json:
             let printer = json
@@ -112,6 +112,12 @@ struct Printer {
         case .foreign: if try foreign?.write(flow, into: &out) == false { leftOut += 1 }
         }
         try put(&out)
+    }
+
+    private func textPrinter(_ detail: Int) -> FlowTextPrinter {
+        var style = style
+        style.detail = detail
+        return FlowTextPrinter(style)
     }
 
     private mutating func put(_ printed: inout ByteBuffer) throws {

@@ -94,6 +94,9 @@ struct MitmFilter: Tool {
     @Flag(help: "Print flows as JSON, one per line.")
     var json = false
 
+    @OptionGroup
+    var text: TextArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -126,7 +129,9 @@ struct MitmFilter: Tool {
             throw ToolError("a flow file cannot be written to a terminal; use -o, pipe to mitm-dump, or use --json or --count")
         }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result = Output(count: count, format: format, path: output?.path, appends: append)
+        let isOnStandardOutput = output == nil || output?.path == "-"
+        let style = text.style(descriptor: isOnStandardOutput ? 1 : nil)
+        let result = Output(count: count, format: format, path: output?.path, appends: append, style: style)
         do {
             return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {

@@ -25,6 +25,7 @@ final class Output {
     /// nil is standard output.
     private let path: String?
     private let appends: Bool
+    private let style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var target: Target?
     private var sink = OutputSink()
@@ -38,11 +39,12 @@ final class Output {
     /// - Parameters:
     ///   - path: nil and `-` are stdout.
     ///   - appends: to an existing flow file.
-    init(count: Bool, format: MitmFilter.Format, path: String?, appends: Bool) {
+    init(count: Bool, format: MitmFilter.Format, path: String?, appends: Bool, style: TextStyle) {
         self.count = count
         self.format = format
         self.path = path == "-" ? nil : path
         self.appends = appends
+        self.style = style
     }
 
     /// In which form the reader passes flows that are whole in their block.
@@ -71,7 +73,7 @@ final class Output {
             foreign = format.writer(version: toolVersion)
             target = .foreign
         case .json: target = .json(FlowJSONPrinter(rawBody: false))
-        case .text: target = .text(FlowTextPrinter(detail: 1, isColoured: false))
+        case .text: target = .text(FlowTextPrinter(style))
         }
     }
 
