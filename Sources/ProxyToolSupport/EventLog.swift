@@ -33,8 +33,11 @@ package struct LogArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Append the event log to this file instead of stderr. SIGHUP opens it again.", valueName: "file"))
-    package var logFile: String?
+            "Append the event log to this file instead of stderr.", valueName: "file"))
+    package var logFile: FilePath?
+
+    @OptionGroup
+    package var colours: ColorArguments
 
     package init() {}
 
@@ -55,12 +58,13 @@ package final class EventLog: Sendable {
 
     /// - Parameters:
     ///   - level: the lowest level that is printed without -q and -v; `quiet`: with -q.
+    ///   - detail: of the lines of flows: 0 none, 1 a line, 2 heads too.
     ///   - hints: advice after failures of TLS; nil gives none.
     ///   - write: receives each line with its end, if it goes to stderr.
     /// - Throws: ``ToolError`` for a file that cannot be opened.
     package init(
         _ arguments: LogArguments, of tool: String, lowest level: LogLine.Level = .notice, quiet: LogLine.Level = .error,
-        clock: RecorderClock, hints: TLSHints? = nil,
+        clock: RecorderClock, detail: Int = 1, hints: TLSHints? = nil,
         write: @escaping @Sendable (String) -> Void = writeToStandardError
     ) throws {
         self.tool = tool
@@ -68,10 +72,13 @@ package final class EventLog: Sendable {
         self.hints = hints
         format = arguments.logFormat
         lowest = arguments.quiet ? quiet : arguments.verbose ? .debug : level
-        file = try arguments.logFile.map { try LogFile(expandingTilde($0)) }
+        file = try arguments.logFile.map { try LogFile($0.path) }
         self.write = write
-        palette = Palette(isColoured: arguments.logFile == nil && isColourWelcome(on: 2))
-        printer = FlowTextPrinter(detail: 1, isColoured: palette.isColoured)
+        palette = Palette(isColoured: format == .text && file == nil && arguments.colours.isColoured(on: 2))
+        var style = TextStyle(detail: format == .text ? detail : min(detail, 1), isColoured: palette.isColoured)
+        // The time stands before the line.
+        if file == nil, format == .text { style.columns = { terminalColumns(of: 2).map { $0 - 13 } } }
+        printer = FlowTextPrinter(style)
     }
 
     /// Whether lines of a level are printed.
@@ -102,6 +109,7 @@ package final class EventLog: Sendable {
         guard isWanted(.notice) else { return }
         var text = ByteBuffer()
         try? printer.print(flow, into: &text)
+        guard text.readableBytes > 0 else { return }
         let line = LogLine(
             flow.state == .failed ? .warning : .notice, "flow", String(buffer: text.dropLast()), client: flow.client?.value.peer,
             server: flow.server?.value.target)

@@ -101,6 +101,9 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
 
+    @Option(help: ArgumentHelp("What the event log has of each flow: 0 nothing, 1 a line, 2 heads too.", valueName: "level"))
+    var detail = 1
+
     @OptionGroup
     var logging: LogArguments
 
@@ -116,6 +119,9 @@ struct MitmRecord: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        if !(0...2).contains(detail) {
+            throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
+        }
         if let expression = selection.filter, !filter.isEmpty {
             throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
         }

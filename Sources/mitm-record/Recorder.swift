@@ -28,7 +28,7 @@ struct Recorder {
         let isForwardProxy =
             arguments.mode.isEmpty || arguments.mode.contains { $0.hasPrefix("regular") || $0.hasPrefix("upstream") }
         log = try EventLog(
-            arguments.logging, of: "mitm-record", clock: clock,
+            arguments.logging, of: "mitm-record", clock: clock, detail: arguments.detail,
             hints: TLSHints(authority: authority, isServedByName: isForwardProxy))
     }
 
@@ -169,6 +169,7 @@ struct Recorder {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
                 if signal == SIGUSR1 {
                     recorder.rotate()
+                    log.reopen()
                     continue
                 }
                 guard signal == SIGHUP, !terminal.isGone else { return }

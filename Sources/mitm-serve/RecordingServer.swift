@@ -210,7 +210,9 @@ struct RecordingServer {
 
     /// Prints the flows that would be served.
     private func list(_ sources: [ArchiveSource], _ filter: FlowFilter?) throws -> ToolStatus {
-        let printer = FlowTextPrinter(detail: 1, isColoured: false)
+        var style = TextStyle(detail: 1, isColoured: false)
+        style.time = .clock
+        let printer = FlowTextPrinter(style)
         var sink = OutputSink()
         var count = 0
         var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
