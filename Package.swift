@@ -93,8 +93,7 @@ let package = Package(
             "ToolSupport",
             [
                 "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit",
-                nioCore,
-                arguments, yams,
+                nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -110,8 +109,8 @@ let package = Package(
                 "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ForeignArchives", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
         tool(
             "mitm-serve",
             [

@@ -38,9 +38,9 @@ package struct FlowProgress: Sendable, Equatable {
     }
 }
 
-indirect enum FilterExpression: Sendable {
+enum FilterExpression: Sendable {
     case term(FilterTerm)
-    case not(FilterExpression)
+    indirect case not(FilterExpression)
     case and([FilterExpression])
     case or([FilterExpression])
 

@@ -3,8 +3,8 @@
 import FlowModel
 import NIOCore
 
-/// An operator with its argument.
-struct FilterTerm: Sendable {
+/// An operator with its argument. A class, so that evaluating an expression on each flow copies nothing.
+final class FilterTerm: Sendable {
     /// A part of a flow and what it is compared with. Each case pairs the two that belong together.
     enum Comparison: Sendable {
         case property(FlowProperty)
@@ -17,6 +17,11 @@ struct FilterTerm: Sendable {
 
     let row: FilterOperator
     let comparison: Comparison
+
+    init(row: FilterOperator, comparison: Comparison) {
+        self.row = row
+        self.comparison = comparison
+    }
 
     /// More codes than this are not checked one by one.
     private static let maximumCodes = 100

@@ -49,17 +49,17 @@ package typealias ConnectionID = FlowID
 
 /// A moment: nanoseconds since 1970-01-01T00:00:00Z. The clock that makes them is anchored to the wall clock once and then runs
 /// monotonically, so a difference of two is a duration even when the wall clock is set.
-package struct Timestamp: Sendable, Hashable, Comparable {
-    package var nanoseconds: Int64
+@usableFromInline package struct Timestamp: Sendable, Hashable, Comparable {
+    @usableFromInline package var nanoseconds: Int64
 
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
+    @inlinable package static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
 
     /// Nanoseconds from another moment to this one.
-    package static func - (a: Timestamp, b: Timestamp) -> Int64 { a.nanoseconds &- b.nanoseconds }
+    @inlinable package static func - (a: Timestamp, b: Timestamp) -> Int64 { a.nanoseconds &- b.nanoseconds }
 
-    package func advanced(byNanoseconds nanoseconds: Int64) -> Timestamp {
+    @inlinable package func advanced(byNanoseconds nanoseconds: Int64) -> Timestamp {
         Timestamp(nanoseconds: self.nanoseconds &+ nanoseconds)
     }
 }

@@ -1,6 +1,7 @@
 // The thread that keeps a recording: it takes records from the queue, applies the filter, writes and counts them, and reports each flow that
 // ends.
 
+import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowRecords
@@ -61,6 +62,7 @@ package final class FlowRecorder: Sendable {
         var totals = RecordingTotals()
         var failure: String?
         var rotationIsRequested = false
+        var isReaderGone = false
     }
 
     /// Starts recording.
@@ -93,6 +95,9 @@ package final class FlowRecorder: Sendable {
         queue.wake()
     }
 
+    /// It stopped because the reader of its pipe has closed it, which is no error.
+    package var isReaderGone: Bool { state.withLock { $0.isReaderGone } }
+
     /// Records what is still in the queue, closes the files and ends the thread. Waits for it.
     package func finish() {
         queue.close()
@@ -109,6 +114,7 @@ package final class FlowRecorder: Sendable {
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
             let hasFailed = state.withLock { state in
                 state.totals = worker.totals
+                state.isReaderGone = worker.isReaderGone
                 defer { state.failure = worker.failure }
                 return state.failure == nil && worker.failure != nil
             }
@@ -119,6 +125,7 @@ package final class FlowRecorder: Sendable {
         state.withLock {
             $0.totals = worker.totals
             $0.failure = worker.failure
+            $0.isReaderGone = worker.isReaderGone
         }
         ended.signal()
     }
@@ -140,6 +147,7 @@ private final class Worker {
     private var assemblers: [FlowID: FlowAssembler] = [:]
     var totals = RecordingTotals()
     var failure: String?
+    var isReaderGone = false
 
     init(files: consuming RecordingFiles?, options: RecordingOptions) {
         self.files = files
@@ -197,7 +205,9 @@ private final class Worker {
             try body()
         } catch {
             failure = "\(error)"
-            options.notice(RecordingNotice(.failure, "recording stopped: \(error)"))
+            // A reader that has what it wanted is no failure to tell of.
+            isReaderGone = (error as? ArchiveError)?.kind == .system(EPIPE)
+            if !isReaderGone { options.notice(RecordingNotice(.failure, "recording stopped: \(error)")) }
         }
     }
 

@@ -1,5 +1,5 @@
 // Numbers of a flow's record and of its items. docs/flow-file-format.md is the specification, this file is its mirror. Everything is
-// little-endian.
+// little-endian. The numbers are computed properties that can be inlined: another module reads a `static let` by a call.
 
 import HTTPSemantics
 import NIOCore
@@ -18,10 +18,13 @@ package enum RecordLimits {
 }
 
 /// Codes of the methods that a record and a block header's set distinguish; all others are 0.
-package enum MethodCode {
+@usableFromInline package enum MethodCode {
     private static let names: [StaticString] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
     /// The method of each code; that of 0 is empty.
     package static let methods: [ByteBuffer] = [ByteBuffer()] + names.map { ByteBuffer(staticString: $0) }
+
+    /// Whether a code stands for a method, or is 0.
+    @inlinable package static func isValid(_ code: UInt8) -> Bool { code <= 9 }
 
     /// - Parameter range: where in the bytes the method stands.
     package static func code(_ bytes: ByteBuffer, _ range: ByteRange) -> UInt8 {
@@ -31,60 +34,60 @@ package enum MethodCode {
 }
 
 /// The type byte of a record.
-package enum RecordType {
-    package static let client: UInt8 = 1
-    package static let server: UInt8 = 2
-    package static let certificate: UInt8 = 3
-    package static let flow: UInt8 = 4
-    package static let tombstone: UInt8 = 5
+@usableFromInline package enum RecordType {
+    @inlinable package static var client: UInt8 { 1 }
+    @inlinable package static var server: UInt8 { 2 }
+    @inlinable package static var certificate: UInt8 { 3 }
+    @inlinable package static var flow: UInt8 { 4 }
+    @inlinable package static var tombstone: UInt8 { 5 }
     /// Bytes of a record's length and type, and three that are 0. A flow's record has other fields after the type.
-    package static let prefix = 8
+    @inlinable package static var prefix: Int { 8 }
 }
 
 /// Offsets in the prefix of a flow's record, from the record's first byte.
-package enum FlowPrefix {
-    package static let length = 0  // u32: bytes of the record
-    package static let type = 4  // u8
-    package static let flags = 5  // u8
-    package static let kind = 6  // u8
-    package static let state = 7  // u8
-    package static let idHigh = 8  // u64
-    package static let idLow = 16  // u64
-    package static let started = 24  // i64: time of the part's first event
-    package static let ended = 32  // i64: time of its last event
-    package static let status = 40  // u16
-    package static let method = 42  // u8: MethodCode
-    package static let version = 43  // u8: of the request, major version × 16 + minor
-    package static let port = 44  // u16: of the target
-    package static let textAt = 46  // u16: where the text begins; a later version may put more before it
-    package static let part = 48  // u32: parts of the flow before this one
-    package static let client = 52  // u32: offset of the client's record in the records, plus one; 0 for no record
-    package static let server = 56  // u32
-    package static let stream = 60  // u32
-    package static let detailsAt = 64  // u32: where the part's items are in the details, and how many bytes they have
-    package static let detailsLength = 68  // u32
-    package static let contentAt = 72  // u32: where the part's content is in the block's content, and how many bytes it has
-    package static let contentLength = 76  // u32
-    package static let requestSize = 80  // u64: bytes of the part's data pieces from the client
-    package static let responseSize = 88  // u64
-    package static let pieces = 96  // u32
-    package static let messages = 100  // u32: those of the pieces that are not data
-    package static let textLengths = 104  // 7 × u32: scheme, host, method, authority, target, error, comment
-    package static let requestFieldsAt = 132  // u32: where the field lines are in the part's items
-    package static let requestFieldsLength = 136  // u32
-    package static let responseFieldsAt = 140  // u32
-    package static let responseFieldsLength = 144  // u32
-    package static let reserved = 148  // u32: 0
-    package static let size = 152
+@usableFromInline package enum FlowPrefix {
+    @inlinable package static var length: Int { 0 }  // u32: bytes of the record
+    @inlinable package static var type: Int { 4 }  // u8
+    @inlinable package static var flags: Int { 5 }  // u8
+    @inlinable package static var kind: Int { 6 }  // u8
+    @inlinable package static var state: Int { 7 }  // u8
+    @inlinable package static var idHigh: Int { 8 }  // u64
+    @inlinable package static var idLow: Int { 16 }  // u64
+    @inlinable package static var started: Int { 24 }  // i64: time of the part's first event
+    @inlinable package static var ended: Int { 32 }  // i64: time of its last event
+    @inlinable package static var status: Int { 40 }  // u16
+    @inlinable package static var method: Int { 42 }  // u8: MethodCode
+    @inlinable package static var version: Int { 43 }  // u8: of the request, major version × 16 + minor
+    @inlinable package static var port: Int { 44 }  // u16: of the target
+    @inlinable package static var textAt: Int { 46 }  // u16: where the text begins; a later version may put more before it
+    @inlinable package static var part: Int { 48 }  // u32: parts of the flow before this one
+    @inlinable package static var client: Int { 52 }  // u32: offset of its record, plus one; 0 without
+    @inlinable package static var server: Int { 56 }  // u32
+    @inlinable package static var stream: Int { 60 }  // u32
+    @inlinable package static var detailsAt: Int { 64 }  // u32: where the part's items are, and their bytes
+    @inlinable package static var detailsLength: Int { 68 }  // u32
+    @inlinable package static var contentAt: Int { 72 }  // u32: where in the block's content, and its bytes
+    @inlinable package static var contentLength: Int { 76 }  // u32
+    @inlinable package static var requestSize: Int { 80 }  // u64: bytes of the part's data pieces from the client
+    @inlinable package static var responseSize: Int { 88 }  // u64
+    @inlinable package static var pieces: Int { 96 }  // u32
+    @inlinable package static var messages: Int { 100 }  // u32: those of the pieces that are not data
+    @inlinable package static var textLengths: Int { 104 }  // 7 × u32: scheme, host, method, authority, target, error, comment
+    @inlinable package static var requestFieldsAt: Int { 132 }  // u32: where the field lines are in the part's items
+    @inlinable package static var requestFieldsLength: Int { 136 }  // u32
+    @inlinable package static var responseFieldsAt: Int { 140 }  // u32
+    @inlinable package static var responseFieldsLength: Int { 144 }  // u32
+    @inlinable package static var reserved: Int { 148 }  // u32: 0
+    @inlinable package static var size: Int { 152 }
 
-    package static let isFirst: UInt8 = 1
-    package static let isLast: UInt8 = 2
-    package static let isWebSocket: UInt8 = 4
-    package static let hasError: UInt8 = 8
-    package static let hasComment: UInt8 = 16
-    package static let hasRequest: UInt8 = 32
-    package static let isTagged: UInt8 = 64
-    package static let hasLocalReply: UInt8 = 128
+    @inlinable package static var isFirst: UInt8 { 1 }
+    @inlinable package static var isLast: UInt8 { 2 }
+    @inlinable package static var isWebSocket: UInt8 { 4 }
+    @inlinable package static var hasError: UInt8 { 8 }
+    @inlinable package static var hasComment: UInt8 { 16 }
+    @inlinable package static var hasRequest: UInt8 { 32 }
+    @inlinable package static var isTagged: UInt8 { 64 }
+    @inlinable package static var hasLocalReply: UInt8 { 128 }
 
     /// Which of the texts.
     package enum Text: Int {
@@ -94,25 +97,25 @@ package enum FlowPrefix {
 }
 
 /// Tags of the items in the details. An item is tag, zigzag nanoseconds since the item before it, length, content.
-package enum ItemTag {
-    package static let request: UInt8 = 1
-    package static let interim: UInt8 = 2
-    package static let response: UInt8 = 3
-    package static let piece: UInt8 = 4
-    package static let trailers: UInt8 = 5
-    package static let finished: UInt8 = 6
-    package static let ended: UInt8 = 7
-    package static let note: UInt8 = 8
-    package static let malformed: UInt8 = 9
-    package static let localReply: UInt8 = 10
+@usableFromInline package enum ItemTag {
+    @inlinable package static var request: UInt8 { 1 }
+    @inlinable package static var interim: UInt8 { 2 }
+    @inlinable package static var response: UInt8 { 3 }
+    @inlinable package static var piece: UInt8 { 4 }
+    @inlinable package static var trailers: UInt8 { 5 }
+    @inlinable package static var finished: UInt8 { 6 }
+    @inlinable package static var ended: UInt8 { 7 }
+    @inlinable package static var note: UInt8 { 8 }
+    @inlinable package static var malformed: UInt8 { 9 }
+    @inlinable package static var localReply: UInt8 { 10 }
 }
 
 /// Bits of an ``ItemTag/ended`` item.
-package enum EndedFlag {
-    package static let isReset: UInt8 = 1
-    package static let hasCloser: UInt8 = 2
-    package static let closedByServer: UInt8 = 4
-    package static let isPassthrough: UInt8 = 8
-    package static let hasBlame: UInt8 = 16
-    package static let blamesServer: UInt8 = 32
+@usableFromInline package enum EndedFlag {
+    @inlinable package static var isReset: UInt8 { 1 }
+    @inlinable package static var hasCloser: UInt8 { 2 }
+    @inlinable package static var closedByServer: UInt8 { 4 }
+    @inlinable package static var isPassthrough: UInt8 { 8 }
+    @inlinable package static var hasBlame: UInt8 { 16 }
+    @inlinable package static var blamesServer: UInt8 { 32 }
 }

@@ -31,16 +31,16 @@ package struct PiecePlace {
 }
 
 /// Goes through the items of a part.
-package struct ItemReader {
-    private var reader: RecordReader
-    private var time: Timestamp
+@usableFromInline package struct ItemReader: Sendable {
+    @usableFromInline var reader: RecordReader
+    @usableFromInline var time: Timestamp
 
-    package init(_ items: ByteBuffer, from started: Timestamp) {
+    @inlinable package init(_ items: ByteBuffer, from started: Timestamp) {
         reader = RecordReader(items)
         time = started
     }
 
-    package mutating func next() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, content: ByteBuffer)? {
+    @inlinable package mutating func next() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, content: ByteBuffer)? {
         guard !reader.isAtEnd else { return nil }
         let tag = try reader.byte()
         time = time.advanced(byNanoseconds: try reader.zigzag())

@@ -3,20 +3,20 @@
 import NIOCore
 
 /// A record's bytes are not what they must be.
-package struct MalformedRecord: Error {
-    package init() {}
+@usableFromInline package struct MalformedRecord: Error {
+    @inlinable package init() {}
 }
 
 /// Takes a record's bytes apart.
-package struct RecordReader {
-    package private(set) var bytes: ByteBuffer
+@usableFromInline package struct RecordReader: Sendable {
+    @usableFromInline package var bytes: ByteBuffer
 
-    package init(_ bytes: ByteBuffer) { self.bytes = bytes }
+    @inlinable package init(_ bytes: ByteBuffer) { self.bytes = bytes }
 
-    package var isAtEnd: Bool { bytes.readableBytes == 0 }
+    @inlinable package var isAtEnd: Bool { bytes.readableBytes == 0 }
 
     /// LEB128, at most ten bytes and 64 bits.
-    package mutating func varint() throws(MalformedRecord) -> UInt64 {
+    @inlinable package mutating func varint() throws(MalformedRecord) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while true {
@@ -27,25 +27,25 @@ package struct RecordReader {
         }
     }
 
-    package mutating func zigzag() throws(MalformedRecord) -> Int64 {
+    @inlinable package mutating func zigzag() throws(MalformedRecord) -> Int64 {
         let value = try varint()
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
-    package mutating func number<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedRecord) -> T {
+    @inlinable package mutating func number<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedRecord) -> T {
         guard let number = bytes.readInteger(endianness: .little, as: type) else { throw MalformedRecord() }
         return number
     }
 
-    package mutating func byte() throws(MalformedRecord) -> UInt8 { try number() }
+    @inlinable package mutating func byte() throws(MalformedRecord) -> UInt8 { try number() }
 
-    package mutating func slice(_ count: UInt64) throws(MalformedRecord) -> ByteBuffer {
+    @inlinable package mutating func slice(_ count: UInt64) throws(MalformedRecord) -> ByteBuffer {
         guard count <= UInt64(bytes.readableBytes), let slice = bytes.readSlice(length: Int(count)) else { throw MalformedRecord() }
         return slice
     }
 
     /// A length and as many bytes.
-    package mutating func sized() throws(MalformedRecord) -> ByteBuffer { try slice(try varint()) }
+    @inlinable package mutating func sized() throws(MalformedRecord) -> ByteBuffer { try slice(try varint()) }
 
     package mutating func text() throws(MalformedRecord) -> String { String(buffer: try sized()) }
 

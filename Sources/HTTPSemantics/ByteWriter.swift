@@ -97,13 +97,18 @@ import NIOCore
         let total = max(width, length)
         reserve(total)
         var rest = value
-        var position = written + total
-        while position > written {
-            position -= 1
-            unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + rest % 10), toByteOffset: position, as: UInt8.self)
-            rest /= 10
+        var position = written &+ total
+        while position &- written >= 2 {
+            position &-= 2
+            let pair = rest % 100
+            rest /= 100
+            let digits = UInt16(truncatingIfNeeded: 0x3030 | (pair / 10) | (pair % 10) << 8)
+            unsafe base.storeBytes(of: digits.littleEndian, toByteOffset: position, as: UInt16.self)
         }
-        written += total
+        if position > written {
+            unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + rest % 10), toByteOffset: written, as: UInt8.self)
+        }
+        written = written &+ total
     }
 
     /// Appends the lowest digits of a number in lower-case hexadecimal.

@@ -18,11 +18,6 @@ package enum ArchiveSource: Sendable, Hashable {
         }
     }
 
-    /// Opens it as a flow file.
-    package func open(where predicate: some FlowPredicate) throws(ArchiveError) -> ArchiveReader {
-        ArchiveReader(try input(), where: predicate)
-    }
-
     /// Opens it to describe its structure.
     package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
         switch self {
@@ -32,15 +27,18 @@ package enum ArchiveSource: Sendable, Hashable {
     }
 
     /// Opens it as the format that its first bytes show.
-    package func openAny() throws(ArchiveError) -> OpenedSource {
+    /// - Parameter beforeWaiting: called before waiting for a pipe.
+    package func openAny(beforeWaiting: (() -> Void)? = nil) throws(ArchiveError) -> OpenedSource {
         let input = try input()
+        input.beforeWaiting = beforeWaiting
         guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
             return .archive(input)
         }
         return .foreign(ForeignSource(input: input, name: name, format: format))
     }
 
-    private func input() throws(ArchiveError) -> ArchiveInput {
+    /// Opens it to be read from its beginning.
+    package func input() throws(ArchiveError) -> ArchiveInput {
         switch self {
         case .file(let path):
             guard !isDirectory(path) else {
@@ -67,7 +65,8 @@ package enum OpenedSource {
 }
 
 /// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
-/// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened.
+/// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened. A name that mitm-record was given, with
+/// conversions of strftime(3), stands for the files that have such names.
 /// - Throws: ``ToolError`` for a terminal as stdin.
 package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
@@ -81,7 +80,8 @@ package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
             let files = flowFiles(in: path)
             sources += files.isEmpty ? [.file(path)] : files.map { .file(path + "/" + $0) }
         } else {
-            sources.append(.file(path))
+            let rotated = rotatedFiles(path)
+            sources += rotated.isEmpty ? [.file(path)] : rotated.map { .file($0) }
         }
     }
     return sources
@@ -112,16 +112,19 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
     private let skipsUnreadable: Bool
+    private let isQuiet: Bool
 
     /// - Parameters:
     ///   - jobs: threads that search flow files. Flows come in the order of the files, whatever their number.
     ///   - delivery: whether flows that can be counted without being decoded are returned, or only counted in ``counted``.
     ///   - skipsUnreadable: a source that cannot be read is reported, and the others are read; otherwise it is an error.
+    ///   - isQuiet: of what is reported only sources that cannot be read are; ``isDamaged`` tells of damage.
     package init(
         _ sources: [ArchiveSource], where predicate: Predicate, jobs: Int = 1, delivery: FlowDelivery = .flows,
-        skipsUnreadable: Bool = false
+        skipsUnreadable: Bool = false, isQuiet: Bool = false
     ) {
         self.skipsUnreadable = skipsUnreadable
+        self.isQuiet = isQuiet
         self.sources = sources
         self.jobs = jobs
         self.delivery = delivery
@@ -130,9 +133,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
-    ///   - begin: called with each source before its flows; a flow file that is not a pipe can be read again.
-    ///   - damage: receives each damage, each source that could not be read, and what of another program's file was left out, in one
-    ///     sentence with the source's name.
+    ///   - begin: called with each source that could be read, before its first flow that is let through, or at its end; a flow file that is
+    ///     not a pipe can be read again.
+    ///   - damage: receives each damage, each source that is empty or could not be read, and what of another program's file was left out,
+    ///     in one sentence with the source's name.
     ///   - flow: returns false to stop.
     /// - Throws: errors of opening and reading; errors of the closures.
     package mutating func forEach(
@@ -140,17 +144,29 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         flow: (Flow) throws -> Bool
     ) throws {
         let user = FlowUser()
+        let isQuiet = isQuiet
+        func note(_ sentence: String) {
+            if !isQuiet { damage(sentence) }
+        }
         for source in sources {
             do {
-                let opened = try source.openAny()
-                guard
-                    try user.goesOn({
-                        try begin(source, opened.canBeReadAgain); return true
-                    })
-                else { break }
-                let goesOn = try read(opened, source.name, user, damage, flow)
+                let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
+                if case .archive(let input) = opened, try input.peekUpTo(1) == nil { note("\(source.name) is empty") }
+                var hasBegun = false
+                func beginOnce() throws {
+                    guard !hasBegun else { return }
+                    hasBegun = true
+                    try begin(source, opened.canBeReadAgain)
+                }
+                let goesOn = try read(opened, source.name, user, note, beginOnce, flow)
                 sourcesRead += 1
                 guard goesOn else { break }
+                // A source without such a flow was read too.
+                let hasOutput = try user.goesOn {
+                    try beginOnce()
+                    return true
+                }
+                guard hasOutput else { break }
             } catch  where skipsUnreadable && (error is ArchiveError || error is ToolError) {
                 hasFailed = true
                 damage("\(error)")
@@ -160,17 +176,23 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func read(
-        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
+        _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
             let reader = ArchiveReader(input, where: predicate, jobs: jobs, delivery: delivery)
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
-            return try readArchive(reader, name, user, damage, flow)
+            return try readArchive(reader, name, user, damage, begin, flow)
         case .foreign(var foreign):
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             defer { isDamaged = isDamaged || foreign.isDamaged }
-            return try foreign.forEach(where: predicate, damage: damage) { found in try user.goesOn { try flow(found) } }
+            return try foreign.forEach(where: predicate, damage: damage) { found in
+                try user.goesOn {
+                    try begin()
+                    return try flow(found)
+                }
+            }
         }
     }
 
@@ -183,7 +205,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func readArchive(
-        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
+        _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
@@ -195,26 +218,34 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         defer { tellFound() }
         while let item = try reader.next() {
-            guard try take(item, name, user, damage, flow) else { return false }
+            guard try take(item, name, user, damage, begin, flow) else { return false }
         }
         for item in try reader.finish() {
-            guard try take(item, name, user, damage, flow) else { return false }
+            guard try take(item, name, user, damage, begin, flow) else { return false }
         }
         return true
     }
 
     private mutating func take(
-        _ item: ArchiveItem, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+        _ item: ArchiveItem, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
+        _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch item {
         case .damage(let found):
             isDamaged = true
             damage("\(name): \(found)")
             return true
-        case .flow(let found): return try use(name, user, damage) { try flow(found) }
+        case .flow(let found):
+            return try use(name, user, damage) {
+                try begin()
+                return try flow(found)
+            }
         case .stored(let found):
             let stored = stored
-            return try use(name, user, damage) { try stored?(found) ?? flow(found.flow()) }
+            return try use(name, user, damage) {
+                try begin()
+                return try stored?(found) ?? flow(found.flow())
+            }
         }
     }
 

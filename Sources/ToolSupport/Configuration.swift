@@ -19,7 +19,11 @@ struct ToolSettings {
     private(set) var printsFilterHelp = false
 
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
-    private static let alternatives: [[String]] = [["color", "no-color"], ["format", "json"], ["quiet", "verbose"]]
+    private static let alternatives: [[String]] = [
+        ["color", "no-color"], ["format", "json"], ["quiet", "verbose"], ["count", "format", "json"],
+        ["verify", "structure"], ["verify", "format", "json"], ["structure", "format", "json"], ["verify", "filter"],
+        ["structure", "filter"], ["verify", "follow"], ["structure", "follow"],
+    ]
     /// Flags that are short for a value of another option.
     private static let shortForms = ["no-color": ("color", "never"), "json": ("format", "json")]
 

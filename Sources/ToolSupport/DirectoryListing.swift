@@ -27,6 +27,31 @@ func flowFiles(in directory: String) -> [String] {
     return found.sorted()
 }
 
+/// The files with names that strftime(3) can make of a pattern, in their order; none if the pattern itself is a name, or has no conversion.
+func rotatedFiles(_ pattern: String) -> [String] {
+    var status = stat()
+    guard pattern.contains("%"), unsafe FileName.withCString(pattern, { unsafe stat($0, &status) }) != 0 else { return [] }
+    var wildcards = ""
+    var rest = pattern[...]
+    while let character = rest.popFirst() {
+        switch character {
+        case "%":
+            // Flags and a width may precede the letter.
+            while let flag = rest.first, "_-0^#+EO".contains(flag) || flag.isNumber { rest.removeFirst() }
+            wildcards += rest.popFirst() == "%" ? "%" : "*"
+        case "*", "?", "[", "\\": wildcards += "\\\(character)"
+        default: wildcards.append(character)
+        }
+    }
+    var found = unsafe glob_t()
+    defer { unsafe globfree(&found) }
+    guard unsafe FileName.withCString(wildcards, { unsafe glob($0, 0, nil, &found) }) == 0 else { return [] }
+    return unsafe (0..<Int(found.gl_pathc)).compactMap { index in
+        guard let path = unsafe found.gl_pathv[index] else { return nil }
+        return unsafe FileName.text(UnsafeRawBufferPointer(start: path, count: strlen(path)))
+    }
+}
+
 private func name(of entry: UnsafeMutablePointer<dirent>) -> String {
     unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in unsafe FileName.text(bytes.prefix { $0 != 0 }) }
 }

@@ -47,14 +47,25 @@ extension ArchiveSource {
         }
     }
 
+    /// Bytes of a file on a disk; nil for anything else.
+    package var size: UInt64? {
+        guard let status, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return UInt64(max(0, status.st_size))
+    }
+
     /// A pipe, a socket or a terminal: data may arrive while it is read.
     package var isLive: Bool {
+        guard let status else { return false }
+        return status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR
+    }
+
+    private var status: stat? {
         var status = stat()
         let result =
             switch self {
             case .file(let path): unsafe FileName.withCString(path) { unsafe stat($0, &status) }
             case .standardInput: unsafe fstat(0, &status)
             }
-        return result == 0 && status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR
+        return result == 0 ? status : nil
     }
 }

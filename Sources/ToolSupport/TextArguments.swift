@@ -20,12 +20,12 @@ package struct TextArguments: ParsableArguments {
 
     package init() {}
 
-    /// - Parameter descriptor: where the text goes; nil for a file.
-    package func style(descriptor: Int32?) -> TextStyle {
-        var style = TextStyle(detail: 1, isColoured: descriptor.map { colours.isColoured(on: $0) } ?? false)
+    /// - Parameter file: where the text goes; nil and - are standard output.
+    package func style(for file: FilePath?) -> TextStyle {
+        var style = TextStyle(detail: 1, isColoured: colours.isColoured(unless: file))
         style.time = time
         style.now = { currentTime() }
-        if let descriptor, !noTruncate { style.columns = { terminalColumns(of: descriptor) } }
+        if file?.isStandard ?? true, !noTruncate { style.columns = { terminalColumns(of: 1) } }
         return style
     }
 }

@@ -47,6 +47,10 @@ extension Tool {
     private func status() -> Int32 {
         do {
             return try work().rawValue
+        } catch is ReaderGone {
+            return ToolStatus.done.rawValue
+        } catch let error as ArchiveError where error.kind == .system(EPIPE) {
+            return ToolStatus.done.rawValue
         } catch {
             printError("\(error)", as: Self.toolName)
             return Self.failureStatus(givenArguments())

@@ -1,72 +1,175 @@
-// Files that are followed as they grow, those of directories too, also when they appear later.
+// Files that are followed as they grow, with those that appear later in directories or under the name of a recording that rotates.
 
 import FlowArchive
 import FlowModel
 import ToolSupport
 
-/// Reads several growing files, each up to its current end.
+/// Reads several growing files and pipes, each up to its current end.
 struct FollowedFiles<Predicate: FlowPredicate> {
     private struct Followed {
-        let name: String
+        let source: ArchiveSource
+        /// nil for a pipe.
+        let identity: FileIdentity?
+        let input: ArchiveInput
         let reader: ArchiveReader
+        /// What it had when it was found was printed.
+        var isCaughtUp = false
+        /// It cannot be read on, which was reported.
+        var isBroken = false
     }
 
     private let arguments: [FilePath]
     private let predicate: Predicate
     private let warn: (String) -> Void
-    private var files: [Followed] = []
-    private var known: Set<ArchiveSource> = []
-    /// A file could not be read.
-    private(set) var hasFailed = false
+    private let fail: (String) -> Void
+    private var open: [Followed] = []
+    /// Pipes that were opened.
+    private var pipes: Set<ArchiveSource> = []
+    /// Sizes of files that were read to their end and closed by their recorders.
+    private var closed: [FileIdentity: UInt64] = [:]
+    private var broken: Set<FileIdentity> = []
+    /// Names that cannot be opened, which was reported.
+    private var missing: Set<ArchiveSource> = []
+    /// A file was read, so one of its name may come after it.
+    private var hasReadFile = false
 
-    var isAnyOpen: Bool { !files.isEmpty }
-
-    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void) {
+    /// - Parameters:
+    ///   - warn: receives sentences about damage.
+    ///   - fail: receives sentences about files that cannot be read.
+    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void, fail: @escaping (String) -> Void) {
         self.arguments = arguments
         self.predicate = predicate
         self.warn = warn
+        self.fail = fail
     }
 
-    /// Opens the files that are there and were not before. A directory may still be empty.
+    /// A file could not be read.
+    var hasFailed: Bool { !missing.isEmpty || !broken.isEmpty }
+    /// There is something to follow, or may be later.
+    var isPromising: Bool {
+        hasReadFile || !open.isEmpty || arguments.contains { isDirectory($0.path) || $0.path.contains("%") }
+    }
+    var hasOpenPipe: Bool { open.contains { $0.identity == nil } }
+
+    // MARK: Finding
+
+    /// Opens files that are there and were not before, and those that have grown since they were closed. A directory may still be empty.
     mutating func find() throws {
-        for source in try archiveSources(arguments) where known.insert(source).inserted {
-            if case .file(let path) = source, isDirectory(path) {
-                known.remove(source)
+        var seen: Set<FileIdentity> = []
+        for source in try archiveSources(arguments) {
+            if case .file(let path) = source, isDirectory(path) { continue }
+            guard let identity = source.identity, let size = source.size else {
+                if !pipes.contains(source), !isPattern(source) { follow(source, nil, from: 0) }
                 continue
             }
-            do throws(ArchiveError) {
-                files.append(Followed(name: source.name, reader: try source.open(where: predicate)))
-            } catch {
-                hasFailed = true
-                warn("\(error)")
-            }
+            seen.insert(identity)
+            if let start = start(identity, size) { follow(source, identity, from: start) }
+        }
+        // The number of a file that is gone may be given to another one.
+        closed = closed.filter { seen.contains($0.key) }
+    }
+
+    /// A name of files that a recorder has not begun yet.
+    private func isPattern(_ source: ArchiveSource) -> Bool {
+        if case .file(let path) = source { path.contains("%") && !source.isLive } else { false }
+    }
+
+    /// Where to begin with a file that is there; nil if there is nothing to begin.
+    private mutating func start(_ identity: FileIdentity, _ size: UInt64) -> UInt64? {
+        if broken.contains(identity) { return nil }
+        if let read = closed[identity] {
+            guard size != read else { return nil }
+            closed[identity] = nil
+            return size > read ? read : 0
+        }
+        guard let index = open.firstIndex(where: { $0.identity == identity }) else { return 0 }
+        // A recorder may have emptied it.
+        guard size < open[index].reader.offset else { return nil }
+        open.remove(at: index)
+        return 0
+    }
+
+    private mutating func follow(_ source: ArchiveSource, _ identity: FileIdentity?, from offset: UInt64) {
+        do throws(ArchiveError) {
+            let input = try source.input()
+            input.waits = false
+            if offset > 0 { input.skip(Int(offset)) }
+            open.append(Followed(source: source, identity: identity, input: input, reader: ArchiveReader(input, where: predicate)))
+            missing.remove(source)
+            if identity == nil { pipes.insert(source) }
+        } catch {
+            // A file of that name may appear, or become readable.
+            if missing.insert(source).inserted { fail("\(error)") }
         }
     }
 
-    /// Prints new flows and messages.
+    // MARK: Printing
+
+    /// Prints new flows and messages: those of a file that was just found in one go, the others in the order in which they ended.
     mutating func printNew(_ printer: inout Printer) throws {
-        var failed: [Int] = []
-        for index in files.indices {
-            do {
-                try printNew(files[index], &printer)
-            } catch let error as ArchiveError {
-                hasFailed = true
-                warn("\(error)")
-                failed.append(index)
-            }
+        for index in open.indices where !open[index].isCaughtUp {
+            while let flow = try nextFlow(index) { try printer.print(flow) }
+            open[index].isCaughtUp = true
+            if open[index].identity != nil, !open[index].isBroken { hasReadFile = true }
         }
-        for index in failed.reversed() { files.remove(at: index) }
+        var heads: [(file: Int, flow: Flow)] = []
+        for index in open.indices {
+            if let flow = try nextFlow(index) { heads.append((index, flow)) }
+        }
+        while let first = heads.indices.min(by: { heads[$0].flow.order < heads[$1].flow.order }) {
+            try printer.print(heads[first].flow)
+            if let flow = try nextFlow(heads[first].file) { heads[first].flow = flow } else { heads.remove(at: first) }
+        }
+        for file in open {
+            for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
+        }
+        try closeFinished(&printer)
     }
 
-    private func printNew(_ file: Followed, _ printer: inout Printer) throws {
-        while let item = try file.reader.next() {
-            switch item {
-            case .flow(let flow):
-                try printer.print(flow)
-            case .stored(let stored): try printer.print(stored.flow())
-            case .damage(let damage): warn("\(file.name): \(damage)")
+    /// The next flow of a file; nil for now. A file that cannot be read is reported, and has no more.
+    private mutating func nextFlow(_ index: Int) throws -> Flow? {
+        guard !open[index].isBroken else { return nil }
+        do {
+            while let item = try open[index].reader.next() {
+                if let flow = try flow(item, of: open[index]) { return flow }
             }
+        } catch let error as ArchiveError {
+            open[index].isBroken = true
+            fail("\(error)")
         }
-        for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
+        return nil
     }
+
+    private func flow(_ item: ArchiveItem, of file: Followed) throws -> Flow? {
+        switch item {
+        case .flow(let flow): return flow
+        case .stored(let stored): return try stored.flow()
+        case .damage(let damage):
+            warn("\(file.source.name): \(damage)")
+            return nil
+        }
+    }
+
+    /// Files that their recorders have closed need no descriptor: a recording may rotate for ever.
+    private mutating func closeFinished(_ printer: inout Printer) throws {
+        for index in open.indices.reversed() {
+            let file = open[index]
+            if file.isBroken {
+                if let identity = file.identity { broken.insert(identity) }
+            } else if file.identity == nil ? file.input.isAtEnd : !file.reader.mayGrow {
+                for item in try file.reader.finish() {
+                    if let flow = try flow(item, of: file) { try printer.print(flow) }
+                }
+                if let identity = file.identity { closed[identity] = file.reader.offset }
+            } else {
+                continue
+            }
+            open.remove(at: index)
+        }
+    }
+}
+
+extension Flow {
+    /// Flows are recorded when they end.
+    fileprivate var order: Timestamp { ended ?? started }
 }

@@ -4,9 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
-import FlowPrinter
-import ForeignArchives
-import Foundation
+import Glibc
 import NIOCore
 import ToolSupport
 
@@ -15,48 +13,34 @@ struct MitmDump: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-dump",
         abstract: "Prints recorded flows.",
+        usage: "mitm-dump [options] [<file> …] [<filter>]",
         discussion: """
             Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object. \
             mitmproxy's flow files and HAR files are read too.
 
             Examples:
               mitm-dump capture.mflow
-              mitm-dump --detail 3 --filter '~d example.org & ~c 5xx' capture.mflow
+              mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
             Flows from a pipe are printed as they arrive, a line for each unless --detail is given.
 
+            The filter is the value of -f, or an argument that contains an operator (~c) and names no existing file, before or after the \
+            files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
+            name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
             and what could be read was printed.
             """,
         version: versionText(of: "mitm-dump"))
 
-    enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
-        case text
-        case json
-        /// A format of another program that is text.
-        case foreign(ForeignFormat)
-
-        static let allCases: [Format] = [.text, .json] + ForeignFormat.allCases.filter(\.isText).map { .foreign($0) }
-
-        init?(argument: String) {
-            guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
-            self = format
-        }
-
-        var description: String {
-            switch self {
-            case .text: "text"
-            case .json: "json"
-            case .foreign(let format): format.rawValue
-            }
-        }
-    }
-
     @OptionGroup
     var selection: FilterArguments
+
+    @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
+    var output: FilePath?
 
     @Option(
         help: """
@@ -65,15 +49,24 @@ struct MitmDump: Tool {
     )
     var detail: DetailLevel?
 
-    @Option(help: "text, json (a line with a JSON object for each flow) or har (one HAR 1.2 archive).")
-    var format = Format.text
+    @Option(
+        help: """
+            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
+            format 21). (default: text)
+            """)
+    var format: OutputFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
 
     @Flag(help: "With json: bodies as sent, in base64, instead of decoded.")
     var rawBody = false
 
     @Flag(
-        help:
-            "Follow files and directories as they grow (like tail -f); with text, print WebSocket and TCP messages as they arrive.")
+        help: """
+            Follow files and directories as they grow (like tail -F), with files that appear later; with text, print WebSocket and TCP \
+            messages as they arrive.
+            """)
     var follow = false
 
     @Flag(help: "Print the file's structure instead of its flows: frames, offsets, sizes.")
@@ -82,106 +75,136 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
+    @Flag(name: .shortAndLong, help: "No notes and warnings: only errors are reported. The exit status tells of damage.")
+    var quiet = false
+
     @OptionGroup
     var text: TextArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
-    @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [FilePath] = []
+    @Argument(help: "Flow files, directories of them, - for stdin, and the filter.")
+    var arguments: [String] = []
 
     static func main() { launch() }
 
     func validate() throws {
-        if follow, files.count > 1, files.contains(where: \.isStandard) {
-            throw ValidationError("--follow takes files, or standard input alone")
-        }
-        if follow, case .foreign(let format) = format, format.hasEnd {
-            throw ValidationError("--format \(format.rawValue) writes one file with an end, which --follow does not reach")
+        if follow, let format, format.hasEnd {
+            throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
     }
 
     func work() throws -> ToolStatus {
+        let asked = try FilterAndFiles(option: selection.filter, arguments: arguments)
         do {
-            if structure || verify { return try describe() }
-            if let filter = selection.filter { return try printFlows(where: try FlowFilter(filter)) }
-            return try printFlows(where: EveryFlow())
+            if structure || verify { return try describe(asked) }
+            if let filter = asked.filter { return try printFlows(asked.files, where: filter) }
+            return try printFlows(asked.files, where: EveryFlow())
         } catch is ReaderGone {
             return .done
         }
     }
 
-    private func warn(_ text: String) { printError(text, as: "mitm-dump") }
+    private func fail(_ text: String) { printError(text, as: "mitm-dump") }
+
+    private func warn(_ text: String) {
+        if !quiet { fail(text) }
+    }
 
     // MARK: Flows
 
-    private func printFlows(where predicate: some FlowPredicate) throws -> ToolStatus {
+    private func printFlows(_ files: [FilePath], where predicate: some FlowPredicate) throws -> ToolStatus {
+        let format = json ? .json : format ?? .text
         let sources = try archiveSources(files)
-        try refuseInput(asOutput: nil, sources)
-        let isLive = sources.contains { $0.isLive }
+        let file = OutputFile(output?.path, format: format)
+        try file.check(sources)
+        let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            detail: detail?.rawValue ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, style: text.style(descriptor: 1),
-            warn: warn)
-        if follow, sources != [.standardInput] { return try followFiles(where: predicate, &printer) }
+            FlowOutput(file, format: format, rawBody: rawBody, style: text.style(for: output)),
+            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
+        if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        printer.follows = follow
-        var sequence = ArchiveSequence(sources, where: predicate, skipsUnreadable: true)
-        sequence.beforeWaiting = { try printer.flush() }
+        var sequence = ArchiveSequence(
+            sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
+        sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
-        try sequence.forEach(damage: warn) { flow in
+        sequence.stored = { flow in
+            try printer.output.take(flow)
+            return true
+        }
+        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { flow in
             try printer.print(flow)
             return true
         }
-        if sequence.sourcesRead > 0 { try printer.finish() }
-        return sequence.hasFailed ? .failed : sequence.isDamaged || printer.isDamaged ? .damaged : .done
+        if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
+        return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
-    /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal.
-    private func followFiles(where predicate: some FlowPredicate, _ printer: inout Printer) throws -> ToolStatus {
-        printer.follows = true
+    /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
+    /// if there are only pipes.
+    private func followFiles(_ files: [FilePath], where predicate: some FlowPredicate, _ printer: inout Printer) throws
+        -> ToolStatus
+    {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(files, where: predicate, warn: warn)
+        var followed = FollowedFiles(files, where: predicate, warn: warn, fail: fail)
         try followed.find()
-        guard followed.isAnyOpen || files.contains(where: { isDirectory($0.path) }) else { return .failed }
-        while true {
+        guard followed.isPromising else { return .failed }
+        try printer.output.begin()
+        var isInterrupted = false
+        while followed.isPromising, !isInterrupted || followed.hasOpenPipe {
             try followed.printNew(&printer)
-            try printer.flush()
-            if Signals.wait(for: ending, seconds: 0.1) != nil { return followed.hasFailed ? .failed : .done }
-            try followed.find()
+            try printer.output.flush()
+            switch Signals.wait(for: ending, seconds: 0.1) {
+            // The keys of a terminal reach the writer of a pipe too: its last output is still read.
+            case SIGINT where followed.hasOpenPipe && !isInterrupted: isInterrupted = true
+            case .some: return try end(followed, &printer)
+            case nil: try followed.find()
+            }
         }
+        return try end(followed, &printer)
+    }
+
+    private func end(_ followed: FollowedFiles<some FlowPredicate>, _ printer: inout Printer) throws -> ToolStatus {
+        if let sentence = try printer.finish() { warn(sentence) }
+        return followed.hasFailed ? .failed : .done
     }
 
     // MARK: Structure
 
-    private func describe() throws -> ToolStatus {
-        var sink = OutputSink()
+    private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
+        if asked.filter != nil {
+            throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with a filter")
+        }
+        let sources = try archiveSources(asked.files)
+        let file = OutputFile(output?.path, format: .text)
+        try file.check(sources)
         var isDamaged = false
         var hasFailed = false
-        for source in try archiveSources(files) {
+        for source in sources {
             do {
-                let walk = try walk(source, &sink)
+                let walk = try walk(source, file)
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
                 let verdict = walk.damage.isEmpty ? "verified" : "damaged"
                 let counts = "\(counted(walk.blocks, "block")), \(counted(Int(walk.flows), "flow"))"
-                try sink.write { $0.writeBytes(FileName.bytes("\(source.name): \(counts): \(verdict)\n")) }
+                try file.write { out, _ in out.writeBytes(FileName.bytes("\(source.name): \(counts): \(verdict)\n")) }
             } catch let error as ArchiveError {
                 hasFailed = true
-                warn("\(error)")
+                fail("\(error)")
             }
         }
-        try sink.flush()
+        try file.close()
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 
-    private func walk(_ source: ArchiveSource, _ sink: inout OutputSink) throws -> ArchiveStructure {
+    private func walk(_ source: ArchiveSource, _ file: OutputFile) throws -> ArchiveStructure {
         var walk = try source.structure(verifies: verify)
         while let line = try walk.next() {
             guard structure else { continue }
-            try sink.write { $0.writeString("\(line.offset)\t\(line.text)\n") }
+            try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }
         return walk
     }

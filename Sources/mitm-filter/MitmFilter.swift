@@ -4,10 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
-import FlowPrinter
-import ForeignArchives
 import Foundation
-import NIOCore
 import ToolSupport
 
 @main
@@ -15,6 +12,7 @@ struct MitmFilter: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-filter",
         abstract: "Selects flows from recordings.",
+        usage: "mitm-filter [options] <expression> [<file> …]",
         discussion: """
             Reads flow files, directories of them, or stdin, and writes the flows that match the expression: as a flow file to stdout, unless \
             that is a terminal, or to a file with -o. mitmproxy's flow files and HAR files are read too, and written with --format.
@@ -26,57 +24,31 @@ struct MitmFilter: Tool {
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
+            The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
+            A first argument that names an existing file is a file.
+
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
-            unchanged.
+            unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
 
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
             is damaged or torn (the rest is searched).
             """,
         version: versionText(of: "mitm-filter"))
 
-    enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
-        case mflow
-        case foreign(ForeignFormat)
-        case text
-        case json
-
-        static let allCases: [Format] = [.mflow] + ForeignFormat.allCases.map { .foreign($0) } + [.text, .json]
-
-        init?(argument: String) {
-            guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
-            self = format
-        }
-
-        var description: String {
-            switch self {
-            case .mflow: "mflow"
-            case .foreign(let format): format.rawValue
-            case .text: "text"
-            case .json: "json"
-            }
-        }
-
-        /// A terminal can show it.
-        var isText: Bool {
-            switch self {
-            case .mflow: false
-            case .foreign(let format): format.isText
-            case .text, .json: true
-            }
-        }
-    }
-
     @OptionGroup
     var selection: FilterArguments
 
-    @Option(name: .output, help: ArgumentHelp("Write a flow file; - is stdout.", valueName: "file"))
+    @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
 
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: mflow, mitmproxy (its flow format 21), har, text or json. (default: mflow)")
-    var format: Format?
+    @Option(help: "Output format: text, json, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    var format: OutputFormat?
+
+    @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
+    var json = false
 
     @Flag(name: [.customShort("v"), .long], help: "Invert the match.")
     var invert = false
@@ -91,8 +63,8 @@ struct MitmFilter: Tool {
     @Flag(help: "Print the number of matching flows. Damage in heads and content is found only if the expression uses them.")
     var count = false
 
-    @Flag(help: "Print flows as JSON, one per line.")
-    var json = false
+    @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
+    var quiet = false
 
     @OptionGroup
     var text: TextArguments
@@ -100,67 +72,80 @@ struct MitmFilter: Tool {
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
-    @Argument(
-        help:
-            "An expression of the filter language (see --help-filter), unless -f has it; flow files, directories of them, - for stdin."
-    )
+    @Argument(help: "The expression, and flow files, directories of them, - for stdin.")
     var arguments: [String] = []
-
-    /// The expression of -f, or the first argument.
-    private var expression: String? { selection.filter ?? arguments.first }
-    private var files: [FilePath] { (selection.filter == nil ? arguments.dropFirst() : arguments[...]).map { FilePath($0) } }
 
     static func main() { launch() }
 
     func validate() throws {
-        if expression == nil { throw ValidationError("an expression is missing; '~all' matches every flow") }
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
-        if count, json || output != nil { throw ValidationError("--count cannot be combined with --json or -o") }
+        if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
+        if quiet, count || output != nil {
+            throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
+        }
     }
 
     func work() throws -> ToolStatus {
-        let filter = try FlowFilter(expression ?? "")
-        let sources = try archiveSources(files)
-        if !count { try refuseInput(asOutput: output?.path, sources) }
+        let asked = try FilterAndFiles(option: selection.filter, required: arguments)
         let format = json ? .json : format ?? .mflow
-        guard count || format.isText || output != nil || !isTerminal(1) else {
-            throw ToolError("a flow file cannot be written to a terminal; use -o, pipe to mitm-dump, or use --json or --count")
-        }
+        let sources = try archiveSources(asked.files)
+        let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
+        if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let isOnStandardOutput = output == nil || output?.path == "-"
-        let style = text.style(descriptor: isOnStandardOutput ? 1 : nil)
-        let result = Output(count: count, format: format, path: output?.path, appends: append, style: style)
+        let result =
+            count || quiet
+            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
         do {
-            return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: result)
+            return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {
-            return .done
-        } catch let error as ArchiveError where error.kind == .system(EPIPE) {
             return .done
         }
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into result: Output) throws -> ToolStatus {
+    /// Where the result goes.
+    private enum Output {
+        /// The number of matching flows.
+        case number(OutputFile, isPrinted: Bool)
+        case flows(FlowOutput)
+    }
+
+    private func choose(_ choice: Choice, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        let limit = quiet ? 1 : maxCount
+        let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
-            sources, where: choice, jobs: threads, delivery: result.delivery(maxCount: maxCount), skipsUnreadable: true)
-        if result.isLive { sequence.beforeWaiting = { try result.flush() } }
+            sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
+            skipsUnreadable: true, isQuiet: quiet)
+        if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
             matched += 1
-            try result.take(flow)
-            return matched < maxCount ?? .max
+            try flows?.take(flow)
+            return matched < limit ?? .max
         }
-        try sequence.forEach(begin: { _, _ in try result.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
+        try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
-            try result.take(flow)
-            return matched < maxCount ?? .max
+            try flows?.take(flow)
+            return matched < limit ?? .max
         }
         matched += sequence.counted
-        if sequence.sourcesRead > 0 { try result.finish(matched) }
+        if sequence.sourcesRead > 0 { try finish(output, matched) }
+        if quiet, matched > 0 { return .done }
         if sequence.hasFailed { return .failed }
         return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
+    }
+
+    private func finish(_ output: Output, _ matched: Int) throws {
+        switch output {
+        case .number(let file, let isPrinted):
+            guard isPrinted else { return }
+            try file.write { out, _ in out.writeString("\(matched)\n") }
+            try file.close()
+        case .flows(let flows):
+            if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        }
     }
 }
 

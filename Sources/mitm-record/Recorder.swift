@@ -85,7 +85,7 @@ struct Recorder {
             log.log(.notice, "summary", "\(count) × \(reason)")
         }
         // The log has the reason of a failure.
-        return recorder.failure == nil ? .done : .failed
+        return recorder.failure == nil || recorder.isReaderGone ? .done : .failed
     }
 
     // MARK: Parts

@@ -121,7 +121,11 @@ struct StorageTests {
         try withTemporaryDirectory { directory in
             let path = directory + "/notes.txt"
             try content.write(toFile: path, atomically: true, encoding: .utf8)
-            for work in [{ _ = try POSIXStorage.open(path: path, truncates: false) }, { _ = try readAll(path: path) }] {
+            for work in [
+                { _ = try POSIXStorage.open(path: path, truncates: false) },
+                { _ = try POSIXStorage.open(path: path, truncates: true) },
+                { _ = try POSIXStorage.replacing(path: path) }, { _ = try readAll(path: path) },
+            ] {
                 let error = #expect(throws: ArchiveError.self) { try work() }
                 #expect(error?.kind == .notAFlowFile)
                 #expect(error?.description.contains(path) == true)

@@ -247,4 +247,25 @@ struct JSONTests {
             ))
         #expect(line.contains(#""close":{"code":1000,"reason":"bye","by":"server"}"#))
     }
+
+    @Test("A byte that JSON escapes is escaped wherever it is in a string")
+    func escapedEverywhere() throws {
+        for byte in UInt8(0)...0x7F {
+            for length in 1...20 {
+                for place in 0..<length {
+                    var text = Array("abcdefghijklmnopqrst".utf8.prefix(length))
+                    text[place] = byte
+                    var json = JSONWriter()
+                    json.string(ByteBuffer(bytes: text))
+                    var out = ByteBuffer()
+                    json.write(into: &out)
+                    let isEscaped = byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F
+                    let decoded =
+                        try JSONSerialization.jsonObject(with: Data(out.readableBytesView), options: .fragmentsAllowed) as? String
+                    #expect(decoded == String(decoding: text, as: UTF8.self))
+                    #expect(out.readableBytesView.contains(0x5C) == isEscaped)
+                }
+            }
+        }
+    }
 }

@@ -110,3 +110,20 @@ struct DeclaredFramingTests {
         #expect(declared.codings == codings)
     }
 }
+
+@Suite("Numbers as text")
+struct DecimalTests {
+    @Test("A number has its digits, and zeros before them up to a width")
+    func decimals() {
+        let values: [UInt64] = [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 12_345, 999_999_999, 1_000_000_000, .max / 10, .max]
+        for value in values {
+            for width in [1, 2, 3, 4, 9, 20] {
+                let writer = ByteWriter(capacity: 1)
+                writer.append(decimal: value, width: width)
+                let digits = "\(value)"
+                let expected = String(repeating: "0", count: max(0, width - digits.count)) + digits
+                #expect(unsafe String(decoding: writer.bytes, as: UTF8.self) == expected)
+            }
+        }
+    }
+}

@@ -48,7 +48,11 @@ struct ArchiveFrameScanner {
             return try check(header)
         }
         if !isStrict, try findHeader(from: 1, within: Self.searchedBeginning, matching: { _ in true }) != nil { return }
-        throw ArchiveError(.notAFlowFile, "\(input.path) is not a flow file: it does not begin as one; nothing was changed")
+        guard let other = OtherFormat(sniffing: start) else {
+            throw ArchiveError(.notAFlowFile, "\(input.path) is not a flow file: it does not begin as one")
+        }
+        let advice = other.advice(for: input.isNamed ? input.path : nil)
+        throw ArchiveError(.notAFlowFile, "\(input.path) begins like \(other.name), not like a flow file; \(advice)")
     }
 
     private func check(_ header: SegmentHeader) throws(ArchiveError) {

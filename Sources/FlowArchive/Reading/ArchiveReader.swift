@@ -72,7 +72,7 @@ package final class ArchiveReader {
         _ input: ArchiveInput, where predicate: some FlowPredicate = EveryFlow(), jobs: Int = 1, delivery: FlowDelivery = .flows
     ) {
         fetcher = BlockFetcher(input)
-        query = BlockQuery(predicate)
+        query = BlockQuery(predicate, countsWhole: delivery == .counted)
         self.jobs = jobs
         self.delivery = delivery
     }
@@ -188,6 +188,7 @@ package final class ArchiveReader {
             waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset)))
             return
         }
+        counted += found.counted
         let block = DecodedBlock(fetched, records: found.records, connections: connections)
         self.block = BlockPosition(block, found)
     }

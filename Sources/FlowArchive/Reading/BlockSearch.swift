@@ -11,6 +11,8 @@ import Synchronization
 struct FoundRecords: Sendable {
     let records: ByteBuffer
     var entries: [RecordWalk.Entry] = []
+    /// Flows that match and are only counted.
+    var counted = 0
     /// Why the search ended before the end of the block: an error of the predicate, or a record that is not valid.
     var failure: (any Error)?
 }
@@ -23,33 +25,41 @@ struct BlockQuery: Sendable {
     let matchesRecord: @Sendable (RecordView) throws -> Bool
     let matches: @Sendable (Flow) throws -> Bool
 
-    init(_ predicate: some FlowPredicate) {
+    /// - Parameter countsWhole: flows that are whole in their block are counted instead of listed, if they can be evaluated in any order.
+    init(_ predicate: some FlowPredicate, countsWhole: Bool = false) {
         mayMatch = { predicate.mayMatch($0) }
-        search = { Self.search($0, predicate) }
+        search = { Self.search($0, predicate, countsWhole) }
         matchesRecord = { try predicate.matches($0) }
         matches = { try predicate.matches($0) }
     }
 
-    private static func search(_ fetched: FetchedBlock, _ predicate: some FlowPredicate) -> FoundRecords? {
+    private static func search(_ fetched: FetchedBlock, _ predicate: some FlowPredicate, _ countsWhole: Bool) -> FoundRecords? {
         guard let records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize)) else { return nil }
         var found = FoundRecords(records: records)
-        do { try search(fetched, predicate, into: &found) } catch { found.failure = error }
+        do { try search(fetched, predicate, countsWhole, into: &found) } catch { found.failure = error }
         return found
     }
 
     private static func search(
-        _ fetched: FetchedBlock, _ predicate: some FlowPredicate, into found: inout FoundRecords
+        _ fetched: FetchedBlock, _ predicate: some FlowPredicate, _ countsWhole: Bool, into found: inout FoundRecords
     ) throws {
         let block = DecodedBlock(fetched, records: found.records, connections: SegmentConnections())
+        // Flows that end between whole ones are evaluated by the reader, which puts them together, so the others of their block are too: a
+        // predicate sees flows in the order of the file.
+        let evaluatesInPlace = !fetched.header.holdsParts
         var view = RecordView(block)
         var walk = RecordWalk(found.records)
         while let entry = try walk.next() {
             switch entry.type {
             case RecordType.flow:
                 guard view.move(to: entry) else { throw MalformedRecord() }
-                // Flows that end between whole ones are evaluated by the reader, which puts them together, so the others of their block are
-                // too: a predicate sees flows in the order of the file.
-                if view.isWhole, !fetched.header.holdsParts, try !matches(view, predicate) { continue }
+                if view.isWhole, evaluatesInPlace {
+                    guard try matches(view, predicate) else { continue }
+                    if countsWhole {
+                        found.counted += 1
+                        continue
+                    }
+                }
                 found.entries.append(entry)
             case RecordType.certificate, RecordType.tombstone:
                 found.entries.append(entry)

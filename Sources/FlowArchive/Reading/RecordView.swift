@@ -9,15 +9,11 @@ import NIOCore
 /// A flow's record in place. Its attributes are those of the part of the flow that the record holds.
 package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
-    private let records: ByteBuffer
     /// Offset of the record in the records.
     private(set) var start = 0
     private var length = 0
 
-    init(_ block: DecodedBlock) {
-        self.block = block
-        records = block.records
-    }
+    init(_ block: DecodedBlock) { self.block = block }
 
     /// Moves to a record, which lies inside the records.
     /// - Returns: false when the record is not valid: shorter than its prefix or its texts, or with numbers that have no meaning.
@@ -29,17 +25,22 @@ package struct RecordView: FlowAttributes {
         for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
         return end <= length && FlowKind(rawValue: number(FlowPrefix.kind)) != nil
             && FlowState(rawValue: number(FlowPrefix.state)) != nil
-            && number(FlowPrefix.method, UInt8.self) < UInt8(MethodCode.methods.count)
+            && MethodCode.isValid(number(FlowPrefix.method))
     }
 
-    private func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type = T.self) -> T {
-        records.getInteger(at: records.readerIndex &+ start &+ offset, endianness: .little) ?? 0
+    /// A number of the prefix. Read only after a successful ``move(to:)``, which has checked that the record has a prefix.
+    @inline(__always)
+    private func number<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type = T.self) -> T {
+        let records = block.records
+        let bytes = records.readableBytesSpan
+        // SAFETY: any bytes are an integer, and the span checks its bounds.
+        return unsafe T(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: T.self))
     }
 
     private func text(_ which: FlowPrefix.Text) -> ByteBuffer {
         var at = Int(number(FlowPrefix.textAt, UInt16.self))
         for index in 0..<which.rawValue { at += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-        return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
+        return block.records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }
@@ -107,7 +108,7 @@ package struct RecordView: FlowAttributes {
     // MARK: What the reader uses
 
     /// The bytes of the record.
-    var record: ByteBuffer { records.slice(start, length) }
+    var record: ByteBuffer { block.records.slice(start, length) }
     /// Whether the record is laid out as this version writes it. A later version may have added fields that refer to other places.
     var isCopyable: Bool {
         var end = FlowPrefix.size

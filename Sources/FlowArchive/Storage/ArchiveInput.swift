@@ -33,8 +33,13 @@ final class ArchiveFile: Sendable {
     }
 
     /// Bytes at an offset; fewer than requested at the end of the file.
-    func read(at offset: UInt64, count: Int) throws(ArchiveError) -> ByteBuffer {
+    /// - Parameter prefix: bytes that precede them in the result.
+    func read(at offset: UInt64, count: Int, after prefix: ByteBuffer = ByteBuffer()) throws(ArchiveError) -> ByteBuffer {
         var bytes = ByteBuffer()
+        if prefix.readableBytes > 0 {
+            bytes.reserveCapacity(prefix.readableBytes + count)
+            bytes.writeImmutableBuffer(prefix)
+        }
         var failed: Int32 = 0
         unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
             var filled = 0
@@ -68,9 +73,12 @@ package final class ArchiveInput {
     private var window = ByteBuffer()
     /// Bytes that were read or skipped.
     package private(set) var offset: UInt64 = 0
-    private var isAtEnd = false
+    /// Of a pipe: its writers have closed it, and everything was read.
+    package private(set) var isAtEnd = false
     /// Called before the reader waits for a pipe, so that output can be flushed.
     package var beforeWaiting: (() -> Void)?
+    /// Whether reading waits for a pipe. Otherwise one without bytes to read is like a file that may grow.
+    package var waits = true
 
     /// - Throws: why the file cannot be opened.
     package init(path: String) throws(ArchiveError) {
@@ -99,6 +107,8 @@ package final class ArchiveInput {
     }
 
     let isSeekable: Bool
+    /// Its path is a name in the file system.
+    var isNamed: Bool { owned != nil }
     /// It is a regular file.
     package var canBeReadAgain: Bool { file != nil }
     private let owned: ArchiveFile?
@@ -182,14 +192,17 @@ package final class ArchiveInput {
     private func fill(_ missing: Int) throws(ArchiveError) -> Bool {
         let count = max(missing, Self.readSize)
         if let file {
-            var bytes = try file.read(at: offset + UInt64(window.readableBytes), count: count)
-            guard bytes.readableBytes > 0 else { return false }
-            if window.readableBytes == 0 { window = bytes } else { window.writeBuffer(&bytes) }
+            // Headers and records are slices of the window, and writing to shared storage would copy all of it.
+            let known = window.readableBytes
+            let grown = try file.read(at: offset + UInt64(known), count: count, after: window)
+            guard grown.readableBytes > known else { return false }
+            window = grown
             return true
         }
         guard !isAtEnd else { return false }
         // Memory grows with the bytes that arrive, not with the length that the input announces.
         let step = min(count, Self.maximumStep)
+        if !waits, wouldWait { return false }
         if let beforeWaiting, wouldWait { beforeWaiting() }
         var failed: Int32 = 0
         let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: step) { target in

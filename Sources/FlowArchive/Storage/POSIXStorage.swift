@@ -31,7 +31,11 @@ package final class POSIXStorage: ArchiveStorage {
 
     /// A file that receives its name when it is closed. Until then, and on an error, an existing file of that name stays unchanged. A pipe or
     /// device is written to directly.
-    package static func replacing(path: String) throws(ArchiveError) -> POSIXStorage {
+    /// - Parameter check: throws when the existing file, which is not empty, must not be replaced.
+    package static func replacing(
+        path: String, check: (ArchiveInput) throws(ArchiveError) -> Void = checkFlowFile
+    ) throws(ArchiveError) -> POSIXStorage {
+        if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let found = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_WRONLY | O_CLOEXEC) }
         var existing: ArchiveFile?
         if found >= 0 {
@@ -39,11 +43,10 @@ package final class POSIXStorage: ArchiveStorage {
             var status = stat()
             guard unsafe fstat(found, &status) == 0 else { throw failure("cannot write", path) }
             guard status.st_mode & S_IFMT == S_IFREG else {
-                // Keeps the pipe open for writing, so that its reader does not see the end in between.
-                defer { withExtendedLifetime(file) {} }
-                return try open(path: path, truncates: true)
+                return try continuing(file)
             }
             try lock(found, path)
+            if status.st_size > 0 { try check(try ArchiveInput(path: path)) }
             existing = file
         } else if errno != ENOENT {
             throw failure("cannot write", path)
@@ -62,17 +65,54 @@ package final class POSIXStorage: ArchiveStorage {
         }
     }
 
-    /// Standard output, or another descriptor that is already open. It is not closed.
+    /// A pipe or a device that was opened for writing alone, so that a pipe whose reader has gone is an error.
+    private static func continuing(_ file: ArchiveFile) throws(ArchiveError) -> POSIXStorage {
+        let descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 3)
+        guard descriptor >= 0 else { throw failure("cannot write", file.path) }
+        return POSIXStorage(path: file.path, descriptor: descriptor, isRegular: false)
+    }
+
+    /// Standard output. It is not closed.
     package init(standard descriptor: Int32) {
         path = "standard output"
         self.descriptor = descriptor
         isRegular = false
     }
 
+    /// A descriptor that the process was started with, under its name: it is written to as it is, so what the shell asked for holds (`>>`).
+    private init(copying name: DescriptorName) throws(ArchiveError) {
+        path = name.path
+        descriptor = fcntl(name.descriptor, F_DUPFD_CLOEXEC, 3)
+        isRegular = false
+        guard descriptor >= 0 else { throw Self.failure("cannot write", name.path) }
+    }
+
+    /// An existing file that is replaced or emptied must be a flow file: a mistake in a command line must not cost another file.
+    package static func checkFlowFile(_ file: ArchiveInput) throws(ArchiveError) {
+        guard !isFlowFile(file) else { return }
+        throw ArchiveError(
+            .notAFlowFile, "\(file.path) is not a flow file, so it was not replaced; choose another name, or remove it first")
+    }
+
+    /// Whether a file is a flow file, of any version, or empty.
+    package static func isFlowFile(_ file: ArchiveInput) -> Bool {
+        do throws(ArchiveError) {
+            try ArchiveFrameScanner(input: file).checkBeginning(isStrict: false)
+            return true
+        } catch {
+            if case .version = error.kind { return true }
+            return false
+        }
+    }
+
+    /// Bytes go to a pipe, a terminal or a device, where a reader may wait for them.
+    package var isLive: Bool { !isRegular }
+
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
     /// - Parameter truncates: overwrites an existing file; otherwise appends after its last whole block.
     /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
     package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
+        if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
         let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
@@ -84,6 +124,7 @@ package final class POSIXStorage: ArchiveStorage {
         try lock(descriptor, path)
         var length: UInt64 = 0
         if truncates {
+            if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
             length = try endOfLastBlock(path: path)
@@ -101,7 +142,11 @@ package final class POSIXStorage: ArchiveStorage {
     private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
         var frames = ArchiveFrameScanner(input: input)
-        try frames.checkBeginning(isStrict: true)
+        do throws(ArchiveError) {
+            try frames.checkBeginning(isStrict: true)
+        } catch {
+            throw error.kind == .notAFlowFile ? ArchiveError(.notAFlowFile, "\(error); it was not changed") : error
+        }
         // A file that was closed in order ends with a footer.
         let size = try input.remaining()
         if try ArchiveIndex.footer(endingAt: size, in: input)?.start == 0 { return size }

@@ -48,26 +48,13 @@ struct Replacement {
         var path = path
         // As many as Linux follows, see path_resolution(7).
         for _ in 0..<40 {
-            guard let target = linkTarget(path) else { return path }
-            path = target.hasPrefix("/") ? target : "\(directory(of: path))/\(target)"
+            guard let target = FileName.linkTarget(path) else { return path }
+            path = target
         }
         return path
     }
 
-    private static func linkTarget(_ path: String) -> String? {
-        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { target in
-            let length = unsafe FileName.withCString(path) { unsafe readlink($0, target.baseAddress!, target.count) }
-            guard length > 0 else { return nil }
-            return unsafe FileName.text(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(target)[..<length]))
-        }
-    }
-
-    private var directory: String { Self.directory(of: path) }
-
-    private static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
+    private var directory: String { FileName.directory(of: path) }
 
     private var temporaryName: String { "\(path).tmp-\(getpid())" }
 

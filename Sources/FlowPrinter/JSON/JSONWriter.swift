@@ -25,7 +25,16 @@ package struct JSONWriter {
     package mutating func beginArray() { open(0x5B) }
     package mutating func endArray() { close(0x5D) }
 
-    package mutating func key(_ name: StaticString, _ suffix: StaticString = "") {
+    package mutating func key(_ name: StaticString) {
+        separate()
+        out.append(UInt8(0x22))
+        out.append(name)
+        out.append("\":")
+        needsComma = false
+    }
+
+    /// A key in two parts.
+    package mutating func key(_ name: StaticString, _ suffix: StaticString) {
         separate()
         out.append(UInt8(0x22))
         out.append(name)
@@ -153,24 +162,45 @@ package struct JSONWriter {
     private func quote(_ bytes: UnsafeRawBufferPointer) {
         out.append(UInt8(0x22))
         var start = 0
-        for i in 0..<bytes.count {
-            let byte = unsafe bytes[i]
-            guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
-            unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<i]))
-            start = i + 1
-            switch byte {
-            case 0x22: out.append("\\\"")
-            case 0x5C: out.append("\\\\")
-            case 0x0A: out.append("\\n")
-            case 0x0D: out.append("\\r")
-            case 0x09: out.append("\\t")
-            default:
-                out.append("\\u")
-                out.append(hexadecimal: UInt64(byte), digits: 4)
-            }
+        while let special = unsafe Self.special(in: bytes, from: start) {
+            unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<special]))
+            escape(unsafe bytes[special])
+            start = special + 1
         }
         unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count]))
         out.append(UInt8(0x22))
+    }
+
+    /// The place of the next byte that is escaped, found eight bytes at a time.
+    private static func special(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        guard let base = bytes.baseAddress else { return nil }
+        var i = start
+        while i &+ 8 <= bytes.count {
+            // SAFETY: eight bytes from there are in the buffer.
+            let eight = unsafe EightBytes(at: base + i)
+            let found = eight.below(0x20) | eight.equal(to: 0x22) | eight.equal(to: 0x5C) | eight.equal(to: 0x7F)
+            if found != 0 { return i &+ found.trailingZeroBitCount >> 3 }
+            i &+= 8
+        }
+        while i < bytes.count {
+            let byte = unsafe bytes[i]
+            if byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F { return i }
+            i &+= 1
+        }
+        return nil
+    }
+
+    private func escape(_ byte: UInt8) {
+        switch byte {
+        case 0x22: out.append("\\\"")
+        case 0x5C: out.append("\\\\")
+        case 0x0A: out.append("\\n")
+        case 0x0D: out.append("\\r")
+        case 0x09: out.append("\\t")
+        default:
+            out.append("\\u")
+            out.append(hexadecimal: UInt64(byte), digits: 4)
+        }
     }
 }
 

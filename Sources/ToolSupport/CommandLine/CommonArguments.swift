@@ -44,6 +44,11 @@ package struct ColorArguments: ParsableArguments {
         case .auto: isColourWelcome(on: descriptor)
         }
     }
+
+    /// Whether output to standard output or to a file has colours.
+    package func isColoured(unless file: FilePath?) -> Bool {
+        file == nil || file?.isStandard == true ? isColoured() : color == .always && !noColor
+    }
 }
 
 /// Where settings come from. All but the directory are used before the parser runs.

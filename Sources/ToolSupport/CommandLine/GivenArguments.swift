@@ -108,6 +108,9 @@ struct GivenArguments {
             }
             guard let option = table[short: letter] else {
                 let isWhole = table[long: String(word.dropFirst().prefix { $0 != "=" })] != nil
+                if !isWhole, let hint = optionHints[word] ?? optionHints[spelled] {
+                    throw ToolError("there is no option '\(optionHints[word] == nil ? spelled : word)'; \(hint)")
+                }
                 throw unknown(isWhole || word.count == 2 ? word : "\(spelled)' in '\(word)", String(word.dropFirst()))
             }
             guard !option.isFlag else {
@@ -162,6 +165,7 @@ struct GivenArguments {
 private let optionHints: [String: String] = [
     "-n": "only mitm-record, mitm-serve and mitm-replay use the network",
     "-r": "name the files without an option",
+    "-nr": "name the files without an option",
     "--rfile": "name the files without an option",
     "--flow-detail": "use --detail",
     "-C": "use mitm-replay to send requests again",

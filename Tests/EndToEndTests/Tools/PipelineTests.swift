@@ -55,6 +55,103 @@ struct LivePipeTests {
         }
     }
 
+    /// Runs a pipeline that begins with a recorder on a terminal of its own, as a shell would. Each request is made when the one before is
+    /// shown; after the last one Ctrl-C is typed at once.
+    private static let session = """
+        import http.server, os, pty, signal, subprocess, sys, threading, urllib.request
+        class Origin(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            def log_message(self, *arguments): pass
+        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        os.mkfifo("log")
+        child, terminal = pty.fork()
+        if child == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            os.execvp("bash", ["bash", "-c", sys.argv[1]])
+        log = open("log")
+        port = next(line for line in log if "listening on " in line).rsplit("listening on ")[-1].split(" ")[0].rsplit(":")[-1]
+        threading.Thread(target=log.read, daemon=True).start()
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "http://127.0.0.1:" + port}))
+        def request(path):
+            try: opener.open("http://127.0.0.1:%d/%s" % (origin.server_address[1], path))
+            except urllib.error.HTTPError: pass
+        shown = b""
+        for path in ("first", "second"):
+            request(path)
+            while path.encode() not in shown: shown += os.read(terminal, 65536)
+        request("third")
+        os.write(terminal, b"\\x03")
+        try:
+            while data := os.read(terminal, 65536): shown += data
+        except OSError: pass
+        print(*(shown.count(path.encode()) for path in ("first", "second", "third")), shown.decode().split()[-1])
+        """
+
+    @Test(
+        "A pipeline of a recorder shows each flow while it records, and Ctrl-C ends it with the last one",
+        .enabled(if: hasTerminals, "there are no pseudo-terminals here: /dev/pts is not mounted"),
+        arguments: [
+            ("$T/mitm-dump", 1, "0,0"), ("$T/mitm-filter '~c 5xx' | $T/mitm-dump --format json", 2, "0,0,0"),
+            ("$T/mitm-filter --format text '~all'", 1, "0,0"),
+            ("$T/mitm-filter --format mitmproxy '~all' | $T/mitm-dump --detail 1", 1, "0,0,0"),
+            ("$T/mitm-filter '~c 5xx' | $T/mitm-filter -j 1 '~m GET' | $T/mitm-dump --follow -", 1, "0,0,0,0"),
+            ("$T/mitm-dump --format mflow | $T/mitm-dump -o /dev/tty", 1, "0,0,0"),
+        ])
+    func recorded(readers: String, mentions: Int, statuses: String) throws {
+        try withTemporaryDirectory { directory in
+            let pipeline = """
+                T=\(toolDirectory); $T/mitm-record -w - -p 0 --confdir conf 2> log | \(readers); echo "${PIPESTATUS[*]}" | tr ' ' ,
+                """
+            let result = try run("python3", ["-c", Self.session, pipeline], in: directory)
+            #expect(result.output == "\(mentions) \(mentions) \(mentions) \(statuses)\n", "\(result.errors)")
+        }
+    }
+
+    @Test("All that is named is followed: files that grow, appear, rotate, are moved away or emptied, and a pipe")
+    func followed() throws {
+        try withTemporaryDirectory { directory in
+            let script = """
+                T=\(toolDirectory); H=\(http); C=\(archives)/tcp.mflow; h=$($T/mitm-filter --count '~all' $H); c=$($T/mitm-filter --count '~all' $C)
+                lines() { for ((i = 0; i < $1; i++)); do read -r line <&${F[0]} || exit 1; done; }
+                mkdir d; cp $H d/a.mflow; mkfifo hold; exec 9<>hold
+                coproc F { exec $T/mitm-dump --follow --json d 'r-%H.mflow' - < <(cat $H; read -r _ <&9); }
+                lines $h; lines $h
+                cp $C d/b.mflow; lines $c
+                cp $H r-10.mflow; lines $h
+                cat $C >> d/a.mflow; lines $c
+                mv d/a.mflow d/old.mflow; cp $H d/a.mflow; lines $h
+                cat $C > r-10.mflow; lines $c
+                kill -INT $F_PID; echo >&9
+                read -r line <&${F[0]} && exit 2
+                wait $F_PID
+                """
+            let result = try run("bash", ["-c", script], in: directory)
+            #expect(result == ProgramResult(status: 0, output: "", errors: ""))
+        }
+    }
+
+    @Test("A recorder whose pipe is closed ends quietly: at its start, and with the next flow")
+    func recorderWithoutReader() throws {
+        try withTemporaryDirectory { directory in
+            let script = "exec 8> >(exec true); wait $!; exec \(toolDirectory)/mitm-record -q -w - -p 0 --confdir conf >&8"
+            #expect(try run("bash", ["-c", script], in: directory) == ProgramResult(status: 0, output: "", errors: ""))
+            let record = "\(toolDirectory)/mitm-record -w - -p 0 --confdir conf"
+            // The reader wants only the header.
+            let pipeline = try RunningProgram(
+                "bash", ["-c", record + " | head -c 32 > /dev/null; echo ${PIPESTATUS[*]}"], in: directory)
+            let line = try #require(pipeline.errorLine(containing: "listening on "))
+            let address = try #require(line.split(separator: " ").first { $0.hasPrefix("127.0.0.1:") })
+            try run("curl", ["-s", "-x", "http://\(address)", "http://127.0.0.1:1/"])
+            #expect(pipeline.readOutput() == "0 0\n")
+            #expect(pipeline.waitForEnd() == 0)
+            #expect(!pipeline.errors.contains("broken pipe"))
+        }
+    }
+
     @Test(
         "A reader that has gone ends a tool quietly",
         arguments: ["mitm-filter '~all'", "mitm-filter --json '~all'", "mitm-dump", "mitm-dump --verify"])
@@ -73,17 +170,24 @@ struct OutputTests {
         arguments: [
             ("$T/mitm-filter -o out '~c 503' nofile", "mitm-filter: cannot open nofile: no such file or directory\n"),
             ("$T/mitm-filter -o out '~c (' a.mflow", nil), ("$T/mitm-filter -o out '~all' /etc/passwd", nil),
-            ("$T/mitm-filter --format json -o out '~all' nofile -", nil), ("$T/mitm-filter --format har -o out '~all' nofile", nil),
-            ("$T/mitm-filter --append -o out '~all' a.mflow", nil),
+            ("$T/mitm-filter --format json -o text '~all' nofile -", nil), ("$T/mitm-dump --format har -o text nofile", nil),
+            (
+                "$T/mitm-filter --append -o text '~all' a.mflow",
+                "mitm-filter: text is not a flow file: it does not begin as one; it was not changed\n"
+            ),
             ("ulimit -f 1; trap '' XFSZ; $T/mitm-filter -o out '~all' a.mflow", nil),
+            ("$T/mitm-dump --detail 9 -o text a.mflow", nil), ("$T/mitm-dump -o text a.mflow '~nothing'", nil),
+            ("$T/mitm-dump -o text nofile", "mitm-dump: cannot open nofile: no such file or directory\n"),
         ] as [(String, String?)])
     func errors(command: String, message: String?) throws {
         try withTemporaryDirectory { directory in
-            let result = try shell("echo old > out; cp \(archives)/every-kind.mflow a.mflow; echo x | (\(command))", in: directory)
+            let result = try shell(
+                "cp \(http) out; echo old > text; cp \(archives)/every-kind.mflow a.mflow; echo x | (\(command)); s=$?; cmp out \(http) || exit 9; exit $s",
+                in: directory)
             #expect(result.status == 2)
             if let message { #expect(result.errors == message) }
-            #expect(try String(contentsOfFile: directory + "/out", encoding: .utf8) == "old\n")
-            #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["a.mflow", "out"])
+            #expect(try String(contentsOfFile: directory + "/text", encoding: .utf8) == "old\n")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["a.mflow", "out", "text"])
         }
     }
 
@@ -111,7 +215,7 @@ struct OutputTests {
         try withTemporaryDirectory { directory in
             let result = try shell(
                 """
-                echo old > file; chmod 640 file; ln -s file link
+                cp \(archives)/tcp.mflow file; chmod 640 file; ln -s file link
                 $T/mitm-filter -o link '~all' \(http) || exit 8
                 [ -L link ] && [ "$(stat -c %a file)" = 640 ] || exit 9
                 $T/mitm-filter -o new '~all' \(http) && [ "$(stat -c %a new)" = 600 ] || exit 10
@@ -128,7 +232,7 @@ struct OutputTests {
     @Test("A signal in the middle leaves the file that was there, and nothing else", arguments: [SIGINT, SIGTERM, SIGKILL])
     func killed(signal: Int32) throws {
         try withTemporaryDirectory { directory in
-            try "old\n".write(toFile: directory + "/out", atomically: true, encoding: .utf8)
+            try FileManager.default.copyItem(atPath: archives + "/tcp.mflow", toPath: directory + "/out")
             #expect(try run("mkfifo", [directory + "/pipe"]).status == 0)
             // The threads of tests have signals blocked, which programs inherit.
             let unblocked =
@@ -140,7 +244,7 @@ struct OutputTests {
             running.send(signal)
             #expect(running.waitForEnd() == 128 + signal)
             try handle?.close()
-            #expect(try String(contentsOfFile: directory + "/out", encoding: .utf8) == "old\n")
+            #expect(FileManager.default.contentsEqual(atPath: directory + "/out", andPath: archives + "/tcp.mflow"))
             #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["out", "pipe"])
         }
     }

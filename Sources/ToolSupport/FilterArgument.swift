@@ -1,0 +1,63 @@
+// The filter among the arguments of a reader: it may stand before or after the files.
+
+import FlowArchive
+import FlowFilter
+import Glibc
+
+/// A filter and the files that it is applied to.
+package struct FilterAndFiles {
+    /// nil without one.
+    package private(set) var filter: FlowFilter?
+    package let files: [FilePath]
+
+    /// Takes as the filter an argument that names no existing file and contains an operator, such as `~c`.
+    /// - Parameter option: the value of -f.
+    /// - Throws: ``ToolError`` for two filters; a `FilterSyntaxError`.
+    package init(option: String?, arguments: [String]) throws {
+        let expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
+        try self.init(option, arguments, expressions)
+    }
+
+    /// The same; without -f the first argument is the filter, with or without an operator, unless it names an existing file.
+    /// - Throws: ``ToolError`` for no filter, or two; a `FilterSyntaxError`.
+    package init(option: String?, required arguments: [String]) throws {
+        var expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
+        if option == nil, let first = arguments.first, !expressions.contains(0), !Self.isFile(first) {
+            expressions.insert(0, at: 0)
+        }
+        if option == nil, expressions.isEmpty {
+            guard let first = arguments.first else { throw ToolError("an expression is missing; '~all' matches every flow") }
+            let what = first == "-" ? "- is standard input" : "\(first) is a \(isDirectory(first) ? "directory" : "file")"
+            throw ToolError("\(what); an expression is missing; '~all' matches every flow, and -f takes any expression")
+        }
+        try self.init(option, arguments, expressions)
+    }
+
+    private init(_ option: String?, _ arguments: [String], _ expressions: [Int]) throws {
+        let found = (option.map { [$0] } ?? []) + expressions.map { arguments[$0] }
+        guard found.count < 2 else {
+            let both = "'\(found[0])' and '\(found[1])'"
+            throw ToolError("there are two filters, \(both); join them to one by & or |, or check the file's name")
+        }
+        files = arguments.indices.filter { !expressions.contains($0) }.map { FilePath(arguments[$0]) }
+        if let option, files.isEmpty, isTerminal(0), Self.isFile(option) {
+            throw ToolError("\(option) is a file, and -f takes a filter; name the file without an option")
+        }
+        filter = try found.first.map { try FlowFilter($0) }
+    }
+
+    /// It is a name of something that is there. Only a name with a slash stands for a file in a user's directory: `~all` is an operator,
+    /// whatever the users are called.
+    private static func isFile(_ argument: String) -> Bool {
+        var status = stat()
+        if argument == "-" { return true }
+        let path = argument.contains("/") ? FilePath(argument).path : argument
+        return unsafe FileName.withCString(path) { unsafe stat($0, &status) } == 0
+    }
+
+    private static func isExpression(_ argument: String) -> Bool {
+        // An operator stands at the beginning, or after a space, a parenthesis or another operator.
+        let hasOperator = argument.firstMatch(of: /(^|[\s(!&|])~[a-z]/) != nil
+        return hasOperator && !isFile(argument)
+    }
+}

@@ -1,0 +1,130 @@
+// Flows on their way to the output, in any of the formats.
+
+import FlowArchive
+import FlowModel
+import FlowPrinter
+import ForeignArchives
+import Foundation
+import NIOCore
+
+/// Writes flows to an output in its format, one after the other.
+package final class FlowOutput {
+    private enum Encoder {
+        case text
+        case json(FlowJSONPrinter)
+        case archive(ArchiveWriter)
+        case foreign(any ForeignWriter)
+    }
+
+    private let file: OutputFile
+    private let format: OutputFormat
+    private let rawBody: Bool
+    private let style: TextStyle
+    /// nil until an input was opened: without one the output stays untouched.
+    private var encoder: Encoder?
+    private var leftOut = 0
+
+    /// - Parameters:
+    ///   - rawBody: with JSON, bodies as they were sent.
+    ///   - style: of text.
+    package init(_ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle) {
+        self.file = file
+        self.format = format
+        self.rawBody = rawBody
+        self.style = style
+    }
+
+    /// In which form the reader passes flows that are whole in their block.
+    package var delivery: FlowDelivery { format == .mflow ? .stored : .flows }
+
+    /// Opens the output, when an input was opened.
+    package func begin() throws {
+        guard encoder == nil else { return }
+        let storage = try file.open()
+        switch format {
+        case .text: encoder = .text
+        case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody))
+        case .mflow:
+            let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
+            encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
+        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
+        }
+    }
+
+    /// Writes a flow. Of one whose content is damaged, which its source reports, everything else is written.
+    /// - Parameters:
+    ///   - detail: with text, how much of it.
+    ///   - withMessages: with text, whether the messages of a conversation are printed.
+    /// - Throws: ``ReaderGone``; errors of writing.
+    package func take(_ flow: Flow, detail: Int = 1, withMessages: Bool = true) throws {
+        do {
+            try write(flow, detail, withMessages)
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            var bare = flow
+            bare.pieces = PiecesInMemory()
+            try write(bare, min(detail, 2), withMessages)
+        }
+    }
+
+    private func write(_ flow: Flow, _ detail: Int, _ withMessages: Bool) throws {
+        switch encoder {
+        case .text:
+            let printer = textPrinter(detail)
+            try file.write { out, drain in try printer.print(flow, withMessages: withMessages, into: &out, drain: drain) }
+        case .json(let printer):
+            try file.write { out, drain in try printer.print(flow, into: &out, drain: drain) }
+        case .archive(let writer): try endingQuietly { try flow.forEachEvent { try writer.append($0) } }
+        case .foreign(var writer):
+            encoder = nil
+            defer { encoder = .foreign(writer) }
+            try file.write { out, _ in if try !writer.write(flow, into: &out) { leftOut += 1 } }
+        case nil: break
+        }
+    }
+
+    private func textPrinter(_ detail: Int) -> FlowTextPrinter {
+        var style = style
+        style.detail = detail
+        return FlowTextPrinter(style)
+    }
+
+    /// Prints messages of a conversation, as text.
+    package func takeMessages(of flow: Flow, after printed: Int, detail: Int) throws {
+        try begin()
+        let printer = textPrinter(detail)
+        do {
+            try file.write { out, drain in try printer.printMessages(of: flow, after: printed, into: &out, drain: drain) }
+        } catch let error as ArchiveError where error.kind == .damagedContent {
+            // The source reports the damage.
+        }
+    }
+
+    /// Writes a flow that can be copied as it is stored.
+    package func take(_ flow: StoredFlow) throws {
+        guard case .archive(let writer) = encoder else { return try take(flow.flow()) }
+        try endingQuietly { try writer.append(flow) }
+    }
+
+    /// Writes everything that came, if a reader may wait for it. A file receives its bytes in whole blocks.
+    package func flush() throws {
+        guard file.isLive else { return }
+        if case .archive(let writer) = encoder { try endingQuietly { try writer.flush() } }
+        try file.flush()
+    }
+
+    /// No flow follows. The output receives its name.
+    /// - Returns: a sentence about flows that were left out; nil when none was.
+    package func finish() throws -> String? {
+        switch encoder {
+        case .archive(let writer): try endingQuietly { try writer.close() }
+        case .foreign(var writer):
+            try file.write { out, _ in writer.finish(into: &out) }
+            try file.close()
+        case .text, .json: try file.close()
+        case nil: break
+        }
+        guard leftOut > 0 else { return nil }
+        let flows = leftOut == 1 ? "1 flow was" : "\(leftOut) flows were"
+        return "\(flows) left out, because the format \(format) cannot represent \(leftOut == 1 ? "it" : "them")"
+    }
+}

@@ -1,0 +1,49 @@
+// The formats in which the tools write flows: the values of --format, the same in every tool that has the option.
+
+import ArgumentParser
+import ForeignArchives
+
+/// A format of flows.
+package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Sendable, CustomStringConvertible {
+    /// For people.
+    case text
+    /// JSON Lines.
+    case json
+    /// A flow file.
+    case mflow
+    /// A file of another program.
+    case foreign(ForeignFormat)
+
+    package static let allCases: [OutputFormat] = [.text, .json, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+
+    package init?(argument: String) {
+        guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+        self = format
+    }
+
+    package var description: String {
+        switch self {
+        case .text: "text"
+        case .json: "json"
+        case .mflow: "mflow"
+        case .foreign(let format): format.rawValue
+        }
+    }
+
+    /// A terminal can show it.
+    package var isText: Bool {
+        switch self {
+        case .mflow: false
+        case .foreign(let format): format.isText
+        case .text, .json: true
+        }
+    }
+
+    /// A file in the format ends, so it cannot be written while flows still come.
+    package var hasEnd: Bool {
+        switch self {
+        case .text, .json, .mflow: false
+        case .foreign(let format): format.hasEnd
+        }
+    }
+}
