@@ -168,7 +168,8 @@ private let allToolOptions: Set<String> = [
     "max-count", "maximum-body-size", "maximum-connections", "maximum-connections-per-client", "maximum-field-count",
     "maximum-field-section", "maximum-start-line", "maximum-streams", "mode", "no-block-global", "no-color", "no-http2",
     "no-refresh", "no-validate-inbound-headers", "on-disk-full", "on-miss", "once", "order", "output",
-    "passthrough-on-reject", "patience", "proxyauth", "quiet", "rate", "raw-body", "repeat", "safe-methods", "stats",
+    "passthrough-on-reject", "patience", "proxyauth", "quiet", "rate", "raw-body", "ready-file", "journal", "max-differences",
+    "duration", "repeat", "safe-methods", "stats",
     "structure", "sync", "target", "tcp", "tcp-hosts", "timing", "tls-maximum", "tls-minimum", "truncate", "verbose",
     "verify", "volatile", "websocket-match", "websocket-ping", "write",
 ]

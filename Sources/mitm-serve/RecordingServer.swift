@@ -1,9 +1,7 @@
 // Builds the server that the arguments describe, runs it, and stops it in order.
 
-import FlowArchive
 import FlowFilter
 import FlowModel
-import FlowPrinter
 import FlowRecording
 import FlowReplay
 import Foundation
@@ -29,51 +27,57 @@ struct RecordingServer {
     }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
-        let filter = try arguments.matching.filter.map { try FlowFilter($0) }
-        let recordings = Recordings(
-            RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))
-        let sources = try archiveSources(arguments.files)
-        if arguments.list { return try list(sources, filter) }
+        let signals = [SIGINT, SIGTERM, SIGHUP]
+        let terminal = ControllingTerminal()
         let settings = try answerSettings()
-        let modes = try self.modes()
-        Signals.block(ending)
+        let selection = try selection(settings)
+        if arguments.list {
+            return try RecordingListing(selection: selection, format: arguments.json ? .json : arguments.format ?? .text).print()
+        }
+        let modes = try self.modes(settings)
+        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0) }
+        defer { ready?.remove() }
+        Signals.block(signals)
         let descriptors = prepareProcess()
-        let loaders = try sources.map {
-            try RecordingLoader($0, into: recordings, filter: filter, mayBeAbsent: isWritten($0))
+        let quiet = arguments.logging.quiet
+        let follower = RecordingFollower(
+            selection, say: { if !quiet { printError($0, as: Self.name) } }, complain: { printError($0, as: Self.name) })
+        let recordings = try follower.start()
+        say("serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
+        if recordings.requests + recordings.streams == 0 {
+            say("nothing is recorded yet; flows are served as they are added to the files")
         }
-        let warn: (String) -> Void = {
-            recordings.state.withLock { $0.isDamaged = true }
-            printError($0, as: Self.name)
-        }
-        for loader in loaders { try loader.load(warn: warn) }
-        let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
-        if requests + streams == 0, arguments.answering.write == nil, !loaders.contains(where: \.mayGrow) {
-            for loader in loaders { try loader.finish(warn: warn) }
-            throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
-        }
-        say("serving \(requests) recorded requests and \(streams) TCP streams")
-        if requests + streams == 0 { say("nothing is recorded yet; flows are served as they are added to the files") }
         let recorder = try recorder()
-        let server = try start(modes, recordings, settings, recorder, descriptors)
-        follow(loaders, recorder, ending, warn)
+        let server = try start(modes, follower.recordings, settings, recorder, descriptors, files: recordings.files, ready)
+        waitForEnd(signals, terminal, recorder, follower)
         wait { await server.shutDown(grace: .seconds(2)) }
+        follower.stop()
         recorder.finish()
-        let (counts, isDamaged) = recordings.state.withLock { ($0.counts, $0.isDamaged) }
-        say("\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
+        let totals = follower.recordings.totals.withLock { $0 }
+        say("\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
         if let failure = recorder.failure { throw ToolError(failure) }
-        return isDamaged ? .damaged : .done
+        return totals.isDamaged ? .damaged : .done
+    }
+
+    /// Runs until a signal arrives or recording fails. SIGHUP reads the recordings again, unless it was sent because the terminal was
+    /// closed.
+    private func waitForEnd(
+        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ follower: RecordingFollower
+    ) {
+        while recorder.failure == nil {
+            guard let signal = Signals.wait(for: signals, seconds: 0.5) else { continue }
+            guard signal == SIGHUP, !terminal.isGone else { return }
+            follower.reload()
+        }
     }
 
     // MARK: Parts
 
-    /// It is the file of --write, which is created if it does not exist.
-    private func isWritten(_ source: ArchiveSource) -> Bool {
-        guard case .file(let path) = source, let written = arguments.answering.write else { return false }
-        func identity(_ path: String) -> String {
-            URL(fileURLWithPath: expandingTilde(path)).standardizedFileURL.path
-        }
-        return identity(path) == identity(written)
+    private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
+        RecordingSelection(
+            files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
+            filter: try arguments.matching.filter.map { try FlowFilter($0) }, rules: try rules(),
+            order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 
     private func rules() throws -> MatchRules {
@@ -100,11 +104,12 @@ struct RecordingServer {
 
     private func answerSettings() throws -> AnswerSettings {
         let answering = arguments.answering
-        guard let timing = ReplayTiming(answering.timing) else {
+        let pause = TimeSpan(argument: answering.timing).map { ReplayTiming.fixed($0.nanoseconds) }
+        guard let timing = ReplayTiming(answering.timing) ?? pause else {
             throw ToolError(
-                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a pause such as 50ms")
+                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a time such as 50ms")
         }
-        let isRecording = answering.onMiss.hasPrefix("record:")
+        let isRecording = answering.onMiss == "record" || answering.onMiss.hasPrefix("record:")
         if isRecording != (answering.write != nil) {
             throw ToolError("--write and --on-miss record:URL must be given together")
         }
@@ -114,15 +119,24 @@ struct RecordingServer {
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
             timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
-            faults: faults, isOnce: arguments.matching.once, log: arguments.logging.quiet ? nil : line)
+            faults: faults, isOnce: arguments.matching.once,
+            log: AnswerLog(
+                line: arguments.logging.quiet ? nil : line,
+                journal: try arguments.journal.map { try Journal(path: expandingTilde($0)) }, clock: clock))
     }
 
-    private func modes() throws -> [ModeSpecification] {
-        try (arguments.mode.isEmpty ? ["origin"] : arguments.mode).map { mode in
+    private func modes(_ settings: AnswerSettings) throws -> [ModeSpecification] {
+        let modes = try (arguments.mode.isEmpty ? ["origin"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode, isServing: true) } catch {
                 throw ToolError(error.description)
             }
         }
+        if settings.onMiss == .forward(to: nil), modes.contains(where: { $0.mode == .origin }) {
+            let policy = arguments.answering.onMiss
+            throw ToolError(
+                "--on-miss \(policy): a client of an origin names no server; write \(policy):URL, or listen as a proxy with --mode")
+        }
+        return modes
     }
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
@@ -136,8 +150,8 @@ struct RecordingServer {
     }
 
     private func start(
-        _ modes: [ModeSpecification], _ recordings: Recordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
-        _ descriptors: DescriptorLimit
+        _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
+        _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?
     ) throws -> ProxyServer {
         let now = clock.now()
         let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
@@ -146,7 +160,8 @@ struct RecordingServer {
         let lowest = arguments.logging.lowest(otherwise: .error)
         var limits = TransportLimits()
         limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
-        if let notice = try descriptors.bound(&limits, listeners: modes.count) { say(notice) }
+        // A reload opens each file again, for reading and for its flows.
+        if let notice = try descriptors.bound(&limits, listeners: modes.count, files: 2 * files) { say(notice) }
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock)
@@ -154,10 +169,11 @@ struct RecordingServer {
             if line.level >= lowest { printError(line.text, as: Self.name) }
         }
         let own = OwnAddresses()
+        var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings
             settings.isOrigin = mode.mode == .origin
-            let responder = RecordingResponder(recordings: recordings, settings: settings, started: now)
+            let responder = RecordingResponder(served: served, settings: settings, started: now)
             let configuration = try configuration(mode, authority, own, responder)
             let bound = try server.listenAndWait(
                 ListenerSpec(
@@ -168,8 +184,10 @@ struct RecordingServer {
                         originalDestination: accepted.originalDestination)
                 })
             own.add(bound)
+            addresses.append(bound)
             say("listening on \(bound) (\(mode.text))")
         }
+        try ready?.write(addresses)
         return server
     }
 
@@ -182,54 +200,5 @@ struct RecordingServer {
             authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
             blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
             isRecording: arguments.answering.write != nil)
-    }
-
-    /// Runs until a signal arrives or recording fails. Reads what is added to files meanwhile; an incomplete block at the end is
-    /// reported when it ends.
-    private func follow(
-        _ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32], _ warn: (String) -> Void
-    ) {
-        var active = loaders
-        func each(_ body: (RecordingLoader) throws -> Void) {
-            active.removeAll { loader in
-                do { try body(loader) } catch {
-                    warn("\(error); the part that was read is served")
-                    return true
-                }
-                return false
-            }
-        }
-        while recorder.failure == nil, Signals.wait(for: signals, seconds: 0.5) == nil { each { try $0.load(warn: warn) } }
-        each { try $0.finish(warn: warn) }
-    }
-
-    /// Prints the flows that would be served.
-    private func list(_ sources: [ArchiveSource], _ filter: FlowFilter?) throws -> ToolStatus {
-        let printer = FlowTextPrinter(detail: 1, isColoured: false)
-        var sink = OutputSink()
-        var count = 0
-        var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
-        do {
-            try sequence.forEach(damage: { printError($0, as: Self.name) }) { flow in
-                count += 1
-                try sink.write { try printer.print(flow, into: &$0) }
-                return true
-            }
-            try sink.flush()
-        } catch is ReaderGone {
-            return .done
-        }
-        if sequence.hasFailed { return .failed }
-        return sequence.isDamaged ? .damaged : count > 0 ? .done : .noMatch
-    }
-}
-
-/// Selects flows that can answer a request or a stream.
-private struct Servable: FlowPredicate {
-    let filter: FlowFilter?
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool {
-        guard flow.kind == .tcp || (flow.kind == .http && flow.method != nil) else { return false }
-        return try filter?.matches(flow) ?? true
     }
 }
