@@ -82,15 +82,23 @@ let package = Package(
         module(
             "FlowRecording",
             [
-                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", "FlowPrinter", nioCore,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowFilter", nioCore,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]),
-        module("ToolSupport", ["FlowModel", "FlowArchive", "ForeignArchives", "CCrypt", nioCore, arguments, yams]),
+        // A new commit compiles this target again and no other (--version).
+        .target(
+            name: "CCommit", cSettings: Context.environment["MITM_COMMIT"].map { [.define("MITM_COMMIT", to: $0)] } ?? []),
+        module(
+            "ToolSupport",
+            [
+                "FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit", nioCore,
+                arguments, yams,
+            ]),
         module(
             "ProxyToolSupport",
             [
-                "FlowModel", "FlowRecords", "FlowRecording", "ProxyCore", "ProxyTransport", "TLSEngine", "ToolSupport", "CJemalloc",
-                nioCore, arguments,
+                "FlowModel", "FlowRecords", "FlowArchive", "FlowPrinter", "FlowRecording", "ProxyCore", "ProxyTransport",
+                "TLSEngine", "HTTP2Codec", "ToolSupport", "CJemalloc", nioCore, arguments,
             ]),
         // 5: the tools
         tool(
@@ -112,7 +120,7 @@ let package = Package(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowFilter", "FlowPrinter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
         // benchmarks: made traffic, as a file and in memory
         .target(
@@ -152,7 +160,9 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
-        tests("ToolSupportTests", ["ToolSupport", "ProxyToolSupport", "TLSEngine"]),
+        tests(
+            "ToolSupportTests",
+            ["ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine"]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]

@@ -105,3 +105,12 @@ package struct HostExpression: Sendable {
 package struct HostExpressionError: Error, CustomStringConvertible {
     package var description: String
 }
+
+/// `name/version` of the library, as it is at run time.
+package var pcre2Library: String {
+    // The version and its date, pcre2_config(3); the first call reports the length.
+    var text = [CChar](repeating: 0, count: max(1, Int(pcre2_config_8(UInt32(PCRE2_CONFIG_VERSION), nil))))
+    unsafe pcre2_config_8(UInt32(PCRE2_CONFIG_VERSION), &text)
+    let version = text.prefix { $0 != 0 && $0 != 0x20 }
+    return "pcre2/\(String(decoding: version.map { UInt8(bitPattern: $0) }, as: UTF8.self))"
+}

@@ -1,9 +1,8 @@
-// The thread that keeps a recording: it takes records from the queue, applies the filter, writes and counts them, and prints a line for each
-// flow that ends.
+// The thread that keeps a recording: it takes records from the queue, applies the filter, writes and counts them, and reports each flow that
+// ends.
 
 import FlowFilter
 import FlowModel
-import FlowPrinter
 import FlowRecords
 import Foundation
 import NIOCore
@@ -13,18 +12,38 @@ import Synchronization
 package struct RecordingOptions: Sendable {
     /// Which flows are recorded; nil is all.
     package var filter: FlowFilter?
-    /// Called on the recording's thread with a line for each flow that was recorded; nil prints none.
-    package var flowLine: (@Sendable (String) -> Void)?
+    /// Called on the recording's thread with each flow that was recorded and has ended, without its content; nil: flows are not put together.
+    package var flowEnded: (@Sendable (Flow) -> Void)?
     /// Called on the recording's thread with something for the user: the disk is full, a file was begun.
-    package var notice: @Sendable (String) -> Void
+    package var notice: @Sendable (RecordingNotice) -> Void
     /// Called on the recording's thread when the recording has stopped by itself.
     package var failed: @Sendable () -> Void = {}
     /// The time, for flushing and for file names.
     package var now: @Sendable () -> Timestamp
 
-    package init(notice: @escaping @Sendable (String) -> Void, now: @escaping @Sendable () -> Timestamp) {
+    package init(notice: @escaping @Sendable (RecordingNotice) -> Void, now: @escaping @Sendable () -> Timestamp) {
         self.notice = notice
         self.now = now
+    }
+}
+
+/// Something that the user of a recording should know, in one sentence.
+package struct RecordingNotice: Sendable {
+    package enum Kind: Sendable {
+        /// A file was begun, or there is room on the disk again.
+        case progress
+        /// Something is missing from the file, or traffic waits.
+        case warning
+        /// The recording has stopped.
+        case failure
+    }
+
+    package var kind: Kind
+    package var text: String
+
+    package init(_ kind: Kind, _ text: String) {
+        self.kind = kind
+        self.text = text
     }
 }
 
@@ -41,11 +60,12 @@ package final class FlowRecorder: Sendable {
     private struct State {
         var totals = RecordingTotals()
         var failure: String?
+        var rotationIsRequested = false
     }
 
     /// Starts recording.
     /// - Parameters:
-    ///   - files: the files to write; nil only counts and prints lines.
+    ///   - files: the files to write; nil only counts and reports flows.
     ///   - queue: where records come from.
     package init(files: consuming RecordingFiles?, options: RecordingOptions, queue: RecordQueue = RecordQueue()) {
         self.options = options
@@ -67,6 +87,12 @@ package final class FlowRecorder: Sendable {
     /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
 
+    /// Asks for the next file. Flows that have begun stay in the file before it.
+    package func rotate() {
+        state.withLock { $0.rotationIsRequested = true }
+        queue.wake()
+    }
+
     /// Records what is still in the queue, closes the files and ends the thread. Waits for it.
     package func finish() {
         queue.close()
@@ -78,6 +104,7 @@ package final class FlowRecorder: Sendable {
         var seconds: Double? = Self.gathering
         while let batches = queue.take(within: seconds) {
             for batch in batches { worker.receive(batch.records) }
+            if takeRotationRequest() { worker.rotate() }
             let isIdle = worker.flushIfDue()
             seconds = batches.isEmpty && isIdle ? nil : Self.gathering
             let hasFailed = state.withLock { state in
@@ -95,6 +122,13 @@ package final class FlowRecorder: Sendable {
         }
         ended.signal()
     }
+
+    private func takeRotationRequest() -> Bool {
+        state.withLock { state in
+            defer { state.rotationIsRequested = false }
+            return state.rotationIsRequested
+        }
+    }
 }
 
 /// What the recording's thread owns.
@@ -104,7 +138,6 @@ private final class Worker {
     private var gate: FlowGate?
     /// Flows of which records have come and not the last one.
     private var assemblers: [FlowID: FlowAssembler] = [:]
-    private var printer: FlowTextPrinter
     var totals = RecordingTotals()
     var failure: String?
 
@@ -112,7 +145,6 @@ private final class Worker {
         self.files = files
         self.options = options
         self.gate = options.filter.map { FlowGate(filter: $0) }
-        self.printer = FlowTextPrinter(detail: 1, isColoured: false)
     }
 
     func receive(_ records: [FlowRecord]) {
@@ -124,7 +156,7 @@ private final class Worker {
             case .discard(let flow)?:
                 files?.discard(flow)
             case .failed(let error, let records)?:
-                options.notice("the filter failed on a flow, which is recorded: \(error)")
+                options.notice(RecordingNotice(.warning, "the filter failed on a flow, which is recorded: \(error)"))
                 write(records)
             case .wait?, nil:
                 break
@@ -135,7 +167,7 @@ private final class Worker {
     private func write(_ records: [FlowRecord]) {
         for record in records { totals.count(record) }
         attempt { try files?.append(records) }
-        if options.flowLine != nil { records.forEach(printLine) }
+        if options.flowEnded != nil { records.forEach(report) }
     }
 
     /// Flushes when it is time.
@@ -145,6 +177,14 @@ private final class Worker {
         var isIdle = true
         attempt { isIdle = try files?.flushWhenDue(now: options.now()) ?? true }
         return isIdle
+    }
+
+    func rotate() {
+        guard files != nil else {
+            return options.notice(RecordingNotice(.warning, "nothing is recorded, so there is no file to rotate"))
+        }
+        guard failure == nil else { return }
+        files?.rotate(now: options.now())
     }
 
     func close() {
@@ -157,12 +197,12 @@ private final class Worker {
             try body()
         } catch {
             failure = "\(error)"
-            options.notice("recording stopped: \(error)")
+            options.notice(RecordingNotice(.failure, "recording stopped: \(error)"))
         }
     }
 
-    /// Prints the line of a flow that has ended.
-    private func printLine(_ record: FlowRecord) {
+    /// Reports a flow that has ended.
+    private func report(_ record: FlowRecord) {
         var assembler = assemblers.removeValue(forKey: record.id)
         if let opening = record.opening {
             assembler = FlowAssembler(id: record.id, at: record.started, opening: opening, keepsPieces: false)
@@ -174,8 +214,6 @@ private final class Worker {
             assemblers[record.id] = assembler
             return
         }
-        var line = ByteBuffer()
-        try? printer.print(assembler.flow, into: &line)
-        options.flowLine?(String(buffer: line))
+        options.flowEnded?(assembler.flow)
     }
 }

@@ -15,6 +15,8 @@ package final class RecordQueue: Sendable {
         var batches: [RecordBatch] = []
         var bytes = 0
         var isClosed = false
+        /// The consumer has something else to do.
+        var isWoken = false
         /// The consumer waits without a time limit and must be woken by the first record.
         var isConsumerParked = false
         var waiting: [@Sendable () -> Void] = []
@@ -68,6 +70,13 @@ package final class RecordQueue: Sendable {
         condition.unlock(withValue: true)
     }
 
+    /// Ends a wait of the consumer, who then gets what has come, perhaps nothing.
+    package func wake() {
+        condition.lock()
+        unsafe state.isWoken = true
+        condition.unlock(withValue: true)
+    }
+
     /// Waits for records.
     /// - Parameter seconds: the longest wait; nil waits for the first record.
     /// - Returns: the batches in order, perhaps none; nil when the queue is closed and empty.
@@ -76,12 +85,13 @@ package final class RecordQueue: Sendable {
             if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
         } else {
             condition.lock()
-            let isIdle = unsafe state.batches.isEmpty && !state.isClosed
+            let isIdle = unsafe state.batches.isEmpty && !state.isClosed && !state.isWoken
             unsafe state.isConsumerParked = isIdle
             condition.unlock(withValue: !isIdle)
             condition.lock(whenValue: true)
         }
         unsafe state.isConsumerParked = false
+        unsafe state.isWoken = false
         let batches = unsafe state.batches
         unsafe state.batches = []
         let isOver = unsafe batches.isEmpty && state.isClosed

@@ -1,4 +1,4 @@
-// The files of a recording: opened, rotated when the pattern of their name gives another name, flushed when it is time. A flow stays in the
+// The files of a recording: opened, rotated when the pattern of their name gives another name or on request, flushed when it is time. A flow stays in the
 // file in which it began. A file that was rotated away is closed when its last flow has ended and no record of an earlier time can come.
 
 import FlowArchive
@@ -26,9 +26,9 @@ package struct RecordingFiles {
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
         package var whenFull = DiskFullPolicy.pause
-        package var notice: @Sendable (String) -> Void
+        package var notice: @Sendable (RecordingNotice) -> Void
 
-        package init(pattern: String, notice: @escaping @Sendable (String) -> Void) {
+        package init(pattern: String, notice: @escaping @Sendable (RecordingNotice) -> Void) {
             self.pattern = pattern
             self.notice = notice
         }
@@ -36,6 +36,7 @@ package struct RecordingFiles {
 
     private struct OpenFile {
         var path: String
+        var storage: POSIXStorage
         var writer: ArchiveWriter
         /// Flows that began before this moment belong to an earlier file.
         var began: Timestamp
@@ -50,6 +51,7 @@ package struct RecordingFiles {
     private var closing: [OpenFile] = []
     /// The second for which the name was last made.
     private var nameChecked: Int64 = .min
+    private var nameWatch = NameWatch()
     /// Nothing is recorded because the disk is full; when writing was last tried again.
     private var passingSince: Timestamp?
     /// Whether waiting for room is to end. Set by the owner.
@@ -79,10 +81,13 @@ package struct RecordingFiles {
         } else {
             storage = try POSIXStorage.open(path: path, truncates: options.truncates)
             if storage.cutTail > 0 {
-                options.notice("\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off")
+                options.notice(
+                    RecordingNotice(
+                        .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
-        return OpenFile(path: path, writer: try ArchiveWriter(storage: storage, options: options.archive, now: now), began: now)
+        let writer = try ArchiveWriter(storage: storage, options: options.archive, now: now)
+        return OpenFile(path: path, storage: storage, writer: writer, began: now)
     }
 
     /// A file name at a moment, in local time.
@@ -102,9 +107,9 @@ package struct RecordingFiles {
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
         guard let first = records.first, try isRecording(at: first.last) else { return }
-        guard rotates else { return try write(records, to: current.writer, at: first.last) }
+        guard rotates || !closing.isEmpty else { return try write(records, to: current.writer, at: first.last) }
         for record in records where passingSince == nil {
-            try rotateIfDue(record)
+            if rotates { try rotateIfDue(record) }
             guard passingSince == nil else { return }
             try write([record], to: writer(of: record), at: record.last)
             if !closing.isEmpty { try closeFinished(at: record.last) }
@@ -127,6 +132,7 @@ package struct RecordingFiles {
         guard try isRecording(at: now) else { return false }
         if !closing.isEmpty { try closeFinished(at: now) }
         guard passingSince == nil else { return false }
+        watchName(now: now)
         var isIdle = !closing.contains { $0.writer.openFlows == 0 }
         for file in [current] + closing {
             guard let oldest = file.writer.unflushedSince else { continue }
@@ -141,12 +147,14 @@ package struct RecordingFiles {
     }
 
     package mutating func close() throws(ArchiveError) {
+        if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
         for file in closing + [current] {
             do throws(ArchiveError) {
                 try file.writer.close()
             } catch {
                 guard passingSince != nil, error.isDiskFull else { throw error }
-                options.notice("\(error); events from before the disk was full are missing from the file")
+                options.notice(
+                    RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
             }
         }
     }
@@ -163,9 +171,9 @@ package struct RecordingFiles {
         } catch {
             guard error.isDiskFull, options.whenFull != .stop else { throw error }
             if options.whenFull == .pass { return pass(error, at: now) }
-            options.notice("\(error); traffic waits until there is room")
+            options.notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
             try waitForRoom(again)
-            options.notice("there is room again; traffic continues")
+            options.notice(RecordingNotice(.progress, "there is room again; traffic continues"))
         }
     }
 
@@ -184,7 +192,7 @@ package struct RecordingFiles {
     /// Stops recording. Open flows end here, because a part of them would be missing.
     private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
         passingSince = now
-        options.notice("\(error); traffic continues and is not recorded until there is room")
+        options.notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
         let ending = FlowEnding(
             state: .incomplete,
             error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
@@ -203,7 +211,7 @@ package struct RecordingFiles {
             return false
         }
         passingSince = nil
-        options.notice("there is room again; recording continues")
+        options.notice(RecordingNotice(.progress, "there is room again; recording continues"))
         return true
     }
 
@@ -232,14 +240,36 @@ package struct RecordingFiles {
             try attempt(at: moment, again: open, open)
         } catch {
             guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
-            options.notice("\(error); recording continues in \(current.path)")
+            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
-        guard var next else { return }
-        next.began = Timestamp(nanoseconds: second * 1_000_000_000)
-        current.rotated = next.began
+        guard let next else { return }
+        replaceCurrent(with: next, at: Timestamp(nanoseconds: second * 1_000_000_000))
+    }
+
+    private mutating func replaceCurrent(with next: OpenFile, at moment: Timestamp) {
+        current.rotated = moment
         closing.append(current)
         current = next
-        options.notice("recording to \(next.path)")
+        current.began = moment
+        nameWatch = NameWatch()
+        options.notice(RecordingNotice(.progress, "recording to \(next.path)"))
+    }
+
+    /// Begins the next file on request: the one that the pattern names now, or the same name again if the file has lost it.
+    package mutating func rotate(now: Timestamp) {
+        guard current.path != "-" else {
+            return options.notice(RecordingNotice(.warning, "standard output is one file; it was not rotated"))
+        }
+        let path = Self.expand(options.pattern, now)
+        guard path != current.path || !current.storage.hasItsName else {
+            return options.notice(
+                RecordingNotice(.warning, "recording continues in \(path); rename the file before the request for the next one"))
+        }
+        do throws(ArchiveError) {
+            replaceCurrent(with: try Self.open(options, now), at: now)
+        } catch {
+            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+        }
     }
 
     private mutating func closeFinished(at now: Timestamp) throws(ArchiveError) {
@@ -252,6 +282,34 @@ package struct RecordingFiles {
         }
         guard passingSince == nil else { return }
         closing.removeAll(where: isFinished)
+    }
+}
+
+// MARK: Names
+
+/// Whether the current file has its name still. A file that is renamed to be rotated lacks it for a moment, which is not reported.
+private struct NameWatch {
+    static let interval: Int64 = 1_000_000_000
+
+    var checked: Timestamp?
+    var wasMissing = false
+    var isReported = false
+}
+
+extension RecordingFiles {
+    private mutating func watchName(now: Timestamp) {
+        guard !nameWatch.isReported, now - (nameWatch.checked ?? current.began) >= NameWatch.interval else { return }
+        nameWatch.checked = now
+        let isMissing = !current.storage.hasItsName
+        if isMissing, nameWatch.wasMissing { reportName() }
+        nameWatch.wasMissing = isMissing
+    }
+
+    private mutating func reportName() {
+        nameWatch.isReported = true
+        options.notice(
+            RecordingNotice(
+                .warning, "\(current.path) was renamed or removed; its flows are still written to the file that had this name"))
     }
 }
 

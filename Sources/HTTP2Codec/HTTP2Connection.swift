@@ -398,3 +398,9 @@ import NIOCore
         unsafe nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0 && output.readableBytes == 0
     }
 }
+
+/// `name/version` of the library, as it is at run time.
+package var nghttp2Library: String {
+    guard let info = unsafe nghttp2_version(0) else { return "nghttp2" }
+    return unsafe "nghttp2/\(String(cString: info.pointee.version_str))"
+}

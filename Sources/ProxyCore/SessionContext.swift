@@ -46,11 +46,9 @@ final class SessionContext {
         return RequestID(requests)
     }
 
-    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) { emit(.log(LogLine(level, text()))) }
-
-    /// Writes to the event log why something failed, unless the recording has it.
-    func logFailure(_ text: @autoclosure () -> String) {
-        if !configuration.isRecording { log(.warning, text()) }
+    /// Appends a line to the event log, if its level is wanted.
+    func log(_ level: LogLine.Level, _ line: @autoclosure () -> LogLine) {
+        if level >= configuration.lowestLogLevel { emit(.log(line())) }
     }
 
     // MARK: Connections to servers

@@ -7,7 +7,10 @@ import ToolSupport
 
 package enum Authority {
     /// Reads `mitm-ca.pem` (certificate and key, mode 0600) of the directory, or makes it, with `mitm-ca-cert.pem` to give to clients.
-    package static func load(from directory: String, now: Int64) throws -> CertificateAuthority {
+    /// - Parameter made: receives a sentence when it was made.
+    package static func load(
+        from directory: String, now: Int64, made: (String) -> Void = { _ in }
+    ) throws -> CertificateAuthority {
         let path = directory + "/mitm-ca.pem"
         if let authority = try read(path) { return authority }
         let authority: CertificateAuthority
@@ -28,6 +31,7 @@ package enum Authority {
             return other
         }
         _ = try write(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
+        made("made a certificate authority; clients must trust \(directory)/mitm-ca-cert.pem")
         return authority
     }
 

@@ -10,12 +10,14 @@ import ToolSupport
 
 /// Where a tool listens, and which clients it accepts.
 package struct ListenArguments: ParsableArguments {
-    @Option(help: "Address to listen on; * for every address.")
+    @Option(help: ArgumentHelp("Address to listen on; * for every address.", valueName: "address"))
     package var listenHost = "127.0.0.1"
 
     @Option(
         name: .short("p"),
-        help: "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports.")
+        help: ArgumentHelp(
+            "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports.",
+            valueName: "port"))
     package var listenPort: UInt16 = 8080
 
     @Flag(help: "Accept clients with public IP addresses.")
@@ -25,7 +27,7 @@ package struct ListenArguments: ParsableArguments {
         help: ArgumentHelp(
             "Write the address of each listener to this file, one a line, when all of them listen. The file is removed at the end.",
             valueName: "file"))
-    package var readyFile: String?
+    package var readyFile: FilePath?
 
     package init() {}
 
@@ -45,11 +47,12 @@ package struct ServerTLSArguments: ParsableArguments {
     @Flag(help: "Do not verify the certificates of servers; the result of the verification is recorded.")
     package var insecure = false
 
-    @Option(help: "Verify servers with the certificates in this PEM file instead of the system's.")
-    package var caFile: String?
+    @Option(
+        help: ArgumentHelp("Verify servers with the certificates in this PEM file instead of the system's.", valueName: "file"))
+    package var caFile: FilePath?
 
-    @Option(help: "PEM file with a certificate and key for servers that ask for one.")
-    package var clientCertificate: String?
+    @Option(help: ArgumentHelp("PEM file with a certificate and key for servers that ask for one.", valueName: "file"))
+    package var clientCertificate: FilePath?
 
     package init() {}
 
@@ -58,43 +61,26 @@ package struct ServerTLSArguments: ParsableArguments {
         get throws {
             var options = TLSClientOptions()
             options.verifies = !insecure
-            options.trustedPEM = try caFile.map { try Self.read($0, for: "--ca-file") }
-            options.clientCertificatePEM = try clientCertificate.map { try Self.read($0, for: "--client-certificate") }
+            options.trustedPEM = try caFile.map { try readText($0.path, as: "the file of --ca-file,") }
+            options.clientCertificatePEM = try clientCertificate.map {
+                try readText($0.path, as: "the file of --client-certificate,")
+            }
             return options
-        }
-    }
-
-    private static func read(_ path: String, for option: String) throws -> String {
-        do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
-            throw ToolError("cannot read the file of \(option), \(path): \(error.localizedDescription)")
         }
     }
 }
 
 /// Certificates for clients, and the application protocols that are offered to them.
 package struct ClientTLSArguments: ParsableArguments {
-    @Option(help: "Certificate to present to clients, [name=]file.pem with its key; name may be *.domain. Repeatable.")
+    @Option(
+        help: ArgumentHelp(
+            "Certificate to present to clients, with its key; name may be *.domain. Repeatable.", valueName: "[name=]file"))
     package var certificate: [String] = []
 
     @Flag(name: .customLong("no-http2"), help: "Neither offer nor accept HTTP/2.")
     package var noHTTP2 = false
 
     package init() {}
-}
-
-/// The event log.
-package struct LogArguments: ParsableArguments {
-    @Flag(name: .shortAndLong, help: "No event log.")
-    package var quiet = false
-
-    @Flag(name: .shortAndLong, help: "Verbose event log.")
-    package var verbose = false
-
-    package init() {}
-
-    /// The lowest level of lines that are printed.
-    /// - Parameter level: without options.
-    package func lowest(otherwise level: LogLine.Level) -> LogLine.Level { quiet ? .error : verbose ? .debug : level }
 }
 
 /// Makes the TLS contexts of a tool.

@@ -7,6 +7,7 @@ import FlowRecording
 import FlowRecords
 import Foundation
 import Glibc
+import HTTP2Codec
 import NIOCore
 import ProxyCore
 import ProxyTransport
@@ -50,14 +51,13 @@ extension LeafCertificateCache {
     package func register(files arguments: [String]) throws {
         for argument in arguments {
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let path = parts.count == 2 ? parts[1] : argument
-            do {
-                let certificate = try LeafCertificate(pem: try String(contentsOfFile: path, encoding: .utf8))
+            let path = expandingTilde(parts.count == 2 ? parts[1] : argument)
+            let text = try readText(path, as: "the certificate")
+            do throws(CertificateError) {
+                let certificate = try LeafCertificate(pem: text)
                 try register(certificate, for: parts.count == 2 ? parts[0] : nil)
-            } catch let error as CertificateError {
-                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
             } catch {
-                throw ToolError("cannot read the certificate \(path): \(error.localizedDescription)")
+                throw ToolError("the certificate \(path) cannot be used: \(error.message)")
             }
         }
     }
@@ -91,7 +91,7 @@ extension ProxyServer {
 package func prepareProcess() -> DescriptorLimit {
     // A file that reached its size limit is treated as a full disk (see RecordingFiles).
     signal(SIGXFSZ, SIG_IGN)
-    // Unused so far, and must not end the process.
+    // They must not end a process that has no use for them. One that waits for them has blocked them and receives them still.
     signal(SIGUSR1, SIG_IGN)
     signal(SIGUSR2, SIG_IGN)
     returnFreedMemory()
@@ -147,4 +147,15 @@ package struct DescriptorLimit {
 private func returnFreedMemory() {
     var isWanted = true
     _ = unsafe mallctl("background_thread", nil, nil, &isWanted, MemoryLayout<Bool>.size)
+}
+
+/// The libraries of the tools with sockets, `name/version` each, as they are at run time.
+package var proxyLibraries: [String] { [openSSLLibrary, nghttp2Library] + archiveLibraries + [jemallocLibrary] }
+
+private var jemallocLibrary: String {
+    // 5.3.0-0-g54eaed1d8b56…: the version, the number of commits since, and the commit.
+    var address: UnsafePointer<CChar>?
+    var size = MemoryLayout<Int>.size
+    guard unsafe mallctl("version", &address, &size, nil, 0) == 0, let version = unsafe address else { return "jemalloc" }
+    return unsafe "jemalloc/\(String(cString: version).prefix { $0 != "-" })"
 }

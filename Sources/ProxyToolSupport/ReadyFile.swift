@@ -13,12 +13,18 @@ package struct ReadyFile {
     /// Removes the file of an earlier run.
     /// - Throws: ``ToolError`` if that is not possible.
     package init(path: String) throws {
-        self.path = expandingTilde(path)
+        self.path = path
         var status = stat()
         let exists = unsafe lstat(self.path, &status) == 0
         isReplaceable = !exists || status.st_mode & S_IFMT == S_IFREG
         if exists, isReplaceable, unsafe unlink(self.path) != 0 { throw failure() }
+        // A directory that cannot be written is reported before anything else is done.
+        guard isReplaceable else { return }
+        try write("", to: temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC)
+        unsafe unlink(temporary)
     }
+
+    private var temporary: String { "\(path).new-\(getpid())" }
 
     private func failure() -> ToolError {
         ToolError(unsafe "cannot write the file of --ready-file, \(path): \(String(cString: strerror(errno)).lowercased())")
@@ -29,7 +35,6 @@ package struct ReadyFile {
     package func write(_ addresses: [Endpoint]) throws {
         let text = addresses.map { "\($0)\n" }.joined()
         guard isReplaceable else { return try write(text, to: path, O_WRONLY | O_CLOEXEC) }
-        let temporary = "\(path).new-\(getpid())"
         try write(text, to: temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC)
         guard unsafe rename(temporary, path) == 0 else {
             let failure = failure()

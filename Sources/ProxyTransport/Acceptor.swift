@@ -55,7 +55,7 @@ final class Acceptor: Sendable {
             connection.clientHost = peer.host
         case .tooMany(let isFirst):
             if isFirst {
-                services.log(LogLine(.warning, "\(peer.host) has too many connections; more of them are closed at once"))
+                services.log(LogLine(.warning, "limit", "\(peer.host) has too many connections; more of them are closed at once"))
             }
             return nil
         }
@@ -137,7 +137,7 @@ final class AcceptGate: ChannelDuplexHandler {
         let now = NIODeadline.now()
         if let reported, now - reported < .minutes(1) { return }
         reported = now
-        services.log(LogLine(level, text))
+        services.log(LogLine(level, "limit", text))
     }
 
     private func rest(_ shortage: Admission.Shortage, isExpected: Bool, _ context: ChannelHandlerContext) {

@@ -1,5 +1,5 @@
 // Admission of clients: the limit on all connections, the limit for each client, the descriptors that are reserved for clients and their
-// servers, and the listeners that wait for room.
+// servers, and the listeners and sessions that wait for room.
 
 import FlowModel
 import NIOCore
@@ -80,7 +80,17 @@ final class Admission: Sendable {
     /// Counts server sockets that were not reserved with their client.
     func serverSocketsChanged(by count: Int) { descriptors.add(count, ordering: .sequentiallyConsistent) }
 
-    /// A socket was closed: paused listeners try again.
+    /// Calls back once when a descriptor may be free.
+    func awaitDescriptor(_ wake: @escaping @Sendable () -> Void) {
+        resting.withLock { resting in
+            resting.append(wake)
+            isSomeoneResting.store(true, ordering: .sequentiallyConsistent)
+        }
+        // The last socket may have been closed between the check and the note.
+        if hasDescriptors(1) { descriptorFreed() }
+    }
+
+    /// A socket was closed: paused listeners and sessions try again.
     func descriptorFreed() {
         guard isSomeoneResting.load(ordering: .sequentiallyConsistent) else { return }
         let wake = resting.withLock { resting in

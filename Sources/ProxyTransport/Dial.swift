@@ -57,6 +57,9 @@ final class Dial {
         driver.openFailed(self, reason: reason)
     }
 
+    /// No descriptor is free.
+    private func postpone() { if let driver = claim() { driver.noDescriptor(self) } }
+
     private func lookUp(_ endpoint: Endpoint) {
         lookupTimeout = loop.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.failed("timed out") }
         loop.names.addresses(of: endpoint.host) { [weak self] answer in
@@ -71,14 +74,14 @@ final class Dial {
 
     private func connect(to address: SocketAddress) {
         if loop.services.admission.isOwn(address) { return failed(Self.ownAddress) }
-        guard count() else { return failed(Self.noDescriptors) }
+        guard count() else { return postpone() }
         watch(bootstrap().connect(to: address))
     }
 
     private func race(_ addresses: [SocketAddress], _ endpoint: Endpoint) {
         let port = Int(endpoint.port)
         if addresses.contains(where: { loop.services.admission.isOwn($0.with(port: port)) }) { return failed(Self.ownAddress) }
-        guard count() else { return failed(Self.noDescriptors) }
+        guard count() else { return postpone() }
         let known = KnownAddresses(eventLoop: loop.eventLoop, addresses: addresses)
         watch(bootstrap().resolver(known).connect(host: endpoint.host, port: port))
     }
@@ -100,7 +103,6 @@ final class Dial {
     }
 
     private static let ownAddress = "this is the proxy's own address"
-    private static let noDescriptors = "no descriptor is left for another connection (see ulimit -n)"
 
     private func bootstrap() -> ClientBootstrap {
         let adopter = NIOLoopBound(self, eventLoop: loop.eventLoop)

@@ -22,6 +22,8 @@ final class SessionDriver: DeadlineHolder {
     private var isHeadless = false
     /// When the session is to be woken.
     private var wakeAt = Timestamp.never
+    /// The session waits until a descriptor is free.
+    private var awaitsDescriptor = false
     /// The descriptors of its sockets.
     var sockets: SessionSockets
 
@@ -170,6 +172,24 @@ final class SessionDriver: DeadlineHolder {
     func openFailed(_ dial: Dial, reason: String) {
         forget(dial)
         deliver(.openFailed(dial.handle, reason: reason))
+    }
+
+    /// No descriptor is free for a dial. The session is notified when one may be.
+    func noDescriptor(_ dial: Dial) {
+        forget(dial)
+        if !awaitsDescriptor {
+            awaitsDescriptor = true
+            let driver = NIOLoopBound(self, eventLoop: loop.eventLoop)
+            loop.services.admission.awaitDescriptor { [eventLoop = loop.eventLoop] in
+                eventLoop.execute { driver.value.descriptorsFree() }
+            }
+        }
+        deliver(.noDescriptor(dial.handle))
+    }
+
+    private func descriptorsFree() {
+        awaitsDescriptor = false
+        deliver(.descriptorsFree)
     }
 
     /// A connection is gone.

@@ -69,18 +69,19 @@ package enum OpenedSource {
 /// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
 /// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened.
 /// - Throws: ``ToolError`` for a terminal as stdin.
-package func archiveSources(_ arguments: [String]) throws -> [ArchiveSource] {
+package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
     guard !arguments.isEmpty else { return [.standardInput] }
     var sources: [ArchiveSource] = []
     for argument in arguments {
-        if argument == "-" {
+        let path = argument.path
+        if argument.isStandard {
             sources.append(.standardInput)
-        } else if isDirectory(argument) {
-            let files = flowFiles(in: argument)
-            sources += files.isEmpty ? [.file(argument)] : files.map { .file(argument + "/" + $0) }
+        } else if isDirectory(path) {
+            let files = flowFiles(in: path)
+            sources += files.isEmpty ? [.file(path)] : files.map { .file(path + "/" + $0) }
         } else {
-            sources.append(.file(argument))
+            sources.append(.file(path))
         }
     }
     return sources

@@ -1,175 +1,112 @@
-// The configuration file: every long option of a tool is a key of it, and of --set. Its settings become arguments that stand before those
-// of the command line, so that the command line wins.
+// The options of a tool that are in force. They come from the command line, from --set, from the tool's section of the configuration file,
+// and from its section `all`; the first of these that has an option decides it. The result are arguments for the parser.
 
 import ArgumentParser
-import Foundation
-import Yams
 
 /// Where the tools keep their configuration and the certificate authority.
-package func configurationDirectory(_ option: String?) -> String {
-    if let option { return expandingTilde(option) }
+package func configurationDirectory(_ option: FilePath?) -> String {
     // Paths that are not absolute are ignored (XDG Base Directory Specification).
-    let base = environmentPath("XDG_CONFIG_HOME") ?? homeDirectory() + "/.config"
-    return base + "/mitm"
+    option?.path ?? (environmentPath("XDG_CONFIG_HOME") ?? homeDirectory() + "/.config") + "/mitm"
 }
 
-/// The user's directory: HOME where it is set and absolute, as for every other program, otherwise that of the system's user database.
-package func homeDirectory() -> String { environmentPath("HOME") ?? NSHomeDirectory() }
+/// A command line with the configuration merged in.
+struct ToolSettings {
+    /// In the order of the tool's options.
+    private(set) var settings: [Setting] = []
+    let given: GivenArguments
+    let table: OptionTable
+    private(set) var printsConfiguration = false
+    private(set) var printsFilterHelp = false
 
-/// A path with `~` at its beginning replaced by the user's directory.
-package func expandingTilde(_ path: String) -> String {
-    if path == "~" || path.hasPrefix("~/") { return homeDirectory() + path.dropFirst() }
-    return (path as NSString).expandingTildeInPath
-}
+    /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
+    private static let alternatives: [[String]] = [["color", "no-color"], ["format", "json"], ["quiet", "verbose"]]
+    /// Flags that are short for a value of another option.
+    private static let shortForms = ["no-color": ("color", "never"), "json": ("format", "json")]
 
-private func environmentPath(_ name: String) -> String? {
-    guard let path = ProcessInfo.processInfo.environment[name], path.hasPrefix("/") else { return nil }
-    return path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-}
+    /// - Parameter arguments: of the process.
+    /// - Throws: ``ToolError`` for mistakes in the command line and in the configuration.
+    init(_ arguments: [String], _ table: OptionTable, optionalValues: [String: String]) throws(ToolError) {
+        self.table = table
+        let given = try GivenArguments(arguments, table, optionalValues: optionalValues)
+        self.given = given
+        guard given.help == nil, !given.asksForVersion else { return }
+        var levels = [given.settings.filter { !commandLineOnly.contains($0.option.name) || $0.option.name == "confdir" }]
+        func value(_ name: String) -> FilePath? {
+            given.settings.last { $0.option.name == name }?.value.map { FilePath($0) }
+        }
+        printsConfiguration = given.settings.contains { $0.option.name == "print-config" }
+        printsFilterHelp = given.settings.contains { $0.option.name == "help-filter" }
+        for setting in given.settings { try Self.check(setting) }
+        var set: [Setting] = []
+        for setting in given.settings where setting.option.name == "set" {
+            if let setting = try Self.set(setting.value ?? "", table) { set.append(setting) }
+        }
+        levels.append(set)
+        let file = value("config")
+        let path = file?.path ?? configurationDirectory(value("confdir")) + "/config.yaml"
+        levels += try ConfigurationFile(path, isRequired: file != nil, table).settings.reversed()
+        // A filter among the arguments replaces one of the configuration.
+        let isFilterGiven = !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
+        try merge(levels, isFilterGiven)
+    }
 
-/// Options that mitmproxy's users know by other names, where they mean the same.
-private let foreignNames: [String: String] = [
-    "ssl_insecure": "insecure", "listen_host": "listen-host", "listen_port": "listen-port",
-    "connection_strategy": "connection-strategy",
-    "keep_host_header": "keep-host-header", "save_stream_file": "write", "flow_detail": "detail", "confdir": "confdir",
-    "mode": "mode",
-    "ssl_verify_upstream_trusted_ca": "ca-file", "body_size_limit": "maximum-body-size", "client_certs": "client-certificate",
-]
-
-extension ParsableCommand {
-    /// The arguments, preceded by those of the configuration file and of --set.
-    /// - Throws: ``ToolError`` for a file that cannot be read, and an unknown key.
-    static func configuredArguments(_ arguments: [String]) throws -> [String] {
-        guard !arguments.contains("--help"), !arguments.contains("-h"), !arguments.contains("--version") else { return arguments }
-        var rest: [String] = []
-        var settings: [String] = []
-        var file: String?
-        var directory: String?
-        var index = 0
-        while index < arguments.count {
-            let argument = arguments[index]
-            if argument == "--" {
-                rest += arguments[index...]
-                break
+    private mutating func merge(_ levels: [[Setting]], _ isFilterGiven: Bool) throws(ToolError) {
+        var decided = Set<String>()
+        for (level, settings) in levels.enumerated() {
+            try Self.refuseContradictions(settings)
+            var names = Set<String>()
+            for setting in settings where !decided.contains(setting.option.name) {
+                if level > 0 { try Self.check(setting) }
+                if level > 0, isFilterGiven, setting.option.name == "filter" { continue }
+                self.settings.append(setting)
+                names.insert(setting.option.name)
+                for group in Self.alternatives where group.contains(setting.name) { names.formUnion(group) }
             }
-            func value(of name: String) throws -> String? {
-                if argument.hasPrefix(name + "=") { return String(argument.dropFirst(name.count + 1)) }
-                guard argument == name else { return nil }
-                guard index + 1 < arguments.count else { throw ToolError("\(name) needs a value") }
-                index += 1
-                return arguments[index]
+            decided.formUnion(names)
+        }
+        self.settings = self.settings.enumerated()
+            .sorted { ($0.element.option.index, $0.offset) < ($1.element.option.index, $1.offset) }.map(\.element)
+        self.settings = self.settings.filter { $0.value != "false" || !$0.option.isFlag }
+    }
+
+    private static func set(_ text: String, _ table: OptionTable) throws(ToolError) -> Setting? {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let name = optionName(parts[0])
+        guard let option = table[long: name], !commandLineOnly.contains(option.name) else {
+            if commandLineOnly.contains(name) { throw ToolError("--set \(text): write '\(name)' as an option, --\(name)") }
+            let hint = table.nearest(to: name).map { "; did you mean '\($0)'?" } ?? ""
+            throw ToolError("--set \(text): there is no option '\(parts[0])' of \(table.command.commandName)\(hint)")
+        }
+        guard parts.count > 1 || option.isFlag else {
+            throw ToolError("--set \(text): a value is missing; write \(parts[0])=VALUE")
+        }
+        return try Setting.configured(option, name, parts.count > 1 ? parts[1] : "true", .set(text))
+    }
+
+    private static func check(_ setting: Setting) throws(ToolError) {
+        guard let value = setting.value, !setting.option.isFlag else { return }
+        guard let problem = ValueCheck.problem(value, of: setting.option) else { return }
+        throw ToolError("\(setting.place.prefix(setting.name)): \(problem)")
+    }
+
+    private static func refuseContradictions(_ settings: [Setting]) throws(ToolError) {
+        for group in alternatives {
+            let found = settings.filter { group.contains($0.name) && !($0.option.isFlag && $0.value == "false") }
+            guard let first = found.first, let other = found.first(where: { $0.name != first.name }) else { continue }
+            let isSame = [(first, other), (other, first)].contains { flag, option in
+                shortForms[flag.name].map { $0.0 == option.name && $0.1 == option.value } ?? false
             }
-            if let setting = try value(of: "--set") {
-                settings.append(setting)
-            } else if let path = try value(of: "--config") {
-                file = path
-            } else {
-                if let path = try value(of: "--confdir") {
-                    directory = path
-                    rest.append("--confdir=\(path)")
-                } else {
-                    rest.append(argument)
+            guard isSame else {
+                func text(_ setting: Setting) -> String {
+                    guard case .commandLine(let spelled) = setting.place else { return "'\(setting.name)'" }
+                    return setting.value.map { "\(spelled) \($0)" } ?? spelled
                 }
-            }
-            index += 1
-        }
-        let known = longOptions()
-        if directory != nil, !known.keys.contains("confdir") { rest.removeAll { $0.hasPrefix("--confdir=") } }
-        let path = file ?? configurationDirectory(directory) + "/config.yaml"
-        var configured: [String] = []
-        if FileManager.default.fileExists(atPath: path) {
-            configured = try read(path, known)
-        } else if file != nil {
-            throw ToolError("cannot read the configuration file \(path): there is no such file")
-        }
-        for setting in settings {
-            let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            configured += try Self.arguments(parts[0], parts.count > 1 ? parts[1] : "true", known, "--set \(setting)")
-        }
-        // A repeatable option is one on the command line and another one in the file; here the command line replaces the file.
-        let given = Set(rest.compactMap { $0.hasPrefix("--") ? String($0.dropFirst(2).prefix { $0 != "=" }) : nil })
-        return configured.filter { argument in !given.contains(String(argument.dropFirst(2).prefix { $0 != "=" })) } + rest
-    }
-
-    private static func read(_ path: String, _ known: [String: Bool]) throws -> [String] {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw ToolError("cannot read the configuration file \(path): \(error.localizedDescription)")
-        }
-        let parsed: Any?
-        do {
-            parsed = try Yams.load(yaml: text)
-        } catch {
-            throw ToolError("the configuration file \(path) is not YAML: \(error)")
-        }
-        guard let parsed else { return [] }
-        guard let keys = parsed as? [String: Any] else {
-            throw ToolError("the configuration file \(path) must be a mapping of option names to values")
-        }
-        var arguments: [String] = []
-        for (key, value) in keys.sorted(by: { $0.key < $1.key }) {
-            for element in (value as? [Any]) ?? [value] {
-                // All tools share the file: an option of another tool is not an error.
-                if known[Self.name(of: key)] == nil, allToolOptions.contains(Self.name(of: key)) { continue }
-                arguments += try Self.arguments(key, "\(element)", known, "the configuration file \(path)")
+                let place = if case .commandLine = other.place { "" } else { other.place.prefix(other.name) + ": " }
+                throw ToolError("\(place)\(text(first)) and \(text(other)) contradict each other; give one of them")
             }
         }
-        return arguments
     }
 
-    private static func name(of key: String) -> String { foreignNames[key] ?? key.replacing("_", with: "-") }
-
-    private static func arguments(_ key: String, _ value: String, _ known: [String: Bool], _ place: String) throws -> [String] {
-        let name = name(of: key)
-        guard let isFlag = known[name] else { throw ToolError("\(place): there is no option '\(key)'") }
-        guard isFlag else { return ["--\(name)=\(value)"] }
-        switch value.lowercased() {
-        case "true", "yes", "on", "1": return ["--\(name)"]
-        case "false", "no", "off", "0": return []
-        default: throw ToolError("\(place): '\(key)' is true or false, not '\(value)'")
-        }
-    }
-
-    /// Long option names, and whether each is a flag; from the parser's own description of the command.
-    private static func longOptions() -> [String: Bool] {
-        guard let dump = try? JSONDecoder().decode(HelpDump.self, from: Data(_dumpHelp().utf8)) else { return [:] }
-        var options: [String: Bool] = [:]
-        for argument in dump.command.arguments ?? [] {
-            for name in argument.names ?? [] where name.kind == "long" { options[name.name] = argument.kind == "flag" }
-        }
-        return options
-    }
+    /// For the parser.
+    var arguments: [String] { settings.map(\.argument) + given.positionals + given.rest }
 }
-
-/// The parser's description of a command, as far as it is needed here.
-private struct HelpDump: Decodable {
-    struct Argument: Decodable {
-        struct Name: Decodable {
-            var kind: String
-            var name: String
-        }
-        var kind: String
-        var names: [Name]?
-    }
-    struct Command: Decodable {
-        var arguments: [Argument]?
-    }
-    var command: Command
-}
-
-/// Long options of any of the tools, which share one configuration file.
-private let allToolOptions: Set<String> = [
-    "allow-hosts", "allow-target", "append", "ca-file", "certificate", "client-certificate", "color", "concurrency", "confdir",
-    "connect-timeout", "connection-strategy", "count", "detail", "diff", "fault", "filter", "flush-interval", "follow",
-    "format", "handshake-timeout", "help-filter", "http2-priority", "idle-timeout", "ignore", "ignore-hosts", "insecure",
-    "invert", "jobs", "json", "keep-host-header", "list", "listen-host", "listen-port", "match-body", "match-header",
-    "max-count", "maximum-body-size", "maximum-connections", "maximum-connections-per-client", "maximum-field-count",
-    "maximum-field-section", "maximum-start-line", "maximum-streams", "mode", "no-block-global", "no-color", "no-http2",
-    "no-refresh", "no-validate-inbound-headers", "on-disk-full", "on-miss", "once", "order", "output",
-    "passthrough-on-reject", "patience", "proxyauth", "quiet", "rate", "raw-body", "ready-file", "journal", "max-differences",
-    "duration", "repeat", "safe-methods", "stats",
-    "structure", "sync", "target", "tcp", "tcp-hosts", "timing", "tls-maximum", "tls-minimum", "truncate", "verbose",
-    "verify", "volatile", "websocket-match", "websocket-ping", "write",
-]

@@ -30,12 +30,7 @@ package final class Credentials: Sendable {
 
     private static func users(ofFile path: String) throws -> [String: Secret] {
         var users: [String: Secret] = [:]
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw ToolError("cannot read the file of --proxyauth, \(path): \(error.localizedDescription)")
-        }
+        let text = try readText(expandingTilde(path), as: "the file of --proxyauth,")
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             if line.isEmpty || line.hasPrefix("#") { continue }
             let parts = line.split(separator: ":", maxSplits: 1).map(String.init)

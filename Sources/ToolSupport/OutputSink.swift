@@ -1,5 +1,6 @@
 // Results on their way to stdout: gathered, written in large pieces, and given up quietly when the reader has gone.
 
+import Foundation
 import Glibc
 import NIOCore
 
@@ -38,15 +39,15 @@ package struct OutputSink {
         buffer.clear()
         if failed == EPIPE { throw ReaderGone() }
         if failed != 0 {
-            throw ToolError(unsafe "cannot write to standard output: \(String(cString: strerror(failed)).lowercased())")
+            throw ToolError("cannot write to standard output: \(systemMessage(failed))")
         }
     }
 }
 
-/// Whether a descriptor is a terminal, and colours are welcome on it (no-color.org).
+/// Whether a descriptor is a terminal that can show colours, and the user wants them (no-color.org).
 package func isColourWelcome(on descriptor: Int32) -> Bool {
-    guard isatty(descriptor) == 1 else { return false }
-    return unsafe getenv("NO_COLOR") == nil
+    let environment = ProcessInfo.processInfo.environment
+    return isTerminal(descriptor) && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
 }
 
 /// Whether a descriptor is a terminal.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FlowArchive
+import FlowFilter
 import Glibc
 
 /// Exit statuses, the same for every tool.
@@ -28,25 +29,35 @@ package protocol Tool: ParsableCommand {
     /// Does the work.
     /// - Throws: ``ToolError`` and other errors that describe themselves in a sentence.
     func work() throws -> ToolStatus
+
+    /// Options whose value may be left out, and what they mean then.
+    static var optionalValues: [String: String] { get }
+
+    /// The exit status of an error, by the arguments of the process.
+    static func failureStatus(_ arguments: [String]) -> Int32
 }
 
 extension Tool {
-    package func run() throws {
+    package static var optionalValues: [String: String] { ["color": ColorArguments.Choice.always.rawValue] }
+
+    package static func failureStatus(_ arguments: [String]) -> Int32 { ToolStatus.failed.rawValue }
+
+    /// Does the work.
+    /// - Returns: the exit status; errors were printed.
+    private func status() -> Int32 {
         do {
-            let status = try work()
-            if status != .done { throw ExitCode(status.rawValue) }
-        } catch let code as ExitCode {
-            throw code
+            return try work().rawValue
         } catch {
-            printError("\(error)", as: Self.configuration.commandName ?? "mitm")
-            throw ExitCode(ToolStatus.failed.rawValue)
+            printError("\(error)", as: Self.toolName)
+            return Self.failureStatus(givenArguments())
         }
     }
 
     /// Parses the command line again, with the current configuration file.
     /// - Throws: ``ToolError``, and errors of the parser.
     package static func parseAgain() throws -> Self {
-        try parse(try configuredArguments(givenArguments()))
+        let settings = try ToolSettings(givenArguments(), OptionTable(self), optionalValues: optionalValues)
+        return try parsed(settings.arguments)
     }
 
     /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
@@ -54,24 +65,75 @@ extension Tool {
         // A reader that is gone is noticed where we write to it.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot(try configuredArguments(givenArguments()))
-            try command.run()
-            Glibc.exit(ToolStatus.done.rawValue)
-        } catch let error as ToolError {
-            printError(error.description, as: configuration.commandName ?? "mitm")
-            Glibc.exit(ToolStatus.failed.rawValue)
+            Glibc.exit(try start(givenArguments()))
         } catch {
-            let code = exitCode(for: error).rawValue
-            if code == 0 {
-                print(fullMessage(for: error))
-            } else if !(error is ExitCode) {
-                let name = configuration.commandName ?? "mitm"
-                printError("\(message(for: error)); see \(name) --help", as: name)
-            }
-            Glibc.exit(error is ExitCode || code == 0 ? code : ToolStatus.failed.rawValue)
+            printError("\(error)", as: toolName)
+            Glibc.exit(failureStatus(givenArguments()))
         }
     }
+
+    /// - Returns: the exit status.
+    /// - Throws: ``ToolError`` for mistakes in the command line and in the configuration.
+    private static func start(_ arguments: [String]) throws -> Int32 {
+        // The parser answers the scripts of shells, and describes itself.
+        if let first = arguments.first, parserRequests.contains(where: { first.hasPrefix($0) }) {
+            return try answerRequest(arguments)
+        }
+        let table = OptionTable(self)
+        let settings = try ToolSettings(arguments, table, optionalValues: optionalValues)
+        if let help = settings.given.help {
+            Swift.print(HelpPage(table, usage: configuration.usage).text(isShort: help == "-h"), terminator: "")
+            return 0
+        }
+        if settings.given.asksForVersion { return try answerRequest(["--version"]) }
+        if settings.printsFilterHelp {
+            Swift.print(filterHelp(), terminator: "")
+            return 0
+        }
+        let tool = try parsed(settings.arguments)
+        if settings.printsConfiguration {
+            Swift.print(settings.yaml(), terminator: "")
+            return 0
+        }
+        return tool.status()
+    }
+
+    private static var toolName: String { configuration.commandName ?? "mitm" }
+
+    /// - Throws: ``ToolError`` for arguments that the parser refuses.
+    private static func parsed(_ arguments: [String]) throws(ToolError) -> Self {
+        do {
+            return try parse(arguments)
+        } catch {
+            throw ToolError(sentence(message(for: error)))
+        }
+    }
+
+    private static func answerRequest(_ arguments: [String]) throws(ToolError) -> Int32 {
+        do {
+            _ = try parseAsRoot(arguments)
+        } catch {
+            guard exitCode(for: error).isSuccess else { throw ToolError(sentence(message(for: error))) }
+            Swift.print(fullMessage(for: error))
+        }
+        return 0
+    }
+
+    /// Our own words for the parser's. Almost all mistakes were found before it.
+    private static func sentence(_ message: String) -> String {
+        let line = message.split(separator: "\n").first.map(String.init) ?? message
+        let text = line.hasSuffix(".") ? String(line.dropLast()) : line
+        if let match = text.wholeMatch(of: #/The value '(.*)' is invalid for '(.*?)( <.*>)?'(: (.*))?/#) {
+            return "\(match.2): " + (match.5.map { String($0) } ?? "'\(match.1)' is not valid; see \(toolName) --help")
+        }
+        if let match = text.wholeMatch(of: #/(?:Unexpected argument|\d+ unexpected arguments:) ('.*?')(, .*)?/#) {
+            return "\(match.1) is one argument too many; see \(toolName) --help"
+        }
+        return text
+    }
 }
+
+private let parserRequests = ["--generate-completion-script", "--experimental-dump-help", "---completion"]
 
 /// The arguments of the process, without its name. They may be names of files, which need not be UTF-8.
 private func givenArguments() -> [String] {
@@ -95,9 +157,4 @@ package func writeToStandardError(_ text: String) {
         if result < 0, errno != EINTR { return }
         written += max(0, result)
     }
-}
-
-extension NameSpecification {
-    /// The long name, and a letter that takes its value after it or joined to it: `-j 4`, `-j4`.
-    package static func short(_ letter: Character) -> NameSpecification { [.customShort(letter, allowingJoined: true), .long] }
 }

@@ -11,7 +11,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
         let reader: ArchiveReader
     }
 
-    private let arguments: [String]
+    private let arguments: [FilePath]
     private let predicate: Predicate
     private let warn: (String) -> Void
     private var files: [Followed] = []
@@ -21,7 +21,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     var isAnyOpen: Bool { !files.isEmpty }
 
-    init(_ arguments: [String], where predicate: Predicate, warn: @escaping (String) -> Void) {
+    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void) {
         self.arguments = arguments
         self.predicate = predicate
         self.warn = warn

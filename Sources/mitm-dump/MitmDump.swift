@@ -31,7 +31,7 @@ struct MitmDump: Tool {
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
             and what could be read was printed.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-dump"))
 
     enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case text
@@ -55,15 +55,15 @@ struct MitmDump: Tool {
         }
     }
 
-    @Option(name: .short("f"), help: "Print only flows that match (see --help-filter).")
-    var filter: String?
+    @OptionGroup
+    var selection: FilterArguments
 
     @Option(
         help: """
             0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow)
             """
     )
-    var detail: Int?
+    var detail: DetailLevel?
 
     @Option(help: "text, json (a line with a JSON object for each flow) or har (one HAR 1.2 archive).")
     var format = Format.text
@@ -82,33 +82,30 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
-    @Flag(inversion: .prefixedNo, help: "Use colours. (default: on a terminal, unless NO_COLOR is set)")
-    var color: Bool?
+    @OptionGroup
+    var colours: ColorArguments
 
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
     @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [String] = []
+    var files: [FilePath] = []
 
     static func main() { launch() }
 
     func validate() throws {
-        if let detail, !(0...4).contains(detail) { throw ValidationError("--detail is a number from 0 to 4") }
-        if follow, files.count > 1, files.contains("-") { throw ValidationError("--follow takes files, or standard input alone") }
+        if follow, files.count > 1, files.contains(where: \.isStandard) {
+            throw ValidationError("--follow takes files, or standard input alone")
+        }
         if follow, case .foreign(let format) = format, format.hasEnd {
             throw ValidationError("--format \(format.rawValue) writes one file with an end, which --follow does not reach")
         }
     }
 
     func work() throws -> ToolStatus {
-        if helpFilter {
-            Swift.print(filterHelp(), terminator: "")
-            return .done
-        }
         do {
             if structure || verify { return try describe() }
-            if let filter { return try printFlows(where: try FlowFilter(filter)) }
+            if let filter = selection.filter { return try printFlows(where: try FlowFilter(filter)) }
             return try printFlows(where: EveryFlow())
         } catch is ReaderGone {
             return .done
@@ -124,7 +121,7 @@ struct MitmDump: Tool {
         try refuseInput(asOutput: nil, sources)
         let isLive = sources.contains { $0.isLive }
         var printer = Printer(
-            detail: detail ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, isColoured: color ?? isColourWelcome(on: 1),
+            detail: detail?.rawValue ?? (isLive ? 1 : nil), format: format, rawBody: rawBody, isColoured: colours.isColoured(),
             warn: warn)
         if follow, sources != [.standardInput] { return try followFiles(where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
@@ -147,7 +144,7 @@ struct MitmDump: Tool {
         Signals.block(ending)
         var followed = FollowedFiles(files, where: predicate, warn: warn)
         try followed.find()
-        guard followed.isAnyOpen || files.contains(where: { isDirectory($0) }) else { return .failed }
+        guard followed.isAnyOpen || files.contains(where: { isDirectory($0.path) }) else { return .failed }
         while true {
             try followed.printNew(&printer)
             try printer.flush()

@@ -32,7 +32,7 @@ struct MitmFilter: Tool {
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
             is damaged or torn (the rest is searched).
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-filter"))
 
     enum Format: ExpressibleByArgument, CaseIterable, Equatable, CustomStringConvertible {
         case mflow
@@ -66,8 +66,11 @@ struct MitmFilter: Tool {
         }
     }
 
-    @Option(name: .short("o"), help: "Write a flow file; - is stdout.")
-    var output: String?
+    @OptionGroup
+    var selection: FilterArguments
+
+    @Option(name: .output, help: ArgumentHelp("Write a flow file; - is stdout.", valueName: "file"))
+    var output: FilePath?
 
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
@@ -78,10 +81,11 @@ struct MitmFilter: Tool {
     @Flag(name: [.customShort("v"), .long], help: "Invert the match.")
     var invert = false
 
-    @Option(name: .short("m"), help: ArgumentHelp("Stop after NUM matching flows.", valueName: "num"))
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after this number of matching flows.", valueName: "number"))
     var maxCount: Int?
 
-    @Option(name: .short("j"), help: "Threads that search flow files. (default: one for each core)")
+    @Option(
+        name: .short("j"), help: ArgumentHelp("Threads that search flow files. (default: one for each core)", valueName: "number"))
     var jobs: Int?
 
     @Flag(help: "Print the number of matching flows. Damage in heads and content is found only if the expression uses them.")
@@ -90,41 +94,39 @@ struct MitmFilter: Tool {
     @Flag(help: "Print flows as JSON, one per line.")
     var json = false
 
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
-    @Argument(help: "An expression of the filter language (see --help-filter).")
-    var expression: String?
+    @Argument(
+        help:
+            "An expression of the filter language (see --help-filter), unless -f has it; flow files, directories of them, - for stdin."
+    )
+    var arguments: [String] = []
 
-    @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [String] = []
+    /// The expression of -f, or the first argument.
+    private var expression: String? { selection.filter ?? arguments.first }
+    private var files: [FilePath] { (selection.filter == nil ? arguments.dropFirst() : arguments[...]).map { FilePath($0) } }
 
     static func main() { launch() }
 
     func validate() throws {
-        if expression == nil, !helpFilter { throw ValidationError("an expression is missing; '~all' matches every flow") }
-        if let jobs, jobs < 1 { throw ValidationError("--jobs must be at least 1") }
-        if let maxCount, maxCount < 1 { throw ValidationError("--max-count must be at least 1") }
-        if append, output == nil || output == "-" || json || format ?? .mflow != .mflow {
+        if expression == nil { throw ValidationError("an expression is missing; '~all' matches every flow") }
+        if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
         if count, json || output != nil { throw ValidationError("--count cannot be combined with --json or -o") }
     }
 
     func work() throws -> ToolStatus {
-        if helpFilter {
-            print(filterHelp(), terminator: "")
-            return .done
-        }
         let filter = try FlowFilter(expression ?? "")
         let sources = try archiveSources(files)
-        if !count { try refuseInput(asOutput: output, sources) }
+        if !count { try refuseInput(asOutput: output?.path, sources) }
         let format = json ? .json : format ?? .mflow
         guard count || format.isText || output != nil || !isTerminal(1) else {
             throw ToolError("a flow file cannot be written to a terminal; use -o, pipe to mitm-dump, or use --json or --count")
         }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result = Output(count: count, format: format, path: output, appends: append)
+        let result = Output(count: count, format: format, path: output?.path, appends: append)
         do {
             return try choose(Choice(filter: filter, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {

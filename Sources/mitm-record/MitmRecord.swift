@@ -30,15 +30,18 @@ struct MitmRecord: Tool {
             WebSocket conversations are recorded message by message.
 
             SIGHUP reloads the configuration file and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; when \
-            the terminal is closed the recorder ends (unless started by nohup). On a terminal the keys O, then T, ask for a TCP host.
+            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
+            of -w names now, or the same name again if the file was renamed. On a terminal the keys O, then T, ask for a TCP host.
 
             config.yaml in the configuration directory may set options by their long names.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-record", libraries: proxyLibraries))
 
     @Option(
-        name: .short("w"), help: "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.")
-    var write = "capture-%Y%m%d-%H%M%S.mflow"
+        name: .output,
+        help: ArgumentHelp(
+            "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.", valueName: "file"))
+    var write = FilePath("capture-%Y%m%d-%H%M%S.mflow")
 
     @Flag(help: "Overwrite the file instead of appending to it.")
     var truncate = false
@@ -77,7 +80,7 @@ struct MitmRecord: Tool {
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
 
-    @Option(help: "Maximum time before recorded data is written to the file.")
+    @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
     var flushInterval = TimeSpan(seconds: 1)
 
     @Option(help: "When to fsync: none, interval (with each flush), always.")
@@ -90,28 +93,33 @@ struct MitmRecord: Tool {
             """)
     var onDiskFull = DiskFullPolicy.pause
 
-    @Option(help: "Print totals at this interval.")
+    @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
 
     @OptionGroup
     var logging: LogArguments
 
-    @Option(help: "Configuration directory. (default: ~/.config/mitm)")
-    var confdir: String?
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup
+    var selection: FilterArguments
 
-    @Argument(help: "Record only flows that match (see --help-filter).")
+    @Argument(help: "Record only flows that match, the same as -f (see --help-filter).")
     var filter: [String] = []
 
     static func main() { launch() }
 
-    func work() throws -> ToolStatus {
-        if helpFilter {
-            print(filterHelp(), terminator: "")
-            return .done
+    func validate() throws {
+        if let expression = selection.filter, !filter.isEmpty {
+            throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
         }
+    }
+
+    /// The filter.
+    var expression: String? { selection.filter ?? (filter.isEmpty ? nil : filter.joined(separator: " ")) }
+
+    func work() throws -> ToolStatus {
         return try Recorder(self).run()
     }
 }
@@ -160,41 +168,44 @@ struct HostArguments: ParsableArguments {
 
 /// Limits for peers.
 struct LimitArguments: ParsableArguments {
-    @Option(help: "Maximum size of a header section. (default: 256k)")
-    var maximumFieldSection: ByteSize?
+    @Option(help: ArgumentHelp("Maximum size of a header section.", valueName: "size"))
+    var maximumFieldSection = ByteSize(bytes: 256 << 10)
 
-    @Option(help: "Maximum length of a start-line. (default: 64k)")
-    var maximumStartLine: ByteSize?
+    @Option(help: ArgumentHelp("Maximum length of a start-line.", valueName: "size"))
+    var maximumStartLine = ByteSize(bytes: 64 << 10)
 
-    @Option(help: "Maximum number of header fields of a message.")
+    @Option(help: ArgumentHelp("Maximum number of header fields of a message.", valueName: "number"))
     var maximumFieldCount = 1000
 
-    @Option(help: "Maximum concurrent HTTP/2 streams on one client connection.")
+    @Option(help: ArgumentHelp("Maximum concurrent HTTP/2 streams on one client connection.", valueName: "number"))
     var maximumStreams: UInt32 = 1000
 
-    @Option(help: "Maximum content of a message; a larger request is answered 413, a larger response 502. (default: none)")
+    @Option(
+        help: ArgumentHelp(
+            "Maximum content of a message; a larger request is answered 413, a larger response 502. (default: none)",
+            valueName: "size"))
     var maximumBodySize: ByteSize?
 
-    @Option(help: "Close connections that receive nothing for this long.")
+    @Option(help: ArgumentHelp("Close connections that receive nothing for this long.", valueName: "time"))
     var idleTimeout = TimeSpan(seconds: 600)
 
     @Option(
-        help: "Maximum time for a handshake with a client, a server or an upstream proxy, and to receive a head that has begun.")
+        help: ArgumentHelp(
+            "Maximum time for a handshake with a client, a server or an upstream proxy, and to receive a head that has begun.",
+            valueName: "time"))
     var handshakeTimeout = TimeSpan(seconds: 60)
 
-    @Option(help: "Maximum time to connect to a server.")
+    @Option(help: ArgumentHelp("Maximum time to connect to a server.", valueName: "time"))
     var connectTimeout = TimeSpan(seconds: 30)
 
     @Option(
-        help: "Maximum concurrent clients; further clients wait. The limit of open files (ulimit -n) may allow fewer.")
+        help: ArgumentHelp(
+            "Maximum concurrent clients; further clients wait. The limit of open files (ulimit -n) may allow fewer.",
+            valueName: "number"))
     var maximumConnections = 10_000
 
-    @Option(help: "Maximum concurrent connections from one address; further ones are closed. (default: none)")
+    @Option(
+        help: ArgumentHelp(
+            "Maximum concurrent connections from one address; further ones are closed. (default: none)", valueName: "number"))
     var maximumConnectionsPerClient: Int?
-}
-
-extension TimeSpan: CustomStringConvertible {
-    package var description: String {
-        nanoseconds % 1_000_000_000 == 0 ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms"
-    }
 }

@@ -18,29 +18,38 @@ import ToolSupport
 
 /// One run of mitm-record.
 struct Recorder {
-    private static let name = "mitm-record"
     private let arguments: MitmRecord
     private let clock = RecorderClock()
+    private let log: EventLog
 
-    init(_ arguments: MitmRecord) { self.arguments = arguments }
-
-    private func printLine(_ text: String) { printError(text, as: Self.name) }
+    init(_ arguments: MitmRecord) throws {
+        self.arguments = arguments
+        let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
+        let isForwardProxy =
+            arguments.mode.isEmpty || arguments.mode.contains { $0.hasPrefix("regular") || $0.hasPrefix("upstream") }
+        log = try EventLog(
+            arguments.logging, of: "mitm-record", clock: clock,
+            hints: TLSHints(authority: authority, isServedByName: isForwardProxy))
+    }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM, SIGHUP]
+        let ending = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
         Signals.block(ending)
+        let manager = ServiceManager()
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
         }
-        let filter = try arguments.filter.isEmpty ? nil : FlowFilter(arguments.filter.joined(separator: " "))
+        let filter = try arguments.expression.map { try FlowFilter($0) }
         let now = clock.now()
-        let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
+        let authority = try Authority.load(
+            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
+        ) { log.log(.notice, "authority", $0) }
         let certificates = try certificateCache(authority)
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
-        let sessions = try SessionSettings(arguments, keyLog)
-        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0) }
+        let sessions = try SessionSettings(arguments, keyLog, log.lowest)
+        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }
         let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
         let clock = clock
@@ -54,7 +63,7 @@ struct Recorder {
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits,
             sink: RecordingSink(queue: recorder.queue), clock: clock,
-            certificates: certificates.maker(clock), log: log)
+            certificates: certificates.maker(clock), log: { [log] in log.log($0) })
         do {
             try listen(server, modes, sessions, authority, ready)
         } catch {
@@ -63,47 +72,46 @@ struct Recorder {
         }
         let keys =
             arguments.logging.quiet
-            ? nil : TerminalKeys { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
+            ? nil : TerminalKeys(log) { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
-        waitForEnd(ending, terminal, recorder, sessions)
+        manager.report(.ready)
+        waitForEnd(ending, terminal, recorder, sessions, manager)
+        manager.report(.stopping)
         keys?.end()
         // After a failure of the recording nothing more is forwarded.
         let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
         wait { await server.shutDown(grace: grace) }
         recorder.finish()
-        if !arguments.logging.quiet { printLine(recorder.totals.summary) }
-        for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10)
-        where !arguments.logging.quiet {
-            printLine("\(count) × \(reason)")
+        log.log(.notice, "summary", recorder.totals.summary)
+        for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
+            log.log(.notice, "summary", "\(count) × \(reason)")
         }
-        if let failure = recorder.failure { throw ToolError(failure) }
-        return .done
+        // The log has the reason of a failure.
+        return recorder.failure == nil ? .done : .failed
     }
 
     // MARK: Parts
 
     private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
-        guard arguments.write != "none" else { return nil }
-        if arguments.write == "-", isTerminal(1) {
+        guard arguments.write.text != "none" else { return nil }
+        if arguments.write.isStandard, isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
-        var options = RecordingFiles.Options(pattern: expandingTilde(arguments.write)) {
-            printError($0, as: Self.name)
-        }
+        var options = RecordingFiles.Options(pattern: arguments.write.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = arguments.sync
         options.whenFull = arguments.onDiskFull
         let files = try RecordingFiles(options, now: now)
-        if !arguments.logging.quiet { printLine("recording to \(files.path == "-" ? "standard output" : files.path)") }
+        log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
-        var options = RecordingOptions(notice: { printError($0, as: Self.name) }, now: { [clock] in clock.now() })
+        var options = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
         options.filter = filter
         options.failed = { Signals.askToEnd() }
-        if !arguments.logging.quiet { options.flowLine = { writeToStandardError($0) } }
+        if log.isWanted(.notice) { options.flowEnded = { [log] in log.log($0) } }
         return options
     }
 
@@ -119,15 +127,8 @@ struct Recorder {
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
         limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
-        if let notice = try descriptors.bound(&limits, listeners: listeners), !arguments.logging.quiet { printLine(notice) }
+        if let notice = try descriptors.bound(&limits, listeners: listeners) { log.log(.notice, "limit", notice) }
         return limits
-    }
-
-    private var log: @Sendable (LogLine) -> Void {
-        let lowest = arguments.logging.lowest(otherwise: .notice)
-        return { line in
-            if line.level >= lowest { printError(line.text, as: Self.name) }
-        }
     }
 
     private func listen(
@@ -153,34 +154,62 @@ struct Recorder {
             let bound = try server.listenAndWait(spec)
             own.add(bound)
             addresses.append(bound)
-            if !arguments.logging.quiet { printLine("listening on \(bound) (\(mode.text))") }
+            log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
+            if !bound.isLoopback, mode.mode.takesLogins, arguments.hosts.proxyauth == nil {
+                log.log(
+                    .warning, "open-proxy", "every client that reaches \(bound) can use this proxy; --proxyauth asks for a password"
+                )
+            }
         }
         try ready?.write(addresses)
     }
 
     /// Waits for a signal or a failure of the recording; prints totals meanwhile if requested. SIGHUP reloads the configuration, unless
-    /// it was sent because the terminal was closed.
+    /// it was sent because the terminal was closed; SIGUSR1 begins the next file.
     private func waitForEnd(
-        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings
+        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings,
+        _ manager: ServiceManager
     ) {
         let interval = arguments.stats?.seconds ?? 1
         while recorder.failure == nil {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
+                if signal == SIGUSR1 {
+                    recorder.rotate()
+                    continue
+                }
                 guard signal == SIGHUP, !terminal.isGone else { return }
+                manager.report(.reloading)
                 reload(sessions)
+                manager.report(.ready)
                 continue
             }
-            if arguments.stats != nil { printLine(recorder.totals.summary) }
+            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
         }
     }
 
     /// Applies changed host rules to new connections while the recorder runs.
     private func reload(_ sessions: SessionSettings) {
+        log.reopen()
         do {
             sessions.hosts.change(try MitmRecord.parseAgain().hosts.rules)
-            if !arguments.logging.quiet { printLine("the configuration was read again; its hosts hold for new connections") }
+            log.log(.notice, "reload", "the configuration was read again; its hosts hold for new connections")
         } catch {
-            printLine("the configuration was not read again: \(error)")
+            log.log(.error, "reload", "the configuration was not read again: \(error)")
+        }
+    }
+}
+
+extension Endpoint {
+    /// Only this machine reaches it.
+    fileprivate var isLoopback: Bool { host.hasPrefix("127.") || host == "::1" }
+}
+
+extension ProxyMode {
+    /// Its clients choose the server, and can be asked for a login.
+    fileprivate var takesLogins: Bool {
+        switch self {
+        case .regular, .socks5, .upstream: true
+        case .reverse, .transparent, .origin, .stream: false
         }
     }
 }
@@ -191,11 +220,13 @@ private struct SessionSettings {
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
     private let credentials: Credentials?
+    private let lowestLogLevel: LogLine.Level
     /// Holds for all modes and may change.
     let hosts: HostPolicy
 
-    init(_ arguments: MitmRecord, _ keyLog: KeyLog?) throws {
+    init(_ arguments: MitmRecord, _ keyLog: KeyLog?, _ lowestLogLevel: LogLine.Level) throws {
         self.arguments = arguments
+        self.lowestLogLevel = lowestLogLevel
         credentials = try arguments.hosts.proxyauth.map { try Credentials($0) }
         hosts = HostPolicy(try arguments.hosts.rules)
         var log: (@Sendable (String) -> Void)?
@@ -214,8 +245,8 @@ private struct SessionSettings {
 
     func configuration(_ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses) -> ProxyConfiguration {
         var limits = HTTP1Limits()
-        if let size = arguments.limits.maximumFieldSection { limits.maximumFieldSectionSize = Int(clamping: size.bytes) }
-        if let size = arguments.limits.maximumStartLine { limits.maximumStartLine = Int(clamping: size.bytes) }
+        limits.maximumFieldSectionSize = Int(clamping: arguments.limits.maximumFieldSection.bytes)
+        limits.maximumStartLine = Int(clamping: arguments.limits.maximumStartLine.bytes)
         limits.maximumFieldCount = arguments.limits.maximumFieldCount
         var http2Limits = HTTP2Limits()
         http2Limits.maximumFieldSectionSize = limits.maximumFieldSectionSize
@@ -239,7 +270,7 @@ private struct SessionSettings {
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
-            timeouts: timeouts, ownAddresses: own)
+            timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
     }
 }
 

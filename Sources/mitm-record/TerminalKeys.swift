@@ -2,20 +2,23 @@
 
 import Foundation
 import Glibc
+import ProxyToolSupport
 import ToolSupport
 
 /// Reads keys as they are pressed, on a thread of its own, while the recorder is in the terminal's foreground.
 final class TerminalKeys: Sendable {
     private let before: termios
     private let addTCPHost: @Sendable (String) throws -> Void
+    private let log: EventLog
 
     /// - Parameter addTCPHost: receives a regular expression; throws if it is not valid.
     /// - Returns: nil if standard input is not the tool's terminal.
-    init?(addTCPHost: @escaping @Sendable (String) throws -> Void) {
+    init?(_ log: EventLog, addTCPHost: @escaping @Sendable (String) throws -> Void) {
         var settings = termios()
         guard isatty(0) == 1, isatty(2) == 1, tcgetpgrp(0) == getpgrp(), unsafe tcgetattr(0, &settings) == 0 else { return nil }
         before = settings
         self.addTCPHost = addTCPHost
+        self.log = log
         // In the background a read fails instead of stopping the recorder.
         signal(SIGTTIN, SIG_IGN)
         signal(SIGTTOU, SIG_IGN)
@@ -52,9 +55,9 @@ final class TerminalKeys: Sendable {
         guard let text = readLine()?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return }
         do {
             try addTCPHost(text)
-            printError("new connections to '\(text)' are recorded as TCP", as: "mitm-record")
+            log.log(.notice, "reload", "new connections to '\(text)' are recorded as TCP")
         } catch {
-            printError("\(error)", as: "mitm-record")
+            log.log(.error, "reload", "\(error)")
         }
     }
 }

@@ -14,7 +14,7 @@ struct MitmReplay: Tool {
         discussion: """
             Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are replayed too. Only \
             hosts of --target or --allow-target are contacted; if a recording goes to other hosts, nothing is sent. A line for each \
-            request and the summary go to stderr, differences to stdout.
+            request and the summary go to stderr, differences to stdout; --format prints results for programs instead.
 
             Examples:
               mitm-replay --target http://127.0.0.1:8000 --diff capture.mflow
@@ -24,9 +24,9 @@ struct MitmReplay: Tool {
               mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
 
             Exit status: 0 everything was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was \
-            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent.
+            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent; 130 Ctrl-C.
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-replay", libraries: proxyLibraries))
 
     @Option(
         help: """
@@ -50,14 +50,19 @@ struct MitmReplay: Tool {
     @Option(help: "Requests a second over all connections, as 50/s, instead of the recorded times.")
     var rate: Rate?
 
-    @Option(help: "Maximum concurrent connections; further ones wait. (default: as recorded)")
+    @Option(help: ArgumentHelp("Maximum concurrent connections; further ones wait. (default: as recorded)", valueName: "number"))
     var concurrency: Int?
 
-    @Option(name: .customLong("repeat"), help: "Number of times to send everything, one after the other.")
+    @Option(
+        name: .customLong("repeat"),
+        help: ArgumentHelp("Number of times to send everything, one after the other.", valueName: "number"))
     var rounds = 1
 
-    @Option(help: "Send only flows that match this filter (see --help-filter).")
-    var filter: String?
+    @Option(help: ArgumentHelp("Send everything again and again for this time, instead of --repeat.", valueName: "time"))
+    var duration: TimeSpan?
+
+    @OptionGroup
+    var selection: FilterArguments
 
     @Flag(help: "Compare each response with the recorded one and print the differences.")
     var diff = false
@@ -65,8 +70,23 @@ struct MitmReplay: Tool {
     @Option(help: "With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.")
     var ignore: [String] = []
 
-    @Option(name: .short("w"), help: "Flow file to record the replay to; an existing file is appended to.")
-    var write: String?
+    @Option(
+        help: ArgumentHelp("Differences of one request that are printed; the others are counted.", valueName: "number"))
+    var maxDifferences = 20
+
+    @Option(
+        help: ArgumentHelp(
+            "Output: text (differences), json (one object a request, and a summary), junit (a test case a request).",
+            valueName: "format"))
+    var format: ReportFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
+
+    @Option(
+        name: .output,
+        help: ArgumentHelp("Flow file to record the replay to; an existing file is appended to.", valueName: "file"))
+    var write: FilePath?
 
     @Flag(help: "Overwrite that file instead of appending to it.")
     var truncate = false
@@ -74,41 +94,33 @@ struct MitmReplay: Tool {
     @OptionGroup
     var tls: ServerTLSArguments
 
-    @Option(help: "Maximum time for connecting to a server.")
+    @Option(help: ArgumentHelp("Maximum time for connecting to a server.", valueName: "time"))
     var connectTimeout = TimeSpan(seconds: 30)
 
-    @Option(help: "Close connections that have received nothing for this time.")
+    @Option(help: ArgumentHelp("Close connections that have received nothing for this time.", valueName: "time"))
     var idleTimeout = TimeSpan(seconds: 600)
 
     @Option(
         name: .customLong("patience"),
-        help: "Maximum time that a message waits for a server that sends less than it did in the recording.")
+        help: ArgumentHelp(
+            "Maximum time that a message waits for a server that sends less than it did in the recording.", valueName: "time"))
     var responseTimeout = TimeSpan(seconds: 10)
 
-    @Flag(name: .shortAndLong, help: "Do not print a line for each request.")
-    var quiet = false
+    @OptionGroup
+    var logging: LogArguments
 
-    @Flag(name: .shortAndLong, help: "Also print the event log of connections.")
-    var verbose = false
-
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
     @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [String] = []
+    var files: [FilePath] = []
 
     static func main() { launch() }
 
-    func validate() throws {
-        if let concurrency, concurrency < 1 { throw ValidationError("--concurrency is a number of connections, 1 or more") }
-        if rounds < 1 { throw ValidationError("--repeat is a number of times, 1 or more") }
-    }
+    /// The format of stdout.
+    var reportFormat: ReportFormat { json ? .json : format ?? .text }
 
     func work() throws -> ToolStatus {
-        if helpFilter {
-            print(filterHelp(), terminator: "")
-            return .done
-        }
         return try Replayer(self).run()
     }
 
@@ -128,22 +140,5 @@ struct MitmReplay: Tool {
             if case .fixed = value { return nil }
             self.init(value: value, description: argument)
         }
-    }
-
-    /// Requests per second: `50/s` or `50`.
-    struct Rate: ExpressibleByArgument {
-        let perSecond: Double
-
-        init?(argument: String) {
-            let digits = argument.hasSuffix("/s") ? argument.dropLast(2) : argument[...]
-            guard let value = Double(digits), value > 0, value.isFinite else { return nil }
-            perSecond = value
-        }
-    }
-}
-
-extension TimeSpan: CustomStringConvertible {
-    package var description: String {
-        nanoseconds % 1_000_000_000 == 0 ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms"
     }
 }

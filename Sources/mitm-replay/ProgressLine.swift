@@ -28,13 +28,11 @@ final class ProgressLine: Sendable {
     }
 
     /// Prints a line that stays.
+    /// - Parameter line: with its end.
     func print(_ line: String) {
         hasText.withLock { hasText in
-            writeToStandardError((hasText ? "\r\u{1B}[K" : "") + line + "\n")
+            writeToStandardError((hasText ? "\r\u{1B}[K" : "") + line)
             hasText = false
         }
     }
-
-    /// Prints a message of the tool.
-    func printLine(_ text: String) { print("mitm-replay: \(text)") }
 }

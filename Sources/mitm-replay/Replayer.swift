@@ -1,6 +1,7 @@
 // Builds the replay that the arguments describe, runs it, and stops it in order: sessions first, then the comparison, then the
 // recording.
 
+import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
@@ -21,34 +22,45 @@ struct Replayer {
     private let arguments: MitmReplay
     private let clock = RecorderClock()
     private let progressLine = ProgressLine()
+    private let log: EventLog
     /// A shorter schedule is not announced, in nanoseconds.
     private static let announcedDuration: Int64 = 2_000_000_000
 
-    init(_ arguments: MitmReplay) { self.arguments = arguments }
+    init(_ arguments: MitmReplay) throws {
+        self.arguments = arguments
+        // A line for each flow has the level info. The summary is printed also with -q.
+        log = try EventLog(
+            arguments.logging, of: "mitm-replay", lowest: .info, quiet: .notice, clock: clock,
+            write: { [progressLine] in progressLine.print($0) })
+    }
 
-    private func say(_ text: String) { progressLine.printLine(text) }
+    private func say(_ text: String) { log.log(.notice, "replay", text) }
 
     func run() throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
         Signals.block(ending)
         let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)
-        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .responses))
+        let comparison = try FlowComparison(
+            ignoring: IgnoreRules(arguments.ignore, for: .responses), maximumDifferences: arguments.maxDifferences)
+        if arguments.duration != nil, arguments.rounds != 1 {
+            throw ToolError("--duration and --repeat contradict each other; give one of them")
+        }
+        let report = try ResultReport(arguments.reportFormat, progressLine)
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, isDamaged) = try makePlan(options)
+        let (plan, isDamaged) = try makePlan(options, report)
         guard plan.flowCount > 0 else {
-            ReplayTally().summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: 0).forEach(say)
+            try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
         }
         try checkTargets(plan, targets)
-        let servers = try ServerSettings(arguments, now: clock.now())
+        let servers = try ServerSettings(arguments, coreLevel, now: clock.now())
         let recorder = try makeRecorder()
         let comparer = ResponseComparer(
-            plan, comparison: arguments.diff ? comparison : nil, isQuiet: arguments.quiet, recorder: recorder,
-            progressLine: progressLine)
+            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log, report: report)
         let limits = try transportLimits(descriptors)
         let schedulerOptions = schedulerOptions(limits)
         let server = makeServer(comparer, limits, loops: descriptors.loops)
@@ -56,21 +68,36 @@ struct Replayer {
             servers.configuration(connection, targets)
         }
         let duration = announceDuration(of: plan, schedulerOptions.schedule)
+        let start = clock.now()
         scheduler.start()
-        let isInterrupted = waitForEnd(of: scheduler, comparer, ending, flows: plan.flowCount * arguments.rounds, duration)
+        let flows = arguments.duration == nil ? plan.flowCount * arguments.rounds : 0
+        let signal = waitForEnd(of: scheduler, comparer, ending, flows: flows, duration)
         wait { await server.shutDown(grace: .seconds(2)) }
-        let status = try comparer.finish()
+        let (status, tally) = comparer.finish()
         recorder?.finish()
-        let unsent = scheduler.unsent
-        comparer.summary(leftOut: plan.leftOut, unsent: unsent).forEach(say)
-        if let failure = recorder?.failure { throw ToolError(failure) }
-        if isInterrupted { return .failed }
+        try end(report, tally, plan, unsent: scheduler.unsent, elapsed: clock.now() - start)
+        // The log has the reason of a failure.
+        if recorder?.failure != nil { return .failed }
+        // As a shell reports a program that a signal has ended.
+        if let signal { throw ExitCode(128 + signal) }
         return status == .done && isDamaged ? .damaged : status
+    }
+
+    /// Prints the summary: in the report where that has one, otherwise on stderr.
+    private func end(_ report: ResultReport, _ tally: ReplayTally, _ plan: ReplayPlan, unsent: Int, elapsed: Int64) throws {
+        let now = clock.now()
+        try report.finish(
+            ReplaySummary(
+                tally: tally, leftOut: plan.leftOut, unsent: unsent, elapsed: elapsed,
+                started: now.advanced(byNanoseconds: -elapsed)))
+        guard report.format != .json else { return }
+        tally.summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: unsent, elapsed: elapsed).forEach(say)
     }
 
     /// Announces the duration of a long schedule.
     /// - Returns: nanoseconds; nil if nothing waits for the clock.
     private func announceDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
+        if let duration = arguments.duration { return duration.nanoseconds }
         guard let once = plan.duration(schedule) else { return nil }
         let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
         let duration = all.overflow ? Int64.max : all.partialValue
@@ -85,10 +112,10 @@ struct Replayer {
     // MARK: Parts
 
     /// Reads the recording once. Flows that can be read again are not kept.
-    private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
+    private func makePlan(_ options: ReplayPlan.Options, _ report: ResultReport) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
-        let places = PlaceNotes(filter: try arguments.filter.map { try FlowFilter($0) }, watch: watch)
+        let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) }, watch: watch)
         defer { progressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
         var builder = ReplayPlan.Builder(options)
@@ -98,9 +125,13 @@ struct Replayer {
                 guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
                 builder.addFile(try ArchiveLookup(path: path))
                 places.begin(canBeReadAgain: true)
-            }, damage: say
+            }, damage: { log.log(.error, "damage", $0) }
         ) { flow in
-            builder.add(flow, at: places.take(flow.id))
+            if let reason = builder.add(flow, at: places.take(flow.id)), report.format != .text {
+                var leftOut = FlowReport(flow, .leftOut)
+                leftOut.reason = reason
+                report.add(leftOut)
+            }
             return true
         }
         return (builder.finish(), sequence.isDamaged)
@@ -129,26 +160,26 @@ struct Replayer {
         if case .scaled(let speed) = arguments.timing.value { options.speed = speed }
         options.waitsForServer = arguments.timing.value != .recorded
         options.concurrency = min(arguments.concurrency ?? .max, limits.maximumDescriptors ?? .max)
-        options.rounds = arguments.rounds
+        options.rounds = arguments.duration == nil ? arguments.rounds : .max
+        options.duration = arguments.duration?.nanoseconds
         options.responseTimeout = arguments.responseTimeout.nanoseconds
         return options
     }
 
     private func makeRecorder() throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
-        let expanded = expandingTilde(path)
-        if let identity = FileIdentity(path: expanded),
+        if let identity = FileIdentity(path: path.path),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
         {
             throw ToolError("\(path) is the recording itself; name another file with -w")
         }
-        if path == "-" { throw ToolError("differences go to standard output; name a file with -w") }
-        var options = RecordingFiles.Options(pattern: expanded) { [progressLine] in progressLine.printLine($0) }
+        if path.isStandard { throw ToolError("results go to standard output; name a file with -w") }
+        var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
         return FlowRecorder(
             files: files,
-            options: RecordingOptions(notice: { [progressLine] in progressLine.printLine($0) }, now: { [clock] in clock.now() }))
+            options: RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() }))
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
@@ -161,31 +192,36 @@ struct Replayer {
     }
 
     private func makeServer(_ comparer: ResponseComparer, _ limits: TransportLimits, loops: Int) -> ProxyServer {
-        let lowest: LogLine.Level = arguments.verbose ? .debug : .error
+        let level = coreLevel
         return ProxyServer(
             loops: loops, limits: limits, sink: comparer, clock: clock,
             certificates: { _ in .failure(CertificateError("a replay has no clients that need certificates")) },
-            log: { [progressLine] line in if line.level >= lowest { progressLine.printLine(line.text) } })
+            log: { [log] in if $0.level >= level { log.log($0) } })
     }
 
-    /// - Returns: whether a signal arrived before everything was sent.
+    /// The lowest level of lines about connections. The comparison reports flows.
+    private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
+
+    /// - Returns: the signal that arrived before everything was sent.
     private func waitForEnd(
         of scheduler: Scheduler, _ comparer: ResponseComparer, _ signals: [Int32], flows: Int, _ scheduled: Int64?
-    ) -> Bool {
+    ) -> Int32? {
         defer { progressLine.clear() }
         let start = clock.now()
         while !scheduler.isDone {
-            if Signals.wait(for: signals, seconds: 0.05) != nil {
+            if let signal = Signals.wait(for: signals, seconds: 0.05) {
                 comparer.stop()
                 scheduler.stop()
-                return true
+                return signal
             }
             let (ended, failed) = comparer.counts
             let progress = ReplayProgress(
                 done: UInt64(ended), total: UInt64(flows), elapsed: clock.now() - start, scheduled: scheduled)
             progressLine.show(progress.sending(failed: failed))
         }
-        return false
+        // What the end of the time cuts tells nothing about the server.
+        if scheduler.isOver { comparer.stop() }
+        return nil
     }
 }
 
@@ -314,8 +350,10 @@ struct ServerSettings: Sendable {
     private let authority: CertificateAuthority
     private let timeouts: SessionTimeouts
     private let own = OwnAddresses()
+    private let lowestLogLevel: LogLine.Level
 
-    init(_ arguments: MitmReplay, now: Timestamp) throws {
+    init(_ arguments: MitmReplay, _ lowestLogLevel: LogLine.Level, now: Timestamp) throws {
+        self.lowestLogLevel = lowestLogLevel
         (serverTLS, clientTLS) = try tlsContexts(TLSServerOptions(), arguments.tls.options)
         do throws(CertificateError) {
             // No client sees it, but a session needs one.
@@ -334,7 +372,7 @@ struct ServerSettings: Sendable {
             mode: .reverse(target.protocol, target.endpoint), modeText: "replay:\(target.protocol.rawValue)://\(target.endpoint)",
             strategy: .lazy, keepsHostHeader: targets.http == nil, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             validation: .lenient, allowsHTTP2: connection.wireProtocol == .http2, http2Validation: .lenient, webSocketPings: .relay,
-            blocksGlobal: false, timeouts: timeouts, ownAddresses: own)
+            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
     }
 
     private static func recorded(_ connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint) {

@@ -6,6 +6,7 @@ import FlowReplay
 import Glibc
 import NIOCore
 import ProxyCore
+import ProxyToolSupport
 import ProxyTransport
 import Synchronization
 import ToolSupport
@@ -44,66 +45,50 @@ struct AnswerRecord: Sendable {
         return text + remark
     }
 
-    /// One line of JSON. Absent facts are left out.
-    func write(into bytes: inout ByteBuffer) {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("time")
-        writer.time(time)
-        if !method.isEmpty {
-            writer.key("method")
-            writer.string(method)
+    /// The members of an object, after its time. Absent facts are left out.
+    func write(into writer: inout JSONWriter) {
+        func member(_ name: StaticString, _ value: String?) {
+            guard let value else { return }
+            writer.key(name)
+            writer.string(value)
         }
-        writer.key("url")
-        writer.string(url)
+        if !method.isEmpty { member("method", method) }
+        member("url", url)
         if let status {
             writer.key("status")
             writer.number(status)
         }
-        writer.key("result")
-        writer.string(isFault ? "fault" : miss != nil ? "miss" : "answered")
+        member("result", isFault ? "fault" : miss != nil ? "miss" : "answered")
         if let recording {
             writer.key("size")
             writer.number(size)
             writer.key("ms")
             writer.milliseconds(duration)
-            writer.key("flow")
-            writer.string("\(recording.id)")
-            writer.key("file")
-            writer.string(recording.file)
+            member("flow", "\(recording.id)")
+            member("file", recording.file)
         }
         if let miss {
-            writer.key("reason")
-            writer.string(miss.reason)
-            if let nearest = miss.nearest {
-                writer.key("nearest")
-                writer.string("\(nearest)")
-            }
+            member("reason", miss.reason)
+            member("nearest", miss.nearest.map { "\($0)" })
         }
-        if let remark {
-            writer.key("remark")
-            writer.string(remark)
-        }
-        writer.endObject()
-        writer.write(into: &bytes)
-        bytes.writeString("\n")
+        member("remark", remark)
     }
 }
 
 /// Where answers are noted.
 struct AnswerLog: Sendable {
-    /// Receives lines of the event log; nil: there is none.
-    var line: (@Sendable (String) -> Void)?
+    var log: EventLog
     var journal: Journal?
     /// The time of a session stands still while it sends.
     let clock: RecorderClock
 
-    var isWanted: Bool { line != nil || journal != nil }
+    var isWanted: Bool { log.isWanted(.notice) || journal != nil }
 
     func note(_ record: @autoclosure () -> AnswerRecord) {
         guard isWanted else { return }
         let record = record()
-        line?(record.line)
+        let event = record.isFault ? "fault" : record.miss != nil ? "miss" : "answer"
+        log.log(.notice, event, record.line) { record.write(into: &$0) }
         journal?.append(record)
     }
 }
@@ -130,7 +115,14 @@ final class Journal: Sendable {
     /// One write for each line, so that lines of several threads do not mix. The first failure is reported.
     func append(_ record: AnswerRecord) {
         var bytes = ByteBuffer()
-        record.write(into: &bytes)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("time")
+        writer.time(record.time)
+        record.write(into: &writer)
+        writer.endObject()
+        writer.write(into: &bytes)
+        bytes.writeString("\n")
         let count = unsafe bytes.withUnsafeReadableBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
         guard count != bytes.readableBytes else { return }
         let reason = unsafe count < 0 ? String(cString: strerror(errno)).lowercased() : "the disk is full"

@@ -26,7 +26,7 @@ struct MitmServe: Tool {
               mitm-serve --ignore query:token --on-miss record:https://api.example -w more.mflow capture.mflow
               mitm-serve --list capture.mflow
             """,
-        version: toolVersion)
+        version: versionText(of: "mitm-serve", libraries: proxyLibraries))
 
     @Option(
         help: """
@@ -63,29 +63,17 @@ struct MitmServe: Tool {
     var logging: LogArguments
 
     @Option(help: ArgumentHelp("Append a line of JSON for each request, answered or missed, to this file.", valueName: "file"))
-    var journal: String?
+    var journal: FilePath?
 
-    @Option(help: "Configuration directory. (default: ~/.config/mitm)")
-    var confdir: String?
-
-    @Flag(help: "List the operators of the filter language.")
-    var helpFilter = false
+    @OptionGroup(title: "Configuration")
+    var settings: ConfigurationArguments
 
     @Argument(help: "Flow files, directories of them, - for stdin.")
-    var files: [String] = []
+    var files: [FilePath] = []
 
     static func main() { launch() }
 
-    func validate() throws {
-        if format != nil || json, !list { throw ValidationError("--format and --json are for --list") }
-        if json, format == .text { throw ValidationError("--json and --format text contradict each other") }
-    }
-
     func work() throws -> ToolStatus {
-        if helpFilter {
-            print(filterHelp(), terminator: "")
-            return .done
-        }
         return try RecordingServer(self).run()
     }
 }
@@ -111,8 +99,8 @@ struct MatchingArguments: ParsableArguments {
     )
     var volatile = "on"
 
-    @Option(help: "Serve only flows that match this filter (see --help-filter).")
-    var filter: String?
+    @OptionGroup
+    var selection: FilterArguments
 
     @Option(help: "Which of several recordings of a request answers: sequence (the last one repeats), last, cycle, time.")
     var order = ReplayOrder.sequence
@@ -132,7 +120,7 @@ struct AnsweringArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "none (no pauses), recorded, a speed such as 2x or 0.5x, or the time until each answer begins, such as 50ms.",
-            valueName: "time"))
+            valueName: "timing"))
     var timing = "none"
 
     @Option(
@@ -144,13 +132,13 @@ struct AnsweringArguments: ParsableArguments {
     var onMiss = "404"
 
     @Option(
-        name: .short("w"),
+        name: .output,
         help: ArgumentHelp(
             """
             Flow file for the answers of record:URL, which need not exist. It may be one of the served files, and is the served one \
             where no file is named.
             """, valueName: "file"))
-    var write: String?
+    var write: FilePath?
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
     var noRefresh = false

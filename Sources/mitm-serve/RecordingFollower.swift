@@ -8,15 +8,17 @@
 import FlowFilter
 import FlowReplay
 import Foundation
+import ProxyCore
+import ProxyToolSupport
 import Synchronization
 import ToolSupport
 
 /// The recordings that the user asks for.
 struct RecordingSelection: Sendable {
     /// Files and directories.
-    var files: [String]
+    var files: [FilePath]
     /// The file of --write, which may be absent.
-    var written: String?
+    var written: FilePath?
     /// Starting without recordings is useful, because misses are sent to servers.
     var mayBeEmpty = false
     var filter: FlowFilter?
@@ -29,7 +31,7 @@ struct RecordingSelection: Sendable {
     /// The files as they are now. Without any it is the file of --write.
     /// - Throws: ``ToolError`` if there is nothing to read.
     func sources() throws -> [ArchiveSource] {
-        if files.isEmpty, let written { return [.file(expandingTilde(written))] }
+        if files.isEmpty, let written { return [.file(written.path)] }
         let sources = try archiveSources(files)
         // A directory without flow files stands for itself.
         return mayBeEmpty ? sources.filter { !isDirectory($0) } : sources
@@ -43,8 +45,8 @@ struct RecordingSelection: Sendable {
     /// It is the file of --write, which is created if it does not exist.
     func isWritten(_ source: ArchiveSource) -> Bool {
         guard case .file(let path) = source, let written else { return false }
-        func identity(_ path: String) -> String { URL(fileURLWithPath: expandingTilde(path)).standardizedFileURL.path }
-        return identity(path) == identity(written)
+        func identity(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+        return identity(path) == identity(written.path)
     }
 }
 
@@ -115,21 +117,15 @@ final class RecordingFollower: Sendable {
 
     private let selection: RecordingSelection
     private let served: ServedRecordings
-    private let say: @Sendable (String) -> Void
-    private let complain: @Sendable (String) -> Void
+    private let log: EventLog
     private let state = Mutex(State())
     private let loaded = DispatchSemaphore(value: 0)
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
 
-    /// - Parameters:
-    ///   - say: receives lines of the event log; `complain` those about damage and failures.
-    init(
-        _ selection: RecordingSelection, say: @escaping @Sendable (String) -> Void, complain: @escaping @Sendable (String) -> Void
-    ) {
+    init(_ selection: RecordingSelection, log: EventLog) {
         self.selection = selection
-        self.say = say
-        self.complain = complain
+        self.log = log
         served = ServedRecordings(selection.emptyRecordings())
     }
 
@@ -164,7 +160,7 @@ final class RecordingFollower: Sendable {
 
     private func warn(_ text: String) {
         served.totals.withLock { $0.isDamaged = true }
-        complain(text)
+        log.log(.error, "damage", text)
     }
 
     private func run() {
@@ -259,16 +255,18 @@ final class RecordingFollower: Sendable {
         do {
             try set.load(old, warn: warn)
         } catch {
-            complain("the recordings were not read again: \(error); the previous ones are served")
+            log.log(.error, "not-reloaded", "the recordings were not read again: \(error); the previous ones are served")
             return nil
         }
         let (requests, streams) = set.recordings.counts
         guard requests + streams > 0 || selection.mayBeEmpty else {
-            complain("the recordings were not read again: they contain no request and no stream now; the previous ones are served")
+            log.log(
+                .error, "not-reloaded",
+                "the recordings were not read again: they contain no request and no stream now; the previous ones are served")
             return nil
         }
         served.replace(with: set.recordings)
-        say("the recordings were read again: \(requests) recorded requests and \(streams) TCP streams")
+        log.log(.notice, "reloaded", "the recordings were read again: \(requests) recorded requests and \(streams) TCP streams")
         return set
     }
 }

@@ -16,48 +16,59 @@ import ToolSupport
 
 /// One run of mitm-serve.
 struct RecordingServer {
-    private static let name = "mitm-serve"
     private let arguments: MitmServe
     private let clock = RecorderClock()
+    private let log: EventLog
 
-    init(_ arguments: MitmServe) { self.arguments = arguments }
-
-    private func say(_ text: String) {
-        if !arguments.logging.quiet { printError(text, as: Self.name) }
+    init(_ arguments: MitmServe) throws {
+        self.arguments = arguments
+        let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
+        log = try EventLog(
+            arguments.logging, of: "mitm-serve", clock: clock, hints: TLSHints(authority: authority, isServedByName: false))
     }
 
     func run() throws -> ToolStatus {
         let signals = [SIGINT, SIGTERM, SIGHUP]
         let terminal = ControllingTerminal()
+        if arguments.format != nil || arguments.json, !arguments.list { throw ToolError("--format and --json are for --list") }
         let settings = try answerSettings()
         let selection = try selection(settings)
         if arguments.list {
             return try RecordingListing(selection: selection, format: arguments.json ? .json : arguments.format ?? .text).print()
         }
         let modes = try self.modes(settings)
-        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0) }
+        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }
         Signals.block(signals)
+        let manager = ServiceManager()
         let descriptors = prepareProcess()
-        let quiet = arguments.logging.quiet
-        let follower = RecordingFollower(
-            selection, say: { if !quiet { printError($0, as: Self.name) } }, complain: { printError($0, as: Self.name) })
+        let (authority, certificates) = try certificateAuthority()
+        let follower = RecordingFollower(selection, log: log)
         let recordings = try follower.start()
-        say("serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
+        log.log(.notice, "serving", "serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
         if recordings.requests + recordings.streams == 0 {
-            say("nothing is recorded yet; flows are served as they are added to the files")
+            log.log(.notice, "serving", "nothing is recorded yet; flows are served as they are added to the files")
         }
         let recorder = try recorder()
-        let server = try start(modes, follower.recordings, settings, recorder, descriptors, files: recordings.files, ready)
+        let server = try start(
+            modes, follower.recordings, settings, recorder, descriptors, files: recordings.files, ready, authority, certificates)
+        manager.report(.ready)
         waitForEnd(signals, terminal, recorder, follower)
+        manager.report(.stopping)
         wait { await server.shutDown(grace: .seconds(2)) }
         follower.stop()
         recorder.finish()
         let totals = follower.recordings.totals.withLock { $0 }
-        say("\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
-        if let failure = recorder.failure { throw ToolError(failure) }
+        log.log(
+            .notice, "summary",
+            "\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
+        // The log has the reason of a failure.
+        if recorder.failure != nil { return .failed }
         return totals.isDamaged ? .damaged : .done
     }
+
+    /// The lowest level of lines about connections. The responder reports answers and misses.
+    private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
 
     /// Runs until a signal arrives or recording fails. SIGHUP reads the recordings again, unless it was sent because the terminal was
     /// closed.
@@ -67,6 +78,7 @@ struct RecordingServer {
         while recorder.failure == nil {
             guard let signal = Signals.wait(for: signals, seconds: 0.5) else { continue }
             guard signal == SIGHUP, !terminal.isGone else { return }
+            log.reopen()
             follower.reload()
         }
     }
@@ -76,7 +88,7 @@ struct RecordingServer {
     private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
         RecordingSelection(
             files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
-            filter: try arguments.matching.filter.map { try FlowFilter($0) }, rules: try rules(),
+            filter: try arguments.matching.selection.filter.map { try FlowFilter($0) }, rules: try rules(),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 
@@ -93,11 +105,7 @@ struct RecordingServer {
         case "on": rules.volatile = .usual
         case "off": break
         case let path:
-            do {
-                rules.volatile = VolatileNames(parsing: try String(contentsOfFile: path, encoding: .utf8))
-            } catch {
-                throw ToolError("cannot read the names of --volatile, \(path): \(error.localizedDescription)")
-            }
+            rules.volatile = VolatileNames(parsing: try readText(expandingTilde(path), as: "the file of --volatile,"))
         }
         return rules
     }
@@ -115,14 +123,11 @@ struct RecordingServer {
         }
         let faults = try answering.fault.map { try Fault($0) }
         guard faults.reduce(0, { $0 + $1.percent }) <= 100 else { throw ToolError("the faults add up to more than 100 %") }
-        let line: @Sendable (String) -> Void = { printError($0, as: Self.name) }
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
             timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
             faults: faults, isOnce: arguments.matching.once,
-            log: AnswerLog(
-                line: arguments.logging.quiet ? nil : line,
-                journal: try arguments.journal.map { try Journal(path: expandingTilde($0)) }, clock: clock))
+            log: AnswerLog(log: log, journal: try arguments.journal.map { try Journal(path: $0.path) }, clock: clock))
     }
 
     private func modes(_ settings: AnswerSettings) throws -> [ModeSpecification] {
@@ -141,33 +146,39 @@ struct RecordingServer {
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
     private func recorder() throws -> FlowRecorder {
-        var options = RecordingOptions(notice: { printError($0, as: Self.name) }, now: { [clock] in clock.now() })
+        var options = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: expandingTilde(path)) { printError($0, as: Self.name) }
+        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
+    }
+
+    private func certificateAuthority() throws -> (CertificateAuthority, LeafCertificateCache) {
+        let now = clock.now().nanoseconds / 1_000_000_000
+        let authority = try Authority.load(from: configurationDirectory(arguments.settings.confdir), now: now) {
+            log.log(.notice, "authority", $0)
+        }
+        let certificates = LeafCertificateCache(authority: authority)
+        try certificates.register(files: arguments.clientTLS.certificate)
+        return (authority, certificates)
     }
 
     private func start(
         _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
-        _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?
+        _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
+        _ authority: CertificateAuthority, _ certificates: LeafCertificateCache
     ) throws -> ProxyServer {
         let now = clock.now()
-        let authority = try Authority.load(from: configurationDirectory(arguments.confdir), now: now.nanoseconds / 1_000_000_000)
-        let certificates = LeafCertificateCache(authority: authority)
-        try certificates.register(files: arguments.clientTLS.certificate)
-        let lowest = arguments.logging.lowest(otherwise: .error)
         var limits = TransportLimits()
         limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
         // A reload opens each file again, for reading and for its flows.
-        if let notice = try descriptors.bound(&limits, listeners: modes.count, files: 2 * files) { say(notice) }
+        if let notice = try descriptors.bound(&limits, listeners: modes.count, files: 2 * files) {
+            log.log(.notice, "limit", notice)
+        }
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
-            certificates: certificates.maker(clock)
-        ) { line in
-            if line.level >= lowest { printError(line.text, as: Self.name) }
-        }
+            certificates: certificates.maker(clock), log: { [log, coreLevel] in if $0.level >= coreLevel { log.log($0) } })
         let own = OwnAddresses()
         var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
@@ -185,7 +196,7 @@ struct RecordingServer {
                 })
             own.add(bound)
             addresses.append(bound)
-            say("listening on \(bound) (\(mode.text))")
+            log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
         }
         try ready?.write(addresses)
         return server
@@ -199,6 +210,6 @@ struct RecordingServer {
             mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: tls.server, clientTLS: tls.client,
             authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
             blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
-            isRecording: arguments.answering.write != nil)
+            isRecording: arguments.answering.write != nil, lowestLogLevel: coreLevel)
     }
 }

@@ -2,54 +2,11 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowRecording
-import FlowRecords
 import Foundation
-import HTTPSemantics
 import NIOCore
 import Synchronization
 import TestSupport
 import Testing
-
-private let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
-
-/// The events of one exchange.
-private func exchange(_ number: UInt64, method: String = "GET", status: Int = 200, bodies: [Int] = [10], at: Timestamp = start)
-    -> [FlowEvent]
-{
-    let id = FlowID(time: at, sequence: 0, random: number)
-    var flow = FlowBuilder(id: id, at: at)
-        .request("\(method) /\(number) HTTP/1.1\r\nHost: a\r\n\r\n").response("HTTP/1.1 \(status) OK\r\n\r\n", isWhole: false)
-    for size in bodies { flow = flow.data(ByteBuffer(repeating: 0x61, count: size), from: .server) }
-    let events = flow.event(.finished(.server)).ended().events
-    // Each event a nanosecond after the one before it.
-    return events.enumerated().map {
-        FlowEvent(flow: id, at: at.advanced(byNanoseconds: Int64($0.offset)), what: $0.element.what)
-    }
-}
-
-/// The records that a session hands over for its events; after each batch also those of open flows.
-private func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
-    var flows: [FlowID: FlowRecord] = [:]
-    var buffer = FlowRecordBuffer()
-    return batches.map { events in
-        for event in events {
-            let record = flows[event.flow] ?? FlowRecord(event.flow)
-            flows[event.flow] = record
-            buffer.add(event.what, to: record, at: event.at)
-        }
-        buffer.finishOpen()
-        return buffer.take()
-    }
-}
-
-private func recorded(_ path: String) throws -> [String] {
-    let reader = try ArchiveReader(path: path)
-    var targets: [String] = []
-    while let item = try reader.next() {
-        if case .flow(let flow) = item { targets.append(String(buffer: flow.request?.head.target ?? ByteBuffer())) }
-    }
-    return try targets + reader.finish().map { _ in "left over" }
-}
 
 @Suite("A recording")
 struct FlowRecordingTests {
@@ -59,7 +16,9 @@ struct FlowRecordingTests {
         let lines = Mutex<[String]>([])
         var options = RecordingOptions(notice: { _ in }, now: { start })
         options.filter = try filter.map { try FlowFilter($0) }
-        options.flowLine = { line in lines.withLock { $0.append(line) } }
+        options.flowEnded = { flow in
+            lines.withLock { $0.append("\(flow.displayURL.map { String(buffer: $0) } ?? "") \(flow.state)") }
+        }
         let files = try RecordingFiles(RecordingFiles.Options(pattern: pattern, notice: { _ in }), now: start)
         let recorder = FlowRecorder(files: files, options: options)
         for batch in handedOver(batches) { recorder.queue.submit(batch) }
@@ -91,6 +50,24 @@ struct FlowRecordingTests {
             ]
             _ = try record(directory + "/a.mflow", filter: expression, flows)
             #expect(try recorded(directory + "/a.mflow") == expected)
+        }
+    }
+
+    @Test("A flow on which the filter fails is recorded, and so are the flows after it", arguments: [[5000], [600_000, 600_000]])
+    func filterFails(bodies: [Int]) throws {
+        try withTemporaryDirectory { directory in
+            let notices = Mutex<[String]>([])
+            var options = RecordingOptions(
+                notice: { notice in notices.withLock { $0.append(notice.text) } }, now: { start })
+            options.filter = try FlowFilter("~m POST & ~b '^(a|a|aa|aaa)+[^a]$'")
+            let files = try RecordingFiles(RecordingFiles.Options(pattern: directory + "/a.mflow", notice: { _ in }), now: start)
+            let recorder = FlowRecorder(files: files, options: options)
+            let flows = [exchange(1), exchange(2, method: "POST", bodies: bodies), exchange(3, method: "POST", bodies: [0])]
+            for batch in handedOver(flows) { recorder.queue.submit(batch) }
+            recorder.finish()
+            #expect(try recorded(directory + "/a.mflow") == ["/2"])
+            let found = notices.withLock { $0 }
+            #expect(found.count == 1 && found[0].hasPrefix("the filter failed on a flow, which is recorded: "), "\(found)")
         }
     }
 

@@ -119,33 +119,7 @@ struct EndpointTests {
 }
 
 @Suite("Requests that are sent once more")
-struct RetryBufferTests {
-    @Test("What was sent is sent again, in the framing of HTTP/1 where the request came in it")
-    func rewinds() {
-        func rewound(_ framing: BodyFraming, isComplete: Bool) -> [RequestEvent] {
-            var buffer = RetryBuffer()
-            buffer.begin()
-            for text in ["he", "llo"] { buffer.append(ByteBuffer(string: text)) }
-            return buffer.rewind(wasSent: true, isComplete: isComplete, framing)
-        }
-        let hello = ByteBuffer(string: "hello")
-        #expect(rewound(.stream, isComplete: false) == [.content(hello, wire: hello, isLast: false)])
-        #expect(
-            rewound(.chunked, isComplete: true) == [
-                .content(hello, wire: ByteBuffer(string: "5\r\nhello\r\n"), isLast: false),
-                .end(trailers: nil, wire: ByteBuffer(string: "0\r\n\r\n")),
-            ])
-    }
-
-    @Test("A window is opened once for content that is forwarded twice")
-    func countsOnce() {
-        var buffer = RetryBuffer()
-        buffer.begin()
-        #expect(buffer.countForwarded(10) == 10)
-        _ = buffer.rewind(wasSent: true, isComplete: false, .stream)
-        #expect([4, 6, 5].map { buffer.countForwarded($0) } == [0, 0, 5])
-    }
-
+struct RepeatedRequestTests {
     @Test("A request is sent once more and not a third time")
     func once() throws {
         let scene = try Scene("GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -17,6 +17,8 @@ enum Told: Sendable, Equatable {
     case closed(ConnectionHandle, String?, isReset: Bool)
     case opened(ConnectionHandle, peer: Endpoint)
     case openFailed(ConnectionHandle, String)
+    case noDescriptor(ConnectionHandle)
+    case descriptorsFree
     case writable(ConnectionHandle, Bool)
     case timer
     case certificate
@@ -35,6 +37,8 @@ enum Told: Sendable, Equatable {
             case .closed(let handle, let error, let isReset): .closed(handle, error, isReset: isReset)
             case .opened(let handle, let peer, _): .opened(handle, peer: peer)
             case .openFailed(let handle, let reason): .openFailed(handle, reason)
+            case .noDescriptor(let handle): .noDescriptor(handle)
+            case .descriptorsFree: .descriptorsFree
             case .writable(let handle, let isWritable): .writable(handle, isWritable)
             case .timerFired: .timer
             case .certificateReady(_, .success): .certificate
@@ -87,7 +91,7 @@ func relay(to target: Endpoint) -> ScriptedSession.Script {
             isOpen = true
             output.commands += early
             early = []
-        case .openFailed: output.commands.append(.close(.client))
+        case .openFailed, .noDescriptor: output.commands.append(.close(.client))
         case .received(let handle, let bytes):
             let send = ProxyCommand.send(other(handle), bytes)
             if isOpen { output.commands.append(send) } else { early.append(send) }
@@ -99,7 +103,7 @@ func relay(to target: Endpoint) -> ScriptedSession.Script {
             _ = error
         case .writable(let handle, let isWritable): output.commands.append(.read(other(handle), isWritable))
         case .shutdown: output.commands += [.close(.client), .close(upstream)]
-        case .timerFired, .certificateReady, .loginVerified: break
+        case .descriptorsFree, .timerFired, .certificateReady, .loginVerified: break
         }
     }
 }

@@ -7,16 +7,18 @@ import ToolSupport
 struct QuantityTests {
     @Test(
         "Sizes are read with their units",
-        arguments: [("0", 0), ("512", 512), ("64k", 65536), ("2M", 2 << 20), ("1g", 1 << 30)] as [(String, UInt64)])
+        arguments: [("0", 0), ("512", 512), ("64k", 65536), ("2M", 2 << 20), ("1g", 1 << 30), ("1.5k", 1536), ("10MiB", 10 << 20)]
+            as [(String, UInt64)])
     func sizes(text: String, bytes: UInt64) { #expect(ByteSize(argument: text)?.bytes == bytes) }
 
-    @Test("What is no size is refused", arguments: ["", "k", "-1", "1.5m", "99999999999g", "1x"])
+    @Test("What is no size is refused", arguments: ["", "k", "-1", "1.m", ".5m", "99999999999g", "1x", "0x10", "1e3", "nan"])
     func badSizes(text: String) { #expect(ByteSize(argument: text) == nil) }
 
     @Test(
         "Durations are read with their units",
         arguments: [
             ("250ms", 250_000_000), ("1s", 1_000_000_000), ("1.5s", 1_500_000_000), ("2m", 120_000_000_000), ("3", 3_000_000_000),
+            ("500us", 500_000), ("0.5", 500_000_000), ("1d", 86_400_000_000_000),
         ] as [(String, Int64)])
     func durations(text: String, nanoseconds: Int64) { #expect(TimeSpan(argument: text)?.nanoseconds == nanoseconds) }
 

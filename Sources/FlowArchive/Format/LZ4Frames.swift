@@ -246,3 +246,6 @@ private func decompress(_ block: ByteBuffer, room: Int, into content: inout Byte
     }
     return isRight
 }
+
+/// `name/version` of the library, as it is at run time.
+package var lz4Library: String { unsafe "lz4/\(String(cString: LZ4_versionString()))" }

@@ -181,6 +181,17 @@ package final class POSIXStorage: ArchiveStorage {
         }
     }
 
+    /// Whether the name that the file was opened by still leads to it. It does not when the file was renamed, removed or replaced.
+    package var hasItsName: Bool {
+        var opened = stat()
+        var named = stat()
+        guard isRegular, unsafe fstat(descriptor, &opened) == 0 else { return true }
+        guard unsafe FileName.withCString(path, { unsafe stat($0, &named) }) == 0 else {
+            return errno != ENOENT && errno != ENOTDIR
+        }
+        return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
+    }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw Self.failure("cannot sync", path) }

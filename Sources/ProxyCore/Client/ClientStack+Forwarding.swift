@@ -69,7 +69,7 @@ extension ClientStack {
         }
         do throws(ExchangeFailure) {
             try server.sendContent(content, wire: wire, of: exchange)
-            if case .recorded(let recorded) = server, recorded.isDuplex { recordings.wake(exchange) }
+            if case .recorded(let recorded) = server, recorded.duplexPlayer != nil { recordings.wake(exchange) }
         } catch {
             fail(exchange, error)
         }
@@ -130,7 +130,7 @@ extension ClientStack {
 
     /// Moves frames out on both sides until neither has any left that its peer takes, and opens windows for what has been forwarded.
     func exchangeFrames() {
-        guard http.isMultiplexed || upstreams.contains(where: { $0.http.http2 != nil }) else { return }
+        guard http.isMultiplexed || upstreams.contains(where: \.http.isMultiplexed) else { return }
         var isMoving = true
         while isMoving {
             isMoving = sendFrames()

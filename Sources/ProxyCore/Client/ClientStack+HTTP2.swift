@@ -210,9 +210,9 @@ extension ClientStack {
             serverDidNotProcess(exchange, http2.goAway)
         case .goAway(let last, let code, let debug):
             log(
-                .info,
-                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")"
-            )
+                .info, "server-goaway",
+                "\(upstream.destination.endpoint): the server goes away: \(code), last stream \(last)\(debug.isEmpty ? "" : ", \(debug)")",
+                server: upstream.destination.endpoint)
             // A server may send it twice, first to announce the second (RFC 9113 §6.8).
             if http2.goAway?.isError != true { http2.goAway = GoAway(code: code, debug: debug) }
             if upstream.isIdle { close(upstream) }
@@ -222,9 +222,7 @@ extension ClientStack {
             received(settings: settings, upstream)
             if http2.connection.peerEnablesConnectProtocol { http.http2?.connection.enableConnectProtocol() }
             // What waits at a connection that is ready waits to know whether the server takes extended CONNECT.
-            let waiting = upstream.waiting
-            upstream.waiting = []
-            for exchange in waiting { assignServer(for: exchange) }
+            for exchange in upstream.takeWaiting() { assignServer(for: exchange) }
         case .ping:
             http.http2?.connection.sendPing()
         case .request, .priority, .priorityUpdate:

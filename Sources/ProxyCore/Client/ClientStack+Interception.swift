@@ -87,7 +87,10 @@ extension ClientStack {
             server.decoder.receive(bytes)
             advanceResponses(of: upstream, server)
         }
-        if upstream.earlyEnd != nil { upstreamFailed(upstream, "the server closed the connection") }
+        switch upstream.takeEarlyEnd() {
+        case .none: break
+        case .finished, .closed: upstreamFailed(upstream, "the server closed the connection")
+        }
     }
 
     /// The client begins TLS: waits for the whole ClientHello, then for the server's certificate.
@@ -185,6 +188,7 @@ extension ClientStack {
         details.update(from: facts)
         details.handshakeEnded = now
         updateClientTLS(details)
+        logClientTLS()
         if let tunnel = suspendedTunnel { return resume(tunnel) }
         if route?.isTCP == true || (facts.alpn == nil && serverSpeaksFirst(isTLS: true)) { return startTunnel() }
         if facts.alpn?.hasPrefix("http/1") == true || facts.alpn == "h2" || route?.isTunnel == false {
@@ -247,7 +251,9 @@ extension ClientStack {
     private func noteRejection() {
         guard let route else { return }
         let host = configuration.hosts.noteRejection(of: route.destination.endpoint, serverName: route.serverName)
-        if let host { log(.notice, "\(host): a client does not accept our certificate; the host passes unread from now on") }
+        if let host {
+            log(.notice, "passthrough", "\(host): a client does not accept our certificate; the host passes unread from now on")
+        }
     }
 
     /// Records the ClientHello of a connection whose TLS is not ours.
@@ -285,6 +291,7 @@ extension ClientStack {
         for piece in lost { record(flow, at: piece.at, .piece(FlowPiece(from: .server, content: piece.bytes))) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
         logFailure(
+            "tls-failed",
             "\(clientFacts.value.peer): TLS with \(error.side == .server ? "the server" : "the client") failed (\(destination)): \(error.message)"
         )
     }

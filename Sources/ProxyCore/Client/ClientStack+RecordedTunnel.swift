@@ -7,15 +7,15 @@ import WebSocketCodec
 extension ClientStack {
     /// Sends what the recording has next: data of TCP, or the messages after an upgrade.
     func resumeTunnel() {
-        guard case .tunnel(let tunnel) = layer else { return }
-        tunnel.player?.due = nil
+        guard case .tunnel(let tunnel) = layer, let recorded = tunnel.recorded else { return }
+        recorded.waiting = .client
         var budget = Self.maximumContentAtOnce
-        while case .tunnel(let tunnel) = layer, let server = tunnel.player?.server, client.isWritable {
+        while case .tunnel = layer, client.isWritable {
             guard budget > 0 else {
-                tunnel.player?.due = now
+                recorded.waiting = .moment(now)
                 return
             }
-            switch step(of: server) {
+            switch step(of: recorded.player) {
             case .say(.piece(let piece)):
                 lastActivity = now
                 budget -= piece.content.readableBytes
@@ -25,7 +25,7 @@ extension ClientStack {
             case .say:
                 break
             case .wait(let moment):
-                tunnel.player?.due = moment
+                recorded.waiting = .moment(moment)
                 return
             case .waitForClient:
                 return answerCloseFrame()
@@ -37,7 +37,7 @@ extension ClientStack {
 
     /// A client of WebSocket that closes where the recording has something else gets its answer (RFC 6455 §5.5.1).
     private func answerCloseFrame() {
-        guard case .tunnel(let tunnel) = layer, let closeFrame = tunnel.player?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
+        guard case .tunnel(let tunnel) = layer, let closeFrame = tunnel.recorded?.closeFrame, tunnel.isWebSocket, !tunnel.isClosed
         else {
             return
         }
@@ -57,13 +57,12 @@ extension ClientStack {
 
     /// Delivers a client's message to the recording.
     func deliver(_ piece: FlowPiece) {
-        guard piece.from == .client, case .tunnel(let tunnel) = layer, let server = tunnel.player?.server else { return }
-        server.receive(piece, at: now)
+        guard piece.from == .client, case .tunnel(let tunnel) = layer, let recorded = tunnel.recorded else { return }
+        recorded.receive(piece, at: now)
         if piece.kind == .ping {
             let pong = WebSocketFrameEncoder.frame(.pong, piece.content, maskingKey: nil)
             tunnelReceived(pong, from: .server, at: now)
         }
-        if piece.kind == .close { tunnel.player?.closeFrame = piece.content }
     }
 
     /// The recording of the stream that the client asked for begins with data of the server.
@@ -75,14 +74,14 @@ extension ClientStack {
     /// Finds the recording for a TCP stream.
     func startRecordedStream(_ target: FlowTarget) {
         guard case .tunnel(let tunnel) = layer else { return }
-        guard let server = configuration.responder?.stream(to: target, at: now) else {
+        guard let player = configuration.responder?.stream(to: target, at: now) else {
             let message = "no recording holds a TCP stream"
-            log(.warning, "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
+            log(.warning, "miss", "\(clientFacts.value.peer): \(target.host):\(target.port): \(message)")
             end(tunnel, FlowEnding(state: .failed, error: FlowError(side: nil, message: message, at: now)))
             layer = .lingering
             return closeClient(.reset)
         }
-        tunnel.player = Tunnel.Player(server: server)
+        tunnel.play(RecordedStream(player))
         tunnelIsOpen()
     }
 }

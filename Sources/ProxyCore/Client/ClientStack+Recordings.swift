@@ -38,8 +38,8 @@ extension ClientStack {
 
     /// The request is complete.
     func lookUp(_ exchange: Exchange, _ recorded: RecordedServer) {
-        if recorded.isDuplex, let player = recorded.player { return player.clientFinished(at: now) }
-        guard let responder = configuration.responder, recorded.player == nil else { return }
+        if let player = recorded.duplexPlayer { return player.clientFinished(at: now) }
+        guard let responder = configuration.responder, recorded.awaitsAnswer else { return }
         let query = recorded.query(exchange)
         switch responder.answer(query, at: now) {
         case .play(let player):
@@ -63,12 +63,12 @@ extension ClientStack {
 
     /// Lets the recorded servers continue: those whose time has come, and those whose client has sent or taken something.
     func resumeRecordings() {
-        if case .tunnel(let tunnel) = layer, tunnel.player != nil { resumeTunnel() }
+        resumeTunnel()
         for exchange in recordings.take(at: now) {
             if let recorded = exchange.server?.recorded { resume(exchange, recorded) }
         }
         var due = recordings.next()
-        if case .tunnel(let tunnel) = layer, let moment = tunnel.player?.due { due = min(due ?? moment, moment) }
+        if case .tunnel(let tunnel) = layer, let moment = tunnel.recorded?.due { due = min(due ?? moment, moment) }
         if let due { context.deadlines.set(deadline(.replay), at: due) }
     }
 
@@ -126,11 +126,11 @@ extension ClientStack {
     /// The next step of a recorded server. A recording that cannot be read ends there.
     func step(of player: any ServerPlayer) -> ServerStep {
         // Only a line in the log reports it.
-        defer { for complaint in player.takeComplaints() { log(.error, "\(clientFacts.value.peer): \(complaint)") } }
+        defer { for complaint in player.takeComplaints() { log(.error, "damage", "\(clientFacts.value.peer): \(complaint)") } }
         do {
             return try player.next(at: now)
         } catch {
-            log(.error, "\(clientFacts.value.peer): \(error); the client sees a cut")
+            log(.error, "damage", "\(clientFacts.value.peer): \(error); the client sees a cut")
             configuration.responder?.couldNotRead()
             return .end(FlowEnding(state: .incomplete, error: FlowError(side: nil, message: "\(error)", at: now)))
         }

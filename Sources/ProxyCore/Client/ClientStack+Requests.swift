@@ -24,7 +24,7 @@ extension ClientStack {
             return receive(.content(bytes, wire: bytes, isLast: false), of: exchange)
         }
         if http1.firstLine != nil, isForeign(bytes, http1) { return }
-        guard http1.mayBeHTTP2 else {
+        guard case .undecided = http1.input else {
             http1.decoder.receive(bytes)
             return advanceRequests()
         }
@@ -60,17 +60,17 @@ extension ClientStack {
 
     /// The client speaks HTTP/1: its decoder gets what was kept.
     func startDecoding() {
-        guard let http1 = http.http1, http1.mayBeHTTP2 else { return }
-        http1.mayBeHTTP2 = false
+        guard let http1 = http.http1, case .undecided = http1.input else { return }
+        http1.input = .requests
         if !unparsed.isEmpty { http1.decoder.receive(unparsed.take()) }
     }
 
     /// Takes from the decoder of an HTTP/1 client what can be forwarded now. A request waits while another one is in progress (RFC 9112 §9.3.2
     /// asks for responses in order), and its content waits for the server.
     func advanceRequests() {
-        guard let http1 = http.http1, !http1.isAdvancing, !http1.mayBeHTTP2, authentication.pending == nil else { return }
-        http1.isAdvancing = true
-        defer { http1.isAdvancing = false }
+        guard let http1 = http.http1, case .requests = http1.input, authentication.pending == nil else { return }
+        http1.input = .advancing
+        defer { http1.input = .requests }
         while case .http = layer, authentication.pending == nil {
             if let exchange = http1.exchange, exchange.requestIsComplete || exchange.isUpgraded || exchange.server == nil { return }
             do throws(HTTP1Error) {
@@ -383,7 +383,7 @@ extension ClientStack {
         if head.readableBytes > 0 { record(flow, at: client.lastRead, .request(RequestHead(parsing: head, version: version))) }
         if let reply { record(flow, at: now, .localReply(reply)) }
         record(flow, at: now, .ended(FlowEnding(state: .failed, error: error)))
-        logFailure("\(clientFacts.value.peer): refused: \(error.message)")
+        logFailure("refused", "\(clientFacts.value.peer): refused: \(error.message)")
     }
 }
 

@@ -26,7 +26,8 @@ extension ClientStack {
     /// A server has nothing to send when it was not asked (RFC 9112 §9.2); a 408 on an idle connection is one that closes.
     private func checkIdleServer(_ upstream: Upstream, _ server: ServerHTTP1) {
         guard server.decoder.bufferedBytes > 0, server.exchange == nil else { return }
-        log(.info, "\(upstream.destination.endpoint): unexpected data from the server on an idle connection; closing it")
+        let server = upstream.destination.endpoint
+        log(.info, "server-closed", "\(server): unexpected data from the server on an idle connection; closing it", server: server)
         close(upstream)
     }
 
@@ -326,7 +327,9 @@ extension ClientStack {
         }
         if let reply { record(exchange.flow, at: now, .localReply(reply)) }
         recordEnd(of: exchange, ending)
-        logFailure("\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")")
+        logFailure(
+            "failed", "\(clientFacts.value.peer): \(exchange.destination.endpoint): \(ending.error?.message ?? "")",
+            server: exchange.destination.endpoint)
         abandon(exchange)
         forget(exchange)
         guard client.isMultiplexed else {

@@ -38,6 +38,30 @@ extension ClientStack {
     /// Requests that waited for a connection get one.
     func serveQueued() {
         while let exchange = servers.takeQueued() { assignServer(for: exchange) }
+        guard servers.isStarved else { return }
+        // The descriptors of connections that no exchange uses are for those that wait.
+        for upstream in upstreams where upstream.isReady && upstream.isIdle { close(upstream) }
+    }
+
+    /// No descriptor is free for a connection.
+    func postpone(_ upstream: Upstream) {
+        let server = upstream.destination.endpoint
+        log(.info, "limit", "\(server): no descriptor is free for a connection (see ulimit -n); the client waits", server: server)
+        if case .http = layer, http.isMultiplexed {
+            // Its exchanges take any connection that can be used earlier.
+            servers.takeBack(upstream)
+            context.forget(upstream.transport.handle)
+            serveQueued()
+        } else {
+            upstream.postpone()
+        }
+    }
+
+    /// Descriptors may be free again.
+    func openPostponed() {
+        servers.hasDescriptors()
+        for upstream in upstreams where upstream.isPostponed { open(upstream) }
+        serveQueued()
     }
 
     /// Requests a connection. Answered by ``upstreamIsReady(_:)`` or ``upstreamFailed(_:_:)``, possibly before this returns.
@@ -50,8 +74,13 @@ extension ClientStack {
         if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
             return handle(Upstream.loop(destination.endpoint), of: upstream)
         }
+        open(upstream)
+    }
+
+    private func open(_ upstream: Upstream) {
+        upstream.open()
         servers.opened()
-        context.emit(.open(upstream.transport.handle, configuration.upstreamProxy?.endpoint ?? destination.endpoint))
+        context.emit(.open(upstream.transport.handle, upstream.path.proxy?.endpoint ?? upstream.destination.endpoint))
     }
 
     // MARK: Events
@@ -69,7 +98,7 @@ extension ClientStack {
             upstream.transport.isWritable = isWritable
             if isWritable { upstream.http.http1?.becameWritable() }
             return
-        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
+        case .started, .noDescriptor, .descriptorsFree, .timerFired, .certificateReady, .loginVerified, .shutdown:
             return
         }
         if let first { handle(first, of: upstream) }
@@ -86,6 +115,7 @@ extension ClientStack {
         switch event {
         case .connected: isConnected(upstream)
         case .secured:
+            logServerTLS(upstream)
             becomeReady(upstream)
             upstreamIsReady(upstream)
         case .received(let bytes): upstreamPlain(bytes, upstream, at: upstream.transport.lastRead)
@@ -103,6 +133,7 @@ extension ClientStack {
 
     /// The connection leads to the server.
     private func isConnected(_ upstream: Upstream) {
+        logServerConnected(upstream)
         if isPassingThrough {
             becomeReady(upstream)
             return upstreamIsReady(upstream)
@@ -172,9 +203,7 @@ extension ClientStack {
         case .intercepting:
             if upstream.isConnected { startUpstreamTLS(upstream) } else { forge() }
         case .http:
-            let waiting = upstream.waiting
-            upstream.waiting = []
-            for exchange in waiting { assignServer(for: exchange) }
+            for exchange in upstream.takeWaiting() { assignServer(for: exchange) }
         case .tunnel:
             tunnelIsOpen()
         case .detecting, .handshaking, .lingering, .socks:
@@ -196,8 +225,7 @@ extension ClientStack {
             forge()
             close(upstream)
         case .http:
-            let waiting = upstream.waiting
-            upstream.waiting = []
+            let waiting = upstream.takeWaiting()
             for exchange in waiting { record(exchange.flow, at: now, .server(upstream.shared)) }
             for exchange in waiting { fail(exchange, status: 502, error) }
             close(upstream)
@@ -267,7 +295,7 @@ extension ClientStack {
             tunnelEnded(.server)
         case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
             .handshaking where isOfTunnel(upstream):
-            upstream.earlyEnd = .finished
+            upstream.endEarly(.finished)
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamFailed(upstream, "the server closed the connection")
         }
@@ -299,7 +327,7 @@ extension ClientStack {
             tunnelClosed(.server, isReset: isReset)
         case .detecting where isOfTunnel(upstream), .intercepting where isOfTunnel(upstream),
             .handshaking where isOfTunnel(upstream):
-            upstream.earlyEnd = .closed(isReset: isReset)
+            upstream.endEarly(.closed(isReset: isReset))
         case .detecting, .intercepting, .handshaking, .connecting, .lingering, .socks:
             upstreamFailed(upstream, error ?? "the server closed the connection")
         }
@@ -319,12 +347,14 @@ extension ClientStack {
 
     func close(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.close(context)
         servers.remove(upstream)
     }
 
     func abort(_ upstream: Upstream) {
         guard !upstream.isClosed else { return }
+        logServerClosed(upstream)
         upstream.abort(context)
         servers.remove(upstream)
     }

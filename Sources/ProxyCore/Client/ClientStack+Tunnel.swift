@@ -107,9 +107,9 @@ extension ClientStack {
                 upstreamPlain(bytes, upstream, at: at)
             }
         }
-        guard case .tunnel = layer, let upstream, let end = upstream.earlyEnd else { return }
-        upstream.earlyEnd = nil
-        switch end {
+        guard case .tunnel = layer, let upstream else { return }
+        switch upstream.takeEarlyEnd() {
+        case .none: break
         case .finished: tunnelEnded(.server)
         case .closed(let isReset): tunnelClosed(.server, isReset: isReset)
         }
@@ -123,7 +123,7 @@ extension ClientStack {
 
     /// The offset at which TLS begins in a client's data within a conversation.
     private func startOfTLS(_ bytes: ByteBuffer, in tunnel: Tunnel) -> Int? {
-        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.player != nil,
+        guard client.tls == nil, case .bytes = tunnel.content, upstream?.isReady == true || tunnel.recorded != nil,
             http.exchanges.isEmpty
         else { return nil }
         // Where the server connection is TLS anyway, a client may begin its own late.
@@ -136,7 +136,7 @@ extension ClientStack {
         layer = .tunnel(
             Tunnel(
                 exchange.flow, webSocket.map { .webSocket($0, nil) } ?? .bytes(by: []),
-                player: exchange.server?.recorded?.player.map { Tunnel.Player(server: $0) }))
+                server: exchange.server?.recorded?.player.map { .recorded(RecordedStream($0)) } ?? .connection))
         let upstream = upstream(of: exchange)
         let early = exchange.server?.takeEarly() ?? ByteBuffer()
         forget(exchange)
@@ -155,7 +155,7 @@ extension ClientStack {
 
     func tunnelReceived(_ bytes: ByteBuffer, from side: Side, at: Timestamp) {
         guard case .tunnel(let tunnel) = layer else { return }
-        if side == .client, upstream?.isReady != true, tunnel.player == nil {
+        if side == .client, upstream?.isReady != true, tunnel.recorded == nil {
             unparsed.append(bytes, at: at)
             return
         }
@@ -174,8 +174,8 @@ extension ClientStack {
     private func relay(_ bytes: ByteBuffer, from side: Side, in tunnel: Tunnel, at: Timestamp) {
         tunnel.record(bytes, from: side, at: at, context)
         if !tunnel.isPassthrough {
-            if tunnel.player != nil { deliver(FlowPiece(from: side, content: bytes)) }
-            if tunnel.logsData { log(.notice, logLine(bytes, from: side)) }
+            if tunnel.recorded != nil { deliver(FlowPiece(from: side, content: bytes)) }
+            if tunnel.logsData { log(.notice, "data", logLine(bytes, from: side), server: route?.destination.endpoint) }
         }
         sendThrough(bytes, to: side.opposite)
     }
@@ -271,8 +271,8 @@ extension ClientStack {
     func tunnelEnded(_ side: Side) {
         guard !endFailedConversation(), case .tunnel(let tunnel) = layer, !tunnel.hasEnded(side) else { return }
         if side == .client {
-            if upstream?.isReady != true, tunnel.player == nil { return }
-            tunnel.player?.server.clientFinished(at: now)
+            if upstream?.isReady != true, tunnel.recorded == nil { return }
+            tunnel.recorded?.player.clientFinished(at: now)
         }
         tunnel.end(side)
         // An end without close_notify may be an attack (RFC 8446 §6.1), so the other side gets no clean end either.

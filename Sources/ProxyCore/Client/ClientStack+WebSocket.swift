@@ -15,7 +15,7 @@ extension ClientStack {
             guard agreement.unknownExtensions.isEmpty else {
                 let names = agreement.unknownExtensions.map(\.name).joined(separator: ", ")
                 log(
-                    .warning,
+                    .warning, "websocket",
                     "\(clientFacts.value.peer): the WebSocket extension \(names) is not known; frames are recorded as bytes")
                 return nil
             }
@@ -23,7 +23,7 @@ extension ClientStack {
                 agreement, pings: configuration.webSocketPings, keys: context.identities, isStrict: exchange.server?.recorded != nil
             )
         } catch {
-            log(.warning, "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
+            log(.warning, "websocket", "\(clientFacts.value.peer): \(error.message); what follows is recorded as bytes")
             return nil
         }
     }
@@ -83,7 +83,7 @@ extension ClientStack {
 
     /// A ping or a pong stands in the event log with its payload.
     func logControl(_ piece: FlowPiece, _ server: Endpoint?) {
-        guard piece.kind == .ping || piece.kind == .pong else { return }
+        guard piece.kind == .ping || piece.kind == .pong, configuration.lowestLogLevel <= .info else { return }
         let arrow = piece.from == .client ? "->" : "<-"
         let payload = piece.content.readableBytesView.map { byte in
             byte >= 0x20 && byte < 0x7F && byte != 0x5C
@@ -92,8 +92,9 @@ extension ClientStack {
         let name = piece.kind == .ping ? "PING" : "PONG"
         let size = piece.content.readableBytes
         log(
-            .info,
-            "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B: \(payload.joined())")
+            .info, "websocket",
+            "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B: \(payload.joined())",
+            server: server)
     }
 
     /// Replies to the pings of a side are counted on its own connection.

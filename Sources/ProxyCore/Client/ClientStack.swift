@@ -177,6 +177,7 @@ final class ClientStack {
         case .halfClosed(.client):
             clientHalfClosed()
         case .closed(.client, _, let isReset):
+            logClientClosed(isReset: isReset)
             clientClosed(isReset: isReset)
         case .writable(.client, let isWritable):
             client.isWritable = isWritable
@@ -188,6 +189,12 @@ final class ClientStack {
             .writable(let handle, _):
             if event.isEnd { servers.closed() }
             if let upstream = servers[handle] { self.handle(event, upstream) }
+        case .noDescriptor(let handle):
+            servers.closed()
+            if let upstream = servers[handle] { postpone(upstream) }
+        case .descriptorsFree:
+            for tunnel in tunnels.inOrder { deliver(to: tunnel) { $0.handle(event) } }
+            openPostponed()
         case .timerFired:
             for deadline in context.deadlines.takeDue(at: now) { passed(deadline) }
         case .certificateReady(let request, let result):
@@ -206,14 +213,15 @@ final class ClientStack {
             ClientConnection(
                 id: context.identities.next(at: now), peer: peer, local: local, opened: now, mode: configuration.modeText))
         context.start(deadline(.idle), after: configuration.timeouts.idle)
+        logClientConnected()
         if configuration.blocksGlobal, ClientAccess.isGlobal(peer.host) {
-            log(.warning, "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
+            log(.warning, "refused", "\(peer): refused: the address is one of the open internet (--no-block-global lets it in)")
             return closeClient(.clean)
         }
         if case .socks = layer { return startHandshakeTimer() }
         guard let route else {
             if case .transparent = configuration.mode {
-                log(.warning, "\(peer): refused: the system does not tell where the connection was going")
+                log(.warning, "refused", "\(peer): refused: the system does not tell where the connection was going")
                 return closeClient(.clean)
             }
             // Clients of a forward proxy speak HTTP from the first byte.
@@ -264,7 +272,7 @@ final class ClientStack {
         case .detecting:
             detectionTimedOut()
         case .socks:
-            log(.warning, "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
+            log(.warning, "refused", "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
         case .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
@@ -354,7 +362,4 @@ final class ClientStack {
         record(flow, at: at, .note(FlowNote(side: side, message)))
     }
 
-    func logFailure(_ text: @autoclosure () -> String) { context.logFailure(text()) }
-
-    func log(_ level: LogLine.Level, _ text: @autoclosure () -> String) { context.log(level, text()) }
 }

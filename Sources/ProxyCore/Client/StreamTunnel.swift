@@ -43,9 +43,9 @@ extension ProxyEvent {
     var handle: ConnectionHandle? {
         switch self {
         case .received(let handle, _), .halfClosed(let handle), .closed(let handle, _, _), .opened(let handle, _, _),
-            .openFailed(let handle, _), .writable(let handle, _):
+            .openFailed(let handle, _), .noDescriptor(let handle), .writable(let handle, _):
             handle
-        case .started, .timerFired, .certificateReady, .loginVerified, .shutdown:
+        case .started, .descriptorsFree, .timerFired, .certificateReady, .loginVerified, .shutdown:
             nil
         }
     }

@@ -141,6 +141,8 @@ package final class ProxyConfiguration: Sendable {
     package let responder: (any Responder)?
     /// Flow events are made.
     package let isRecording: Bool
+    /// Lines of the event log below this level are not made.
+    package let lowestLogLevel: LogLine.Level
 
     /// The proxy on the path to servers.
     var upstreamProxy: UpstreamProxy? {
@@ -156,7 +158,8 @@ package final class ProxyConfiguration: Sendable {
         hosts: HostPolicy = HostPolicy(), credentials: CredentialCheck? = nil, blocksGlobal: Bool = true,
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
-        ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true
+        ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true,
+        lowestLogLevel: LogLine.Level = .info
     ) {
         self.mode = mode
         self.modeText = modeText
@@ -186,5 +189,6 @@ package final class ProxyConfiguration: Sendable {
         self.ownAddresses = ownAddresses
         self.responder = responder
         self.isRecording = isRecording
+        self.lowestLogLevel = lowestLogLevel
     }
 }

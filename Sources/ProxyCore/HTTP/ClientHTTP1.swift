@@ -8,16 +8,23 @@ import WebSocketCodec
 
 /// The connection of a client that speaks HTTP/1.
 final class ClientHTTP1 {
+    /// The use of the client's bytes.
+    enum Input {
+        /// There are not enough of them to distinguish HTTP/2 from HTTP/1.
+        case undecided
+        /// They are requests, which wait in the decoder.
+        case requests
+        /// Requests are being taken from the decoder, by a caller further up the stack.
+        case advancing
+    }
+
     let transport: Transport
     private let context: SessionContext
     let decoder: HTTP1RequestDecoder
     var exchange: Exchange?
-    /// The client has not sent enough to distinguish HTTP/2 from HTTP/1.
-    var mayBeHTTP2: Bool
+    var input: Input
     /// The beginning of the client's first line; nil once it is checked.
     var firstLine: ByteBuffer?
-    /// Requests are being taken from the decoder further up the stack.
-    var isAdvancing = false
     /// How the content of the response in progress is sent.
     private var content = HTTP1Content.verbatim
     /// Content that waits in the socket: its sender's windows open when it was sent.
@@ -30,7 +37,7 @@ final class ClientHTTP1 {
         self.context = context
         let configuration = context.configuration
         decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)
-        mayBeHTTP2 = configuration.allowsHTTP2
+        input = configuration.allowsHTTP2 ? .undecided : .requests
     }
 
     // MARK: The response

@@ -30,15 +30,20 @@ final class RecordedServer {
     /// Requests with more content are not looked up.
     private static let maximumQueryContent = 64 * 1024 * 1024
 
+    private enum State {
+        /// The content of a request that is not complete.
+        case buffering(ByteBuffer)
+        /// The player answers while the client still sends its request.
+        case duplex(any ServerPlayer)
+        /// The player answers a request that is complete.
+        case answering(any ServerPlayer)
+        case over
+    }
+
     private let context: SessionContext
-    /// Content that came while the request was not complete.
-    private var content = ByteBuffer()
+    private var state = State.buffering(ByteBuffer())
     /// 100 Continue was sent already (RFC 9110 §10.1.1).
     var sent100Continue = false
-    /// The player answers while the client still sends its request.
-    private(set) var isDuplex = false
-    /// nil until the request is complete.
-    private(set) var player: (any ServerPlayer)?
     var waiting = Waiting.client
     private var trailers: FieldSection?
     /// The content length that the head of the response declares.
@@ -50,18 +55,30 @@ final class RecordedServer {
 
     init(_ context: SessionContext) { self.context = context }
 
+    /// The player that answers.
+    var player: (any ServerPlayer)? {
+        switch state {
+        case .duplex(let player), .answering(let player): player
+        case .buffering, .over: nil
+        }
+    }
+
     // MARK: The request
 
     /// A player answers while the request continues.
-    func startDuplex(_ player: any ServerPlayer) {
-        self.player = player
-        isDuplex = true
-    }
+    func startDuplex(_ player: any ServerPlayer) { state = .duplex(player) }
 
     /// A player answers the request, which is complete.
-    func start(_ player: any ServerPlayer) {
-        self.player = player
-        content = ByteBuffer()
+    func start(_ player: any ServerPlayer) { state = .answering(player) }
+
+    /// The player that answers while the request continues.
+    var duplexPlayer: (any ServerPlayer)? {
+        if case .duplex(let player) = state { player } else { nil }
+    }
+
+    /// The request is complete, and no player answers it yet.
+    var awaitsAnswer: Bool {
+        if case .buffering = state { true } else { false }
     }
 
     /// Content of the request.
@@ -69,11 +86,16 @@ final class RecordedServer {
         // Messages of a conversation are delivered one by one.
         if exchange.webSocket != nil { return }
         exchange.client.consumed(bytes.readableBytes)
-        if isDuplex {
-            player?.receive(FlowPiece(from: .client, content: bytes), at: context.now)
-            return
+        var content: ByteBuffer
+        switch state {
+        case .duplex(let player): return player.receive(FlowPiece(from: .client, content: bytes), at: context.now)
+        case .answering, .over: return
+        case .buffering(let buffered): content = buffered
         }
+        // The buffer has one owner while it grows, so that it is not copied.
+        state = .over
         content.writeImmutableBuffer(bytes)
+        state = .buffering(content)
         guard content.readableBytes <= Self.maximumQueryContent else {
             let message = "the request's content is larger than the \(Self.maximumQueryContent) bytes that are looked up"
             throw ExchangeFailure(status: 413, side: .client, message: message)
@@ -82,6 +104,8 @@ final class RecordedServer {
 
     /// The query for a responder.
     func query(_ exchange: Exchange) -> RecordedRequestQuery {
+        var content = ByteBuffer()
+        if case .buffering(let buffered) = state { content = buffered }
         let offer = try? WebSocketHandshake.offer(in: exchange.request)
         let scheme = exchange.destination.isTLS == true ? "https" : "http"
         return RecordedRequestQuery(
@@ -159,5 +183,5 @@ final class RecordedServer {
     }
 
     /// The recording has nothing more.
-    func stop() { player = nil }
+    func stop() { state = .over }
 }

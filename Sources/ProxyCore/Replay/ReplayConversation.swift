@@ -152,7 +152,7 @@ extension ReplaySession {
             step.conversation?.hasClosed = true
         }
         let frame = WebSocketFrameEncoder.frame(opcode, piece.content, maskingKey: MaskingKey(keys.random()))
-        if let http2 { http2.sendData(frame, on: step.stream) } else { send(frame) }
+        send(endpoint.content(frame, of: step))
     }
 
     /// Everything was sent: ends the client's side as it ended in the recording.
@@ -172,13 +172,13 @@ extension ReplaySession {
     }
 
     private func endStream(of step: ActiveRequest) {
-        guard let http2 else { return endClient() }
+        guard endpoint.isMultiplexed else { return endClient() }
         guard let conversation = step.conversation, conversation.hasEndedStream else {
             step.conversation?.hasEndedStream = true
             step.conversation?.lastProgress = now
-            http2.sendEnd(trailers: nil, on: step.stream)
+            endpoint.endStream(of: step)
             return
         }
-        if hasTimedOut(conversation) { http2.reset(step.stream, .cancel) }
+        if hasTimedOut(conversation) { endpoint.reset(step) }
     }
 }

@@ -29,7 +29,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private var next = 0
     /// Steps that were begun and have not ended, in their order.
     private(set) var open: [ActiveRequest] = []
-    var http2: HTTP2Connection?
+    let endpoint: ReplayEndpoint
     var keys: IdentityGenerator
     private var moments = Moments()
     private var client = Client()
@@ -72,7 +72,7 @@ package final class ReplaySession: ProxySessionProtocol {
         self.report = report
         keys = IdentityGenerator(seed: ~seed)
         inner = ProxySession(configuration: configuration, seed: seed)
-        if script.wireProtocol == .http2 { http2 = HTTP2Connection(.client, validation: .lenient) }
+        endpoint = ReplayEndpoint(script.wireProtocol)
     }
 
     package func receive(_ event: ProxyEvent, at now: Timestamp, into output: inout ProxyOutput) {
@@ -130,7 +130,7 @@ package final class ReplaySession: ProxySessionProtocol {
         swap(&said.records, &output.records)
         for command in said.commands {
             switch command {
-            case .send(.client, let bytes): http2?.receive(bytes)
+            case .send(.client, let bytes): endpoint.receive(bytes)
             case .read(.client, let isRead): client.isRead = isRead
             case .finish(.client): serverEnded()
             case .wake(let moment): moments.inner = moment
@@ -142,7 +142,7 @@ package final class ReplaySession: ProxySessionProtocol {
 
     /// The next bytes of the client.
     func send(_ bytes: ByteBuffer) {
-        guard !client.hasEnded else { return }
+        guard !client.hasEnded, bytes.readableBytes > 0 else { return }
         client.room -= bytes.readableBytes
         pending.append(.received(.client, bytes))
     }
@@ -197,7 +197,7 @@ package final class ReplaySession: ProxySessionProtocol {
 
     private func observe(_ event: FlowEvent) {
         if case .opened(let opening) = event.what {
-            guard let step = open.first(where: { $0.flow == nil && (http2 == nil || $0.stream == opening.stream) }) else { return }
+            guard let step = open.first(where: { $0.flow == nil && endpoint.isFlow(opening, of: $0) }) else { return }
             step.flow = event.flow
             report(.began(number: step.step.number, recorded: step.recorded, flow: event.flow, lateness: step.lateness))
             if opening.kind == .tcp { step.beginConversation(at: now, isWebSocket: false) }
@@ -206,11 +206,10 @@ package final class ReplaySession: ProxySessionProtocol {
         guard let index = open.firstIndex(where: { $0.flow == event.flow }) else { return }
         let step = open[index]
         switch event.what {
-        case .response(let head) where step.opensWebSocket && (head.status == 101 || http2 != nil && head.status / 100 == 2):
+        case .response(let head) where step.opensWebSocket && endpoint.accepts(head):
             step.beginConversation(at: now, isWebSocket: true)
         case .response where step.opensWebSocket:
-            // Refused: nothing more is sent on the stream.
-            http2?.sendEnd(trailers: nil, on: step.stream)
+            endpoint.endStream(of: step)
         case .piece(let piece) where piece.from == .server && step.isConversation:
             step.conversation?.heard.append(piece)
         case .ended:
@@ -225,7 +224,7 @@ package final class ReplaySession: ProxySessionProtocol {
     private func beginSteps() {
         while !isEnding, next < script.steps.count {
             let step = script.steps[next]
-            if script.wireProtocol != .http2, !open.isEmpty { return }
+            if !endpoint.isMultiplexed, !open.isEmpty { return }
             if let due = step.due {
                 guard due <= now else { return wake(at: due) }
             } else if open.contains(where: { $0.step.hadEnded(before: step) }) {
@@ -246,7 +245,7 @@ package final class ReplaySession: ProxySessionProtocol {
         open.append(begun)
         if let startEvent { pending.append(startEvent) }
         startEvent = nil
-        switch script.wireProtocol {
+        switch endpoint {
         case .http1:
             guard let request = recorded.request else { return }
             if begun.opensWebSocket {
@@ -256,11 +255,11 @@ package final class ReplaySession: ProxySessionProtocol {
                 send(Self.requestHead(request.head, framing))
                 begun.body = RequestBody(request, of: recorded, isChunked: framing.isChunked)
             }
-        case .http2:
+        case .http2(let connection):
             guard let request = recorded.request else { return }
             let hasBody = request.size > 0 || request.trailers != nil || begun.opensWebSocket
             let isTunnel = request.head.isMethod("CONNECT")
-            let stream = http2?.sendRequest(
+            let stream = connection.sendRequest(
                 fields(request), endsStream: !hasBody, isHead: request.head.isMethod("HEAD"), isTunnel: isTunnel)
             guard let stream else {
                 // The connection takes no more: the rest goes to another one.
@@ -285,10 +284,7 @@ package final class ReplaySession: ProxySessionProtocol {
                     finish(step)
                     return
                 }
-                switch http2 {
-                case let http2?: http2.sendData(content, on: step.stream)
-                case nil: send(step.body?.isChunked == true ? HTTP1Encoder.chunk(content) : content)
-                }
+                send(endpoint.content(content, of: step))
             }
         } catch {
             unreadable(step, "\(error)")
@@ -296,46 +292,33 @@ package final class ReplaySession: ProxySessionProtocol {
     }
 
     private func isRoom(for step: ActiveRequest) -> Bool {
-        if let http2 { return http2.queuedBytes(on: step.stream) < FlowControl.highWaterMark && isRoom }
         // The session handles what was sent before more is sent.
-        return pending.isEmpty && isRoom
+        (endpoint.isMultiplexed || pending.isEmpty) && endpoint.hasRoom(for: step) && isRoom
     }
 
     /// More may be sent now; otherwise a later turn follows in which it may.
     var isRoom: Bool {
-        guard client.isRead || http2 != nil else { return false }
+        guard client.isRead || endpoint.isMultiplexed else { return false }
         if client.room <= 0 { wake(at: now) }
         return client.room > 0
     }
 
     private func finish(_ step: ActiveRequest) {
-        let trailers = step.recorded.request?.trailers
-        if let http2 {
-            http2.sendEnd(trailers: trailers.map { HTTP2Fields(trailers: $0) }, on: step.stream)
-        } else if step.body?.isChunked == true {
-            send(HTTP1Encoder.lastChunk(trailers: trailers))
-        }
+        send(endpoint.end(step.recorded.request?.trailers, of: step))
         step.body = nil
     }
 
     func unreadable(_ step: ActiveRequest, _ message: String) {
         report(.unreadable(number: step.step.number, message: message))
         step.body = nil
-        if let http2 { http2.reset(step.stream, .cancel) } else { resetClient() }
+        if !endpoint.reset(step) { resetClient() }
     }
 
     // MARK: HTTP/2 and time
 
     private func exchangeFrames() {
-        guard let http2 else { return }
-        while let event = http2.next() {
-            // Content is in the events already.
-            if case .response(let stream, .content(let content, _, _)) = event { http2.consumed(content.readableBytes, on: stream) }
-            if case .goAway = event { isEnding = true }
-            if case .terminated = event { isEnding = true }
-        }
-        while let bytes = http2.takeOutput() { send(bytes) }
-        _ = http2.takeSentContent()
+        if endpoint.takeEvents() { isEnding = true }
+        while let bytes = endpoint.takeOutput() { send(bytes) }
     }
 
     /// Wakes the session at this moment, unless it wakes earlier.

@@ -45,10 +45,17 @@ package struct LogLine: Sendable, Equatable {
         package static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
     }
     package var level: Level
+    /// A name for programs, such as `server-connected` (docs/event-log.md).
+    package var event: String
     package var text: String
+    package var client: Endpoint?
+    package var server: Endpoint?
 
-    package init(_ level: Level, _ text: String) {
+    package init(_ level: Level, _ event: String, _ text: String, client: Endpoint? = nil, server: Endpoint? = nil) {
         self.level = level
+        self.event = event
         self.text = text
+        self.client = client
+        self.server = server
     }
 }

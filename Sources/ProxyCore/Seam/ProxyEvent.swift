@@ -28,6 +28,11 @@ package enum ProxyEvent: Sendable {
     case opened(ConnectionHandle, peer: Endpoint, local: Endpoint)
     /// A connection that was asked for could not be opened. The reason as text: `connection refused`, `no such host`, `timed out`.
     case openFailed(ConnectionHandle, reason: String)
+    /// A connection that was asked for cannot be opened now, because no descriptor is free: the request is dropped. ``descriptorsFree``
+    /// follows.
+    case noDescriptor(ConnectionHandle)
+    /// After ``noDescriptor(_:)``: one may be free, for a request that is repeated.
+    case descriptorsFree
     /// The output of a connection queues up (false), or it accepts more again (true). After false a session reads less from the other side.
     case writable(ConnectionHandle, Bool)
     /// The time of ``ProxyCommand/wake(at:)`` has come.

@@ -9,8 +9,10 @@ struct ServerPool {
 
     /// Those that are not closed from our side.
     private(set) var connections: [Upstream] = []
-    /// Exchanges of an HTTP/2 client that wait for one of the connections to an HTTP/1 server.
+    /// Exchanges of an HTTP/2 client that wait for one of the connections to HTTP/1 servers, or for a descriptor.
     private var queue: [Exchange] = []
+    /// No descriptor was free for the last connection.
+    private var lacksDescriptors = false
     /// Connections that the driver has, or is opening.
     private(set) var openCount = 0
 
@@ -33,15 +35,33 @@ struct ServerPool {
     }
 
     /// Another connection may be opened.
-    var hasRoom: Bool { connections.count < Self.maximumConnections }
+    var hasRoom: Bool { connections.count < Self.maximumConnections && !lacksDescriptors }
 
     mutating func enqueue(_ exchange: Exchange) { queue.append(exchange) }
 
-    /// Takes the exchange that has waited longest, if there is a connection for it or room for another one.
+    /// Takes the exchange that has waited longest of those for which there is a connection or room for another one.
     mutating func takeQueued() -> Exchange? {
-        guard let next = queue.first, hasRoom || ready(for: next.destination) != nil else { return nil }
-        return queue.removeFirst()
+        if queue.isEmpty { return nil }
+        if hasRoom { return queue.removeFirst() }
+        var checked: Destination?
+        for (index, exchange) in queue.enumerated() where exchange.destination != checked {
+            if ready(for: exchange.destination) != nil { return queue.remove(at: index) }
+            checked = exchange.destination
+        }
+        return nil
     }
+
+    /// Exchanges wait for a descriptor.
+    var isStarved: Bool { lacksDescriptors && !queue.isEmpty }
+
+    /// Removes a connection for which there is no descriptor. Its exchanges wait with the others, before them.
+    mutating func takeBack(_ connection: Upstream) {
+        remove(connection)
+        queue.insert(contentsOf: connection.takeWaiting(), at: 0)
+        lacksDescriptors = true
+    }
+
+    mutating func hasDescriptors() { lacksDescriptors = false }
 
     /// Removes an ended exchange from the queue.
     mutating func forget(_ exchange: Exchange) {

@@ -31,6 +31,8 @@ enum UpstreamEvent {
 final class Upstream {
     enum State {
         case opening
+        /// No descriptor is free: it is opened later.
+        case postponed
         /// TLS with the upstream proxy.
         case securingProxy(UpstreamProxy)
         /// The upstream proxy is asked to connect to the server.
@@ -43,12 +45,34 @@ final class Upstream {
         case closed
     }
 
+    /// The way to the server.
+    enum Path {
+        case direct
+        /// The upstream proxy connects to the server.
+        case tunnel(UpstreamProxy)
+        /// The upstream proxy gets the requests itself, in absolute form: plain HTTP is not tunnelled.
+        case forwardProxy(UpstreamProxy)
+
+        init(to destination: Destination, through proxy: UpstreamProxy?, isRouted: Bool) {
+            guard let proxy else {
+                self = .direct
+                return
+            }
+            let isForwarded = proxy.kind != .socks5 && destination.isTLS == false && !isRouted
+            self = isForwarded ? .forwardProxy(proxy) : .tunnel(proxy)
+        }
+
+        var proxy: UpstreamProxy? {
+            switch self {
+            case .direct: nil
+            case .tunnel(let proxy), .forwardProxy(let proxy): proxy
+            }
+        }
+    }
+
     let transport: Transport
     let destination: Destination
-    /// The upstream proxy on the path, which gets requests in absolute form if ``isForwardProxy`` is set.
-    let proxy: UpstreamProxy?
-    /// Requests go to the upstream proxy itself: plain HTTP is not tunnelled.
-    let isForwardProxy: Bool
+    let path: Path
     private(set) var state = State.opening
     /// The facts that the recording has of it.
     private(set) var shared: Shared<ServerConnection>
@@ -62,9 +86,11 @@ final class Upstream {
     var requests = 0
     /// The bytes that it sent, and how it ended, before its client's side of a tunnel stood.
     var early = EarlyBytes()
-    var earlyEnd: EarlyEnd?
+    private var earlyEnd = EarlyEnd.none
 
     enum EarlyEnd {
+        /// It sends more.
+        case none
         /// It sends no more.
         case finished
         /// The connection is gone.
@@ -78,8 +104,7 @@ final class Upstream {
         let configuration = context.configuration
         self.transport = transport
         self.destination = destination
-        proxy = configuration.upstreamProxy
-        isForwardProxy = proxy.map { $0.kind != .socks5 } == true && destination.isTLS == false && !isRouted
+        path = Path(to: destination, through: configuration.upstreamProxy, isRouted: isRouted)
         shared = Shared(
             ServerConnection(id: context.identities.next(at: context.now), target: destination.endpoint, opened: context.now))
         http = .http1(ServerHTTP1(transport, context))
@@ -96,6 +121,21 @@ final class Upstream {
 
     // MARK: States
 
+    /// It is being opened.
+    func open() { state = .opening }
+
+    func postpone() { state = .postponed }
+
+    var isPostponed: Bool {
+        if case .postponed = state { true } else { false }
+    }
+
+    /// Takes the exchanges that wait until it is ready.
+    func takeWaiting() -> [Exchange] {
+        defer { waiting = [] }
+        return waiting
+    }
+
     var isConnected: Bool {
         if case .connected = state { true } else { false }
     }
@@ -111,8 +151,23 @@ final class Upstream {
     /// When the handshake that is in progress must be complete.
     private var deadline: Deadline { Deadline(.servers, owner: transport.handle.value) }
 
+    /// Requests go to an upstream proxy itself.
+    var isForwardProxy: Bool {
+        if case .forwardProxy = path { true } else { false }
+    }
+
     /// Its data or end waits for the tunnel.
-    var isEarly: Bool { !early.isEmpty || earlyEnd != nil }
+    var isEarly: Bool {
+        if case .none = earlyEnd { !early.isEmpty } else { true }
+    }
+
+    /// It ended before its client's side of the tunnel stood.
+    func endEarly(_ end: EarlyEnd) { earlyEnd = end }
+
+    func takeEarlyEnd() -> EarlyEnd {
+        defer { earlyEnd = .none }
+        return earlyEnd
+    }
 
     /// No exchange uses it or waits for it.
     var isIdle: Bool { http.isIdle && waiting.isEmpty }
@@ -139,7 +194,7 @@ final class Upstream {
             $0.local = local
             $0.connected = context.now
         }
-        guard let proxy else { return connect(context) }
+        guard let proxy = path.proxy else { return connect(context) }
         context.start(deadline, after: context.configuration.timeouts.handshake)
         guard proxy.kind == .https else { return negotiate(with: proxy, context) }
         state = .securingProxy(proxy)
@@ -160,7 +215,7 @@ final class Upstream {
     }
 
     func openFailed(_ reason: String) -> UpstreamEvent {
-        if let proxy { return .failed("cannot connect to the upstream proxy \(proxy.endpoint): \(reason)") }
+        if let proxy = path.proxy { return .failed("cannot connect to the upstream proxy \(proxy.endpoint): \(reason)") }
         return .failed("cannot connect to \(destination.endpoint): \(reason)")
     }
 
@@ -185,7 +240,7 @@ final class Upstream {
         case .securingProxy(let proxy):
             return .failed("the upstream proxy \(proxy.endpoint) did not complete the handshake in time")
         case .negotiating:
-            let name = proxy?.endpoint.description ?? ""
+            let name = path.proxy?.endpoint.description ?? ""
             return .failed("the upstream proxy \(name) did not complete the handshake in time")
         default: return .failed("\(destination.endpoint) did not complete the handshake in time")
         }
@@ -267,7 +322,7 @@ final class Upstream {
             if input.readableBytes == 0, let tls = transport.proxySecurity.tls {
                 do throws(TLSError) {
                     guard transport.proxySecurity.isEstablished else {
-                        guard try transport.proxyHandshake(tls, context), let proxy else { return nil }
+                        guard try transport.proxyHandshake(tls, context), let proxy = path.proxy else { return nil }
                         if let event = negotiate(with: proxy, context) { return event }
                         continue
                     }

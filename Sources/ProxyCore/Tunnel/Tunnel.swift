@@ -24,13 +24,11 @@ final class Tunnel {
         var isCloseSent = false
     }
 
-    /// A recording in place of the server.
-    struct Player {
-        let server: any ServerPlayer
-        /// When it continues by itself; nil while it waits for its client.
-        var due: Timestamp?
-        /// The content of the client's close frame.
-        var closeFrame: ByteBuffer?
+    /// The other end of the client's stream.
+    enum Server {
+        /// A connection, which the client's stack has.
+        case connection
+        case recorded(RecordedStream)
     }
 
     let flow: FlowID
@@ -39,14 +37,13 @@ final class Tunnel {
     private(set) var content: Content
     /// The sides that send no more, the first one first.
     private(set) var ends: [Side] = []
-    /// The recording in place of a server.
-    var player: Player?
+    private(set) var server: Server
 
-    init(_ flow: FlowID, _ content: Content = .bytes(by: []), logsData: Bool = false, player: Player? = nil) {
+    init(_ flow: FlowID, _ content: Content = .bytes(by: []), logsData: Bool = false, server: Server = .connection) {
         self.flow = flow
         self.content = content
         self.logsData = logsData
-        self.player = player
+        self.server = server
     }
 
     // MARK: Kind
@@ -54,6 +51,13 @@ final class Tunnel {
     var isPassthrough: Bool {
         if case .passthrough = content { true } else { false }
     }
+
+    var recorded: RecordedStream? {
+        if case .recorded(let stream) = server { stream } else { nil }
+    }
+
+    /// A recording takes the place of the server.
+    func play(_ stream: RecordedStream) { server = .recorded(stream) }
 
     var isWebSocket: Bool {
         if case .webSocket = content { true } else { false }
@@ -95,7 +99,7 @@ final class Tunnel {
     /// limit, because a half-closed connection still carries data.
     var isNothingOutstanding: Bool {
         if isWebSocket { return isClosed }
-        return hasEnded(.client) && player == nil && !hasSent(.client) && !hasSent(.server)
+        return hasEnded(.client) && recorded == nil && !hasSent(.client) && !hasSent(.server)
     }
 
     /// The end of the tunnel when both sides have ended, or one has and the other has nothing to send.

@@ -23,3 +23,6 @@ package enum TLSVersion: UInt16, Sendable, Comparable, CaseIterable {
 
     package static func < (a: TLSVersion, b: TLSVersion) -> Bool { a.rawValue < b.rawValue }
 }
+
+/// `name/version` of the library, as it is at run time.
+package var openSSLLibrary: String { unsafe "OpenSSL/\(String(cString: OpenSSL_version(OPENSSL_VERSION_STRING)))" }

@@ -136,14 +136,16 @@ final class Awaited<Value: Sendable>: Sendable {
 
 extension HTTP2Endpoint {
     /// What a client makes of what it was sent: nothing, when it asks for something else on the same connection.
-    /// - Parameter asked: whether the request is there already, so that another one is a sign of good will.
-    func verdictOfClient(on stream: UInt32, asked: Bool = true) -> HTTP2Verdict {
+    /// - Parameters:
+    ///   - asked: whether the request is there already, so that another one is a sign of good will.
+    ///   - limit: the time for the client to decide.
+    func verdictOfClient(on stream: UInt32, asked: Bool = true, within limit: Duration = .seconds(1)) -> HTTP2Verdict {
         let before = asked ? opened.count : .max
-        let decided = wait {
+        let decided = wait(limit) {
             goAway.map { $0.code != .noError } == true || streams[stream]?.reset != nil || opened.count > before
         }
         if let goAway, goAway.code != .noError {
-            return wait { isClosed } ? .connectionError(goAway.code) : .lingers(goAway.code)
+            return wait(limit, until: { isClosed }) ? .connectionError(goAway.code) : .lingers(goAway.code)
         }
         if let code = streams[stream]?.reset { return .streamError(code) }
         if isClosed { return .closed }

@@ -80,7 +80,8 @@ struct HTTP2ServerFloodTests {
                 endpoint.connection.send(bytes: bytes)
                 while !endpoint.isClosed, endpoint.read(before: .now) {}
             }
-            verdicts.put(endpoint.verdictOfClient(on: stream, asked: false))
+            // Each flood has a verdict, so the limit passes only when the recorder fails, however loaded the machine is.
+            verdicts.put(endpoint.verdictOfClient(on: stream, asked: false, within: .seconds(30)))
         }
         try withTemporaryDirectory { directory in
             let recorder = try Recorder(["--mode", "reverse:h2c://127.0.0.1:\(origin.port)"], in: directory)
@@ -90,11 +91,11 @@ struct HTTP2ServerFloodTests {
             let other = try HTTP2Endpoint.client(port: recorder.port)
             let status = other.get(on: 1)
             #expect(status == 200)
-            client.wait(.seconds(10)) { client.streams[1]?.isOver == true }
+            client.wait(.seconds(30)) { client.streams[1]?.isOver == true }
             let answer = client.answer(on: 1)
             let isCut = flood.toClient == .cut && Set<HTTP2ClientRule.Answer>.cut.contains(answer)
             #expect(isCut || answer == flood.toClient)
-            let verdict = verdicts.take(.seconds(20))
+            let verdict = verdicts.take(.seconds(60))
             #expect(verdict == flood.verdict)
             // The client's connection is not affected.
             let next = client.get(on: 3)

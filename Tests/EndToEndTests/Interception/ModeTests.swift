@@ -200,7 +200,8 @@ struct ModeTests {
             let recorder = try Recorder(["--mode", "regular", "--ca-file", "origin-ca.pem"], in: directory)
             let arguments = ["-x", "http://127.0.0.1:\(recorder.port)", "https://localhost:\(nginx.https)/a.json"]
             #expect(try curl(arguments, trusting: recorder.authority, in: directory) == 200)
-            try "ignore_hosts: ['^localhost:']\n".write(toFile: directory + "/conf/config.yaml", atomically: true, encoding: .utf8)
+            try "record:\n  ignore_hosts: ['^localhost:']\n".write(
+                toFile: directory + "/conf/config.yaml", atomically: true, encoding: .utf8)
             recorder.program.send(SIGHUP)
             _ = try #require(recorder.program.errorLine(containing: "the configuration was read again"))
             recorder.program.collectErrors()

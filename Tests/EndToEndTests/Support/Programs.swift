@@ -30,6 +30,11 @@ struct ProgramResult: Equatable {
     var errors: String
 }
 
+/// The lines of an event log, without their times.
+func eventLog(_ errors: String) -> [String] {
+    errors.split(separator: "\n").map { String($0.trimmingPrefix(#/[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} /#)) }
+}
+
 /// Runs a program to its end.
 /// - Parameter program: a name in ``toolDirectory`` when it begins with `mitm-`, otherwise on the PATH.
 @discardableResult

@@ -40,11 +40,11 @@ final class Replayer {
 
     /// Ends it as a user would.
     /// - Parameter status: with which it is to end.
-    /// - Returns: its event log, without the name of the tool.
+    /// - Returns: its event log, without the times.
     func stop(status: Int32 = 0) -> [String] {
         program.send(SIGTERM)
         #expect(program.waitForEnd() == status)
-        return program.errors.split(separator: "\n").map { String($0.trimmingPrefix("mitm-serve: ")) }
+        return eventLog(program.errors)
     }
 
     func curl(_ arguments: [String]) throws -> ProgramResult {

@@ -54,6 +54,39 @@ struct DescriptorTests {
         }
     }
 
+    @Test("A hundred streams of one client are answered by a recorder with 64 descriptors")
+    func streams() throws {
+        try withTemporaryDirectory { directory in
+            let gate = DispatchSemaphore(value: 0)
+            let origin = try RawOrigin { connection, _ in
+                _ = connection.read(until: "\r\n\r\n")
+                gate.wait()
+                gate.signal()
+                connection.send(Self.response)
+                connection.finish()
+            }
+            let program = try RunningProgram(
+                "sh",
+                [
+                    "-c", "ulimit -n 64; exec \"$0\" \"$@\"", toolDirectory + "/mitm-record", "-p", "0", "--confdir", "conf", "-v",
+                    "--mode", "reverse:http://127.0.0.1:\(origin.port)",
+                ], in: directory)
+            let line = try #require(program.errorLine(containing: "listening on "))
+            let port = try #require(line.split(separator: " ").compactMap { Int($0.split(separator: ":").last ?? "") }.first)
+            let client = try HTTP2Endpoint.client(port: port)
+            let streams = (0..<100).map { UInt32(2 * $0 + 1) }
+            client.send(streams.map { .get($0) })
+            // No answer comes before the descriptors are used up.
+            #expect(program.errorLine(containing: "no descriptor is free") != nil)
+            program.collectErrors()
+            gate.signal()
+            client.wait(.seconds(30)) { streams.allSatisfy { client.streams[$0]?.isOver == true } }
+            #expect(streams.map { client.streams[$0]?.status } == Array(repeating: 200, count: 100))
+            program.send(SIGTERM)
+            #expect(program.waitForEnd() == 0)
+        }
+    }
+
     @Test("A limit that leaves no room for a client is an error at the start")
     func tooFew() throws {
         try withTemporaryDirectory { directory in

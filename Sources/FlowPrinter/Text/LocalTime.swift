@@ -1,0 +1,79 @@
+// Moments as a user's clock shows them.
+
+import FlowModel
+import Glibc
+import NIOCore
+import Synchronization
+
+/// The system's time zone (TZ, /etc/localtime).
+package final class LocalTime: Sendable {
+    package static let shared = LocalTime()
+
+    /// The difference to UTC in one minute. Flows come in the order of time, so few minutes are looked up.
+    private struct Known {
+        var minute = Int64.min
+        var offset: Int64 = 0
+    }
+
+    private let known = Mutex(Known())
+
+    private init() { tzset() }
+
+    /// Seconds to add to UTC at a moment.
+    private func offset(at second: Int64) -> Int64 {
+        let minute = second.quotient(60)
+        return known.withLock { known in
+            if known.minute != minute {
+                var moment = time_t(minute * 60)
+                var fields = unsafe tm()
+                known.offset = unsafe localtime_r(&moment, &fields) == nil ? 0 : Int64(fields.tm_gmtoff)
+                known.minute = minute
+            }
+            return known.offset
+        }
+    }
+
+    /// Appends the time of day with milliseconds: `08:28:22.411`.
+    package func write(clock time: Timestamp, into out: inout ByteBuffer) {
+        let second = time.nanoseconds.quotient(1_000_000_000)
+        let milliseconds = (time.nanoseconds - second * 1_000_000_000) / 1_000_000
+        let local = second + offset(at: second)
+        let ofDay = local - local.quotient(86_400) * 86_400
+        out.writeTwoDigits(ofDay / 3600)
+        out.writeInteger(UInt8(ascii: ":"))
+        out.writeTwoDigits(ofDay / 60 % 60)
+        out.writeInteger(UInt8(ascii: ":"))
+        out.writeTwoDigits(ofDay % 60)
+        out.writeInteger(UInt8(ascii: "."))
+        out.writeInteger(UInt8(ascii: "0") + UInt8(milliseconds / 100))
+        out.writeTwoDigits(milliseconds % 100)
+    }
+
+    /// Appends date, time and the difference to UTC (RFC 3339): `2026-11-27T08:28:22.411+01:00`.
+    package func write(full time: Timestamp, into out: inout ByteBuffer) {
+        let second = time.nanoseconds.quotient(1_000_000_000)
+        let offset = offset(at: second)
+        let day = rfc3339(Timestamp(nanoseconds: (second + offset) * 1_000_000_000)).prefix { $0 != "T" }
+        out.writeString("\(day)T")
+        write(clock: time, into: &out)
+        out.writeInteger(UInt8(ascii: offset < 0 ? "-" : "+"))
+        out.writeTwoDigits(abs(offset) / 3600)
+        out.writeInteger(UInt8(ascii: ":"))
+        out.writeTwoDigits(abs(offset) / 60 % 60)
+    }
+}
+
+extension Int64 {
+    /// The quotient rounded down.
+    fileprivate func quotient(_ divisor: Int64) -> Int64 {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func writeTwoDigits(_ value: Int64) {
+        writeInteger(UInt8(ascii: "0") + UInt8(value / 10))
+        writeInteger(UInt8(ascii: "0") + UInt8(value % 10))
+    }
+}

@@ -1,0 +1,261 @@
+// The event log of the tools with sockets: a line on stderr for each message, for people or for programs (docs/event-log.md).
+
+import ArgumentParser
+import FlowArchive
+import FlowModel
+import FlowPrinter
+import FlowRecording
+import Glibc
+import NIOCore
+import ProxyCore
+import ProxyTransport
+import Synchronization
+import ToolSupport
+
+/// How lines of the event log are written.
+package enum LogFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
+    /// The time of day, then the message.
+    case text
+    /// One JSON object a line.
+    case json
+}
+
+/// Options of the event log.
+package struct LogArguments: ParsableArguments {
+    @Flag(name: .shortAndLong, help: "No event log, except for errors.")
+    package var quiet = false
+
+    @Flag(name: .shortAndLong, help: "Verbose event log: also connections and their TLS.")
+    package var verbose = false
+
+    @Option(help: "Format of the event log: text, or json (one object a line).")
+    package var logFormat = LogFormat.text
+
+    @Option(
+        help: ArgumentHelp(
+            "Append the event log to this file instead of stderr. SIGHUP opens it again.", valueName: "file"))
+    package var logFile: String?
+
+    package init() {}
+
+}
+
+/// Writes the event log. Each line is one write, so that lines of several threads do not mix.
+package final class EventLog: Sendable {
+    /// Lines below this level are left out.
+    package let lowest: LogLine.Level
+    private let tool: String
+    private let format: LogFormat
+    private let file: LogFile?
+    private let write: @Sendable (String) -> Void
+    private let palette: Palette
+    private let printer: FlowTextPrinter
+    private let clock: RecorderClock
+    private let hints: TLSHints?
+
+    /// - Parameters:
+    ///   - level: the lowest level that is printed without -q and -v; `quiet`: with -q.
+    ///   - hints: advice after failures of TLS; nil gives none.
+    ///   - write: receives each line with its end, if it goes to stderr.
+    /// - Throws: ``ToolError`` for a file that cannot be opened.
+    package init(
+        _ arguments: LogArguments, of tool: String, lowest level: LogLine.Level = .notice, quiet: LogLine.Level = .error,
+        clock: RecorderClock, hints: TLSHints? = nil,
+        write: @escaping @Sendable (String) -> Void = writeToStandardError
+    ) throws {
+        self.tool = tool
+        self.clock = clock
+        self.hints = hints
+        format = arguments.logFormat
+        lowest = arguments.quiet ? quiet : arguments.verbose ? .debug : level
+        file = try arguments.logFile.map { try LogFile(expandingTilde($0)) }
+        self.write = write
+        palette = Palette(isColoured: arguments.logFile == nil && isColourWelcome(on: 2))
+        printer = FlowTextPrinter(detail: 1, isColoured: palette.isColoured)
+    }
+
+    /// Whether lines of a level are printed.
+    package func isWanted(_ level: LogLine.Level) -> Bool { level >= lowest }
+
+    package func log(_ line: LogLine) {
+        guard isWanted(line.level) else { return }
+        put(line)
+    }
+
+    /// - Parameters:
+    ///   - event: its name for programs.
+    ///   - facts: writes further members of the JSON object.
+    package func log(
+        _ level: LogLine.Level, _ event: String, _ text: @autoclosure () -> String, facts: ((inout JSONWriter) -> Void)? = nil
+    ) {
+        guard isWanted(level) else { return }
+        put(LogLine(level, event, text()), facts: facts)
+    }
+
+    /// A message of a recording.
+    package func log(_ notice: RecordingNotice) {
+        switch notice.kind {
+        case .progress: log(.notice, "recording", notice.text)
+        case .warning: log(.error, "recording", notice.text)
+        case .failure: log(.error, "recording-failed", notice.text)
+        }
+    }
+
+    /// A flow that has ended.
+    package func log(_ flow: Flow) {
+        guard isWanted(.notice) else { return }
+        var text = ByteBuffer()
+        try? printer.print(flow, into: &text)
+        let line = LogLine(
+            flow.state == .failed ? .warning : .notice, "flow", String(buffer: text.dropLast()), client: flow.client?.value.peer,
+            server: flow.server?.value.target)
+        put(line, isFlow: true) { $0.summary(of: flow) }
+        if let advice = hints?.advice(on: flow) { log(.notice, "hint", advice) }
+    }
+
+    /// The program that rotates logs has moved the file away.
+    package func reopen() {
+        do { try file?.reopen() } catch { printError("\(error)", as: tool) }
+    }
+
+    // MARK: Lines
+
+    private func put(_ line: LogLine, isFlow: Bool = false, facts: ((inout JSONWriter) -> Void)? = nil) {
+        var out = ByteBuffer()
+        switch format {
+        case .text: writeText(line, isFlow: isFlow, into: &out)
+        case .json: writeJSON(line, facts, into: &out)
+        }
+        let text = String(buffer: out)
+        if let file { file.write(FileName.bytes(text)) } else { write(text) }
+    }
+
+    private func writeText(_ line: LogLine, isFlow: Bool, into out: inout ByteBuffer) {
+        var time = ByteBuffer()
+        LocalTime.shared.write(clock: clock.now(), into: &time)
+        out.writeString(palette.text(String(buffer: time), .muted))
+        out.writeString(" ")
+        if isFlow {
+            // Made for a terminal already.
+            out.writeString(line.text)
+        } else {
+            if line.level == .error { out.writeString(palette.text("error:", .failure) + " ") }
+            if line.level == .warning { out.writeString(palette.text("warning:", .warning) + " ") }
+            out.writeVisible(line.text)
+        }
+        out.writeString("\n")
+    }
+
+    private func writeJSON(_ line: LogLine, _ facts: ((inout JSONWriter) -> Void)?, into out: inout ByteBuffer) {
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("time")
+        json.time(clock.now())
+        json.key("level")
+        json.string("\(line.level)")
+        json.key("tool")
+        json.string(tool)
+        json.key("event")
+        json.string(line.event)
+        if let client = line.client, !client.host.isEmpty {
+            json.key("client")
+            json.string(client.description)
+        }
+        if let server = line.server, !server.host.isEmpty {
+            json.key("server")
+            json.string(server.description)
+        }
+        facts?(&json)
+        json.key("message")
+        json.string(line.text)
+        json.endObject()
+        json.write(into: &out)
+        out.writeString("\n")
+    }
+}
+
+extension JSONWriter {
+    /// The members of a flow's line in the event log.
+    fileprivate mutating func summary(of flow: Flow) {
+        key("flow")
+        string(flow.id.description)
+        key("kind")
+        string(flow.kind.description)
+        key("state")
+        string(flow.state.description)
+        if let request = flow.request {
+            key("method")
+            string(request.head.method)
+            if let url = flow.displayURL {
+                key("url")
+                string(url)
+            }
+        }
+        if let status = flow.response?.head.status ?? flow.localReply?.value.head.status {
+            key("status")
+            number(status)
+        }
+        key("size_from_client")
+        number(flow.size(from: .client))
+        key("size_from_server")
+        number(flow.size(from: .server))
+        if let ended = flow.ended {
+            key("duration_ms")
+            milliseconds(ended - flow.started)
+        }
+        if let error = flow.error {
+            key("error")
+            string(error.message)
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Without the last byte.
+    fileprivate func dropLast() -> ByteBuffer { getSlice(at: readerIndex, length: max(0, readableBytes - 1)) ?? self }
+}
+
+/// A file that lines are appended to.
+private final class LogFile: Sendable {
+    private let path: String
+    private let descriptor: Mutex<Int32>
+
+    init(_ path: String) throws {
+        self.path = path
+        descriptor = Mutex(try Self.open(path))
+    }
+
+    deinit { descriptor.withLock { _ = close($0) } }
+
+    private static func open(_ path: String) throws -> Int32 {
+        let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw ToolError(unsafe "cannot write the event log \(path): \(String(cString: strerror(errno)).lowercased())")
+        }
+        return descriptor
+    }
+
+    /// Opens the path again. The file stays as it is if that fails.
+    func reopen() throws {
+        let next = try Self.open(path)
+        let last = descriptor.withLock { descriptor in
+            defer { descriptor = next }
+            return descriptor
+        }
+        close(last)
+    }
+
+    /// A log that cannot be written does not stop the tool.
+    func write(_ line: [UInt8]) {
+        descriptor.withLock { descriptor in
+            unsafe line.withUnsafeBytes { bytes in
+                var written = 0
+                while written < bytes.count {
+                    let result = unsafe Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+                    if result < 0, errno != EINTR { return }
+                    written += max(0, result)
+                }
+            }
+        }
+    }
+}

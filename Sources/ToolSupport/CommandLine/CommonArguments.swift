@@ -1,0 +1,92 @@
+// Options that all tools have, and names that several tools use for their own options.
+
+import ArgumentParser
+import FlowFilter
+
+/// `-f, --filter`.
+package struct FilterArguments: ParsableArguments {
+    @Option(
+        name: .short("f"),
+        help: ArgumentHelp("Use only flows that match this expression (see --help-filter).", valueName: "expression"))
+    package var filter: String?
+
+    @Flag(help: "List the operators of the filter language, and exit.")
+    package var helpFilter = false
+
+    package init() {}
+}
+
+/// `--color`.
+package struct ColorArguments: ParsableArguments {
+    /// When to use colours.
+    package enum Choice: String, ExpressibleByArgument, CaseIterable, Sendable {
+        case auto
+        case always
+        case never
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "When to use colours: auto (on a terminal, unless NO_COLOR is set or TERM is dumb), always or never. --color alone is always.",
+            valueName: "when"))
+    package var color = Choice.auto
+
+    @Flag(help: "The same as --color never.")
+    package var noColor = false
+
+    package init() {}
+
+    /// Whether output to a descriptor has colours.
+    package func isColoured(on descriptor: Int32 = 1) -> Bool {
+        switch noColor ? .never : color {
+        case .always: true
+        case .never: false
+        case .auto: isColourWelcome(on: descriptor)
+        }
+    }
+}
+
+/// Where settings come from. All but the directory are used before the parser runs.
+package struct ConfigurationArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Directory of config.yaml and of the certificate authority. (default: ~/.config/mitm)", valueName: "directory"))
+    package var confdir: FilePath?
+
+    @Option(help: ArgumentHelp("Configuration file to read instead of config.yaml of that directory.", valueName: "file"))
+    package var config: FilePath?
+
+    @Option(help: ArgumentHelp("Set an option by its name in the configuration file. Repeatable.", valueName: "name=value"))
+    package var set: [String] = []
+
+    @Flag(help: "Print the options in force as YAML, with where each was set, and exit.")
+    package var printConfig = false
+
+    package init() {}
+}
+
+extension NameSpecification {
+    /// The long name, and a letter that takes its value after it or joined to it: `-j 4`, `-j4`.
+    package static func short(_ letter: Character) -> NameSpecification { [.customShort(letter, allowingJoined: true), .long] }
+
+    /// The file that a tool writes: `-o`, `--output`, `-w` and `--write` are names of one option.
+    package static var output: NameSpecification {
+        [
+            .customShort("o", allowingJoined: true), .customShort("w", allowingJoined: true), .customLong("output"),
+            .customLong("write"),
+        ]
+    }
+}
+
+/// `--detail`: how much of a flow is printed, as mitmproxy's `flow_detail`.
+package struct DetailLevel: ExpressibleByArgument, Sendable, Equatable, CustomStringConvertible {
+    package let rawValue: Int
+
+    package init?(argument: String) {
+        guard Self.allValueStrings.contains(argument), let value = Int(argument) else { return nil }
+        rawValue = value
+    }
+
+    package static let allValueStrings = (0...4).map(String.init)
+    package var description: String { "\(rawValue)" }
+}

@@ -1,0 +1,122 @@
+// The options of a tool, from the parser's own description of them.
+
+import ArgumentParser
+import Foundation
+
+/// The options and positional arguments of a tool.
+struct OptionTable {
+    /// An option, under all its names.
+    struct Option {
+        /// The place in the table.
+        let index: Int
+        let entry: HelpDump.Argument
+
+        /// The name that the configuration file and messages use.
+        var name: String { entry.preferredName?.name ?? longNames.first ?? entry.valueName ?? "" }
+        var longNames: [String] { (entry.names ?? []).filter { $0.kind == "long" }.map(\.name) }
+        var shortNames: [String] { (entry.names ?? []).filter { $0.kind == "short" }.map(\.name) }
+        var isFlag: Bool { entry.kind == "flag" }
+        /// The values that exist; empty if there are others.
+        var values: [String] { entry.allValues ?? [] }
+        var valueName: String { entry.valueName ?? "" }
+    }
+
+    let command: HelpDump.Command
+    /// Without --help and --version.
+    let options: [Option]
+    private let long: [String: Int]
+    private let short: [String: Int]
+
+    init(_ tool: any ParsableCommand.Type) {
+        // The parser made the description: it can be read.
+        let dump = try! JSONDecoder().decode(HelpDump.self, from: Data(tool._dumpHelp().utf8))
+        self.init(dump.command)
+    }
+
+    init(_ command: HelpDump.Command) {
+        self.command = command
+        let named = (command.arguments ?? []).filter {
+            $0.kind != "positional" && !["help", "version"].contains($0.preferredName?.name)
+        }
+        options = named.enumerated().map { Option(index: $0.offset, entry: $0.element) }
+        var long: [String: Int] = [:]
+        for option in options {
+            for name in option.longNames {
+                long[name] = option.index
+                if let twin = Self.twin(of: name) { long[twin] = option.index }
+            }
+        }
+        self.long = long
+        short = Dictionary(options.flatMap { option in option.shortNames.map { ($0, option.index) } }) { first, _ in first }
+    }
+
+    /// `max-` and `maximum-` are the same.
+    private static func twin(of name: String) -> String? {
+        if name.hasPrefix("max-") { return "maximum-" + name.dropFirst(4) }
+        if name.hasPrefix("maximum-") { return "max-" + name.dropFirst(8) }
+        return nil
+    }
+
+    subscript(long name: String) -> Option? { long[name].map { options[$0] } }
+    subscript(short letter: Character) -> Option? { short[String(letter)].map { options[$0] } }
+
+    var positionals: [HelpDump.Argument] { (command.arguments ?? []).filter { $0.kind == "positional" } }
+
+    /// The long name that a mistyped one was probably meant to be.
+    func nearest(to name: String) -> String? {
+        ToolSupport.nearest(to: name, in: options.flatMap(\.longNames) + ["help", "version"])
+    }
+}
+
+/// The parser's description of a command (`--experimental-dump-help`), as far as it is used.
+struct HelpDump: Decodable {
+    struct Name: Decodable {
+        var kind: String
+        var name: String
+    }
+    struct Argument: Decodable {
+        var kind: String
+        var names: [Name]?
+        var preferredName: Name?
+        var valueName: String?
+        var isOptional: Bool
+        var isRepeating: Bool
+        var shouldDisplay: Bool
+        var defaultValue: String?
+        var allValues: [String]?
+        var sectionTitle: String?
+        var abstract: String?
+    }
+    struct Command: Decodable {
+        var commandName: String
+        var abstract: String?
+        var discussion: String?
+        var arguments: [Argument]?
+    }
+    var command: Command
+}
+
+/// The word that is most like another one, by the number of changed, added and missing characters; nil if none is like it.
+func nearest(to word: String, in words: [String]) -> String? {
+    let limit = max(1, min(3, word.count / 3 + 1))
+    let distances = words.map { (distance: editDistance(Array(word), Array($0)), word: $0) }
+    guard let best = distances.min(by: { ($0.distance, $0.word) < ($1.distance, $1.word) }), best.distance <= limit else {
+        return nil
+    }
+    return best.word
+}
+
+/// Levenshtein's distance.
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+    var row = Array(0...b.count)
+    for i in a.indices {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for j in b.indices {
+            let changed = diagonal + (a[i] == b[j] ? 0 : 1)
+            diagonal = row[j + 1]
+            row[j + 1] = min(changed, row[j] + 1, diagonal + 1)
+        }
+    }
+    return row[b.count]
+}

@@ -1,0 +1,51 @@
+// Flows that tests record, and what is in the file afterwards.
+
+import FlowArchive
+import FlowModel
+import FlowRecords
+import HTTPSemantics
+import NIOCore
+import TestSupport
+
+/// When recordings of tests begin.
+let start = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
+
+/// The events of one exchange.
+func exchange(_ number: UInt64, method: String = "GET", status: Int = 200, bodies: [Int] = [10], at: Timestamp = start)
+    -> [FlowEvent]
+{
+    let id = FlowID(time: at, sequence: 0, random: number)
+    var flow = FlowBuilder(id: id, at: at)
+        .request("\(method) /\(number) HTTP/1.1\r\nHost: a\r\n\r\n").response("HTTP/1.1 \(status) OK\r\n\r\n", isWhole: false)
+    for size in bodies { flow = flow.data(ByteBuffer(repeating: 0x61, count: size), from: .server) }
+    let events = flow.event(.finished(.server)).ended().events
+    // Each event a nanosecond after the one before it.
+    return events.enumerated().map {
+        FlowEvent(flow: id, at: at.advanced(byNanoseconds: Int64($0.offset)), what: $0.element.what)
+    }
+}
+
+/// The records that a session hands over for its events; after each batch also those of open flows.
+func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
+    var flows: [FlowID: FlowRecord] = [:]
+    var buffer = FlowRecordBuffer()
+    return batches.map { events in
+        for event in events {
+            let record = flows[event.flow] ?? FlowRecord(event.flow)
+            flows[event.flow] = record
+            buffer.add(event.what, to: record, at: event.at)
+        }
+        buffer.finishOpen()
+        return buffer.take()
+    }
+}
+
+/// The targets of the flows in a file, in order.
+func recorded(_ path: String) throws -> [String] {
+    let reader = try ArchiveReader(path: path)
+    var targets: [String] = []
+    while let item = try reader.next() {
+        if case .flow(let flow) = item { targets.append(String(buffer: flow.request?.head.target ?? ByteBuffer())) }
+    }
+    return try targets + reader.finish().map { _ in "left over" }
+}
