@@ -34,7 +34,10 @@ package struct LogArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Append the event log to this file instead of stderr. SIGHUP opens it again.", valueName: "file"))
-    package var logFile: String?
+    package var logFile: FilePath?
+
+    @OptionGroup
+    package var colours: ColorArguments
 
     package init() {}
 
@@ -68,9 +71,9 @@ package final class EventLog: Sendable {
         self.hints = hints
         format = arguments.logFormat
         lowest = arguments.quiet ? quiet : arguments.verbose ? .debug : level
-        file = try arguments.logFile.map { try LogFile(expandingTilde($0)) }
+        file = try arguments.logFile.map { try LogFile($0.path) }
         self.write = write
-        palette = Palette(isColoured: arguments.logFile == nil && isColourWelcome(on: 2))
+        palette = Palette(isColoured: arguments.logFile == nil && arguments.colours.isColoured(on: 2))
         printer = FlowTextPrinter(detail: 1, isColoured: palette.isColoured)
     }
 
@@ -226,7 +229,7 @@ private final class LogFile: Sendable {
     private static func open(_ path: String) throws -> Int32 {
         let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write the event log \(path): \(String(cString: strerror(errno)).lowercased())")
+            throw ToolError("cannot write the event log \(path): \(systemMessage())")
         }
         return descriptor
     }
