@@ -76,7 +76,7 @@ struct MitmRecord: Tool {
     var websocketPing = WebSocketPings.answer
 
     @Option(
-        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them, so they stay with the recorder's TCP).")
+        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them and stay on TCP).")
     var altSvc = AltSvcPolicy.keep
 
     @OptionGroup(title: "Hosts and clients")
