@@ -26,11 +26,13 @@ package enum Authority {
             throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
         }
         // Another tool that starts at the same time may be first: both use its authority.
-        guard try write(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600, replaces: false) else {
+        let both = Array((authority.certificatePEM + authority.privateKeyPEM).utf8)
+        guard try WholeFile.write(both, to: path, mode: 0o600, replaces: false) else {
             guard let other = try read(path) else { throw ToolError("cannot read the certificate authority \(path): it went away") }
             return other
         }
-        _ = try write(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
+        let given = Array(authority.certificatePEM.utf8)
+        _ = try WholeFile.write(given, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
         made("made a certificate authority; clients must trust \(directory)/mitm-ca-cert.pem")
         return authority
     }
@@ -46,27 +48,6 @@ package enum Authority {
         } catch {
             throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
         }
-    }
-
-    /// Writes a file that has its mode from its first moment, and is whole or not there.
-    /// - Returns: false if the file exists and must not be replaced.
-    private static func write(_ text: String, to path: String, mode: mode_t, replaces: Bool) throws -> Bool {
-        func failure() -> ToolError { unsafe ToolError("cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
-        let temporary = "\(path).new-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw failure() }
-        defer { unsafe unlink(temporary) }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        do {
-            try handle.write(contentsOf: Data(text.utf8))
-            try handle.synchronize()
-            try handle.close()
-        } catch {
-            throw ToolError("cannot write \(path): \(error.localizedDescription)")
-        }
-        if unsafe (replaces ? rename(temporary, path) : link(temporary, path)) == 0 { return true }
-        guard !replaces, errno == EEXIST else { throw failure() }
-        return false
     }
 }
 
