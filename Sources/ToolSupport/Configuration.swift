@@ -112,5 +112,6 @@ struct ToolSettings {
     }
 
     /// For the parser.
-    var arguments: [String] { settings.map(\.argument) + given.positionals + given.rest }
+    /// - Parameter withRest: whether the words from `--` on are arguments.
+    func arguments(withRest: Bool) -> [String] { settings.map(\.argument) + given.positionals + (withRest ? given.rest : []) }
 }
