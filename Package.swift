@@ -121,7 +121,7 @@ let package = Package(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowFilter", "FlowPrinter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
         // benchmarks: made traffic, as a file and in memory
         .target(

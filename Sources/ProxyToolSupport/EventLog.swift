@@ -89,10 +89,14 @@ package final class EventLog: Sendable {
         put(line)
     }
 
-    /// - Parameter event: its name for programs.
-    package func log(_ level: LogLine.Level, _ event: String, _ text: @autoclosure () -> String) {
+    /// - Parameters:
+    ///   - event: its name for programs.
+    ///   - facts: writes further members of the JSON object.
+    package func log(
+        _ level: LogLine.Level, _ event: String, _ text: @autoclosure () -> String, facts: ((inout JSONWriter) -> Void)? = nil
+    ) {
         guard isWanted(level) else { return }
-        put(LogLine(level, event, text()))
+        put(LogLine(level, event, text()), facts: facts)
     }
 
     /// A message of a recording.
@@ -113,7 +117,7 @@ package final class EventLog: Sendable {
         let line = LogLine(
             flow.state == .failed ? .warning : .notice, "flow", String(buffer: text.dropLast()), client: flow.client?.value.peer,
             server: flow.server?.value.target)
-        put(line, flow)
+        put(line, isFlow: true) { $0.summary(of: flow) }
         if let advice = hints?.advice(on: flow) { log(.notice, "hint", advice) }
     }
 
@@ -124,11 +128,11 @@ package final class EventLog: Sendable {
 
     // MARK: Lines
 
-    private func put(_ line: LogLine, _ flow: Flow? = nil) {
+    private func put(_ line: LogLine, isFlow: Bool = false, facts: ((inout JSONWriter) -> Void)? = nil) {
         var out = ByteBuffer()
         switch format {
-        case .text: writeText(line, isFlow: flow != nil, into: &out)
-        case .json: writeJSON(line, flow, into: &out)
+        case .text: writeText(line, isFlow: isFlow, into: &out)
+        case .json: writeJSON(line, facts, into: &out)
         }
         let text = String(buffer: out)
         if let file { file.write(FileName.bytes(text)) } else { write(text) }
@@ -150,7 +154,7 @@ package final class EventLog: Sendable {
         out.writeString("\n")
     }
 
-    private func writeJSON(_ line: LogLine, _ flow: Flow?, into out: inout ByteBuffer) {
+    private func writeJSON(_ line: LogLine, _ facts: ((inout JSONWriter) -> Void)?, into out: inout ByteBuffer) {
         var json = JSONWriter()
         json.beginObject()
         json.key("time")
@@ -169,7 +173,7 @@ package final class EventLog: Sendable {
             json.key("server")
             json.string(server.description)
         }
-        if let flow { json.summary(of: flow) }
+        facts?(&json)
         json.key("message")
         json.string(line.text)
         json.endObject()

@@ -36,8 +36,8 @@ struct JSONLinesTests {
         var lines = ""
         for option in [[], ["--raw-body"]] {
             let result = try run("mitm-dump", ["--format", "json"] + option + files)
-            // Some of the files are torn or damaged.
-            #expect(result.status == 3)
+            // Some of the files are damaged, or of versions that cannot be read.
+            #expect(result.status == 2)
             lines += result.output
         }
         let found = try members(lines)
