@@ -80,9 +80,24 @@ extension ProxyServer {
     /// - Throws: a ``TransportError``.
     package func listenAndWait(_ spec: ListenerSpec) throws -> Endpoint {
         let result = wait { () async -> Result<Endpoint, TransportError> in
-            do throws(TransportError) { return .success(try await self.listen(spec)) } catch { return .failure(error) }
+            do throws(TransportError) {
+                return .success(try await self.listen(spec))
+            } catch {
+                return .failure(Self.withAdvice(error))
+            }
         }
         return try result.get()
+    }
+
+    private static func withAdvice(_ error: TransportError) -> TransportError {
+        let advice =
+            [
+                "address already in use": "choose another port with -p, or -p 0 for any free one",
+                "permission denied": "choose a port above 1023 with -p",
+                "no such host": "write an address of this machine, or * for every one",
+                "address not available": "write an address of this machine, or * for every one",
+            ].first { error.message.hasSuffix(": " + $0.key) }
+        return advice.map { TransportError("\(error.message); \($0.value)") } ?? error
     }
 }
 

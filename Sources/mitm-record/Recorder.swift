@@ -232,10 +232,12 @@ private struct SessionSettings {
         hosts = HostPolicy(try arguments.hosts.rules)
         var log: (@Sendable (String) -> Void)?
         if let keyLog { log = { keyLog.append($0) } }
-        guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum),
+        guard let minimum = TLSVersion(arguments.tls.tlsMinimum.rawValue),
+            let maximum = TLSVersion(arguments.tls.tlsMaximum.rawValue),
             minimum <= maximum
         else {
-            throw ToolError("--tls-minimum and --tls-maximum are versions of TLS, 1.0 to 1.3, the minimum not above the maximum")
+            throw ToolError(
+                "--tls-minimum \(arguments.tls.tlsMinimum.rawValue) is above --tls-maximum \(arguments.tls.tlsMaximum.rawValue)")
         }
         var server = TLSServerOptions()
         var client = try arguments.tls.servers.options

@@ -11,6 +11,7 @@ struct MitmReplay: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-replay",
         abstract: "Sends the client side of a recording to a server again and compares the answers.",
+        usage: "mitm-replay [OPTION]… [FILE]…",
         discussion: """
             Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are replayed too. Only \
             hosts of --target or --allow-target are contacted; if a recording goes to other hosts, nothing is sent. A line for each \

@@ -12,6 +12,7 @@ struct MitmServe: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-serve",
         abstract: "Serves recordings in place of the recorded servers.",
+        usage: "mitm-serve [OPTION]… [FILE]…",
         discussion: """
             Works offline: it looks up no name and contacts no server, except for --on-miss. A recording answers a request with the same method, \
             host, path, query (in any order) and body. A client that uses this machine's own name gets the recordings of every host. \
@@ -25,6 +26,9 @@ struct MitmServe: Tool {
               mitm-serve --mode tcp@6379 --filter '~tcp' redis.mflow
               mitm-serve --ignore query:token --on-miss record:https://api.example -w more.mflow capture.mflow
               mitm-serve --list capture.mflow
+
+            Exit status: 0 it was ended by a signal (with --list: there is something to serve); 1 with --list, there is nothing to serve; \
+            2 an error; 3 a recording was damaged, and its readable part was served.
             """,
         version: versionText(of: "mitm-serve", libraries: proxyLibraries))
 
