@@ -64,7 +64,7 @@ package enum Authority {
             try handle.synchronize()
             try handle.close()
         } catch {
-            throw ToolError("cannot write \(path): \(error.localizedDescription)")
+            throw failure()
         }
         if unsafe (replaces ? rename(temporary, path) : link(temporary, path)) == 0 { return true }
         guard !replaces, errno == EEXIST else { throw failure() }

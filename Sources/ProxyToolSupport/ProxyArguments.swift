@@ -23,6 +23,12 @@ package struct ListenArguments: ParsableArguments {
     @Flag(help: "Accept clients with public IP addresses.")
     package var noBlockGlobal = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the address of each listener to this file, one a line, when all of them listen. The file is removed at the end.",
+            valueName: "file"))
+    package var readyFile: FilePath?
+
     package init() {}
 
     /// Address and port of each mode, in order.

@@ -84,7 +84,7 @@ struct MitmRecord: Tool {
     var websocketPing = WebSocketPings.answer
 
     @Option(
-        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them, so they stay with the recorder's TCP).")
+        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them and stay on TCP).")
     var altSvc = AltSvcPolicy.keep
 
     @OptionGroup(title: "Hosts and clients")
@@ -110,6 +110,9 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
 
+    @Option(help: ArgumentHelp("What the event log has of each flow: 0 nothing, 1 a line, 2 heads too.", valueName: "level"))
+    var detail = 1
+
     @OptionGroup
     var logging: LogArguments
 
@@ -125,6 +128,9 @@ struct MitmRecord: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        if !(0...2).contains(detail) {
+            throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
+        }
         if let expression = selection.filter, !filter.isEmpty {
             throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
         }

@@ -15,7 +15,7 @@ struct MitmReplay: Tool {
         discussion: """
             Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are replayed too. Only \
             hosts of --target or --allow-target are contacted; if a recording goes to other hosts, nothing is sent. A line for each \
-            request and the summary go to stderr, differences to stdout.
+            request and the summary go to stderr, differences to stdout; --format prints results for programs instead.
 
             Examples:
               mitm-replay --target http://127.0.0.1:8000 --diff capture.mflow
@@ -25,7 +25,7 @@ struct MitmReplay: Tool {
               mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
 
             Exit status: 0 everything was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was \
-            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent.
+            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent; 130 Ctrl-C.
             """,
         version: versionText(of: "mitm-replay", libraries: proxyLibraries))
 
@@ -36,16 +36,18 @@ struct MitmReplay: Tool {
             """)
     var target: [String] = []
 
-    @Option(help: "Recorded server that may be contacted, host or host:port; * matches any text. Repeatable.")
+    @Option(
+        help: ArgumentHelp(
+            "Recorded server that may be contacted, host or host:port; * matches any text. Repeatable.", valueName: "host"))
     var allowTarget: [String] = []
 
     @Flag(help: "Send GET, HEAD and OPTIONS only.")
     var safeMethods = false
 
     @Option(
-        help:
-            "recorded, 2x (any speed), or max: start each request once the requests that had finished before it in the recording are done."
-    )
+        help: ArgumentHelp(
+            "recorded, 2x (any speed), or max: start each request once the requests that had finished before it in the recording are done.",
+            valueName: "speed"))
     var timing = Timing.recorded
 
     @Option(help: "Requests a second over all connections, as 50/s, instead of the recorded times.")
@@ -59,14 +61,30 @@ struct MitmReplay: Tool {
         help: ArgumentHelp("Number of times to send everything, one after the other.", valueName: "number"))
     var rounds = 1
 
+    @Option(help: ArgumentHelp("Send everything again and again for this time, instead of --repeat.", valueName: "time"))
+    var duration: TimeSpan?
+
     @OptionGroup
     var selection: FilterArguments
 
     @Flag(help: "Compare each response with the recorded one and print the differences.")
     var diff = false
 
-    @Option(help: "With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.")
+    @Option(help: ArgumentHelp("With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.", valueName: "part"))
     var ignore: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Differences of one request that are printed; the others are counted.", valueName: "number"))
+    var maxDifferences = 20
+
+    @Option(
+        help: ArgumentHelp(
+            "Output: text (differences), json (one object a request, and a summary), junit (a test case a request).",
+            valueName: "format"))
+    var format: ReportFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
 
     @Option(
         name: .output,
@@ -101,6 +119,9 @@ struct MitmReplay: Tool {
     var files: [FilePath] = []
 
     static func main() { launch() }
+
+    /// The format of stdout.
+    var reportFormat: ReportFormat { json ? .json : format ?? .text }
 
     func work() throws -> ToolStatus {
         return try Replayer(self).run()

@@ -17,7 +17,8 @@ struct MitmServe: Tool {
             Works offline: it looks up no name and contacts no server, except for --on-miss. A recording answers a request with the same method, \
             host, path, query (in any order) and body. A client that uses this machine's own name gets the recordings of every host. \
             HTTP/1, HTTP/2 (TLS, h2c) and WebSocket; plain and TLS on one port, with certificates of the authority in the configuration \
-            directory. Recorded errors, aborts, truncations, trailers and interim responses are reproduced. Files that grow are followed.
+            directory. Recorded errors, aborts, truncations, trailers and interim responses are reproduced. Changed files, and new files of \
+            a directory, are read while it runs; SIGHUP reads all of them again.
 
             Examples:
               mitm-serve capture.mflow
@@ -57,8 +58,17 @@ struct MitmServe: Tool {
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 
+    @Option(help: ArgumentHelp("Output of --list: text, or json (one object a recording).", valueName: "format"))
+    var format: ListFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
+
     @OptionGroup
     var logging: LogArguments
+
+    @Option(help: ArgumentHelp("Append a line of JSON for each request, answered or missed, to this file.", valueName: "file"))
+    var journal: FilePath?
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -82,16 +92,17 @@ struct MatchingArguments: ParsableArguments {
             """)
     var ignore: [String] = []
 
-    @Option(help: "Header field that must be equal. Repeatable.")
+    @Option(help: ArgumentHelp("Header field that must be equal. Repeatable.", valueName: "name"))
     var matchHeader: [String] = []
 
-    @Option(help: "How to compare bodies: auto (JSON and forms by meaning), exact, json, form, none.")
+    @Option(
+        help: ArgumentHelp("How to compare bodies: auto (JSON and forms by meaning), exact, json, form, none.", valueName: "how"))
     var matchBody = BodyMatching.auto
 
     @Option(
-        help:
-            "Ignore query parameters that differ each time (cache busters, utm_*, trace ids, signatures): on, off, or a file with names."
-    )
+        help: ArgumentHelp(
+            "Ignore query parameters that differ each time (cache busters, utm_*, trace ids, signatures): on, off, or a file with names.",
+            valueName: "names"))
     var volatile = "on"
 
     @OptionGroup
@@ -104,24 +115,35 @@ struct MatchingArguments: ParsableArguments {
     var once = false
 
     @Option(
-        help:
-            "When to send a server message of a WebSocket or TCP dialogue: after the client's content, after its count of messages, or at its time."
-    )
+        help: ArgumentHelp(
+            "When to send a server message of a WebSocket or TCP dialogue: after the client's content, after its count of messages, or at its time.",
+            valueName: "when"))
     var websocketMatch = DialogueMatching.content
 }
 
 /// Options for answering.
 struct AnsweringArguments: ParsableArguments {
-    @Option(help: "none (no pauses), recorded, a speed such as 2x or 0.5x, or a pause before each event such as 50ms.")
+    @Option(
+        help: ArgumentHelp(
+            "none (no pauses), recorded, a speed such as 2x or 0.5x, or the time until each answer begins, such as 50ms.",
+            valueName: "timing"))
     var timing = "none"
 
-    @Option(help: "Answer to a request without a recording: a status, close, forward:URL, or record:URL (with --write).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            Answer to a request without a recording: a status, close, forward:URL, or record:URL (with --write). A proxy may leave out \
+            :URL, and sends the request to its own server.
+            """, valueName: "answer"))
     var onMiss = "404"
 
     @Option(
         name: .output,
         help: ArgumentHelp(
-            "Flow file for the answers of record:URL. It may be one of the served files, and need not exist.", valueName: "file"))
+            """
+            Flow file for the answers of record:URL, which need not exist. It may be one of the served files, and is the served one \
+            where no file is named.
+            """, valueName: "file"))
     var write: FilePath?
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
