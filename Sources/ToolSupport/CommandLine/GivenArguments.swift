@@ -108,9 +108,8 @@ struct GivenArguments {
             }
             guard let option = table[short: letter] else {
                 let isWhole = table[long: String(word.dropFirst().prefix { $0 != "=" })] != nil
-                if !isWhole, let hint = optionHints[word] ?? optionHints[spelled] {
-                    throw ToolError("there is no option '\(optionHints[word] == nil ? spelled : word)'; \(hint)")
-                }
+                // There is a hint for the word (-nr) or for its letter.
+                if !isWhole, let known = [word, spelled].first(where: { optionHints[$0] != nil }) { throw unknown(known, known) }
                 throw unknown(isWhole || word.count == 2 ? word : "\(spelled)' in '\(word)", String(word.dropFirst()))
             }
             guard !option.isFlag else {
