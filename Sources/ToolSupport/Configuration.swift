@@ -50,7 +50,9 @@ struct ToolSettings {
         let path = file?.path ?? configurationDirectory(value("confdir")) + "/config.yaml"
         levels += try ConfigurationFile(path, isRequired: file != nil, table).settings.reversed()
         // A filter among the arguments replaces one of the configuration.
-        let isFilterGiven = !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
+        let isFilterGiven =
+            !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
+            || given.positionals.contains { FilterAndFiles.isExpression($0) }
         try merge(levels, isFilterGiven)
     }
 
