@@ -48,7 +48,7 @@ struct NginxTests {
         arguments: [("gzip", ["gzip", "-c"]), ("br", ["brotli", "-c"]), ("zstd", ["zstd", "-c", "-q"])])
     func coded(coding: String, program: [String]) throws {
         try withTemporaryDirectory { directory in
-            let text = String(repeating: "decoded, as people read it. ", count: 40)
+            let text = String(repeating: "decoded, as people read it. ", count: 30)
             try text.write(toFile: directory + "/plain", atomically: true, encoding: .utf8)
             _ = try run(
                 "bash",
