@@ -66,7 +66,7 @@ struct NginxTests {
             recorder.stop()
             let flow = try #require(try recorder.flows().first)
             #expect(flow["response.body.text"] == text)
-            #expect(try run("mitm-dump", ["--detail", "3", "capture.mflow"], in: directory).output.contains(text))
+            #expect(try run("mitm-dump", ["--detail", "4", "capture.mflow"], in: directory).output.contains(text))
             #expect(try run("mitm-filter", ["--count", "~bs 'decoded, as'", "capture.mflow"], in: directory).output == "1\n")
         }
     }
