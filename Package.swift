@@ -50,6 +50,7 @@ let package = Package(
         system("CBrotli", pkgConfig: "libbrotlidec", debian: "libbrotli-dev"),
         system("CZstd", pkgConfig: "libzstd", debian: "libzstd-dev"),
         system("CNghttp2", pkgConfig: "libnghttp2", debian: "libnghttp2-dev"),
+        .systemLibrary(name: "CWideCharacters"),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         system("CJemalloc", pkgConfig: "jemalloc", debian: "libjemalloc-dev"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
@@ -70,7 +71,7 @@ let package = Package(
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
-        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", nioCore]),
+        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CWideCharacters", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
@@ -120,7 +121,7 @@ let package = Package(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowFilter", "FlowPrinter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
             ]),
         // benchmarks: made traffic, as a file and in memory
         .target(
@@ -162,7 +163,10 @@ let package = Package(
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
-            ["ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine"]),
+            [
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine",
+                arguments,
+            ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
     ]

@@ -173,7 +173,9 @@ struct FilterParser {
         guard let range = QuantityRange(word, in: unit) else {
             switch unit {
             case .one: throw error("'\(word)' is not a number; write 3, 2-5, >=3 or <10", at: begin)
-            case .time: throw error("'\(word)' is not a time; write >250ms, <=2s, 1s-2s", at: begin)
+            case .time:
+                throw error(
+                    "'\(word)' is not a time; write >250ms, <=2s or 1s-2s; a number without a unit is seconds", at: begin)
             }
         }
         return range

@@ -62,7 +62,8 @@ struct FilterOperator: Sendable {
         FilterOperator("~dns", .property(.notRecorded), .opening, cost: 0, "DNS flows: not recorded, matches nothing"),
         FilterOperator("~dst", .text(.serverAddress, .plain), .response, cost: 4, "server address, host:port"),
         FilterOperator(
-            "~duration", .number(.duration, .time), .end, cost: 1, "time from start to end: >250ms, 1s-2s; us, ms, s, m, h"),
+            "~duration", .number(.duration, .time), .end, cost: 1,
+            "time from start to end: >250ms, 1s-2s; us, ms, s (without a unit), m, h, d"),
         FilterOperator("~e", .property(.error), .end, cost: 1, "flows with an error"),
         FilterOperator("~error", .text(.error, .plain), .end, cost: 2, "message of the error"),
         FilterOperator("~h", .text(.fields(nil), .lines), .response, cost: 5, "header fields, as lines 'name: value'"),

@@ -4,7 +4,7 @@
 struct QuantityRange: Equatable, Sendable {
     enum Unit: Sendable {
         case one
-        /// Nanoseconds; written with `us`, `ms`, `s`, `m` or `h`.
+        /// Nanoseconds; written with `us`, `ms`, `s`, `m`, `h` or `d`, without a unit as seconds.
         case time
     }
 
@@ -40,6 +40,10 @@ struct QuantityRange: Equatable, Sendable {
     /// At most a century, so that no sum overflows.
     private static let maximum = 3.2e18
 
+    private static let units: [Substring: Double] = [
+        "us": 1e3, "ms": 1e6, "s": 1e9, "": 1e9, "m": 60e9, "h": 3600e9, "d": 86400e9,
+    ]
+
     private static func quantity(_ text: Substring, _ unit: Unit) -> Int64? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard digits.first?.isNumber == true, let number = Double(digits) else { return nil }
@@ -50,7 +54,7 @@ struct QuantityRange: Equatable, Sendable {
             guard rest.isEmpty, !digits.contains(".") else { return nil }
             factor = 1
         case .time:
-            guard let known = ["us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9][rest] else { return nil }
+            guard let known = units[rest] else { return nil }
             factor = known
         }
         return number * factor <= maximum ? Int64(number * factor) : nil

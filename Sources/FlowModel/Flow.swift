@@ -111,6 +111,9 @@ package protocol FlowPieces: Sendable {
     /// Bytes of one side on the wire.
     func wireSize(from side: Side) throws -> UInt64
 
+    /// Counts the messages of both sides. Content is fetched of a close frame only.
+    func sizes() throws -> ConversationSizes
+
     /// A cursor before the first piece.
     func cursor() -> any FlowPieceCursor
 
@@ -135,6 +138,15 @@ extension FlowPieces {
             return true
         }
         return size
+    }
+
+    package func sizes() throws -> ConversationSizes {
+        var sizes = ConversationSizes()
+        try forEach { _, piece in
+            sizes.count(piece)
+            return true
+        }
+        return sizes
     }
 
     /// The content of one side's data pieces, joined: a message body as sent.

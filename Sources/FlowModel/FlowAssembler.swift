@@ -105,13 +105,16 @@ private struct CountedPieces: FlowPieces {
     private(set) var count = 0
     private var fromClient: UInt64 = 0
     private var fromServer: UInt64 = 0
+    private var counted = ConversationSizes()
 
     mutating func add(_ piece: FlowPiece) {
         count += 1
+        counted.count(piece)
         if piece.from == .client { fromClient += piece.wireSize } else { fromServer += piece.wireSize }
     }
 
     func wireSize(from side: Side) -> UInt64 { side == .client ? fromClient : fromServer }
+    func sizes() -> ConversationSizes { counted }
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {}
     func cursor() -> any FlowPieceCursor { PiecesInMemory().cursor() }
 }

@@ -19,33 +19,35 @@ package enum Authority {
         } catch {
             throw ToolError("cannot make a certificate authority: \(error.message)")
         }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw ToolError("cannot make the configuration directory \(directory): \(error.localizedDescription)")
-        }
+        try makeDirectory(directory, mode: 0o700, as: "the configuration directory")
         // Another tool that starts at the same time may be first: both use its authority.
         guard try write(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600, replaces: false) else {
             guard let other = try read(path) else { throw ToolError("cannot read the certificate authority \(path): it went away") }
             return other
         }
         _ = try write(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
-        made("made a certificate authority; clients must trust \(directory)/mitm-ca-cert.pem")
+        made(
+            "made a certificate authority: \(directory)/mitm-ca-cert.pem (SHA-256 \(authority.fingerprint)), valid until "
+                + "\(day(authority.notAfter)); clients must trust it")
         return authority
     }
 
     /// - Returns: nil if there is no such file.
     private static func read(_ path: String) throws -> CertificateAuthority? {
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        do {
-            return try CertificateAuthority(pem: try String(contentsOfFile: path, encoding: .utf8))
-        } catch let error as CertificateError {
+        guard fileExists(path) else { return nil }
+        let text = try readText(path, as: "the certificate authority")
+        do throws(CertificateError) {
+            return try CertificateAuthority(pem: text)
+        } catch {
             throw ToolError(
                 "the certificate authority in \(path) cannot be used: \(error.message); move it away to have a new one made")
-        } catch {
-            throw ToolError("cannot read the certificate authority \(path): \(error.localizedDescription)")
         }
+    }
+
+    /// - Parameter time: seconds since 1970.
+    /// - Returns: the day in UTC, `2035-01-31`.
+    private static func day(_ time: Int64) -> String {
+        Date(timeIntervalSince1970: Double(time)).formatted(.iso8601.year().month().day())
     }
 
     /// Writes a file that has its mode from its first moment, and is whole or not there.
@@ -77,7 +79,7 @@ package final class KeyLog: Sendable {
     package init(path: String) throws {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write the key log \(path): \(String(cString: strerror(errno)).lowercased())")
+            throw ToolError("cannot write the key log \(path), which SSLKEYLOGFILE names: \(systemMessage())")
         }
         handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }

@@ -33,8 +33,11 @@ package struct LogArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Append the event log to this file instead of stderr. SIGHUP opens it again.", valueName: "file"))
-    package var logFile: String?
+            "Append the event log to this file instead of stderr.", valueName: "file"))
+    package var logFile: FilePath?
+
+    @OptionGroup
+    package var colours: ColorArguments
 
     package init() {}
 
@@ -55,12 +58,13 @@ package final class EventLog: Sendable {
 
     /// - Parameters:
     ///   - level: the lowest level that is printed without -q and -v; `quiet`: with -q.
+    ///   - detail: of the lines of flows: 0 none, 1 a line, 2 heads too.
     ///   - hints: advice after failures of TLS; nil gives none.
     ///   - write: receives each line with its end, if it goes to stderr.
     /// - Throws: ``ToolError`` for a file that cannot be opened.
     package init(
         _ arguments: LogArguments, of tool: String, lowest level: LogLine.Level = .notice, quiet: LogLine.Level = .error,
-        clock: RecorderClock, hints: TLSHints? = nil,
+        clock: RecorderClock, detail: Int = 1, hints: TLSHints? = nil,
         write: @escaping @Sendable (String) -> Void = writeToStandardError
     ) throws {
         self.tool = tool
@@ -68,10 +72,13 @@ package final class EventLog: Sendable {
         self.hints = hints
         format = arguments.logFormat
         lowest = arguments.quiet ? quiet : arguments.verbose ? .debug : level
-        file = try arguments.logFile.map { try LogFile(expandingTilde($0)) }
+        file = try arguments.logFile.map { try LogFile($0.path) }
         self.write = write
-        palette = Palette(isColoured: arguments.logFile == nil && isColourWelcome(on: 2))
-        printer = FlowTextPrinter(detail: 1, isColoured: palette.isColoured)
+        palette = Palette(isColoured: format == .text && file == nil && arguments.colours.isColoured(on: 2))
+        var style = TextStyle(detail: format == .text ? detail : min(detail, 1), isColoured: palette.isColoured)
+        // The time stands before the line.
+        if file == nil, format == .text { style.columns = { terminalColumns(of: 2).map { $0 - 13 } } }
+        printer = FlowTextPrinter(style)
     }
 
     /// Whether lines of a level are printed.
@@ -82,10 +89,14 @@ package final class EventLog: Sendable {
         put(line)
     }
 
-    /// - Parameter event: its name for programs.
-    package func log(_ level: LogLine.Level, _ event: String, _ text: @autoclosure () -> String) {
+    /// - Parameters:
+    ///   - event: its name for programs.
+    ///   - facts: writes further members of the JSON object.
+    package func log(
+        _ level: LogLine.Level, _ event: String, _ text: @autoclosure () -> String, facts: ((inout JSONWriter) -> Void)? = nil
+    ) {
         guard isWanted(level) else { return }
-        put(LogLine(level, event, text()))
+        put(LogLine(level, event, text()), facts: facts)
     }
 
     /// A message of a recording.
@@ -102,10 +113,11 @@ package final class EventLog: Sendable {
         guard isWanted(.notice) else { return }
         var text = ByteBuffer()
         try? printer.print(flow, into: &text)
+        guard text.readableBytes > 0 else { return }
         let line = LogLine(
             flow.state == .failed ? .warning : .notice, "flow", String(buffer: text.dropLast()), client: flow.client?.value.peer,
             server: flow.server?.value.target)
-        put(line, flow)
+        put(line, isFlow: true) { $0.summary(of: flow) }
         if let advice = hints?.advice(on: flow) { log(.notice, "hint", advice) }
     }
 
@@ -116,11 +128,11 @@ package final class EventLog: Sendable {
 
     // MARK: Lines
 
-    private func put(_ line: LogLine, _ flow: Flow? = nil) {
+    private func put(_ line: LogLine, isFlow: Bool = false, facts: ((inout JSONWriter) -> Void)? = nil) {
         var out = ByteBuffer()
         switch format {
-        case .text: writeText(line, isFlow: flow != nil, into: &out)
-        case .json: writeJSON(line, flow, into: &out)
+        case .text: writeText(line, isFlow: isFlow, into: &out)
+        case .json: writeJSON(line, facts, into: &out)
         }
         let text = String(buffer: out)
         if let file { file.write(FileName.bytes(text)) } else { write(text) }
@@ -142,7 +154,7 @@ package final class EventLog: Sendable {
         out.writeString("\n")
     }
 
-    private func writeJSON(_ line: LogLine, _ flow: Flow?, into out: inout ByteBuffer) {
+    private func writeJSON(_ line: LogLine, _ facts: ((inout JSONWriter) -> Void)?, into out: inout ByteBuffer) {
         var json = JSONWriter()
         json.beginObject()
         json.key("time")
@@ -161,7 +173,7 @@ package final class EventLog: Sendable {
             json.key("server")
             json.string(server.description)
         }
-        if let flow { json.summary(of: flow) }
+        facts?(&json)
         json.key("message")
         json.string(line.text)
         json.endObject()
@@ -226,7 +238,7 @@ private final class LogFile: Sendable {
     private static func open(_ path: String) throws -> Int32 {
         let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write the event log \(path): \(String(cString: strerror(errno)).lowercased())")
+            throw ToolError("cannot write the event log \(path): \(systemMessage())")
         }
         return descriptor
     }

@@ -23,6 +23,12 @@ package struct ListenArguments: ParsableArguments {
     @Flag(help: "Accept clients with public IP addresses.")
     package var noBlockGlobal = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the address of each listener to this file, one a line, when all of them listen. The file is removed at the end.",
+            valueName: "file"))
+    package var readyFile: FilePath?
+
     package init() {}
 
     /// Address and port of each mode, in order.
@@ -50,16 +56,29 @@ package struct ServerTLSArguments: ParsableArguments {
 
     package init() {}
 
-    /// - Throws: ``ToolError`` for a file that cannot be read.
+    /// - Throws: ``ToolError`` for a file that cannot be read or used.
     package var options: TLSClientOptions {
         get throws {
             var options = TLSClientOptions()
             options.verifies = !insecure
-            options.trustedPEM = try caFile.map { try readText($0.path, as: "the file of --ca-file,") }
-            options.clientCertificatePEM = try clientCertificate.map {
-                try readText($0.path, as: "the file of --client-certificate,")
+            if let caFile {
+                options.trustedPEM = try readText(caFile.path, as: "the file of --ca-file,")
+                try Self.check(options, "--ca-file", caFile)
+            }
+            if let clientCertificate {
+                options.clientCertificatePEM = try readText(clientCertificate.path, as: "the file of --client-certificate,")
+                try Self.check(options, "--client-certificate", clientCertificate)
             }
             return options
+        }
+    }
+
+    /// Makes a context, so that an error names the file.
+    private static func check(_ options: TLSClientOptions, _ option: String, _ file: FilePath) throws(ToolError) {
+        do throws(CertificateError) {
+            _ = try TLSClientContext(options)
+        } catch {
+            throw ToolError("\(option): \(file) cannot be used: \(error.message)")
         }
     }
 }

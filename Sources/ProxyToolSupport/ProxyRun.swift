@@ -80,9 +80,24 @@ extension ProxyServer {
     /// - Throws: a ``TransportError``.
     package func listenAndWait(_ spec: ListenerSpec) throws -> Endpoint {
         let result = wait { () async -> Result<Endpoint, TransportError> in
-            do throws(TransportError) { return .success(try await self.listen(spec)) } catch { return .failure(error) }
+            do throws(TransportError) {
+                return .success(try await self.listen(spec))
+            } catch {
+                return .failure(Self.withAdvice(error))
+            }
         }
         return try result.get()
+    }
+
+    private static func withAdvice(_ error: TransportError) -> TransportError {
+        let advice =
+            [
+                "address already in use": "choose another port with -p, or -p 0 for any free one",
+                "permission denied": "choose a port above 1023 with -p",
+                "no such host": "write an address of this machine, or * for every one",
+                "address not available": "write an address of this machine, or * for every one",
+            ].first { error.message.hasSuffix(": " + $0.key) }
+        return advice.map { TransportError("\(error.message); \($0.value)") } ?? error
     }
 }
 
@@ -120,11 +135,12 @@ package struct DescriptorLimit {
 
     /// Lowers limits of the transport to what the descriptors allow. Call it when all files are open.
     /// - Returns: a sentence for the user if that is less than requested.
+    /// - Parameter files: that may be opened later.
     /// - Throws: ``ToolError`` if there is no room for a single client.
-    package func bound(_ limits: inout TransportLimits, listeners: Int) throws -> String? {
+    package func bound(_ limits: inout TransportLimits, listeners: Int, files: Int = 0) throws -> String? {
         limits.maximumLookups = max(1, min(limits.maximumLookups, count / 32))
         // epoll, its timer and its wake-up; a lookup has a socket and a file.
-        let needed = Self.openNow + listeners + 3 * loops + 2 * limits.maximumLookups + Self.spare
+        let needed = Self.openNow + listeners + files + 3 * loops + 2 * limits.maximumLookups + Self.spare
         let left = count - needed
         guard left >= limits.descriptorsPerClient else {
             throw ToolError("the limit of open files, \(count), is too low for a proxy; raise it with ulimit -n")

@@ -77,19 +77,25 @@ package final class ProxyServer: Sendable {
         var every = spec
         every.host = "::"
         // A system without IPv6 has no such address.
-        do throws(TransportError) { return try await bind(every) } catch {
+        do throws(TransportError) { return try await bind(every, takesIPv4: true) } catch {
             every.host = "0.0.0.0"
             return try await bind(every)
         }
     }
 
-    private func bind(_ spec: ListenerSpec) async throws(TransportError) -> Endpoint {
+    /// - Parameter takesIPv4: a listener on `::` takes clients of IPv4 too, whatever the system's default (ipv6(7), IPV6_V6ONLY).
+    private func bind(_ spec: ListenerSpec, takesIPv4: Bool = false) async throws(TransportError) -> Endpoint {
         let wanted = Endpoint(host: spec.host, port: spec.port)
         do {
             guard !state.withLock({ $0.isShutDown }) else { throw Self.isEnding }
             let address =
                 try SocketAddress(literal: wanted) ?? SocketAddress.makeAddressResolvingHost(spec.host, port: Int(spec.port))
-            let channel = try await bootstrap(spec, name: wanted.description).bind(to: address).get()
+            var bootstrap = bootstrap(spec, name: wanted.description)
+            if takesIPv4 {
+                bootstrap = bootstrap.serverChannelOption(
+                    ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+            }
+            let channel = try await bootstrap.bind(to: address).get()
             let isLate = state.withLock { state in
                 if !state.isShutDown { state.listeners.append(channel) }
                 return state.isShutDown

@@ -19,19 +19,19 @@ package final class FlowOutput {
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
-    private let isColoured: Bool
+    private let style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
     private var leftOut = 0
 
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
-    ///   - isColoured: with text, the colours of a terminal.
-    package init(_ file: OutputFile, format: OutputFormat, rawBody: Bool = false, isColoured: Bool = false) {
+    ///   - style: of text.
+    package init(_ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
-        self.isColoured = isColoured
+        self.style = style
     }
 
     /// In which form the reader passes flows that are whole in their block.
@@ -69,7 +69,7 @@ package final class FlowOutput {
     private func write(_ flow: Flow, _ detail: Int, _ withMessages: Bool) throws {
         switch encoder {
         case .text:
-            let printer = FlowTextPrinter(detail: detail, isColoured: isColoured)
+            let printer = textPrinter(detail)
             try file.write { out, drain in try printer.print(flow, withMessages: withMessages, into: &out, drain: drain) }
         case .json(let printer):
             try file.write { out, drain in try printer.print(flow, into: &out, drain: drain) }
@@ -82,10 +82,16 @@ package final class FlowOutput {
         }
     }
 
+    private func textPrinter(_ detail: Int) -> FlowTextPrinter {
+        var style = style
+        style.detail = detail
+        return FlowTextPrinter(style)
+    }
+
     /// Prints messages of a conversation, as text.
     package func takeMessages(of flow: Flow, after printed: Int, detail: Int) throws {
         try begin()
-        let printer = FlowTextPrinter(detail: detail, isColoured: isColoured)
+        let printer = textPrinter(detail)
         do {
             try file.write { out, drain in try printer.printMessages(of: flow, after: printed, into: &out, drain: drain) }
         } catch let error as ArchiveError where error.kind == .damagedContent {

@@ -38,3 +38,22 @@ package func readText(_ path: String, as purpose: String) throws(ToolError) -> S
     }
     return text
 }
+
+/// Whether there is something of that name. What cannot be checked is taken to exist, so that reading it reports why.
+package func fileExists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe FileName.withCString(path) { unsafe stat($0, &status) } == 0 || (errno != ENOENT && errno != ENOTDIR)
+}
+
+/// Makes a directory and those above it, where they do not exist.
+/// - Throws: ``ToolError``, in the system's words.
+package func makeDirectory(_ path: String, mode: mode_t, as purpose: String) throws(ToolError) {
+    var made = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+        made += (made.isEmpty || made.hasSuffix("/") ? "" : "/") + part
+        guard unsafe FileName.withCString(made, { unsafe mkdir($0, mode) }) != 0, errno != EEXIST || !isDirectory(made) else {
+            continue
+        }
+        throw ToolError("cannot make \(purpose) \(path): \(errno == EEXIST ? "\(made) is not a directory" : systemMessage())")
+    }
+}

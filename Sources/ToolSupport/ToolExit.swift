@@ -18,7 +18,7 @@ package enum ToolStatus: Int32, Sendable {
 }
 
 /// Why a tool cannot do its work, in one sentence: what failed, where, what to do.
-package struct ToolError: Error, Sendable, CustomStringConvertible {
+package struct ToolError: Error, Sendable, Equatable, CustomStringConvertible {
     package var description: String
 
     package init(_ description: String) { self.description = description }
@@ -86,20 +86,24 @@ extension Tool {
         let table = OptionTable(self)
         let settings = try ToolSettings(arguments, table, optionalValues: optionalValues)
         if let help = settings.given.help {
-            Swift.print(HelpPage(table, usage: configuration.usage).text(isShort: help == "-h"), terminator: "")
-            return 0
+            return try show(HelpPage(table, usage: configuration.usage).text(isShort: help == "-h"))
         }
         if settings.given.asksForVersion { return try answerRequest(["--version"]) }
-        if settings.printsFilterHelp {
-            Swift.print(filterHelp(), terminator: "")
-            return 0
-        }
+        if settings.printsFilterHelp { return try show(filterHelp()) }
         let tool = try parsed(settings.arguments)
-        if settings.printsConfiguration {
-            Swift.print(settings.yaml(), terminator: "")
-            return 0
+        return settings.printsConfiguration ? try show(settings.yaml()) : tool.status()
+    }
+
+    /// Prints a text on stdout.
+    private static func show(_ text: String) throws -> Int32 {
+        var sink = OutputSink()
+        do {
+            try sink.write { $0.writeString(text) }
+            try sink.flush()
+        } catch is ReaderGone {
+            // The reader has what it wanted.
         }
-        return tool.status()
+        return ToolStatus.done.rawValue
     }
 
     private static var toolName: String { configuration.commandName ?? "mitm" }
@@ -113,14 +117,14 @@ extension Tool {
         }
     }
 
-    private static func answerRequest(_ arguments: [String]) throws(ToolError) -> Int32 {
+    private static func answerRequest(_ arguments: [String]) throws -> Int32 {
         do {
             _ = try parseAsRoot(arguments)
         } catch {
             guard exitCode(for: error).isSuccess else { throw ToolError(sentence(message(for: error))) }
-            Swift.print(fullMessage(for: error))
+            return try show(fullMessage(for: error) + "\n")
         }
-        return 0
+        return ToolStatus.done.rawValue
     }
 
     /// Our own words for the parser's. Almost all mistakes were found before it.

@@ -79,7 +79,7 @@ struct MitmDump: Tool {
     var quiet = false
 
     @OptionGroup
-    var colours: ColorArguments
+    var text: TextArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -121,7 +121,7 @@ struct MitmDump: Tool {
         try file.check(sources)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, isColoured: colours.isColoured(unless: output)),
+            FlowOutput(file, format: format, rawBody: rawBody, style: text.style(for: output)),
             detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }

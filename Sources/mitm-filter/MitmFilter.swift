@@ -67,7 +67,7 @@ struct MitmFilter: Tool {
     var quiet = false
 
     @OptionGroup
-    var colours: ColorArguments
+    var text: TextArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -94,10 +94,9 @@ struct MitmFilter: Tool {
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let isColoured = colours.isColoured(unless: output)
         let result =
             count || quiet
-            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, isColoured: isColoured))
+            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
         do {
             return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {

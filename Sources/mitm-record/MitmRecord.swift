@@ -14,6 +14,7 @@ struct MitmRecord: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-record",
         abstract: "Runs a proxy and records every session to a flow file.",
+        usage: "mitm-record [OPTION]… [FILTER]",
         discussion: """
             Clients use it as their proxy (mode regular), or it stands in front of a server (mode reverse). TLS is intercepted with \
             certificates of an authority that is made on first use in the configuration directory; clients must trust it: \
@@ -33,7 +34,9 @@ struct MitmRecord: Tool {
             the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
             of -w names now, or the same name again if the file was renamed. On a terminal the keys O, then T, ask for a TCP host.
 
-            config.yaml in the configuration directory may set options by their long names.
+            Options can also be set by their long names in the section 'record' of config.yaml in the configuration directory.
+
+            Exit status: 0 the recorder was ended by a signal, and everything is in the file; 2 an error.
             """,
         version: versionText(of: "mitm-record", libraries: proxyLibraries))
 
@@ -60,7 +63,10 @@ struct MitmRecord: Tool {
     @OptionGroup(title: "TLS")
     var tls: TLSArguments
 
-    @Option(help: "When to connect to the server: eager (before the client is answered) or lazy (for the first request).")
+    @Option(
+        help: ArgumentHelp(
+            "When to connect to the server: eager (before the client is answered) or lazy (for the first request).",
+            valueName: "when"))
     var connectionStrategy = ConnectionStrategy.eager
 
     @Flag(help: "Reverse mode: forward the Host field unchanged.")
@@ -72,11 +78,13 @@ struct MitmRecord: Tool {
     @Flag(name: .customLong("http2-priority"), help: "Forward PRIORITY and PRIORITY_UPDATE frames to the server.")
     var http2Priority = false
 
-    @Option(help: "WebSocket pings: answer (at once, and ping the other side) or relay (from end to end).")
+    @Option(
+        help: ArgumentHelp(
+            "WebSocket pings: answer (at once, and ping the other side) or relay (from end to end).", valueName: "how"))
     var websocketPing = WebSocketPings.answer
 
     @Option(
-        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them, so they stay with the recorder's TCP).")
+        help: "Offers of HTTP/3 in Alt-Svc fields: keep, or strip (clients do not get them and stay on TCP).")
     var altSvc = AltSvcPolicy.keep
 
     @OptionGroup(title: "Hosts and clients")
@@ -88,18 +96,22 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
     var flushInterval = TimeSpan(seconds: 1)
 
-    @Option(help: "When to fsync: none, interval (with each flush), always.")
+    @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
     @Option(
-        help: """
+        help: ArgumentHelp(
+            """
             When the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, unrecorded \
             until there is room).
-            """)
+            """, valueName: "policy"))
     var onDiskFull = DiskFullPolicy.pause
 
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
+
+    @Option(help: ArgumentHelp("What the event log has of each flow: 0 nothing, 1 a line, 2 heads too.", valueName: "level"))
+    var detail = 1
 
     @OptionGroup
     var logging: LogArguments
@@ -116,6 +128,9 @@ struct MitmRecord: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        if !(0...2).contains(detail) {
+            throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
+        }
         if let expression = selection.filter, !filter.isEmpty {
             throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
         }
@@ -143,32 +158,48 @@ struct TLSArguments: ParsableArguments {
     @OptionGroup
     var clients: ClientTLSArguments
 
-    @Option(help: "Lowest TLS version on both sides: 1.0, 1.1, 1.2, 1.3.")
-    var tlsMinimum = "1.2"
+    /// Versions by their names.
+    enum Version: String, CaseIterable, ExpressibleByArgument {
+        case tls10 = "1.0"
+        case tls11 = "1.1"
+        case tls12 = "1.2"
+        case tls13 = "1.3"
+    }
 
-    @Option(help: "Highest TLS version on both sides.")
-    var tlsMaximum = "1.3"
+    @Option(help: ArgumentHelp("Lowest TLS version on both sides: 1.0, 1.1, 1.2, 1.3.", valueName: "version"))
+    var tlsMinimum = Version.tls12
+
+    @Option(help: ArgumentHelp("Highest TLS version on both sides.", valueName: "version"))
+    var tlsMaximum = Version.tls13
 }
 
 /// Hosts that are not intercepted, and the credentials of clients.
 struct HostArguments: ParsableArguments {
     @Option(
         name: [.customLong("tcp"), .customLong("tcp-hosts")],
-        help:
-            "Regular expression on host:port: TLS is intercepted; the content is recorded and logged as TCP, whatever it is. Repeatable."
-    )
+        help: ArgumentHelp(
+            "Regular expression on host:port: TLS is intercepted; the content is recorded and logged as TCP, whatever it is. Repeatable.",
+            valueName: "regex"))
     var tcp: [String] = []
 
-    @Option(help: "Regular expression on host:port: connections are passed through unread, TLS included. Repeatable.")
+    @Option(
+        help: ArgumentHelp(
+            "Regular expression on host:port: connections are passed through unread, TLS included. Repeatable.", valueName: "regex")
+    )
     var ignoreHosts: [String] = []
 
-    @Option(help: "Regular expression on host:port: all other hosts are passed through unread. Repeatable.")
+    @Option(
+        help: ArgumentHelp(
+            "Regular expression on host:port: all other hosts are passed through unread. Repeatable.", valueName: "regex"))
     var allowHosts: [String] = []
 
     @Flag(help: "After a client rejects our certificate for a host, pass that host through unread.")
     var passthroughOnReject = false
 
-    @Option(help: "Require credentials in the modes regular, upstream and socks5: user:password, or @file in htpasswd -B format.")
+    @Option(
+        help: ArgumentHelp(
+            "Require credentials in the modes regular, upstream and socks5: user:password, or @file in htpasswd -B format.",
+            valueName: "credentials"))
     var proxyauth: String?
 }
 

@@ -28,7 +28,7 @@ struct Recorder {
         let isForwardProxy =
             arguments.mode.isEmpty || arguments.mode.contains { $0.hasPrefix("regular") || $0.hasPrefix("upstream") }
         log = try EventLog(
-            arguments.logging, of: "mitm-record", clock: clock,
+            arguments.logging, of: "mitm-record", clock: clock, detail: arguments.detail,
             hints: TLSHints(authority: authority, isServedByName: isForwardProxy))
     }
 
@@ -49,6 +49,8 @@ struct Recorder {
         let certificates = try certificateCache(authority)
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
         let sessions = try SessionSettings(arguments, keyLog, log.lowest)
+        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
+        defer { ready?.remove() }
         let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
         let clock = clock
         let limits: TransportLimits
@@ -63,7 +65,7 @@ struct Recorder {
             sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock), log: { [log] in log.log($0) })
         do {
-            try listen(server, modes, sessions, authority)
+            try listen(server, modes, sessions, authority, ready)
         } catch {
             recorder.finish()
             throw error
@@ -130,9 +132,11 @@ struct Recorder {
     }
 
     private func listen(
-        _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority
+        _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority,
+        _ ready: ReadyFile?
     ) throws {
         let own = OwnAddresses()
+        var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             let configuration = sessions.configuration(mode, authority, own)
             let seed = Mutex(UInt64.random(in: .min ... .max))
@@ -149,6 +153,7 @@ struct Recorder {
             }
             let bound = try server.listenAndWait(spec)
             own.add(bound)
+            addresses.append(bound)
             log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
             if !bound.isLoopback, mode.mode.takesLogins, arguments.hosts.proxyauth == nil {
                 log.log(
@@ -156,6 +161,7 @@ struct Recorder {
                 )
             }
         }
+        try ready?.write(addresses)
     }
 
     /// Waits for a signal or a failure of the recording; prints totals meanwhile if requested. SIGHUP reloads the configuration, unless
@@ -169,6 +175,7 @@ struct Recorder {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
                 if signal == SIGUSR1 {
                     recorder.rotate()
+                    log.reopen()
                     continue
                 }
                 guard signal == SIGHUP, !terminal.isGone else { return }
@@ -225,10 +232,12 @@ private struct SessionSettings {
         hosts = HostPolicy(try arguments.hosts.rules)
         var log: (@Sendable (String) -> Void)?
         if let keyLog { log = { keyLog.append($0) } }
-        guard let minimum = TLSVersion(arguments.tls.tlsMinimum), let maximum = TLSVersion(arguments.tls.tlsMaximum),
+        guard let minimum = TLSVersion(arguments.tls.tlsMinimum.rawValue),
+            let maximum = TLSVersion(arguments.tls.tlsMaximum.rawValue),
             minimum <= maximum
         else {
-            throw ToolError("--tls-minimum and --tls-maximum are versions of TLS, 1.0 to 1.3, the minimum not above the maximum")
+            throw ToolError(
+                "--tls-minimum \(arguments.tls.tlsMinimum.rawValue) is above --tls-maximum \(arguments.tls.tlsMaximum.rawValue)")
         }
         var server = TLSServerOptions()
         var client = try arguments.tls.servers.options

@@ -11,10 +11,11 @@ struct MitmReplay: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-replay",
         abstract: "Sends the client side of a recording to a server again and compares the answers.",
+        usage: "mitm-replay [OPTION]… [FILE]…",
         discussion: """
             Connections, their order and HTTP/2 multiplexing are as recorded; WebSocket and TCP conversations are replayed too. Only \
             hosts of --target or --allow-target are contacted; if a recording goes to other hosts, nothing is sent. A line for each \
-            request and the summary go to stderr, differences to stdout.
+            request and the summary go to stderr, differences to stdout; --format prints results for programs instead.
 
             Examples:
               mitm-replay --target http://127.0.0.1:8000 --diff capture.mflow
@@ -24,7 +25,7 @@ struct MitmReplay: Tool {
               mitm-replay --target tcp://127.0.0.1:5432 --filter '~tcp' capture.mflow
 
             Exit status: 0 everything was sent and, with --diff, nothing differs; 1 with --diff, something differs or failed, or there was \
-            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent.
+            nothing to send; 2 an error, or a request failed; 3 the recording was damaged, and its readable part was sent; 130 Ctrl-C.
             """,
         version: versionText(of: "mitm-replay", libraries: proxyLibraries))
 
@@ -58,6 +59,9 @@ struct MitmReplay: Tool {
         help: ArgumentHelp("Number of times to send everything, one after the other.", valueName: "number"))
     var rounds = 1
 
+    @Option(help: ArgumentHelp("Send everything again and again for this time, instead of --repeat.", valueName: "time"))
+    var duration: TimeSpan?
+
     @OptionGroup
     var selection: FilterArguments
 
@@ -66,6 +70,19 @@ struct MitmReplay: Tool {
 
     @Option(help: "With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.")
     var ignore: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Differences of one request that are printed; the others are counted.", valueName: "number"))
+    var maxDifferences = 20
+
+    @Option(
+        help: ArgumentHelp(
+            "Output: text (differences), json (one object a request, and a summary), junit (a test case a request).",
+            valueName: "format"))
+    var format: ReportFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
 
     @Option(
         name: .output,
@@ -100,6 +117,9 @@ struct MitmReplay: Tool {
     var files: [FilePath] = []
 
     static func main() { launch() }
+
+    /// The format of stdout.
+    var reportFormat: ReportFormat { json ? .json : format ?? .text }
 
     func work() throws -> ToolStatus {
         return try Replayer(self).run()

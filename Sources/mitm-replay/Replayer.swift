@@ -1,6 +1,7 @@
 // Builds the replay that the arguments describe, runs it, and stops it in order: sessions first, then the comparison, then the
 // recording.
 
+import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
@@ -40,22 +41,26 @@ struct Replayer {
         Signals.block(ending)
         let descriptors = prepareProcess()
         let targets = try Targets(arguments.target)
-        let comparison = try FlowComparison(ignoring: IgnoreRules(arguments.ignore, for: .responses))
+        let comparison = try FlowComparison(
+            ignoring: IgnoreRules(arguments.ignore, for: .responses), maximumDifferences: arguments.maxDifferences)
+        if arguments.duration != nil, arguments.rounds != 1 {
+            throw ToolError("--duration and --repeat contradict each other; give one of them")
+        }
+        let report = try ResultReport(arguments.reportFormat, progressLine)
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, isDamaged) = try makePlan(options)
+        let (plan, isDamaged) = try makePlan(options, report)
         guard plan.flowCount > 0 else {
-            ReplayTally().summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: 0).forEach(say)
+            try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
         }
         try checkTargets(plan, targets)
         let servers = try ServerSettings(arguments, coreLevel, now: clock.now())
         let recorder = try makeRecorder()
         let comparer = ResponseComparer(
-            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log,
-            progressLine: progressLine)
+            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log, report: report)
         let limits = try transportLimits(descriptors)
         let schedulerOptions = schedulerOptions(limits)
         let server = makeServer(comparer, limits, loops: descriptors.loops)
@@ -63,22 +68,36 @@ struct Replayer {
             servers.configuration(connection, targets)
         }
         let duration = announceDuration(of: plan, schedulerOptions.schedule)
+        let start = clock.now()
         scheduler.start()
-        let isInterrupted = waitForEnd(of: scheduler, comparer, ending, flows: plan.flowCount * arguments.rounds, duration)
+        let flows = arguments.duration == nil ? plan.flowCount * arguments.rounds : 0
+        let signal = waitForEnd(of: scheduler, comparer, ending, flows: flows, duration)
         wait { await server.shutDown(grace: .seconds(2)) }
-        let status = try comparer.finish()
+        let (status, tally) = comparer.finish()
         recorder?.finish()
-        let unsent = scheduler.unsent
-        comparer.summary(leftOut: plan.leftOut, unsent: unsent).forEach(say)
+        try end(report, tally, plan, unsent: scheduler.unsent, elapsed: clock.now() - start)
         // The log has the reason of a failure.
         if recorder?.failure != nil { return .failed }
-        if isInterrupted { return .failed }
+        // As a shell reports a program that a signal has ended.
+        if let signal { throw ExitCode(128 + signal) }
         return status == .done && isDamaged ? .damaged : status
+    }
+
+    /// Prints the summary: in the report where that has one, otherwise on stderr.
+    private func end(_ report: ResultReport, _ tally: ReplayTally, _ plan: ReplayPlan, unsent: Int, elapsed: Int64) throws {
+        let now = clock.now()
+        try report.finish(
+            ReplaySummary(
+                tally: tally, leftOut: plan.leftOut, unsent: unsent, elapsed: elapsed,
+                started: now.advanced(byNanoseconds: -elapsed)))
+        guard report.format != .json else { return }
+        tally.summary(compares: arguments.diff, leftOut: plan.leftOut, unsent: unsent, elapsed: elapsed).forEach(say)
     }
 
     /// Announces the duration of a long schedule.
     /// - Returns: nanoseconds; nil if nothing waits for the clock.
     private func announceDuration(of plan: ReplayPlan, _ schedule: ReplaySchedule) -> Int64? {
+        if let duration = arguments.duration { return duration.nanoseconds }
         guard let once = plan.duration(schedule) else { return nil }
         let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
         let duration = all.overflow ? Int64.max : all.partialValue
@@ -93,7 +112,7 @@ struct Replayer {
     // MARK: Parts
 
     /// Reads the recording once. Flows that can be read again are not kept.
-    private func makePlan(_ options: ReplayPlan.Options) throws -> (plan: ReplayPlan, isDamaged: Bool) {
+    private func makePlan(_ options: ReplayPlan.Options, _ report: ResultReport) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
         let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) }, watch: watch)
@@ -108,7 +127,11 @@ struct Replayer {
                 places.begin(canBeReadAgain: true)
             }, damage: { log.log(.error, "damage", $0) }
         ) { flow in
-            builder.add(flow, at: places.take(flow.id))
+            if let reason = builder.add(flow, at: places.take(flow.id)), report.format != .text {
+                var leftOut = FlowReport(flow, .leftOut)
+                leftOut.reason = reason
+                report.add(leftOut)
+            }
             return true
         }
         return (builder.finish(), sequence.isDamaged)
@@ -137,7 +160,8 @@ struct Replayer {
         if case .scaled(let speed) = arguments.timing.value { options.speed = speed }
         options.waitsForServer = arguments.timing.value != .recorded
         options.concurrency = min(arguments.concurrency ?? .max, limits.maximumDescriptors ?? .max)
-        options.rounds = arguments.rounds
+        options.rounds = arguments.duration == nil ? arguments.rounds : .max
+        options.duration = arguments.duration?.nanoseconds
         options.responseTimeout = arguments.responseTimeout.nanoseconds
         return options
     }
@@ -149,7 +173,7 @@ struct Replayer {
         {
             throw ToolError("\(path) is the recording itself; name another file with -w")
         }
-        if path.isStandard { throw ToolError("differences go to standard output; name a file with -w") }
+        if path.isStandard { throw ToolError("results go to standard output; name a file with -w") }
         var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         let files = try RecordingFiles(options, now: clock.now())
@@ -178,24 +202,26 @@ struct Replayer {
     /// The lowest level of lines about connections. The comparison reports flows.
     private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
 
-    /// - Returns: whether a signal arrived before everything was sent.
+    /// - Returns: the signal that arrived before everything was sent.
     private func waitForEnd(
         of scheduler: Scheduler, _ comparer: ResponseComparer, _ signals: [Int32], flows: Int, _ scheduled: Int64?
-    ) -> Bool {
+    ) -> Int32? {
         defer { progressLine.clear() }
         let start = clock.now()
         while !scheduler.isDone {
-            if Signals.wait(for: signals, seconds: 0.05) != nil {
+            if let signal = Signals.wait(for: signals, seconds: 0.05) {
                 comparer.stop()
                 scheduler.stop()
-                return true
+                return signal
             }
             let (ended, failed) = comparer.counts
             let progress = ReplayProgress(
                 done: UInt64(ended), total: UInt64(flows), elapsed: clock.now() - start, scheduled: scheduled)
             progressLine.show(progress.sending(failed: failed))
         }
-        return false
+        // What the end of the time cuts tells nothing about the server.
+        if scheduler.isOver { comparer.stop() }
+        return nil
     }
 }
 

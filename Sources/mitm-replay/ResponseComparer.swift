@@ -19,7 +19,6 @@ final class ResponseComparer: FlowSink {
         /// The recorded flow of each new flow in progress.
         var recorded: [FlowID: Flow] = [:]
         var tally = ReplayTally()
-        var error: (any Error)?
         /// Content of the recording is damaged.
         var isDamaged = false
         /// A signal has arrived: a cut tells nothing about the server any more.
@@ -30,16 +29,16 @@ final class ResponseComparer: FlowSink {
     private let comparison: FlowComparison?
     private let log: EventLog
     private let recorder: FlowRecorder?
-    private let progressLine: ProgressLine
+    private let report: ResultReport
     private let queue = RecordQueue()
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameter comparison: nil: flows are not compared.
     init(
-        _ plan: ReplayPlan, comparison: FlowComparison?, recorder: FlowRecorder?, log: EventLog, progressLine: ProgressLine
+        _ plan: ReplayPlan, comparison: FlowComparison?, recorder: FlowRecorder?, log: EventLog, report: ResultReport
     ) {
-        self.progressLine = progressLine
+        self.report = report
         self.plan = plan
         self.comparison = comparison
         self.log = log
@@ -66,9 +65,13 @@ final class ResponseComparer: FlowSink {
 
     /// A recorded flow could not be sent.
     func failed(_ number: Int, _ message: String) {
-        state.withLock { $0.tally.failed += 1 }
-        let request = (try? plan.flow(number)).map { requestLine($0) } ?? "flow \(number + 1)"
+        state.withLock { $0.tally.failedToSend(message) }
+        let recorded = try? plan.flow(number)
+        let request = recorded?.requestLine ?? "flow \(number + 1)"
         log.log(.error, "not-sent", "\(request) → not sent: \(message)")
+        var result = recorded.map { FlowReport($0, .failed) } ?? FlowReport(request: request, url: "", host: "", result: .failed)
+        result.reason = message
+        report.add(result)
     }
 
     /// The replay is being stopped.
@@ -78,23 +81,21 @@ final class ResponseComparer: FlowSink {
 
     private func run() {
         var assemblers: [FlowID: NewFlow] = [:]
-        var sink = OutputSink()
         while let batches = queue.take(within: nil) {
             for batch in batches {
                 for record in batch.records {
                     // A record that this process has made can be read.
-                    try? record.forEachEvent { receive($0, &assemblers, &sink) }
+                    try? record.forEachEvent { receive($0, &assemblers) }
                 }
                 record(batch.records)
             }
-            attempt { try sink.flush() }
+            report.flush()
             queue.finished(batches)
         }
-        attempt { try sink.flush() }
         ended.signal()
     }
 
-    private func receive(_ event: FlowEvent, _ flows: inout [FlowID: NewFlow], _ sink: inout OutputSink) {
+    private func receive(_ event: FlowEvent, _ flows: inout [FlowID: NewFlow]) {
         if case .opened(let opening) = event.what {
             flows[event.flow] = NewFlow(event, opening, keepsPieces: comparison != nil)
             return
@@ -103,36 +104,36 @@ final class ResponseComparer: FlowSink {
         guard case .ended = event.what, let flow = flows.removeValue(forKey: event.flow)?.flow,
             let recorded = state.withLock({ $0.recorded.removeValue(forKey: event.flow) })
         else { return }
-        compare(flow, recorded, &sink)
+        compare(flow, recorded)
     }
 
-    private func compare(_ new: Flow, _ recorded: Flow, _ sink: inout OutputSink) {
-        log.log(.info, "flow", resultLine(new))
+    private func compare(_ new: Flow, _ recorded: Flow) {
+        if report.format == .text { log.log(.info, "flow", resultLine(new)) }
         let isCut = state.withLock { $0.isStopped } && new.error.map { $0.side == nil } ?? false
         guard !isCut else { return state.withLock { $0.tally.cut += 1 } }
-        var differences: [String] = []
+        var differences: FlowDifferences?
+        var problem: String?
         if let comparison {
             do {
                 differences = try comparison.differences(recorded: recorded, new: new)
             } catch {
-                log.log(.error, "not-compared", "\(requestLine(new)): not compared: \(error)")
-                return state.withLock { state in
-                    state.isDamaged = true
-                    state.tally.notCompared += 1
-                    state.tally.count(new, recorded: recorded, isDifferent: nil)
-                }
+                problem = "\(error)"
+                log.log(.error, "not-compared", "\(new.requestLine): not compared: \(error)")
             }
         }
-        state.withLock { $0.tally.count(new, recorded: recorded, isDifferent: comparison.map { _ in !differences.isEmpty }) }
-        guard !differences.isEmpty else { return }
-        // Differences may be printed on the same terminal.
-        progressLine.clear()
-        attempt {
-            try sink.write { out in
-                out.writeString(requestLine(new) + "\n")
-                for difference in differences { out.writeString("  \(difference)\n") }
-            }
+        let result = state.withLock { state in
+            if problem != nil { state.isDamaged = true }
+            return state.tally.count(
+                new, recorded: recorded, isDifferent: differences.map { !$0.isEmpty }, isReadable: problem == nil)
         }
+        var line = FlowReport(recorded, result)
+        // The request as it was sent now.
+        (line.request, line.url) = (new.requestLine, new.requestURL)
+        line.status = new.response?.head.status
+        line.duration = new.duration
+        line.reason = problem ?? new.error?.message
+        line.differences = differences
+        report.add(line)
     }
 
     /// The recording takes records when it has room.
@@ -146,25 +147,15 @@ final class ResponseComparer: FlowSink {
         recorder.queue.submit(records)
     }
 
-    private func attempt(_ body: () throws -> Void) {
-        do { try body() } catch { state.withLock { if $0.error == nil { $0.error = error } } }
-    }
-
     // MARK: The end
 
     /// Waits until all flows have been compared.
-    /// - Throws: if differences could not be printed.
-    func finish() throws -> ToolStatus {
+    func finish() -> (status: ToolStatus, tally: ReplayTally) {
         queue.close()
         ended.wait()
-        let (tally, error, isDamaged) = state.withLock { ($0.tally, $0.error, $0.isDamaged) }
-        if let error, !(error is ReaderGone) { throw error }
-        if tally.different + tally.failed == 0 { return isDamaged ? .damaged : .done }
-        return comparison != nil ? .noMatch : .failed
-    }
-
-    func summary(leftOut: [String: Int], unsent: Int) -> [String] {
-        state.withLock { $0.tally.summary(compares: comparison != nil, leftOut: leftOut, unsent: unsent) }
+        let (tally, isDamaged) = state.withLock { ($0.tally, $0.isDamaged) }
+        if tally.different + tally.failed == 0 { return (isDamaged ? .damaged : .done, tally) }
+        return (comparison != nil ? .noMatch : .failed, tally)
     }
 
     /// The number of flows that have ended, and of those that failed.
@@ -172,27 +163,42 @@ final class ResponseComparer: FlowSink {
 
     // MARK: Lines
 
-    private func requestLine(_ flow: Flow) -> String {
-        guard let request = flow.request, let url = flow.displayURL else {
-            return "\(flow.target.scheme)://\(Endpoint(host: flow.target.host, port: flow.target.port))"
-        }
-        return "\(visible(String(buffer: request.head.method))) \(visible(String(buffer: url)))"
-    }
-
     private func resultLine(_ flow: Flow) -> String {
-        let duration = (flow.response?.ended ?? flow.ended).map { $0 - (flow.request?.started ?? flow.started) }
-        let time = duration.map { " in \(readable($0))" } ?? ""
+        let time = flow.duration.map { " in \(ReplayTally.milliseconds($0))" } ?? ""
         let error = flow.error.map { " (\(visible($0.message)))" } ?? ""
-        guard flow.kind == .http else { return requestLine(flow) + " → \(flow.state)\(time)\(error)" }
-        guard let response = flow.response else { return requestLine(flow) + " → failed\(time)\(error)" }
-        return requestLine(flow) + " → \(response.head.status)\(time)\(error)"
+        guard flow.kind == .http else { return flow.requestLine + " → \(flow.state)\(time)\(error)" }
+        guard let response = flow.response else { return flow.requestLine + " → failed\(time)\(error)" }
+        return flow.requestLine + " → \(response.head.status)\(time)\(error)"
+    }
+}
+
+private func visible(_ text: String) -> String {
+    String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "\u{FFFD}" : Character($0) })
+}
+
+extension Flow {
+    /// The URL of the request, or the server of a stream.
+    fileprivate var requestURL: String {
+        guard let url = displayURL else { return "\(target.scheme)://\(Endpoint(host: target.host, port: target.port))" }
+        return visible(String(buffer: url))
     }
 
-    private func visible(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "\u{FFFD}" : Character($0) })
+    /// The method and the URL.
+    fileprivate var requestLine: String {
+        request.map { "\(visible(String(buffer: $0.head.method))) \(requestURL)" } ?? requestURL
     }
 
-    private func readable(_ nanoseconds: Int64) -> String { ReplayTally.milliseconds(nanoseconds) }
+    /// Nanoseconds from the request to the last byte.
+    fileprivate var duration: Int64? { (response?.ended ?? ended).map { $0 - (request?.started ?? started) } }
+}
+
+extension FlowReport {
+    /// A recorded flow with a result.
+    init(_ flow: Flow, _ result: ReplayResult) {
+        self.init(
+            id: flow.id, request: flow.requestLine, method: flow.request.map { visible(String(buffer: $0.head.method)) },
+            url: flow.requestURL, host: flow.target.host, result: result)
+    }
 }
 
 /// A new flow that is assembled from its events. Only the server's content is kept, up to the compared size.

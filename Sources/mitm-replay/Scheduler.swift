@@ -17,6 +17,8 @@ final class Scheduler: Sendable {
         var waitsForServer = false
         var concurrency = Int.max
         var rounds = 1
+        /// Nanoseconds after which nothing more is begun; nil: rounds decide.
+        var duration: Int64?
         var responseTimeout: Int64 = 10_000_000_000
     }
 
@@ -37,6 +39,8 @@ final class Scheduler: Sendable {
         /// Steps that another connection must send.
         var rests: [(connection: Int, steps: [ReplayStep])] = []
         var isStopped = false
+        /// The time of the replay is over.
+        var isOver = false
         var isDone = false
         var unsent = 0
     }
@@ -70,8 +74,11 @@ final class Scheduler: Sendable {
 
     var isDone: Bool { state.withLock { $0.isDone } }
 
-    /// The number of flows that were not sent before the replay was stopped.
-    var unsent: Int { state.withLock { $0.unsent } }
+    /// The time of the replay is over, and connections may still be open.
+    var isOver: Bool { state.withLock { $0.isOver } }
+
+    /// The number of flows that were not sent before the replay was stopped. Without a number of rounds there is none.
+    var unsent: Int { state.withLock { options.duration == nil ? $0.unsent : 0 } }
 
     func start() {
         let thread = Thread { self.run() }
@@ -86,19 +93,24 @@ final class Scheduler: Sendable {
     }
 
     private func run() {
-        for round in 0..<options.rounds where !playRound() {
-            let left = plan.flowCount * (options.rounds - round - 1)
-            state.withLock { $0.unsent += left }
+        let end = options.duration.map { clock.now().advanced(byNanoseconds: $0) }
+        for round in 0..<options.rounds where !playRound(until: end) {
+            let left = plan.flowCount.multipliedReportingOverflow(by: options.rounds - round - 1)
+            state.withLock { $0.unsent += left.overflow ? 0 : left.partialValue }
             break
         }
         state.withLock { $0.isDone = true }
     }
 
-    /// - Returns: false if it was stopped.
-    private func playRound() -> Bool {
+    /// - Returns: false if it was stopped, or its time is over.
+    private func playRound(until end: Timestamp?) -> Bool {
         let start = clock.now()
         var next = 0
         while true {
+            let now = clock.now()
+            if let end, now >= end {
+                state.withLock { ($0.isOver, $0.isStopped) = (true, true) }
+            }
             let (rest, isStopped, isIdle) = state.withLock { state in
                 (
                     state.rests.isEmpty ? nil : state.rests.removeFirst(), state.isStopped,
@@ -114,22 +126,28 @@ final class Scheduler: Sendable {
                 play(rest.connection, rest.steps)
             } else if next < plan.connectionCount {
                 let steps = self.steps(of: next, from: start)
-                let pause = (steps[0].due ?? start) - clock.now()
-                if pause > 0 {
-                    _ = changed.wait(timeout: .now() + .nanoseconds(Int(pause)))
+                let due = steps[0].due ?? start
+                if due > now {
+                    wait(until: min(due, end ?? due), now)
                 } else if mayBegin(next) {
                     state.withLock { _ = $0.active.insert(next) }
                     play(next, steps)
                     next += 1
                 } else {
-                    changed.wait()
+                    wait(until: end, now)
                 }
             } else if isIdle {
                 return true
             } else {
-                changed.wait()
+                wait(until: end, now)
             }
         }
+    }
+
+    /// Waits for a change, at most until a moment.
+    private func wait(until moment: Timestamp?, _ now: Timestamp) {
+        guard let moment else { return changed.wait() }
+        _ = changed.wait(timeout: .now() + .nanoseconds(Int(moment - now)))
     }
 
     private func steps(of connection: Int, from start: Timestamp) -> [ReplayStep] {

@@ -1,4 +1,5 @@
-// Loads recordings into the index: flows of a file by place, others into memory.
+// Loads one source of recordings into an index: flows of a file by place, others into memory. Notes what the file was, so that
+// changes are noticed.
 
 import FlowArchive
 import FlowFilter
@@ -10,11 +11,45 @@ import NIOCore
 import Synchronization
 import ToolSupport
 
+/// What a regular file was at one time.
+struct FileState: Hashable, Sendable {
+    private let device: UInt64
+    private let inode: UInt64
+    private let seconds: Int
+    private let nanoseconds: Int
+    let size: Int64
+
+    /// - Returns: nil if there is no such file, or it is something else, such as a pipe.
+    init?(path: String) {
+        var status = stat()
+        guard unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return nil
+        }
+        (device, inode, size) = (UInt64(status.st_dev), UInt64(status.st_ino), Int64(status.st_size))
+        (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
+    }
+
+    func isSameFile(as other: FileState) -> Bool { device == other.device && inode == other.inode }
+}
+
 /// Loads one source, and what is added to it later. Used by one thread.
 final class RecordingLoader {
-    private let source: ArchiveSource
+    enum Change {
+        case none
+        /// Flows were appended.
+        case growth
+        /// The content is another, or the file is gone.
+        case replacement
+    }
+
+    /// Bytes at the beginning of a flow file that identify it: the header of its first segment, and of its first block.
+    private static let beginningSize = 256
+
+    let source: ArchiveSource
     private let recordings: Recordings
     private let filter: FlowFilter?
+    /// The number of the source in the index.
+    private var number: RecordingSource = 0
     /// nil for a file of another program: it is read once, into memory.
     private var reader: ArchiveReader?
     private var foreign: ForeignSource?
@@ -22,6 +57,14 @@ final class RecordingLoader {
     private var collector: Collector?
     /// The first round adds flows that had not ended.
     private var isFirstRound = true
+    /// The file as it was before it was read the last time; nil: not a regular file.
+    private(set) var state: FileState?
+    /// The first bytes of a flow file.
+    private var beginning = ByteBuffer()
+    /// Flows of a source that can be read only once; nil: it is a file.
+    private var kept: [Flow]?
+    /// Reading failed in the middle; what was read is served.
+    private var hasFailed = false
 
     /// - Parameter mayBeAbsent: the file may be created later.
     /// - Throws: if it cannot be read.
@@ -33,47 +76,99 @@ final class RecordingLoader {
         try open()
     }
 
+    /// Adds the flows of a source that can be read only once to another index.
+    private init(_ source: ArchiveSource, _ flows: [Flow], into recordings: Recordings) {
+        self.source = source
+        self.recordings = recordings
+        filter = nil
+        kept = flows
+        isFirstRound = false
+        collector = Collector(recordings: recordings, source: nil, filter: nil)
+        recordings.state.withLock { state in
+            number = state.index.addSource(source.name)
+            for flow in flows { state.index.add(flow, from: number) }
+        }
+    }
+
+    /// - Returns: a loader for the same source and another index; nil if the source can be read again.
+    func copy(into recordings: Recordings) -> RecordingLoader? {
+        kept.map { RecordingLoader(source, $0, into: recordings) }
+    }
+
     private var isThere: Bool {
         guard case .file(let path) = source else { return true }
-        return unsafe access(path, F_OK) == 0 || errno != ENOENT
+        return unsafe FileName.withCString(path) { unsafe access($0, F_OK) } == 0 || errno != ENOENT
     }
 
     private func open() throws {
+        if case .file(let path) = source { state = FileState(path: path) }
+        if state == nil { kept = [] }
         switch try source.openAny() {
         case .archive(let input):
-            var file: UInt16?
+            var lookup: ArchiveLookup?
             if input.canBeReadAgain, case .file(let path) = source {
-                let lookup = try ArchiveLookup(path: path)
-                file = recordings.state.withLock { $0.index.addFile(lookup) }
+                beginning = Self.beginning(of: path)
+                lookup = try ArchiveLookup(path: path)
             }
-            let collector = Collector(recordings: recordings, file: file, filter: filter)
+            number = recordings.state.withLock { $0.index.addSource(source.name, lookup) }
+            let collector = Collector(recordings: recordings, source: lookup == nil ? nil : number, filter: filter)
             reader = ArchiveReader(input, where: collector)
             self.collector = collector
         case .foreign(let opened):
             foreign = opened
-            collector = Collector(recordings: recordings, file: nil, filter: filter)
+            number = recordings.state.withLock { $0.index.addSource(source.name) }
+            collector = Collector(recordings: recordings, source: nil, filter: filter)
         }
     }
 
     /// The source may grow: a flow file that does not exist yet, is empty, or was not closed by a recorder.
     var mayGrow: Bool { collector == nil || reader?.mayGrow == true }
 
+    // MARK: Changes
+
+    /// Compares the file with what it was when it was read. A pipe does not change.
+    /// - Parameter now: the file.
+    func change(to now: FileState?) -> Change {
+        guard kept == nil, now != state else { return .none }
+        guard let now else { return .replacement }
+        guard collector != nil else { return .growth }
+        guard reader != nil, !hasFailed, let state, state.size > 0, now.isSameFile(as: state), now.size > state.size,
+            case .file(let path) = source, Self.beginning(of: path).readableBytesView.starts(with: beginning.readableBytesView)
+        else { return .replacement }
+        return .growth
+    }
+
+    private static func beginning(of path: String) -> ByteBuffer {
+        guard let input = try? ArchiveInput(path: path), let bytes = try? input.peekUpTo(beginningSize) else { return ByteBuffer() }
+        return ByteBuffer(bytes: bytes.readableBytesView.prefix(beginningSize))
+    }
+
+    // MARK: Reading
+
     /// Reads everything that has been added.
     /// - Parameter warn: receives each damage, in one sentence.
+    /// - Throws: if it cannot be read any further.
     func load(warn: (String) -> Void) throws {
         if collector == nil {
             guard isThere else { return }
             try open()
         }
-        guard let collector else { return }
-        guard let reader else { return try loadForeign(collector, warn) }
-        while let item = try reader.next() { try add(item, warn) }
-        guard isFirstRound else { return }
-        isFirstRound = false
-        if reader.size == nil {
-            for item in try reader.finish() { try add(item, warn) }
-        } else {
-            for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { try add(.flow(flow), warn) }
+        guard let collector, !hasFailed else { return }
+        // Another file of this name is a replacement.
+        if case .file(let path) = source, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
+        do {
+            guard let reader else { return try loadForeign(collector, warn) }
+            while let item = try reader.next() { try add(item, warn) }
+            guard isFirstRound else { return }
+            isFirstRound = false
+            if reader.size == nil {
+                for item in try reader.finish() { try add(item, warn) }
+            } else {
+                for flow in reader.unfinished where try collector.filter?.matches(flow) ?? true { try add(.flow(flow), warn) }
+            }
+        } catch {
+            hasFailed = true
+            throw error
         }
     }
 
@@ -87,7 +182,7 @@ final class RecordingLoader {
         guard var foreign else { return }
         self.foreign = nil
         _ = try foreign.forEach(where: collector, damage: warn) { flow in
-            recordings.state.withLock { $0.index.add(flow) }
+            add(flow)
             return true
         }
     }
@@ -96,27 +191,33 @@ final class RecordingLoader {
         switch item {
         case .stored(let stored): try add(.flow(stored.flow()), warn)
         case .damage(let damage): warn("\(source.name): \(damage)")
-        case .flow(let flow): recordings.state.withLock { $0.index.add(flow) }
+        case .flow(let flow): add(flow)
         }
+    }
+
+    private func add(_ flow: Flow) {
+        kept?.append(flow)
+        recordings.state.withLock { $0.index.add(flow, from: number) }
     }
 }
 
 /// Notes the places of flows while the reader visits them, and selects those that must stay in memory.
 private final class Collector: FlowPredicate {
     let recordings: Recordings
-    let file: UInt16?
+    /// nil: all flows stay in memory.
+    let source: RecordingSource?
     let filter: FlowFilter?
 
-    init(recordings: Recordings, file: UInt16?, filter: FlowFilter?) {
+    init(recordings: Recordings, source: RecordingSource?, filter: FlowFilter?) {
         self.recordings = recordings
-        self.file = file
+        self.source = source
         self.filter = filter
     }
 
     func matches(_ flow: some FlowAttributes) throws -> Bool {
         if let filter, try !filter.matches(flow) { return false }
-        guard let file, flow.kind == .http, let view = flow as? RecordView else { return true }
-        recordings.state.withLock { $0.index.add(view, from: file) }
+        guard let source, flow.kind == .http, let view = flow as? RecordView else { return true }
+        recordings.state.withLock { $0.index.add(view, from: source) }
         return false
     }
 

@@ -12,11 +12,13 @@ struct MitmServe: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-serve",
         abstract: "Serves recordings in place of the recorded servers.",
+        usage: "mitm-serve [OPTION]… [FILE]…",
         discussion: """
             Works offline: it looks up no name and contacts no server, except for --on-miss. A recording answers a request with the same method, \
             host, path, query (in any order) and body. A client that uses this machine's own name gets the recordings of every host. \
             HTTP/1, HTTP/2 (TLS, h2c) and WebSocket; plain and TLS on one port, with certificates of the authority in the configuration \
-            directory. Recorded errors, aborts, truncations, trailers and interim responses are reproduced. Files that grow are followed.
+            directory. Recorded errors, aborts, truncations, trailers and interim responses are reproduced. Changed files, and new files of \
+            a directory, are read while it runs; SIGHUP reads all of them again.
 
             Examples:
               mitm-serve capture.mflow
@@ -24,6 +26,9 @@ struct MitmServe: Tool {
               mitm-serve --mode tcp@6379 --filter '~tcp' redis.mflow
               mitm-serve --ignore query:token --on-miss record:https://api.example -w more.mflow capture.mflow
               mitm-serve --list capture.mflow
+
+            Exit status: 0 it was ended by a signal (with --list: there is something to serve); 1 with --list, there is nothing to serve; \
+            2 an error; 3 a recording was damaged, and its readable part was served.
             """,
         version: versionText(of: "mitm-serve", libraries: proxyLibraries))
 
@@ -53,8 +58,17 @@ struct MitmServe: Tool {
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 
+    @Option(help: ArgumentHelp("Output of --list: text, or json (one object a recording).", valueName: "format"))
+    var format: ListFormat?
+
+    @Flag(help: "Short for --format json.")
+    var json = false
+
     @OptionGroup
     var logging: LogArguments
+
+    @Option(help: ArgumentHelp("Append a line of JSON for each request, answered or missed, to this file.", valueName: "file"))
+    var journal: FilePath?
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -108,16 +122,27 @@ struct MatchingArguments: ParsableArguments {
 
 /// Options for answering.
 struct AnsweringArguments: ParsableArguments {
-    @Option(help: "none (no pauses), recorded, a speed such as 2x or 0.5x, or a pause before each event such as 50ms.")
+    @Option(
+        help: ArgumentHelp(
+            "none (no pauses), recorded, a speed such as 2x or 0.5x, or the time until each answer begins, such as 50ms.",
+            valueName: "timing"))
     var timing = "none"
 
-    @Option(help: "Answer to a request without a recording: a status, close, forward:URL, or record:URL (with --write).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            Answer to a request without a recording: a status, close, forward:URL, or record:URL (with --write). A proxy may leave out \
+            :URL, and sends the request to its own server.
+            """, valueName: "answer"))
     var onMiss = "404"
 
     @Option(
         name: .output,
         help: ArgumentHelp(
-            "Flow file for the answers of record:URL. It may be one of the served files, and need not exist.", valueName: "file"))
+            """
+            Flow file for the answers of record:URL, which need not exist. It may be one of the served files, and is the served one \
+            where no file is named.
+            """, valueName: "file"))
     var write: FilePath?
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")

@@ -5,77 +5,10 @@ import FlowReplay
 import HTTPSemantics
 import NIOCore
 import ProxyCore
-import ProxyToolSupport
 import Synchronization
-import ToolSupport
 
 extension FlowPlayer: ServerPlayer {}
 extension StreamPlayer: ServerPlayer {}
-
-/// How a request is handled that no recording answers.
-enum MissPolicy: Equatable {
-    case answer(Int)
-    case close
-    case forward(Endpoint, isTLS: Bool)
-
-    var contactsServers: Bool { if case .forward = self { true } else { false } }
-
-    /// - Throws: ``ToolError`` if the text is not valid.
-    init(_ text: String) throws {
-        if let status = Int(text), (200...599).contains(status) {
-            self = .answer(status)
-        } else if text == "close" {
-            self = .close
-        } else if let colon = text.firstIndex(of: ":"), ["forward", "record"].contains(text[..<colon]) {
-            let url = text[text.index(after: colon)...]
-            let isTLS = url.hasPrefix("https://")
-            guard isTLS || url.hasPrefix("http://") else {
-                throw ToolError("--on-miss \(text): write the server as http://host[:port] or https://host[:port]")
-            }
-            let authority = url.dropFirst(isTLS ? 8 : 7).prefix { $0 != "/" }
-            guard url.hasSuffix(authority) || url.hasSuffix(authority + "/") else {
-                throw ToolError("--on-miss \(text): requests keep their own path; write http[s]://host[:port] without one")
-            }
-            guard let endpoint = Endpoint(parsing: authority, defaultPort: isTLS ? 443 : 80) else {
-                throw ToolError("--on-miss \(text): '\(authority)' is not a host[:port]")
-            }
-            self = .forward(endpoint, isTLS: isTLS)
-        } else {
-            throw ToolError("--on-miss \(text) is not known; write a status, close, forward:URL or record:URL")
-        }
-    }
-}
-
-/// A fault, as the answer to some of the requests.
-struct Fault: Sendable {
-    enum Kind: Equatable {
-        case status(Int)
-        case close
-        case reset
-    }
-
-    var percent: Double
-    var kind: Kind
-
-    /// - Throws: ``ToolError`` if the text is not valid.
-    init(_ text: String) throws {
-        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-        guard parts.count == 2, parts[0].hasSuffix("%"), let percent = Double(parts[0].dropLast()), (0...100).contains(percent)
-        else {
-            throw ToolError("--fault \(text) is not known; write 2%:503, 1%:reset or 1%:close")
-        }
-        self.percent = percent
-        switch parts[1] {
-        case "close": kind = .close
-        case "reset": kind = .reset
-        default:
-            guard let status = Int(parts[1]), (200...599).contains(status) else {
-                throw ToolError("--fault \(text): '\(parts[1])' is neither a status nor close nor reset")
-            }
-            kind = .status(status)
-        }
-    }
-}
 
 /// How requests are answered.
 struct AnswerSettings: Sendable {
@@ -86,41 +19,18 @@ struct AnswerSettings: Sendable {
     var faults: [Fault]
     var isOrigin = false
     var isOnce: Bool
-    var log: EventLog
-}
-
-/// The recordings, shared by all sessions.
-final class Recordings: Sendable {
-    struct State {
-        var index: RecordingIndex
-        /// How often each TCP stream was replayed.
-        var played: [Int: Int] = [:]
-        var counts = Counts()
-        /// Something could not be read.
-        var isDamaged = false
-    }
-
-    struct Counts {
-        var answered = 0
-        var missed = 0
-        var faults = 0
-        var streams = 0
-    }
-
-    let state: Mutex<State>
-
-    init(_ index: RecordingIndex) { state = Mutex(State(index: index)) }
+    var log: AnswerLog
 }
 
 /// Answers from recordings, for the sessions of one listener.
 struct RecordingResponder: Responder {
-    let recordings: Recordings
+    let served: ServedRecordings
     let settings: AnswerSettings
     let started: Timestamp
 
     func answer(_ request: RecordedRequestQuery, at now: Timestamp) -> ResponderAnswer {
-        if let fault = fault() { return fault }
-        return recordings.state.withLock { state in
+        if let fault = fault() { return answer(fault, to: request, now) }
+        return served.current.state.withLock { state in
             let host = host(of: request)
             let query = ReplayQuery(
                 key: key(of: request, host, state.index.rules, method: request.asksForSwitch ? nil : request.method),
@@ -140,30 +50,27 @@ struct RecordingResponder: Responder {
                     // An unreadable recording must show before a head is sent.
                     let player = player(flow, response, for: request, now)
                     try player.readAhead()
-                    state.counts.answered += 1
-                    logAnswer(request, flow, response)
-                    return .play(player)
+                    return .play(noted(player, flow, state.index.sourceName(of: entry), request, now))
                 case .exhausted:
-                    return miss(request, "its recordings were served, each once (--once)", &state)
+                    return miss(request, MissExplanation("its recordings were served, each once (--once)"), now)
                 case .none:
-                    return miss(request, state.index.explain(query, host: String(buffer: host)), &state)
+                    return miss(request, state.index.explain(query, host: String(buffer: host)), now)
                 }
             } catch {
-                state.isDamaged = true
-                return miss(request, "the recording cannot be read: \(error)", &state)
+                couldNotRead()
+                return miss(request, MissExplanation("the recording cannot be read: \(error)"), now)
             }
         }
     }
 
     func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? {
-        recordings.state.withLock { state in
+        served.current.state.withLock { state -> (any ServerPlayer)? in
             let host = host(of: request)
             let key = key(of: request, host, state.index.rules, method: request.method)
-            guard let flow = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
-            state.counts.answered += 1
+            guard let (flow, entry) = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
             let response = flow.response(for: context(request, now))
-            logAnswer(request, flow, response)
-            return player(flow, response, for: request, now, isComplete: false)
+            let player = player(flow, response, for: request, now, isComplete: false)
+            return noted(player, flow, state.index.sourceName(of: entry), request, now)
         }
     }
 
@@ -188,14 +95,19 @@ struct RecordingResponder: Responder {
         settings.isOrigin && (host.isAddress || host.equalsIgnoringCase("localhost"))
     }
 
-    private func line(_ request: RecordedRequestQuery) -> String {
-        "\(String(buffer: request.head.method)) \(request.url(host(of: request)))".short
+    private func record(_ request: RecordedRequestQuery, _ now: Timestamp) -> AnswerRecord {
+        AnswerRecord(time: now, method: String(buffer: request.head.method), url: request.url(host(of: request)))
     }
 
-    private func logAnswer(_ request: RecordedRequestQuery, _ flow: Flow, _ response: EditedResponse?) {
-        settings.log.log(
-            .notice, "answer",
-            "\(line(request)) -> \(response.map { "\($0.head.status)" } ?? flow.error?.message ?? "no response")")
+    /// Counts an answer, and has it noted at its end.
+    private func noted(
+        _ player: FlowPlayer, _ flow: Flow, _ file: String, _ request: RecordedRequestQuery, _ now: Timestamp
+    ) -> any ServerPlayer {
+        served.totals.withLock { $0.answered += 1 }
+        guard settings.log.isWanted else { return player }
+        var record = record(request, now)
+        record.recording = (flow.id, file)
+        return NotedPlayer(player, record, endsWithMessage: !flow.hasSwitched, log: settings.log)
     }
 
     private func player(
@@ -206,60 +118,86 @@ struct RecordingResponder: Responder {
             isRequestComplete: isComplete, sent100Continue: request.sent100Continue)
     }
 
-    private func miss(_ request: RecordedRequestQuery, _ reason: String, _ state: inout Recordings.State) -> ResponderAnswer {
-        state.counts.missed += 1
-        let message = "no recording answers \(line(request)): \(reason)"
-        settings.log.log(.notice, "miss", message)
+    private func miss(_ request: RecordedRequestQuery, _ explanation: MissExplanation, _ now: Timestamp) -> ResponderAnswer {
+        served.totals.withLock { $0.missed += 1 }
+        var record = record(request, now)
+        record.miss = (explanation.text, explanation.nearest)
+        let message = record.line
+        let answer: ResponderAnswer
         switch settings.onMiss {
-        case .answer(let status): return .refuse(status: status, message)
-        case .close: return .close(message, isReset: false)
-        case .forward(let endpoint, let isTLS): return .forward(endpoint, isTLS: isTLS)
+        case .answer(let status):
+            record.status = status
+            answer = .refuse(status: status, message)
+        case .close:
+            answer = .close(message, isReset: false)
+        case .forward(let server):
+            let target = MissPolicy.Server(
+                endpoint: Endpoint(host: request.target.host, port: request.target.port), isTLS: request.target.scheme == "https")
+            let server = server ?? target
+            record.remark = "sent to \(server)"
+            answer = .forward(server.endpoint, isTLS: server.isTLS)
         }
+        settings.log.note(record)
+        return answer
     }
 
     private static let faultReason = "a fault, as --fault asks for"
 
-    private func fault() -> ResponderAnswer? {
+    /// The fault that is due; nil: the request is answered.
+    private func fault() -> Fault.Kind? {
         guard !settings.faults.isEmpty else { return nil }
         var roll = Double.random(in: 0..<100)
         for fault in settings.faults {
             roll -= fault.percent
-            guard roll < 0 else { continue }
-            recordings.state.withLock { $0.counts.faults += 1 }
-            switch fault.kind {
-            case .status(let status): return .refuse(status: status, Self.faultReason)
-            case .close: return .close(Self.faultReason, isReset: false)
-            case .reset: return .close(Self.faultReason, isReset: true)
-            }
+            if roll < 0 { return fault.kind }
         }
         return nil
     }
 
-    func couldNotRead() { recordings.state.withLock { $0.isDamaged = true } }
+    private func answer(_ fault: Fault.Kind, to request: RecordedRequestQuery, _ now: Timestamp) -> ResponderAnswer {
+        served.totals.withLock { $0.faults += 1 }
+        var record = record(request, now)
+        record.isFault = true
+        if case .status(let status) = fault { record.status = status }
+        settings.log.note(record)
+        return switch fault {
+        case .status(let status): .refuse(status: status, Self.faultReason)
+        case .close: .close(Self.faultReason, isReset: false)
+        case .reset: .close(Self.faultReason, isReset: true)
+        }
+    }
+
+    func couldNotRead() { served.totals.withLock { $0.isDamaged = true } }
 
     // MARK: Streams
 
     func speaksFirst(on target: FlowTarget) -> Bool {
         // A stream to another target tells nothing about this one, unless the listener has no target.
-        let candidates = candidates(for: target).filter { target.host.isEmpty || $0.flow.target.isOf(target) }
+        let candidates = candidates(for: target, served.current).filter { target.host.isEmpty || $0.flow.target.isOf(target) }
         guard let first = candidates.first?.flow, first.target.scheme == target.scheme else { return false }
         return first.serverSpeaksFirst
     }
 
     func stream(to target: FlowTarget, at now: Timestamp) -> (any ServerPlayer)? {
-        let candidates = candidates(for: target)
+        let recordings = served.current
+        let candidates = candidates(for: target, recordings)
         guard !candidates.isEmpty else { return nil }
-        return StreamPlayer(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+        let chosen = ChosenRecording()
+        let player = StreamPlayer(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+            served.totals.withLock { $0.streams += 1 }
             recordings.state.withLock { state in
                 state.played[number, default: 0] += 1
-                state.counts.streams += 1
+                chosen.value = (state.index.streams[number].id, state.index.sourceName(ofStream: number))
             }
-            settings.log.log(.notice, "answer", "tcp stream -> recording \(number + 1)")
         }
+        guard settings.log.isWanted else { return player }
+        let server = target.host.isEmpty ? "" : Endpoint(host: target.host, port: target.port).description
+        let record = AnswerRecord(time: now, method: "", url: "\(target.scheme)://\(server)")
+        return NotedPlayer(player, record, endsWithMessage: false, chosen: chosen, log: settings.log)
     }
 
     /// The streams to a target, or all streams if there is none, the least replayed first.
-    private func candidates(for target: FlowTarget) -> [(number: Int, flow: Flow)] {
+    private func candidates(for target: FlowTarget, _ recordings: Recordings) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
             let same = all.filter { $0.flow.target.isOf(target) }

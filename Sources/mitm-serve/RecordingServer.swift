@@ -1,9 +1,7 @@
 // Builds the server that the arguments describe, runs it, and stops it in order.
 
-import FlowArchive
 import FlowFilter
 import FlowModel
-import FlowPrinter
 import FlowRecording
 import FlowReplay
 import Foundation
@@ -30,62 +28,68 @@ struct RecordingServer {
     }
 
     func run() throws -> ToolStatus {
-        let ending = [SIGINT, SIGTERM] + (ControllingTerminal().outlivesTerminal ? [] : [SIGHUP])
-        let filter = try arguments.matching.selection.filter.map { try FlowFilter($0) }
-        let recordings = Recordings(
-            RecordingIndex(rules: try rules(), order: arguments.matching.order, isOnce: arguments.matching.once))
-        let sources = try archiveSources(arguments.files)
-        if arguments.list { return try list(sources, filter) }
+        let signals = [SIGINT, SIGTERM, SIGHUP]
+        let terminal = ControllingTerminal()
+        if arguments.format != nil || arguments.json, !arguments.list { throw ToolError("--format and --json are for --list") }
         let settings = try answerSettings()
-        let modes = try self.modes()
-        Signals.block(ending)
+        let selection = try selection(settings)
+        if arguments.list {
+            return try RecordingListing(selection: selection, format: arguments.json ? .json : arguments.format ?? .text).print()
+        }
+        let modes = try self.modes(settings)
+        let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
+        defer { ready?.remove() }
+        Signals.block(signals)
         let manager = ServiceManager()
         let descriptors = prepareProcess()
-        let loaders = try sources.map {
-            try RecordingLoader($0, into: recordings, filter: filter, mayBeAbsent: isWritten($0))
-        }
-        let warn: (String) -> Void = {
-            recordings.state.withLock { $0.isDamaged = true }
-            log.log(.error, "damage", $0)
-        }
-        for loader in loaders { try loader.load(warn: warn) }
-        let (requests, streams) = recordings.state.withLock { ($0.index.count, $0.index.streams.count) }
-        if requests + streams == 0, arguments.answering.write == nil, !loaders.contains(where: \.mayGrow) {
-            for loader in loaders { try loader.finish(warn: warn) }
-            throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
-        }
-        log.log(.notice, "serving", "serving \(requests) recorded requests and \(streams) TCP streams")
-        if requests + streams == 0 {
+        let (authority, certificates) = try certificateAuthority()
+        let follower = RecordingFollower(selection, log: log)
+        let recordings = try follower.start()
+        log.log(.notice, "serving", "serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
+        if recordings.requests + recordings.streams == 0 {
             log.log(.notice, "serving", "nothing is recorded yet; flows are served as they are added to the files")
         }
         let recorder = try recorder()
-        let server = try start(modes, recordings, settings, recorder, descriptors)
+        let server = try start(
+            modes, follower.recordings, settings, recorder, descriptors, files: recordings.files, ready, authority, certificates)
         manager.report(.ready)
-        follow(loaders, recorder, ending, warn)
+        waitForEnd(signals, terminal, recorder, follower)
         manager.report(.stopping)
         wait { await server.shutDown(grace: .seconds(2)) }
+        follower.stop()
         recorder.finish()
-        let (counts, isDamaged) = recordings.state.withLock { ($0.counts, $0.isDamaged) }
+        let totals = follower.recordings.totals.withLock { $0 }
         log.log(
             .notice, "summary",
-            "\(counts.answered) requests answered, \(counts.missed) missed, \(counts.streams) streams, \(counts.faults) faults")
+            "\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
         // The log has the reason of a failure.
         if recorder.failure != nil { return .failed }
-        return isDamaged ? .damaged : .done
+        return totals.isDamaged ? .damaged : .done
     }
 
     /// The lowest level of lines about connections. The responder reports answers and misses.
     private var coreLevel: LogLine.Level { arguments.logging.verbose ? .debug : .error }
 
+    /// Runs until a signal arrives or recording fails. SIGHUP reads the recordings again, unless it was sent because the terminal was
+    /// closed.
+    private func waitForEnd(
+        _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ follower: RecordingFollower
+    ) {
+        while recorder.failure == nil {
+            guard let signal = Signals.wait(for: signals, seconds: 0.5) else { continue }
+            guard signal == SIGHUP, !terminal.isGone else { return }
+            log.reopen()
+            follower.reload()
+        }
+    }
+
     // MARK: Parts
 
-    /// It is the file of --write, which is created if it does not exist.
-    private func isWritten(_ source: ArchiveSource) -> Bool {
-        guard case .file(let path) = source, let written = arguments.answering.write else { return false }
-        func identity(_ path: String) -> String {
-            URL(fileURLWithPath: path).standardizedFileURL.path
-        }
-        return identity(path) == identity(written.path)
+    private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
+        RecordingSelection(
+            files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
+            filter: try arguments.matching.selection.filter.map { try FlowFilter($0) }, rules: try rules(),
+            order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 
     private func rules() throws -> MatchRules {
@@ -108,11 +112,12 @@ struct RecordingServer {
 
     private func answerSettings() throws -> AnswerSettings {
         let answering = arguments.answering
-        guard let timing = ReplayTiming(answering.timing) else {
+        let pause = TimeSpan(argument: answering.timing).map { ReplayTiming.fixed($0.nanoseconds) }
+        guard let timing = ReplayTiming(answering.timing) ?? pause else {
             throw ToolError(
-                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a pause such as 50ms")
+                "--timing \(answering.timing) is not known; write none, recorded, a speed such as 2x, or a time such as 50ms")
         }
-        let isRecording = answering.onMiss.hasPrefix("record:")
+        let isRecording = answering.onMiss == "record" || answering.onMiss.hasPrefix("record:")
         if isRecording != (answering.write != nil) {
             throw ToolError("--write and --on-miss record:URL must be given together")
         }
@@ -121,15 +126,22 @@ struct RecordingServer {
         let policy = try MissPolicy(answering.onMiss)
         return AnswerSettings(
             timing: timing, dialogues: arguments.matching.websocketMatch, onMiss: policy, keepsDates: answering.noRefresh,
-            faults: faults, isOnce: arguments.matching.once, log: log)
+            faults: faults, isOnce: arguments.matching.once,
+            log: AnswerLog(log: log, journal: try arguments.journal.map { try Journal(path: $0.path) }, clock: clock))
     }
 
-    private func modes() throws -> [ModeSpecification] {
-        try (arguments.mode.isEmpty ? ["origin"] : arguments.mode).map { mode in
+    private func modes(_ settings: AnswerSettings) throws -> [ModeSpecification] {
+        let modes = try (arguments.mode.isEmpty ? ["origin"] : arguments.mode).map { mode in
             do throws(ModeError) { return try ModeSpecification(mode, isServing: true) } catch {
                 throw ToolError(error.description)
             }
         }
+        if settings.onMiss == .forward(to: nil), modes.contains(where: { $0.mode == .origin }) {
+            let policy = arguments.answering.onMiss
+            throw ToolError(
+                "--on-miss \(policy): a client of an origin names no server; write \(policy):URL, or listen as a proxy with --mode")
+        }
+        return modes
     }
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
@@ -142,27 +154,37 @@ struct RecordingServer {
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
-    private func start(
-        _ modes: [ModeSpecification], _ recordings: Recordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
-        _ descriptors: DescriptorLimit
-    ) throws -> ProxyServer {
-        let now = clock.now()
-        let authority = try Authority.load(
-            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
-        ) { log.log(.notice, "authority", $0) }
+    private func certificateAuthority() throws -> (CertificateAuthority, LeafCertificateCache) {
+        let now = clock.now().nanoseconds / 1_000_000_000
+        let authority = try Authority.load(from: configurationDirectory(arguments.settings.confdir), now: now) {
+            log.log(.notice, "authority", $0)
+        }
         let certificates = LeafCertificateCache(authority: authority)
         try certificates.register(files: arguments.clientTLS.certificate)
+        return (authority, certificates)
+    }
+
+    private func start(
+        _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
+        _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
+        _ authority: CertificateAuthority, _ certificates: LeafCertificateCache
+    ) throws -> ProxyServer {
+        let now = clock.now()
         var limits = TransportLimits()
         limits.descriptorsPerClient = settings.onMiss.contactsServers ? 2 : 1
-        if let notice = try descriptors.bound(&limits, listeners: modes.count) { log.log(.notice, "limit", notice) }
+        // A reload opens each file again, for reading and for its flows.
+        if let notice = try descriptors.bound(&limits, listeners: modes.count, files: 2 * files) {
+            log.log(.notice, "limit", notice)
+        }
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock), log: { [log, coreLevel] in if $0.level >= coreLevel { log.log($0) } })
         let own = OwnAddresses()
+        var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings
             settings.isOrigin = mode.mode == .origin
-            let responder = RecordingResponder(recordings: recordings, settings: settings, started: now)
+            let responder = RecordingResponder(served: served, settings: settings, started: now)
             let configuration = try configuration(mode, authority, own, responder)
             let bound = try server.listenAndWait(
                 ListenerSpec(
@@ -173,8 +195,10 @@ struct RecordingServer {
                         originalDestination: accepted.originalDestination)
                 })
             own.add(bound)
+            addresses.append(bound)
             log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
         }
+        try ready?.write(addresses)
         return server
     }
 
@@ -187,54 +211,5 @@ struct RecordingServer {
             authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
             blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
             isRecording: arguments.answering.write != nil, lowestLogLevel: coreLevel)
-    }
-
-    /// Runs until a signal arrives or recording fails. Reads what is added to files meanwhile; an incomplete block at the end is
-    /// reported when it ends.
-    private func follow(
-        _ loaders: [RecordingLoader], _ recorder: FlowRecorder, _ signals: [Int32], _ warn: (String) -> Void
-    ) {
-        var active = loaders
-        func each(_ body: (RecordingLoader) throws -> Void) {
-            active.removeAll { loader in
-                do { try body(loader) } catch {
-                    warn("\(error); the part that was read is served")
-                    return true
-                }
-                return false
-            }
-        }
-        while recorder.failure == nil, Signals.wait(for: signals, seconds: 0.5) == nil { each { try $0.load(warn: warn) } }
-        each { try $0.finish(warn: warn) }
-    }
-
-    /// Prints the flows that would be served.
-    private func list(_ sources: [ArchiveSource], _ filter: FlowFilter?) throws -> ToolStatus {
-        let printer = FlowTextPrinter(detail: 1, isColoured: false)
-        var sink = OutputSink()
-        var count = 0
-        var sequence = ArchiveSequence(sources, where: Servable(filter: filter), skipsUnreadable: true)
-        do {
-            try sequence.forEach(damage: { printError($0, as: "mitm-serve") }) { flow in
-                count += 1
-                try sink.write { try printer.print(flow, into: &$0) }
-                return true
-            }
-            try sink.flush()
-        } catch is ReaderGone {
-            return .done
-        }
-        if sequence.hasFailed { return .failed }
-        return sequence.isDamaged ? .damaged : count > 0 ? .done : .noMatch
-    }
-}
-
-/// Selects flows that can answer a request or a stream.
-private struct Servable: FlowPredicate {
-    let filter: FlowFilter?
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool {
-        guard flow.kind == .tcp || (flow.kind == .http && flow.method != nil) else { return false }
-        return try filter?.matches(flow) ?? true
     }
 }

@@ -114,6 +114,8 @@ struct FilterTests {
             ("~messages <1", ""),
             ("~duration <1ms", "gpf"),
             ("~duration >=1h", ""),
+            ("~duration <=0.001", "gpf"),
+            ("~duration >1d", ""),
             ("~incomplete", "t"),
             ("~comment ^here", "p"),
             ("~marked", ""),
@@ -205,7 +207,7 @@ struct FilterTests {
             ("~messages", 0),
             ("~messages 1.5", 10),
             ("~messages 3-2", 10),
-            ("~duration 3", 10),
+            ("~duration 3x", 10),
             ("~duration >1x", 10),
             ("~duration 99999999999h", 10),
         ])

@@ -20,10 +20,10 @@ struct TextTests {
     @Test(
         "Every kind and state is a line",
         arguments: [
-            (exchange, "10.0.0.1:5000: POST https://a.example/a?b=1 << 200 OK 25 B 7.0 ms\n"),
+            (exchange, "10.0.0.1 POST https://a.example/a?b=1 << 200 OK application/json 25 B 7.0 ms\n"),
             (
                 flow(.http, [(0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"))]),
-                "10.0.0.1:5000: GET https://a.example/ << open at the end of the recording\n"
+                "10.0.0.1 GET https://a.example/ << open at the end of the recording\n"
             ),
             (
                 flow(
@@ -32,13 +32,13 @@ struct TextTests {
                         (0, request("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")),
                         (1, .ended(FlowEnding(state: .failed, error: FlowError(side: .server, message: "refused", at: start)))),
                     ]),
-                "10.0.0.1:5000: GET https://a.example/ << error: refused\n"
+                "10.0.0.1 GET https://a.example/ << error: refused\n"
             ),
             (
                 flow(
                     .tls, [(1, .ended(FlowEnding(state: .failed, error: FlowError(side: .client, message: "no trust", at: start))))]
                 ),
-                "10.0.0.1:5000: TLS a.example:443 << no trust\n"
+                "10.0.0.1 TLS a.example:443 << no trust\n"
             ),
             (
                 flow(
@@ -47,7 +47,7 @@ struct TextTests {
                         (1, piece("ab", from: .client)), (2, piece("cde", from: .server)),
                         (3, .ended(FlowEnding(state: .complete, closedBy: .client))),
                     ]),
-                "10.0.0.1:5000: TCP a.example:443 >> 2 B << 3 B, closed by the client 3.0 ms\n"
+                "10.0.0.1 TCP a.example:443 >> 1 message 2 B << 1 message 3 B, closed by the client 3.0 ms\n"
             ),
             (
                 flow(
@@ -62,7 +62,7 @@ struct TextTests {
                                 }())
                         )
                     ]),
-                "10.0.0.1:5000: TCP a.example:443 passed through >> 5 B << 2.0 KiB 3.0 ms\n"
+                "10.0.0.1 TCP a.example:443 passed through >> 5 B << 2.0 KiB 3.0 ms\n"
             ),
         ])
     func line(flow: Flow, expected: String) throws {
@@ -82,7 +82,7 @@ struct TextTests {
                 (1, .note(FlowNote(side: nil, "\u{1b}"))), (2, .malformed(from: .server, ByteBuffer(string: "HTTP/1.1 200\r\n"))),
                 (3, .localReply(reply)), (3, .ended(FlowEnding(state: .failed, error: error))),
             ])
-        let line = "10.0.0.1:5000: GET https://a.example/ << 502 Bad Gateway (by the recorder): no (2 notes)\n"
+        let line = "10.0.0.1 GET https://a.example/ << 502 Bad Gateway (by the recorder): no (2 notes)\n"
         #expect(try text(refused, detail: 1) == line)
         let printed = try text(refused, detail: 3)
         #expect(

@@ -8,7 +8,9 @@ import Testing
 @Suite("Answers compared with recorded ones")
 struct FlowComparisonTests {
     private func found(_ was: Flow, _ now: Flow, ignoring rules: [String] = []) throws -> [String] {
-        try FlowComparison(ignoring: IgnoreRules(rules, for: .responses)).differences(recorded: was, new: now)
+        try FlowComparison(ignoring: IgnoreRules(rules, for: .responses), maximumDifferences: 5).differences(
+            recorded: was, new: now
+        ).lines
     }
 
     private static func answer(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n" }
@@ -83,21 +85,32 @@ struct FlowComparisonTests {
     }
 
     @Test(
-        "The first difference of content is named by its place",
+        "Differences of content are named by their places",
         arguments: [
             (#"{"b":1,"a":[{"p":12}]}"#, #"{"a":[{"p":13}], "b":1}"#, ["body: $.a[0].p: 12 → 13"]),
             (#"{"a":1}"#, #"{ "a": 1 }"#, []),
             (#"{"a":1}"#, #"{"a":1,"b c":2}"#, ["body: $['b c']: none → 2"]),
             (#"{"a":1,"z":0}"#, #"{"a":1}"#, ["body: $.z: 0 → none"]),
             (#"[1,2]"#, #"[1,2,3]"#, ["body: $: 2 elements → 3 elements"]),
+            (
+                #"{"a":[{"p":1},{"p":2}],"b":true,"c":0}"#, #"{"a":[{"p":3},{"p":4},5],"b":null,"c":0}"#,
+                ["body: $.a[0].p: 1 → 3", "body: $.a[1].p: 2 → 4", "body: $.a: 2 elements → 3 elements", "body: $.b: true → null"]
+            ),
+            ("[1,2,3,4,5,6]", "[7,8,9,10,11,12]", (0..<5).map { "body: $[\($0)]: \($0 + 1) → \($0 + 7)" } + ["+ 1 more"]),
             (#"{"a":1}"#, "oops", [#"body: {"a":1} → oops"#]),
             ("one\ntwo\nthree", "one\n2\nthree", ["body: line 2: two → 2"]),
             ("one", "one\ntwo", ["body: line 2: none → two"]),
+            ("a\nb\nc\nd\ne", "a\nB\nc\nD\ne", ["body: line 2: b → B", "body: line 4: d → D"]),
+            ("b\nc", "a\nb\nc", ["body: line 1: none → a"]),
+            (
+                String(repeating: "x", count: 300) + "1", String(repeating: "x", count: 300) + "2",
+                ["body: …\(String(repeating: "x", count: 37))1 → …\(String(repeating: "x", count: 37))2"]
+            ),
             ("", "x", ["body: empty → 1 bytes"]),
             ("xy", "", ["body: 2 bytes → empty"]),
             ("a\u{1B}[31m", "b", ["body: a\\u{1b}[31m → b"]),
             ("\0abc", "\0abd", ["body: byte 3: 0x63 → 0x64 (of 4)"]),
-            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, equal up to there"]),
+            ("\0abc", "\0ab", ["body: 4 bytes → 3 bytes, equal up to byte 3"]),
         ] as [(String, String, [String])])
     func content(was: String, now: String, differences: [String]) throws {
         let result = try found(flow(content: ByteBuffer(string: was)), flow(content: ByteBuffer(string: now)))
@@ -132,6 +145,21 @@ struct FlowComparisonTests {
         #expect(results == [[], [], [], ["body: $.t: 5 → 6"]])
         let header = try found(flow(Self.request, Self.answer("X: 1\r\n")), flow(), ignoring: ["header:x"])
         #expect(header == [])
+    }
+
+    @Test("A difference has its path and both values for programs")
+    func values() throws {
+        let was = flow(Self.request, "HTTP/1.1 200 OK\r\nETag: 1\r\n\r\n", content: ByteBuffer(string: #"{"a":[12],"b":"x"}"#))
+        let now = flow(Self.request, "HTTP/1.1 500 No\r\n\r\n", content: ByteBuffer(string: #"{"a":[20],"b":"y","c":{}}"#))
+        let found = try FlowComparison().differences(recorded: was, new: now).first
+        #expect(
+            found == [
+                FlowDifference(path: "status", place: "status", recorded: .number(200), now: .number(500)),
+                FlowDifference(path: "header:etag", place: "header etag", recorded: .text("1"), now: .none),
+                FlowDifference(path: "$.a[0]", place: "body: $.a[0]", recorded: .json("12"), now: .json("20")),
+                FlowDifference(path: "$.b", place: "body: $.b", recorded: .json("\"x\""), now: .json("\"y\"")),
+                FlowDifference(path: "$.c", place: "body: $.c", recorded: .none, now: .json("{}")),
+            ])
     }
 
     @Test("The same content in another coding is the same, but for the field")

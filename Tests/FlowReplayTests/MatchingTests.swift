@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import FlowReplay
@@ -395,7 +396,7 @@ struct OrderTests {
         var asker = Asker(flows, order: order, isOnce: isOnce)
         let key = asker.query(head, host: "a.example", content: "", asksForSwitch: false).key
         var answers: [UInt64?] = []
-        for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.id.low) }
+        for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.flow.id.low) }
         #expect(answers == expected)
         guard isOnce else { return }
         // A recording that has answered so does not answer again when the request is complete.
@@ -461,6 +462,30 @@ struct MissTests {
         #expect(text.hasPrefix("the nearest recording is \(parts[0]) http://\(host)\(parts[1]), which differs in "), "\(text)")
         // Ignored parts are not named.
         #expect(!text.contains("the host"), "\(text)")
+    }
+
+    @Test("Among thousands of recordings the nearest is found, though only a few of them are read")
+    func nearestOfMany() {
+        var generator = SeededGenerator(seed: 7)
+        func word(_ length: Int) -> String {
+            String((0..<length).map { _ in Character(UnicodeScalar(UInt8.random(in: 0x61...0x7A, using: &generator))) })
+        }
+        let names = (0..<40).map { _ in word(6) }
+        let paths = (0..<3000).map { number in
+            "/\(names.randomElement(using: &generator)!)/\(names.randomElement(using: &generator)!)/\(word(5))-\(number)"
+        }
+        var asker = Asker(paths.enumerated().map { exchange(number: UInt64($0), requestHead("GET \($1)?page=\($0 % 7) HTTP/1.1")) })
+        for number in stride(from: 0, to: 3000, by: 300) {
+            let path = paths[number]
+            let asked = [
+                String(path.dropLast()) + "x?page=\(number % 7)", "\(path)/more?page=\(number % 7)", "\(path)?page=9",
+                "\(path)?page=\(number % 7)&more=1",
+            ]
+            for target in asked {
+                let text = asker.explain(requestHead("GET \(target) HTTP/1.1"))
+                #expect(text.hasPrefix("the nearest recording is GET http://a.example\(path)?page="), "\(target): \(text)")
+            }
+        }
     }
 
     @Test("Another body is reported as another body, under the host that was asked for")

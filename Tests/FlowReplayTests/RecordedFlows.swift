@@ -102,6 +102,6 @@ struct Asker {
         _ head: RequestHead, host: String = "a.example", content: String = "", isForAnyHost: Bool = false
     ) -> String {
         let query = query(head, host: host, content: content, asksForSwitch: false, isForAnyHost: isForAnyHost)
-        return index.explain(query, host: host)
+        return index.explain(query, host: host).text
     }
 }

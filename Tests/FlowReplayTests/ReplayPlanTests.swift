@@ -142,12 +142,33 @@ struct ReplayPlanTests {
         tally.sent(lateness: 12_000_000)
         tally.count(flow(), recorded: flow(), isDifferent: false)
         tally.count(flow(), recorded: flow(), isDifferent: true)
-        let lines = tally.summary(compares: true, leftOut: ["CONNECT is not sent again": 3], unsent: 0)
+        tally.failedToSend("connection refused")
+        let lines = tally.summary(
+            compares: true, leftOut: ["CONNECT is not sent again": 3], unsent: 0, elapsed: 1_500_000_000)
+        let zeros = "min 0.0 ms, mean 0.0 ms, p50 0.0 ms, p90 0.0 ms, p95 0.0 ms, p99 0.0 ms, p99.9 0.0 ms, max 0.0 ms"
         #expect(
             lines == [
-                "2 sent, 1 the same, 1 different, 0 failed, 3 left out", "3 left out: CONNECT is not sent again",
+                "2 sent, 1 the same, 1 different, 1 failed, 3 left out", "3 left out: CONNECT is not sent again",
+                "took 1.50 s, 1.3 requests/s; content: 0 bytes to servers, 0 bytes from servers", "status: 200: 2",
+                "1 failed: connection refused",
                 "behind schedule: 12 ms at most, 12 ms in total",
-                "time to the last byte: p50 0.0 ms p90 0.0 ms p99 0.0 ms; recorded: p50 0.0 ms p90 0.0 ms p99 0.0 ms",
+                "time to the last byte: \(zeros)", "in the recording:      \(zeros)",
             ])
+    }
+
+    @Test("Percentiles of a histogram are right to half a percent")
+    func histogram() {
+        var histogram = LatencyHistogram()
+        for value in stride(from: Int64(100_000), through: 1, by: -1) { histogram.add(value * 1000) }
+        #expect(histogram.count == 100_000 && histogram.minimum == 1000 && histogram.maximum == 100_000_000)
+        #expect(histogram.mean == 50_000_500)
+        for percent in [0.001, 1, 50, 90, 99, 99.9, 100] {
+            let (found, exact) = (Double(histogram.percentile(percent)), percent * 1_000_000)
+            #expect(found >= exact && found <= exact * 1.005, "p\(percent): \(found)")
+        }
+        var small = LatencyHistogram()
+        #expect(small.percentile(50) == 0)
+        for value in [-5, 3, .max] as [Int64] { small.add(value) }
+        #expect([small.minimum, small.percentile(34), small.percentile(100)] == [0, 3, .max])
     }
 }

@@ -81,13 +81,13 @@ struct ScheduleTests {
         ])
 
     @Test(
-        "Pauses are kept, scaled, or all the same; the first counts from the end of the request",
+        "Pauses are kept or scaled, or there is one of fixed length; the first counts from the end of the request",
         arguments: [
             (.none, ["0 103", "0 200", "0 a", "0 b", "0 c", "0 trailers", "0 finished", "0 end complete"]),
             (.recorded, ["20 103", "40 200", "40 a", "90 b", "190 c", "200 trailers", "200 finished", "200 end complete"]),
             (.scaled(2), ["10 103", "20 200", "20 a", "45 b", "95 c", "100 trailers", "100 finished", "100 end complete"]),
             (.scaled(0.5), ["40 103", "80 200", "80 a", "180 b", "380 c", "400 trailers", "400 finished", "400 end complete"]),
-            (.fixed(5_000_000), ["5 103", "10 200", "15 a", "20 b", "25 c", "30 trailers", "35 finished", "40 end complete"]),
+            (.fixed(5_000_000), ["5 103", "5 200", "5 a", "5 b", "5 c", "5 trailers", "5 finished", "5 end complete"]),
         ] as [(ReplayTiming, [String])])
     func timings(_ timing: ReplayTiming, _ expected: [String]) throws {
         var stage = Stage(Self.stream, timing: timing)
@@ -110,18 +110,13 @@ struct ScheduleTests {
             ("recorded", .scaled(1)),
             ("2x", .scaled(2)),
             ("0.5x", .scaled(0.5)),
-            ("50ms", .fixed(50_000_000)),
-            ("1.5s", .fixed(1_500_000_000)),
-            ("200us", .fixed(200_000)),
+            ("50ms", nil),
             ("0x", nil),
             ("-1x", nil),
             ("nanx", nil),
             ("5", nil),
             ("", nil),
-            ("ms", nil),
-            ("-5ms", nil),
             ("infx", nil),
-            ("1e300s", nil),
         ] as [(String, ReplayTiming?)])
     func reading(_ text: String, _ expected: ReplayTiming?) {
         let timing = ReplayTiming(text)

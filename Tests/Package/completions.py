@@ -114,6 +114,16 @@ class Zsh:
         os.waitpid(self.child, 0)
 
 
+def has_terminals():
+    """Whether the system gives pseudo-terminals (pty(7)): a bare chroot without /dev/pts does not."""
+    try:
+        for descriptor in pty.openpty():
+            os.close(descriptor)
+        return True
+    except OSError:
+        return False
+
+
 def main():
     failures = []
     tried = 0
@@ -122,8 +132,13 @@ def main():
         (directory / "captures").mkdir(parents=True)
         for name in ["capture.mflow", *OTHER_FILES]:
             (directory / name).touch()
-        zsh = Zsh(directory)
-        for shell, matches in {"bash": bash, "fish": fish, "zsh": zsh.matches}.items():
+        shells = {"bash": bash, "fish": fish}
+        zsh = Zsh(directory) if has_terminals() else None
+        if zsh:
+            shells["zsh"] = zsh.matches
+        else:
+            print("zsh is not tried: there are no pseudo-terminals here")
+        for shell, matches in shells.items():
             for line, expected in CASES:
                 if shell == "zsh" and " ~webs" in line:
                     # Zsh itself completes an unquoted ~ to the names of users, and refuses one that is no user.
@@ -135,7 +150,8 @@ def main():
                     failures.append(f"{shell}: '{line}' does not complete to {missing}, but to {found[:8]}")
                 if expected[0] == "capture.mflow" and set(OTHER_FILES) & set(found):
                     failures.append(f"{shell}: '{line}' completes to a file that is not a recording: {found}")
-        zsh.end()
+        if zsh:
+            zsh.end()
     for failure in failures:
         print(failure)
     print(f"completions: {tried} tried, {len(failures)} failed")

@@ -41,6 +41,29 @@ struct ArchivePieces: FlowPieces {
         return size
     }
 
+    /// Reads the items, and the content of the first close frame.
+    func sizes() throws -> ConversationSizes {
+        var sizes = ConversationSizes()
+        for (index, part) in parts.enumerated() {
+            let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
+            var items = ItemReader(details, from: part.started)
+            var offset = UInt64(part.contentAt)
+            while let item = try items.next() {
+                guard item.tag == ItemTag.piece else { continue }
+                let place = try PiecePlace(item.content)
+                sizes.count(place.kind, from: place.from, size: place.size, endsMessage: !place.continues)
+                if place.kind == .close, sizes.close == nil {
+                    // A damaged recording has lost the reason; the sizes are known.
+                    let content = try? part.source.content(at: offset, count: place.size)
+                    sizes.close = (content ?? ByteBuffer(), place.from)
+                }
+                offset &+= place.size
+            }
+            if index + 1 < parts.count { part.source.forgetChunk() }
+        }
+        return sizes
+    }
+
     func forEach(_ visit: (Timestamp, FlowPiece) throws -> Bool) throws {
         var cursor = ArchivePieceCursor(parts)
         while let (at, piece) = try cursor.next() {

@@ -35,6 +35,8 @@ struct ViewedContent {
     let media: String
     /// The charset parameter names ISO 8859-1 or Windows-1252.
     let isLatin1: Bool
+    /// The colours of the output.
+    var palette = Palette(isColoured: false)
 
     init(_ bytes: ByteBuffer, type: ByteBuffer? = nil, messageCoding: ByteBuffer? = nil) {
         self.bytes = bytes
@@ -46,16 +48,18 @@ struct ViewedContent {
     }
 
     /// Appends the content as the first view shows it that accepts it, each line indented by four spaces.
-    /// - Parameter maximumLines: lines after this many are left out, and their number is shown.
-    func write(into out: inout ByteBuffer, maximumLines: Int) {
-        guard let view = contentViews.lazy.compactMap({ $0.init(self) }).first else { return }
-        var lines = CountedLines(out, maximum: maximumLines)
+    /// - Parameter limits: lines and characters after these are left out, and their number is shown.
+    func write(into out: inout ByteBuffer, limits: ContentLimits, palette: Palette) {
+        var content = self
+        content.palette = palette
+        guard let view = contentViews.lazy.compactMap({ $0.init(content) }).first else { return }
+        var lines = CountedLines(out, limits)
         // One owner at a time, so that nothing is copied.
         out = ByteBuffer()
         view.write(into: &lines)
         let count = lines.count
         out = lines.text
-        if count > maximumLines { out.writeString("    (cut: \(count - maximumLines) more lines, --detail 4 shows them)\n") }
+        if count > limits.lines { out.writeString("    (cut: \(count - limits.lines) more lines, --detail 4 shows them)\n") }
     }
 
     /// UTF-8 text, or text of a single-byte character set that the content type names.

@@ -16,10 +16,10 @@ struct GRPCStatus {
     var isOK: Bool { name == Self.names[0] }
 
     /// From the trailers of a response, or from its head when it has nothing but that (PROTOCOL-HTTP2.md, Trailers-Only).
+    /// - Parameter type: its Content-Type.
     /// - Returns: nil if this is not gRPC, or no status was received.
-    init?(_ response: Message<ResponseHead>) {
-        guard let type = response.head.fields.first("content-type"),
-            type.slice(ByteRange(0, min(16, type.readableBytes))).equalsIgnoringCase("application/grpc"),
+    init?(_ response: Message<ResponseHead>, type: ByteBuffer) {
+        guard type.slice(ByteRange(0, min(16, type.readableBytes))).equalsIgnoringCase("application/grpc"),
             let value = response.trailers?.first("grpc-status") ?? response.head.fields.first("grpc-status")
         else { return nil }
         let text = String(buffer: value.slice(ByteRange(0, min(20, value.readableBytes))))

@@ -56,8 +56,10 @@ struct ProtobufText {
         if !message.decoded.isDecoded {
             lines.dump(content, depth: indentation)
         } else if message.isTrailers || media == .grpcJSON {
-            for line in (message.isTrailers ? content : jsonLaidOut(content) ?? content).lines {
-                lines.line(indentation) { $0.writeVisible(line) }
+            if !message.isTrailers, let laidOut = JSONLayout(Palette(isColoured: false)).layOut(content) {
+                lines.writePrintable(laidOut, depth: indentation)
+            } else {
+                for line in content.lines { lines.line(indentation) { $0.writeVisible(line) } }
             }
         } else {
             isWhole = fields(content, depth: 0)

@@ -310,12 +310,12 @@ package struct FlowJSONPrinter: Sendable {
             return true
         }
         json.endArray()
-        if let close, let code: UInt16 = close.content.getInteger(at: close.content.readerIndex) {
+        if let close, let reason = CloseReason(close.content) {
             json.key("close")
             json.beginObject()
             json.key("code")
-            json.number(code)
-            json.member("reason", close.content.slice(ByteRange(2, close.content.readableBytes)), exact: "reason_base64")
+            json.number(reason.code)
+            json.member("reason", reason.reason, exact: "reason_base64")
             json.key("by")
             json.string("\(close.from)")
             json.endObject()

@@ -50,6 +50,13 @@ package struct JSONWriter {
         needsComma = true
     }
 
+    /// A value that is JSON already.
+    package mutating func raw(_ json: String) {
+        separate()
+        out.append(ByteBuffer(string: json))
+        needsComma = true
+    }
+
     /// Bytes as a string. Those that are not UTF-8 stand there as ISO-8859-1 has them (RFC 9110 section 5.5), so that a person can read them.
     /// - Returns: whether they are UTF-8. Otherwise the caller writes the exact bytes in another place.
     @discardableResult package mutating func string(_ bytes: ByteBuffer) -> Bool {

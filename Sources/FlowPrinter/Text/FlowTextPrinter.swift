@@ -6,19 +6,24 @@ import NIOCore
 
 /// Prints flows as text.
 package struct FlowTextPrinter: Sendable {
-    /// Lines of content at detail 3.
+    /// Lines of content at detail 3, and characters of each.
     static let maximumLines = 512
+    static let maximumCharacters = 1024
 
-    private let detail: Int
-    private let isColoured: Bool
+    private let style: TextStyle
+    private let flowLine: FlowLine
+    private var detail: Int { style.detail }
+    private var palette: Palette { style.palette }
+
+    package init(_ style: TextStyle) {
+        self.style = style
+        flowLine = FlowLine(style: style)
+    }
 
     /// - Parameters:
     ///   - detail: 0 nothing, 1 a line, 2 heads, 3 content up to 512 lines, 4 everything.
     ///   - isColoured: with the colours of a terminal.
-    package init(detail: Int, isColoured: Bool) {
-        self.detail = detail
-        self.isColoured = isColoured
-    }
+    package init(detail: Int, isColoured: Bool) { self.init(TextStyle(detail: detail, isColoured: isColoured)) }
 
     /// Appends a flow, with its line ends.
     /// - Parameter withMessages: whether the messages of a conversation are printed, as far as the level of detail goes.
@@ -28,9 +33,9 @@ package struct FlowTextPrinter: Sendable {
         _ flow: Flow, withMessages: Bool = true, into out: inout ByteBuffer, drain: Drain = { _ in }
     ) throws {
         guard detail > 0 else { return }
-        line(flow, &out)
+        flowLine.write(flow, into: &out)
         guard detail > 1 else { return }
-        connections(flow, &out)
+        FlowFacts(style: style).write(flow, into: &out)
         if let request = flow.request {
             try message(
                 flow, .client, request.head.wire, request.head.fields, request.trailers, request.size, request.isComplete, &out)
@@ -65,132 +70,53 @@ package struct FlowTextPrinter: Sendable {
             if rest > 0 { rest -= 1 } else { return true }
             return false
         }
-        func line(_ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
+        func line(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64, _ content: ByteBuffer?) {
+            style.write(at, into: &out)
             if let client = flow.client?.value { out.writeString("\(client.peer) ") }
             out.writeString("\(from == .client ? ">>" : "<<") ")
             out.writeVisible(flow.displayURL ?? ByteBuffer(string: "\(flow.target.host):\(flow.target.port)"))
-            out.writeString(" \(kind) \(readableSize(size))\n")
+            message(kind, size, content, &out)
+            out.writeString("\n")
         }
-        try flow.pieces.forEach { _, piece in
+        try flow.pieces.forEach { at, piece in
             guard isNew() else { return true }
-            line(piece.from, piece.kind, UInt64(piece.content.readableBytes))
-            if detail > 2 {
-                ViewedContent(piece.content).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
-            }
+            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
+            if detail > 2, !piece.isClose { view(piece.content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out) }
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
         } damaged: { piece in
             guard isNew() else { return true }
-            line(piece.from, piece.kind, piece.size)
+            line(piece.at, piece.from, piece.kind, piece.size, nil)
             out.writeString(damageMark(piece.size))
             return true
         }
     }
 
     private func damageMark(_ size: UInt64) -> String {
-        coloured("    (damaged: \(readableSize(size)) of the recording cannot be read)\n", 31)
+        palette.text("    (damaged: \(readableSize(size)) of the recording cannot be read)", .failure) + "\n"
     }
 
-    // MARK: One line
-
-    private func line(_ flow: Flow, _ out: inout ByteBuffer) {
-        if let client = flow.client?.value, !client.peer.host.isEmpty { out.writeString("\(client.peer): ") }
-        switch flow.kind {
-        case .http: httpLine(flow, &out)
-        case .tcp: tcpLine(flow, &out)
-        case .tls: out.writeVisible("TLS \(flow.target.host):\(flow.target.port)")
+    /// The kind and size of a message, or the reason of a close frame.
+    private func message(_ kind: FlowPiece.Kind, _ size: UInt64, _ content: ByteBuffer?, _ out: inout ByteBuffer) {
+        guard kind == .close, let reason = content.flatMap({ CloseReason($0) }) else {
+            return out.writeVisible(" \(kind) \(readableSize(size))")
         }
-        if let error = flow.error {
-            if flow.localReply != nil {
-                // The reason for the recorder's answer.
-                out.writeString(": ")
-            } else {
-                out.writeString(coloured(" << ", 31))
-                if flow.response == nil, flow.kind == .http { out.writeString("error: ") }
-            }
-            var text = ByteBuffer()
-            text.writeVisible(error.message)
-            out.writeString(coloured(String(buffer: text), 31))
-        } else if flow.ended == nil {
-            out.writeString(coloured(flow.isBeingRecorded ? " << still open" : " << open at the end of the recording", 33))
-        }
-        if !flow.notes.isEmpty { out.writeString(" (\(flow.notes.count == 1 ? "a note" : "\(flow.notes.count) notes"))") }
-        if !flow.tags.isEmpty { out.writeVisible(" [\(flow.tags.joined(separator: ", "))]") }
-        out.writeString("\n")
+        out.writeString(" close \(reason.code)")
+        guard reason.reason.readableBytes > 0 else { return }
+        out.writeString(" (")
+        out.writeVisible(reason.reason)
+        out.writeString(")")
     }
 
-    private func httpLine(_ flow: Flow, _ out: inout ByteBuffer) {
-        if let request = flow.request {
-            var method = ByteBuffer()
-            method.writeVisible(request.head.method)
-            out.writeString(coloured(String(buffer: method), 1))
-            out.writeString(" ")
-            out.writeVisible(flow.displayURL ?? request.head.target)
-            if request.head.version != .http1_1 { out.writeString(" \(request.head.version)") }
-        } else {
-            out.writeString("no request")
-        }
-        if let reply = flow.localReply?.value.head {
-            out.writeString(" << ")
-            out.writeString(coloured("\(reply.status)", 31))
-            out.writeVisible(" \(String(buffer: reply.reason))\(reply.reason.readableBytes > 0 ? " " : "")(by the recorder)")
-        }
-        guard let response = flow.response else { return }
-        let status = response.head.status
-        out.writeString(" << ")
-        out.writeString(coloured("\(status)", status >= 400 ? 31 : status >= 300 ? 33 : 32))
-        out.writeString(" ")
-        out.writeVisible(response.head.reason)
-        out.writeString(response.head.reason.readableBytes > 0 ? " " : "")
-        if let grpc = GRPCStatus(response) {
-            var text = ByteBuffer()
-            text.writeVisible("grpc \(grpc.name)")
-            out.writeString(coloured(String(buffer: text), grpc.isOK ? 32 : 31))
-            out.writeString(" ")
-        }
-        if flow.isWebSocket { out.writeString("WebSocket \(flow.pieces.count) messages ") }
-        out.writeString(readableSize(response.size))
-        if !response.isComplete, status != 101 { out.writeString(" (incomplete)") }
-        if let request = flow.request {
-            out.writeString(" \(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))")
-        }
-    }
-
-    private func tcpLine(_ flow: Flow, _ out: inout ByteBuffer) {
-        let isPassthrough = flow.passthrough != nil
-        out.writeVisible("\(flow.target.scheme.uppercased()) \(flow.target.host):\(flow.target.port)")
-        let fromClient = flow.passthrough?.fromClient ?? (try? flow.pieces.wireSize(from: .client)) ?? 0
-        let fromServer = flow.passthrough?.fromServer ?? (try? flow.pieces.wireSize(from: .server)) ?? 0
-        out.writeString(isPassthrough ? " passed through" : "")
-        out.writeString(" >> \(readableSize(fromClient)) << \(readableSize(fromServer))")
-        if let closedBy = flow.closedBy { out.writeString(", \(flow.isReset ? "reset" : "closed") by the \(closedBy)") }
-        if let ended = flow.ended { out.writeString(" \(readableDuration(ended - flow.started))") }
+    private func view(
+        _ content: ByteBuffer, type: ByteBuffer? = nil, messageCoding: ByteBuffer? = nil, maximumLines: Int, _ out: inout ByteBuffer
+    ) {
+        var limits = ContentLimits(lines: maximumLines)
+        if detail < 4 { limits.characters = Self.maximumCharacters }
+        ViewedContent(content, type: type, messageCoding: messageCoding).write(into: &out, limits: limits, palette: palette)
     }
 
     // MARK: Heads and content
-
-    private func connections(_ flow: Flow, _ out: inout ByteBuffer) {
-        func connection(_ side: String, _ endpoint: String, _ details: TLSDetails?, _ settings: [PeerSetting]?) {
-            out.writeString("    \(side) \(endpoint)")
-            if let details, let version = details.version {
-                out.writeString(" \(version) \(details.cipher ?? "")")
-                if let alpn = details.alpn { out.writeVisible(" \(alpn)") }
-                if let name = details.serverName { out.writeVisible(" SNI \(name)") }
-                if details.isResumed { out.writeString(" resumed") }
-                if details.isVerified == false { out.writeVisible(" NOT VERIFIED: \(details.verificationError ?? "")") }
-            }
-            out.writeString("\n")
-            guard detail > 2, let settings else { return }
-            out.writeString("        SETTINGS \(settings.map(\.description).joined(separator: " "))\n")
-        }
-        if let client = flow.client?.value, !client.peer.host.isEmpty {
-            connection("client", client.peer.description, client.tls, client.settings)
-        }
-        if let server = flow.server?.value {
-            connection(
-                "server", server.target.description + (server.peer.map { " (\($0))" } ?? ""), server.tls, server.settings)
-        }
-    }
 
     private func message(
         _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ trailers: FieldSection?, _ size: UInt64,
@@ -205,16 +131,17 @@ package struct FlowTextPrinter: Sendable {
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type does not describe bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
-                .write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
-            if let remark = body.remark { out.writeString(coloured("    (\(remark))\n", 33)) }
+            view(
+                body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"),
+                maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
+            if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
         }
-        if !isComplete, side == .client || flow.response?.head.status != 101 {
-            out.writeString(coloured("    (incomplete: \(readableSize(size)) came)\n", 33))
+        if !isComplete, flow.expectsContent(from: side, fields, size) {
+            out.writeString(palette.text("    (incomplete: \(readableSize(size)) came)", .warning) + "\n")
         }
         if let trailers {
             out.writeString("\n    trailers\n")
-            head(trailers.wire, &out)
+            head(trailers.wire, hasStartLine: false, &out)
         }
     }
 
@@ -225,14 +152,14 @@ package struct FlowTextPrinter: Sendable {
             head(reply.head.wire, &out)
             if detail > 2, reply.content.readableBytes > 0 {
                 out.writeString("\n")
-                ViewedContent(reply.content).write(into: &out, maximumLines: .max)
+                view(reply.content, maximumLines: .max, &out)
             }
         }
         for malformed in flow.malformed.map(\.value) {
             out.writeString(
                 "\n    refused bytes of the \(malformed.from), \(readableSize(UInt64(malformed.bytes.readableBytes)))\n")
             guard detail > 2 else { continue }
-            ViewedContent(malformed.bytes).write(into: &out, maximumLines: detail > 3 ? .max : Self.maximumLines)
+            view(malformed.bytes, maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
         }
         for note in flow.notes.map(\.value) {
             out.writeString("    note: ")
@@ -241,11 +168,23 @@ package struct FlowTextPrinter: Sendable {
         }
     }
 
-    /// The lines of a head, indented, without the empty one.
-    private func head(_ wire: ByteBuffer, _ out: inout ByteBuffer) {
+    /// The lines of a head, indented, without the empty one. The names of fields are coloured.
+    private func head(_ wire: ByteBuffer, hasStartLine: Bool = true, _ out: inout ByteBuffer) {
+        var isFirst = hasStartLine
         for line in wire.lines where line.readableBytes > 0 {
             out.writeString("    ")
-            out.writeVisible(line)
+            // A field of HTTP/2 may begin with a colon.
+            let colon = line.readableBytesView.dropFirst().firstIndex(of: UInt8(ascii: ":"))
+            if palette.isColoured, !isFirst || line.readableBytesView.first == UInt8(ascii: ":"), let colon {
+                let length = colon - line.readerIndex
+                palette.write(.name, into: &out) { $0.writeVisible(line.slice(ByteRange(0, length))) }
+                out.writeVisible(line.slice(ByteRange(length, line.readableBytes)))
+            } else if isFirst {
+                palette.write(.method, into: &out) { $0.writeVisible(line) }
+            } else {
+                out.writeVisible(line)
+            }
+            isFirst = false
             out.writeString("\n")
         }
     }
@@ -254,22 +193,23 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
         var lines = detail > 3 ? Int.max : Self.maximumLines
         var shown = 0
-        func line(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64) {
-            let arrow = from == .client ? ">>" : "<<"
-            out.writeString("    \(arrow) \(kind) \(readableSize(size)) +\(readableDuration(at - flow.started))\n")
+        func line(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64, _ content: ByteBuffer?) {
+            out.writeString(from == .client ? "    >>" : "    <<")
+            message(kind, size, content, &out)
+            out.writeString(" +\(readableDuration(at - flow.started))\n")
         }
         try flow.pieces.forEach { at, piece in
             guard lines > 0 else { return false }
-            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
+            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
             let start = out.writerIndex
-            ViewedContent(piece.content).write(into: &out, maximumLines: detail > 3 ? .max : lines)
+            if !piece.isClose { view(piece.content, maximumLines: detail > 3 ? .max : lines, &out) }
             if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
             shown += 1
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
         } damaged: { piece in
             guard lines > 0 else { return false }
-            line(piece.at, piece.from, piece.kind, piece.size)
+            line(piece.at, piece.from, piece.kind, piece.size, nil)
             out.writeString(damageMark(piece.size))
             lines -= detail == 3 ? 1 : 0
             shown += 1
@@ -279,11 +219,21 @@ package struct FlowTextPrinter: Sendable {
             out.writeString("    (cut: \(flow.pieces.count - shown) more messages, --detail 4 shows them)\n")
         }
     }
+}
 
-    private func coloured(_ text: String, _ colour: Int) -> String { isColoured ? "\u{1b}[\(colour)m\(text)\u{1b}[0m" : text }
+extension FlowPiece {
+    /// A close frame whose reason its line shows.
+    fileprivate var isClose: Bool { kind == .close && CloseReason(content) != nil }
 }
 
 extension Flow {
+    /// Whether content of a message that is not complete is missing.
+    fileprivate func expectsContent(from side: Side, _ fields: FieldSection, _ size: UInt64) -> Bool {
+        if side == .server { return response?.head.status != 101 }
+        // A request that announces no content has none.
+        return size > 0 || fields.contains("content-length") || fields.contains("transfer-encoding")
+    }
+
     /// Its pieces are messages of both sides, not the content of a request and a response.
     package var isConversation: Bool { kind == .tcp || isWebSocket || response?.head.status == 101 }
 

@@ -16,19 +16,25 @@ package final class LocalTime: Sendable {
     }
 
     private let known = Mutex(Known())
+    private let lookUp: @Sendable (Int64) -> Int64
 
-    private init() { tzset() }
+    private convenience init() {
+        tzset()
+        self.init { minute in
+            var moment = time_t(minute)
+            var fields = unsafe tm()
+            return unsafe localtime_r(&moment, &fields) == nil ? 0 : Int64(fields.tm_gmtoff)
+        }
+    }
+
+    /// - Parameter lookUp: seconds to add to UTC, at a number of seconds since 1970.
+    package init(lookUp: @escaping @Sendable (Int64) -> Int64) { self.lookUp = lookUp }
 
     /// Seconds to add to UTC at a moment.
     private func offset(at second: Int64) -> Int64 {
         let minute = second.quotient(60)
         return known.withLock { known in
-            if known.minute != minute {
-                var moment = time_t(minute * 60)
-                var fields = unsafe tm()
-                known.offset = unsafe localtime_r(&moment, &fields) == nil ? 0 : Int64(fields.tm_gmtoff)
-                known.minute = minute
-            }
+            if known.minute != minute { known = Known(minute: minute, offset: lookUp(minute * 60)) }
             return known.offset
         }
     }

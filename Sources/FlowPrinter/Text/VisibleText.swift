@@ -43,7 +43,7 @@ func hexadecimal(_ value: UInt64, digits: Int) -> String {
 }
 
 /// A number of bytes for people: `512 B`, `1.5 KiB`.
-func readableSize(_ bytes: UInt64) -> String {
+package func readableSize(_ bytes: UInt64) -> String {
     guard bytes >= 1024 else { return "\(bytes) B" }
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
     var value = Double(bytes) / 1024
@@ -56,7 +56,7 @@ func readableSize(_ bytes: UInt64) -> String {
 }
 
 /// A duration for people: `350 µs`, `12.5 ms`, `3.2 s`.
-func readableDuration(_ nanoseconds: Int64) -> String {
+package func readableDuration(_ nanoseconds: Int64) -> String {
     switch nanoseconds {
     case ..<1_000_000: "\(nanoseconds / 1000) µs"
     case ..<1_000_000_000: "\(decimal(Double(nanoseconds) / 1e6, places: 1)) ms"

@@ -5,7 +5,6 @@
 import ContentCoding
 import FlowModel
 import HTTPSemantics
-import JSONQuery
 import NIOCore
 
 /// A comparison, and the parts that it ignores.
@@ -29,34 +28,43 @@ package struct FlowComparison: Sendable {
     ]
 
     private let ignored: IgnoreRules
+    private let maximum: Int
 
-    package init(ignoring ignored: IgnoreRules = IgnoreRules()) { self.ignored = ignored }
+    /// - Parameter maximum: the number of differences of a flow that are described; the others are counted.
+    package init(ignoring ignored: IgnoreRules = IgnoreRules(), maximumDifferences maximum: Int = 20) {
+        self.ignored = ignored
+        self.maximum = maximum
+    }
 
-    /// The differences, one line each.
+    /// All differences, in the order of the answer.
     /// - Throws: if content cannot be read.
-    package func differences(recorded: Flow, new: Flow) throws -> [String] {
-        var found: [String] = []
+    package func differences(recorded: Flow, new: Flow) throws -> FlowDifferences {
+        var found = FlowDifferences(maximum: maximum)
         if recorded.kind == .tcp {
-            if let difference = try differenceOfStreams(recorded, new) { found.append(difference) }
+            try compareStreams(recorded, new, &found)
         } else {
             try compareResponses(recorded, new, &found)
         }
-        if let difference = differenceOfEnds(recorded, new) { found.append(difference) }
+        compareEnds(recorded, new, &found)
         return found
     }
 
     // MARK: Responses
 
-    private func compareResponses(_ recorded: Flow, _ new: Flow, _ found: inout [String]) throws {
+    private func compareResponses(_ recorded: Flow, _ new: Flow, _ found: inout FlowDifferences) throws {
         guard let was = recorded.response else {
-            if let now = new.response { found.append("response: none → \(now.head.status)") }
+            if let now = new.response { found.add(Self.response(.none, .number(now.head.status))) }
             return
         }
         guard let now = new.response else {
-            found.append("response: \(was.head.status) → none: \(Self.visible(new.error?.message ?? "there was no answer"))")
+            found.add(Self.response(.number(was.head.status), .none, new.error?.message ?? "there was no answer"))
             return
         }
-        if was.head.status != now.head.status { found.append("status: \(was.head.status) → \(now.head.status)") }
+        if was.head.status != now.head.status {
+            found.add(
+                FlowDifference(
+                    path: "status", place: "status", recorded: .number(was.head.status), now: .number(now.head.status)))
+        }
         let hasContent = !(recorded.request?.head.isMethod("HEAD") ?? false) && was.head.status != 304
         let moved = Self.movedDates(was.head.fields, now.head.fields)
         // A file with decoded content does not tell how it was encoded.
@@ -69,12 +77,18 @@ package struct FlowComparison: Sendable {
         compareFields(fields(was, recorded), fields(now, new), "header", &found)
         if recorded.asksForWebSocket, was.head.status == now.head.status, recorded.isWebSocket || new.isWebSocket {
             try compareMessages(recorded, new, &found)
-        } else if !ignored.body, let difference = try differenceOfContent(recorded, was, new, now) {
-            found.append("body: \(difference)")
+        } else if !ignored.body {
+            try compareContents(recorded, was, new, now, &found)
         }
         compareFields(
             self.fields(was.trailers ?? FieldSection(), of: recorded, hasContent: true),
             self.fields(now.trailers ?? FieldSection(), of: new, hasContent: true), "trailer", &found)
+    }
+
+    private static func response(
+        _ recorded: FlowDifference.Value, _ now: FlowDifference.Value, _ remark: String? = nil
+    ) -> FlowDifference {
+        FlowDifference(path: "response", place: "response", recorded: recorded, now: now, remark: remark)
     }
 
     /// Fields whose time is as far from the Date of the response as in the recording, to a second: servers count it from the
@@ -113,17 +127,20 @@ package struct FlowComparison: Sendable {
     }
 
     private func compareFields(
-        _ was: [(name: String, value: String)], _ now: [(name: String, value: String)], _ what: String, _ found: inout [String]
+        _ was: [(name: String, value: String)], _ now: [(name: String, value: String)], _ what: String,
+        _ found: inout FlowDifferences
     ) {
         let (before, after) = (
             Dictionary(was, uniquingKeysWith: { a, _ in a }), Dictionary(now, uniquingKeysWith: { a, _ in a })
         )
         // Lines that cannot be joined are listed in one sentence.
-        func shown(_ value: String?) -> String { value.map { Self.visible($0.replacing("\n", with: " and ")) } ?? "none" }
+        func shown(_ value: String?) -> FlowDifference.Value { value.map { .text($0.replacing("\n", with: " and ")) } ?? .none }
         for name in Set(before.keys).union(after.keys).sorted() {
             // Swift strings are equal if they are canonically equivalent; values are equal if their bytes are.
             if let a = before[name], let b = after[name], a.utf8.elementsEqual(b.utf8) { continue }
-            found.append("\(what) \(Self.visible(name)): \(shown(before[name])) → \(shown(after[name]))")
+            found.add(
+                FlowDifference(
+                    path: "\(what):\(name)", place: "\(what) \(name)", recorded: shown(before[name]), now: shown(after[name])))
         }
     }
 
@@ -148,9 +165,10 @@ package struct FlowComparison: Sendable {
 
     // MARK: Content
 
-    private func differenceOfContent(
-        _ recorded: Flow, _ was: Message<ResponseHead>, _ new: Flow, _ now: Message<ResponseHead>
-    ) throws -> String? {
+    private func compareContents(
+        _ recorded: Flow, _ was: Message<ResponseHead>, _ new: Flow, _ now: Message<ResponseHead>,
+        _ found: inout FlowDifferences
+    ) throws {
         var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
         let (a, b) = (was.head.fields.contentCodings, now.head.fields.contentCodings)
@@ -165,8 +183,8 @@ package struct FlowComparison: Sendable {
             func problem(_ decoded: DecodedContent) -> String? { isCut && decoded.outcome == .truncated ? nil : decoded.problem }
             switch (problem(decoded.0), problem(decoded.1)) {
             case (nil, nil): (before, after) = (decoded.0.content, decoded.1.content)
-            case (nil, let error?): return "decoded → \(Self.visible(error))"
-            case (let error?, nil): return "\(Self.visible(error)) → decoded"
+            case (nil, let error?): return found.add(ContentPlace.body.difference(.text("decoded"), .text(error)))
+            case (let error?, nil): return found.add(ContentPlace.body.difference(.text(error), .text("decoded")))
             // If neither can be decoded, they are compared as they were sent.
             case (.some, .some): break
             }
@@ -175,80 +193,12 @@ package struct FlowComparison: Sendable {
             let count = min(before.readableBytes, after.readableBytes)
             before = before.slice(ByteRange(0, count))
             after = after.slice(ByteRange(0, count))
-            if was.size != now.size, !recorded.wasCutByUs, a == b { return "\(was.size) bytes → \(now.size) bytes" }
-        }
-        return difference(before, after, isJSON: was.head.isJSON || now.head.isJSON)
-    }
-
-    /// The first difference between two contents; nil if they have the same meaning.
-    func difference(_ was: ByteBuffer, _ now: ByteBuffer, isJSON: Bool) -> String? {
-        if was == now { return nil }
-        let first = was.readableBytesView.first
-        if isJSON || first == 0x7B || first == 0x5B, var a = JSONTree(parsing: was), var b = JSONTree(parsing: now) {
-            for path in ignored.jsonPaths { (a, b) = (a.removing(path), b.removing(path)) }
-            return Self.difference(a.canonical, b.canonical, at: "$")
-        }
-        if was.readableBytes == 0 { return "empty → \(now.readableBytes) bytes" }
-        if now.readableBytes == 0 { return "\(was.readableBytes) bytes → empty" }
-        if let a = Self.text(was), let b = Self.text(now) { return Self.differenceOfLines(a, b) }
-        var offset = 0
-        for (a, b) in zip(was.readableBytesView, now.readableBytesView) {
-            if a != b { return "byte \(offset): \(Self.hexadecimal(a)) → \(Self.hexadecimal(b)) (\(Self.sizes(was, now)))" }
-            offset += 1
-        }
-        return "\(Self.sizes(was, now)), equal up to there"
-    }
-
-    private static func sizes(_ a: ByteBuffer, _ b: ByteBuffer) -> String {
-        a.readableBytes == b.readableBytes ? "of \(a.readableBytes)" : "\(a.readableBytes) bytes → \(b.readableBytes) bytes"
-    }
-
-    private static func hexadecimal(_ byte: UInt8) -> String { (byte < 16 ? "0x0" : "0x") + String(byte, radix: 16) }
-
-    private static func text(_ bytes: ByteBuffer) -> String? {
-        guard !bytes.readableBytesView.contains(0) else { return nil }
-        return String(validating: bytes.readableBytesView, as: UTF8.self)
-    }
-
-    private static func differenceOfLines(_ was: String, _ now: String) -> String {
-        let a = was.utf8.split(separator: 0x0A, omittingEmptySubsequences: false)
-        let b = now.utf8.split(separator: 0x0A, omittingEmptySubsequences: false)
-        let number = zip(a, b).prefix { $0.elementsEqual($1) }.count
-        func line(_ lines: [Substring.UTF8View]) -> String {
-            number < lines.count ? visible(String(Substring(lines[number]))) : "none"
-        }
-        return a.count == 1 && b.count == 1 ? "\(line(a)) → \(line(b))" : "line \(number + 1): \(line(a)) → \(line(b))"
-    }
-
-    /// The first place where two trees differ, members in the order of their names.
-    private static func difference(_ was: JSONTree, _ now: JSONTree, at path: String) -> String? {
-        switch (was, now) {
-        case (.object(let a), .object(let b)):
-            var (i, j) = (0, 0)
-            while i < a.count || j < b.count {
-                if j == b.count || i < a.count && a[i].name < b[j].name {
-                    return "\(member(path, a[i].name.text)): \(visible(a[i].value.text)) → none"
-                } else if i == a.count || b[j].name < a[i].name {
-                    return "\(member(path, b[j].name.text)): none → \(visible(b[j].value.text))"
-                }
-                if let found = difference(a[i].value, b[j].value, at: member(path, a[i].name.text)) { return found }
-                (i, j) = (i + 1, j + 1)
+            if was.size != now.size, !recorded.wasCutByUs, a == b {
+                return found.add(ContentPlace.body.difference(.text("\(was.size) bytes"), .text("\(now.size) bytes")))
             }
-            return nil
-        case (.array(let a), .array(let b)):
-            for (index, (x, y)) in zip(a, b).enumerated() {
-                if let found = difference(x, y, at: "\(path)[\(index)]") { return found }
-            }
-            return a.count == b.count ? nil : "\(path): \(a.count) elements → \(b.count) elements"
-        default:
-            return was == now ? nil : "\(path): \(visible(was.text)) → \(visible(now.text))"
         }
-    }
-
-    private static func member(_ path: String, _ name: String) -> String {
-        let isPlain =
-            !name.isEmpty && name.utf8.allSatisfy { $0 == 0x5F || $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A || $0 &- 0x30 < 10 }
-        return isPlain ? "\(path).\(visible(name))" : "\(path)['\(visible(name))']"
+        let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: .body)
+        comparison.compare(before, after, isJSON: was.head.isJSON || now.head.isJSON, &found)
     }
 
     /// One line of limited length that is safe for a terminal.
@@ -263,43 +213,55 @@ package struct FlowComparison: Sendable {
 
     // MARK: Conversations
 
-    private func compareMessages(_ recorded: Flow, _ new: Flow, _ found: inout [String]) throws {
+    private func compareMessages(_ recorded: Flow, _ new: Flow, _ found: inout FlowDifferences) throws {
         let (was, now) = (try recorded.serverMessages(), try new.serverMessages())
         for (index, (a, b)) in zip(was, now).enumerated() {
+            let place = ContentPlace(path: "message \(index + 1)", text: "message \(index + 1) of the server")
             if a.kind != b.kind {
-                found.append("message \(index + 1) of the server: \(a.kind) → \(b.kind)")
-            } else if !ignored.body, let difference = difference(a.content, b.content, isJSON: false) {
-                found.append("message \(index + 1) of the server: \(difference)")
+                found.add(place.difference(.text("\(a.kind)"), .text("\(b.kind)")))
+            } else if !ignored.body {
+                ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(
+                    a.content, b.content, isJSON: false, &found)
             }
         }
-        if was.count != now.count { found.append("messages of the server: \(was.count) → \(now.count)") }
+        if was.count != now.count {
+            found.add(
+                ContentPlace(path: "messages", text: "messages of the server").difference(.number(was.count), .number(now.count)))
+        }
     }
 
-    private func differenceOfStreams(_ recorded: Flow, _ new: Flow) throws -> String? {
+    private func compareStreams(_ recorded: Flow, _ new: Flow, _ found: inout FlowDifferences) throws {
         if new.state == .failed, recorded.state != .failed {
-            return "stream: \(recorded.state) → failed: \(Self.visible(new.error?.message ?? ""))"
+            return found.add(
+                FlowDifference(
+                    path: "stream", place: "stream", recorded: .text("\(recorded.state)"), now: .text("failed"),
+                    remark: new.error?.message))
         }
-        guard !ignored.body else { return nil }
+        guard !ignored.body else { return }
         let was = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         let now = try new.pieces.content(from: .server, maximum: Self.maximumContent)
-        return difference(was, now, isJSON: false).map { "data of the server: \($0)" }
+        let place = ContentPlace(path: "data", text: "data of the server")
+        ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(was, now, isJSON: false, &found)
     }
 
     // MARK: Ends
 
     /// A response that was complete and is cut now, or the reverse. A cut by our own side tells nothing about the server.
-    private func differenceOfEnds(_ recorded: Flow, _ new: Flow) -> String? {
+    private func compareEnds(_ recorded: Flow, _ new: Flow, _ found: inout FlowDifferences) {
+        func end(_ was: String, _ now: String, _ remark: String? = nil) -> FlowDifference {
+            FlowDifference(path: "end", place: "end", recorded: .text(was), now: .text(now), remark: remark)
+        }
         if recorded.kind == .http {
             guard let was = recorded.response, let now = new.response, was.head.status != 101, !recorded.asksForWebSocket else {
-                return nil
+                return
             }
             let (a, b) = (was.ended != nil, now.ended != nil)
-            if a, !b { return "end: complete → cut: \(Self.visible(new.error?.message ?? "incomplete"))" }
-            if !a, b, recorded.error?.side == .server { return "end: cut → complete" }
-            return nil
+            if a, !b { found.add(end("complete", "cut", new.error?.message ?? "incomplete")) }
+            if !a, b, recorded.error?.side == .server { found.add(end("cut", "complete")) }
+            return
         }
-        guard recorded.closedBy == .server, new.closedBy == .server, recorded.isReset != new.isReset else { return nil }
-        return "end: the server \(recorded.isReset ? "reset" : "closed") → \(new.isReset ? "reset" : "closed")"
+        guard recorded.closedBy == .server, new.closedBy == .server, recorded.isReset != new.isReset else { return }
+        found.add(end("the server \(recorded.isReset ? "reset" : "closed")", new.isReset ? "reset" : "closed"))
     }
 }
 

@@ -9,6 +9,9 @@ import HTTPSemantics
 /// The number of a recorded request, in the order of the recording.
 package typealias Entry = UInt32
 
+/// The number of a source of recordings, in the order in which sources were added.
+package typealias RecordingSource = UInt32
+
 extension Entry {
     /// The end of a chain.
     static let none = Entry.max
@@ -49,23 +52,24 @@ struct EntryFlags: OptionSet {
 
 /// Where the flow of an entry is kept.
 struct EntryLocation {
-    private static let memory = UInt16.max
+    private static let memory = UInt32.max
     /// Of the block in its file; of a flow in memory its index.
     private let block: UInt64
     private let record: UInt32
-    private let file: UInt16
+    /// The number of its source.
+    let source: RecordingSource
 
-    init(file: UInt16, _ place: FlowPlace) {
-        precondition(file != Self.memory, "the last number of a file means memory")
-        (block, record, self.file) = (place.block, place.record, file)
+    init(in source: RecordingSource, _ place: FlowPlace) {
+        precondition(place.record != Self.memory, "no block has records of 4 GiB")
+        (block, record, self.source) = (place.block, place.record, source)
     }
 
-    init(inMemory index: Int) { (block, record, file) = (UInt64(index), 0, Self.memory) }
+    init(inMemory index: Int, from source: RecordingSource) { (block, record, self.source) = (UInt64(index), Self.memory, source) }
 
     /// The index of a flow in memory; nil: it is in a file.
-    var index: Int? { file == Self.memory ? Int(block) : nil }
-    /// The number of the file, and the place there.
-    var inFile: (file: Int, place: FlowPlace) { (Int(file), FlowPlace(block: block, record: record)) }
+    var index: Int? { record == Self.memory ? Int(block) : nil }
+    /// The place in the file of the source.
+    var place: FlowPlace { FlowPlace(block: block, record: record) }
 }
 
 /// The columns.
@@ -124,7 +128,7 @@ struct EntryTable {
     }
 
     /// Visits every entry that is not replaced.
-    func forEachKey(_ body: (Entry, RequestKey) -> Void) {
+    @inline(__always) func forEachKey(_ body: (Entry, RequestKey) -> Void) {
         for index in keys.indices where !has(Entry(index), .isReplaced) { body(Entry(index), keys[index]) }
     }
 

@@ -5,14 +5,24 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
+/// Why no recording answers a request.
+package struct MissExplanation: Sendable, Equatable {
+    /// One sentence.
+    package var text: String
+    /// The nearest recording; nil if there is none, or it cannot be read.
+    package var nearest: FlowID?
+
+    package init(_ text: String, nearest: FlowID? = nil) { (self.text, self.nearest) = (text, nearest) }
+}
+
 extension RecordingIndex {
-    /// Limits on the recordings whose path or content is read: those with the same path, with a path in the same place, on the same
-    /// host, and others.
-    private static let maximumExamined = [256, 2048, 2048, 512]
+    /// Recordings whose request is read, those with the nearest shapes. Each may be in another block of its file.
+    private static let maximumExamined = 24
     /// Request-targets that are kept for the next explanation.
     private static let maximumTargets = 8192
-    /// Recordings with the same key whose content is compared.
-    private static let maximumContents = 64
+    /// Recordings with the same key whose content is compared, and the bytes that are read for it.
+    private static let maximumContents = 32
+    private static let maximumContentBytes: UInt64 = 1 << 20
 
     /// The distance from the request. A missing segment of a path weighs 6, a different one less.
     private enum Weight {
@@ -21,9 +31,9 @@ extension RecordingIndex {
         static let query = 1
     }
 
-    /// One sentence about the nearest recording.
-    package mutating func explain(_ query: ReplayQuery, host: String) -> String {
-        guard count > 0 else { return "the recordings contain no HTTP request" }
+    /// Explains a miss by the nearest recording.
+    package mutating func explain(_ query: ReplayQuery, host: String) -> MissExplanation {
+        guard count > 0 else { return MissExplanation("the recordings contain no HTTP request") }
         var nearest: [Entry] = []
         var least = Int.max
         for (entry, weight) in candidates(query) {
@@ -34,32 +44,32 @@ extension RecordingIndex {
         }
         let sameKey = nearest.flatMap { entries.table.entries(from: $0, atMost: Self.maximumContents) }
         guard let flow = nearestContent(sameKey, query), let head = flow.request?.head else {
-            return "the nearest recording cannot be read"
+            return MissExplanation("the nearest recording cannot be read")
         }
         let differences = differences(query, host, flow, head)
         let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
-        return "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))"
+        return MissExplanation(
+            "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))", nearest: flow.id)
     }
 
     // MARK: The nearest
 
-    /// One entry for each path that may be the nearest, with the part of its distance that hashes tell.
+    /// Entries that may be the nearest, one for each path, with the part of their distance that hashes tell.
     private func candidates(_ query: ReplayQuery) -> [(entry: Entry, weight: Int)] {
         let asked = query.key
-        var groups: [[UInt64: (entry: Entry, weight: Int)]] = [[:], [:], [:], [:]]
+        var nearest = NearestShapes(capacity: Self.maximumExamined)
         entries.table.forEachKey { entry, key in
             let isHost = query.isForAnyHost || key.host == asked.host
-            let group = key.path == asked.path ? 0 : key.parent == asked.parent ? 1 : isHost ? 2 : 3
-            // With the same path, each method, host and query is a candidate of its own.
-            let place = group == 0 ? key.combined : key.path
             let weight =
                 (isHost ? 0 : Weight.host) + (key.method == asked.method ? 0 : Weight.method)
                 + (key.query == asked.query ? 0 : Weight.query)
-            guard groups[group].count < Self.maximumExamined[group] else { return }
-            if let known = groups[group][place], known.weight <= weight { return }
-            groups[group][place] = (entry, weight)
+            // A missing segment changes about twice as many bits as it weighs.
+            let distance = 2 * weight + (key.shape ^ asked.shape).nonzeroBitCount
+            guard distance < nearest.limit else { return }
+            // With the same path, each method, host and query is a candidate of its own.
+            nearest.add(entry, distance, weight, place: key.path == asked.path ? key.combined : key.path)
         }
-        return groups.flatMap { $0.values }.sorted { $0.entry < $1.entry }
+        return nearest.found.map { ($0.entry, $0.weight) }.sorted { $0.entry < $1.entry }
     }
 
     /// - Returns: nil if the recording cannot be read.
@@ -84,8 +94,10 @@ extension RecordingIndex {
     private func nearestContent(_ candidates: [Entry], _ query: ReplayQuery) -> Flow? {
         let content = RequestContent.comparable(query.content, query.head.fields, rules)
         var nearest: (likeness: (Int, Int), flow: Flow)?
-        for entry in candidates.prefix(Self.maximumContents) {
+        var bytes: UInt64 = 0
+        for entry in candidates.prefix(Self.maximumContents) where bytes <= Self.maximumContentBytes {
             guard let flow = try? read(entry), let head = flow.request?.head else { continue }
+            bytes += flow.request?.storedSize ?? 0
             let fields = rules.headers.count { query.head.fields.joined($0) == head.fields.joined($0) }
             let recorded = (try? flow.pieces.content(from: .client)).map { RequestContent.comparable($0, head.fields, rules) }
             let common = recorded.map { $0 == content ? Int.max : content.commonPrefix(with: $0) } ?? -1
@@ -125,16 +137,7 @@ extension RecordingIndex {
     }
 
     private func queryDifferences(_ asked: ByteBuffer, _ recorded: ByteBuffer) -> [String] {
-        func parameters(_ query: ByteBuffer) -> [String: [String]] {
-            var pairs: [String: [String]] = [:]
-            query.forEachParameter { name, whole in
-                let text = String(buffer: name).removingPercentEncodingOfNames
-                let isIgnored = rules.ignore.query || rules.ignore.queryNames.contains(text) || rules.volatile.contains(text)
-                if !isIgnored { pairs[text, default: []].append(String(buffer: whole)) }
-            }
-            return pairs.mapValues { $0.sorted() }
-        }
-        let (asked, recorded) = (parameters(asked), parameters(recorded))
+        let (asked, recorded) = (rules.parameters(of: asked), rules.parameters(of: recorded))
         return Set(asked.keys).union(recorded.keys).sorted().compactMap { name in
             let (one, other) = (asked[name]?.joined(separator: "&"), recorded[name]?.joined(separator: "&"))
             guard one != other else { return nil }
@@ -155,6 +158,28 @@ extension RecordingIndex {
         }
         return
             "the body, from byte \(at): asked with '\(near(one))' (\(query.content.readableBytes) bytes), recorded '\(near(other))' (\(recorded.readableBytes) bytes)"
+    }
+}
+
+/// The entries with the nearest shapes, one for each place.
+private struct NearestShapes {
+    private let capacity: Int
+    /// The nearest first.
+    private(set) var found: [(entry: Entry, distance: Int, weight: Int, place: UInt64)] = []
+    /// Entries from this distance on are not among the nearest.
+    private(set) var limit = Int.max
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    mutating func add(_ entry: Entry, _ distance: Int, _ weight: Int, place: UInt64) {
+        if let known = found.firstIndex(where: { $0.place == place }) {
+            guard distance < found[known].distance else { return }
+            found.remove(at: known)
+        }
+        let index = found.firstIndex { $0.distance > distance } ?? found.count
+        found.insert((entry, distance, weight, place), at: index)
+        if found.count > capacity { found.removeLast() }
+        if found.count == capacity { limit = found[capacity - 1].distance }
     }
 }
 

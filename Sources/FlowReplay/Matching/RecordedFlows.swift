@@ -5,19 +5,22 @@ import FlowModel
 
 /// Reads flows.
 struct RecordedFlows {
-    private var files: [ArchiveLookup] = []
+    /// The names of sources, and their files if flows are read from them by place.
+    private var sources: [(name: String, file: ArchiveLookup?)] = []
     private var inMemory: [Flow] = []
     private var recent = RecentFlows()
 
-    /// - Returns: the number of the file.
-    mutating func addFile(_ file: ArchiveLookup) -> UInt16 {
-        files.append(file)
-        return UInt16(files.count - 1)
+    /// - Parameter file: nil: the flows of the source are kept in memory.
+    mutating func addSource(_ name: String, _ file: ArchiveLookup?) -> RecordingSource {
+        sources.append((name, file))
+        return RecordingSource(sources.count - 1)
     }
 
-    mutating func keep(_ flow: Flow) -> EntryLocation {
+    func name(of source: RecordingSource) -> String { Int(source) < sources.count ? sources[Int(source)].name : "" }
+
+    mutating func keep(_ flow: Flow, from source: RecordingSource) -> EntryLocation {
         inMemory.append(flow)
-        return EntryLocation(inMemory: inMemory.count - 1)
+        return EntryLocation(inMemory: inMemory.count - 1, from: source)
     }
 
     /// Reads a flow and remembers it.
@@ -34,8 +37,8 @@ struct RecordedFlows {
     /// - Throws: if it cannot be read.
     func read(_ location: EntryLocation) throws -> Flow {
         if let index = location.index { return inMemory[index] }
-        let (file, place) = location.inFile
-        return try files[file].flow(at: place)
+        guard let file = sources[Int(location.source)].file else { preconditionFailure("a place is in a file") }
+        return try file.flow(at: location.place)
     }
 
     /// The response of a flow for a request. The plain case is the same for every request within a second, and is remembered.

@@ -36,6 +36,7 @@ package struct RecordingIndex {
     private var order: ReplayOrderState
     /// TCP flows, in the order of the recording.
     package private(set) var streams: [Flow] = []
+    private var streamSources: [RecordingSource] = []
     /// The positions of those that had not ended when they were added.
     private var openStreams: [FlowID: Int] = [:]
     /// Request-targets that were read for explanations.
@@ -51,23 +52,27 @@ package struct RecordingIndex {
 
     // MARK: Filling
 
-    /// Adds a file. Its flows are added by their places.
-    /// - Returns: the number of the file for ``add(_:from:)``.
-    package mutating func addFile(_ file: ArchiveLookup) -> UInt16 { entries.flows.addFile(file) }
+    /// Adds a source.
+    /// - Parameter file: nil: flows of the source are kept in memory; otherwise those that are whole in their block are added by place.
+    /// - Returns: its number.
+    package mutating func addSource(_ name: String, _ file: ArchiveLookup? = nil) -> RecordingSource {
+        entries.flows.addSource(name, file)
+    }
 
     /// Adds an HTTP flow that is whole in its block.
-    package mutating func add(_ view: RecordView, from file: UInt16) {
+    /// - Parameter source: one with a file.
+    package mutating func add(_ view: RecordView, from source: RecordingSource) {
         guard let place = view.flowPlace, let (key, isSwitch) = Self.key(view, rules) else { return }
         let flags = Self.flags(view, hasContent: view.requestContentSize > 0 && !isSwitch)
-        insert(view.id, key, EntryLocation(file: file, place), flags, started: view.started)
+        insert(view.id, key, EntryLocation(in: source, place), flags, started: view.started)
     }
 
     /// Adds a flow, of HTTP or TCP, that stays in memory. One that was added before it had ended is replaced.
-    package mutating func add(_ flow: Flow) {
-        if flow.kind == .tcp, flow.passthrough == nil { return addStream(flow) }
+    package mutating func add(_ flow: Flow, from source: RecordingSource = 0) {
+        if flow.kind == .tcp, flow.passthrough == nil { return addStream(flow, source) }
         guard let (key, isSwitch) = Self.key(flow, rules) else { return }
         let flags = Self.flags(flow, hasContent: (flow.request?.size ?? 0) > 0 && !isSwitch)
-        insert(flow.id, key, entries.flows.keep(flow), flags, started: flow.started, isOpen: flow.ended == nil)
+        insert(flow.id, key, entries.flows.keep(flow, from: source), flags, started: flow.started, isOpen: flow.ended == nil)
     }
 
     private mutating func insert(
@@ -77,9 +82,14 @@ package struct RecordingIndex {
         if let replaced { order.replace(replaced, with: entry) }
     }
 
-    private mutating func addStream(_ flow: Flow) {
+    private mutating func addStream(_ flow: Flow, _ source: RecordingSource) {
         let number = openStreams.removeValue(forKey: flow.id)
-        if let number { streams[number] = flow } else { streams.append(flow) }
+        if let number {
+            streams[number] = flow
+        } else {
+            streams.append(flow)
+            streamSources.append(source)
+        }
         if flow.ended == nil { openStreams[flow.id] = number ?? streams.count - 1 }
     }
 
@@ -90,6 +100,9 @@ package struct RecordingIndex {
         if flow.status == 206 || flow.status == 304, flow.requestFields?.askForLess == true { flags.insert(.isPartial) }
         return flags
     }
+
+    /// Whether a flow answers requests.
+    package static func isRequest(_ flow: some FlowAttributes) -> Bool { key(flow, MatchRules()) != nil }
 
     /// The key of a recorded request, and whether its connection, or stream, switched to another protocol.
     /// - Returns: nil for a flow that answers no request: it is not HTTP, has no request, or is a tunnel.
@@ -108,6 +121,12 @@ package struct RecordingIndex {
         }
         return (RequestKey(method: isSwitch ? nil : method, host: flow.displayHost, target: target, rules), isSwitch)
     }
+
+    /// The name of the source of an entry.
+    package func sourceName(of entry: Entry) -> String { entries.flows.name(of: entries.table.location(of: entry).source) }
+
+    /// The name of the source of a stream, by its position in ``streams``.
+    package func sourceName(ofStream number: Int) -> String { entries.flows.name(of: streamSources[number]) }
 
     // MARK: Finding
 
@@ -155,11 +174,11 @@ package struct RecordingIndex {
     /// - Parameter isForAnyHost: every recorded host may answer.
     /// - Returns: nil if there is none with the key.
     /// - Throws: if the recording cannot be read.
-    package mutating func duplexAnswer(_ key: RequestKey, isForAnyHost: Bool = false) throws -> Flow? {
-        if let entry = try order.chooseDuplex(key, &entries) { return try entries.flow(entry) }
+    package mutating func duplexAnswer(_ key: RequestKey, isForAnyHost: Bool = false) throws -> (flow: Flow, entry: Entry)? {
+        if let entry = try order.chooseDuplex(key, &entries) { return (try entries.flow(entry), entry) }
         guard isForAnyHost else { return nil }
         for other in entries.table.keysWithOtherHosts(key) {
-            if let entry = try order.chooseDuplex(other, &entries) { return try entries.flow(entry) }
+            if let entry = try order.chooseDuplex(other, &entries) { return (try entries.flow(entry), entry) }
         }
         return nil
     }

@@ -70,8 +70,8 @@ package struct RequestKey: Sendable, Hashable {
     /// 64 bits, because a recording may have millions of paths, or of queries to one path; it has few methods and hosts.
     var path: UInt64
     var query: UInt64
-    /// The path without its last segment: paths with the same parent are near each other.
-    var parent: UInt32
+    /// Sketches of path and query: near requests differ in few bits.
+    var shape: UInt64
 
     /// One number for the dictionary. Requests with the same number are distinguished by the parts; those that agree in all four
     /// are considered equal.
@@ -94,22 +94,26 @@ package struct RequestKey: Sendable, Hashable {
         self.host = UInt32(truncatingIfNeeded: place.mixed)
         let (path, query) = target.pathAndQuery
         self.path = ByteHash.of(path)
-        parent = UInt32(truncatingIfNeeded: ByteHash.of(path.parentPath))
-        self.query = rules.ignore.query ? 0 : Self.hash(query: query, rules)
+        shape = PathShape.bits(of: path)
+        self.query = 0
+        if !rules.ignore.query { add(query: query, rules) }
     }
 
-    /// A sum over the parameters, so that their order does not matter.
-    private static func hash(query: ByteBuffer, _ rules: MatchRules) -> UInt64 {
-        guard query.readableBytes > 0 else { return 0 }
-        var sum: UInt64 = 0
+    /// Adds up the parameters, so that their order does not matter.
+    private mutating func add(query: ByteBuffer, _ rules: MatchRules) {
+        guard query.readableBytes > 0 else { return }
+        var (sum, bits): (UInt64, UInt64) = (0, 0)
         query.forEachParameter { name, whole in
             if !rules.ignore.queryNames.isEmpty || !rules.volatile.query.isEmpty || !rules.volatile.queryPrefixes.isEmpty {
                 let text = String(buffer: name).removingPercentEncodingOfNames
                 if rules.ignore.queryNames.contains(text) || rules.volatile.contains(text) { return }
             }
-            if whole.readableBytes > 0 { sum &+= ByteHash.of(whole) }
+            guard whole.readableBytes > 0 else { return }
+            let hash = ByteHash.of(whole)
+            sum &+= hash
+            bits |= PathShape.bit(ofParameter: hash)
         }
-        return sum
+        (self.query, shape) = (sum, shape | bits)
     }
 }
 
@@ -168,14 +172,6 @@ extension ByteBuffer {
         while mark < bytes.count, bytes[mark] != 0x3F { mark += 1 }
         let path = start == mark ? ByteBuffer(string: "/") : slice(ByteRange(start, mark))
         return (path, mark < bytes.count ? slice(ByteRange(mark + 1, bytes.count)) : ByteBuffer())
-    }
-
-    /// A path up to its last segment; a trailing slash does not begin a segment.
-    fileprivate var parentPath: ByteBuffer {
-        let bytes = readableBytesUInt8Span
-        var end = bytes.count > 1 && bytes[bytes.count - 1] == 0x2F ? bytes.count - 1 : bytes.count
-        while end > 0, bytes[end - 1] != 0x2F { end -= 1 }
-        return slice(ByteRange(0, end))
     }
 
     /// Visits the parameters of a query or a form: the name, and the whole parameter as it is written.

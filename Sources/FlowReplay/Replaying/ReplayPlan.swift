@@ -130,10 +130,12 @@ package struct ReplayPlan: Sendable {
         package mutating func addFile(_ file: ArchiveLookup) { files.append(file) }
 
         /// - Parameter place: in the last added file; nil: the flow stays in memory.
-        package mutating func add(_ flow: Flow, at place: FlowPlace?) {
+        /// - Returns: why the flow is left out; nil if it will be sent.
+        @discardableResult
+        package mutating func add(_ flow: Flow, at place: FlowPlace?) -> String? {
             if let reason = ReplayPlan.obstacle(flow, options) {
                 leftOut[reason, default: 0] += 1
-                return
+                return reason
             }
             var planned = Planned(
                 started: flow.started.nanoseconds, ended: flow.ended?.nanoseconds ?? Planned.open, block: UInt64(kept.count),
@@ -145,6 +147,7 @@ package struct ReplayPlan: Sendable {
                 kept.append(flow)
             }
             flows.append(planned)
+            return nil
         }
 
         /// The connection of a flow, extended to its times.

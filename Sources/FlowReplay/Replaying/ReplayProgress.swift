@@ -6,6 +6,7 @@ import FlowModel
 package struct ReplayProgress: Sendable, Equatable {
     /// Flows; bytes while the recording is read.
     package var done: UInt64
+    /// 0: unknown; the replay ends by the clock.
     package var total: UInt64
     /// Nanoseconds since it began.
     package var elapsed: Int64
@@ -18,9 +19,9 @@ package struct ReplayProgress: Sendable, Equatable {
 
     /// Nanoseconds that are left: by the schedule, and after its end by the rate so far. nil if unknown.
     package var left: Int64? {
-        guard done < total else { return 0 }
+        guard done < total || total == 0 else { return 0 }
         if let scheduled, scheduled > elapsed { return scheduled - elapsed }
-        guard done > 0, elapsed > 0 else { return nil }
+        guard done > 0, elapsed > 0, total > 0 else { return nil }
         return ReplayTiming.nanoseconds(Double(elapsed) / Double(done) * Double(total - done))
     }
 
@@ -32,7 +33,7 @@ package struct ReplayProgress: Sendable, Equatable {
 
     /// `12,000 of 108,000 sent, 2,000/s, 48 s left`.
     package func sending(failed: Int) -> String {
-        "\(Self.grouped(done)) of \(Self.grouped(total)) sent, \(perSecond(done))\(leftInWords)"
+        Self.grouped(done) + (total > 0 ? " of \(Self.grouped(total))" : "") + " sent, \(perSecond(done))\(leftInWords)"
             + (failed > 0 ? ", \(failed) failed" : "")
     }
 

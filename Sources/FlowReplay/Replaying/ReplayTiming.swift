@@ -6,7 +6,7 @@ package enum ReplayTiming: Sendable, Equatable {
     case none
     /// As recorded, faster by this factor.
     case scaled(Double)
-    /// The same pause before each event, in nanoseconds.
+    /// This pause before the first event of each answer, in nanoseconds; the rest of the answer follows at once.
     case fixed(Int64)
 
     package static let recorded = ReplayTiming.scaled(1)
@@ -14,7 +14,7 @@ package enum ReplayTiming: Sendable, Equatable {
     /// About seventy years, so that a time stamp can hold the moment.
     private static let maximumPause = 0x1p61
 
-    /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`; a pause as `50ms`, `1s`, `200us`.
+    /// - Parameter text: `none` or `max`; `recorded`; a speed as `2x` or `0.5x`.
     package init?(_ text: String) {
         switch text {
         case "none", "max":
@@ -22,24 +22,18 @@ package enum ReplayTiming: Sendable, Equatable {
         case "recorded":
             self = .recorded
         default:
-            if text.hasSuffix("x"), let speed = Double(text.dropLast()), speed > 0, speed.isFinite {
-                self = .scaled(speed)
-                return
-            }
-            let units: [(String, Double)] = [("us", 1e3), ("ms", 1e6), ("s", 1e9)]
-            guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }), let value = Double(text.dropLast(unit.count)),
-                value >= 0, value * factor < 1e18
-            else { return nil }
-            self = .fixed(Int64(value * factor))
+            guard text.hasSuffix("x"), let speed = Double(text.dropLast()), speed > 0, speed.isFinite else { return nil }
+            self = .scaled(speed)
         }
     }
 
     /// The pause in the replay for a recorded one; both in nanoseconds, never negative.
-    package func pause(_ recorded: Int64) -> Int64 {
+    /// - Parameter isFirst: it precedes the first event of an answer.
+    package func pause(_ recorded: Int64, isFirst: Bool = true) -> Int64 {
         switch self {
         case .none: 0
         case .scaled(let speed): Self.nanoseconds(Double(recorded) / speed)
-        case .fixed(let pause): pause
+        case .fixed(let pause): isFirst ? pause : 0
         }
     }
 

@@ -45,6 +45,8 @@ package final class FlowPlayer {
     /// The recorded moment from which pauses are counted, and the present moment that corresponds to it.
     private var recordedAnchor: Timestamp
     private var anchor: Timestamp
+    /// The server has sent something since the client's last action.
+    private var isAnswering = false
     /// Messages, or bytes, of the client that have not been compared with the recording yet.
     private var received: [FlowPiece] = []
     private var receivedBytes = ByteBuffer()
@@ -150,13 +152,15 @@ package final class FlowPlayer {
         case .ended(let ending) where kind == .tcp && ending.closedBy == .client && !hasClientFinished && matching != .time:
             return .waitForClient
         default:
-            let due = anchor.advanced(byNanoseconds: timing.pause(max(0, event.at - recordedAnchor)))
+            let pause = timing.pause(max(0, event.at - recordedAnchor), isFirst: !isAnswering)
+            let due = anchor.advanced(byNanoseconds: pause)
             if due > now { return .wait(until: due) }
             guard let step = output(event.what) else { return nil }
             pending = nil
             // The intended moment, so that a late timer does not delay everything after it.
             anchor = timing == .none ? now : due
             recordedAnchor = event.at
+            isAnswering = true
             return step
         }
     }
@@ -176,6 +180,7 @@ package final class FlowPlayer {
         guard matching != .time else { return }
         anchor = max(anchor, now)
         recordedAnchor = recorded
+        isAnswering = false
     }
 
     /// The bytes of a piece that are in the range to send.

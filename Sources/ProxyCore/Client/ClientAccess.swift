@@ -4,13 +4,28 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
+/// A request that waits until its login is verified.
+struct PendingRequest {
+    let head: RequestHead
+    let framing: BodyFraming
+    let isLast: Bool
+    let stream: StreamID
+}
+
 /// The state of a client's login.
 struct ClientAuthentication {
-    /// A login that is being verified, and the request that waits for it; a SOCKS client waits with its connection.
+    /// What waits for the login.
+    enum Waiting {
+        case request(PendingRequest)
+        /// The connection of a SOCKS client.
+        case socks
+    }
+
+    /// A login that is being verified.
     struct Pending {
         let id: RequestID
         let login: Login
-        let request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)?
+        let waiting: Waiting
     }
 
     /// While it is set, nothing more of the client is parsed.

@@ -23,7 +23,7 @@ extension ClientStack {
         if let exchange = http1.exchange, exchange.isUpgraded {
             return receive(.content(bytes, wire: bytes, isLast: false), of: exchange)
         }
-        if http1.firstLine != nil, isForeign(bytes, http1) { return }
+        if case .started(let line) = http1.lineCheck, isForeign(line, bytes, http1) { return }
         guard case .undecided = http1.input else {
             http1.decoder.receive(bytes)
             return advanceRequests()
@@ -41,17 +41,18 @@ extension ClientStack {
     }
 
     /// Checks the client's first line.
+    /// - Parameter line: its bytes so far; those that have come are added.
     /// - Returns: whether it is not HTTP, and was refused.
-    private func isForeign(_ bytes: ByteBuffer, _ http1: ClientHTTP1) -> Bool {
-        var line = http1.firstLine ?? ByteBuffer()
+    private func isForeign(_ line: ByteBuffer, _ bytes: ByteBuffer, _ http1: ClientHTTP1) -> Bool {
+        var line = line
         if line.readableBytes == 0 { line = bytes } else { line.writeImmutableBuffer(bytes) }
         switch FirstLine(line) {
         case .http:
-            http1.firstLine = nil
+            http1.lineCheck = .done
         case .undecided:
-            http1.firstLine = line.readableBytes < FirstLine.maximumSize ? line : nil
+            http1.lineCheck = line.readableBytes < FirstLine.maximumSize ? .started(line) : .done
         case .foreign(let message):
-            http1.firstLine = nil
+            http1.lineCheck = .done
             refuse(status: 400, FlowError(side: .client, message: message, at: now), head: line)
             return true
         }
@@ -281,7 +282,7 @@ extension ClientStack {
             return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire)
         }
         if let http1 = http.http1 { unparsed.append(http1.decoder.takeRest(), at: client.lastRead) }
-        http = .http1(ClientHTTP1(client, context, firstLine: http.http1?.firstLine))
+        http = .http1(ClientHTTP1(client, context, lineCheck: http.http1?.lineCheck ?? .done))
         closeUpstreams()
         connect(client.stream.map { .stream(head, $0) } ?? .http1(head), to: endpoint)
     }
@@ -293,17 +294,14 @@ extension ClientStack {
     private func isAllowed(_ head: RequestHead, _ framing: BodyFraming, _ isLast: Bool, _ stream: StreamID) -> Bool? {
         guard let check = configuration.credentials, route == nil else { return true }
         guard let login = ClientAccess.basicCredentials(head.fields) else { return false }
-        return isRight(login, check, request: (head, framing, isLast, stream))
+        return isRight(login, check, for: .request(PendingRequest(head: head, framing: framing, isLast: isLast, stream: stream)))
     }
 
     /// - Returns: nil when it has to be verified first, which ``loginVerified(_:isRight:)`` reports.
-    func isRight(
-        _ login: Login, _ check: CredentialCheck,
-        request: (head: RequestHead, framing: BodyFraming, isLast: Bool, stream: StreamID)? = nil
-    ) -> Bool? {
+    func isRight(_ login: Login, _ check: CredentialCheck, for waiting: ClientAuthentication.Waiting) -> Bool? {
         if let known = authentication.verified, known.login == login { return known.isRight }
         if let known = check.cached(login) { return known }
-        let pending = ClientAuthentication.Pending(id: context.nextRequest(), login: login, request: request)
+        let pending = ClientAuthentication.Pending(id: context.nextRequest(), login: login, waiting: waiting)
         authentication.pending = pending
         context.emit(.verify(pending.id, login, check))
         return nil
@@ -314,9 +312,16 @@ extension ClientStack {
         guard let pending = authentication.pending, pending.id == request else { return }
         authentication.pending = nil
         authentication.verified = (pending.login, isRight)
-        if case .socks = layer { return socksLoginVerified(isRight: isRight) }
-        guard case .http = layer, let (head, framing, isLast, stream) = pending.request else { return }
-        begin(head, framing, isLast: isLast, stream: stream)
+        switch (pending.waiting, layer) {
+        case (.socks, .socks): socksLoginVerified(isRight: isRight)
+        case (.request(let request), .http): resume(request)
+        default: break
+        }
+    }
+
+    /// The login of a request is verified.
+    private func resume(_ request: PendingRequest) {
+        begin(request.head, request.framing, isLast: request.isLast, stream: request.stream)
         switch http {
         case .http1:
             advanceRequests()

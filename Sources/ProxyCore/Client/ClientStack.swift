@@ -315,7 +315,7 @@ final class ClientStack {
         } else if case .connecting(let request) = layer, let head = request.head, let error = ending.error {
             recordRefused(head.wire, error: error)
         }
-        if let request = authentication.pending?.request, let error = ending.error {
+        if case .request(let request)? = authentication.pending?.waiting, let error = ending.error {
             authentication.pending = nil
             recordRefused(request.head.wire, error: error, stream: request.stream)
         }

@@ -83,7 +83,9 @@ extension ClientStack {
                 switch outcome {
                 case .answer(let bytes): sendToClient(bytes)
                 case .verify(let login):
-                    guard let isRight = configuration.credentials.map({ self.isRight(login, $0) }) ?? true else { return }
+                    guard let isRight = configuration.credentials.map({ self.isRight(login, $0, for: .socks) }) ?? true else {
+                        return
+                    }
                     try answerLogin(isRight: isRight)
                 case .connect(let endpoint):
                     cancelHandshakeTimer()

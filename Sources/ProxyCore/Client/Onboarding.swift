@@ -82,8 +82,8 @@ enum Onboarding {
             <li><a href="/cert/p12">mitm-ca-cert.p12</a> (PKCS #12, the certificate only, password <code>\(password)</code>): Java</li>
             </ul>
             <p>Its SHA-256 fingerprint is <code>\(authority.fingerprint)</code>.</p>
-            <p>Trust it only on devices that are yours, and remove it when you are done: who has the recorder's key can read and
-            change what these devices send and receive.</p>
+            <p>Trust it only on devices that are yours, and remove it when you are done: with the recorder's private key the traffic
+            of these devices can be read and changed.</p>
             \(sections)</body></html>
 
             """

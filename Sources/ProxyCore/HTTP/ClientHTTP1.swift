@@ -18,22 +18,29 @@ final class ClientHTTP1 {
         case advancing
     }
 
+    /// The check of the client's first line.
+    enum LineCheck {
+        /// The line is not whole yet.
+        case started(ByteBuffer)
+        /// What follows is for the decoder.
+        case done
+    }
+
     let transport: Transport
     private let context: SessionContext
     let decoder: HTTP1RequestDecoder
     var exchange: Exchange?
     var input: Input
-    /// The beginning of the client's first line; nil once it is checked.
-    var firstLine: ByteBuffer?
+    var lineCheck: LineCheck
     /// How the content of the response in progress is sent.
     private var content = HTTP1Content.verbatim
     /// Content that waits in the socket: its sender's windows open when it was sent.
     private var unconsumed = 0
 
-    /// - Parameter firstLine: nil after CONNECT, whose line was checked.
-    init(_ transport: Transport, _ context: SessionContext, firstLine: ByteBuffer? = ByteBuffer()) {
+    /// - Parameter lineCheck: `done` after CONNECT, whose line was checked.
+    init(_ transport: Transport, _ context: SessionContext, lineCheck: LineCheck = .started(ByteBuffer())) {
         self.transport = transport
-        self.firstLine = firstLine
+        self.lineCheck = lineCheck
         self.context = context
         let configuration = context.configuration
         decoder = HTTP1RequestDecoder(limits: configuration.limits, validation: configuration.validation)

@@ -76,7 +76,7 @@ final class RecordedServer {
         if case .duplex(let player) = state { player } else { nil }
     }
 
-    /// The request is complete, and no player answers it yet.
+    /// No player answers the request yet.
     var awaitsAnswer: Bool {
         if case .buffering = state { true } else { false }
     }

@@ -46,11 +46,7 @@ final class Tunnel {
         self.server = server
     }
 
-    // MARK: Kind
-
-    var isPassthrough: Bool {
-        if case .passthrough = content { true } else { false }
-    }
+    // MARK: The server
 
     var recorded: RecordedStream? {
         if case .recorded(let stream) = server { stream } else { nil }
@@ -58,6 +54,12 @@ final class Tunnel {
 
     /// A recording takes the place of the server.
     func play(_ stream: RecordedStream) { server = .recorded(stream) }
+
+    // MARK: Kind
+
+    var isPassthrough: Bool {
+        if case .passthrough = content { true } else { false }
+    }
 
     var isWebSocket: Bool {
         if case .webSocket = content { true } else { false }

@@ -1,8 +1,6 @@
 // The configuration file: a mapping with a section for each tool and one for all, `all`. A section holds options by their long names. A
 // tool reads `all` and its own section, so a key of one tool never changes another.
 
-import FlowArchive
-import Glibc
 import Yams
 
 /// The part of a configuration file that is for one tool.
@@ -30,10 +28,7 @@ struct ConfigurationFile {
         self.path = path
         self.table = table
         section = String(table.command.commandName.dropFirst("mitm-".count))
-        var status = stat()
-        if !isRequired, unsafe FileName.withCString(path, { unsafe stat($0, &status) }) != 0, errno == ENOENT || errno == ENOTDIR {
-            return
-        }
+        if !isRequired, !fileExists(path) { return }
         let text = try readText(path, as: "the configuration file")
         guard let root = try parse(text) else { return }
         if root.isEmpty { return }

@@ -106,12 +106,7 @@ struct GivenArguments {
                 help = spelled
                 continue
             }
-            guard let option = table[short: letter] else {
-                let isWhole = table[long: String(word.dropFirst().prefix { $0 != "=" })] != nil
-                // There is a hint for the word (-nr) or for its letter.
-                if !isWhole, let known = [word, spelled].first(where: { optionHints[$0] != nil }) { throw unknown(known, known) }
-                throw unknown(isWhole || word.count == 2 ? word : "\(spelled)' in '\(word)", String(word.dropFirst()))
-            }
+            guard let option = table[short: letter] else { throw unknown(letter, in: word) }
             guard !option.isFlag else {
                 try add(option, as: option.name, spelled, nil)
                 continue
@@ -151,12 +146,21 @@ struct GivenArguments {
     }
 
     private func unknown(_ spelled: String, _ name: String) -> ToolError {
-        let tool = table.command.commandName
         if let hint = optionHints[spelled] { return ToolError("there is no option '\(spelled)'; \(hint)") }
-        if let nearest = table[long: name] != nil ? name : table.nearest(to: name) {
-            return ToolError("there is no option '\(spelled)'; did you mean '--\(nearest)'?")
+        let nearest = table.nearest(to: name).map { "did you mean '--\($0)'?" }
+        return ToolError("there is no option '\(spelled)'; \(nearest ?? "see \(table.command.commandName) --help")")
+    }
+
+    /// A letter that is not an option, of a word that may be a long name.
+    private func unknown(_ letter: Character, in word: String) -> ToolError {
+        let name = word.dropFirst().prefix { $0 != "=" }
+        if name.count > 1, table[long: String(name)] != nil {
+            return ToolError("there is no option '\(word)'; did you mean '--\(name)'?")
         }
-        return ToolError("there is no option '\(spelled)'; see \(tool) --help")
+        if let hint = optionHints[word] { return ToolError("there is no option '\(word)'; \(hint)") }
+        let place = name.count > 1 ? " in '\(word)'" : ""
+        let hint = optionHints["-\(letter)"] ?? "see \(table.command.commandName) --help"
+        return ToolError("there is no option '-\(letter)'\(place); \(hint)")
     }
 }
 

@@ -63,7 +63,7 @@ struct ReplayTests {
             let secure = "GET https://localhost:\(nginx.https)/a.json"
             let plain = "GET http://127.0.0.1:\(nginx.http)/a.json"
             let lines = changed.output.split(separator: "\n").map(String.init)
-            #expect(Set(lines) == [secure, plain, "  body: $.at: 1 → 2"])
+            #expect(Set(lines) == [secure, plain, "  body: $.at: 1 → 2", "  body: $.items[0].price: 12 → 13"])
             let narrowed = try replay(arguments + ignored + ["-q", "--ignore", "json:$.at", "--timing", "max"], in: directory)
             #expect(
                 Set(narrowed.output.split(separator: "\n").dropFirst().map(String.init)).contains(

@@ -11,12 +11,17 @@ final class Replayer {
     let port: Int
     let program: RunningProgram
 
-    /// - Parameter arguments: beside the port and the configuration directory, which is the recorder's.
-    init(_ arguments: [String], in directory: String, file: String = "capture.mflow") throws {
+    /// - Parameters:
+    ///   - arguments: beside the port and the configuration directory, which is the recorder's.
+    ///   - isQuiet: without a log the port is read from the file `ready`.
+    init(_ arguments: [String], in directory: String, file: String = "capture.mflow", isQuiet: Bool = false) throws {
         self.directory = directory
         program = try RunningProgram(
             "mitm-serve", ["-p", "0", "--confdir", directory + "/conf"] + arguments + [file], in: directory)
-        port = try Self.port(of: program)
+        port =
+            isQuiet
+            ? try readyAddresses(program, directory + "/ready").compactMap { Int($0.split(separator: ":").last ?? "") }.first ?? 0
+            : try Self.port(of: program)
     }
 
     /// The port that a program says it listens on; from then on its errors are collected.

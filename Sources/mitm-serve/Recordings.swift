@@ -1,0 +1,40 @@
+// The recordings that are served. A reload makes others and puts them in the place of these; exchanges in progress keep theirs.
+
+import FlowReplay
+import Synchronization
+
+/// Recordings with the turns of their requests, shared by all sessions.
+final class Recordings: Sendable {
+    struct State {
+        var index: RecordingIndex
+        /// How often each TCP stream was replayed.
+        var played: [Int: Int] = [:]
+    }
+
+    let state: Mutex<State>
+
+    init(_ index: RecordingIndex) { state = Mutex(State(index: index)) }
+
+    var counts: (requests: Int, streams: Int) { state.withLock { ($0.index.count, $0.index.streams.count) } }
+}
+
+/// The current recordings, and what was done with all that were served.
+final class ServedRecordings: Sendable {
+    struct Totals {
+        var answered = 0
+        var missed = 0
+        var faults = 0
+        var streams = 0
+        /// Something could not be read.
+        var isDamaged = false
+    }
+
+    private let recordings: Mutex<Recordings>
+    let totals = Mutex(Totals())
+
+    init(_ recordings: Recordings) { self.recordings = Mutex(recordings) }
+
+    var current: Recordings { recordings.withLock { $0 } }
+
+    func replace(with others: Recordings) { recordings.withLock { $0 = others } }
+}
