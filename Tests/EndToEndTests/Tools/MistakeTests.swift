@@ -101,7 +101,10 @@ struct MistakeTests {
             "flat.yaml:1: 'write' is not an option of every tool; move it to the section of a tool, such as 'serve:'"),
         Mistake(
             "dump", ["--config", "flat.yaml", "http.mflow"],
-            "flat.yaml:1: 'write' is not an option that all tools share; move it to the section of its tool, such as 'record:'"),
+            "flat.yaml:1: 'write' is not an option of every tool; move it to the section of a tool, such as 'dump:'"),
+        Mistake(
+            "dump", ["--config", "stray.yaml", "http.mflow"],
+            "stray.yaml:2: 'target' is not an option that all tools share; move it to the section of its tool, such as 'record:'"),
         Mistake("replay", ["--config", "broken.yaml"], "broken.yaml:3: this is not YAML: did not find expected ',' or ']'"),
         Mistake(
             "replay", ["--config", "notes.txt"],
@@ -239,6 +242,7 @@ struct MistakeTests {
             "key.yaml": "dump:\n  detial: 3\n",
             "section.yaml": "recrod:\n  quiet: true\n",
             "flat.yaml": "write: x.mflow\n",
+            "stray.yaml": "all:\n  target: http://127.0.0.1:1\n",
             "broken.yaml": "record: [a\n\n",
             "unreadable": "secret\n",
         ]
