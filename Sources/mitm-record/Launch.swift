@@ -140,7 +140,8 @@ struct LaunchedRun {
             }
             guard signal.number != SIGTSTP || signal.isSent else { continue }
             isEnding = isEnding || signal.number != SIGTSTP
-            if signal.isSent { program.send(signal.number) }
+            // When a terminal closes, the system tells the leader of the session only (setpgid(2)): that may be the recorder.
+            if signal.isSent || signal.number == SIGHUP { program.send(signal.number) }
         }
         return nil
     }
