@@ -238,7 +238,7 @@ private final class LogFile: Sendable {
     private static func open(_ path: String) throws -> Int32 {
         let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw ToolError("cannot write the event log \(path): \(systemMessage())")
+            throw ToolError(unsafe "cannot write the event log \(path): \(String(cString: strerror(errno)).lowercased())")
         }
         return descriptor
     }

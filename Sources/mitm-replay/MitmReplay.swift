@@ -36,16 +36,18 @@ struct MitmReplay: Tool {
             """)
     var target: [String] = []
 
-    @Option(help: "Recorded server that may be contacted, host or host:port; * matches any text. Repeatable.")
+    @Option(
+        help: ArgumentHelp(
+            "Recorded server that may be contacted, host or host:port; * matches any text. Repeatable.", valueName: "host"))
     var allowTarget: [String] = []
 
     @Flag(help: "Send GET, HEAD and OPTIONS only.")
     var safeMethods = false
 
     @Option(
-        help:
-            "recorded, 2x (any speed), or max: start each request once the requests that had finished before it in the recording are done."
-    )
+        help: ArgumentHelp(
+            "recorded, 2x (any speed), or max: start each request once the requests that had finished before it in the recording are done.",
+            valueName: "speed"))
     var timing = Timing.recorded
 
     @Option(help: "Requests a second over all connections, as 50/s, instead of the recorded times.")
@@ -68,7 +70,7 @@ struct MitmReplay: Tool {
     @Flag(help: "Compare each response with the recorded one and print the differences.")
     var diff = false
 
-    @Option(help: "With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.")
+    @Option(help: ArgumentHelp("With --diff: ignore body, host, header:NAME, json:PATH. Repeatable.", valueName: "part"))
     var ignore: [String] = []
 
     @Option(

@@ -92,16 +92,17 @@ struct MatchingArguments: ParsableArguments {
             """)
     var ignore: [String] = []
 
-    @Option(help: "Header field that must be equal. Repeatable.")
+    @Option(help: ArgumentHelp("Header field that must be equal. Repeatable.", valueName: "name"))
     var matchHeader: [String] = []
 
-    @Option(help: "How to compare bodies: auto (JSON and forms by meaning), exact, json, form, none.")
+    @Option(
+        help: ArgumentHelp("How to compare bodies: auto (JSON and forms by meaning), exact, json, form, none.", valueName: "how"))
     var matchBody = BodyMatching.auto
 
     @Option(
-        help:
-            "Ignore query parameters that differ each time (cache busters, utm_*, trace ids, signatures): on, off, or a file with names."
-    )
+        help: ArgumentHelp(
+            "Ignore query parameters that differ each time (cache busters, utm_*, trace ids, signatures): on, off, or a file with names.",
+            valueName: "names"))
     var volatile = "on"
 
     @OptionGroup
@@ -114,9 +115,9 @@ struct MatchingArguments: ParsableArguments {
     var once = false
 
     @Option(
-        help:
-            "When to send a server message of a WebSocket or TCP dialogue: after the client's content, after its count of messages, or at its time."
-    )
+        help: ArgumentHelp(
+            "When to send a server message of a WebSocket or TCP dialogue: after the client's content, after its count of messages, or at its time.",
+            valueName: "when"))
     var websocketMatch = DialogueMatching.content
 }
 

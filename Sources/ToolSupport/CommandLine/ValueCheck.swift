@@ -27,6 +27,10 @@ enum ValueCheck {
         "time": Kind(noun: "a length of time", use: TimeSpan.forms) { TimeSpan(argument: $0) != nil },
         "number": Kind(noun: "a number", use: "1 or more, at most \(Int32.max)") { Int32($0).map { $0 >= 1 } ?? false },
         "rate": Kind(noun: "a rate", use: "for example 50/s") { Rate(argument: $0) != nil },
+        "speed": Kind(noun: "a speed", use: "recorded, a factor such as 2x, or max") {
+            ["recorded", "max", "none"].contains($0)
+                || ($0.hasSuffix("x") && Double($0.dropLast()).map { $0 > 0 && $0.isFinite } ?? false)
+        },
         "file": Kind(noun: "a file name", use: "the name of a file") { !$0.isEmpty },
         "directory": Kind(noun: "a directory", use: "the name of a directory") { !$0.isEmpty },
     ]

@@ -49,6 +49,7 @@ struct MistakeTests {
         Mistake("replay", ["--rate", "0"], "--rate: '0' is not a rate; use for example 50/s"),
         Mistake("replay", ["--rate", "-5"], "--rate: '-5' is not a rate; use for example 50/s"),
         Mistake("replay", ["--rate", "fast"], "--rate: 'fast' is not a rate; use for example 50/s"),
+        Mistake("replay", ["--timing", "5s"], "--timing: '5s' is not a speed; use recorded, a factor such as 2x, or max"),
         Mistake("replay", ["--repeat", "0"], "--repeat: '0' is not a number; use 1 or more, at most 2147483647"),
         Mistake("replay", ["--concurrency", "many"], "--concurrency: 'many' is not a number; use 1 or more, at most 2147483647"),
         Mistake("filter", ["-m", "0", "~all"], "-m: '0' is not a number; use 1 or more, at most 2147483647"),
