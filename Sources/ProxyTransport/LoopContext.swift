@@ -95,7 +95,7 @@ final class LoopContext: @unchecked Sendable {
 
     private func submit() {
         guard !output.records.finished.isEmpty else { return }
-        services.sink.submit(output.records.take())
+        output.records.keep(services.sink.submit(output.records.take()))
         if !isPaused, services.sink.isFull { pause() }
     }
 
