@@ -119,7 +119,7 @@ package final class FlowRecorder: Sendable {
                 return state.failure == nil && worker.failure != nil
             }
             if hasFailed { options.failed() }
-            queue.finished(batches)
+            queue.finished(consume batches)
         }
         worker.close()
         state.withLock {

@@ -10,10 +10,14 @@ package final class RecordQueue: Sendable {
     static let bound = 8 * 1024 * 1024
     /// From this size on the consumer is woken at once; otherwise it looks by itself.
     static let wakeUp = 1024 * 1024
+    /// Written records that are kept for producers.
+    private static let maximumSpare = 1024
 
     private struct State {
         var batches: [RecordBatch] = []
         var bytes = 0
+        /// Records that were written and have no other owner.
+        var spare: [FlowRecord] = []
         var isClosed = false
         /// The consumer has something else to do.
         var isWoken = false
@@ -44,14 +48,21 @@ package final class RecordQueue: Sendable {
     }
 
     /// Hands a batch over; never waits. After ``close()`` batches are dropped.
-    package func submit(_ records: [FlowRecord]) {
+    /// - Returns: records that were written and can be filled again, perhaps none.
+    @discardableResult package func submit(_ records: [FlowRecord]) -> [FlowRecord] {
         let batch = RecordBatch(records)
+        var spare: [FlowRecord] = []
         condition.lock()
-        guard unsafe !state.isClosed else { return condition.unlock() }
+        guard unsafe !state.isClosed else {
+            condition.unlock()
+            return []
+        }
         unsafe state.batches.append(batch)
         unsafe state.bytes += batch.size
+        unsafe swap(&spare, &state.spare)
         let shouldWake = unsafe state.isConsumerParked || state.bytes >= Self.wakeUp
         if shouldWake { condition.unlock(withValue: true) } else { condition.unlock() }
+        return spare
     }
 
     /// Calls back once, from the consumer's thread, when there is room again; at once when there is.
@@ -100,11 +111,15 @@ package final class RecordQueue: Sendable {
         return isOver ? nil : batches
     }
 
-    /// Reports that batches are written, so that waiting producers continue.
-    package func finished(_ batches: [RecordBatch]) {
+    /// Reports that batches are written, so that waiting producers continue. Records that have no other owner are handed back to them.
+    package func finished(_ batches: consuming [RecordBatch]) {
         let size = batches.reduce(0) { $0 + $1.size }
+        var written = batches
+        var spare: [FlowRecord] = []
+        for batch in written.indices { written[batch].takeSpare(into: &spare, limit: Self.maximumSpare) }
         condition.lock()
         unsafe state.bytes -= size
+        if unsafe state.spare.isEmpty { unsafe swap(&spare, &state.spare) }
         var resumed: [@Sendable () -> Void] = []
         if unsafe state.bytes < Self.bound / 2 {
             unsafe swap(&resumed, &state.waiting)
@@ -116,12 +131,23 @@ package final class RecordQueue: Sendable {
 
 /// Records that came together.
 package struct RecordBatch: Sendable {
-    package let records: [FlowRecord]
+    package private(set) var records: [FlowRecord]
     /// Bytes of memory that they occupy, roughly.
     let size: Int
 
     init(_ records: [FlowRecord]) {
         self.records = records
         size = records.reduce(0) { $0 + $1.footprint }
+    }
+
+    /// Takes the records that have no other owner, emptied.
+    fileprivate mutating func takeSpare(into spare: inout [FlowRecord], limit: Int) {
+        for index in records.indices {
+            guard spare.count < limit else { break }
+            guard isKnownUniquelyReferenced(&records[index]), !records[index].isLarge else { continue }
+            records[index].clear()
+            spare.append(records[index])
+        }
+        records = []
     }
 }

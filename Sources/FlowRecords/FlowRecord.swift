@@ -9,7 +9,8 @@ import NIOCore
 
 /// One record of a flow: what happened since the record before it.
 ///
-/// `@unchecked Sendable`: it is filled on one thread and handed over to another one, which only reads it, after the last change.
+/// `@unchecked Sendable`: it is filled on one thread and handed over to another one, which only reads it, after the last change. That thread
+/// may hand it back when it has no other owner, to be filled again.
 package final class FlowRecord: @unchecked Sendable {
     /// A run of bytes in the items.
     struct Run {
@@ -57,7 +58,7 @@ package final class FlowRecord: @unchecked Sendable {
     package private(set) var client: Shared<ClientConnection>?
     package private(set) var server: Shared<ServerConnection>?
     private(set) var prefix = Prefix()
-    package private(set) var items: ByteWriter
+    package let items: ByteWriter
     private var content = RecordContent()
     /// Whether something happened since the record before this one.
     private(set) var isPending = false
@@ -65,9 +66,13 @@ package final class FlowRecord: @unchecked Sendable {
     var place = 0
     var order = 0
 
+    /// Items of a short exchange, and of most.
+    private static let usualCapacity = 1024
+    private static let keptCapacity = 8 * 1024
+
     package init(_ id: FlowID) {
         self.id = id
-        items = ByteWriter(capacity: 1024)
+        items = ByteWriter(capacity: Self.usualCapacity)
     }
 
     package var contentLength: Int { content.count }
@@ -98,13 +103,13 @@ package final class FlowRecord: @unchecked Sendable {
 
     /// Takes what was recorded so far as a record of its own. The flow continues in this one.
     func takePart() -> FlowRecord {
-        let part = FlowRecord(id, items)
+        let part = FlowRecord(id)
+        part.items.exchange(with: items)
         part.client = client
         part.server = server
         part.prefix = prefix
         swap(&part.content, &content)
         part.isPending = true
-        items = ByteWriter(capacity: 1024)
         beginNext()
         return part
     }
@@ -117,11 +122,6 @@ package final class FlowRecord: @unchecked Sendable {
         server = part.server
         prefix = part.prefix
         beginNext()
-    }
-
-    private init(_ id: FlowID, _ items: ByteWriter) {
-        self.id = id
-        self.items = items
     }
 
     private func beginNext() {
@@ -137,9 +137,20 @@ package final class FlowRecord: @unchecked Sendable {
         prefix = next
     }
 
+    /// Storage that is not worth keeping for another flow.
+    package var isLarge: Bool { items.capacity > Self.keptCapacity }
+
     /// Begins another flow with the storage of this one, which was written.
     package func reuse(for id: FlowID) {
+        clear()
         self.id = id
+    }
+
+    /// Begins another flow with this record, which is empty.
+    func begin(_ id: FlowID) { self.id = id }
+
+    /// Forgets the flow, which was written.
+    package func clear() {
         client = nil
         server = nil
         prefix = Prefix()
@@ -384,46 +395,45 @@ package final class FlowRecord: @unchecked Sendable {
     ///   - client, server: offsets of the connections' records, plus one.
     ///   - itemsAt, contentAt: where the items and the content will be in the block.
     package func write(client: UInt32, server: UInt32, itemsAt: Int, contentAt: Int, into records: ByteWriter) {
-        let start = records.count
-        records.reserve(FlowPrefix.size)
-        records.append(UInt32(0))
-        records.append(RecordType.flow)
-        records.append(prefix.flags)
-        records.append(prefix.kind)
-        records.append(prefix.state)
-        records.append(id.high)
-        records.append(id.low)
-        records.append(prefix.started)
-        records.append(prefix.last)
-        records.append(prefix.status)
-        records.append(prefix.method)
-        records.append(prefix.version)
-        records.append(prefix.port)
-        records.append(UInt16(FlowPrefix.size))
-        records.append(prefix.number)
-        records.append(client)
-        records.append(server)
-        records.append(prefix.stream)
-        records.append(UInt32(itemsAt))
-        records.append(UInt32(items.count))
-        records.append(UInt32(contentAt))
-        records.append(UInt32(content.count))
-        records.append(prefix.requestSize)
-        records.append(prefix.responseSize)
-        records.append(prefix.pieces)
-        records.append(prefix.messages)
-        records.append(UInt32(prefix.scheme.utf8.count))
-        records.append(UInt32(prefix.host.utf8.count))
-        records.append(prefix.methodText.length)
-        records.append(prefix.authority.length)
-        records.append(prefix.target.length)
-        records.append(UInt32(prefix.error?.utf8.count ?? 0))
-        records.append(UInt32(prefix.comment?.utf8.count ?? 0))
-        records.append(prefix.requestFields.at)
-        records.append(prefix.requestFields.length)
-        records.append(prefix.responseFields.at)
-        records.append(prefix.responseFields.length)
-        records.append(UInt32(0))
+        let start = records.appendZeros(FlowPrefix.size)
+        func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) { records.set(value, at: start &+ offset) }
+        func putLength(_ length: UInt32, of text: FlowPrefix.Text) { put(length, at: FlowPrefix.textLengths + 4 * text.rawValue) }
+        put(RecordType.flow, at: FlowPrefix.type)
+        put(prefix.flags, at: FlowPrefix.flags)
+        put(prefix.kind, at: FlowPrefix.kind)
+        put(prefix.state, at: FlowPrefix.state)
+        put(id.high, at: FlowPrefix.idHigh)
+        put(id.low, at: FlowPrefix.idLow)
+        put(prefix.started, at: FlowPrefix.started)
+        put(prefix.last, at: FlowPrefix.ended)
+        put(prefix.status, at: FlowPrefix.status)
+        put(prefix.method, at: FlowPrefix.method)
+        put(prefix.version, at: FlowPrefix.version)
+        put(prefix.port, at: FlowPrefix.port)
+        put(UInt16(FlowPrefix.size), at: FlowPrefix.textAt)
+        put(prefix.number, at: FlowPrefix.part)
+        put(client, at: FlowPrefix.client)
+        put(server, at: FlowPrefix.server)
+        put(prefix.stream, at: FlowPrefix.stream)
+        put(UInt32(itemsAt), at: FlowPrefix.detailsAt)
+        put(UInt32(items.count), at: FlowPrefix.detailsLength)
+        put(UInt32(contentAt), at: FlowPrefix.contentAt)
+        put(UInt32(content.count), at: FlowPrefix.contentLength)
+        put(prefix.requestSize, at: FlowPrefix.requestSize)
+        put(prefix.responseSize, at: FlowPrefix.responseSize)
+        put(prefix.pieces, at: FlowPrefix.pieces)
+        put(prefix.messages, at: FlowPrefix.messages)
+        putLength(UInt32(prefix.scheme.utf8.count), of: .scheme)
+        putLength(UInt32(prefix.host.utf8.count), of: .host)
+        putLength(prefix.methodText.length, of: .method)
+        putLength(prefix.authority.length, of: .authority)
+        putLength(prefix.target.length, of: .target)
+        putLength(UInt32(prefix.error?.utf8.count ?? 0), of: .error)
+        putLength(UInt32(prefix.comment?.utf8.count ?? 0), of: .comment)
+        put(prefix.requestFields.at, at: FlowPrefix.requestFieldsAt)
+        put(prefix.requestFields.length, at: FlowPrefix.requestFieldsLength)
+        put(prefix.responseFields.at, at: FlowPrefix.responseFieldsAt)
+        put(prefix.responseFields.length, at: FlowPrefix.responseFieldsLength)
         records.append(utf8: prefix.scheme)
         records.append(utf8: prefix.host)
         unsafe records.append(text(prefix.methodText))

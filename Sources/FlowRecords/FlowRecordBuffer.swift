@@ -12,6 +12,8 @@ package struct FlowRecordBuffer {
     private var open: [FlowRecord] = []
     private var openBytes = 0
     private var orders = 0
+    /// Empty records that can be filled.
+    private var spare: [FlowRecord] = []
     private let maximumOpenBytes: Int
     /// The events as well, when a replay or a test follows them; nil does not keep them.
     package var events: [FlowEvent]?
@@ -23,6 +25,18 @@ package struct FlowRecordBuffer {
     package var hasOpen: Bool { !open.isEmpty }
 
     // MARK: Filling
+
+    /// A record for a flow that begins.
+    package mutating func record(for flow: FlowID) -> FlowRecord {
+        guard let record = spare.popLast() else { return FlowRecord(flow) }
+        record.begin(flow)
+        return record
+    }
+
+    /// Keeps empty records, to fill them.
+    package mutating func keep(_ records: [FlowRecord]) {
+        if !records.isEmpty { spare = records }
+    }
 
     /// Appends an event to the record of its flow, unless that has ended.
     package mutating func add(_ what: FlowEvent.What, to record: FlowRecord, at: Timestamp) {

@@ -27,7 +27,7 @@ package struct FramingFields {
         let length = fields.line("content-length")
         if coding == nil {
             guard let length else { return }
-            if fields.line("content-length", from: length + 1) == nil, Self.isPlain(fields, length, framing, isRequest) { return }
+            if fields.line("content-length", after: length) == nil, Self.isPlain(fields, length, framing, isRequest) { return }
         }
         if let coding, length == nil, framing == .chunked, version == .http1_1, fields.isNothingButChunked(coding) { return }
         change(fields, framing, version, isRequest, coding: coding, length: length)
@@ -36,7 +36,8 @@ package struct FramingFields {
     /// Whether a line already has the digits of the framing, as most do.
     private static func isPlain(_ fields: FieldSection, _ line: Int, _ framing: BodyFraming, _ isRequest: Bool) -> Bool {
         let range = fields.lines[line].value
-        let bytes = fields.wire.readableBytesUInt8Span
+        let wire = fields.wire
+        let bytes = wire.readableBytesUInt8Span
         guard 1...18 ~= range.count, bytes[Int(range.start)] != 0x30 || range.count == 1 else { return false }
         var number: UInt64 = 0
         for i in Int(range.start)..<Int(range.end) {
@@ -118,7 +119,7 @@ package struct FramingFields {
         var next: Int? = first
         while let index = next {
             lines.append(index)
-            next = fields.line(name, from: index + 1)
+            next = fields.line(name, after: index)
         }
         return lines
     }
@@ -133,6 +134,6 @@ extension ByteBuffer {
 extension FieldSection {
     /// Whether a line of Transfer-Encoding is the only one and has chunked alone, as most do.
     fileprivate func isNothingButChunked(_ line: Int) -> Bool {
-        wire.equalsIgnoringCase(lines[line].value, "chunked") && self.line("transfer-encoding", from: line + 1) == nil
+        wire.equalsIgnoringCase(lines[line].value, "chunked") && self.line("transfer-encoding", after: line) == nil
     }
 }

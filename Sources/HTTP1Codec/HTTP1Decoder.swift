@@ -39,6 +39,8 @@ package class HTTP1Decoder {
     /// Bytes of the buffer that do not contain the end of a head, and the end of its start-line if known.
     private(set) var scanned = 0
     private var startLineEnd: Int?
+    /// The head or trailer section that was read last.
+    private(set) var parsed = ParsedHead()
     private var hasEnded = false
     /// Deviations that passed: since they were last taken, and of the current message.
     private var notes: [String] = []
@@ -123,15 +125,12 @@ package class HTTP1Decoder {
 
     // MARK: Heads
 
-    /// Reads the next head from the buffer.
-    /// - Parameter read: interprets the bytes of a head.
-    /// - Returns: nil if it is not complete.
-    func nextHead<Event>(
-        _ read: (ByteBuffer, ParsedHead) throws(HTTP1Error) -> Event
-    ) throws(HTTP1Error) -> Event? {
+    /// Takes the next head from the buffer and reads it into ``parsed``.
+    /// - Returns: its bytes; nil if it is not complete.
+    func takeHead() throws(HTTP1Error) -> ByteBuffer? {
         guard buffer.readableBytes > 0 else { return nil }
-        var parsed = wholeHead()
-        var length = parsed?.facts.end
+        let whole = wholeHead()
+        var length = whole
         if length == nil { length = try headLength() }
         guard let length else {
             if hasEnded { throw truncated("head") }
@@ -141,24 +140,28 @@ package class HTTP1Decoder {
         scanned = 0
         startLineEnd = nil
         if !noted.isEmpty { noted = [] }
-        do throws(HTTP1Error) {
-            if parsed == nil { parsed = try parser(wire) { parser throws(HTTP1Error) in try parser.head() } }
-            guard let parsed else { return nil }
-            return try read(wire, parsed)
-        } catch {
-            refused = wire
-            var error = error
-            error.head = wire
-            throw error
+        if whole == nil {
+            do throws(HTTP1Error) { try parse(wire, fieldsOnly: false) } catch { throw refuse(wire, error) }
         }
+        return wire
     }
 
-    /// The head at the buffer's start, if it is complete and valid: most are, and are read in one pass.
-    private func wholeHead() -> ParsedHead? {
-        guard scanned == 0, let parsed = try? parser(buffer, { parser throws(HTTP1Error) in try parser.head() }),
-            let end = parsed.facts.end, parsed.fieldsAt <= limits.maximumStartLine, end <= limits.maximumFieldSectionSize
+    /// Keeps a head that is refused.
+    /// - Returns: the error with that head.
+    func refuse(_ wire: ByteBuffer, _ error: HTTP1Error) -> HTTP1Error {
+        refused = wire
+        var error = error
+        error.head = wire
+        return error
+    }
+
+    /// Reads the head at the buffer's start, if it is complete and valid: most are, and are read in one pass.
+    /// - Returns: its length.
+    private func wholeHead() -> Int? {
+        guard scanned == 0, (try? parse(buffer, fieldsOnly: false)) != nil, let end = parsed.facts.end,
+            parsed.fieldsAt <= limits.maximumStartLine, end <= limits.maximumFieldSectionSize
         else { return nil }
-        return parsed
+        return end
     }
 
     /// The length of the head at the buffer's start, its empty line included; nil if it is not complete.
@@ -199,21 +202,24 @@ package class HTTP1Decoder {
         }
     }
 
-    private func parser<R>(_ wire: ByteBuffer, _ body: (HeadParser) throws(HTTP1Error) -> R) throws(HTTP1Error) -> R {
-        var result: Result<R, HTTP1Error>?
+    /// Reads a head, or field lines alone, into ``parsed``.
+    private func parse(_ wire: ByteBuffer, fieldsOnly: Bool) throws(HTTP1Error) {
+        var failure: HTTP1Error?
         unsafe wire.withUnsafeReadableBytes { bytes in
             let parser = unsafe HeadParser(bytes: bytes, maximumFieldCount: limits.maximumFieldCount)
             do throws(HTTP1Error) {
-                result = .success(try body(parser))
+                if fieldsOnly { try parser.fields(from: 0, into: &parsed) } else { try parser.head(into: &parsed) }
             } catch {
-                result = .failure(error)
+                failure = error
             }
         }
-        return try result!.get()
+        if let failure { throw failure }
     }
 
     /// Names that are not tokens, and control characters in values: refused in requests, noted where they pass.
-    func judgeOddities(_ facts: FieldFacts, _ fields: FieldSection) throws(HTTP1Error) {
+    func judgeOddities(_ fields: FieldSection) throws(HTTP1Error) {
+        guard parsed.facts.hasOddities else { return }
+        let facts = parsed.facts
         func judge(_ line: Int?, _ what: String) throws(HTTP1Error) {
             guard let line else { return }
             let sentence = "the field '\(fields.slice(fields.lines[line].name).visible)' has a \(what)"
@@ -232,11 +238,11 @@ package class HTTP1Decoder {
         try judge(facts.oddValue, "value with a control character")
     }
 
-    func fields(_ wire: ByteBuffer, _ parsed: ParsedHead) -> FieldSection {
-        let facts = parsed.facts
-        return FieldSection(
-            wire: wire.slice(ByteRange(parsed.fieldsAt, parsed.fieldsAt + facts.length)), lines: facts.lines,
-            isCanonical: facts.isCanonical)
+    /// The fields of the head that was read.
+    func takeFields(of wire: ByteBuffer) -> FieldSection {
+        FieldSection(
+            wire: wire.slice(ByteRange(parsed.fieldsAt, parsed.fieldsAt + parsed.facts.length)), lines: parsed.takeLines(),
+            isCanonical: parsed.facts.isCanonical)
     }
 
     func begin(_ framing: BodyFraming) {
@@ -376,14 +382,15 @@ package class HTTP1Decoder {
 
     /// A complete trailer section.
     private func nextTrailers(_ section: ByteBuffer, _ lastChunk: Int) throws(HTTP1Error) -> Part? {
-        let facts = try parser(section) { parser throws(HTTP1Error) in try parser.fields(from: 0) }
+        try parse(section, fieldsOnly: true)
+        let facts = parsed.facts
         // RFC 9110 §6.5.1: fields that decide framing or routing are not allowed in a trailer.
         guard facts.contentLength == nil, facts.invalidLength == nil, !facts.codings.isPresent, facts.hosts == 0 else {
             throw HTTP1Error(.framing, "the trailer section holds a field that decides framing or routing")
         }
         let trailers = FieldSection(
-            wire: section.slice(ByteRange(0, facts.length)), lines: facts.lines, isCanonical: facts.isCanonical)
-        try judgeOddities(facts, trailers)
+            wire: section.slice(ByteRange(0, facts.length)), lines: parsed.takeLines(), isCanonical: facts.isCanonical)
+        try judgeOddities(trailers)
         state = .head
         scanned = 0
         return .end(

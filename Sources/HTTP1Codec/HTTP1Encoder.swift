@@ -58,33 +58,38 @@ package enum HTTP1Encoder {
 
     /// The received bytes with another target and another value of Host; nil unless there is one Host with a value.
     private static func spliced(_ head: RequestHead, _ target: ByteBuffer?, _ host: ByteBuffer?) -> ByteBuffer? {
-        var out = ByteBuffer()
-        out.reserveCapacity(head.wire.readableBytes + (target?.readableBytes ?? 0) + (host?.readableBytes ?? 0))
-        var rest = ByteRange(0, head.wire.readableBytes)
-        func write(_ replacement: ByteBuffer, for range: ByteRange) {
-            out.writeImmutableBuffer(head.wire.slice(ByteRange(Int(rest.start), Int(range.start))))
-            out.writeImmutableBuffer(replacement)
-            rest.start = range.end
-        }
-        if let target { write(target, for: head.targetRange) }
-        if let host {
+        var place = ByteRange.empty
+        if host != nil {
             guard let value = onlyHost(head.fields) else { return nil }
             let offset = endOfStartLine(head)
-            write(host, for: ByteRange(Int(value.start) + offset, Int(value.end) + offset))
+            place = ByteRange(Int(value.start) + offset, Int(value.end) + offset)
         }
-        out.writeImmutableBuffer(head.wire.slice(rest))
-        return out
+        return unsafe head.wire.withUnsafeReadableBytes { wire in
+            var out = ByteBufferAllocator().buffer(
+                capacity: wire.count + (target?.readableBytes ?? 0) + (host?.readableBytes ?? 0))
+            var written = 0
+            func write(_ replacement: ByteBuffer, for range: ByteRange) {
+                unsafe out.writeBytes(UnsafeRawBufferPointer(rebasing: wire[written..<Int(range.start)]))
+                out.writeImmutableBuffer(replacement)
+                written = Int(range.end)
+            }
+            if let target { write(target, for: head.targetRange) }
+            if let host { write(host, for: place) }
+            unsafe out.writeBytes(UnsafeRawBufferPointer(rebasing: wire[written...]))
+            return out
+        }
     }
 
     private static func onlyHost(_ fields: FieldSection) -> ByteRange? {
-        guard let index = fields.line("host"), fields.line("host", from: index + 1) == nil else { return nil }
+        guard let index = fields.line("host"), fields.line("host", after: index) == nil else { return nil }
         let value = fields.lines[index].value
         return value.isEmpty ? nil : value
     }
 
     /// The offset of the fields in a head of HTTP/1.
     private static func endOfStartLine(_ head: RequestHead) -> Int {
-        let bytes = head.wire.readableBytesUInt8Span
+        let wire = head.wire
+        let bytes = wire.readableBytesUInt8Span
         var end = Int(head.targetRange.end)
         while end < bytes.count, bytes[end] != 0x0A { end += 1 }
         return min(end + 1, bytes.count)

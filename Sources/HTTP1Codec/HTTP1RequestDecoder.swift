@@ -16,7 +16,8 @@ package final class HTTP1RequestDecoder: HTTP1Decoder {
         do throws(HTTP1Error) {
             if case .head = state {
                 skipEmptyLines()
-                return try nextHead { wire, parsed throws(HTTP1Error) in try request(wire, parsed) }
+                guard let wire = try takeHead() else { return nil }
+                do throws(HTTP1Error) { return try request(wire) } catch { throw refuse(wire, error) }
             }
             switch try nextPart() {
             case .content(let content, let wire, let isLast)?: return .content(content, wire: wire, isLast: isLast)
@@ -42,19 +43,19 @@ package final class HTTP1RequestDecoder: HTTP1Decoder {
         }
     }
 
-    private func request(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> RequestEvent {
+    private func request(_ wire: ByteBuffer) throws(HTTP1Error) -> RequestEvent {
         let facts = parsed.facts
         if facts.isStartLineOdd { throw HTTP1Error(.startLine, "the start-line holds a control character") }
         let line = try RequestLine(wire, parsed.line)
-        if let fault = facts.hostFault ?? facts.lengthFault { throw fault }
+        if facts.isHostInvalid || facts.invalidLength != nil, let fault = facts.hostFault ?? facts.lengthFault { throw fault }
         if validation == .strict {
             if facts.hosts > 1 { throw HTTP1Error(.host, "there is more than one Host field", isRelaxable: true) }
             if facts.hosts == 0, line.version.minor > 0 {
                 throw HTTP1Error(.host, "the request has no Host field", isRelaxable: true)
             }
         }
-        let fields = fields(wire, parsed)
-        try judgeOddities(facts, fields)
+        let fields = takeFields(of: wire)
+        try judgeOddities(fields)
         let upgrade = facts.hasUpgrade ? UpgradeProtocol(wire, line.method, line.version, fields) : nil
         let head = RequestHead(
             wire: wire, version: line.version, method: line.method, target: line.target, fields: fields, upgrade: upgrade)

@@ -27,7 +27,8 @@ package final class HTTP1ResponseDecoder: HTTP1Decoder {
     package func next() throws(HTTP1Error) -> ResponseEvent? {
         do throws(HTTP1Error) {
             if case .head = state {
-                return try nextHead { wire, parsed throws(HTTP1Error) in try response(wire, parsed) }
+                guard let wire = try takeHead() else { return nil }
+                do throws(HTTP1Error) { return try response(wire) } catch { throw refuse(wire, error) }
             }
             switch try nextPart() {
             case .content(let content, let wire, let isLast)?: return .content(content, wire: wire, isLast: isLast)
@@ -39,15 +40,15 @@ package final class HTTP1ResponseDecoder: HTTP1Decoder {
         }
     }
 
-    private func response(_ wire: ByteBuffer, _ parsed: ParsedHead) throws(HTTP1Error) -> ResponseEvent {
+    private func response(_ wire: ByteBuffer) throws(HTTP1Error) -> ResponseEvent {
         guard let kind = expected.first else {
             throw HTTP1Error(.unexpectedResponse, "the server sent a response that was not asked for")
         }
         let facts = parsed.facts
         let line = try StatusLine(wire, parsed.line)
-        let fields = fields(wire, parsed)
+        let fields = takeFields(of: wire)
         if facts.isStartLineOdd { note("the reason phrase holds a control character") }
-        try judgeOddities(facts, fields)
+        try judgeOddities(fields)
         let head = ResponseHead(wire: wire, version: line.version, status: line.status, reason: line.reason, fields: fields)
         if head.isInterim { return .interim(head) }
         expected.removeFirst()

@@ -19,7 +19,7 @@ struct HeadChanges {
         var next = fields.line("connection")
         var namesFields = false
         while let index = next {
-            next = fields.line("connection", from: index + 1)
+            next = fields.line("connection", after: index)
             let value = fields.lines[index].value
             if Self.areHopByHop(value, in: fields.wire) { continue }
             namesFields = true
@@ -60,11 +60,13 @@ struct HeadChanges {
         var next = fields.line(name)
         while let index = next {
             removed.append(index)
-            next = fields.line(name, from: index + 1)
+            next = fields.line(name, after: index)
         }
     }
 
     private static func areHopByHop(_ options: ByteRange, in wire: ByteBuffer) -> Bool {
+        // Most lists have one element.
+        if wire.isHopByHopOption(options) { return true }
         var rest = options
         while let option = wire.takeListElement(of: &rest) {
             if !wire.isHopByHopOption(option) { return false }
@@ -79,7 +81,8 @@ struct HeadChanges {
         }
         guard fields.isCanonical else {
             // RFC 9112 §5.1: white space before the colon is not forwarded.
-            let bytes = fields.wire.readableBytesUInt8Span
+            let wire = fields.wire
+            let bytes = wire.readableBytesUInt8Span
             var colon = Int(line.name.end)
             while colon < Int(line.value.start), bytes[colon] != 0x3A { colon += 1 }
             out.writeImmutableBuffer(fields.slice(line.name))

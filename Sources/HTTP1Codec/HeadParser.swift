@@ -7,7 +7,6 @@ import NIOCore
 
 /// The fields of a section that decide framing and routing.
 struct FieldFacts {
-    var lines: [FieldSection.Line] = []
     /// Bytes of the lines, without the empty line after them.
     var length = 0
     /// Offset after the empty line; nil if there is no empty line.
@@ -31,6 +30,9 @@ struct FieldFacts {
     var spacedName: Int?
     /// The start-line holds a control character.
     var isStartLineOdd = false
+
+    /// A name or a value is unusual.
+    var hasOddities: Bool { oddName != nil || oddValue != nil || spacedName != nil }
 
     enum InvalidLength {
         case notNumber, different
@@ -65,45 +67,65 @@ struct FieldFacts {
     }
 }
 
-/// A start-line and the lines after it.
+/// A start-line and the lines after it. A decoder has one, which is filled in place.
 struct ParsedHead {
     /// The start-line without its end.
-    var line: ByteRange
+    var line = ByteRange.empty
     /// Offset of the first field line.
-    var fieldsAt: Int
-    var facts: FieldFacts
+    var fieldsAt = 0
+    var facts = FieldFacts()
+    var lines: [FieldSection.Line] = []
+
+    /// Most heads have fewer lines.
+    private static let usualLines = 24
+
+    /// Begins another section.
+    mutating func clear() {
+        facts = FieldFacts()
+        lines = []
+        lines.reserveCapacity(Self.usualLines)
+    }
+
+    /// The lines, which are needed once.
+    mutating func takeLines() -> [FieldSection.Line] {
+        var taken: [FieldSection.Line] = []
+        swap(&taken, &lines)
+        return taken
+    }
 }
 
 /// A parser over the bytes of one section. Offsets are counted from the section's first byte.
 @safe struct HeadParser {
-    private let bytes: UnsafeRawBufferPointer
+    private let base: UnsafeRawPointer
+    private let count: Int
     private let maximumFieldCount: Int
 
-    // SAFETY: used within the closure that provides the bytes.
+    // SAFETY: used within the closure that provides the bytes, of which there is one at least.
     init(bytes: UnsafeRawBufferPointer, maximumFieldCount: Int) {
-        unsafe self.bytes = unsafe bytes
+        unsafe base = bytes.baseAddress!
+        count = bytes.count
         self.maximumFieldCount = maximumFieldCount
     }
 
-    private var count: Int { unsafe bytes.count }
-
-    private func byte(_ offset: Int) -> UInt8 { unsafe bytes[offset] }
+    private func byte(_ offset: Int) -> UInt8 {
+        assert(0..<count ~= offset)
+        return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+    }
 
     /// The offset of the next LF at or after an offset, or the count of bytes.
     private func lineFeed(from offset: Int) -> Int {
-        let count = count
-        guard offset < count, let base = unsafe bytes.baseAddress else { return count }
-        guard let found = unsafe memchr(base + offset, 0x0A, count - offset) else { return count }
-        return unsafe found - UnsafeMutableRawPointer(mutating: base)
+        guard offset < count, let found = unsafe memchr(base + offset, 0x0A, count - offset) else { return count }
+        return unsafe UnsafeRawPointer(found) - base
     }
 
     /// Reads a head from its start-line through the empty line.
-    func head() throws(HTTP1Error) -> ParsedHead {
+    func head(into parsed: inout ParsedHead) throws(HTTP1Error) {
         let start = try startLine()
-        var facts = try fields(from: start.next)
-        facts.isCanonical = facts.isCanonical && start.isCanonical
-        facts.isStartLineOdd = start.isOdd
-        return ParsedHead(line: start.line, fieldsAt: start.next, facts: facts)
+        parsed.line = start.line
+        parsed.fieldsAt = start.next
+        try fields(from: start.next, into: &parsed)
+        if !start.isCanonical { parsed.facts.isCanonical = false }
+        parsed.facts.isStartLineOdd = start.isOdd
     }
 
     /// The range of the start-line without its end, and the offset after it. A bare CR or NUL in it is a fault.
@@ -116,36 +138,91 @@ struct ParsedHead {
 
     /// Reads field lines until the empty line.
     /// - Parameter start: offset of the first line; ranges are counted from there.
-    func fields(from start: Int) throws(HTTP1Error) -> FieldFacts {
-        var facts = FieldFacts()
-        facts.lines.reserveCapacity(24)
+    func fields(from start: Int, into parsed: inout ParsedHead) throws(HTTP1Error) {
+        parsed.clear()
         var position = start
         while position < count {
+            if let next = plainField(position, start, &parsed) {
+                position = next
+                continue
+            }
             let feed = lineFeed(from: position)
             let hasCR = feed > position && byte(feed - 1) == 0x0D
             let end = hasCR ? feed - 1 : feed
-            if !hasCR { facts.isCanonical = false }
+            if !hasCR { parsed.facts.isCanonical = false }
             if end == position {
-                if feed < count { facts.end = feed + 1 }
+                if feed < count { parsed.facts.end = feed + 1 }
                 break
             }
-            facts.length = min(feed + 1, count) - start
+            parsed.facts.length = min(feed + 1, count) - start
             let first = byte(position)
             if first == 0x20 || first == 0x09 {
-                try fold(position, end, start, &facts)
+                try fold(position, end, start, &parsed)
             } else {
-                try field(position, end, start, &facts)
+                try field(position, end, start, &parsed)
             }
             position = feed + 1
         }
-        return facts
+    }
+
+    /// Reads a line as most are, in one pass: the name has letters, digits, hyphens and dots alone, the value has no control character
+    /// but tabs, and CRLF ends it.
+    /// - Returns: the offset after the line; nil for another line, which is left alone.
+    @inline(__always) private func plainField(_ position: Int, _ start: Int, _ parsed: inout ParsedHead) -> Int? {
+        guard parsed.lines.count < maximumFieldCount else { return nil }
+        let colon = nameEnd(position)
+        guard colon > position, colon < count, byte(colon) == 0x3A else { return nil }
+        var from = colon &+ 1
+        while from < count, byte(from) == 0x20 || byte(from) == 0x09 { from &+= 1 }
+        var line = from
+        repeat {
+            line = firstControl(line)
+            guard line &+ 1 < count else { return nil }
+            if byte(line) == 0x0D, byte(line &+ 1) == 0x0A { break }
+            guard byte(line) == 0x09 else { return nil }
+            line &+= 1
+        } while true
+        var to = line
+        while to > from, byte(to &- 1) == 0x20 || byte(to &- 1) == 0x09 { to &-= 1 }
+        parsed.lines.append(
+            FieldSection.Line(name: ByteRange(position &- start, colon &- start), value: ByteRange(from &- start, to &- start)))
+        parsed.facts.length = line &+ 2 &- start
+        interpret(position, colon &- position, from..<to, &parsed.facts)
+        return line &+ 2
+    }
+
+    /// The offset of the first byte at or after an offset that is not a letter, digit, hyphen or dot; at the end of the bytes it may be an
+    /// offset before it.
+    @inline(__always) private func nameEnd(_ from: Int) -> Int {
+        var position = from
+        while position &+ 8 <= count {
+            let others = unsafe EightBytes(at: base + position).notLetterDigitOrHyphen
+            if others != 0 { return position &+ others.trailingZeroBitCount / 8 }
+            position &+= 8
+        }
+        return position
+    }
+
+    /// The offset of the first control character at or after an offset; the count of bytes or more if there is none.
+    @inline(__always) private func firstControl(_ from: Int) -> Int {
+        var position = from
+        while position &+ 8 <= count {
+            let controls = unsafe EightBytes(at: base + position).controls
+            if controls != 0 { return position &+ controls.trailingZeroBitCount / 8 }
+            position &+= 8
+        }
+        guard position < count, count >= 8 else { return count }
+        // The last bytes are in the last group of eight; zeros follow them here.
+        let rest = unsafe EightBytes(EightBytes(at: base + (count &- 8)).value &>> UInt64(8 &* (position &+ 8 &- count)))
+        return position &+ rest.controls.trailingZeroBitCount / 8
     }
 
     /// Whether a control character other than a tab is in a range. CR and NUL are dangerous (RFC 9110 §5.5).
     private func hasControls(
         _ from: Int, _ to: Int, orThrow kind: HTTP1Error.Kind, _ place: StaticString
     ) throws(HTTP1Error) -> Bool {
-        if unsafe bytes.isClear(from, to, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) { return false }
+        let bytes = unsafe UnsafeRawBufferPointer(start: base, count: count)
+        if unsafe bytes.isClear(from, to, of: { $0.controls }) { return false }
         var isOdd = false
         for i in from..<to where byte(i) < 0x20 && byte(i) != 0x09 || byte(i) == 0x7F {
             guard byte(i) != 0x0D, byte(i) != 0x00 else { throw HTTP1Error(kind, "\(place) holds a bare CR or NUL") }
@@ -154,19 +231,19 @@ struct ParsedHead {
         return isOdd
     }
 
-    private func field(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
-        guard facts.lines.count < maximumFieldCount else {
+    private func field(_ position: Int, _ end: Int, _ start: Int, _ parsed: inout ParsedHead) throws(HTTP1Error) {
+        guard parsed.lines.count < maximumFieldCount else {
             throw HTTP1Error(.fieldsTooLarge, "there are more than \(maximumFieldCount) fields")
         }
-        var colon = nameEnd(position, end)
+        var colon = position
         while colon < end, byte(colon) != 0x3A {
             let byte = byte(colon)
             if byte == 0x20 || byte == 0x09 {
-                if facts.spacedName == nil { facts.spacedName = facts.lines.count }
-                facts.isCanonical = false
+                if parsed.facts.spacedName == nil { parsed.facts.spacedName = parsed.lines.count }
+                parsed.facts.isCanonical = false
             } else if !byte.isTokenCharacter {
                 guard byte != 0x0D, byte != 0x00 else { throw HTTP1Error(.field, "a field name holds a bare CR or NUL") }
-                if facts.oddName == nil { facts.oddName = facts.lines.count }
+                if parsed.facts.oddName == nil { parsed.facts.oddName = parsed.lines.count }
             }
             colon += 1
         }
@@ -174,54 +251,35 @@ struct ParsedHead {
         guard colon > position else { throw HTTP1Error(.field, "a field has no name") }
         var nameEnd = colon
         while byte(nameEnd - 1) == 0x20 || byte(nameEnd - 1) == 0x09 { nameEnd -= 1 }
-        let value = try value(colon + 1, end, &facts)
+        let value = try value(colon + 1, end, &parsed)
         let line = FieldSection.Line(
             name: ByteRange(position - start, nameEnd - start), value: ByteRange(value.lowerBound - start, value.upperBound - start)
         )
-        facts.lines.append(line)
-        interpret(position, nameEnd - position, value, &facts)
-    }
-
-    /// Skips letters, digits, hyphens and dots of a name, eight at a time.
-    /// - Returns: the offset of the colon, or an offset that only such characters precede.
-    private func nameEnd(_ from: Int, _ to: Int) -> Int {
-        guard let base = unsafe bytes.baseAddress else { return from }
-        var position = from
-        while position &+ 8 <= to {
-            let eight = unsafe EightBytes(at: base + position)
-            let colons = eight.equal(to: 0x3A)
-            let faults = eight.notLetterDigitOrHyphen
-            if colons != 0 {
-                let before = (colons & (0 &- colons)) &- 1
-                return faults & before == 0 ? position &+ colons.trailingZeroBitCount / 8 : position
-            }
-            if faults != 0 { return position }
-            position &+= 8
-        }
-        return position
+        parsed.lines.append(line)
+        interpret(position, nameEnd - position, value, &parsed.facts)
     }
 
     /// The value without white space around it.
-    private func value(_ from: Int, _ to: Int, _ facts: inout FieldFacts) throws(HTTP1Error) -> Range<Int> {
+    private func value(_ from: Int, _ to: Int, _ parsed: inout ParsedHead) throws(HTTP1Error) -> Range<Int> {
         var start = from
         var end = to
         while start < end, byte(start) == 0x20 || byte(start) == 0x09 { start += 1 }
         while end > start, byte(end - 1) == 0x20 || byte(end - 1) == 0x09 { end -= 1 }
-        if try hasControls(start, end, orThrow: .field, "a field value"), facts.oddValue == nil {
-            facts.oddValue = facts.lines.count
+        if try hasControls(start, end, orThrow: .field, "a field value"), parsed.facts.oddValue == nil {
+            parsed.facts.oddValue = parsed.lines.count
         }
         return start..<end
     }
 
     /// A line that continues the preceding value (RFC 9112 §5.2).
-    private func fold(_ position: Int, _ end: Int, _ start: Int, _ facts: inout FieldFacts) throws(HTTP1Error) {
-        guard let last = facts.lines.last else {
+    private func fold(_ position: Int, _ end: Int, _ start: Int, _ parsed: inout ParsedHead) throws(HTTP1Error) {
+        guard let last = parsed.lines.last else {
             throw HTTP1Error(.field, "white space stands before the first field")
         }
-        let isOdd = facts.oddValue != nil
-        let continuation = try value(position, end, &facts)
-        if !isOdd, facts.oddValue != nil { facts.oddValue = facts.lines.count - 1 }
-        facts.isCanonical = false
+        let isOdd = parsed.facts.oddValue != nil
+        let continuation = try value(position, end, &parsed)
+        if !isOdd, parsed.facts.oddValue != nil { parsed.facts.oddValue = parsed.lines.count - 1 }
+        parsed.facts.isCanonical = false
         let nameStart = Int(last.name.start) + start
         if isNamed(nameStart, last.name.count, "content-length") || isNamed(nameStart, last.name.count, "transfer-encoding")
             || isNamed(nameStart, last.name.count, "host")
@@ -229,16 +287,24 @@ struct ParsedHead {
             throw HTTP1Error(.framing, "a field that decides where the message goes or ends is folded")
         }
         if !continuation.isEmpty {
-            facts.lines[facts.lines.count - 1].value.end = UInt32(truncatingIfNeeded: continuation.upperBound - start)
+            parsed.lines[parsed.lines.count - 1].value.end = UInt32(truncatingIfNeeded: continuation.upperBound - start)
         }
     }
 
     private func isNamed(_ position: Int, _ count: Int, _ name: StaticString) -> Bool {
         guard count == name.utf8CodeUnitCount else { return false }
-        for i in 0..<count {
-            let expected = unsafe name.utf8Start[i]
-            let byte = byte(position + i)
-            if (byte &- 0x41 < 26 ? byte | 0x20 : byte) != expected { return false }
+        var i = 0
+        while i < count {
+            guard count >= 8 else {
+                if byte(position + i).lowercased != (unsafe name.utf8Start[i]) { return false }
+                i += 1
+                continue
+            }
+            // The last eight bytes may overlap those before them.
+            let at = min(i, count - 8)
+            let expected = unsafe EightBytes(at: UnsafeRawPointer(name.utf8Start) + at)
+            if unsafe EightBytes(at: base + position + at).lowercased != expected.value { return false }
+            i += 8
         }
         return true
     }
@@ -326,10 +392,16 @@ struct ParsedHead {
     }
 
     private func isHost(_ value: Range<Int>) -> Bool {
+        // Letters, digits, dots, hyphens and a colon are most of all hosts.
+        let bytes = unsafe UnsafeRawBufferPointer(start: base, count: count)
+        let isPlain = unsafe bytes.isClear(value.lowerBound, value.upperBound) {
+            // What may pass besides a colon is a semicolon after it, which a host may hold.
+            $0.notLetterDigitOrHyphen & ~$0.equal(to: 0x3A)
+        }
+        if isPlain { return true }
         var index = value.lowerBound
         while index < value.upperBound {
             let byte = byte(index)
-            // Letters, digits, dots and hyphens are most of all hosts.
             if byte | 0x20 &- 0x61 >= 26, byte &- 0x2D >= 14 || byte == 0x2F {
                 switch byte {
                 case 0x00...0x20, 0x22, 0x23, 0x2C, 0x2F, 0x3C, 0x3E, 0x3F, 0x40, 0x5C, 0x5E, 0x60, 0x7B...0x7D, 0x7F...0xFF:

@@ -84,18 +84,18 @@ final class HTTP2Stream {
 
 /// The streams of a connection by their numbers. Lookups come in runs, field after field of one stream, so the last one is cached.
 struct HTTP2Streams {
-    private var known: [Int32: HTTP2Stream] = [:]
+    private var known = StreamTable<HTTP2Stream>()
     private var last: HTTP2Stream?
 
     subscript(id: Int32) -> HTTP2Stream? {
         mutating get {
             if let last, last.id == id { return last }
-            guard let stream = known[id] else { return nil }
+            guard let stream = known[id.unsigned] else { return nil }
             last = stream
             return stream
         }
         set {
-            known[id] = newValue
+            known[id.unsigned] = newValue
             last = newValue
         }
     }
@@ -104,6 +104,6 @@ struct HTTP2Streams {
 
     mutating func remove(_ id: Int32) -> HTTP2Stream? {
         if last?.id == id { last = nil }
-        return known.removeValue(forKey: id)
+        return known.remove(id.unsigned)
     }
 }

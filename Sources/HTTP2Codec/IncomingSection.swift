@@ -61,21 +61,7 @@ struct IncomingSection {
             if pseudoCount < lines.count { fail("a pseudo-field follows a regular field", isDangerous: true) }
             pseudoCount += 1
         }
-        let start = first == 0x3A ? 1 : 0
-        // RFC 9113 §8.2.1: upper case, controls, space, DEL and above, and a colon make a message malformed.
-        let isName = unsafe name.isClear(start, name.count) {
-            $0.below(0x21) | $0.equal(to: 0x3A) | $0.equal(to: 0x7F) | $0.beyondASCII
-        }
-        if !isName {
-            fail("a field name holds a character it may not hold", isDangerous: true)
-        }
-        if unsafe !name.isClear(start, name.count, of: { $0.upperCase }) { fail("a field name is not in lower case") }
-        if unsafe !name.isClear(start, name.count, of: { $0.notLetterDigitOrHyphen }) {
-            for i in start..<name.count {
-                let byte = unsafe name[i]
-                if !byte.isTokenCharacter { fail("a field name is not a token") }
-            }
-        }
+        unsafe check(name: name, from: first == 0x3A ? 1 : 0)
         if unsafe !value.isClear(0, value.count, of: { $0.below(0x20) | $0.equal(to: 0x7F) }) {
             for i in 0..<value.count {
                 let byte = unsafe value[i]
@@ -92,6 +78,25 @@ struct IncomingSection {
         }
     }
 
+    private mutating func check(name: UnsafeRawBufferPointer, from start: Int) {
+        // Most names are of lower-case letters, digits and hyphens.
+        if unsafe name.isClear(start, name.count, of: { $0.notLetterDigitOrHyphen | $0.upperCase }) { return }
+        // RFC 9113 §8.2.1: upper case, controls, space, DEL and above, and a colon make a message malformed.
+        let isName = unsafe name.isClear(start, name.count) {
+            $0.below(0x21) | $0.equal(to: 0x3A) | $0.equal(to: 0x7F) | $0.beyondASCII
+        }
+        if !isName {
+            fail("a field name holds a character it may not hold", isDangerous: true)
+        }
+        if unsafe !name.isClear(start, name.count, of: { $0.upperCase }) { fail("a field name is not in lower case") }
+        if unsafe !name.isClear(start, name.count, of: { $0.notLetterDigitOrHyphen }) {
+            for i in start..<name.count {
+                let byte = unsafe name[i]
+                if !byte.isTokenCharacter { fail("a field name is not a token") }
+            }
+        }
+    }
+
     /// The value of a pseudo-field; nil if it is missing. A second one is a fault, noted by ``check(pseudo:)``.
     func pseudo(_ name: StaticString) -> ByteRange? {
         for index in 0..<min(pseudoCount, lines.count) where wire.equals(lines[index].name, name) { return lines[index].value }
@@ -101,16 +106,16 @@ struct IncomingSection {
     /// RFC 9113 §8.3: only defined pseudo-fields, each once.
     /// - Parameter foreign: pseudo-fields that are defined elsewhere. Undefined ones are harmless.
     mutating func check(pseudo known: [StaticString], foreign: [StaticString]? = nil) {
+        var seen = 0
         for place in 0..<pseudoCount {
             let name = lines[place].name
-            guard known.contains(where: { wire.equals(name, $0) }) else {
+            guard let index = known.firstIndex(where: { wire.equals(name, $0) }) else {
                 let isDangerous = foreign.map { $0.contains { wire.equalsIgnoringCase(name, $0) } } ?? true
                 fail("the pseudo-field \(String(buffer: wire.slice(name))) is not defined here", isDangerous: isDangerous)
                 continue
             }
-            if (0..<place).contains(where: { wire.slice(lines[$0].name) == wire.slice(name) }) {
-                fail("a pseudo-field stands twice", isDangerous: true)
-            }
+            if seen &>> index & 1 != 0 { fail("a pseudo-field stands twice", isDangerous: true) }
+            seen |= 1 &<< index
         }
     }
 

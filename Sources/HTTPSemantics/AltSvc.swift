@@ -8,7 +8,7 @@ extension FieldSection {
         var next = line("alt-svc")
         while let index = next {
             if wire.slice(lines[index].value).listElements().contains(where: \.isHTTP3Alternative) { return true }
-            next = line("alt-svc", from: index + 1)
+            next = line("alt-svc", after: index)
         }
         return false
     }
@@ -62,6 +62,7 @@ extension ResponseHead {
 
     /// The length of the status line of HTTP/1, or of the pseudo-fields.
     private var startOfFields: Int {
+        let wire = wire
         let bytes = wire.readableBytesUInt8Span
         var start = 0
         var isFirst = version.major < 2

@@ -23,6 +23,22 @@ extension ByteBuffer {
         getSlice(at: readerIndex + Int(range.start), length: range.count) ?? ByteBuffer()
     }
 
+    /// The byte at an offset from the reader index; nil beyond the readable bytes.
+    @inlinable package func byte(at offset: Int) -> UInt8? {
+        unsafe withUnsafeReadableBytes { offset < $0.count ? unsafe $0[offset] : nil }
+    }
+
+    /// Whether the bytes of a range are those of another buffer.
+    package func equals(_ range: ByteRange, _ other: ByteBuffer) -> Bool {
+        guard range.count == other.readableBytes, Int(range.end) <= readableBytes else { return false }
+        return unsafe withUnsafeReadableBytes { bytes in
+            unsafe other.withUnsafeReadableBytes { others in
+                guard let a = bytes.baseAddress, let b = others.baseAddress else { return range.isEmpty }
+                return unsafe areSame(a + Int(range.start), b, others.count)
+            }
+        }
+    }
+
     /// Whether the bytes of a range equal an ASCII name, without regard to case.
     /// - Parameter name: in lower case.
     @inlinable @inline(__always) package func equalsIgnoringCase(_ range: ByteRange, _ name: StaticString) -> Bool {
@@ -34,10 +50,19 @@ extension ByteBuffer {
         guard Int(range.end) <= readableBytes else { return false }
         // Bytes and not a span, which costs a call: this runs for each field.
         return unsafe withUnsafeReadableBytes { bytes in
-            for i in 0..<range.count {
-                let byte = unsafe bytes[Int(range.start) + i]
-                let expected = unsafe name.utf8Start[i]
-                if (byte &- 0x41 < 26 ? byte | 0x20 : byte) != expected { return false }
+            let count = range.count
+            guard let base = bytes.baseAddress, count >= 8 else {
+                for i in 0..<count where unsafe bytes[Int(range.start) + i].lowercased != name.utf8Start[i] { return false }
+                return true
+            }
+            let start = unsafe base + Int(range.start)
+            var offset = 0
+            while offset < count {
+                // The last eight bytes may overlap those before them.
+                let at = min(offset, count &- 8)
+                let expected = unsafe EightBytes(at: UnsafeRawPointer(name.utf8Start) + at)
+                if unsafe EightBytes(at: start + at).lowercased != expected.value { return false }
+                offset &+= 8
             }
             return true
         }
@@ -118,7 +143,7 @@ extension ByteBuffer {
 
 extension UInt8 {
     /// An ASCII letter in lower case; other bytes as they are.
-    package var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+    @inlinable package var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
 
     /// SP, HTAB, CR or LF.
     package var isWhitespaceOrLineEnd: Bool { self == 0x20 || self == 0x09 || self == 0x0D || self == 0x0A }

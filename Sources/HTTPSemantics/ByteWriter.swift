@@ -10,7 +10,7 @@ import NIOCore
 
     // SAFETY: points to `capacity` bytes until deinit, of which the first `count` are initialised.
     @usableFromInline var base: UnsafeMutableRawPointer
-    @usableFromInline var capacity: Int
+    @usableFromInline package private(set) var capacity: Int
     @usableFromInline var written = 0
 
     package init(capacity: Int) {
@@ -32,6 +32,13 @@ import NIOCore
         unsafe base.deallocate()
         capacity = 64 * 1024
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    /// Exchanges the bytes, and their storage, with another writer.
+    package func exchange(with other: ByteWriter) {
+        unsafe swap(&base, &other.base)
+        swap(&capacity, &other.capacity)
+        swap(&written, &other.written)
     }
 
     /// Removes all bytes from an offset on.
@@ -117,6 +124,16 @@ import NIOCore
             let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * place)) & 15
             append(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
+    }
+
+    /// Appends zeros, to be replaced by numbers.
+    /// - Returns: their offset.
+    package func appendZeros(_ count: Int) -> Int {
+        reserve(count)
+        let start = written
+        unsafe (base + start).initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        written += count
+        return start
     }
 
     // MARK: Bytes and text

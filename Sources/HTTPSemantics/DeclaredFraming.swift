@@ -104,7 +104,7 @@ extension FieldSection {
                 guard let number = wire.decimal(element), agreed == nil || agreed == number else { return nil }
                 agreed = number
             }
-            next = line("content-length", from: index + 1)
+            next = line("content-length", after: index)
         }
         return agreed
     }
@@ -115,7 +115,7 @@ extension FieldSection {
         var next = line("transfer-encoding")
         while let index = next {
             codings += wire.betweenCommas(lines[index].value).filter { !$0.isEmpty }.map { wire.slice($0) }
-            next = line("transfer-encoding", from: index + 1)
+            next = line("transfer-encoding", after: index)
         }
         return codings
     }

@@ -25,6 +25,9 @@
         ~((value | Self.tops) &- Self.ones &* UInt64(limit)) & ~value & Self.tops
     }
 
+    /// The top bit of each control character (RFC 5234 appendix B.1), except in bytes after the first one, where others may be set too.
+    @inlinable @inline(__always) package var controls: UInt64 { below(0x20) | equal(to: 0x7F) }
+
     /// The top bit of each byte beyond ASCII.
     @inlinable @inline(__always) package var beyondASCII: UInt64 { value & Self.tops }
 
@@ -38,6 +41,30 @@
 
     /// The top bit of each byte from `A` to `Z`.
     @inlinable @inline(__always) package var upperCase: UInt64 { below(0x5B) & ~below(0x41) }
+
+    /// With letters of ASCII in lower case.
+    @inlinable @inline(__always) package var lowercased: UInt64 { value | upperCase &>> 2 }
+}
+
+/// Whether two runs of bytes are the same.
+// SAFETY: `count` bytes from both pointers are readable.
+@inline(__always) func areSame(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int) -> Bool {
+    guard count >= 8 else {
+        for offset in 0..<count {
+            if unsafe a.load(fromByteOffset: offset, as: UInt8.self) != b.load(fromByteOffset: offset, as: UInt8.self) {
+                return false
+            }
+        }
+        return true
+    }
+    var offset = 0
+    while offset < count {
+        // The last eight bytes may overlap those before them.
+        let at = min(offset, count &- 8)
+        if unsafe EightBytes(at: a + at).value != EightBytes(at: b + at).value { return false }
+        offset &+= 8
+    }
+    return true
 }
 
 extension UnsafeRawBufferPointer {

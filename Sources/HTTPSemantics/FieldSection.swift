@@ -6,8 +6,8 @@
 
 import NIOCore
 
-/// The header or trailer fields of a message, as received (RFC 9110 §5).
-@usableFromInline package struct FieldSection: Sendable {
+/// The header or trailer fields of a message, as received (RFC 9110 §5). Immutable; an object, so that passing it on copies nothing.
+@usableFromInline package final class FieldSection: Sendable {
     /// The place of one field in ``FieldSection/wire``: offsets in bytes from its reader index.
     package struct Line: Sendable, Equatable {
         package var name: ByteRange
@@ -30,6 +30,10 @@ import NIOCore
     package let neverIndexed: [Int]
     /// The bits of all names: a name whose bit is not set is not the name of any line.
     @usableFromInline let names: UInt64
+    /// The bits that the names of several lines have.
+    @usableFromInline let repeatedNames: UInt64
+    /// For each bit of ``names`` the first line whose name has it, or 255 where it is beyond.
+    @usableFromInline let firstLines: InlineArray<64, UInt8>
 
     /// For a codec that has found the lines.
     /// - Parameters:
@@ -40,25 +44,36 @@ import NIOCore
         self.lines = lines
         self.isCanonical = isCanonical
         self.neverIndexed = neverIndexed
-        names = unsafe wire.withUnsafeReadableBytes { bytes in
-            var names: UInt64 = 0
-            for line in lines where Int(line.name.start) < bytes.count {
-                names |= unsafe Self.bit(count: line.name.count, first: bytes[Int(line.name.start)])
+        var (names, repeated): (UInt64, UInt64) = (0, 0)
+        var firsts = InlineArray<64, UInt8>(repeating: 0)
+        unsafe wire.withUnsafeReadableBytes { bytes in
+            for (index, line) in lines.enumerated() where Int(line.name.start) < bytes.count {
+                let place = unsafe Self.place(count: line.name.count, first: bytes[Int(line.name.start)])
+                let bit: UInt64 = 1 &<< UInt64(place)
+                if names & bit == 0 { firsts[place] = UInt8(clamping: index) } else { repeated |= bit }
+                names |= bit
             }
-            return names
         }
+        self.names = names
+        repeatedNames = repeated
+        firstLines = firsts
     }
 
-    /// One of 64 bits, by a name's length and its first byte without regard to case.
-    @inlinable @inline(__always) static func bit(count: Int, first: UInt8) -> UInt64 {
-        1 &<< UInt64(truncatingIfNeeded: count &* 7 &+ Int(first | 0x20))
-    }
+    /// One of 64 numbers, by a name's length and its first byte without regard to case.
+    @inlinable @inline(__always) static func place(count: Int, first: UInt8) -> Int { (count &* 7 &+ Int(first | 0x20)) & 63 }
 
-    /// The first line with a name, from an index; nil if there is no such line. The name is compared without regard to case (RFC 9110 §5.1).
+    /// The first line with a name; nil if there is no such line. The name is compared without regard to case (RFC 9110 §5.1).
     /// - Parameter name: in lower case.
-    @inlinable @inline(__always) package func line(_ name: StaticString, from start: Int = 0) -> Int? {
-        let isPossible = unsafe names & Self.bit(count: name.utf8CodeUnitCount, first: name.utf8Start[0]) != 0
-        return isPossible ? search(name, from: start) : nil
+    @inlinable @inline(__always) package func line(_ name: StaticString) -> Int? {
+        let place = unsafe Self.place(count: name.utf8CodeUnitCount, first: name.utf8Start[0])
+        return names &>> UInt64(place) & 1 != 0 ? search(name, from: Int(firstLines[place])) : nil
+    }
+
+    /// The next line with a name after one that has it.
+    /// - Parameter name: in lower case.
+    @inlinable @inline(__always) package func line(_ name: StaticString, after index: Int) -> Int? {
+        let place = unsafe Self.place(count: name.utf8CodeUnitCount, first: name.utf8Start[0])
+        return repeatedNames &>> UInt64(place) & 1 != 0 ? search(name, from: index + 1) : nil
     }
 
     @usableFromInline func search(_ name: StaticString, from start: Int) -> Int? {
@@ -71,14 +86,14 @@ import NIOCore
         return nil
     }
 
-    package init() {
+    package convenience init() {
         self.init(wire: ByteBuffer(), lines: [])
     }
 
     /// Finds the lines of a section that was received before: tolerant, never fails. A line without a colon becomes a field with an empty
     /// value; a line that begins with white space continues the preceding value.
     /// - Parameter wire: field lines, ended by LF or CRLF; an empty line ends the section.
-    package init(parsing wire: ByteBuffer) {
+    package convenience init(parsing wire: ByteBuffer) {
         var lines: [Line] = []
         let end = wire.readableBytesUInt8Span.withFieldLines { name, value in
             if let name {
@@ -95,7 +110,7 @@ import NIOCore
     package var hasSpaceBeforeColon: Bool { lines.contains { $0.hasSpaceBeforeColon(in: wire) } }
 
     /// Stores fields as `name: value` lines, in order.
-    package init(_ fields: [(name: String, value: String)]) {
+    package convenience init(_ fields: [(name: String, value: String)]) {
         var wire = ByteBuffer()
         var lines: [Line] = []
         lines.reserveCapacity(fields.count)
@@ -131,7 +146,7 @@ import NIOCore
         var next = line(name)
         while let index = next {
             values.append(wire.slice(lines[index].value))
-            next = line(name, from: index + 1)
+            next = line(name, after: index)
         }
         return values
     }
@@ -147,7 +162,7 @@ import NIOCore
         var next = line(name)
         while let index = next {
             var rest = lines[index].value
-            next = line(name, from: index + 1)
+            next = line(name, after: index)
             // Most lists have one element.
             if wire.equalsIgnoringCase(rest, token) { return true }
             guard wire.hasComma(rest) else {

@@ -23,7 +23,7 @@ extension FieldSection {
         var names: [ByteBuffer] = []
         var next = line("connection")
         while let index = next {
-            next = line("connection", from: index + 1)
+            next = line("connection", after: index)
             var rest = lines[index].value
             while let option = wire.takeListElement(of: &rest) {
                 let name = slice(option)

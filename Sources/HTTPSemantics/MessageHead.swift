@@ -22,8 +22,8 @@ package struct HTTPVersion: Sendable, Hashable, CustomStringConvertible {
     package var description: String { major >= 2 ? "HTTP/\(major)" : "HTTP/\(major).\(minor)" }
 }
 
-/// The head of a request.
-package struct RequestHead: Sendable, Equatable {
+/// The head of a request. Immutable; an object, since events, exchanges and records pass it on many times.
+package final class RequestHead: Sendable {
     /// The whole head as received, with the empty line that ends it.
     package let wire: ByteBuffer
     package let version: HTTPVersion
@@ -57,7 +57,7 @@ package struct RequestHead: Sendable, Equatable {
     /// - Parameters:
     ///   - wire: a head in the form of its version, described at the top of this file.
     ///   - version: HTTP/2 selects the form; for HTTP/1 the version in the start-line has precedence.
-    package init(parsing wire: ByteBuffer, version: HTTPVersion) {
+    package convenience init(parsing wire: ByteBuffer, version: HTTPVersion) {
         if version.major >= 2 {
             let all = FieldSection(parsing: wire)
             let pseudo = all.lines.prefix { wire.slice($0.name).readableBytesView.first == 0x3A }
@@ -96,8 +96,8 @@ package struct RequestHead: Sendable, Equatable {
     }
 }
 
-/// The head of a response, interim or final.
-package struct ResponseHead: Sendable, Equatable {
+/// The head of a response, interim or final. Immutable, and an object as ``RequestHead``.
+package final class ResponseHead: Sendable {
     /// The whole head as received, with the empty line that ends it.
     package let wire: ByteBuffer
     package let version: HTTPVersion
@@ -118,7 +118,7 @@ package struct ResponseHead: Sendable, Equatable {
     }
 
     /// Finds the parts of a head that was received before: tolerant, never fails.
-    package init(parsing wire: ByteBuffer, version: HTTPVersion) {
+    package convenience init(parsing wire: ByteBuffer, version: HTTPVersion) {
         if version.major >= 2 {
             let all = FieldSection(parsing: wire)
             let pseudo = all.lines.prefix { wire.slice($0.name).readableBytesView.first == 0x3A }
@@ -139,14 +139,37 @@ package struct ResponseHead: Sendable, Equatable {
 
     /// The value of :status; nil if it is not valid. Some servers append the reason phrase of HTTP/1, which is not ambiguous.
     package static func status(of field: ByteBuffer) -> Int? {
-        let (digits, rest) = (field.readableBytesView.prefix(3), field.readableBytesView.dropFirst(3))
-        guard digits.count == 3, digits.allSatisfy({ $0 &- 0x30 < 10 }), rest.isEmpty || rest.first == 0x20 else { return nil }
-        return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+        let bytes = field.readableBytesUInt8Span
+        guard bytes.count == 3 || bytes.count > 3 && bytes[3] == 0x20 else { return nil }
+        var status = 0
+        for index in 0..<3 {
+            let digit = bytes[index] &- 0x30
+            guard digit < 10 else { return nil }
+            status = status * 10 + Int(digit)
+        }
+        return status
     }
 
     package var reason: ByteBuffer { wire.slice(reasonRange) }
     /// 1xx: another response follows (RFC 9110 §15.2). 101 is the last response of HTTP/1: another protocol follows.
     package var isInterim: Bool { status >= 100 && status < 200 && status != 101 }
+}
+
+extension RequestHead: Equatable {
+    package static func == (a: RequestHead, b: RequestHead) -> Bool {
+        a === b
+            || a.wire == b.wire && a.version == b.version && a.fields == b.fields && a.upgrade == b.upgrade
+                && (a.methodRange, a.targetRange, a.schemeRange, a.authorityRange)
+                    == (b.methodRange, b.targetRange, b.schemeRange, b.authorityRange)
+    }
+}
+
+extension ResponseHead: Equatable {
+    package static func == (a: ResponseHead, b: ResponseHead) -> Bool {
+        a === b
+            || a.wire == b.wire && a.version == b.version && a.status == b.status && a.reasonRange == b.reasonRange
+                && a.fields == b.fields
+    }
 }
 
 extension RequestHead {
@@ -211,11 +234,8 @@ extension ByteBuffer {
     @usableFromInline func isSame(_ range: ByteRange, _ word: StaticString) -> Bool {
         guard Int(range.end) <= readableBytes else { return false }
         return unsafe withUnsafeReadableBytes { bytes in
-            for i in 0..<range.count {
-                let expected = unsafe word.utf8Start[i]
-                if unsafe bytes[Int(range.start) + i] != expected { return false }
-            }
-            return true
+            guard let base = bytes.baseAddress else { return range.isEmpty }
+            return unsafe areSame(base + Int(range.start), word.utf8Start, range.count)
         }
     }
 }

@@ -39,7 +39,7 @@ package final class RecordingSink: FlowSink {
 
     package init(queue: RecordQueue) { self.queue = queue }
 
-    package func submit(_ records: [FlowRecord]) { queue.submit(records) }
+    package func submit(_ records: [FlowRecord]) -> [FlowRecord] { queue.submit(records) }
     package var isFull: Bool { queue.isFull }
     package func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 }

@@ -69,6 +69,9 @@ final class Connection: ChannelInboundHandler {
         guard context != nil, !isFinishAsked, !isCloseAsked else { return false }
         if unsent.readableBytes == 0 {
             unsent = bytes
+        } else if let joined = loop.received?.slice(joining: unsent, bytes) {
+            // A head and the content after it are sent on as they came.
+            unsent = joined
         } else if unsent.readableBytes + bytes.readableBytes <= Self.maximumJoinedBytes {
             unsent.writeImmutableBuffer(bytes)
         } else {
@@ -205,7 +208,9 @@ final class Connection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let received = loop.receiveBuffer.detach(Self.unwrapInboundIn(data))
         guard let driver, !isCloseAsked else { return }
+        loop.received = received
         driver.deliver(.received(handle, received), at: loop.services.clock.now())
+        loop.received = nil
         // A connection that was closed reads no more, so no end of its reading flushes the others.
         if isCloseAsked { driver.flush() }
     }

@@ -7,7 +7,8 @@ import FlowRecords
 package protocol FlowSink: AnyObject, Sendable {
     /// Takes finished records of one event loop, in their order. Never blocks, and never refuses: a loop checks ``isFull`` afterwards and
     /// stops reading, so the queue grows beyond its bound by what had been received before.
-    func submit(_ records: [FlowRecord])
+    /// - Returns: records that were written and can be filled again, perhaps none.
+    func submit(_ records: [FlowRecord]) -> [FlowRecord]
 
     /// Whether the queue is at its bound.
     var isFull: Bool { get }

@@ -30,13 +30,15 @@ final class LoopContext: @unchecked Sendable {
     let index: Int
     let services: SharedServices
     let receiveBuffer = ReceiveBuffer()
+    /// The bytes of the read that is being handled.
+    var received: ByteBuffer?
     let names: NameService
     /// Whether the sink is full and no socket of the loop is read.
     private(set) var isPaused = false
     private(set) var isShuttingDown = false
     private let isOver = Atomic(false)
 
-    /// Lent to one session after the other; it keeps the records that are not handed over yet.
+    /// Used by one session after the other; it keeps the records that are not handed over yet.
     private var output = ProxyOutput()
     private var isSubmitScheduled = false
     private var isFlushScheduled = false
@@ -56,15 +58,20 @@ final class LoopContext: @unchecked Sendable {
 
     // MARK: records
 
-    /// Lends the output in which records are collected. ``returnOutput(_:)`` ends every lending.
-    func borrowOutput() -> ProxyOutput {
-        var lent = ProxyOutput()
-        swap(&lent, &output)
-        return lent
+    /// Lets a session handle an event. ``handled(_:)`` follows.
+    /// - Returns: the session's commands, in order.
+    func receive(_ event: ProxyEvent, _ session: any ProxySessionProtocol, at now: Timestamp) -> [ProxyCommand] {
+        session.receive(event, at: now, into: &output)
+        var commands: [ProxyCommand] = []
+        swap(&commands, &output.commands)
+        return commands
     }
 
-    func returnOutput(_ lent: inout ProxyOutput) {
-        swap(&lent, &output)
+    /// The commands were carried out.
+    /// - Parameter commands: their array, now empty, whose storage is used again.
+    func handled(_ commands: inout [ProxyCommand]) {
+        // Another session may have its commands there.
+        if output.commands.isEmpty { swap(&commands, &output.commands) }
         if !isSubmitScheduled, !output.records.finished.isEmpty {
             // Once in a turn of the loop. Later would change the order of flows that end one after the other on two loops.
             isSubmitScheduled = true
@@ -88,7 +95,7 @@ final class LoopContext: @unchecked Sendable {
 
     private func submit() {
         guard !output.records.finished.isEmpty else { return }
-        services.sink.submit(output.records.take())
+        output.records.keep(services.sink.submit(output.records.take()))
         if !isPaused, services.sink.isFull { pause() }
     }
 

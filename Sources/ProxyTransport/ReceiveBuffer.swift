@@ -51,3 +51,22 @@ struct LoopReceiveAllocator: RecvByteBufferAllocator {
         return true
     }
 }
+
+extension ByteBuffer {
+    /// The slice that consists of two neighbouring slices of this buffer; nil if they are not that.
+    func slice(joining first: ByteBuffer, _ second: ByteBuffer) -> ByteBuffer? {
+        unsafe withUnsafeReadableBytesWithStorageManagement { whole, storage in
+            unsafe first.withUnsafeReadableBytesWithStorageManagement { head, ofHead in
+                unsafe second.withUnsafeReadableBytesWithStorageManagement { tail, ofTail in
+                    guard unsafe storage.toOpaque() == ofHead.toOpaque(), unsafe storage.toOpaque() == ofTail.toOpaque(),
+                        let start = whole.baseAddress, let from = head.baseAddress, let next = tail.baseAddress,
+                        unsafe from + head.count == next
+                    else { return nil }
+                    let offset = unsafe from - start
+                    guard offset >= 0, offset + head.count + tail.count <= whole.count else { return nil }
+                    return getSlice(at: readerIndex + offset, length: head.count + tail.count)
+                }
+            }
+        }
+    }
+}

@@ -86,12 +86,11 @@ final class SessionDriver: DeadlineHolder {
     }
 
     private func handle(_ event: ProxyEvent, at now: Timestamp) {
-        var output = loop.borrowOutput()
-        session.receive(event, at: now, into: &output)
-        // Indices, since a loop over the array itself would retain it, and clearing it would then allocate.
-        for index in output.commands.indices { perform(output.commands[index], at: now) }
-        output.commands.removeAll(keepingCapacity: true)
-        loop.returnOutput(&output)
+        var commands = loop.receive(event, session, at: now)
+        // Moved out of the array, whose last element is the next command, so that none is copied.
+        if commands.count > 1 { commands.reverse() }
+        while let command = commands.popLast() { perform(command, at: now) }
+        loop.handled(&commands)
     }
 
     private func end() {

@@ -51,7 +51,7 @@ final class ResponseComparer: FlowSink {
 
     // MARK: Called on event loops
 
-    func submit(_ records: [FlowRecord]) { queue.submit(records) }
+    func submit(_ records: [FlowRecord]) -> [FlowRecord] { queue.submit(records) }
     var isFull: Bool { queue.isFull }
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { queue.whenDrained(resume) }
 

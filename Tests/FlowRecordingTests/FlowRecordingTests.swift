@@ -107,4 +107,19 @@ struct FlowRecordingTests {
         }
         #expect(!queue.isFull)
     }
+
+    @Test("Written records are handed back empty, those that have another owner are not")
+    func writtenRecords() throws {
+        let queue = RecordQueue()
+        var records = handedOver([exchange(1), exchange(2)]).flatMap { $0 }
+        let kept = records[1]
+        let identities = records.map { ObjectIdentifier($0) }
+        #expect(queue.submit(consume records).isEmpty)
+        records = []
+        queue.finished(try #require(queue.take(within: 0)))
+        let spare = queue.submit([])
+        #expect(spare.map { ObjectIdentifier($0) } == [identities[0]])
+        #expect(spare.map(\.size) == [0])
+        #expect(kept.size > 0)
+    }
 }

@@ -275,13 +275,14 @@ final class SmallSink: FlowSink {
     var largest: Int { state.withLock { $0.largest } }
     var drains: Int { seen.withLock { $0 } }
 
-    func submit(_ records: [FlowRecord]) {
+    func submit(_ records: [FlowRecord]) -> [FlowRecord] {
         let size = content([events(of: records)]).readableBytes
         state.withLock { state in
             state.waiting += size
             state.bytes += size
             state.largest = max(state.largest, state.waiting)
         }
+        return []
     }
 
     var isFull: Bool { state.withLock { !$0.isOpen && $0.waiting >= bound } }

@@ -119,7 +119,10 @@ func events(of records: [FlowRecord]) -> [FlowEvent] {
 final class KeepingSink: FlowSink {
     let batches = Journal<[FlowEvent]>()
     var isFull: Bool { false }
-    func submit(_ records: [FlowRecord]) { batches.append(events(of: records)) }
+    func submit(_ records: [FlowRecord]) -> [FlowRecord] {
+        batches.append(events(of: records))
+        return []
+    }
     func whenDrained(_ resume: @escaping @Sendable () -> Void) { resume() }
 }
 

@@ -22,14 +22,16 @@ extension BlockHeader {
         statuses |= 1 &<< UInt64(number(FlowPrefix.status, UInt16.self) & 63)
         if flags & FlowPrefix.hasRequest != 0 { methods |= 1 &<< UInt32(number(FlowPrefix.method, UInt8.self) & 31) }
         guard flags & FlowPrefix.isFirst != 0 else { return }
-        let texts = Int(number(FlowPrefix.textAt, UInt16.self))
-        func text(_ which: FlowPrefix.Text) -> UnsafeRawBufferPointer {
-            var start = texts
-            for index in 0..<which.rawValue { start += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-            let length = Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self))
-            return unsafe UnsafeRawBufferPointer(rebasing: record[start..<start + length])
+        func length(_ which: FlowPrefix.Text) -> Int { Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)) }
+        func text(_ from: Int, _ length: Int) -> UnsafeRawBufferPointer {
+            unsafe UnsafeRawBufferPointer(rebasing: record[from..<from + length])
         }
-        unsafe note(host: text(.host), authority: text(.authority), target: text(.target))
+        let hostAt = Int(number(FlowPrefix.textAt, UInt16.self)) + length(.scheme)
+        let authorityAt = hostAt + length(.host) + length(.method)
+        let targetAt = authorityAt + length(.authority)
+        unsafe note(
+            host: text(hostAt, length(.host)), authority: text(authorityAt, length(.authority)),
+            target: text(targetAt, length(.target)))
     }
 
     /// Notes the target's host, and those that the client named: in its Host field or `:authority`, and in a target of absolute form.

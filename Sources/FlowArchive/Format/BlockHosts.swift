@@ -57,13 +57,10 @@ struct BlockHosts: Equatable {
     /// Adds a host unless the list has it.
     mutating func note(_ host: UnsafeRawBufferPointer) {
         guard let written = list?.readableBytes else { return }
+        // Most flows have the host that was new last.
+        if let last = places.last, unsafe holds(host, at: last) { return }
         let hash = unsafe Self.hash(host)
-        for place in places.reversed() where place.hash == hash && place.length == host.count {
-            let isSame = unsafe list?.withUnsafeReadableBytes { bytes in
-                unsafe memcmp(bytes.baseAddress! + place.offset, host.baseAddress ?? bytes.baseAddress!, host.count) == 0
-            }
-            if isSame == true { return }
-        }
+        for place in places where place.hash == hash { if unsafe holds(host, at: place) { return } }
         guard host.count <= Int(UInt8.max), written + 1 + host.count <= ArchiveFormat.maximumHosts else {
             list = nil
             places = []
@@ -72,6 +69,14 @@ struct BlockHosts: Equatable {
         list?.writeInteger(UInt8(host.count))
         unsafe list?.writeBytes(host)
         places.append(Place(hash: hash, offset: written + 1, length: host.count))
+    }
+
+    private func holds(_ host: UnsafeRawBufferPointer, at place: Place) -> Bool {
+        guard place.length == host.count, let list else { return false }
+        return unsafe list.withUnsafeReadableBytes { bytes in
+            guard let first = host.baseAddress, let base = bytes.baseAddress else { return place.length == 0 }
+            return unsafe memcmp(base + place.offset, first, host.count) == 0
+        }
     }
 
     /// FNV-1a, 32 bits.

@@ -174,6 +174,9 @@ struct ConnectionTable {
     }
 
     private var entries: [ObjectIdentifier: Entry] = [:]
+    /// Entries that were found last, by their address: most are found here, without a hash of many steps.
+    private var recent: [Entry?] = Array(repeating: nil, count: 1 << Self.recentBits)
+    private static let recentBits = 6
     private var placed: [Entry] = []
     private var certificates: [ByteBuffer: UInt32] = [:]
     private var certificateBytes = 0
@@ -183,7 +186,7 @@ struct ConnectionTable {
     mutating func place(of client: Shared<ClientConnection>?, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         guard let client else { return 0 }
         let entry =
-            entries[ObjectIdentifier(client)]
+            entry(of: client)
             ?? add(client, RecordType.client, client.value.tls, in: records, &header) { certificates, out in
                 ConnectionRecord.write(client.value, certificates: certificates, into: out)
             }
@@ -193,7 +196,7 @@ struct ConnectionTable {
     mutating func place(of server: Shared<ServerConnection>?, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
         guard let server else { return 0 }
         let entry =
-            entries[ObjectIdentifier(server)]
+            entry(of: server)
             ?? add(server, RecordType.server, server.value.tls, in: records, &header) { certificates, out in
                 ConnectionRecord.write(server.value, certificates: certificates, into: out)
             }
@@ -206,6 +209,21 @@ struct ConnectionTable {
         placed.removeAll(keepingCapacity: true)
         guard entries.values.contains(where: { $0.lastBlock + 2 < sequence }) else { return }
         entries = entries.filter { $0.value.lastBlock + 2 >= sequence }
+        forgetRecent()
+    }
+
+    private mutating func entry(of facts: AnyObject) -> Entry? {
+        // The top bits of a product with the golden ratio differ where the addresses differ at all.
+        let product = UInt64(UInt(bitPattern: ObjectIdentifier(facts))) &* 0x9E37_79B9_7F4A_7C15
+        let place = Int(product &>> UInt64(64 - Self.recentBits))
+        if let entry = recent[place], entry.facts === facts { return entry }
+        guard let entry = entries[ObjectIdentifier(facts)] else { return nil }
+        recent[place] = entry
+        return entry
+    }
+
+    private mutating func forgetRecent() {
+        for index in recent.indices { recent[index] = nil }
     }
 
     private mutating func place(_ entry: Entry, in records: ByteWriter, _ header: inout BlockHeader) -> UInt32 {
@@ -245,6 +263,7 @@ struct ConnectionTable {
             certificates.removeAll()
             certificateBytes = 0
             entries.removeAll()
+            forgetRecent()
         }
         return chain.map { der in
             if let number = certificates[der] { return number }

@@ -176,8 +176,9 @@ extension ClientStack {
         switch sender {
         case .http1:
             if head.isMethod("CONNECT") { return connect(head) }
-            absolute = AbsoluteTarget(head.target)
-            if absolute == nil, AbsoluteTarget.isMeant(by: head.target) {
+            let isAbsolute = AbsoluteTarget.isMeant(by: head)
+            if isAbsolute { absolute = AbsoluteTarget(head.target) }
+            if isAbsolute, absolute == nil {
                 // RFC 9112 §3.2.2: Host is not read where the target names the server.
                 let message = "the target is a URI without a valid host, or of another scheme than http and https"
                 return refuse(status: 400, FlowError(side: .client, message: message, at: now), head: head.wire, stream: stream)
@@ -264,8 +265,12 @@ extension ClientStack {
         } else {
             return nil
         }
-        let written = head.authorityRange.isEmpty ? head.fields.first("host") : head.authority
-        return written == authority ? nil : authority
+        let fields = head.fields
+        let isWritten =
+            head.authorityRange.isEmpty
+            ? fields.line("host").map { fields.wire.equals(fields.lines[$0].value, authority) } == true
+            : head.wire.equals(head.authorityRange, authority)
+        return isWritten ? nil : authority
     }
 
     // MARK: CONNECT

@@ -18,9 +18,9 @@ struct AbsoluteTarget {
         ("http://", false), ("https://", true), ("ws://", false), ("wss://", true),
     ]
 
-    /// Whether a target of another method than CONNECT is in absolute form, usable or not.
-    static func isMeant(by target: ByteBuffer) -> Bool {
-        let first = target.readableBytesView.first
+    /// Whether the target of another method than CONNECT is in absolute form, usable or not.
+    static func isMeant(by head: RequestHead) -> Bool {
+        let first = head.wire.byte(at: Int(head.targetRange.start))
         return first != 0x2F && first != 0x2A
     }
 

@@ -8,7 +8,7 @@ import NIOCore
 final class ClientHTTP2 {
     let connection: HTTP2Connection
     /// By their streams.
-    var exchanges: [StreamID: Exchange] = [:]
+    var exchanges = StreamTable<Exchange>()
     var resetLimit: ResetRateLimit
     var pendingPriorities = PendingPriorities()
 
@@ -18,7 +18,7 @@ final class ClientHTTP2 {
     }
 
     /// In the order of their streams.
-    var inOrder: [Exchange] { exchanges.isEmpty ? [] : exchanges.sorted { $0.key.value < $1.key.value }.map(\.value) }
+    var inOrder: [Exchange] { exchanges.inOrder }
 
     // MARK: The response
 

@@ -9,7 +9,7 @@ final class ServerHTTP2 {
     let transport: Transport
     let connection: HTTP2Connection
     /// By the streams of this connection.
-    private(set) var exchanges: [StreamID: Exchange] = [:]
+    private(set) var exchanges = StreamTable<Exchange>()
     /// The server's GOAWAY.
     var goAway: GoAway?
     /// Bytes in the retry buffers of its exchanges.
@@ -21,7 +21,7 @@ final class ServerHTTP2 {
     }
 
     /// In the order of the client's streams.
-    var inOrder: [Exchange] { exchanges.isEmpty ? [] : exchanges.values.sorted { $0.client.order < $1.client.order } }
+    var inOrder: [Exchange] { exchanges.isEmpty ? [] : exchanges.inOrder.sorted { $0.client.order < $1.client.order } }
 
     /// Sends the head of an exchange's request.
     /// - Returns: its stream; nil if the connection accepts no more requests.

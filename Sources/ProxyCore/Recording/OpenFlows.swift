@@ -10,14 +10,15 @@ struct OpenFlows {
     private var current = 0
 
     /// The record of the flow that an event belongs to; nil when the flow is not open. Its first event opens it.
-    mutating func record(of flow: FlowID, _ what: FlowEvent.What) -> FlowRecord? {
+    /// - Parameter buffer: provides the record of a flow that begins.
+    mutating func record(of flow: FlowID, _ what: FlowEvent.What, from buffer: inout FlowRecordBuffer) -> FlowRecord? {
         if current < records.count, records[current].id == flow { return records[current] }
         if let index = records.lastIndex(where: { $0.id == flow }) {
             current = index
             return records[index]
         }
         guard case .opened = what else { return nil }
-        let record = FlowRecord(flow)
+        let record = buffer.record(for: flow)
         current = records.count
         records.append(record)
         return record
