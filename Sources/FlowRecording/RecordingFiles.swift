@@ -20,15 +20,16 @@ package enum DiskFullPolicy: String, Sendable, CaseIterable {
 /// Where a recording goes and how.
 package struct RecordingFiles {
     package struct Options: Sendable {
-        /// A path with conversions of strftime(3), or `-` for stdout.
-        package var pattern: String
+        /// A path with conversions of strftime(3), or `-` for stdout; nil: a new file in the working directory, named after the moment when
+        /// it is made.
+        package var pattern: String?
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
         package var whenFull = DiskFullPolicy.pause
         package var notice: @Sendable (RecordingNotice) -> Void
 
-        package init(pattern: String, notice: @escaping @Sendable (RecordingNotice) -> Void) {
+        package init(pattern: String?, notice: @escaping @Sendable (RecordingNotice) -> Void) {
             self.pattern = pattern
             self.notice = notice
         }
@@ -66,7 +67,7 @@ package struct RecordingFiles {
     /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
         self.options = options
-        rotates = options.pattern.contains("%")
+        rotates = options.pattern?.contains("%") == true
         current = try Self.open(options, now)
     }
 
@@ -74,7 +75,7 @@ package struct RecordingFiles {
     package var path: String { current.path }
 
     private static func open(_ options: Options, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = options.pattern == "-" ? "-" : expand(options.pattern, now)
+        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
@@ -88,6 +89,25 @@ package struct RecordingFiles {
         }
         let writer = try ArchiveWriter(storage: storage, options: options.archive, now: now)
         return OpenFile(path: path, storage: storage, writer: writer, began: now)
+    }
+
+    /// Makes an empty file, named after a moment, in the working directory. A recorder that starts in the same second gets another one.
+    /// - Throws: ``ArchiveError`` when it cannot be made.
+    private static func newName(_ now: Timestamp) throws(ArchiveError) -> String {
+        let base = expand("capture-%Y%m%d-%H%M%S", now)
+        var number = 1
+        while true {
+            let name = number == 1 ? base + ".mflow" : "\(base)-\(number).mflow"
+            let descriptor = unsafe Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            if descriptor >= 0 {
+                Glibc.close(descriptor)
+                return name
+            }
+            guard errno == EEXIST else {
+                throw ArchiveError(.system(errno), unsafe "cannot write \(name): \(String(cString: strerror(errno)).lowercased())")
+            }
+            number += 1
+        }
     }
 
     /// A file name at a moment, in local time.
@@ -233,7 +253,7 @@ package struct RecordingFiles {
         guard record.isFirst, second > nameChecked else { return }
         nameChecked = second
         let moment = record.started
-        guard Self.expand(options.pattern, moment) != current.path else { return }
+        guard let pattern = options.pattern, Self.expand(pattern, moment) != current.path else { return }
         var next: OpenFile?
         let open = { [options] () throws(ArchiveError) in next = try Self.open(options, moment) }
         do throws(ArchiveError) {
@@ -260,10 +280,11 @@ package struct RecordingFiles {
         guard current.path != "-" else {
             return options.notice(RecordingNotice(.warning, "standard output is one file; it was not rotated"))
         }
-        let path = Self.expand(options.pattern, now)
+        let path = options.pattern.map { Self.expand($0, now) }
         guard path != current.path || !current.storage.hasItsName else {
             return options.notice(
-                RecordingNotice(.warning, "recording continues in \(path); rename the file before the request for the next one"))
+                RecordingNotice(
+                    .warning, "recording continues in \(current.path); rename the file before the request for the next one"))
         }
         do throws(ArchiveError) {
             replaceCurrent(with: try Self.open(options, now), at: now)

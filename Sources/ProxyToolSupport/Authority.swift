@@ -21,11 +21,13 @@ package enum Authority {
         }
         try makeDirectory(directory, mode: 0o700, as: "the configuration directory")
         // Another tool that starts at the same time may be first: both use its authority.
-        guard try write(authority.certificatePEM + authority.privateKeyPEM, to: path, mode: 0o600, replaces: false) else {
+        let both = Array((authority.certificatePEM + authority.privateKeyPEM).utf8)
+        guard try WholeFile.write(both, to: path, mode: 0o600, replaces: false) else {
             guard let other = try read(path) else { throw ToolError("cannot read the certificate authority \(path): it went away") }
             return other
         }
-        _ = try write(authority.certificatePEM, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
+        let given = Array(authority.certificatePEM.utf8)
+        _ = try WholeFile.write(given, to: directory + "/mitm-ca-cert.pem", mode: 0o644, replaces: true)
         made(
             "made a certificate authority: \(directory)/mitm-ca-cert.pem (SHA-256 \(authority.fingerprint)), valid until "
                 + "\(day(authority.notAfter)); clients must trust it")
@@ -48,27 +50,6 @@ package enum Authority {
     /// - Returns: the day in UTC, `2035-01-31`.
     private static func day(_ time: Int64) -> String {
         Date(timeIntervalSince1970: Double(time)).formatted(.iso8601.year().month().day())
-    }
-
-    /// Writes a file that has its mode from its first moment, and is whole or not there.
-    /// - Returns: false if the file exists and must not be replaced.
-    private static func write(_ text: String, to path: String, mode: mode_t, replaces: Bool) throws -> Bool {
-        func failure() -> ToolError { unsafe ToolError("cannot write \(path): \(String(cString: strerror(errno)).lowercased())") }
-        let temporary = "\(path).new-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw failure() }
-        defer { unsafe unlink(temporary) }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        do {
-            try handle.write(contentsOf: Data(text.utf8))
-            try handle.synchronize()
-            try handle.close()
-        } catch {
-            throw failure()
-        }
-        if unsafe (replaces ? rename(temporary, path) : link(temporary, path)) == 0 { return true }
-        guard !replaces, errno == EEXIST else { throw failure() }
-        return false
     }
 }
 

@@ -16,9 +16,9 @@ package struct ListenArguments: ParsableArguments {
     @Option(
         name: .short("p"),
         help: ArgumentHelp(
-            "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports.",
+            "Port to listen on; 0 for any free port. Additional modes without an explicit port use the following ports. (default: 8080)",
             valueName: "port"))
-    package var listenPort: UInt16 = 8080
+    package var listenPort: UInt16?
 
     @Flag(help: "Accept clients with public IP addresses.")
     package var noBlockGlobal = false
@@ -32,8 +32,9 @@ package struct ListenArguments: ParsableArguments {
     package init() {}
 
     /// Address and port of each mode, in order.
-    package func addresses(of modes: [ModeSpecification]) -> [(host: String, port: UInt16)] {
-        var nextPort = listenPort
+    /// - Parameter port: of the first mode, unless one is given.
+    package func addresses(of modes: [ModeSpecification], port: UInt16 = 8080) -> [(host: String, port: UInt16)] {
+        var nextPort = listenPort ?? port
         return modes.map { mode in
             let port = mode.listenPort ?? nextPort
             if mode.listenPort == nil, nextPort != 0 { nextPort &+= 1 }

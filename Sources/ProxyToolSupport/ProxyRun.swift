@@ -118,16 +118,30 @@ package struct DescriptorLimit {
     /// For files that are opened later: the next file of a recording, name lookups, certificates.
     private static let spare = 8
     private let count: Int
+    /// The soft limit that the process was started with.
+    private let original: rlim_t?
 
     /// 10,000 connections need two descriptors each, so the soft limit is raised to the hard one.
     static func raised() -> DescriptorLimit {
-        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        guard unsafe getrlimit(resource, &limit) == 0 else { return DescriptorLimit(count: 1024) }
+        guard unsafe getrlimit(resource, &limit) == 0 else { return DescriptorLimit(count: 1024, original: nil) }
         let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
         if unsafe setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
-        return DescriptorLimit(count: Int(clamping: limit.rlim_cur))
+        return DescriptorLimit(count: Int(clamping: limit.rlim_cur), original: before)
+    }
+
+    private static var resource: __rlimit_resource_t { __rlimit_resource_t(RLIMIT_NOFILE.rawValue) }
+
+    /// Starts a program with the limit that this process was started with: some programs are slow, or fail, with a high one.
+    package func withOriginalLimit<R>(_ start: () throws -> R) rethrows -> R {
+        var raised = rlimit()
+        guard let original, unsafe getrlimit(Self.resource, &raised) == 0 else { return try start() }
+        var limit = raised
+        limit.rlim_cur = original
+        unsafe setrlimit(Self.resource, &limit)
+        defer { unsafe setrlimit(Self.resource, &raised) }
+        return try start()
     }
 
     /// Event loops of a proxy: one for each core, fewer when descriptors are scarce, since each takes three.

@@ -50,7 +50,9 @@ struct ToolSettings {
         let path = file?.path ?? configurationDirectory(value("confdir")) + "/config.yaml"
         levels += try ConfigurationFile(path, isRequired: file != nil, table).settings.reversed()
         // A filter among the arguments replaces one of the configuration.
-        let isFilterGiven = !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
+        let isFilterGiven =
+            !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
+            || given.positionals.contains { FilterAndFiles.isExpression($0) }
         try merge(levels, isFilterGiven)
     }
 
@@ -112,5 +114,6 @@ struct ToolSettings {
     }
 
     /// For the parser.
-    var arguments: [String] { settings.map(\.argument) + given.positionals + given.rest }
+    /// - Parameter withRest: whether the words from `--` on are arguments.
+    func arguments(withRest: Bool) -> [String] { settings.map(\.argument) + given.positionals + (withRest ? given.rest : []) }
 }

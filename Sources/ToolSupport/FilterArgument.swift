@@ -55,7 +55,8 @@ package struct FilterAndFiles {
         return unsafe FileName.withCString(path) { unsafe stat($0, &status) } == 0
     }
 
-    private static func isExpression(_ argument: String) -> Bool {
+    /// Whether an argument is taken as the filter: it contains an operator, and names no existing file.
+    static func isExpression(_ argument: String) -> Bool {
         // An operator stands at the beginning, or after a space, a parenthesis or another operator.
         let hasOperator = argument.firstMatch(of: /(^|[\s(!&|])~[a-z]/) != nil
         return hasOperator && !isFile(argument)

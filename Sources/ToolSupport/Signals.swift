@@ -5,11 +5,29 @@ import Glibc
 /// Signals that end a tool or request something of it.
 package enum Signals {
     /// Blocks the signals in this thread and in those that it makes from now on. Call it first.
-    package static func block(_ signals: [Int32]) {
+    /// - Returns: the signals that were blocked before.
+    @discardableResult
+    package static func block(_ signals: [Int32]) -> sigset_t {
+        var set = set(of: signals)
+        var before = sigset_t()
+        unsafe pthread_sigmask(SIG_BLOCK, &set, &before)
+        return before
+    }
+
+    /// Lets a signal that stops a program (SIGTSTP, SIGTTIN, SIGTTOU) do that to this one. Returns when it continues, or at once if the
+    /// signal has no effect.
+    package static func stop(by signal: Int32) {
+        var set = set(of: [signal])
+        unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        raise(signal)
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    private static func set(of signals: [Int32]) -> sigset_t {
         var set = sigset_t()
         unsafe sigemptyset(&set)
         for signal in signals { unsafe sigaddset(&set, signal) }
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        return set
     }
 
     /// Ends the waiting of the main thread from another one, as a user would.
@@ -26,21 +44,33 @@ package enum Signals {
         unsafe sigaction(SIGINT, &action, nil)
     }
 
+    /// A signal that was received.
+    package struct Received: Sendable {
+        package var number: Int32
+        /// Whether a program sent it, not the system: kill(2), not a key of the terminal.
+        package var isSent: Bool
+    }
+
     /// Waits for one of the blocked signals.
     /// - Parameter seconds: returns nil after so long; nil waits for ever.
     package static func wait(for signals: [Int32], seconds: Double? = nil) -> Int32? {
-        var set = sigset_t()
-        unsafe sigemptyset(&set)
-        for signal in signals { unsafe sigaddset(&set, signal) }
+        receive(signals, seconds: seconds)?.number
+    }
+
+    /// Waits for one of the blocked signals, and for where it comes from.
+    package static func receive(_ signals: [Int32], seconds: Double? = nil) -> Received? {
+        var set = set(of: signals)
+        var information = unsafe siginfo_t()
         while true {
             if let seconds {
                 var limit = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
-                let signal = unsafe sigtimedwait(&set, nil, &limit)
-                if signal > 0 { return signal }
+                let signal = unsafe sigtimedwait(&set, &information, &limit)
+                // sigaction(2): codes of the system are positive.
+                if signal > 0 { return Received(number: signal, isSent: unsafe information.si_code <= 0) }
                 if errno == EAGAIN { return nil }
             } else {
-                var signal: Int32 = 0
-                if unsafe sigwait(&set, &signal) == 0 { return signal }
+                let signal = unsafe sigwaitinfo(&set, &information)
+                if signal > 0 { return Received(number: signal, isSent: unsafe information.si_code <= 0) }
             }
         }
     }

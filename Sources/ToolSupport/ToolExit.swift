@@ -27,11 +27,14 @@ package struct ToolError: Error, Sendable, Equatable, CustomStringConvertible {
 /// A tool's command line, and its work.
 package protocol Tool: ParsableCommand {
     /// Does the work.
-    /// - Throws: ``ToolError`` and other errors that describe themselves in a sentence.
+    /// - Throws: ``ToolError`` and other errors that describe themselves in a sentence; an ExitCode after errors that were printed.
     func work() throws -> ToolStatus
 
     /// Options whose value may be left out, and what they mean then.
     static var optionalValues: [String: String] { get }
+
+    /// Whether the words after `--` are a command (``givenCommand()``), not further arguments.
+    static var takesCommand: Bool { get }
 
     /// The exit status of an error, by the arguments of the process.
     static func failureStatus(_ arguments: [String]) -> Int32
@@ -39,6 +42,8 @@ package protocol Tool: ParsableCommand {
 
 extension Tool {
     package static var optionalValues: [String: String] { ["color": ColorArguments.Choice.always.rawValue] }
+
+    package static var takesCommand: Bool { false }
 
     package static func failureStatus(_ arguments: [String]) -> Int32 { ToolStatus.failed.rawValue }
 
@@ -51,6 +56,8 @@ extension Tool {
             return ToolStatus.done.rawValue
         } catch let error as ArchiveError where error.kind == .system(EPIPE) {
             return ToolStatus.done.rawValue
+        } catch let code as ExitCode {
+            return code.rawValue
         } catch {
             printError("\(error)", as: Self.toolName)
             return Self.failureStatus(givenArguments())
@@ -61,7 +68,7 @@ extension Tool {
     /// - Throws: ``ToolError``, and errors of the parser.
     package static func parseAgain() throws -> Self {
         let settings = try ToolSettings(givenArguments(), OptionTable(self), optionalValues: optionalValues)
-        return try parsed(settings.arguments)
+        return try parsed(settings.arguments(withRest: !takesCommand))
     }
 
     /// Parses the command line, runs the tool and ends the process. Mistakes in the command line end with status 2.
@@ -90,7 +97,7 @@ extension Tool {
         }
         if settings.given.asksForVersion { return try answerRequest(["--version"]) }
         if settings.printsFilterHelp { return try show(filterHelp()) }
-        let tool = try parsed(settings.arguments)
+        let tool = try parsed(settings.arguments(withRest: !takesCommand))
         return settings.printsConfiguration ? try show(settings.yaml()) : tool.status()
     }
 
@@ -149,6 +156,12 @@ private func givenArguments() -> [String] {
         guard let argument = unsafe CommandLine.unsafeArgv[index] else { return nil }
         return unsafe FileName.text(UnsafeRawBufferPointer(start: argument, count: strlen(argument)))
     }
+}
+
+/// The words after `--` on the command line; nil if there is no `--`.
+package func givenCommand() -> [String]? {
+    let arguments = givenArguments()
+    return arguments.firstIndex(of: "--").map { Array(arguments[($0 + 1)...]) }
 }
 
 /// Prints a line on stderr, after the name of the tool.

@@ -14,21 +14,31 @@ struct MitmRecord: Tool {
     static let configuration = CommandConfiguration(
         commandName: "mitm-record",
         abstract: "Runs a proxy and records every session to a flow file.",
-        usage: "mitm-record [OPTION]… [FILTER]",
+        usage: """
+            mitm-record [OPTION]… [FILTER] [-- COMMAND [ARG]…]
+            mitm-record [OPTION]… --browser[=BROWSER] [URL]… [-- ARG…]
+            """,
         discussion: """
             Clients use it as their proxy (mode regular), or it stands in front of a server (mode reverse). TLS is intercepted with \
             certificates of an authority that is made on first use in the configuration directory; clients must trust it: \
-            http://mitm.it offers the certificate to clients of the proxy, with the steps for each platform.
+            http://mitm.it offers the certificate to clients of the proxy, with the steps for each platform. A command after -- and a \
+            browser (--browser) are started so that they use the recorder and trust it; the recorder listens on a free port and ends with \
+            them.
 
             FILTER limits what is recorded, never what is forwarded; filters check the first mebibyte of a body.
 
             Examples:
+              mitm-record -w x.mflow -- curl https://example.org/
+              mitm-record -w x.mflow --browser https://example.org/
               mitm-record -w capture.mflow
               mitm-record -w 'capture-%Y%m%d-%H.mflow' --mode reverse:https://api.example@8443
               mitm-record -w - '~d api.example' | mitm-dump
 
             Both sides use HTTP/1 or HTTP/2, as client and server negotiate; messages are translated where they differ. \
             WebSocket conversations are recorded message by message.
+
+            The exit status is that of the command; 125 if the recorder itself fails, 126 if the command cannot be executed, 127 if there \
+            is no such command, 128+n if signal n ended it. Without a command it is 0, and 2 after an error.
 
             SIGHUP reloads the configuration file and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; when \
             the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
@@ -43,8 +53,11 @@ struct MitmRecord: Tool {
     @Option(
         name: .output,
         help: ArgumentHelp(
-            "Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording.", valueName: "file"))
-    var write = FilePath("capture-%Y%m%d-%H%M%S.mflow")
+            """
+            Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording. (default: a new file named \
+            capture-DATE-TIME.mflow)
+            """, valueName: "file"))
+    var write: FilePath?
 
     @Flag(help: "Overwrite the file instead of appending to it.")
     var truncate = false
@@ -125,22 +138,55 @@ struct MitmRecord: Tool {
     @Argument(help: "Record only flows that match, the same as -f (see --help-filter).")
     var filter: [String] = []
 
+    @OptionGroup(title: "Programs to start")
+    var launching: LaunchArguments
+
     static func main() { launch() }
+
+    static let optionalValues = ["color": "always", "browser": Browser.anyInstalled]
+
+    static let takesCommand = true
+
+    static func failureStatus(_ arguments: [String]) -> Int32 {
+        Launch.isRequested(arguments) ? Launch.failureStatus : ToolStatus.failed.rawValue
+    }
 
     func validate() throws {
         if !(0...2).contains(detail) {
             throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
         }
-        if let expression = selection.filter, !filter.isEmpty {
+        if let expression = selection.filter, launching.browser == nil, !filter.isEmpty {
             throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
         }
     }
 
-    /// The filter.
-    var expression: String? { selection.filter ?? (filter.isEmpty ? nil : filter.joined(separator: " ")) }
+    /// The filter. With a browser the arguments are URLs.
+    var expression: String? {
+        selection.filter ?? (filter.isEmpty || launching.browser != nil ? nil : filter.joined(separator: " "))
+    }
 
     func work() throws -> ToolStatus {
-        return try Recorder(self).run()
+        if launching.environment {
+            try printEnvironment(self)
+            return .done
+        }
+        do {
+            return try Recorder(self).run()
+        } catch let failure as LaunchFailure {
+            printError(failure.message, as: "mitm-record")
+            throw ExitCode(failure.status)
+        }
+    }
+}
+
+extension MitmRecord {
+    /// - Throws: ``ToolError`` for a mode that is not valid.
+    var modes: [ModeSpecification] {
+        get throws {
+            try (mode.isEmpty ? ["regular"] : mode).map { mode in
+                do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
+            }
+        }
     }
 }
 

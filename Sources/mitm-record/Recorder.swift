@@ -1,5 +1,6 @@
 // Builds the recorder from its arguments, runs it, and ends it in order: listeners first, then sessions, then the recording.
 
+import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
@@ -21,83 +22,109 @@ struct Recorder {
     private let arguments: MitmRecord
     private let clock = RecorderClock()
     private let log: EventLog
+    private let launch: Launch?
 
+    /// - Throws: ``ToolError``, and ``LaunchFailure`` for a command that cannot be executed.
     init(_ arguments: MitmRecord) throws {
         self.arguments = arguments
+        launch = try Launch(arguments)
         let authority = configurationDirectory(arguments.settings.confdir) + "/mitm-ca-cert.pem"
         let isForwardProxy =
             arguments.mode.isEmpty || arguments.mode.contains { $0.hasPrefix("regular") || $0.hasPrefix("upstream") }
+        var logging = arguments.logging
+        // The terminal is the command's.
+        if launch?.isCommand == true, !logging.verbose, logging.logFile == nil { logging.quiet = true }
         log = try EventLog(
-            arguments.logging, of: "mitm-record", clock: clock, detail: arguments.detail,
+            logging, of: "mitm-record", clock: clock, detail: arguments.detail,
             hints: TLSHints(authority: authority, isServedByName: isForwardProxy))
     }
 
     func run() throws -> ToolStatus {
+        let inherited = InheritedDescriptors()
         let ending = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
-        Signals.block(ending)
+        let mask = Signals.block(launch == nil ? ending : LaunchedProgram.signals)
         let manager = ServiceManager()
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
-        let modes = try (arguments.mode.isEmpty ? ["regular"] : arguments.mode).map { mode in
-            do throws(ModeError) { return try ModeSpecification(mode) } catch { throw ToolError(error.description) }
-        }
+        let modes = try arguments.modes
         let filter = try arguments.expression.map { try FlowFilter($0) }
         let now = clock.now()
-        let authority = try Authority.load(
-            from: configurationDirectory(arguments.settings.confdir), now: now.nanoseconds / 1_000_000_000
-        ) { log.log(.notice, "authority", $0) }
+        let directory = configurationDirectory(arguments.settings.confdir)
+        let authority = try Authority.load(from: directory, now: now.nanoseconds / 1_000_000_000) {
+            log.log(.notice, "authority", $0)
+        }
         let certificates = try certificateCache(authority)
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
         let sessions = try SessionSettings(arguments, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }
-        let recorder = FlowRecorder(files: try recordingFiles(now), options: recordingOptions(filter))
+        let files = try recordingFiles(now)
+        let recorder = FlowRecorder(files: files, options: recordingOptions(filter))
         let clock = clock
-        let limits: TransportLimits
+        let server: ProxyServer
+        var launched: LaunchedRun?
         do {
-            limits = try transportLimits(descriptors, listeners: modes.count)
+            let limits = try transportLimits(descriptors, listeners: modes.count)
+            server = ProxyServer(
+                loops: descriptors.loops, limits: limits,
+                sink: RecordingSink(queue: recorder.queue), clock: clock,
+                certificates: certificates.maker(clock), log: { [log] in log.log($0) })
+            let proxy = try listen(server, modes, sessions, authority, ready)
+            if let launch {
+                inherited.keepOthers()
+                launched = try descriptors.withOriginalLimit {
+                    try launch.start(proxy, authority, directory: directory, mask: mask)
+                }
+            }
         } catch {
             recorder.finish()
+            if arguments.write == nil, let path = files?.path { unsafe unlink(path) }
             throw error
         }
-        let server = ProxyServer(
-            loops: descriptors.loops, limits: limits,
-            sink: RecordingSink(queue: recorder.queue), clock: clock,
-            certificates: certificates.maker(clock), log: { [log] in log.log($0) })
-        do {
-            try listen(server, modes, sessions, authority, ready)
-        } catch {
-            recorder.finish()
-            throw error
-        }
-        let keys =
-            arguments.logging.quiet
-            ? nil : TerminalKeys(log) { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
-        keys?.start()
         manager.report(.ready)
-        waitForEnd(ending, terminal, recorder, sessions, manager)
+        var status: Int32?
+        if let launched {
+            status = waitForEnd(of: launched, recorder)
+        } else {
+            waitForEnd(ending, terminal, recorder, sessions, manager)
+        }
         manager.report(.stopping)
-        keys?.end()
         // After a failure of the recording nothing more is forwarded.
         let grace: TimeAmount = recorder.failure == nil ? .seconds(2) : .zero
         wait { await server.shutDown(grace: grace) }
         recorder.finish()
+        if let launched {
+            if status == nil { status = launched.waitForEnd(interval: 60) { false } }
+            launched.clear()
+        }
+        report(recorder, files?.path)
+        // The log has the reason of a failure.
+        if recorder.failure != nil, !recorder.isReaderGone {
+            throw ExitCode(launch == nil ? ToolStatus.failed.rawValue : Launch.failureStatus)
+        }
+        if let status, status != 0 { throw ExitCode(status) }
+        return .done
+    }
+
+    /// Prints what was recorded, and where if the user did not say where.
+    private func report(_ recorder: FlowRecorder, _ path: String?) {
         log.log(.notice, "summary", recorder.totals.summary)
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
             log.log(.notice, "summary", "\(count) × \(reason)")
         }
-        // The log has the reason of a failure.
-        return recorder.failure == nil || recorder.isReaderGone ? .done : .failed
+        if launch != nil, arguments.write == nil, !arguments.logging.quiet, let path {
+            printError("recorded in \(path)", as: "mitm-record")
+        }
     }
 
     // MARK: Parts
 
     private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
-        guard arguments.write.text != "none" else { return nil }
-        if arguments.write.isStandard, isTerminal(1) {
+        guard arguments.write?.text != "none" else { return nil }
+        if arguments.write?.isStandard == true, isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
-        var options = RecordingFiles.Options(pattern: arguments.write.path) { [log] in log.log($0) }
+        var options = RecordingFiles.Options(pattern: arguments.write?.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = arguments.sync
@@ -131,13 +158,17 @@ struct Recorder {
         return limits
     }
 
+    /// - Returns: where programs on this machine reach the first forward proxy.
     private func listen(
         _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority,
         _ ready: ReadyFile?
-    ) throws {
+    ) throws -> ProxyAddress? {
         let own = OwnAddresses()
-        var addresses: [Endpoint] = []
-        for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
+        var bounds: [Endpoint] = []
+        var proxy: ProxyAddress?
+        // A program gets any port; it is given the number.
+        let addresses = arguments.listening.addresses(of: modes, port: launch == nil ? 8080 : 0)
+        for (mode, address) in zip(modes, addresses) {
             let configuration = sessions.configuration(mode, authority, own)
             let seed = Mutex(UInt64.random(in: .min ... .max))
             let isTransparent = mode.mode == .transparent
@@ -153,7 +184,8 @@ struct Recorder {
             }
             let bound = try server.listenAndWait(spec)
             own.add(bound)
-            addresses.append(bound)
+            bounds.append(bound)
+            if mode.mode.isForwardProxy, proxy == nil { proxy = ProxyAddress(host: bound.host, port: bound.port) }
             log.log(.notice, "listening", "listening on \(bound) (\(mode.text))")
             if !bound.isLoopback, mode.mode.takesLogins, arguments.hosts.proxyauth == nil {
                 log.log(
@@ -161,7 +193,19 @@ struct Recorder {
                 )
             }
         }
-        try ready?.write(addresses)
+        try ready?.write(bounds)
+        return proxy
+    }
+
+    /// Waits for the end of a program.
+    /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
+    private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
+        let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
+            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
+            return recorder.failure != nil
+        }
+        if status == nil { launched.program.send(SIGTERM) }
+        return status
     }
 
     /// Waits for a signal or a failure of the recording; prints totals meanwhile if requested. SIGHUP reloads the configuration, unless
@@ -170,6 +214,11 @@ struct Recorder {
         _ signals: [Int32], _ terminal: ControllingTerminal, _ recorder: FlowRecorder, _ sessions: SessionSettings,
         _ manager: ServiceManager
     ) {
+        let keys =
+            arguments.logging.quiet
+            ? nil : TerminalKeys(log) { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
+        keys?.start()
+        defer { keys?.end() }
         let interval = arguments.stats?.seconds ?? 1
         while recorder.failure == nil {
             if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {

@@ -358,6 +358,6 @@ struct GRPCTests {
     @Test("Other calls have no such status")
     func noStatus() throws {
         let line = try text(answer([8, 1], "application/protobuf"), detail: 1)
-        #expect(line == "10.0.0.1 POST https://a.example/S/M << 200 OK 2 B 2.0 ms\n")
+        #expect(line == "10.0.0.1 POST https://a.example/S/M << 200 OK application/protobuf 2 B 2.0 ms\n")
     }
 }

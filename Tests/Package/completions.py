@@ -34,6 +34,11 @@ CASES = [
     ("mitm-replay --timing rec", ["recorded"]),
     ("mitm-replay cap", ["capture.mflow", "captures/"]),
 ]
+# Of a tool that starts a command.
+COMMAND_CASES = [
+    ("mitm-record -w x.mflow -- unam", ["uname"]),
+    ("mitm-record -- cat capture.t", ["capture.txt"]),
+]
 # What must not be among the matches of a file.
 OTHER_FILES = ["capture.txt"]
 LIMIT = 30
@@ -127,6 +132,9 @@ def has_terminals():
 def main():
     failures = []
     tried = 0
+    cases = CASES
+    if "-- COMMAND" in subprocess.run([PREFIX / "bin/mitm-record", "--help"], capture_output=True, text=True, check=True).stdout:
+        cases = CASES + COMMAND_CASES
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(temporary) / "files"
         (directory / "captures").mkdir(parents=True)
@@ -139,7 +147,7 @@ def main():
         else:
             print("zsh is not tried: there are no pseudo-terminals here")
         for shell, matches in shells.items():
-            for line, expected in CASES:
+            for line, expected in cases:
                 if shell == "zsh" and " ~webs" in line:
                     # Zsh itself completes an unquoted ~ to the names of users, and refuses one that is no user.
                     continue

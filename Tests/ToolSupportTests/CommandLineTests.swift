@@ -43,7 +43,7 @@ private func settings(_ arguments: [String], config: String? = nil) throws -> To
 }
 
 private func arguments(_ arguments: [String], config: String? = nil) throws -> [String] {
-    try settings(arguments, config: config).arguments.filter { !$0.hasPrefix("--confdir") }
+    try settings(arguments, config: config).arguments(withRest: true).filter { !$0.hasPrefix("--confdir") }
 }
 
 @Suite("Command lines")

@@ -50,6 +50,7 @@ package struct LatencyHistogram: Sendable, Equatable {
     private static func highest(of bucket: Int) -> Int64 {
         guard bucket >= subBuckets else { return Int64(bucket) }
         let shift = Int64(bucket / subBuckets - 1)
-        return (Int64(bucket % subBuckets + subBuckets) + 1) << shift - 1
+        // The last bucket ends at the largest value: the shift overflows, and the difference wraps back.
+        return (Int64(bucket % subBuckets + subBuckets) + 1) << shift &- 1
     }
 }

@@ -72,6 +72,10 @@ package final class CertificateAuthority: Sendable {
     /// PKCS #8, not encrypted: keep it to yourself.
     package var privateKeyPEM: String { key.pem }
     package var certificateDER: ByteBuffer { certificate.der }
+    /// The certificate that clients must trust, then those between it and its root, PEM each.
+    package var chainPEM: [String] { issuers.map(\.pem) }
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo (RFC 7469 §2.4): the pin by which a browser accepts the chain. 32 bytes.
+    package var publicKeyDigest: [UInt8] { certificate.publicKeyDigest }
     /// When the authority expires, in seconds since 1970.
     package var notAfter: Int64 { certificate.notAfter ?? 0 }
 

@@ -42,6 +42,17 @@ import NIOCore
 
     var pem: String { unsafe pemText { unsafe PEM_write_bio_X509($0, pointer) } }
 
+    /// SHA-256 of the SubjectPublicKeyInfo, 32 bytes.
+    var publicKeyDigest: [UInt8] {
+        var encoded: UnsafeMutablePointer<UInt8>?
+        let size = unsafe i2d_X509_PUBKEY(X509_get_X509_PUBKEY(pointer), &encoded)
+        defer { unsafe mitm_OPENSSL_free(encoded) }
+        var digest = [UInt8](repeating: 0, count: 32)
+        let isMade = unsafe size > 0 && EVP_Digest(encoded, Int(size), &digest, nil, EVP_sha256(), nil) == 1
+        precondition(isMade, "the key of a certificate that was read can be encoded")
+        return digest
+    }
+
     /// Seconds since 1970; nil if the certificate's time cannot be read.
     var notAfter: Int64? { unsafe seconds(X509_get0_notAfter(pointer)) }
     var notBefore: Int64? { unsafe seconds(X509_get0_notBefore(pointer)) }

@@ -311,7 +311,7 @@ struct ServeTests {
             let replayer = try Replayer(record + ["-w", file], in: directory, file: file)
             #expect(try replayer.ask("/a") == "1 200")
             try awaitAnswer("1 200", to: "/a", replayer)
-            #expect(replayer.stop().first == "serving 0 recorded requests and 0 TCP streams")
+            #expect(replayer.stop().contains("serving 0 recorded requests and 0 TCP streams"))
             // The second time it needs no server.
             let again = try Replayer([], in: directory, file: file)
             #expect(try again.ask("/a") == "1 200")

@@ -132,6 +132,7 @@ struct FilterPositionTests {
             "mitm-filter --json -f'~c 200' - < $H",
             "mitm-filter --json '~c 200' < $H", "mitm-filter $H --json '!(!~c 200)'", "mitm-filter --json --invert '!~c 200' $H",
             "mitm-filter --json -f '~u ^http ~c 200' $H", "mitm-dump --json $H 'http ~c 200'",
+            "mitm-dump --set 'filter=~c 404' --json $H '~c 200'",
         ])
     func position(command: String) throws {
         try withTemporaryDirectory { directory in
