@@ -75,7 +75,7 @@ struct Replayer {
         wait { await server.shutDown(grace: .seconds(2)) }
         let (status, tally) = comparer.finish()
         recorder?.finish()
-        try end(report, tally, plan, unsent: scheduler.unsent, elapsed: clock.now() - start)
+        try end(report, tally, plan, unsent: scheduler.unsent, elapsed: (scheduler.end ?? clock.now()) - start)
         // The log has the reason of a failure.
         if recorder?.failure != nil { return .failed }
         // As a shell reports a program that a signal has ended.
@@ -229,8 +229,9 @@ struct Replayer {
 private final class PlaceNotes: FlowPredicate {
     private let filter: FlowFilter?
     private let watch: ReadingWatch
-    /// nil: the source cannot be read again.
-    private let places = Mutex<[FlowID: FlowPlace]?>(nil)
+    /// Of flows that were let through and have not been taken yet.
+    private let places = Mutex<[FlowID: FlowPlace]>([:])
+    private let canBeReadAgain = Mutex(false)
 
     init(filter: FlowFilter?, watch: ReadingWatch) {
         self.filter = filter
@@ -240,15 +241,20 @@ private final class PlaceNotes: FlowPredicate {
     func matches(_ flow: some FlowAttributes) throws -> Bool {
         watch.count(in: (flow as? RecordView)?.flowPlace?.block)
         if let filter, try !filter.matches(flow) { return false }
-        if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0?[view.id] = place } }
+        if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0[view.id] = place } }
         return true
     }
 
     func mayMatch(_ group: some BlockSummary) -> Bool { filter?.mayMatch(group) ?? true }
 
-    func take(_ flow: FlowID) -> FlowPlace? { places.withLock { $0?.removeValue(forKey: flow) } }
+    /// - Returns: nil if the source cannot be read again.
+    func take(_ flow: FlowID) -> FlowPlace? {
+        let place = places.withLock { $0.removeValue(forKey: flow) }
+        return canBeReadAgain.withLock { $0 } ? place : nil
+    }
 
-    func begin(canBeReadAgain: Bool) { places.withLock { $0 = canBeReadAgain ? [:] : nil } }
+    /// Flows of another source follow. The first of them may have been let through already.
+    func begin(canBeReadAgain: Bool) { self.canBeReadAgain.withLock { $0 = canBeReadAgain } }
 }
 
 /// Shows how much of the recording has been read.

@@ -41,7 +41,8 @@ final class Scheduler: Sendable {
         var isStopped = false
         /// The time of the replay is over.
         var isOver = false
-        var isDone = false
+        /// When everything was sent and answered; nil: not yet.
+        var end: Timestamp?
         var unsent = 0
     }
 
@@ -72,7 +73,10 @@ final class Scheduler: Sendable {
         self.configurations = configurations
     }
 
-    var isDone: Bool { state.withLock { $0.isDone } }
+    var isDone: Bool { end != nil }
+
+    /// When everything was sent and answered, or the replay was stopped; nil: not yet.
+    var end: Timestamp? { state.withLock { $0.end } }
 
     /// The time of the replay is over, and connections may still be open.
     var isOver: Bool { state.withLock { $0.isOver } }
@@ -99,7 +103,7 @@ final class Scheduler: Sendable {
             state.withLock { $0.unsent += left.overflow ? 0 : left.partialValue }
             break
         }
-        state.withLock { $0.isDone = true }
+        state.withLock { $0.end = clock.now() }
     }
 
     /// - Returns: false if it was stopped, or its time is over.

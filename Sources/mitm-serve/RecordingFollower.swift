@@ -255,18 +255,18 @@ final class RecordingFollower: Sendable {
         do {
             try set.load(old, warn: warn)
         } catch {
-            log.log(.error, "not-reloaded", "the recordings were not read again: \(error); the previous ones are served")
+            log.log(.error, "reload", "the recordings were not read again: \(error); the previous ones are served")
             return nil
         }
         let (requests, streams) = set.recordings.counts
         guard requests + streams > 0 || selection.mayBeEmpty else {
             log.log(
-                .error, "not-reloaded",
+                .error, "reload",
                 "the recordings were not read again: they contain no request and no stream now; the previous ones are served")
             return nil
         }
         served.replace(with: set.recordings)
-        log.log(.notice, "reloaded", "the recordings were read again: \(requests) recorded requests and \(streams) TCP streams")
+        log.log(.notice, "reload", "the recordings were read again: \(requests) recorded requests and \(streams) TCP streams")
         return set
     }
 }
