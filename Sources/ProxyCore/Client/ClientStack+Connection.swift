@@ -85,24 +85,30 @@ extension ClientStack {
         case .detecting:
             detect()
         case .http:
-            _ = noteSilentRejection()
-            switch http {
-            case .http2:
-                if authentication.pending == nil { framesEnded() }
-            case .http1(let http1):
-                if let exchange = http1.exchange, exchange.isUpgraded { return conversationEnded(exchange) }
-                http1.decoder.receivedEnd()
-                startDecoding()
-                advanceRequests()
-            }
+            httpEnded()
         case .tunnel:
             tunnelEnded(.client)
         case .connecting, .intercepting, .handshaking, .socks:
+            recordPartialSOCKS("the client closed the connection in the middle of the SOCKS handshake")
             // A peer that closes while it waits for us has given up.
             clientClosed(isReset: false)
             client.closeLink(context)
         case .lingering:
             client.closeLink(context)
+        }
+    }
+
+    /// No request follows what was received.
+    func httpEnded() {
+        _ = noteSilentRejection()
+        switch http {
+        case .http2:
+            if authentication.pending == nil { framesEnded() }
+        case .http1(let http1):
+            if let exchange = http1.exchange, exchange.isUpgraded { return conversationEnded(exchange) }
+            http1.decoder.receivedEnd()
+            startDecoding()
+            advanceRequests()
         }
     }
 

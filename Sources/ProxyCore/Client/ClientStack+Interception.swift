@@ -50,11 +50,25 @@ extension ClientStack {
 
     /// The client waits for the server to send first.
     func detectionTimedOut() {
-        guard let route, route.isTunnel || route.isTCP, !isOnboarding else { return closeClient(.clean) }
+        guard let route, route.isTunnel || route.isTCP, !isOnboarding else { return beginningTimedOut() }
         if unparsed.isEmpty, upstream == nil, route.failure == nil, !route.isTCP {
             openUpstream(route.destination)
         } else {
             startTunnel()
+        }
+    }
+
+    /// The client did not complete the beginning of a request or of TLS.
+    private func beginningTimedOut() {
+        switch unparsed.isEmpty || isOnboarding ? .other : DetectedProtocol(unparsed.bytes) {
+        case .tls:
+            recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
+            closeClient(.clean)
+        case .undecided:
+            startHTTP()
+            requestTimedOut()
+        case .http, .other:
+            closeClient(.clean)
         }
     }
 
@@ -79,8 +93,9 @@ extension ClientStack {
         if route?.destination.isTLS == nil { route?.destination.isTLS = false }
         for upstream in upstreams where upstream.isEarly { releaseEarly(upstream) }
         let bytes = unparsed.take()
-        if clientFacts.value.tls?.alpn == "h2" { return startHTTP2(bytes) }
-        httpReceived(bytes)
+        if clientFacts.value.tls?.alpn == "h2" { startHTTP2(bytes) } else { httpReceived(bytes) }
+        // The end decided that the first bytes are those of HTTP.
+        if client.hasEnded, case .http = layer { httpEnded() }
     }
 
     /// Handles what a server sent, and its end, before its client was known to speak HTTP.
@@ -101,8 +116,13 @@ extension ClientStack {
         startHandshakeTimer()
         let hello: ClientHello
         do throws(TLSError) {
-            guard let parsed = try ClientHello.parse(unparsed.bytes) else { return }
-            hello = parsed
+            if let parsed = try ClientHello.parse(unparsed.bytes) {
+                hello = parsed
+            } else if client.hasEnded {
+                throw TLSError(.truncated, "the client closed the connection during the TLS handshake")
+            } else {
+                return
+            }
         } catch {
             recordFailedTLS(FlowError(side: .client, message: error.message, at: now))
             return closeClient(.clean)

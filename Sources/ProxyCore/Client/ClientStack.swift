@@ -273,18 +273,23 @@ final class ClientStack {
             detectionTimedOut()
         case .socks:
             log(.warning, "refused", "\(clientFacts.value.peer): the client did not complete the SOCKS handshake in time")
+            recordPartialSOCKS("the client did not complete the SOCKS handshake in time")
             closeClient(.clean)
         case .handshaking:
             recordFailedTLS(FlowError(side: .client, message: "the client did not complete the TLS handshake in time", at: now))
             closeClient(.truncated)
         case .http:
-            guard case .http1(let http1) = http, http1.exchange == nil else { break }
-            refuse(
-                status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
-                head: http1.decoder.takeRest())
+            requestTimedOut()
         default:
             break
         }
+    }
+
+    func requestTimedOut() {
+        guard case .http1(let http1) = http, http1.exchange == nil else { return }
+        refuse(
+            status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
+            head: http1.decoder.takeRest())
     }
 
     private func shutDown() {

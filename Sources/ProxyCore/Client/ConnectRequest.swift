@@ -117,6 +117,12 @@ extension ClientStack {
         layer = .socks(server)
     }
 
+    /// A client that did not complete a message is a flow too.
+    func recordPartialSOCKS(_ message: String) {
+        guard case .socks = layer, !unparsed.isEmpty else { return }
+        recordRefused(ByteBuffer(), error: FlowError(side: .client, message: message, at: now))
+    }
+
     private func refuseSOCKS(_ failure: SOCKS5.Failure) {
         recordRefused(ByteBuffer(), error: FlowError(side: .client, message: failure.message, at: now))
         sendToClient(failure.answer)

@@ -41,7 +41,10 @@ struct CommandTests {
     @Test(
         "When the recorder itself fails the status is 125, and the command does not run",
         arguments: [
-            (["-p", "PORT"], "cannot listen on 127.0.0.1:PORT: address already in use"),
+            (
+                ["-p", "PORT"],
+                "cannot listen on 127.0.0.1:PORT: address already in use; choose another port with -p, or -p 0 for any free one"
+            ),
             (["-w", "-"], "standard output is the command's; name a file with -w"),
             (["-w", "missing/a.mflow"], "cannot write missing/a.mflow: no such file or directory"),
             (["--no-such-option"], "there is no option '--no-such-option'; see mitm-record --help"),
@@ -70,10 +73,10 @@ struct CommandTests {
             let script = """
                 ulimit -Sn 200; exec 7< in
                 "$0" -w a.mflow --confdir conf -- cat < in > out 2> err && cmp in out && ! [ -s err ] &&
-                "$0" -w a.mflow --confdir conf -- sh -c 'cat <&7; ulimit -Sn >&2; ls /proc/self/fd >&2; grep Sig[BI] /proc/$$/status >&2' > out 2> err &&
+                "$0" -w a.mflow --confdir conf -- sh -c 'cat <&7; ulimit -Sn >&2; ls /proc/self/fd >&2; grep Sig[BI] /proc/self/status >&2' > out 2> err &&
                 cmp in out
                 cat err
-                sh -c 'ulimit -Sn; ls /proc/self/fd; grep Sig[BI] /proc/$$/status' 
+                sh -c 'ulimit -Sn; ls /proc/self/fd; grep Sig[BI] /proc/self/status' 
                 """
             let result = try run("bash", ["-c", script, toolDirectory + "/mitm-record"], in: directory)
             #expect(result.errors == "")

@@ -99,11 +99,8 @@ struct ReloadTests {
             func ask() throws -> String { try run("curl", ["-sS", "--max-time", "20", "http://127.0.0.1:\(port)/a"]).output }
             let path = directory + "/capture.mflow"
             let failures: [(change: () throws -> Void, reason: String)] = [
-                (
-                    { try "no recording".write(toFile: path, atomically: false, encoding: .utf8) },
-                    "capture.mflow is not a flow file"
-                ),
-                ({ #expect(unsafe truncate(path, 0) == 0) }, "they contain no request and no stream now"),
+                ({ try replace(path, "no recording") }, "capture.mflow is not a flow file"),
+                ({ try replace(path, "") }, "they contain no request and no stream now"),
                 ({ #expect(unsafe unlink(path) == 0) }, "cannot open capture.mflow: no such file or directory"),
             ]
             for (change, reason) in failures {
