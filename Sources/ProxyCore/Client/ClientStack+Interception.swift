@@ -92,8 +92,11 @@ extension ClientStack {
         layer = .http
         if route?.destination.isTLS == nil { route?.destination.isTLS = false }
         for upstream in upstreams where upstream.isEarly { releaseEarly(upstream) }
-        let bytes = unparsed.take()
-        if clientFacts.value.tls?.alpn == "h2" { startHTTP2(bytes) } else { httpReceived(bytes) }
+        if clientFacts.value.tls?.alpn == "h2" {
+            startHTTP2(unparsed.take())
+        } else if !client.hasEnded {
+            httpReceived(unparsed.take())
+        }
         // The end decided that the first bytes are those of HTTP.
         if client.hasEnded, case .http = layer { httpEnded() }
     }

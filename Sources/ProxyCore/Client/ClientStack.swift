@@ -286,7 +286,7 @@ final class ClientStack {
     }
 
     func requestTimedOut() {
-        guard case .http1(let http1) = http, http1.exchange == nil else { return }
+        guard case .http = layer, case .http1(let http1) = http, http1.exchange == nil else { return }
         refuse(
             status: 408, FlowError(side: .client, message: "the client did not complete the request in time", at: now),
             head: http1.decoder.takeRest())
