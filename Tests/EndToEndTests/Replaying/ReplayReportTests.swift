@@ -41,7 +41,8 @@ struct ReplayReportTests {
             let lines = try JSONObject.lines(result.output)
             let ids = try JSONObject.lines(try run("mitm-dump", ["--format", "json", "capture.mflow"], in: directory).output)
                 .compactMap { $0["id"] }
-            let flows = lines.dropLast().sorted { ($0["request.url"] ?? "") < ($1["request.url"] ?? "") }
+            // By path: the origins have ports of their own.
+            let flows = lines.dropLast().sorted { ($0["request.url"] ?? "").suffix(2) < ($1["request.url"] ?? "").suffix(2) }
             #expect(flows.map { $0["result"] } == ["different", "different", "left_out"])
             #expect(flows.map { $0["id"] } == ids)
             #expect(flows.map { $0["request.method"] } == ["GET", "GET", "POST"])

@@ -290,7 +290,8 @@ struct ServeTests {
     func nothing() throws {
         try withTemporaryDirectory { directory in
             try record([("/a", Self.page)], in: directory)
-            let none = try run("mitm-serve", ["-p", "0", "--filter", "~c 500", "capture.mflow"], in: directory)
+            let none = try run(
+                "mitm-serve", ["-p", "0", "--confdir", "conf", "-q", "--filter", "~c 500", "capture.mflow"], in: directory)
             #expect(
                 none
                     == ProgramResult(
