@@ -297,7 +297,7 @@ struct ServeTests {
                     == ProgramResult(
                         status: 2, output: "",
                         errors: "mitm-serve: there is nothing to serve: the recordings contain no request and no stream\n"))
-            let missing = try run("mitm-serve", ["-p", "0", "none.mflow"], in: directory)
+            let missing = try run("mitm-serve", ["-p", "0", "--confdir", "conf", "-q", "none.mflow"], in: directory)
             #expect(missing.status == 2 && missing.errors.hasPrefix("mitm-serve: ") && missing.errors.contains("none.mflow"))
         }
     }
