@@ -42,9 +42,9 @@ struct RecordingServer {
         Signals.block(signals)
         let manager = ServiceManager()
         let descriptors = prepareProcess()
-        let (authority, certificates) = try certificateAuthority()
         let follower = RecordingFollower(selection, log: log)
         let recordings = try follower.start()
+        let (authority, certificates) = try certificateAuthority()
         log.log(.notice, "serving", "serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
         if recordings.requests + recordings.streams == 0 {
             log.log(.notice, "serving", "nothing is recorded yet; flows are served as they are added to the files")

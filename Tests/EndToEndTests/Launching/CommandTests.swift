@@ -86,7 +86,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Without -w the recording has a name of its own, which is told at the end unless -q")
+    @Test("Without -w the recording has a name of its own, which is printed at the end unless -q")
     func ownName() throws {
         try withTemporaryDirectory { directory in
             // Two at once: they do not share a file.

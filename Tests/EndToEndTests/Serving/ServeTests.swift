@@ -291,14 +291,16 @@ struct ServeTests {
         try withTemporaryDirectory { directory in
             try record([("/a", Self.page)], in: directory)
             let none = try run(
-                "mitm-serve", ["-p", "0", "--confdir", "conf", "-q", "--filter", "~c 500", "capture.mflow"], in: directory)
+                "mitm-serve", ["-p", "0", "--confdir", "unused", "--filter", "~c 500", "capture.mflow"], in: directory)
             #expect(
                 none
                     == ProgramResult(
                         status: 2, output: "",
                         errors: "mitm-serve: there is nothing to serve: the recordings contain no request and no stream\n"))
-            let missing = try run("mitm-serve", ["-p", "0", "--confdir", "conf", "-q", "none.mflow"], in: directory)
+            let missing = try run("mitm-serve", ["-p", "0", "--confdir", "unused", "none.mflow"], in: directory)
             #expect(missing.status == 2 && missing.errors.hasPrefix("mitm-serve: ") && missing.errors.contains("none.mflow"))
+            // A certificate authority is made only for something that can be served.
+            #expect(!FileManager.default.fileExists(atPath: directory + "/unused"))
         }
     }
 
