@@ -1,6 +1,5 @@
 // The operators with a regular expression: which text of a flow is matched.
 
-import ContentCoding
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -20,9 +19,6 @@ enum FlowText: Equatable {
     case error
     case note
     case comment
-
-    /// Decoded content beyond this is not searched.
-    private static let maximumContent = 64 * 1024 * 1024
 
     /// - Throws: what fetching content throws; a match that takes too many steps.
     func matches(_ flow: some FlowAttributes, _ pattern: Pattern) throws -> Bool {
@@ -63,26 +59,9 @@ enum FlowText: Equatable {
     /// stream one by one.
     private static func content(of flow: some FlowAttributes, _ side: Side?, _ pattern: Pattern) throws -> Bool {
         var isFound = false
-        var bodies: [Side: ByteBuffer] = [:]
-        let isStream = flow.kind == .tcp || flow.status == 101
-        try flow.pieces.forEach { _, piece in
-            guard side == nil || piece.from == side else { return true }
-            if piece.kind == .data, !isStream {
-                let known = bodies[piece.from]?.readableBytes ?? 0
-                if known == 0 {
-                    bodies[piece.from] = piece.content
-                } else if known < maximumContent {
-                    bodies[piece.from]?.writeImmutableBuffer(piece.content)
-                }
-            } else if piece.kind != .ping, piece.kind != .pong, piece.kind != .close {
-                isFound = try pattern.matches(piece.content)
-            }
+        try FlowContent.forEach(of: flow, from: side) { content in
+            isFound = try pattern.matches(content.decoded())
             return !isFound
-        }
-        for (side, wire) in bodies where !isFound {
-            let fields = side == .client ? flow.requestFields : flow.responseFields
-            let decoded = decodeContent(wire, of: fields, maximum: maximumContent)
-            isFound = try pattern.matches(decoded.content)
         }
         return isFound
     }
