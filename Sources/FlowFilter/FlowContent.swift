@@ -23,7 +23,7 @@ struct FlowContent {
     static func forEach(of flow: some FlowAttributes, from side: Side?, _ visit: (FlowContent) throws -> Bool) throws {
         var continues = true
         var bodies: [Side: ByteBuffer] = [:]
-        let isStream = flow.kind == .tcp || flow.status == 101
+        let isStream = flow.isStream
         try flow.pieces.forEach { _, piece in
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
@@ -33,7 +33,7 @@ struct FlowContent {
                 } else if known < maximum {
                     bodies[piece.from]?.writeImmutableBuffer(piece.content)
                 }
-            } else if piece.kind != .ping, piece.kind != .pong, piece.kind != .close {
+            } else if piece.kind.isMessage {
                 continues = try visit(FlowContent(from: piece.from, bytes: piece.content, fields: nil))
             }
             return continues
@@ -46,4 +46,19 @@ struct FlowContent {
 
     /// Without content codings; as it was sent when it cannot be decoded.
     func decoded(maximum: Int = Self.maximum) -> ByteBuffer { decodeContent(bytes, of: fields, maximum: maximum).content }
+}
+
+extension FlowAttributes {
+    /// Its data is what two programs sent each other, not the content of a request and a response.
+    var isStream: Bool { kind == .tcp || status == 101 }
+}
+
+extension FlowPiece.Kind {
+    /// Not a control frame of a WebSocket (RFC 6455 §5.5).
+    var isMessage: Bool {
+        switch self {
+        case .data, .text, .binary: true
+        case .ping, .pong, .close: false
+        }
+    }
 }

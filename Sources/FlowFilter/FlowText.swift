@@ -11,14 +11,23 @@ enum FlowText: Equatable {
     case id
     case host
     case method
-    case clientAddress
-    case serverAddress
+    /// A text of the connection to a side; nil is either.
+    case connection(ConnectionText, Side?)
+    /// The names in the certificate of the server.
+    case certificate
     case fields(Side?)
     case contentType(Side?)
     case content(Side?)
+    /// Trailer fields of both sides.
+    case trailers
+    /// WebSocket messages, and the data of a stream, of a side.
+    case messages(Side)
     case error
     case note
     case comment
+
+    static let clientAddress = FlowText.connection(.address, .client)
+    static let serverAddress = FlowText.connection(.address, .server)
 
     /// - Throws: what fetching content throws; a match that takes too many steps.
     func matches(_ flow: some FlowAttributes, _ pattern: Pattern) throws -> Bool {
@@ -29,8 +38,10 @@ enum FlowText: Equatable {
             guard flow.kind == .http else { return false }
             return try pattern.matches(flow.targetHost) || pattern.matches(flow.displayHost)
         case .method: return try pattern.matches(flow.method)
-        case .clientAddress: return try pattern.matches(flow.clientAddress)
-        case .serverAddress: return try pattern.matches(flow.serverAddress)
+        case .connection(let text, let side):
+            if side != .server, try pattern.matches(flow.connectionText(text, of: .client)) { return true }
+            return side != .client ? try pattern.matches(flow.connectionText(text, of: .server)) : false
+        case .certificate: return try pattern.matches(flow.serverCertificateNames)
         case .fields(let side):
             if side != .server, try pattern.matches(flow.requestFields?.wire) { return true }
             return side != .client ? try pattern.matches(flow.responseFields?.wire) : false
@@ -38,6 +49,9 @@ enum FlowText: Equatable {
             if side != .server, try pattern.matches(anyOf: flow.requestFields?.all("content-type")) { return true }
             return side != .client ? try pattern.matches(anyOf: flow.responseFields?.all("content-type")) : false
         case .content(let side): return try Self.content(of: flow, side, pattern)
+        case .trailers:
+            return try pattern.matches(flow.trailers(from: .client)?.wire) || pattern.matches(flow.trailers(from: .server)?.wire)
+        case .messages(let side): return try Self.messages(of: flow, side, pattern)
         case .error: return try pattern.matches(flow.errorMessage)
         case .note: return try pattern.matches(anyOf: flow.noteTexts)
         case .comment: return try pattern.matches(flow.commentText)
@@ -50,8 +64,9 @@ enum FlowText: Equatable {
         case .notRecorded: false
         case .host: block.mayContain(.http) && pattern.mayMatch(anyOf: block.hosts)
         case .method: block.mayContain(.http) && pattern.mayMatch(anyOf: block.methodNames)
-        case .fields, .contentType: block.mayContain(.http)
-        case .id, .clientAddress, .serverAddress, .content, .error, .note, .comment: true
+        case .fields, .contentType, .trailers: block.mayContain(.http)
+        case .messages: block.mayContain(.http) || block.mayContain(.tcp)
+        case .id, .connection, .certificate, .content, .error, .note, .comment: true
         }
     }
 
@@ -61,6 +76,18 @@ enum FlowText: Equatable {
         var isFound = false
         try FlowContent.forEach(of: flow, from: side) { content in
             isFound = try pattern.matches(content.decoded())
+            return !isFound
+        }
+        return isFound
+    }
+
+    /// Searches the messages of one side one by one.
+    private static func messages(of flow: some FlowAttributes, _ side: Side, _ pattern: Pattern) throws -> Bool {
+        guard flow.isStream || flow.isWebSocket else { return false }
+        var isFound = false
+        try flow.pieces.forEach { _, piece in
+            guard piece.from == side, piece.kind.isMessage, piece.kind != .data || flow.isStream else { return true }
+            isFound = try pattern.matches(piece.content)
             return !isFound
         }
         return isFound
