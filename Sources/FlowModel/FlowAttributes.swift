@@ -35,8 +35,11 @@ package protocol FlowAttributes {
     var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
+    /// The trailer fields that a side sent; nil without any.
+    func trailers(from side: Side) -> FieldSection?
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
+    var tagTexts: [ByteBuffer] { get }
     var pieces: any FlowPieces { get }
     /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
@@ -59,7 +62,9 @@ extension Flow: FlowAttributes {
     package var noteTexts: [ByteBuffer] { notes.map { ByteBuffer(string: $0.value.message) } }
     package var requestFields: FieldSection? { request?.head.fields }
     package var responseFields: FieldSection? { response?.head.fields }
+    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var isTagged: Bool { !tags.isEmpty }
+    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
 }
 

@@ -78,18 +78,45 @@ package struct RecordView: FlowAttributes {
     package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
     package var isTagged: Bool { has(FlowPrefix.isTagged) }
     package var hasLocalReply: Bool { has(FlowPrefix.hasLocalReply) }
-    /// Damaged details have no notes; making the flow reports the damage.
     package var noteTexts: [ByteBuffer] {
-        let place = place
-        guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return [] }
-        var items = ItemReader(details, from: started)
         var texts: [ByteBuffer] = []
-        while let item = try? items.next() {
-            if item.tag == ItemTag.note { texts.append(item.content.slice(1, max(0, item.content.readableBytes - 1))) }
+        forEachItem { tag, content in
+            if tag == ItemTag.note { texts.append(content.slice(1, max(0, content.readableBytes - 1))) }
+            return true
         }
         return texts
     }
+    package func trailers(from side: Side) -> FieldSection? {
+        var fields: FieldSection?
+        forEachItem { tag, content in
+            if tag == ItemTag.trailers, content.readableBytesView.first == side.rawValue {
+                fields = FieldSection(parsing: content.slice(1, content.readableBytes - 1))
+            }
+            return true
+        }
+        return fields
+    }
+    package var tagTexts: [ByteBuffer] {
+        guard isTagged else { return [] }
+        var tags: [String] = []
+        forEachItem { tag, content in
+            guard tag == ItemTag.ended else { return true }
+            let event = try? RecordItem.event(tag, content, last, error: nil, comment: nil)
+            if case .ended(let ending) = event { tags = ending.tags }
+            return false
+        }
+        return tags.map { ByteBuffer(string: $0) }
+    }
     package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
+
+    /// Visits the items of the record. Damaged details have none; making the flow reports the damage.
+    /// - Parameter visit: returns false to stop.
+    private func forEachItem(_ visit: (_ tag: UInt8, _ content: ByteBuffer) -> Bool) {
+        let place = place
+        guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return }
+        var items = ItemReader(details, from: started)
+        while let item = try? items.next(), visit(item.tag, item.content) {}
+    }
 
     /// Damaged details have no fields; making the flow reports the damage.
     private func fields(_ atOffset: Int, _ lengthOffset: Int) -> FieldSection? {
