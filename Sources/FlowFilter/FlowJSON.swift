@@ -22,7 +22,7 @@ package struct FlowJSON: Sendable {
     }
 
     /// Whether a value passes a test.
-    /// - Throws: what fetching content throws, and what the test throws.
+    /// - Throws: what fetching content throws; a match that takes too many steps.
     func contains(_ flow: some FlowAttributes, _ test: JSONValueTest) throws -> Bool {
         var isFound = false
         try forEachText(of: flow) { text in
@@ -92,4 +92,28 @@ extension FieldSection {
 
 extension ByteBuffer {
     fileprivate var containsJSON: Bool { String(buffer: self).lowercased().contains("json") }
+}
+
+extension JSONValueTest {
+    /// A VALUE for JSON: ``ValueTest/within(_:)`` compares numbers alone, not strings, and a number equals one of the same value.
+    init(_ test: ValueTest) {
+        switch test {
+        case .exists: self = .exists
+        case .matches(let pattern): self = .text { try pattern.matches($0) }
+        case .equals(let text, _): self = .equals(JSONString(bytes: text), JSONNumber(String(buffer: text)))
+        case .within(let range): self = .number(range.comparison, range.bound)
+        }
+    }
+}
+
+extension NumberRange {
+    /// A VALUE has one bound.
+    fileprivate var comparison: JSONPathComparison {
+        lowest > -.infinity ? (includesLowest ? .greaterOrEqual : .greater) : (includesHighest ? .lessOrEqual : .less)
+    }
+
+    /// Exactly as it is written, if it is a number of JSON.
+    fileprivate var bound: JSONNumber {
+        JSONNumber(String(text.drop { "<>=".contains($0) })) ?? .real(lowest > -.infinity ? lowest : highest)
+    }
 }
