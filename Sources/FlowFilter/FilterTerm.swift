@@ -51,7 +51,7 @@ final class FilterTerm: Sendable {
         case .status(let range):
             guard range.highest - range.lowest < Self.maximumCodes else { return block.mayContain(.http) }
             return (range.lowest...range.highest).contains { block.mayContain(status: $0) }
-        case .number: return true
+        case .number(let number, let range): return number.mayMatch(block, range)
         case .named(let text, _, _): return text.mayMatch(block)
         case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
         }

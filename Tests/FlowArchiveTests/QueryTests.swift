@@ -48,12 +48,18 @@ private final class Interview: FlowPredicate, Sendable {
         func text(_ bytes: ByteBuffer?) -> String { bytes.map { String(buffer: $0) } ?? "nil" }
         var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0)"]
         lines.append("\(flow.isWebSocket) \(flow.isTagged) \(text(flow.errorMessage)) \(text(flow.commentText))")
-        lines.append(flow.tagTexts.map { text($0) }.joined(separator: " "))
-        for side in [Side.client, .server] { lines.append(flow.trailers(from: side)?.description ?? "nil") }
         lines.append("\(text(flow.clientAddress)) \(text(flow.serverAddress))")
         lines.append("\(text(flow.targetScheme)) \(text(flow.targetHost)) \(flow.targetPort) \(text(flow.displayHost))")
         lines.append("\(text(flow.method)) \(text(flow.requestTarget)) \(text(flow.requestAuthority)) \(text(flow.displayURL))")
         lines.append("\(flow.status) \(flow.requestFields?.description ?? "nil") \(flow.responseFields?.description ?? "nil")")
+        lines.append("\(flow.requestVersion?.description ?? "nil") \(flow.stream) \(flow.timeToFirstByteMicroseconds ?? -1)")
+        lines.append("\(flow.interimStatuses) \(flow.isPassthrough) \(flow.tagTexts.map { text($0) }) \(flow.hasLocalReply)")
+        for side in [Side.client, .server] {
+            let size = try? flow.contentSize(from: side)
+            lines.append("\(size.map { "\($0)" } ?? "nil") \(flow.trailers(from: side)?.description ?? "nil")")
+            lines.append("\(ConnectionText.allCases.map { text(flow.connectionText($0, of: side)) })")
+        }
+        lines.append("\(flow.noteTexts.map { text($0) }) \(text(try? flow.serverCertificateNames))")
         lines.append("\(flow.pieces.count)")
         try? flow.pieces.forEach { at, piece in
             lines.append("\(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(text(piece.content))")
