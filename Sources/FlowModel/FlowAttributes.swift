@@ -31,11 +31,8 @@ package protocol FlowAttributes {
     var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
-    /// The trailer fields that a side sent; nil without any.
-    func trailers(from side: Side) -> FieldSection?
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
-    var tagTexts: [ByteBuffer] { get }
     var pieces: any FlowPieces { get }
     /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
@@ -49,10 +46,13 @@ package protocol FlowAttributes {
     func contentSize(from side: Side) throws -> UInt64?
     /// ``Flow/timeToFirstByte`` in whole microseconds.
     var timeToFirstByteMicroseconds: Int64? { get }
+    /// The trailer fields that a side sent; nil without any.
+    func trailers(from side: Side) -> FieldSection?
     /// The statuses of the interim responses, in their order.
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
+    var tagTexts: [ByteBuffer] { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
     /// ``ServerConnection/certificateNames``.
@@ -75,9 +75,7 @@ extension Flow: FlowAttributes {
     package var noteTexts: [ByteBuffer] { notes.map { ByteBuffer(string: $0.value.message) } }
     package var requestFields: FieldSection? { request?.head.fields }
     package var responseFields: FieldSection? { response?.head.fields }
-    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var isTagged: Bool { !tags.isEmpty }
-    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
     package var requestVersion: HTTPVersion? { request?.head.version }
     package func contentSize(from side: Side) throws -> UInt64? {
@@ -98,8 +96,10 @@ extension Flow: FlowAttributes {
         return response.started - (request.ended.map { min($0, response.started) } ?? request.started)
     }
     package var timeToFirstByteMicroseconds: Int64? { timeToFirstByte.map { $0 / 1000 } }
+    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var interimStatuses: [Int] { interims.map(\.value.status) }
     package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
+    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }
     package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
         side == .client ? client?.value.text(text) : server?.value.text(text)
