@@ -29,6 +29,17 @@ extension FieldSection {
         return value
     }
 
+    /// Visits the values of all lines with a name, in order. For names that are not known before.
+    /// - Parameters:
+    ///   - name: in lower case.
+    ///   - body: returns false to stop.
+    package func forEachValue(of name: [UInt8], _ body: (ByteBuffer) throws -> Bool) rethrows {
+        for line in lines where line.name.count == name.count {
+            let isSame = slice(line.name).readableBytesView.elementsEqual(name) { ($0 &- 0x41 < 26 ? $0 | 0x20 : $0) == $1 }
+            if isSame, try !body(slice(line.value)) { return }
+        }
+    }
+
     /// The separator between the values of joined lines.
     /// - Parameter name: in lower case.
     package static func separator(of name: String) -> String {

@@ -21,11 +21,12 @@ struct MitmFilter: Tool {
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
               mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
               mitm-filter --count '~c >=500' capture.mflow
+              mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
-            A first argument that names an existing file is a file.
+            A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
             unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
@@ -37,6 +38,9 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var selection: FilterArguments
+
+    @OptionGroup
+    var times: TimeArguments
 
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
@@ -88,7 +92,9 @@ struct MitmFilter: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(option: selection.filter, required: arguments)
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
+        let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let format = json ? .json : format ?? .mflow
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
@@ -98,7 +104,7 @@ struct MitmFilter: Tool {
             count || quiet
             ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
         do {
-            return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
+            return try choose(chosen!, from: sources, into: result)
         } catch is ReaderGone {
             return .done
         }
@@ -111,7 +117,7 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
+    private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
@@ -147,13 +153,4 @@ struct MitmFilter: Tool {
             if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         }
     }
-}
-
-/// The filter, or its opposite.
-private struct Choice: FlowPredicate {
-    let filter: FlowFilter
-    let isInverted: Bool
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
 }
