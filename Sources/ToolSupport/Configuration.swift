@@ -17,6 +17,7 @@ struct ToolSettings {
     let table: OptionTable
     private(set) var printsConfiguration = false
     private(set) var printsFilterHelp = false
+    private(set) var printsContentViews = false
 
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
     private static let alternatives: [[String]] = [
@@ -40,6 +41,7 @@ struct ToolSettings {
         }
         printsConfiguration = given.settings.contains { $0.option.name == "print-config" }
         printsFilterHelp = given.settings.contains { $0.option.name == "help-filter" }
+        printsContentViews = given.settings.contains { $0.option.name == "list-views" }
         for setting in given.settings { try Self.check(setting) }
         var set: [Setting] = []
         for setting in given.settings where setting.option.name == "set" {
