@@ -58,10 +58,11 @@ extension FlowSummary {
         func list(_ parts: [(count: Int, name: String)]) -> String {
             parts.filter { $0.count > 0 }.map { "\(groupedDigits(Int64($0.count))) \($0.name)" }.joined(separator: ", ")
         }
-        let kinds = list(FlowKind.allCases.map { (self.kinds[$0] ?? 0, $0.description) })
         let webSockets = webSockets > 0 ? " (\(groupedDigits(Int64(self.webSockets))) WebSocket)" : ""
+        let kinds = list(FlowKind.allCases.map { (self.kinds[$0] ?? 0, $0.description + ($0 == .http ? webSockets : "")) })
         let states = list([FlowState.complete, .incomplete, .failed].map { (self.states[$0] ?? 0, $0.description) })
-        out.writeString("\(groupedDigits(Int64(flows))) flow\(flows == 1 ? "" : "s"): \(kinds)\(webSockets); \(states)\n")
+        let facts = flows > 0 ? ": \(kinds); \(states)" : ""
+        out.writeString("\(groupedDigits(Int64(flows))) flow\(flows == 1 ? "" : "s")\(facts)\n")
         if let started, let ended {
             out.writeString("from ")
             LocalTime.shared.write(full: started, into: &out)
@@ -79,7 +80,8 @@ extension FlowSummary {
             "\(name) \(percentile(share).map { readableDuration(Int64($0 * 1000)) } ?? "-")"
         }
         let maximum = "max \(readableDuration(durations.maximum * 1000))"
-        layout.title("duration of HTTP flows: \((percentiles + [maximum]).joined(separator: ", "))", into: &out)
+        layout.title("duration of HTTP flows", into: &out)
+        out.writeString((percentiles + [maximum]).joined(separator: ", ") + "\n")
         layout.table([("from", true), ("to", true), ("flows", true)], hasBar: true, into: &out) {
             bins.map { bin in
                 [

@@ -86,7 +86,7 @@ struct LargestFlows: Sendable {
         var status: Int
         /// nil unless it is HTTP.
         var method: ByteBuffer?
-        /// The URL, or the address of the server.
+        /// The URL, or host and port.
         var place: ByteBuffer
 
         func isBefore(_ other: Entry) -> Bool {
@@ -104,7 +104,8 @@ struct LargestFlows: Sendable {
     mutating func add(_ flow: some FlowAttributes, _ value: Int64) {
         if entries.count == limit, let last = entries.last, value < last.value { return }
         guard value > 0 else { return }
-        let place = flow.displayURL ?? flow.serverAddress ?? flow.targetHost
+        var place = flow.displayURL ?? flow.targetHost.bracketed
+        if flow.method == nil, flow.targetPort > 0 { place.writeString(":\(flow.targetPort)") }
         // Bytes of their own: a slice keeps the whole block.
         insert(
             Entry(

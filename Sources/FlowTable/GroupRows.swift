@@ -140,8 +140,8 @@ package struct GroupRows: Sendable {
             if statistic == .count, columns != nil { table.addBar() }
         }
         for row in rows {
-            var cells = zip(query.allKeys, row.keys).map { Self.cell($1, $0.kind, isBucket: false) }
-            if query.bucket != nil, let time = row.keys.first { cells[0] = Self.cell(time, .time, isBucket: true) }
+            var cells = zip(query.allKeys, row.keys).map { Self.cell($1, $0, isBucket: false) }
+            if query.bucket != nil, let time = row.keys.first { cells[0] = Self.cell(time, .column(.started), isBucket: true) }
             for (statistic, value) in zip(query.statistics, row.values) {
                 cells.append(Self.cell(value, statistic))
                 if statistic == .count, columns != nil { cells.append(.bar(value.double ?? 0)) }
@@ -155,11 +155,13 @@ package struct GroupRows: Sendable {
         out.writeString(palette.text("… \(groups), \(flows)", .muted) + "\n")
     }
 
-    private static func cell(_ value: FlowValue, _ kind: FlowColumn.Kind, isBucket: Bool) -> TextTable.Cell {
+    private static func cell(_ value: FlowValue, _ key: FlowKey, isBucket: Bool) -> TextTable.Cell {
         switch value {
         case .none: return .text("-", .muted)
         case .text(let text): return .bytes(text)
-        case .number(let number): return .text(readable(Double(number), kind), nil)
+        case .number(let number) where key == .column(.status): return .text("\(number)", Palette.role(ofStatus: Int(number)))
+        case .number(let number) where key == .column(.port): return .text("\(number)", nil)
+        case .number(let number): return .text(readable(Double(number), key.kind), nil)
         case .time(let time):
             let text = rfc3339(time)
             // The fraction of a bucket's beginning is 0, unless buckets are shorter than a second.

@@ -65,10 +65,12 @@ struct TextTable {
 
     mutating func write(into out: inout ByteBuffer) {
         fit()
-        for (index, column) in layout.enumerated() where column.width > 0 {
-            cell(.text(column.heading, .muted), index, into: &out)
+        if let last = layout.lastIndex(where: { !$0.heading.isEmpty && $0.width > 0 }) {
+            for (index, column) in layout[...last].enumerated() where column.width > 0 {
+                cell(.text(column.heading, .muted), index, into: &out)
+            }
+            out.writeStaticString("\n")
         }
-        out.writeStaticString("\n")
         let largest = rows.flatMap { $0 }.reduce(0.0) { if case .bar(let part) = $1 { max($0, part) } else { $0 } }
         for row in rows {
             for (index, value) in row.enumerated() where layout[index].width > 0 {
@@ -119,6 +121,7 @@ struct TextTable {
     private func bar(_ part: Double, _ width: Int, isLast: Bool, into out: inout ByteBuffer) {
         let eighths = max(part > 0 ? 1 : 0, Int((part * Double(8 * width)).rounded()))
         let text = String(repeating: "█", count: eighths / 8) + ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]
+        guard !text.isEmpty || !isLast else { return }
         out.writeStaticString("  ")
         out.writeString(palette.text(text, .name))
         if !isLast { out.writeRepeatingByte(0x20, count: max(0, width - text.count)) }
