@@ -138,7 +138,7 @@ package struct FlowGroups: FlowAccumulator {
     private mutating func append(_ value: FlowValue) {
         func append(_ tag: UInt8, _ number: UInt64) {
             key.append(tag)
-            for shift in 0..<8 { key.append(UInt8(truncatingIfNeeded: number &>> UInt64(8 &* shift))) }
+            unsafe withUnsafeBytes(of: number.littleEndian) { unsafe key.append(contentsOf: $0) }
         }
         switch value {
         case .none: key.append(0)
