@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import Foundation
 import Glibc
 import NIOCore
 import ToolSupport
@@ -22,6 +23,9 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --summary capture.mflow
+              mitm-dump --sort duration:desc -m 10 capture.mflow
+              mitm-dump --group-by host,status capture.mflow
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
@@ -55,7 +59,7 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
             format 21). (default: text)
             """)
     var format: OutputFormat?
@@ -79,8 +83,30 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
+    @Flag(
+        help: """
+            Print a summary instead of the flows: their number, times, hosts, statuses, methods, durations, the slowest and largest ones, \
+            errors.
+            """)
+    var summary = false
+
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after this number of flows.", valueName: "number"))
+    var maxCount: Int?
+
+    @Option(
+        name: .short("j"),
+        help: ArgumentHelp(
+            "Threads that read flow files for --summary, --group-by and --sort. (default: one for each core)", valueName: "number"))
+    var jobs: Int?
+
     @Flag(name: .shortAndLong, help: "No notes and warnings: only errors are reported. The exit status tells of damage.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
 
     @OptionGroup
     var text: TextArguments
@@ -107,9 +133,9 @@ struct MitmDump: Tool {
         do {
             if structure || verify { return try describe(asked) }
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try printFlows(asked.files, where: filter)
+                return try print(asked.files, where: filter, named: asked.expression)
             }
-            return try printFlows(asked.files, where: EveryFlow())
+            return try print(asked.files, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
         }
@@ -121,32 +147,52 @@ struct MitmDump: Tool {
         if !quiet { fail(text) }
     }
 
-    // MARK: Flows
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func printFlows(_ files: [FilePath], where predicate: some FlowPredicate) throws -> ToolStatus {
-        let format = json ? .json : format ?? .text
+    private func print(_ files: [FilePath], where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: .text)
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
+        guard summary || query != nil else { return try printFlows(sources, files, where: predicate, format, file) }
+        let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let result = try report.print(
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, report: fail)
+        if let sentence = result.emptiness { warn(sentence) }
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+    }
+
+    // MARK: Flows
+
+    private func printFlows(
+        _ sources: [ArchiveSource], _ files: [FilePath], where predicate: some FlowPredicate, _ format: OutputFormat,
+        _ file: OutputFile
+    ) throws -> ToolStatus {
+        let columns = format.rows == nil ? [] : try table.keys(for: format)
+        let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: views.style(text.style(for: output))),
-            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text
-        )
+            FlowOutput(file, format: format, rawBody: rawBody, columns: columns, style: views.style(text.style(for: output))),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text,
+            limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if let sorter {
+            let result = try sorter.forEach(
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, begin: printer.output.begin, report: fail
+            ) { _ = try printer.print($0) }
+            if let sentence = try printer.finish() { warn(sentence) }
+            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+        }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
-        sequence.stored = { flow in
-            try printer.output.take(flow)
-            return true
-        }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { flow in
-            try printer.print(flow)
-            return true
-        }
+        sequence.stored = { try printer.take($0) }
+        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
         if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
@@ -166,6 +212,7 @@ struct MitmDump: Tool {
         while followed.isPromising, !isInterrupted || followed.hasOpenPipe {
             try followed.printNew(&printer)
             try printer.output.flush()
+            if printer.isFull { break }
             switch Signals.wait(for: ending, seconds: 0.1) {
             // The keys of a terminal reach the writer of a pipe too: its last output is still read.
             case SIGINT where followed.hasOpenPipe && !isInterrupted: isInterrupted = true

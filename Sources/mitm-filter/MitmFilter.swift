@@ -24,6 +24,8 @@ struct MitmFilter: Tool {
               mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
+              mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
+              mitm-filter --group-by host,status '~d example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
@@ -48,7 +50,7 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(help: "Output format: text, json, fields, csv, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -69,6 +71,12 @@ struct MitmFilter: Tool {
 
     @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
 
     @OptionGroup
     var text: TextArguments
@@ -95,23 +103,32 @@ struct MitmFilter: Tool {
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
+        if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
     }
 
     func work() throws -> ToolStatus {
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
-        let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
-        let format = json ? .json : format ?? .mflow
+        let choice = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)!
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
+        let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result =
-            count || quiet
-            ? Output.number(file, isPrinted: count)
-            : .flows(FlowOutput(file, format: format, style: views.style(text.style(for: output))))
+        let style = text.style(for: output)
         do {
-            return try choose(chosen!, from: sources, into: result)
+            if let query {
+                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                return try print(report, of: sources, where: choice, named: asked.expression)
+            }
+            if count || quiet { return try choose(choice, from: sources, into: .number(file, isPrinted: count)) }
+            let flows = FlowOutput(file, format: format, columns: columns, style: views.style(style))
+            if let sorter = try table.sorter(limit: maxCount) {
+                return try sort(choice, from: sources, by: sorter, into: flows)
+            }
+            return try choose(choice, from: sources, into: .flows(flows))
         } catch is ReaderGone {
             return .done
         }
@@ -124,8 +141,35 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
+
+    private func print(_ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?) throws
+        -> ToolStatus
+    {
+        let result = try report.print(
+            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false
+        ) { printError($0, as: "mitm-filter") }
+        if let sentence = result.emptiness { printError(sentence, as: "mitm-filter") }
+        return status(of: result)
+    }
+
+    private func sort(
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput
+    ) throws -> ToolStatus {
+        let result = try sorter.forEach(of: sources, where: choice, jobs: threads, isQuiet: false, begin: flows.begin) {
+            printError($0, as: "mitm-filter")
+        } _: {
+            try flows.take($0, detail: views.detail ?? 1)
+        }
+        if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        return status(of: result)
+    }
+
+    private func status(of result: ReadingResult) -> ToolStatus {
+        result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
+    }
+
     private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
-        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
