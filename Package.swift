@@ -164,8 +164,8 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine",
-                arguments,
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),

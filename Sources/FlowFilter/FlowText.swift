@@ -82,6 +82,7 @@ enum FlowText: Equatable {
         for (side, wire) in bodies where !isFound {
             let fields = side == .client ? flow.requestFields : flow.responseFields
             let decoded = decodeContent(wire, of: fields, maximum: maximumContent)
+            if !decoded.isDecoded { FilterCounts.undecodedBodies?.add() }
             isFound = try pattern.matches(decoded.content)
         }
         return isFound

@@ -14,6 +14,10 @@ package struct ForeignSource {
         get { input.beforeWaiting }
         nonmutating set { input.beforeWaiting = newValue }
     }
+    /// Called before each flow with the bytes that were read; returns false to end the reading there.
+    package var beforeFlow: ((UInt64) -> Bool)?
+    /// ``beforeFlow`` has ended the reading.
+    private(set) var isStopped = false
     /// It was damaged, or its end torn.
     package private(set) var isDamaged = false
 
@@ -44,6 +48,7 @@ package struct ForeignSource {
         var reader = MitmproxyReader()
         while let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) {
             let offset = input.offset
+            guard mayContinue() else { return true }
             guard let record = try nextRecord(beginning, damage) else { break }
             do {
                 if let found = try reader.read(record, at: offset), try !flow(found) { return false }
@@ -58,6 +63,11 @@ package struct ForeignSource {
         for found in reader.finish() { guard try flow(found) else { return false } }
         tellLeftOut(reader.leftOut, "flows", damage)
         return true
+    }
+
+    private mutating func mayContinue() -> Bool {
+        isStopped = beforeFlow?(input.offset) == false
+        return !isStopped
     }
 
     /// The current record; nil if it cannot be read, which is reported.
@@ -102,6 +112,7 @@ package struct ForeignSource {
             throw ToolError("\(name) \(error)")
         }
         while true {
+            guard mayContinue() else { return true }
             do {
                 guard let found = try reader.next() else { break }
                 if try !flow(found) { return false }

@@ -59,5 +59,12 @@ package func terminalColumns(of descriptor: Int32) -> Int? {
     return Int(size.ws_col)
 }
 
+/// Whether a descriptor is a pipe or a socket: another program reads from it.
+package func isPipe(_ descriptor: Int32) -> Bool {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { return false }
+    return [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT)
+}
+
 /// Whether a descriptor is a terminal.
 package func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }

@@ -31,8 +31,10 @@ struct MitmDump: Tool {
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
             name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
 
+            Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
+
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed.
+            and what could be read was printed; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -127,6 +129,7 @@ struct MitmDump: Tool {
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
+        let interruption = sequence.watch("reading", on: ProgressLine(isQuiet: quiet, besides: output?.isStandard ?? true))
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         sequence.stored = { flow in
@@ -137,7 +140,12 @@ struct MitmDump: Tool {
             try printer.print(flow)
             return true
         }
-        if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
+        ProgressLine.clear()
+        let signal = sequence.hasBeenInterrupted ? interruption?.signal : nil
+        // A file of -o stays as it was.
+        let isDropped = signal != nil && output?.isStandard == false
+        if sequence.sourcesRead > 0, !isDropped, let sentence = try printer.finish() { warn(sentence) }
+        if let signal { throw interrupted(by: signal, isDropped: isDropped) }
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
@@ -171,6 +179,12 @@ struct MitmDump: Tool {
         return followed.hasFailed ? .failed : .done
     }
 
+    /// Reports that a signal ended the work.
+    private func interrupted(by signal: Int32, isDropped: Bool) -> ExitCode {
+        warn("interrupted: only a part of the input was read" + (isDropped ? "; \(output!) was not written" : ""))
+        return ExitCode(128 + signal)
+    }
+
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
@@ -182,9 +196,24 @@ struct MitmDump: Tool {
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
+        let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
+        let progress = line.isShown ? ReadingProgress(sources, verify ? "verifying" : "reading", on: line) : nil
+        let interruption = sources.contains(where: \.isLive) ? nil : Interruption()
+        var flows: UInt64 = 0
         for source in sources {
             do {
-                let walk = try walk(source, file)
+                progress?.begin(source)
+                let walk = try walk(source, file) { structure in
+                    progress?.update(offset: structure.offset, flows: flows + structure.flows)
+                    return interruption?.signal == nil
+                }
+                flows += walk.flows
+                if let signal = interruption?.signal {
+                    ProgressLine.clear()
+                    let isDropped = output?.isStandard == false
+                    if !isDropped { try file.close() }
+                    throw interrupted(by: signal, isDropped: isDropped)
+                }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
@@ -196,13 +225,17 @@ struct MitmDump: Tool {
                 fail("\(error)")
             }
         }
+        ProgressLine.clear()
         try file.close()
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 
-    private func walk(_ source: ArchiveSource, _ file: OutputFile) throws -> ArchiveStructure {
+    /// - Parameter proceed: called before each frame; returns false to end.
+    private func walk(
+        _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
+    ) throws -> ArchiveStructure {
         var walk = try source.structure(verifies: verify)
-        while let line = try walk.next() {
+        while proceed(walk), let line = try walk.next() {
             guard structure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }

@@ -30,8 +30,10 @@ struct MitmFilter: Tool {
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
             unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
 
+            Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
+
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
-            is damaged or torn (the rest is searched).
+            is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -67,6 +69,9 @@ struct MitmFilter: Tool {
     var quiet = false
 
     @OptionGroup
+    var explaining: ExplainArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup(title: "Configuration")
@@ -74,6 +79,8 @@ struct MitmFilter: Tool {
 
     @Argument(help: "The expression, and flow files, directories of them, - for stdin.")
     var arguments: [String] = []
+
+    static let optionalValues = ["color": ColorArguments.Choice.always.rawValue].merging(ExplainArguments.usual) { $1 }
 
     static func main() { launch() }
 
@@ -85,9 +92,11 @@ struct MitmFilter: Tool {
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
+        try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
     func work() throws -> ToolStatus {
+        let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(option: selection.filter, required: arguments)
         let format = json ? .json : format ?? .mflow
         let sources = try archiveSources(asked.files)
@@ -96,9 +105,12 @@ struct MitmFilter: Tool {
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let result =
             count || quiet
-            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
+            ? Output.number(file, isPrinted: count && explaining.explain != .json)
+            : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
+        let choice = Choice(filter: explanation == nil ? asked.filter! : asked.filter!.counting(), isInverted: invert)
+        explanation?.prepare(choice, sources)
         do {
-            return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
+            return try choose(choice, from: sources, into: result, explanation)
         } catch is ReaderGone {
             return .done
         }
@@ -111,13 +123,18 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
+    private func choose(
+        _ choice: Choice, from sources: [ArchiveSource], into output: Output, _ explanation: Explanation?
+    ) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
+        if explanation != nil { sequence.meter = ReadingMeter(clock: monotonicNanoseconds) }
+        let writesToStandardOutput = flows != nil && self.output?.isStandard ?? true
+        let interruption = sequence.watch("searching", on: ProgressLine(isQuiet: quiet, besides: writesToStandardOutput))
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
@@ -131,7 +148,19 @@ struct MitmFilter: Tool {
             return matched < limit ?? .max
         }
         matched += sequence.counted
-        if sequence.sourcesRead > 0 { try finish(output, matched) }
+        ProgressLine.clear()
+        let signal = sequence.hasBeenInterrupted ? interruption?.signal : nil
+        // A file of -o stays as it was.
+        let isDropped = signal != nil && !writesToStandardOutput && flows != nil && !append
+        if sequence.sourcesRead > 0, !isDropped { try finish(output, matched) }
+        try explanation?.print(
+            choice, sequence.meter.statistics, matched: matched, threads: threads, isDamaged: sequence.isDamaged,
+            isInterrupted: signal != nil)
+        if let signal {
+            let file = isDropped ? "; \(self.output!) was not written" : ""
+            if !quiet { printError("interrupted: only a part of the input was searched\(file)", as: "mitm-filter") }
+            throw ExitCode(128 + signal)
+        }
         if quiet, matched > 0 { return .done }
         if sequence.hasFailed { return .failed }
         return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
@@ -150,10 +179,11 @@ struct MitmFilter: Tool {
 }
 
 /// The filter, or its opposite.
-private struct Choice: FlowPredicate {
+struct Choice: FlowPredicate {
     let filter: FlowFilter
     let isInverted: Bool
 
     func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
     func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
+    func forBlock() -> Choice { Choice(filter: filter.forBlock(), isInverted: isInverted) }
 }
