@@ -3,11 +3,11 @@
 import NIOCore
 
 /// Identifies a stream within one connection. HTTP/2: the stream identifier. HTTP/1: 1 for the first exchange, then 2, 3, ….
-package struct StreamID: Sendable, Hashable, CustomStringConvertible {
-    package let value: UInt32
+@usableFromInline package struct StreamID: Sendable, Hashable, CustomStringConvertible {
+    @usableFromInline package let value: UInt32
 
-    package init(_ value: UInt32) { self.value = value }
-    package var description: String { "\(value)" }
+    @inlinable package init(_ value: UInt32) { self.value = value }
+    @usableFromInline package var description: String { "\(value)" }
 }
 
 /// How the end of a message's content is found (RFC 9112 §6.3).

@@ -3,26 +3,33 @@
 
 /// Values by the streams of one connection. Lookups take time in proportion to the number of entries at the worst, which the limit of
 /// concurrent streams bounds.
-package struct StreamTable<Value> {
-    private struct Entry {
-        var stream: UInt32
-        var value: Value
+///
+/// Everything is inlinable: without its specialised code, every lookup from another module asks the runtime for the type's metadata.
+@usableFromInline package struct StreamTable<Value> {
+    @usableFromInline struct Entry {
+        @usableFromInline var stream: UInt32
+        @usableFromInline var value: Value
+
+        @inlinable init(stream: UInt32, value: Value) {
+            self.stream = stream
+            self.value = value
+        }
     }
 
     /// A power of two, at most half full; empty until something is stored.
-    private var slots: [Entry?] = []
-    package private(set) var count = 0
+    @usableFromInline var slots: [Entry?] = []
+    @usableFromInline package var count = 0
 
-    package init() {}
+    @inlinable package init() {}
 
-    package var isEmpty: Bool { count == 0 }
+    @inlinable package var isEmpty: Bool { count == 0 }
 
     /// The values in the order of their streams.
-    package var inOrder: [Value] {
+    @inlinable package var inOrder: [Value] {
         count == 0 ? [] : slots.compactMap { $0 }.sorted { $0.stream < $1.stream }.map(\.value)
     }
 
-    package subscript(stream: StreamID) -> Value? {
+    @inlinable package subscript(stream: StreamID) -> Value? {
         get {
             guard let place = place(of: stream.value) else { return nil }
             return slots[place]?.value
@@ -41,7 +48,7 @@ package struct StreamTable<Value> {
     }
 
     /// Removes the value of a stream.
-    package mutating func remove(_ stream: StreamID) -> Value? {
+    @inlinable package mutating func remove(_ stream: StreamID) -> Value? {
         guard var hole = place(of: stream.value) else { return nil }
         let removed = slots[hole]?.value
         slots[hole] = nil
@@ -59,7 +66,7 @@ package struct StreamTable<Value> {
         }
     }
 
-    private func place(of stream: UInt32) -> Int? {
+    @inlinable func place(of stream: UInt32) -> Int? {
         guard count > 0 else { return nil }
         var place = start(stream)
         while let entry = slots[place] {
@@ -69,7 +76,7 @@ package struct StreamTable<Value> {
         return nil
     }
 
-    private mutating func insert(_ entry: Entry) {
+    @inlinable mutating func insert(_ entry: Entry) {
         if slots.count <= 2 * count {
             var old: [Entry?] = Array(repeating: nil, count: max(8, 2 * slots.count))
             swap(&old, &slots)
@@ -79,12 +86,12 @@ package struct StreamTable<Value> {
         count += 1
     }
 
-    private mutating func put(_ entry: Entry) {
+    @inlinable mutating func put(_ entry: Entry) {
         var place = start(entry.stream)
         while slots[place] != nil { place = (place &+ 1) & (slots.count &- 1) }
         slots[place] = entry
     }
 
     /// The first place to search. Each peer uses every second number.
-    private func start(_ stream: UInt32) -> Int { Int(truncatingIfNeeded: stream &>> 1) & (slots.count &- 1) }
+    @inlinable func start(_ stream: UInt32) -> Int { Int(truncatingIfNeeded: stream &>> 1) & (slots.count &- 1) }
 }

@@ -206,7 +206,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let received = loop.receiveBuffer.detach(Self.unwrapInboundIn(data))
+        let received = loop.receiveBuffer.detach(Connection.unwrapInboundIn(data))
         guard let driver, !isCloseAsked else { return }
         loop.received = received
         driver.deliver(.received(handle, received), at: loop.services.clock.now())
