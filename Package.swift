@@ -92,8 +92,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit",
-                nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "JSONQuery", "CCrypt",
+                "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",

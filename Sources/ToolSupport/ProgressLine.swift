@@ -19,8 +19,7 @@ package struct ProgressLine: Sendable {
     ///   - output: stdout receives output while progress is shown. Progress is not shown when that is a terminal, or a pipe: the program after
     ///     it may use the same terminal.
     package init(isQuiet: Bool = false, besides output: Bool = false) {
-        let isDumb = ProcessInfo.processInfo.environment["TERM"] == "dumb"
-        isShown = !isQuiet && isTerminal(2) && !isDumb && !(output && (isTerminal(1) || isPipe(1)))
+        isShown = !isQuiet && isTerminal(2) && environmentValue("TERM") != "dumb" && !(output && (isTerminal(1) || isPipe(1)))
     }
 
     /// Replaces the text. Parts at its end that do not fit in the line are left out.

@@ -1,7 +1,6 @@
 // The options of a tool, from the parser's own description of them.
 
 import ArgumentParser
-import Foundation
 
 /// The options and positional arguments of a tool.
 struct OptionTable {
@@ -28,9 +27,7 @@ struct OptionTable {
     private let short: [String: Int]
 
     init(_ tool: any ParsableCommand.Type) {
-        // The parser made the description: it can be read.
-        let dump = try! JSONDecoder().decode(HelpDump.self, from: Data(tool._dumpHelp().utf8))
-        self.init(dump.command)
+        self.init(HelpDump(tool._dumpHelp()).command)
     }
 
     init(_ command: HelpDump.Command) {
@@ -66,34 +63,6 @@ struct OptionTable {
     func nearest(to name: String) -> String? {
         ToolSupport.nearest(to: name, in: options.flatMap(\.longNames) + ["help", "version"])
     }
-}
-
-/// The parser's description of a command (`--experimental-dump-help`), as far as it is used.
-struct HelpDump: Decodable {
-    struct Name: Decodable {
-        var kind: String
-        var name: String
-    }
-    struct Argument: Decodable {
-        var kind: String
-        var names: [Name]?
-        var preferredName: Name?
-        var valueName: String?
-        var isOptional: Bool
-        var isRepeating: Bool
-        var shouldDisplay: Bool
-        var defaultValue: String?
-        var allValues: [String]?
-        var sectionTitle: String?
-        var abstract: String?
-    }
-    struct Command: Decodable {
-        var commandName: String
-        var abstract: String?
-        var discussion: String?
-        var arguments: [Argument]?
-    }
-    var command: Command
 }
 
 /// The word that is most like another one, by the number of changed, added and missing characters; nil if none is like it.
