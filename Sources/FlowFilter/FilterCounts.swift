@@ -112,8 +112,9 @@ struct FilterTotals: Sendable {
     var neededMore: UInt64 = 0
     var neededContent: UInt64 = 0
     var undecodedBodies: UInt64 = 0
-    /// What the current flow needed so far.
+    /// What the current flow needed so far, and the terms that were evaluated for it.
     private var reached = TermAccess.record
+    private var visited: [(term: Int, isMatch: Bool)] = []
 
     init(terms: Int) { self.terms = Array(repeating: (0, 0), count: terms) }
 
@@ -131,25 +132,28 @@ struct FilterTotals: Sendable {
     }
 
     mutating func matches(_ flow: some FlowAttributes, _ expression: CountedExpression) throws -> Bool {
-        flows += 1
         reached = .record
-        defer {
-            if reached > .record { neededMore += 1 }
-            if reached == .content { neededContent += 1 }
-        }
+        visited.removeAll(keepingCapacity: true)
+        // A flow that it is too early to answer for is evaluated again.
         let isMatch = try evaluate(expression, flow)
+        flows += 1
         if isMatch { matched += 1 }
+        if reached > .record { neededMore += 1 }
+        if reached == .content { neededContent += 1 }
+        for (term, isMatch) in visited {
+            terms[term].evaluated += 1
+            if isMatch { terms[term].matched += 1 }
+        }
         return isMatch
     }
 
     private mutating func evaluate(_ expression: CountedExpression, _ flow: some FlowAttributes) throws -> Bool {
         switch expression {
         case .term(let term, let number):
-            terms[number].evaluated += 1
             let access = term.access
             if access > reached { reached = access }
             let isMatch = try access == .content ? content(term, flow) : term.matches(flow)
-            if isMatch { terms[number].matched += 1 }
+            visited.append((number, isMatch))
             return isMatch
         case .not(let expression): return try !evaluate(expression, flow)
         case .and(let expressions):

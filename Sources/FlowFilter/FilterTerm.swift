@@ -46,7 +46,7 @@ final class FilterTerm: Sendable {
         case .status(let range):
             guard range.highest - range.lowest < Self.maximumCodes else { return block.mayContain(.http) }
             return (range.lowest...range.highest).contains { block.mayContain(status: $0) }
-        case .number: return true
+        case .number(let number, let range): return number.mayMatch(block, range)
         }
     }
 

@@ -10,6 +10,8 @@ struct RecordWalk {
     /// A record's type, offset in the records and length.
     struct Entry: Sendable {
         var type: UInt8
+        /// The search of the block could not decide whether the flow matches.
+        var isUndecided = false
         var start: UInt32
         var length: UInt32
     }
@@ -24,16 +26,23 @@ struct RecordWalk {
     mutating func next() throws(MalformedRecord) -> Entry? {
         let start = position
         guard start < records.readableBytes else { return nil }
-        guard
-            let (size, type) = records.getMultipleIntegers(
-                at: records.readerIndex + start, endianness: .little, as: (UInt32, UInt8).self),
-            size >= RecordType.prefix, Int(size) <= records.readableBytes - start
-        else {
+        let (size, type) = Self.prefix(records.readableBytesSpan, start)
+        guard size >= RecordType.prefix, Int(size) <= records.readableBytes - start else {
             position = records.readableBytes
             throw MalformedRecord()
         }
         position += Int(size)
         return Entry(type: type, start: UInt32(start), length: size)
+    }
+
+    /// The length and the type of the record at an offset; 0 when there are too few bytes for them.
+    private static func prefix(_ bytes: RawSpan, _ start: Int) -> (size: UInt32, type: UInt8) {
+        guard RecordType.prefix <= bytes.byteCount - start else { return (0, 0) }
+        // SAFETY: any bytes are an integer, and the span checks its bounds.
+        return unsafe (
+            UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self)),
+            bytes.unsafeLoad(fromByteOffset: start + 4, as: UInt8.self)
+        )
     }
 }
 
@@ -46,7 +55,9 @@ final class DecodedBlock {
     private let connections: SegmentConnections
     private var clients: [UInt32: Shared<ClientConnection>] = [:]
     private var servers: [UInt32: Shared<ServerConnection>] = [:]
-    private var addresses: [UInt32: ByteBuffer] = [:]
+    /// By reference, kind of text and side.
+    private var connectionTexts: [UInt64: ByteBuffer?] = [:]
+    private var certificateNames: [UInt32: ByteBuffer?] = [:]
 
     init(header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource, connections: SegmentConnections) {
         self.header = header
@@ -76,22 +87,26 @@ final class DecodedBlock {
         return shared
     }
 
-    /// `ip:port` of a client, made once for a block.
-    func clientAddress(_ reference: UInt32) -> ByteBuffer? {
-        address(reference) { client(reference)?.value.peer }
+    /// A text of the connection whose record begins at an offset, counted from 1. It is made once for a block.
+    func connectionText(_ text: ConnectionText, of side: Side, _ reference: UInt32) -> ByteBuffer? {
+        guard reference > 0 else { return nil }
+        let key = UInt64(reference) &<< 8 | UInt64(text.rawValue) &<< 1 | UInt64(side.rawValue)
+        if let known = connectionTexts[key] { return known }
+        let made = side == .client ? client(reference)?.value.text(text) : server(reference)?.value.text(text)
+        connectionTexts[key] = .some(made)
+        return made
     }
 
-    /// `host:port` of a server as it was requested.
-    func serverAddress(_ reference: UInt32) -> ByteBuffer? {
-        address(reference) { server(reference)?.value.target }
-    }
-
-    private func address(_ reference: UInt32, _ endpoint: () -> Endpoint?) -> ByteBuffer? {
-        if let known = addresses[reference] { return known }
-        guard let endpoint = endpoint() else { return nil }
-        let address = ByteBuffer(string: endpoint.description)
-        addresses[reference] = address
-        return address
+    /// The names in the certificate of a server. They are made once for a block.
+    /// - Throws: ``CertificatesUnknown``.
+    func serverCertificateNames(_ reference: UInt32) throws(CertificatesUnknown) -> ByteBuffer? {
+        guard reference > 0 else { return nil }
+        if let known = certificateNames[reference] { return known }
+        guard let server = server(reference)?.value, server.tls?.certificates.isEmpty == false else { return nil }
+        guard connections.knowsCertificates else { throw CertificatesUnknown() }
+        let made = server.certificateNames
+        certificateNames[reference] = .some(made)
+        return made
     }
 
     /// The record at an offset, counted from 1, without its length and type.

@@ -9,29 +9,42 @@ import NIOCore
 /// A flow's record in place. Its attributes are those of the part of the flow that the record holds.
 package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
+    /// Those of the block, here so that a number is read without a reference count.
+    private let records: ByteBuffer
     /// Offset of the record in the records.
     private(set) var start = 0
     private var length = 0
 
-    init(_ block: DecodedBlock) { self.block = block }
+    init(_ block: DecodedBlock) {
+        self.block = block
+        records = block.records
+    }
 
     /// Moves to a record, which lies inside the records.
     /// - Returns: false when the record is not valid: shorter than its prefix or its texts, or with numbers that have no meaning.
     mutating func move(to entry: RecordWalk.Entry) -> Bool {
         (start, length) = (Int(entry.start), Int(entry.length))
-        guard length >= FlowPrefix.size else { return false }
-        var end = Int(number(FlowPrefix.textAt, UInt16.self))
+        let bytes = records.readableBytesSpan
+        guard length >= FlowPrefix.size, start <= bytes.byteCount - length else { return false }
+        var end = Int(Self.number(bytes, start + FlowPrefix.textAt, UInt16.self))
         guard end >= FlowPrefix.size else { return false }
-        for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-        return end <= length && FlowKind(rawValue: number(FlowPrefix.kind)) != nil
-            && FlowState(rawValue: number(FlowPrefix.state)) != nil
-            && MethodCode.isValid(number(FlowPrefix.method))
+        let lengths = start + FlowPrefix.textLengths
+        for index in 0..<7 { end += Int(Self.number(bytes, lengths + 4 * index, UInt32.self)) }
+        return end <= length && FlowKind(rawValue: Self.number(bytes, start + FlowPrefix.kind, UInt8.self)) != nil
+            && FlowState(rawValue: Self.number(bytes, start + FlowPrefix.state, UInt8.self)) != nil
+            && MethodCode.isValid(Self.number(bytes, start + FlowPrefix.method, UInt8.self))
+    }
+
+    /// A number that is known to lie in the bytes.
+    @inline(__always)
+    private static func number<T: FixedWidthInteger & BitwiseCopyable>(_ bytes: RawSpan, _ offset: Int, _ type: T.Type) -> T {
+        // SAFETY: any bytes are an integer, and the caller has checked the bounds.
+        unsafe T(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self))
     }
 
     /// A number of the prefix. Read only after a successful ``move(to:)``, which has checked that the record has a prefix.
     @inline(__always)
     private func number<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type = T.self) -> T {
-        let records = block.records
         let bytes = records.readableBytesSpan
         // SAFETY: any bytes are an integer, and the span checks its bounds.
         return unsafe T(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: T.self))
@@ -40,7 +53,7 @@ package struct RecordView: FlowAttributes {
     private func text(_ which: FlowPrefix.Text) -> ByteBuffer {
         var at = Int(number(FlowPrefix.textAt, UInt16.self))
         for index in 0..<which.rawValue { at += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-        return block.records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
+        return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }
@@ -50,8 +63,10 @@ package struct RecordView: FlowAttributes {
     package var ended: Timestamp? { has(FlowPrefix.isLast) ? last : nil }
     package var isWebSocket: Bool { has(FlowPrefix.isWebSocket) }
     package var errorMessage: ByteBuffer? { has(FlowPrefix.hasError) ? text(.error) : nil }
-    package var clientAddress: ByteBuffer? { block.clientAddress(clientReference) }
-    package var serverAddress: ByteBuffer? { block.serverAddress(serverReference) }
+    package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
+        block.connectionText(text, of: side, side == .client ? clientReference : serverReference)
+    }
+    package var serverCertificateNames: ByteBuffer? { get throws { try block.serverCertificateNames(serverReference) } }
     package var targetScheme: ByteBuffer { text(.scheme) }
     package var targetHost: ByteBuffer { text(.host) }
     package var targetPort: UInt16 { number(FlowPrefix.port) }
@@ -71,6 +86,12 @@ package struct RecordView: FlowAttributes {
         return target.readableBytes > 0 && !target.isAddress ? target : target.named(by: text(.authority))
     }
     package var status: Int { Int(number(FlowPrefix.status, UInt16.self)) }
+    package var requestVersion: HTTPVersion? {
+        guard has(FlowPrefix.hasRequest) else { return nil }
+        let version = number(FlowPrefix.version, UInt8.self)
+        return HTTPVersion(major: version &>> 4, minor: version & 15)
+    }
+    package var stream: StreamID { StreamID(number(FlowPrefix.stream)) }
     package var requestFields: FieldSection? {
         has(FlowPrefix.hasRequest) ? fields(FlowPrefix.requestFieldsAt, FlowPrefix.requestFieldsLength) : nil
     }
@@ -78,17 +99,6 @@ package struct RecordView: FlowAttributes {
     package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
     package var isTagged: Bool { has(FlowPrefix.isTagged) }
     package var hasLocalReply: Bool { has(FlowPrefix.hasLocalReply) }
-    /// Damaged details have no notes; making the flow reports the damage.
-    package var noteTexts: [ByteBuffer] {
-        let place = place
-        guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return [] }
-        var items = ItemReader(details, from: started)
-        var texts: [ByteBuffer] = []
-        while let item = try? items.next() {
-            if item.tag == ItemTag.note { texts.append(item.content.slice(1, max(0, item.content.readableBytes - 1))) }
-        }
-        return texts
-    }
     package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
 
     /// Damaged details have no fields; making the flow reports the damage.
@@ -101,8 +111,13 @@ package struct RecordView: FlowAttributes {
         return FieldSection(parsing: items.slice(at, Int(number(lengthOffset, UInt32.self))))
     }
 
-    /// Bytes of the client's content in the record.
+    /// Bytes of the data of each side in the record.
     package var requestContentSize: UInt64 { number(FlowPrefix.requestSize) }
+    var responseContentSize: UInt64 { number(FlowPrefix.responseSize) }
+    /// As ``TimeToFirstByte`` codes it.
+    var timeToFirstByteCode: UInt32 { number(FlowPrefix.timeToFirstByte) }
+    var hasRequest: Bool { has(FlowPrefix.hasRequest) }
+    var hasResponse: Bool { number(FlowPrefix.responseFieldsAt, UInt32.self) > 0 }
     var blockOffset: UInt64 { block.offset }
 
     // MARK: What the reader uses
@@ -114,7 +129,6 @@ package struct RecordView: FlowAttributes {
         var end = FlowPrefix.size
         for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
         return end == length && number(FlowPrefix.textAt, UInt16.self) == UInt16(FlowPrefix.size)
-            && number(FlowPrefix.reserved, UInt32.self) == 0
     }
 
     private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
@@ -127,7 +141,6 @@ package struct RecordView: FlowAttributes {
     var part: UInt32 { number(FlowPrefix.part) }
     var clientReference: UInt32 { number(FlowPrefix.client) }
     var serverReference: UInt32 { number(FlowPrefix.server) }
-    var stream: StreamID { StreamID(number(FlowPrefix.stream)) }
     var pieceCount: Int { Int(number(FlowPrefix.pieces, UInt32.self)) }
     var place: ArchivePieces.Part {
         ArchivePieces.Part(

@@ -237,12 +237,8 @@ extension Flow {
     /// Its pieces are messages of both sides, not the content of a request and a response.
     package var isConversation: Bool { kind == .tcp || isWebSocket || response?.head.status == 101 }
 
-    /// Bytes that a side sent: of content, of messages, of a stream or of a connection that was passed through.
-    package func size(from side: Side) -> UInt64 {
-        if let passthrough { return side == .client ? passthrough.fromClient : passthrough.fromServer }
-        if isConversation { return (try? pieces.wireSize(from: side)) ?? 0 }
-        return (side == .client ? request?.size : response?.size) ?? 0
-    }
+    /// Bytes that a side sent, as ``FlowAttributes/contentSize(from:)``; 0 where that does not apply.
+    package func size(from side: Side) -> UInt64 { (try? contentSize(from: side)) ?? 0 }
 }
 
 /// Takes the output and leaves the buffer empty.
