@@ -10,7 +10,6 @@ import NIOCore
 /// The facts of one query.
 package struct QueryExplanation: Sendable {
     package var filter: FilterExplanation
-    package var isInverted = false
     package var reading: ReadingStatistics
     /// What the indexes of the files promise; nil when an input has none.
     package var estimate: QueryEstimate?
@@ -45,8 +44,6 @@ package struct QueryExplanation: Sendable {
         var reasons: [String] = []
         if filter.flows == 0, blocks == 0 {
             reasons.append("the input has no flows")
-        } else if isInverted, filter.flows > 0 {
-            reasons.append("every flow matches the expression, which is inverted")
         } else if let emptied = filter.emptiedBy {
             reasons.append("none of \(counted(emptied.tested, "flow")) matches \(emptied.text)")
         }
@@ -64,7 +61,7 @@ package struct QueryExplanation: Sendable {
 
     /// Lines, with their ends.
     package var text: String {
-        var lines = [("filter", (isInverted ? "not " : "") + filter.expression)]
+        var lines = [("filter", filter.expression)]
         for (index, term) in filter.terms.enumerated() {
             lines.append((index == 0 ? "order" : "", "\(index + 1). \(text(of: term))"))
         }
@@ -142,8 +139,6 @@ extension QueryExplanation {
         json.beginObject()
         json.key("filter")
         json.string(filter.expression)
-        json.key("inverted")
-        json.bool(isInverted)
         writeOrder(&json)
         if let estimate { write(estimate, &json) }
         writeFacts(&json)

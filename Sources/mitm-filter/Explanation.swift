@@ -15,31 +15,30 @@ final class Explanation {
     init(form: ExplainArguments.Form) { self.form = form }
 
     /// Estimates what the query will read. Called before the inputs are opened.
-    func prepare(_ choice: Choice, _ sources: [ArchiveSource]) {
+    func prepare(_ filter: FlowFilter, _ sources: [ArchiveSource]) {
         self.sources = sources
-        estimate = Self.estimate(Choice(filter: choice.filter.notCounting, isInverted: choice.isInverted), sources)
+        estimate = Self.estimate(filter.notCounting, sources)
         prepared = monotonicNanoseconds() - start
     }
 
     /// - Returns: nil if an input has no index, or cannot be read, which reading it reports.
-    private static func estimate(_ choice: Choice, _ sources: [ArchiveSource]) -> QueryEstimate? {
+    private static func estimate(_ filter: FlowFilter, _ sources: [ArchiveSource]) -> QueryEstimate? {
         var estimate = QueryEstimate()
         for source in sources {
-            guard case .file(let path) = source, (try? estimate.add(path: path, where: choice)) == true else { return nil }
+            guard case .file(let path) = source, (try? estimate.add(path: path, where: filter)) == true else { return nil }
         }
         return estimate
     }
 
     /// - Throws: if it cannot be written.
     func print(
-        _ choice: Choice, _ reading: ReadingStatistics, matched: Int, threads: Int, isDamaged: Bool, isInterrupted: Bool
+        _ filter: FlowFilter, _ reading: ReadingStatistics, matched: Int, threads: Int, isDamaged: Bool, isInterrupted: Bool
     ) throws {
         let sizes = sources.map(\.size)
         var explanation = QueryExplanation(
-            filter: choice.filter.explanation(empty: emptyBlockSummary()), reading: reading, estimate: estimate,
+            filter: filter.explanation(empty: emptyBlockSummary()), reading: reading, estimate: estimate,
             inputs: sources.count, size: sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }, matched: matched,
             threads: threads, prepared: prepared, elapsed: monotonicNanoseconds() - start)
-        explanation.isInverted = choice.isInverted
         explanation.isDamaged = isDamaged
         explanation.isInterrupted = isInterrupted
         switch form {

@@ -21,11 +21,12 @@ struct MitmFilter: Tool {
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
               mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
               mitm-filter --count '~c >=500' capture.mflow
+              mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
-            A first argument that names an existing file is a file.
+            A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
             unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
@@ -39,6 +40,9 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var selection: FilterArguments
+
+    @OptionGroup
+    var times: TimeArguments
 
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
@@ -97,7 +101,9 @@ struct MitmFilter: Tool {
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
-        let asked = try FilterAndFiles(option: selection.filter, required: arguments)
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
+        let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let format = json ? .json : format ?? .mflow
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
@@ -107,7 +113,7 @@ struct MitmFilter: Tool {
             count || quiet
             ? Output.number(file, isPrinted: count && explaining.explain != .json)
             : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
-        let choice = Choice(filter: explanation == nil ? asked.filter! : asked.filter!.counting(), isInverted: invert)
+        let choice = explanation == nil ? chosen! : chosen!.counting()
         explanation?.prepare(choice, sources)
         do {
             return try choose(choice, from: sources, into: result, explanation)
@@ -124,7 +130,7 @@ struct MitmFilter: Tool {
     }
 
     private func choose(
-        _ choice: Choice, from sources: [ArchiveSource], into output: Output, _ explanation: Explanation?
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ explanation: Explanation?
     ) throws -> ToolStatus {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let limit = quiet ? 1 : maxCount
@@ -176,14 +182,4 @@ struct MitmFilter: Tool {
             if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         }
     }
-}
-
-/// The filter, or its opposite.
-struct Choice: FlowPredicate {
-    let filter: FlowFilter
-    let isInverted: Bool
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
-    func forBlock() -> Choice { Choice(filter: filter.forBlock(), isInverted: isInverted) }
 }

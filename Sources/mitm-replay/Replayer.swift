@@ -116,7 +116,7 @@ struct Replayer {
         _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
     ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
-        let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) })
+        let places = PlaceNotes(filter: try arguments.selection.parsed())
         defer { ProgressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
         if progressLine.isShown { sequence.progress = ReadingProgress(sources, "reading the recording", on: progressLine) }
