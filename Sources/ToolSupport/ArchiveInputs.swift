@@ -111,14 +111,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
-    /// Receives what reading costs.
-    package var meter = ReadingMeter()
-    /// Shows how far the sources are read.
-    package var progress: ReadingProgress?
-    /// Asked before each block, and before each flow of another program's file, whether the reading ends there.
-    package var isInterrupted: (() -> Bool)?
-    /// ``isInterrupted`` has ended the reading.
-    package private(set) var hasBeenInterrupted = false
+    /// Follows the reading, and may end it.
+    package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
     private let isQuiet: Bool
 
@@ -139,17 +133,6 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         self.predicate = predicate
     }
 
-    /// Shows progress, and lets a signal end the reading in order where no source is a pipe: one may be waited for, and its writer receives
-    /// the keys of the terminal too (``Signals/leaveInterruptToWriter()``).
-    /// - Returns: nil with a pipe.
-    package mutating func watch(_ work: String, on line: ProgressLine) -> Interruption? {
-        if line.isShown { progress = ReadingProgress(sources, work, on: line) }
-        guard !sources.contains(where: \.isLive) else { return nil }
-        let interruption = Interruption()
-        isInterrupted = { interruption.signal != nil }
-        return interruption
-    }
-
     /// Goes through all flows that the predicate lets through.
     /// - Parameters:
     ///   - begin: called with each source that could be read, before its first flow that is let through, or at its end; a flow file that is
@@ -167,9 +150,11 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         func note(_ sentence: String) {
             if !isQuiet { damage(sentence) }
         }
+        observer?.begin(sources)
+        defer { observer?.end() }
         for source in sources {
             do {
-                progress?.begin(source)
+                observer?.begin(source)
                 let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
                 if case .archive(let input) = opened, try input.peekUpTo(1) == nil { note("\(source.name) is empty") }
                 var hasBegun = false
@@ -186,7 +171,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     try beginOnce()
                     return true
                 }
-                guard hasOutput, !hasBeenInterrupted else { break }
+                guard hasOutput, observer?.signal == nil else { break }
             } catch  where skipsUnreadable && (error is ArchiveError || error is ToolError) {
                 hasFailed = true
                 damage("\(error)")
@@ -201,25 +186,19 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
-            let reader = ArchiveReader(input, where: predicate, jobs: jobs, delivery: delivery, meter: meter)
-            if progress != nil || isInterrupted != nil {
-                reader.beforeBlock = { [unowned reader, meter, progress, isInterrupted] in
-                    progress?.update(offset: reader.offset, flows: meter.statistics.records)
-                    return isInterrupted?() != true
-                }
-            }
-            defer { hasBeenInterrupted = reader.isStopped }
+            let reader = ArchiveReader(
+                input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
+            if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             return try readArchive(reader, name, user, damage, begin, flow)
         case .foreign(var foreign):
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
-            foreign.beforeFlow = { [meter, progress, isInterrupted] offset in
-                progress?.update(offset: offset, flows: meter.statistics.records)
-                guard isInterrupted?() != true else { return false }
-                meter.noteForeignFlow()
-                return true
+            if let observer {
+                foreign.beforeFlow = { offset in
+                    observer.meter.noteForeignFlow()
+                    return observer.mayContinue(at: offset)
+                }
             }
-            defer { hasBeenInterrupted = foreign.isStopped }
             defer { isDamaged = isDamaged || foreign.isDamaged }
             return try foreign.forEach(where: predicate, damage: damage) { found in
                 try user.goesOn {

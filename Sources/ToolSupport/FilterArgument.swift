@@ -8,6 +8,8 @@ import Glibc
 package struct FilterAndFiles {
     /// nil without one.
     package private(set) var filter: FlowFilter?
+    /// The filter as it was written.
+    package let expression: String?
     package let files: [FilePath]
 
     /// Takes as the filter an argument that names no existing file and contains an operator, such as `~c`.
@@ -45,6 +47,7 @@ package struct FilterAndFiles {
         if let option, files.isEmpty, isTerminal(0), Self.isFile(option) {
             throw ToolError("\(option) is a file, and -f takes a filter; name the file without an option")
         }
+        expression = found.first
         filter = try found.first.map { try selection.parse($0) }
     }
 

@@ -3,6 +3,7 @@
 import FlowArchive
 import FlowModel
 import FlowPrinter
+import FlowTable
 import ForeignArchives
 import Foundation
 import NIOCore
@@ -12,6 +13,7 @@ package final class FlowOutput {
     private enum Encoder {
         case text
         case json(FlowJSONPrinter)
+        case rows(TableRows)
         case archive(ArchiveWriter)
         case foreign(any ForeignWriter)
     }
@@ -19,6 +21,7 @@ package final class FlowOutput {
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
+    private let columns: [FlowKey]
     private let style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
@@ -26,11 +29,15 @@ package final class FlowOutput {
 
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
+    ///   - columns: of a format of rows.
     ///   - style: of text.
-    package init(_ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle) {
+    package init(
+        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [], style: TextStyle
+    ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
+        self.columns = columns
         self.style = style
     }
 
@@ -44,6 +51,10 @@ package final class FlowOutput {
         switch format {
         case .text: encoder = .text
         case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody))
+        case .fields, .csv:
+            let rows = TableRows(columns, as: format.rows ?? .csv, isForTerminal: file.isTerminal)
+            encoder = .rows(rows)
+            try file.write { out, _ in rows.writeHead(into: &out) }
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
@@ -73,6 +84,7 @@ package final class FlowOutput {
             try file.write { out, drain in try printer.print(flow, withMessages: withMessages, into: &out, drain: drain) }
         case .json(let printer):
             try file.write { out, drain in try printer.print(flow, into: &out, drain: drain) }
+        case .rows(let rows): try file.write { out, _ in try rows.write(flow, into: &out) }
         case .archive(let writer): try endingQuietly { try flow.forEachEvent { try writer.append($0) } }
         case .foreign(var writer):
             encoder = nil
@@ -120,7 +132,7 @@ package final class FlowOutput {
         case .foreign(var writer):
             try file.write { out, _ in writer.finish(into: &out) }
             try file.close()
-        case .text, .json: try file.close()
+        case .text, .json, .rows: try file.close()
         case nil: break
         }
         guard leftOut > 0 else { return nil }

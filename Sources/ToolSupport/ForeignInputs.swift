@@ -16,8 +16,6 @@ package struct ForeignSource {
     }
     /// Called before each flow with the bytes that were read; returns false to end the reading there.
     package var beforeFlow: ((UInt64) -> Bool)?
-    /// ``beforeFlow`` has ended the reading.
-    private(set) var isStopped = false
     /// It was damaged, or its end torn.
     package private(set) var isDamaged = false
 
@@ -48,7 +46,7 @@ package struct ForeignSource {
         var reader = MitmproxyReader()
         while let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) {
             let offset = input.offset
-            guard mayContinue() else { return true }
+            if let beforeFlow, !beforeFlow(input.offset) { return true }
             guard let record = try nextRecord(beginning, damage) else { break }
             do {
                 if let found = try reader.read(record, at: offset), try !flow(found) { return false }
@@ -63,11 +61,6 @@ package struct ForeignSource {
         for found in reader.finish() { guard try flow(found) else { return false } }
         tellLeftOut(reader.leftOut, "flows", damage)
         return true
-    }
-
-    private mutating func mayContinue() -> Bool {
-        isStopped = beforeFlow?(input.offset) == false
-        return !isStopped
     }
 
     /// The current record; nil if it cannot be read, which is reported.
@@ -112,7 +105,7 @@ package struct ForeignSource {
             throw ToolError("\(name) \(error)")
         }
         while true {
-            guard mayContinue() else { return true }
+            if let beforeFlow, !beforeFlow(input.offset) { return true }
             do {
                 guard let found = try reader.next() else { break }
                 if try !flow(found) { return false }

@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import Foundation
 import Glibc
 import NIOCore
 import ToolSupport
@@ -22,6 +23,9 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --summary capture.mflow
+              mitm-dump --sort duration:desc -m 10 capture.mflow
+              mitm-dump --group-by host,status capture.mflow
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
@@ -56,7 +60,7 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
             format 21). (default: text)
             """)
     var format: OutputFormat?
@@ -80,8 +84,30 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
+    @Flag(
+        help: """
+            Print a summary instead of the flows: their number, times, hosts, statuses, methods, durations, the slowest and largest ones, \
+            errors.
+            """)
+    var summary = false
+
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after this number of flows.", valueName: "number"))
+    var maxCount: Int?
+
+    @Option(
+        name: .short("j"),
+        help: ArgumentHelp(
+            "Threads that read flow files for --summary, --group-by and --sort. (default: one for each core)", valueName: "number"))
+    var jobs: Int?
+
     @Flag(name: .shortAndLong, help: "No notes and warnings: only errors are reported. The exit status tells of damage.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
 
     @OptionGroup
     var text: TextArguments
@@ -104,8 +130,10 @@ struct MitmDump: Tool {
         let asked = try FilterAndFiles(selection, arguments: arguments)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = try times.limiting(asked.filter, selection.environment) { return try printFlows(asked.files, where: filter) }
-            return try printFlows(asked.files, where: EveryFlow())
+            if let filter = try times.limiting(asked.filter, selection.environment) {
+                return try print(asked.files, where: filter, named: asked.expression)
+            }
+            return try print(asked.files, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
         }
@@ -117,38 +145,61 @@ struct MitmDump: Tool {
         if !quiet { fail(text) }
     }
 
-    // MARK: Flows
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func printFlows(_ files: [FilePath], where predicate: some FlowPredicate) throws -> ToolStatus {
-        let format = json ? .json : format ?? .text
+    private func print(_ files: [FilePath], where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: .text)
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
+        guard summary || query != nil else { return try printFlows(sources, files, where: predicate, format, file) }
+        let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
+        let result = try report.print(
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
+        if let sentence = result.emptiness { warn(sentence) }
+        try endInterrupted(observer)
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+    }
+
+    // MARK: Flows
+
+    private func printFlows(
+        _ sources: [ArchiveSource], _ files: [FilePath], where predicate: some FlowPredicate, _ format: OutputFormat,
+        _ file: OutputFile
+    ) throws -> ToolStatus {
+        let columns = format.rows == nil ? [] : try table.keys(for: format)
+        let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: text.style(for: output)),
-            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
+            FlowOutput(file, format: format, rawBody: rawBody, columns: columns, style: text.style(for: output)),
+            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text,
+            limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let isSorted = sorter != nil
+        let observer = ReadingObserver(
+            "reading", on: ProgressLine(isQuiet: quiet, besides: !isSorted && output?.isStandard ?? true))
+        if let sorter {
+            let result = try sorter.forEach(
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
+            ) { _ = try printer.print($0) }
+            if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+            try endInterrupted(observer)
+            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+        }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
-        let interruption = sequence.watch("reading", on: ProgressLine(isQuiet: quiet, besides: output?.isStandard ?? true))
+        sequence.observer = observer
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
-        sequence.stored = { flow in
-            try printer.output.take(flow)
-            return true
-        }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { flow in
-            try printer.print(flow)
-            return true
-        }
-        ProgressLine.clear()
-        let signal = sequence.hasBeenInterrupted ? interruption?.signal : nil
-        // A file of -o stays as it was.
-        let isDropped = signal != nil && output?.isStandard == false
-        if sequence.sourcesRead > 0, !isDropped, let sentence = try printer.finish() { warn(sentence) }
-        if let signal { throw interrupted(by: signal, isDropped: isDropped) }
+        sequence.stored = { try printer.take($0) }
+        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
+        if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+        try endInterrupted(observer)
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
@@ -167,6 +218,7 @@ struct MitmDump: Tool {
         while followed.isPromising, !isInterrupted || followed.hasOpenPipe {
             try followed.printNew(&printer)
             try printer.output.flush()
+            if printer.isFull { break }
             switch Signals.wait(for: ending, seconds: 0.1) {
             // The keys of a terminal reach the writer of a pipe too: its last output is still read.
             case SIGINT where followed.hasOpenPipe && !isInterrupted: isInterrupted = true
@@ -182,10 +234,14 @@ struct MitmDump: Tool {
         return followed.hasFailed ? .failed : .done
     }
 
-    /// Reports that a signal ended the work.
-    private func interrupted(by signal: Int32, isDropped: Bool) -> ExitCode {
-        warn("interrupted: only a part of the input was read" + (isDropped ? "; \(output!) was not written" : ""))
-        return ExitCode(128 + signal)
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool { observer.signal != nil && output?.isStandard == false }
+
+    /// - Throws: the exit status, if a signal ended the reading.
+    private func endInterrupted(_ observer: ReadingObserver) throws {
+        guard let signal = observer.signal else { return }
+        warn("interrupted: only a part of the input was read" + (isDropped(observer) ? "; \(output!) was not written" : ""))
+        throw ExitCode(128 + signal)
     }
 
     // MARK: Structure
@@ -201,23 +257,15 @@ struct MitmDump: Tool {
         var isDamaged = false
         var hasFailed = false
         let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
-        let progress = line.isShown ? ReadingProgress(sources, verify ? "verifying" : "reading", on: line) : nil
-        let interruption = sources.contains(where: \.isLive) ? nil : Interruption()
+        let observer = ReadingObserver(verify ? "verifying" : "reading", on: line)
+        observer.begin(sources)
         var flows: UInt64 = 0
         for source in sources {
             do {
-                progress?.begin(source)
-                let walk = try walk(source, file) { structure in
-                    progress?.update(offset: structure.offset, flows: flows + structure.flows)
-                    return interruption?.signal == nil
-                }
+                observer.begin(source)
+                let walk = try walk(source, file) { observer.mayContinue(at: $0.offset, flows: flows + $0.flows) }
                 flows += walk.flows
-                if let signal = interruption?.signal {
-                    ProgressLine.clear()
-                    let isDropped = output?.isStandard == false
-                    if !isDropped { try file.close() }
-                    throw interrupted(by: signal, isDropped: isDropped)
-                }
+                guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
@@ -229,8 +277,9 @@ struct MitmDump: Tool {
                 fail("\(error)")
             }
         }
-        ProgressLine.clear()
-        try file.close()
+        observer.end()
+        if !isDropped(observer) { try file.close() }
+        try endInterrupted(observer)
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 

@@ -7,6 +7,7 @@ import ToolSupport
 /// The explanation of one query. Used by one thread.
 final class Explanation {
     private let form: ExplainArguments.Form
+    let meter = ReadingMeter(clock: monotonicNanoseconds)
     private let start = monotonicNanoseconds()
     private var prepared: Int64 = 0
     private var estimate: QueryEstimate?
@@ -31,15 +32,13 @@ final class Explanation {
     }
 
     /// - Throws: if it cannot be written.
-    func print(
-        _ filter: FlowFilter, _ reading: ReadingStatistics, matched: Int, threads: Int, isDamaged: Bool, isInterrupted: Bool
-    ) throws {
+    func print(_ filter: FlowFilter, _ result: ReadingResult, threads: Int, isInterrupted: Bool) throws {
         let sizes = sources.map(\.size)
         var explanation = QueryExplanation(
-            filter: filter.explanation(empty: emptyBlockSummary()), reading: reading, estimate: estimate,
-            inputs: sources.count, size: sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }, matched: matched,
+            filter: filter.explanation(empty: emptyBlockSummary()), reading: meter.statistics, estimate: estimate,
+            inputs: sources.count, size: sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }, matched: result.matched,
             threads: threads, prepared: prepared, elapsed: monotonicNanoseconds() - start)
-        explanation.isDamaged = isDamaged
+        explanation.isDamaged = result.isDamaged
         explanation.isInterrupted = isInterrupted
         switch form {
         case .text: writeToStandardError(explanation.text)

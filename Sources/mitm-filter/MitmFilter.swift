@@ -24,6 +24,8 @@ struct MitmFilter: Tool {
               mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
+              mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
+              mitm-filter --group-by host,status '~d example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
@@ -50,7 +52,7 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(help: "Output format: text, json, fields, csv, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -71,6 +73,12 @@ struct MitmFilter: Tool {
 
     @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
 
     @OptionGroup
     var explaining: ExplainArguments
@@ -96,6 +104,7 @@ struct MitmFilter: Tool {
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
+        if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
         try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
@@ -104,19 +113,37 @@ struct MitmFilter: Tool {
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
-        let format = json ? .json : format ?? .mflow
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
+        let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result =
-            count || quiet
-            ? Output.number(file, isPrinted: count && explaining.explain != .json)
-            : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
-        let choice = explanation == nil ? chosen! : chosen!.counting()
-        explanation?.prepare(choice, sources)
+        let filter = explanation == nil ? chosen! : chosen!.counting()
+        let style = text.style(for: output)
+        explanation?.prepare(filter, sources)
+        let line = ProgressLine(
+            isQuiet: quiet, besides: !count && !quiet && query == nil && table.sort == nil && writesToStandardOutput)
+        let observer = ReadingObserver("searching", on: line, meter: explanation?.meter ?? ReadingMeter())
         do {
-            return try choose(choice, from: sources, into: result, explanation)
+            let result: ReadingResult
+            if let query {
+                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                result = try print(report, of: sources, where: filter, named: asked.expression, observer)
+            } else if count || quiet {
+                let number = Output.number(file, isPrinted: count && explaining.explain != .json)
+                result = try choose(filter, from: sources, into: number, observer)
+            } else {
+                let flows = FlowOutput(file, format: format, columns: columns, style: style)
+                if let sorter = try table.sorter(limit: maxCount) {
+                    result = try sort(filter, from: sources, by: sorter, into: flows, observer)
+                } else {
+                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                }
+            }
+            try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
+            return try status(of: result, observer)
         } catch is ReaderGone {
             return .done
         }
@@ -129,18 +156,59 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
+    private var writesToStandardOutput: Bool { output?.isStandard ?? true }
+
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool {
+        observer.signal != nil && !writesToStandardOutput && !append
+    }
+
+    private func print(
+        _ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let result = try report.print(
+            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false, observer
+        ) { printError($0, as: "mitm-filter") }
+        if let sentence = result.emptiness { printError(sentence, as: "mitm-filter") }
+        return result
+    }
+
+    private func sort(
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let result = try sorter.forEach(
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+        ) {
+            printError($0, as: "mitm-filter")
+        } _: {
+            try flows.take($0)
+        }
+        if !isDropped(observer), let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        return result
+    }
+
+    private func status(of result: ReadingResult, _ observer: ReadingObserver) throws -> ToolStatus {
+        if quiet, result.matched > 0 { return .done }
+        if let signal = observer.signal {
+            let file = isDropped(observer) ? "; \(output!) was not written" : ""
+            if !quiet { printError("interrupted: only a part of the input was searched\(file)", as: "mitm-filter") }
+            throw ExitCode(128 + signal)
+        }
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
+    }
+
     private func choose(
-        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ explanation: Explanation?
-    ) throws -> ToolStatus {
-        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+    ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
-        if explanation != nil { sequence.meter = ReadingMeter(clock: monotonicNanoseconds) }
-        let writesToStandardOutput = flows != nil && self.output?.isStandard ?? true
-        let interruption = sequence.watch("searching", on: ProgressLine(isQuiet: quiet, besides: writesToStandardOutput))
+        sequence.observer = observer
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
@@ -154,22 +222,9 @@ struct MitmFilter: Tool {
             return matched < limit ?? .max
         }
         matched += sequence.counted
-        ProgressLine.clear()
-        let signal = sequence.hasBeenInterrupted ? interruption?.signal : nil
-        // A file of -o stays as it was.
-        let isDropped = signal != nil && !writesToStandardOutput && flows != nil && !append
-        if sequence.sourcesRead > 0, !isDropped { try finish(output, matched) }
-        try explanation?.print(
-            choice, sequence.meter.statistics, matched: matched, threads: threads, isDamaged: sequence.isDamaged,
-            isInterrupted: signal != nil)
-        if let signal {
-            let file = isDropped ? "; \(self.output!) was not written" : ""
-            if !quiet { printError("interrupted: only a part of the input was searched\(file)", as: "mitm-filter") }
-            throw ExitCode(128 + signal)
-        }
-        if quiet, matched > 0 { return .done }
-        if sequence.hasFailed { return .failed }
-        return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
+        let isFlows = flows != nil
+        if sequence.sourcesRead > 0, !(isFlows && isDropped(observer)) { try finish(output, matched) }
+        return ReadingResult(sequence, matched: matched)
     }
 
     private func finish(_ output: Output, _ matched: Int) throws {

@@ -117,14 +117,9 @@ struct Replayer {
     ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let places = PlaceNotes(filter: try arguments.selection.parsed())
-        defer { ProgressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
-        if progressLine.isShown { sequence.progress = ReadingProgress(sources, "reading the recording", on: progressLine) }
-        var signal: Int32?
-        sequence.isInterrupted = {
-            signal = Signals.wait(for: ending, seconds: 0)
-            return signal != nil
-        }
+        let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
+        sequence.observer = observer
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
@@ -140,7 +135,7 @@ struct Replayer {
             }
             return true
         }
-        if let signal {
+        if let signal = observer.signal {
             say("interrupted while the recording was read; nothing was sent")
             throw ExitCode(128 + signal)
         }
