@@ -65,5 +65,3 @@ struct OptionTable {
         nearestWord(to: name, in: options.filter(\.entry.shouldDisplay).flatMap(\.longNames) + ["help", "version"])
     }
 }
-
-}
