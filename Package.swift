@@ -94,9 +94,9 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "ForeignArchives", "CCrypt",
-                "CCommit",
-                nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "ForeignArchives",
+                "JSONQuery",
+                "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -169,8 +169,9 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "FlowTable", "HTTPSemantics",
-                "TLSEngine", arguments,
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "FlowTable",
+                "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),

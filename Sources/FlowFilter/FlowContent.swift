@@ -45,7 +45,11 @@ struct FlowContent {
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.
-    func decoded(maximum: Int = Self.maximum) -> ByteBuffer { decodeContent(bytes, of: fields, maximum: maximum).content }
+    func decoded(maximum: Int = Self.maximum) -> ByteBuffer {
+        let decoded = decodeContent(bytes, of: fields, maximum: maximum)
+        if fields != nil, !decoded.isDecoded { FilterCounts.undecodedBodies?.add() }
+        return decoded.content
+    }
 }
 
 extension FlowAttributes {
