@@ -1,6 +1,7 @@
 // The formats in which the tools write flows: the values of --format, the same in every tool that has the option.
 
 import ArgumentParser
+import FlowPrinter
 import ForeignArchives
 
 /// A format of flows.
@@ -13,8 +14,11 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case mflow
     /// A file of another program.
     case foreign(ForeignFormat)
+    /// The messages of flows: commands, text or bytes.
+    case messages(MessageFormat)
 
-    package static let allCases: [OutputFormat] = [.text, .json, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+    package static let allCases: [OutputFormat] =
+        [.text, .json, .mflow] + ForeignFormat.allCases.map { .foreign($0) } + MessageFormat.allCases.map { .messages($0) }
 
     package init?(argument: String) {
         guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
@@ -27,6 +31,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .json: "json"
         case .mflow: "mflow"
         case .foreign(let format): format.rawValue
+        case .messages(let format): format.rawValue
         }
     }
 
@@ -35,6 +40,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         switch self {
         case .mflow: false
         case .foreign(let format): format.isText
+        case .messages(let format): format.isText
         case .text, .json: true
         }
     }
@@ -42,7 +48,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
-        case .text, .json, .mflow: false
+        case .text, .json, .mflow, .messages: false
         case .foreign(let format): format.hasEnd
         }
     }

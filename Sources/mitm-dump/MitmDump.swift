@@ -22,6 +22,7 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --format curl capture.mflow '~u /login'
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
@@ -29,7 +30,7 @@ struct MitmDump: Tool {
 
             The filter is the value of -f, or an argument that contains an operator (~c) and names no existing file, before or after the \
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
-            name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            name stays unchanged. A flow file replaces only a flow file, and other formats replace none.
 
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
             and what could be read was printed.
@@ -51,8 +52,8 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
-            format 21). (default: text)
+            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow, mitmproxy (its flow \
+            format 21), curl (a command for each request), http (messages as text, a .http file) or raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -79,6 +80,9 @@ struct MitmDump: Tool {
     var quiet = false
 
     @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup(title: "Configuration")
@@ -90,6 +94,7 @@ struct MitmDump: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .text)
         if follow, let format, format.hasEnd {
             throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
@@ -121,7 +126,8 @@ struct MitmDump: Tool {
         try file.check(sources)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: text.style(for: output)),
+            FlowOutput(
+                file, format: format, rawBody: rawBody, messages: try messages.options(), style: text.style(for: output)),
             detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }

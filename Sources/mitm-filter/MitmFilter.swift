@@ -28,7 +28,7 @@ struct MitmFilter: Tool {
             A first argument that names an existing file is a file.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
-            unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            unchanged. A flow file replaces only a flow file, and other formats replace none.
 
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
             is damaged or torn (the rest is searched).
@@ -44,7 +44,11 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(
+        help: """
+            Output format: text, json, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as \
+            text, a .http file) or raw (bytes as sent). (default: mflow)
+            """)
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -67,6 +71,9 @@ struct MitmFilter: Tool {
     var quiet = false
 
     @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup(title: "Configuration")
@@ -78,6 +85,7 @@ struct MitmFilter: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -96,7 +104,8 @@ struct MitmFilter: Tool {
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let result =
             count || quiet
-            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
+            ? Output.number(file, isPrinted: count)
+            : .flows(FlowOutput(file, format: format, messages: try messages.options(), style: text.style(for: output)))
         do {
             return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
         } catch is ReaderGone {
