@@ -250,17 +250,17 @@ def settings(reader):
 
 def client_connection(data):
     reader = Reader(data)
-    identity(reader)
+    name = identity(reader)
     reader.number("q")
     host, port = endpoint(reader)
     endpoint(reader)
     mode = reader.text()
-    return {"host": host, "address": address(host, port), "mode": mode, "tls": tls(reader), "settings": settings(reader)}
+    return {"id": name, "host": host, "address": address(host, port), "mode": mode, "tls": tls(reader), "settings": settings(reader)}
 
 
 def server_connection(data):
     reader = Reader(data)
-    identity(reader)
+    name = identity(reader)
     reader.number("q")
     endpoint(reader)
     bits = reader.number("B")
@@ -269,7 +269,7 @@ def server_connection(data):
         endpoint(reader)
     if bits & 4:
         reader.number("q")
-    return {"address": peer, "tls": tls(reader), "settings": settings(reader)}
+    return {"id": name, "address": peer, "tls": tls(reader), "settings": settings(reader)}
 
 
 class Flow:
@@ -819,12 +819,14 @@ def flow_json(flow):
         out["error"] = error
     if flow.client and flow.client["host"]:
         out["mode"] = flow.client["mode"]
-        out["client"] = {"address": flow.client["address"]}
+        out["client"] = {"id": flow.client["id"], "address": flow.client["address"]}
         if flow.client["tls"]:
             out["client"]["tls"] = flow.client["tls"]
         if flow.client["settings"] is not None:
             out["client"]["settings"] = flow.client["settings"]
     out["server"] = {"host": flow.host, "port": flow.port}
+    if flow.server:
+        out["server"]["id"] = flow.server["id"]
     if flow.server and flow.server["address"]:
         out["server"]["address"] = flow.server["address"]
     if flow.server and flow.server["tls"]:

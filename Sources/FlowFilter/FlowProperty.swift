@@ -19,6 +19,12 @@ enum FlowProperty: Equatable {
     case localReply
     /// The response offers HTTP/3 (RFC 7838).
     case offersHTTP3
+    /// Interim responses preceded the response.
+    case informational
+    /// A connection that was passed through unread.
+    case passthrough
+    /// The certificate of the server was verified.
+    case verified
 
     func matches(_ flow: some FlowAttributes) -> Bool {
         switch self {
@@ -34,6 +40,9 @@ enum FlowProperty: Equatable {
         case .hasNoResponse: flow.kind == .http && (flow.status == 0 || flow.hasLocalReply)
         case .localReply: flow.hasLocalReply
         case .offersHTTP3: flow.responseFields?.offersHTTP3 == true
+        case .informational: !flow.interimStatuses.isEmpty
+        case .passthrough: flow.isPassthrough
+        case .verified: flow.connectionText(.verification, of: .server) == ConnectionText.verified
         }
     }
 
@@ -42,8 +51,9 @@ enum FlowProperty: Equatable {
         switch self {
         case .notRecorded: false
         case .kind(let kind): block.mayContain(kind)
-        case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3: block.mayContain(.http)
-        case .any, .error, .incomplete, .tagged, .localReply: true
+        case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3, .informational: block.mayContain(.http)
+        case .passthrough: block.mayContain(.tcp)
+        case .any, .error, .incomplete, .tagged, .localReply, .verified: true
         }
     }
 

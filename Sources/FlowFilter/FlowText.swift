@@ -1,6 +1,5 @@
 // The operators with a regular expression: which text of a flow is matched.
 
-import ContentCoding
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -12,17 +11,23 @@ enum FlowText: Equatable {
     case id
     case host
     case method
-    case clientAddress
-    case serverAddress
+    /// A text of the connection to a side; nil is either.
+    case connection(ConnectionText, Side?)
+    /// The names in the certificate of the server.
+    case certificate
     case fields(Side?)
     case contentType(Side?)
     case content(Side?)
+    /// Trailer fields of both sides.
+    case trailers
+    /// WebSocket messages, and the data of a stream, of a side.
+    case messages(Side)
     case error
     case note
     case comment
 
-    /// Decoded content beyond this is not searched.
-    private static let maximumContent = 64 * 1024 * 1024
+    static let clientAddress = FlowText.connection(.address, .client)
+    static let serverAddress = FlowText.connection(.address, .server)
 
     /// - Throws: what fetching content throws; a match that takes too many steps.
     func matches(_ flow: some FlowAttributes, _ pattern: Pattern) throws -> Bool {
@@ -33,8 +38,10 @@ enum FlowText: Equatable {
             guard flow.kind == .http else { return false }
             return try pattern.matches(flow.targetHost) || pattern.matches(flow.displayHost)
         case .method: return try pattern.matches(flow.method)
-        case .clientAddress: return try pattern.matches(flow.clientAddress)
-        case .serverAddress: return try pattern.matches(flow.serverAddress)
+        case .connection(let text, let side):
+            if side != .server, try pattern.matches(flow.connectionText(text, of: .client)) { return true }
+            return side != .client ? try pattern.matches(flow.connectionText(text, of: .server)) : false
+        case .certificate: return try pattern.matches(flow.serverCertificateNames)
         case .fields(let side):
             if side != .server, try pattern.matches(flow.requestFields?.wire) { return true }
             return side != .client ? try pattern.matches(flow.responseFields?.wire) : false
@@ -42,6 +49,9 @@ enum FlowText: Equatable {
             if side != .server, try pattern.matches(anyOf: flow.requestFields?.all("content-type")) { return true }
             return side != .client ? try pattern.matches(anyOf: flow.responseFields?.all("content-type")) : false
         case .content(let side): return try Self.content(of: flow, side, pattern)
+        case .trailers:
+            return try pattern.matches(flow.trailers(from: .client)?.wire) || pattern.matches(flow.trailers(from: .server)?.wire)
+        case .messages(let side): return try Self.messages(of: flow, side, pattern)
         case .error: return try pattern.matches(flow.errorMessage)
         case .note: return try pattern.matches(anyOf: flow.noteTexts)
         case .comment: return try pattern.matches(flow.commentText)
@@ -54,8 +64,9 @@ enum FlowText: Equatable {
         case .notRecorded: false
         case .host: block.mayContain(.http) && pattern.mayMatch(anyOf: block.hosts)
         case .method: block.mayContain(.http) && pattern.mayMatch(anyOf: block.methodNames)
-        case .fields, .contentType: block.mayContain(.http)
-        case .id, .clientAddress, .serverAddress, .content, .error, .note, .comment: true
+        case .fields, .contentType, .trailers: block.mayContain(.http)
+        case .messages: block.mayContain(.http) || block.mayContain(.tcp)
+        case .id, .connection, .certificate, .content, .error, .note, .comment: true
         }
     }
 
@@ -63,26 +74,21 @@ enum FlowText: Equatable {
     /// stream one by one.
     private static func content(of flow: some FlowAttributes, _ side: Side?, _ pattern: Pattern) throws -> Bool {
         var isFound = false
-        var bodies: [Side: ByteBuffer] = [:]
-        let isStream = flow.kind == .tcp || flow.status == 101
-        try flow.pieces.forEach { _, piece in
-            guard side == nil || piece.from == side else { return true }
-            if piece.kind == .data, !isStream {
-                let known = bodies[piece.from]?.readableBytes ?? 0
-                if known == 0 {
-                    bodies[piece.from] = piece.content
-                } else if known < maximumContent {
-                    bodies[piece.from]?.writeImmutableBuffer(piece.content)
-                }
-            } else if piece.kind != .ping, piece.kind != .pong, piece.kind != .close {
-                isFound = try pattern.matches(piece.content)
-            }
+        try FlowContent.forEach(of: flow, from: side) { content in
+            isFound = try pattern.matches(content.decoded())
             return !isFound
         }
-        for (side, wire) in bodies where !isFound {
-            let fields = side == .client ? flow.requestFields : flow.responseFields
-            let decoded = decodeContent(wire, of: fields, maximum: maximumContent)
-            isFound = try pattern.matches(decoded.content)
+        return isFound
+    }
+
+    /// Searches the messages of one side one by one.
+    private static func messages(of flow: some FlowAttributes, _ side: Side, _ pattern: Pattern) throws -> Bool {
+        guard flow.isStream || flow.isWebSocket else { return false }
+        var isFound = false
+        try flow.pieces.forEach { _, piece in
+            guard piece.from == side, piece.kind.isMessage, piece.kind != .data || flow.isStream else { return true }
+            isFound = try pattern.matches(piece.content)
+            return !isFound
         }
         return isFound
     }

@@ -13,10 +13,6 @@ package protocol FlowAttributes {
     var ended: Timestamp? { get }
     var isWebSocket: Bool { get }
     var errorMessage: ByteBuffer? { get }
-    /// `ip:port` of the client.
-    var clientAddress: ByteBuffer? { get }
-    /// `host:port` of the server as it was requested.
-    var serverAddress: ByteBuffer? { get }
     /// The host of ``FlowTarget``.
     var targetScheme: ByteBuffer { get }
     var targetHost: ByteBuffer { get }
@@ -35,17 +31,37 @@ package protocol FlowAttributes {
     var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
+    /// The trailer fields that a side sent; nil without any.
+    func trailers(from side: Side) -> FieldSection?
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
+    var tagTexts: [ByteBuffer] { get }
     var pieces: any FlowPieces { get }
     /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
+    /// HTTP: the version of the request; nil without one.
+    var requestVersion: HTTPVersion? { get }
+    /// The stream of the client connection: its number in HTTP/2, the count of the exchange in HTTP/1.
+    var stream: StreamID { get }
+    /// Bytes that a side sent on the wire: of content without transfer codings, of WebSocket messages, of a stream, or of a connection that
+    /// was passed through. nil without a request, or response, and for a TLS connection that carried nothing.
+    /// - Throws: what fetching the items of a flow throws.
+    func contentSize(from side: Side) throws -> UInt64?
+    /// ``Flow/timeToFirstByte`` in whole microseconds.
+    var timeToFirstByteMicroseconds: Int64? { get }
+    /// The statuses of the interim responses, in their order.
+    var interimStatuses: [Int] { get }
+    /// A connection that was passed through unread.
+    var isPassthrough: Bool { get }
+    /// A text of the connection to a side; nil when it has none.
+    func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
+    /// ``ServerConnection/certificateNames``.
+    /// - Throws: an error that a predicate passes on, when it is too early to answer.
+    var serverCertificateNames: ByteBuffer? { get throws }
 }
 
 extension Flow: FlowAttributes {
     package var errorMessage: ByteBuffer? { error.map { ByteBuffer(string: $0.message) } }
-    package var clientAddress: ByteBuffer? { client.map { ByteBuffer(string: $0.value.peer.description) } }
-    package var serverAddress: ByteBuffer? { server.map { ByteBuffer(string: $0.value.target.description) } }
     package var targetScheme: ByteBuffer { ByteBuffer(string: target.scheme) }
     package var targetHost: ByteBuffer { ByteBuffer(string: target.host) }
     package var targetPort: UInt16 { target.port }
@@ -61,9 +77,41 @@ extension Flow: FlowAttributes {
     package var responseFields: FieldSection? { response?.head.fields }
     package var isTagged: Bool { !tags.isEmpty }
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
+    package var requestVersion: HTTPVersion? { request?.head.version }
+    package func contentSize(from side: Side) throws -> UInt64? {
+        switch kind {
+        case .tls: return nil
+        case .tcp:
+            if pieces.count == 0, let passthrough { return side == .client ? passthrough.fromClient : passthrough.fromServer }
+            return try pieces.wireSize(from: side)
+        case .http:
+            guard let size = side == .client ? request?.size : response?.size else { return nil }
+            return isWebSocket ? try pieces.wireSize(from: side) : size
+        }
+    }
+    /// HTTP: nanoseconds from the end of the request to the head of the response, or from its beginning when it has no end; 0 when the
+    /// response precedes the end. nil without a request or a response.
+    package var timeToFirstByte: Int64? {
+        guard let request, let response else { return nil }
+        return response.started - (request.ended.map { min($0, response.started) } ?? request.started)
+    }
+    package var timeToFirstByteMicroseconds: Int64? { timeToFirstByte.map { $0 / 1000 } }
+    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
+    package var interimStatuses: [Int] { interims.map(\.value.status) }
+    package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
+    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
+    package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }
+    package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
+        side == .client ? client?.value.text(text) : server?.value.text(text)
+    }
 }
 
 extension FlowAttributes {
+    /// `ip:port` of the client.
+    package var clientAddress: ByteBuffer? { connectionText(.address, of: .client) }
+    /// `host:port` of the server as it was requested.
+    package var serverAddress: ByteBuffer? { connectionText(.address, of: .server) }
+
     package var displayHost: ByteBuffer {
         let target = targetHost
         guard target.readableBytes == 0 || target.isAddress else { return target }
@@ -154,4 +202,22 @@ package protocol BlockSummary {
     /// The hosts of the flows without ports: of each target, Host field, `:authority` and target in absolute form; nil when they are not
     /// known.
     var hosts: [ByteBuffer]? { get }
+    /// Bounds of a quantity: no flow of the block has one outside. nil when no flow has the quantity.
+    func bounds(of quantity: FlowQuantity) -> ClosedRange<Int64>?
+}
+
+extension BlockSummary {
+    /// By default they are not known.
+    package func bounds(of quantity: FlowQuantity) -> ClosedRange<Int64>? { .min ... .max }
+}
+
+/// A number of a flow of which a block's summary knows bounds.
+package enum FlowQuantity: Sendable, CaseIterable {
+    /// Nanoseconds from start to end.
+    case duration
+    /// ``FlowAttributes/timeToFirstByteMicroseconds``.
+    case timeToFirstByte
+    /// ``FlowAttributes/contentSize(from:)`` of each side.
+    case requestSize
+    case responseSize
 }

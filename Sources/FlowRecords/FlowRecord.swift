@@ -46,6 +46,10 @@ package final class FlowRecord: @unchecked Sendable {
         var host = ""
         var error: String?
         var comment: String?
+        /// When the request's head, its end and the response's head were received.
+        var requestStarted: Int64?
+        var requestEnded: Int64?
+        var responseStarted: Int64?
         /// Bytes of the pieces on the wire. Not in the file.
         var wireSizeFromClient: UInt64 = 0
         var wireSizeFromServer: UInt64 = 0
@@ -202,6 +206,7 @@ package final class FlowRecord: @unchecked Sendable {
         let start = begin(ItemTag.request, head.wire, head.version, at)
         prefix.requestFields = fieldLines(head.fields.wire.readableBytes, head.version, at: start)
         prefix.flags |= FlowPrefix.hasRequest
+        (prefix.requestStarted, prefix.requestEnded) = (at.nanoseconds, nil)
         prefix.version = head.version.major &<< 4 | head.version.minor & 15
         prefix.method = MethodCode.code(head.wire, head.methodRange)
         prefix.methodText = prefix.method == 0 ? run(head.methodRange, at: start) : Run()
@@ -220,6 +225,7 @@ package final class FlowRecord: @unchecked Sendable {
         let start = begin(tag, head.wire, head.version, at)
         guard tag == ItemTag.response else { return }
         prefix.status = UInt16(clamping: head.status)
+        prefix.responseStarted = at.nanoseconds
         prefix.responseFields = fieldLines(head.fields.wire.readableBytes, head.version, at: start)
     }
 
@@ -321,6 +327,7 @@ package final class FlowRecord: @unchecked Sendable {
         begin(ItemTag.finished, at)
         items.append(UInt8(1))
         items.append(side.rawValue)
+        if side == .client { prefix.requestEnded = at.nanoseconds }
     }
 
     func note(_ note: FlowNote, at: Timestamp) {
@@ -434,6 +441,10 @@ package final class FlowRecord: @unchecked Sendable {
         put(prefix.requestFields.length, at: FlowPrefix.requestFieldsLength)
         put(prefix.responseFields.at, at: FlowPrefix.responseFieldsAt)
         put(prefix.responseFields.length, at: FlowPrefix.responseFieldsLength)
+        if let response = prefix.responseStarted, let request = prefix.requestStarted {
+            let begin = prefix.requestEnded.map { min($0, response) } ?? request
+            put(TimeToFirstByte.code(nanoseconds: response &- begin), at: FlowPrefix.timeToFirstByte)
+        }
         records.append(utf8: prefix.scheme)
         records.append(utf8: prefix.host)
         unsafe records.append(text(prefix.methodText))

@@ -77,7 +77,7 @@ package enum RecordLimits {
     @inlinable package static var requestFieldsLength: Int { 136 }  // u32
     @inlinable package static var responseFieldsAt: Int { 140 }  // u32
     @inlinable package static var responseFieldsLength: Int { 144 }  // u32
-    @inlinable package static var reserved: Int { 148 }  // u32: 0
+    @inlinable package static var timeToFirstByte: Int { 148 }  // u32: TimeToFirstByte
     @inlinable package static var size: Int { 152 }
 
     @inlinable package static var isFirst: UInt8 { 1 }
@@ -94,6 +94,17 @@ package enum RecordLimits {
         case scheme = 0
         case host, method, authority, target, error, comment
     }
+}
+
+/// The time from the end of a flow's request, or from its beginning when it has no end, to the head of the response, as a record has it.
+@usableFromInline package enum TimeToFirstByte {
+    /// Microseconds plus one. 0 when the record does not have both, or was written by a first writer; the largest number for a longer time.
+    package static func code(nanoseconds: Int64) -> UInt32 {
+        nanoseconds < 0 ? 0 : UInt32(clamping: nanoseconds / 1000 + 1)
+    }
+
+    /// nil when only the items tell.
+    @inlinable package static func microseconds(_ code: UInt32) -> Int64? { code == 0 || code == .max ? nil : Int64(code) - 1 }
 }
 
 /// Tags of the items in the details. An item is tag, zigzag nanoseconds since the item before it, length, content.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FlowPrinter
+import FlowTable
 import ForeignArchives
 
 /// A format of flows.
@@ -10,6 +11,10 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case text
     /// JSON Lines.
     case json
+    /// Rows of columns, separated by tabs.
+    case fields
+    /// Rows of columns, as comma-separated values with a head.
+    case csv
     /// A flow file.
     case mflow
     /// A file of another program.
@@ -18,7 +23,8 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case messages(MessageFormat)
 
     package static let allCases: [OutputFormat] =
-        [.text, .json, .mflow] + ForeignFormat.allCases.map { .foreign($0) } + MessageFormat.allCases.map { .messages($0) }
+        [.text, .json, .fields, .csv, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+        + MessageFormat.allCases.map { .messages($0) }
 
     package init?(argument: String) {
         guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
@@ -29,6 +35,8 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         switch self {
         case .text: "text"
         case .json: "json"
+        case .fields: "fields"
+        case .csv: "csv"
         case .mflow: "mflow"
         case .foreign(let format): format.rawValue
         case .messages(let format): format.rawValue
@@ -41,15 +49,24 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .mflow: false
         case .foreign(let format): format.isText
         case .messages(let format): format.isText
-        case .text, .json: true
+        case .text, .json, .fields, .csv: true
         }
     }
 
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
-        case .text, .json, .mflow, .messages: false
+        case .text, .json, .fields, .csv, .mflow, .messages: false
         case .foreign(let format): format.hasEnd
+        }
+    }
+
+    /// How the rows of a format with columns are written; nil for a format without columns.
+    package var rows: RowFormat? {
+        switch self {
+        case .fields: .fields
+        case .csv: .csv
+        default: nil
         }
     }
 }

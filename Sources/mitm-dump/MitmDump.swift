@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import Foundation
 import Glibc
 import NIOCore
 import ToolSupport
@@ -23,6 +24,9 @@ struct MitmDump: Tool {
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
               mitm-dump --format curl capture.mflow '~u /login'
+              mitm-dump --summary capture.mflow
+              mitm-dump --sort duration:desc -m 10 capture.mflow
+              mitm-dump --group-by host,status capture.mflow
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
@@ -40,20 +44,25 @@ struct MitmDump: Tool {
     @OptionGroup
     var selection: FilterArguments
 
+    @OptionGroup
+    var times: TimeArguments
+
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
 
     @Option(
         help: """
-            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow)
+            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow, \
+            and with --content-view)
             """
     )
     var detail: DetailLevel?
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow, mitmproxy (its flow \
-            format 21), curl (a command for each request), http (messages as text, a .http file) or raw (bytes as sent). (default: text)
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
+            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -76,14 +85,39 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
+    @Flag(
+        help: """
+            Print a summary instead of the flows: their number, times, hosts, statuses, methods, durations, the slowest and largest ones, \
+            errors.
+            """)
+    var summary = false
+
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after this number of flows.", valueName: "number"))
+    var maxCount: Int?
+
+    @Option(
+        name: .short("j"),
+        help: ArgumentHelp(
+            "Threads that read flow files for --summary, --group-by and --sort. (default: one for each core)", valueName: "number"))
+    var jobs: Int?
+
     @Flag(name: .shortAndLong, help: "No notes and warnings: only errors are reported. The exit status tells of damage.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
 
     @OptionGroup
     var messages: MessageArguments
 
     @OptionGroup
     var text: TextArguments
+
+    @OptionGroup
+    var views: ContentViewArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -101,11 +135,13 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(option: selection.filter, arguments: arguments)
+        let asked = try FilterAndFiles(selection, arguments: arguments)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = asked.filter { return try printFlows(asked.files, where: filter) }
-            return try printFlows(asked.files, where: EveryFlow())
+            if let filter = try times.limiting(asked.filter, selection.environment) {
+                return try print(asked.files, where: filter, named: asked.expression)
+            }
+            return try print(asked.files, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
         }
@@ -117,32 +153,55 @@ struct MitmDump: Tool {
         if !quiet { fail(text) }
     }
 
-    // MARK: Flows
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func printFlows(_ files: [FilePath], where predicate: some FlowPredicate) throws -> ToolStatus {
-        let format = json ? .json : format ?? .text
+    private func print(_ files: [FilePath], where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: .text)
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
+        guard summary || query != nil else { return try printFlows(sources, files, where: predicate, format, file) }
+        let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let result = try report.print(
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, report: fail)
+        if let sentence = result.emptiness { warn(sentence) }
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+    }
+
+    // MARK: Flows
+
+    private func printFlows(
+        _ sources: [ArchiveSource], _ files: [FilePath], where predicate: some FlowPredicate, _ format: OutputFormat,
+        _ file: OutputFile
+    ) throws -> ToolStatus {
+        let columns = format.rows == nil ? [] : try table.keys(for: format)
+        let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
-                file, format: format, rawBody: rawBody, messages: try messages.options(), style: text.style(for: output)),
-            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
+                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                style: views.style(text.style(for: output))),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
+            follows: follow && format == .text,
+            limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if let sorter {
+            let result = try sorter.forEach(
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, begin: printer.output.begin, report: fail
+            ) { _ = try printer.print($0) }
+            if let sentence = try printer.finish() { warn(sentence) }
+            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+        }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
-        sequence.stored = { flow in
-            try printer.output.take(flow)
-            return true
-        }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { flow in
-            try printer.print(flow)
-            return true
-        }
+        sequence.stored = { try printer.take($0) }
+        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
         if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
@@ -162,6 +221,7 @@ struct MitmDump: Tool {
         while followed.isPromising, !isInterrupted || followed.hasOpenPipe {
             try followed.printNew(&printer)
             try printer.output.flush()
+            if printer.isFull { break }
             switch Signals.wait(for: ending, seconds: 0.1) {
             // The keys of a terminal reach the writer of a pipe too: its last output is still read.
             case SIGINT where followed.hasOpenPipe && !isInterrupted: isInterrupted = true
@@ -180,8 +240,9 @@ struct MitmDump: Tool {
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
-        if asked.filter != nil {
-            throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with a filter")
+        if asked.filter != nil || times.isGiven {
+            let other = asked.filter == nil ? "--since and --until" : "a filter"
+            throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with \(other)")
         }
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: .text)

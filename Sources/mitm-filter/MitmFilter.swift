@@ -21,11 +21,14 @@ struct MitmFilter: Tool {
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
               mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
               mitm-filter --count '~c >=500' capture.mflow
+              mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
+              mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
+              mitm-filter --group-by host,status '~d example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
-            A first argument that names an existing file is a file.
+            A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
             unchanged. A flow file replaces only a flow file, and other formats replace none.
@@ -38,6 +41,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var selection: FilterArguments
 
+    @OptionGroup
+    var times: TimeArguments
+
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
 
@@ -46,8 +52,8 @@ struct MitmFilter: Tool {
 
     @Option(
         help: """
-            Output format: text, json, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as \
-            text, a .http file) or raw (bytes as sent). (default: mflow)
+            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
+            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
             """)
     var format: OutputFormat?
 
@@ -70,11 +76,20 @@ struct MitmFilter: Tool {
     @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
     var quiet = false
 
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
+
     @OptionGroup
     var messages: MessageArguments
 
     @OptionGroup
     var text: TextArguments
+
+    @OptionGroup
+    var views: ContentViewArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -89,25 +104,40 @@ struct MitmFilter: Tool {
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
+        if views.contentView != nil, json || format != .text {
+            throw ValidationError("--content-view is for text; add --format text")
+        }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
+        if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(option: selection.filter, required: arguments)
-        let format = json ? .json : format ?? .mflow
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
+        let choice = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)!
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
+        let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result =
-            count || quiet
-            ? Output.number(file, isPrinted: count)
-            : .flows(FlowOutput(file, format: format, messages: try messages.options(), style: text.style(for: output)))
+        let style = text.style(for: output)
         do {
-            return try choose(Choice(filter: asked.filter!, isInverted: invert), from: sources, into: result)
+            if let query {
+                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                return try print(report, of: sources, where: choice, named: asked.expression)
+            }
+            if count || quiet { return try choose(choice, from: sources, into: .number(file, isPrinted: count)) }
+            let flows = FlowOutput(
+                file, format: format, columns: columns, messages: try messages.options(), style: views.style(style))
+            if let sorter = try table.sorter(limit: maxCount) {
+                return try sort(choice, from: sources, by: sorter, into: flows)
+            }
+            return try choose(choice, from: sources, into: .flows(flows))
         } catch is ReaderGone {
             return .done
         }
@@ -120,8 +150,35 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
-        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
+
+    private func print(_ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?) throws
+        -> ToolStatus
+    {
+        let result = try report.print(
+            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false
+        ) { printError($0, as: "mitm-filter") }
+        if let sentence = result.emptiness { printError(sentence, as: "mitm-filter") }
+        return status(of: result)
+    }
+
+    private func sort(
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput
+    ) throws -> ToolStatus {
+        let result = try sorter.forEach(of: sources, where: choice, jobs: threads, isQuiet: false, begin: flows.begin) {
+            printError($0, as: "mitm-filter")
+        } _: {
+            try flows.take($0, detail: views.detail ?? 1)
+        }
+        if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        return status(of: result)
+    }
+
+    private func status(of result: ReadingResult) -> ToolStatus {
+        result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
+    }
+
+    private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
@@ -136,7 +193,7 @@ struct MitmFilter: Tool {
         }
         try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
-            try flows?.take(flow)
+            try flows?.take(flow, detail: views.detail ?? 1)
             return matched < limit ?? .max
         }
         matched += sequence.counted
@@ -156,13 +213,4 @@ struct MitmFilter: Tool {
             if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         }
     }
-}
-
-/// The filter, or its opposite.
-private struct Choice: FlowPredicate {
-    let filter: FlowFilter
-    let isInverted: Bool
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
 }

@@ -90,6 +90,7 @@ struct Golden: CustomTestStringConvertible, Sendable {
             return (try archive(events, flushEvery: 9), try assemble(events).map(describe))
         },
         Golden("listed-hosts") { try whole(115, [0, 6, 7, 0]) },
+        Golden("bounds") { try whole(116, [0, 1, 3, 6, 4, 7, 2, 5]) },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)

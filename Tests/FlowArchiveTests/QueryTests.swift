@@ -52,6 +52,14 @@ private final class Interview: FlowPredicate, Sendable {
         lines.append("\(text(flow.targetScheme)) \(text(flow.targetHost)) \(flow.targetPort) \(text(flow.displayHost))")
         lines.append("\(text(flow.method)) \(text(flow.requestTarget)) \(text(flow.requestAuthority)) \(text(flow.displayURL))")
         lines.append("\(flow.status) \(flow.requestFields?.description ?? "nil") \(flow.responseFields?.description ?? "nil")")
+        lines.append("\(flow.requestVersion?.description ?? "nil") \(flow.stream) \(flow.timeToFirstByteMicroseconds ?? -1)")
+        lines.append("\(flow.interimStatuses) \(flow.isPassthrough) \(flow.tagTexts.map { text($0) }) \(flow.hasLocalReply)")
+        for side in [Side.client, .server] {
+            let size = try? flow.contentSize(from: side)
+            lines.append("\(size.map { "\($0)" } ?? "nil") \(flow.trailers(from: side)?.description ?? "nil")")
+            lines.append("\(ConnectionText.allCases.map { text(flow.connectionText($0, of: side)) })")
+        }
+        lines.append("\(flow.noteTexts.map { text($0) }) \(text(try? flow.serverCertificateNames))")
         lines.append("\(flow.pieces.count)")
         try? flow.pieces.forEach { at, piece in
             lines.append("\(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(text(piece.content))")

@@ -29,8 +29,6 @@ enum ArchiveFormat {
     static let maximumSegmentPayload = 4096
     /// Bytes of a block header's payload without the table of content chunks and the checksum.
     static let blockFixed = 152
-    /// Bytes of 0 at its end. The first writers put a filter of hosts there.
-    static let blockReserved = 64
     /// Bytes of the list of hosts in a block header.
     static let maximumHosts = 4096
     static let footerPayload = 36

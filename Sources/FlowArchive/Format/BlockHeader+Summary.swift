@@ -15,7 +15,12 @@ extension BlockHeader {
         let flags = number(FlowPrefix.flags, UInt8.self)
         let whole = FlowPrefix.isFirst | FlowPrefix.isLast
         records += 1
-        if flags & whole == whole { flows += 1 } else { self.flags |= Self.holdsPartsFlag }
+        if flags & whole == whole {
+            flows += 1
+            unsafe bounds.note(flow: record)
+        } else {
+            self.flags |= Self.holdsPartsFlag
+        }
         earliest = min(earliest, number(FlowPrefix.started))
         latest = max(latest, number(FlowPrefix.ended))
         kinds |= 1 &<< UInt32(number(FlowPrefix.kind, UInt8.self) & 31)

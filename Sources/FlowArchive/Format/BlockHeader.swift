@@ -39,6 +39,8 @@ struct BlockHeader {
     var chunks: [Chunk] = []
     /// The hosts of each flow that begins in the block: of its target, its authority and a request-target in absolute form.
     var hostList = BlockHosts()
+    /// Of the flows that are whole in the block.
+    var bounds = BlockBounds()
     /// Bytes that a later version inserted after the hosts.
     private var unknownLength = 0
 
@@ -65,9 +67,9 @@ struct BlockHeader {
         payload.writeMultipleIntegers(
             segment.nanoseconds, sequence, recordsFrame, recordsSize, detailsFrame, detailsSize, UInt16(chunks.count), flags,
             records,
-            flows, UInt32(0), endianness: .little)
+            flows, BlockBounds.areWritten, endianness: .little)
         payload.writeMultipleIntegers(earliest, latest, kinds, methods, statuses, endianness: .little)
-        payload.writeRepeatingByte(0, count: ArchiveFormat.blockReserved)
+        bounds.write(into: &payload)
         for chunk in chunks { payload.writeMultipleIntegers(chunk.frame, chunk.size, endianness: .little) }
         hostList.write(into: &payload)
         payload.writeInteger(xxHash32(payload), endianness: .little)
@@ -89,7 +91,8 @@ struct BlockHeader {
         (sequence, recordsFrame, recordsSize, detailsFrame, detailsSize) = (places.1, places.2, places.3, places.4, places.5)
         (flags, records, flows) = (counts.1, counts.2, counts.3)
         (earliest, latest, kinds, methods, statuses) = zone
-        payload.moveReaderIndex(forwardBy: ArchiveFormat.blockReserved)
+        guard let bounds = BlockBounds(reading: &payload, areWritten: counts.4 & BlockBounds.areWritten != 0) else { return nil }
+        self.bounds = bounds
         let maximumFrame = ArchiveFormat.maximumMetadata + LZ4Frame.maximumOverhead
         guard Int(counts.0) <= ArchiveFormat.maximumChunks, Int(recordsSize) <= ArchiveFormat.maximumMetadata,
             Int(recordsFrame) <= maximumFrame, Int(detailsSize) <= ArchiveFormat.maximumMetadata, Int(detailsFrame) <= maximumFrame
@@ -125,4 +128,5 @@ extension BlockHeader: BlockSummary {
             ? nil : MethodCode.methods.indices.filter { methods & 1 &<< UInt32($0) != 0 }.map { MethodCode.methods[$0] }
     }
     var hosts: [ByteBuffer]? { hostList.names }
+    func bounds(of quantity: FlowQuantity) -> ClosedRange<Int64>? { bounds[quantity] }
 }

@@ -269,13 +269,15 @@ package final class ArchiveReader {
         default:
             guard position.view.move(to: entry) else { throw MalformedRecord() }
             let view = position.view
-            return view.isWhole ? try whole(view, block) : try part(view, block).map { .flow($0) }
+            let isDecided = !block.header.holdsParts && !entry.isUndecided
+            return view.isWhole ? try whole(view, block, isDecided: isDecided) : try part(view, block).map { .flow($0) }
         }
         return nil
     }
 
-    private func whole(_ view: RecordView, _ block: DecodedBlock) throws -> ArchiveItem? {
-        if block.header.holdsParts, try !query.matchesRecord(view) { return nil }
+    /// - Parameter isDecided: the search found that it matches.
+    private func whole(_ view: RecordView, _ block: DecodedBlock, isDecided: Bool) throws -> ArchiveItem? {
+        if !isDecided, try !query.matchesRecord(view) { return nil }
         switch delivery {
         case .flows: return .flow(try PartialFlow.whole(view, block))
         case .stored:

@@ -43,7 +43,7 @@ struct BlockQuery: Sendable {
     private static func search(
         _ fetched: FetchedBlock, _ predicate: some FlowPredicate, _ countsWhole: Bool, into found: inout FoundRecords
     ) throws {
-        let block = DecodedBlock(fetched, records: found.records, connections: SegmentConnections())
+        let block = DecodedBlock(fetched, records: found.records, connections: SegmentConnections(knowsCertificates: false))
         // Flows that end between whole ones are evaluated by the reader, which puts them together, so the others of their block are too: a
         // predicate sees flows in the order of the file.
         let evaluatesInPlace = !fetched.header.holdsParts
@@ -53,14 +53,18 @@ struct BlockQuery: Sendable {
             switch entry.type {
             case RecordType.flow:
                 guard view.move(to: entry) else { throw MalformedRecord() }
-                if view.isWhole, evaluatesInPlace {
-                    guard try matches(view, predicate) else { continue }
-                    if countsWhole {
-                        found.counted += 1
-                        continue
-                    }
+                guard view.isWhole, evaluatesInPlace else {
+                    found.entries.append(entry)
+                    continue
+                }
+                let isMatch = try matches(view, predicate)
+                guard isMatch != false else { continue }
+                if isMatch == true, countsWhole {
+                    found.counted += 1
+                    continue
                 }
                 found.entries.append(entry)
+                found.entries[found.entries.count - 1].isUndecided = isMatch == nil
             case RecordType.certificate, RecordType.tombstone:
                 found.entries.append(entry)
             default:
@@ -71,9 +75,12 @@ struct BlockQuery: Sendable {
     }
 
     /// A flow whose content is damaged does not match. The block's source reports the damage.
-    private static func matches(_ view: RecordView, _ predicate: some FlowPredicate) throws -> Bool {
+    /// - Returns: nil when the reader has to decide, which knows the certificates.
+    private static func matches(_ view: RecordView, _ predicate: some FlowPredicate) throws -> Bool? {
         do { return try predicate.matches(view) } catch let error as ArchiveError where error.kind == .damagedContent {
             return false
+        } catch is CertificatesUnknown {
+            return nil
         }
     }
 }

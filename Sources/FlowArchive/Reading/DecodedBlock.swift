@@ -10,6 +10,8 @@ struct RecordWalk {
     /// A record's type, offset in the records and length.
     struct Entry: Sendable {
         var type: UInt8
+        /// The search of the block could not decide whether the flow matches.
+        var isUndecided = false
         var start: UInt32
         var length: UInt32
     }
@@ -46,7 +48,9 @@ final class DecodedBlock {
     private let connections: SegmentConnections
     private var clients: [UInt32: Shared<ClientConnection>] = [:]
     private var servers: [UInt32: Shared<ServerConnection>] = [:]
-    private var addresses: [UInt32: ByteBuffer] = [:]
+    /// By reference, kind of text and side.
+    private var connectionTexts: [UInt64: ByteBuffer?] = [:]
+    private var certificateNames: [UInt32: ByteBuffer?] = [:]
 
     init(header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource, connections: SegmentConnections) {
         self.header = header
@@ -76,22 +80,26 @@ final class DecodedBlock {
         return shared
     }
 
-    /// `ip:port` of a client, made once for a block.
-    func clientAddress(_ reference: UInt32) -> ByteBuffer? {
-        address(reference) { client(reference)?.value.peer }
+    /// A text of the connection whose record begins at an offset, counted from 1. It is made once for a block.
+    func connectionText(_ text: ConnectionText, of side: Side, _ reference: UInt32) -> ByteBuffer? {
+        guard reference > 0 else { return nil }
+        let key = UInt64(reference) &<< 8 | UInt64(text.rawValue) &<< 1 | UInt64(side.rawValue)
+        if let known = connectionTexts[key] { return known }
+        let made = side == .client ? client(reference)?.value.text(text) : server(reference)?.value.text(text)
+        connectionTexts[key] = .some(made)
+        return made
     }
 
-    /// `host:port` of a server as it was requested.
-    func serverAddress(_ reference: UInt32) -> ByteBuffer? {
-        address(reference) { server(reference)?.value.target }
-    }
-
-    private func address(_ reference: UInt32, _ endpoint: () -> Endpoint?) -> ByteBuffer? {
-        if let known = addresses[reference] { return known }
-        guard let endpoint = endpoint() else { return nil }
-        let address = ByteBuffer(string: endpoint.description)
-        addresses[reference] = address
-        return address
+    /// The names in the certificate of a server. They are made once for a block.
+    /// - Throws: ``CertificatesUnknown``.
+    func serverCertificateNames(_ reference: UInt32) throws(CertificatesUnknown) -> ByteBuffer? {
+        guard reference > 0 else { return nil }
+        if let known = certificateNames[reference] { return known }
+        guard let server = server(reference)?.value, server.tls?.certificates.isEmpty == false else { return nil }
+        guard connections.knowsCertificates else { throw CertificatesUnknown() }
+        let made = server.certificateNames
+        certificateNames[reference] = .some(made)
+        return made
     }
 
     /// The record at an offset, counted from 1, without its length and type.

@@ -50,8 +50,10 @@ package struct RecordView: FlowAttributes {
     package var ended: Timestamp? { has(FlowPrefix.isLast) ? last : nil }
     package var isWebSocket: Bool { has(FlowPrefix.isWebSocket) }
     package var errorMessage: ByteBuffer? { has(FlowPrefix.hasError) ? text(.error) : nil }
-    package var clientAddress: ByteBuffer? { block.clientAddress(clientReference) }
-    package var serverAddress: ByteBuffer? { block.serverAddress(serverReference) }
+    package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
+        block.connectionText(text, of: side, side == .client ? clientReference : serverReference)
+    }
+    package var serverCertificateNames: ByteBuffer? { get throws { try block.serverCertificateNames(serverReference) } }
     package var targetScheme: ByteBuffer { text(.scheme) }
     package var targetHost: ByteBuffer { text(.host) }
     package var targetPort: UInt16 { number(FlowPrefix.port) }
@@ -71,6 +73,12 @@ package struct RecordView: FlowAttributes {
         return target.readableBytes > 0 && !target.isAddress ? target : target.named(by: text(.authority))
     }
     package var status: Int { Int(number(FlowPrefix.status, UInt16.self)) }
+    package var requestVersion: HTTPVersion? {
+        guard has(FlowPrefix.hasRequest) else { return nil }
+        let version = number(FlowPrefix.version, UInt8.self)
+        return HTTPVersion(major: version &>> 4, minor: version & 15)
+    }
+    package var stream: StreamID { StreamID(number(FlowPrefix.stream)) }
     package var requestFields: FieldSection? {
         has(FlowPrefix.hasRequest) ? fields(FlowPrefix.requestFieldsAt, FlowPrefix.requestFieldsLength) : nil
     }
@@ -78,17 +86,6 @@ package struct RecordView: FlowAttributes {
     package var commentText: ByteBuffer? { has(FlowPrefix.hasComment) ? text(.comment) : nil }
     package var isTagged: Bool { has(FlowPrefix.isTagged) }
     package var hasLocalReply: Bool { has(FlowPrefix.hasLocalReply) }
-    /// Damaged details have no notes; making the flow reports the damage.
-    package var noteTexts: [ByteBuffer] {
-        let place = place
-        guard let details = try? block.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return [] }
-        var items = ItemReader(details, from: started)
-        var texts: [ByteBuffer] = []
-        while let item = try? items.next() {
-            if item.tag == ItemTag.note { texts.append(item.content.slice(1, max(0, item.content.readableBytes - 1))) }
-        }
-        return texts
-    }
     package var pieces: any FlowPieces { ArchivePieces(parts: [place], count: Int(number(FlowPrefix.pieces, UInt32.self))) }
 
     /// Damaged details have no fields; making the flow reports the damage.
@@ -101,8 +98,13 @@ package struct RecordView: FlowAttributes {
         return FieldSection(parsing: items.slice(at, Int(number(lengthOffset, UInt32.self))))
     }
 
-    /// Bytes of the client's content in the record.
+    /// Bytes of the data of each side in the record.
     package var requestContentSize: UInt64 { number(FlowPrefix.requestSize) }
+    var responseContentSize: UInt64 { number(FlowPrefix.responseSize) }
+    /// As ``TimeToFirstByte`` codes it.
+    var timeToFirstByteCode: UInt32 { number(FlowPrefix.timeToFirstByte) }
+    var hasRequest: Bool { has(FlowPrefix.hasRequest) }
+    var hasResponse: Bool { number(FlowPrefix.responseFieldsAt, UInt32.self) > 0 }
     var blockOffset: UInt64 { block.offset }
 
     // MARK: What the reader uses
@@ -114,7 +116,6 @@ package struct RecordView: FlowAttributes {
         var end = FlowPrefix.size
         for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
         return end == length && number(FlowPrefix.textAt, UInt16.self) == UInt16(FlowPrefix.size)
-            && number(FlowPrefix.reserved, UInt32.self) == 0
     }
 
     private func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
@@ -127,7 +128,6 @@ package struct RecordView: FlowAttributes {
     var part: UInt32 { number(FlowPrefix.part) }
     var clientReference: UInt32 { number(FlowPrefix.client) }
     var serverReference: UInt32 { number(FlowPrefix.server) }
-    var stream: StreamID { StreamID(number(FlowPrefix.stream)) }
     var pieceCount: Int { Int(number(FlowPrefix.pieces, UInt32.self)) }
     var place: ArchivePieces.Part {
         ArchivePieces.Part(

@@ -4,15 +4,22 @@ import FlowModel
 import FlowRecords
 import NIOCore
 
+/// A flow can be evaluated only by the reader that has read the segment's certificates.
+struct CertificatesUnknown: Error {}
+
 /// The connections and certificates of a segment. Used by one thread.
 final class SegmentConnections {
     /// Connections that are kept. A recorder has rarely more open at once.
     private static let maximumKept = 1024
 
     private var certificates = CertificateTable()
+    /// Whether it has the certificates of the blocks before the current one.
+    let knowsCertificates: Bool
     /// By the bytes of their records. Blocks that repeat a record share its facts, so a copy of their flows writes it once.
     private var clients: [ByteBuffer: Shared<ClientConnection>] = [:]
     private var servers: [ByteBuffer: Shared<ServerConnection>] = [:]
+
+    init(knowsCertificates: Bool = true) { self.knowsCertificates = knowsCertificates }
 
     /// - Parameter record: the content of a certificate's record.
     func addCertificate(_ record: ByteBuffer) throws(MalformedRecord) {

@@ -81,6 +81,8 @@ package struct FlowJSONPrinter: Sendable {
             json.string(client.mode)
             json.key("client")
             json.beginObject()
+            json.key("id")
+            json.string(client.id.description)
             json.key("address")
             json.string(client.peer.description)
             if let details = client.tls { tls(details, &json) }
@@ -89,6 +91,10 @@ package struct FlowJSONPrinter: Sendable {
         }
         json.key("server")
         json.beginObject()
+        if let id = flow.server?.value.id {
+            json.key("id")
+            json.string(id.description)
+        }
         if let peer = flow.server?.value.peer {
             json.key("address")
             json.string(peer.description)
@@ -216,9 +222,9 @@ package struct FlowJSONPrinter: Sendable {
             json.key("ended")
             json.time(ended)
         }
-        if let request = flow.request {
+        if let time = flow.timeToFirstByte {
             json.key("ttfb_ms")
-            json.milliseconds(response.started - (request.ended.map { min($0, response.started) } ?? request.started))
+            json.milliseconds(time)
         }
         json.endObject()
     }
