@@ -51,7 +51,11 @@ struct FlowContent {
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.
-    func decoded(maximum: Int = Self.maximum) -> ByteBuffer { decodeContent(bytes, codings: codings, maximum: maximum).content }
+    func decoded(maximum: Int = Self.maximum) -> ByteBuffer {
+        let decoded = decodeContent(bytes, codings: codings, maximum: maximum)
+        if !decoded.isDecoded { FilterCounts.undecodedBodies?.add() }
+        return decoded.content
+    }
 }
 
 extension ByteBuffer? {
