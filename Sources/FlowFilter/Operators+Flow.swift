@@ -8,7 +8,7 @@ extension FilterOperator {
             "~duration", .number(.duration, .duration), .end, cost: 1,
             "time from start to end: >250ms, 1s-2s; us, ms, s (without a unit), m, h, d"),
         FilterOperator("~error", .text(.error, .plain), .end, cost: 2, "message of the error"),
-        FilterOperator("~h3offered", .property(.offersHTTP3), .response, cost: 4, "response offers HTTP/3 in Alt-Svc"),
+        FilterOperator("~h3offered", .property(.offersHTTP3), .response, cost: 5, "response offers HTTP/3 in Alt-Svc"),
         FilterOperator("~id", .text(.id, .plain), .opening, cost: 4, "identifier"),
         FilterOperator("~incomplete", .property(.incomplete), .end, cost: 1, "flows that were cut off or have not ended"),
         FilterOperator("~local", .property(.localReply), .end, cost: 1, "flows that the recorder answered itself"),
