@@ -86,6 +86,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var text: TextArguments
 
+    @OptionGroup
+    var views: ContentViewArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -99,6 +102,9 @@ struct MitmFilter: Tool {
     func validate() throws {
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
+        }
+        if views.contentView != nil, json || format != .text {
+            throw ValidationError("--content-view is for text; add --format text")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
         if quiet, count || output != nil {
@@ -135,7 +141,7 @@ struct MitmFilter: Tool {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
                 result = try choose(filter, from: sources, into: number, observer)
             } else {
-                let flows = FlowOutput(file, format: format, columns: columns, style: style)
+                let flows = FlowOutput(file, format: format, columns: columns, style: views.style(style))
                 if let sorter = try table.sorter(limit: maxCount) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
@@ -184,7 +190,7 @@ struct MitmFilter: Tool {
         ) {
             printError($0, as: "mitm-filter")
         } _: {
-            try flows.take($0)
+            try flows.take($0, detail: views.detail ?? 1)
         }
         if !isDropped(observer), let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         return result
@@ -218,7 +224,7 @@ struct MitmFilter: Tool {
         }
         try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
-            try flows?.take(flow)
+            try flows?.take(flow, detail: views.detail ?? 1)
             return matched < limit ?? .max
         }
         matched += sequence.counted
