@@ -23,6 +23,7 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --format curl capture.mflow '~u /login'
               mitm-dump --summary capture.mflow
               mitm-dump --sort duration:desc -m 10 capture.mflow
               mitm-dump --group-by host,status capture.mflow
@@ -33,7 +34,7 @@ struct MitmDump: Tool {
 
             The filter is the value of -f, or an argument that contains an operator (~c) and names no existing file, before or after the \
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
-            name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            name stays unchanged. A flow file replaces only a flow file, and other formats replace none.
 
             Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
@@ -61,8 +62,9 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
-            format 21). (default: text)
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
+            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -111,6 +113,9 @@ struct MitmDump: Tool {
     var groups: GroupArguments
 
     @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -125,6 +130,7 @@ struct MitmDump: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .text)
         if follow, let format, format.hasEnd {
             throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
@@ -179,8 +185,11 @@ struct MitmDump: Tool {
         let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, columns: columns, style: views.style(text.style(for: output))),
-            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text,
+            FlowOutput(
+                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                style: views.style(text.style(for: output))),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
+            follows: follow && format == .text,
             limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }

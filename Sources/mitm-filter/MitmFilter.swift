@@ -31,7 +31,7 @@ struct MitmFilter: Tool {
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
-            unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            unchanged. A flow file replaces only a flow file, and other formats replace none.
 
             Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
@@ -52,7 +52,11 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, fields, csv, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(
+        help: """
+            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
+            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
+            """)
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -84,6 +88,9 @@ struct MitmFilter: Tool {
     var explaining: ExplainArguments
 
     @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -100,6 +107,7 @@ struct MitmFilter: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -141,7 +149,8 @@ struct MitmFilter: Tool {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
                 result = try choose(filter, from: sources, into: number, observer)
             } else {
-                let flows = FlowOutput(file, format: format, columns: columns, style: views.style(style))
+                let flows = FlowOutput(
+                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style))
                 if let sorter = try table.sorter(limit: maxCount) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
