@@ -29,6 +29,25 @@ extension FieldSection {
         return value
     }
 
+    /// Visits the values of all lines with a name, in order. For names that are not known before.
+    /// - Parameters:
+    ///   - name: in lower case.
+    ///   - body: returns false to stop.
+    package func forEachValue(of name: [UInt8], _ body: (ByteBuffer) throws -> Bool) rethrows {
+        guard let first = name.first else { return }
+        let place = Self.place(count: name.count, first: first)
+        guard names &>> UInt64(place) & 1 != 0 else { return }
+        for index in Int(firstLines[place])..<max(Int(firstLines[place]), lines.count) where isName(name, ofLine: index) {
+            if try !body(slice(lines[index].value)) { return }
+        }
+    }
+
+    private func isName(_ name: [UInt8], ofLine index: Int) -> Bool {
+        let range = lines[index].name
+        return range.count == name.count
+            && slice(range).readableBytesView.elementsEqual(name, by: { $0.lowercased == $1 })
+    }
+
     /// The separator between the values of joined lines.
     /// - Parameter name: in lower case.
     package static func separator(of name: String) -> String {

@@ -1,7 +1,7 @@
 // The options of a tool, from the parser's own description of them.
 
 import ArgumentParser
-import Foundation
+import FlowFilter
 
 /// The options and positional arguments of a tool.
 struct OptionTable {
@@ -28,9 +28,7 @@ struct OptionTable {
     private let short: [String: Int]
 
     init(_ tool: any ParsableCommand.Type) {
-        // The parser made the description: it can be read.
-        let dump = try! JSONDecoder().decode(HelpDump.self, from: Data(tool._dumpHelp().utf8))
-        self.init(dump.command)
+        self.init(HelpDump(tool._dumpHelp()).command)
     }
 
     init(_ command: HelpDump.Command) {
@@ -64,59 +62,6 @@ struct OptionTable {
 
     /// The long name that a mistyped one was probably meant to be.
     func nearest(to name: String) -> String? {
-        ToolSupport.nearest(to: name, in: options.flatMap(\.longNames) + ["help", "version"])
+        nearestWord(to: name, in: options.filter(\.entry.shouldDisplay).flatMap(\.longNames) + ["help", "version"])
     }
-}
-
-/// The parser's description of a command (`--experimental-dump-help`), as far as it is used.
-struct HelpDump: Decodable {
-    struct Name: Decodable {
-        var kind: String
-        var name: String
-    }
-    struct Argument: Decodable {
-        var kind: String
-        var names: [Name]?
-        var preferredName: Name?
-        var valueName: String?
-        var isOptional: Bool
-        var isRepeating: Bool
-        var shouldDisplay: Bool
-        var defaultValue: String?
-        var allValues: [String]?
-        var sectionTitle: String?
-        var abstract: String?
-    }
-    struct Command: Decodable {
-        var commandName: String
-        var abstract: String?
-        var discussion: String?
-        var arguments: [Argument]?
-    }
-    var command: Command
-}
-
-/// The word that is most like another one, by the number of changed, added and missing characters; nil if none is like it.
-func nearest(to word: String, in words: [String]) -> String? {
-    let limit = max(1, min(3, word.count / 3 + 1))
-    let distances = words.map { (distance: editDistance(Array(word), Array($0)), word: $0) }
-    guard let best = distances.min(by: { ($0.distance, $0.word) < ($1.distance, $1.word) }), best.distance <= limit else {
-        return nil
-    }
-    return best.word
-}
-
-/// Levenshtein's distance.
-private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-    var row = Array(0...b.count)
-    for i in a.indices {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for j in b.indices {
-            let changed = diagonal + (a[i] == b[j] ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(changed, row[j] + 1, diagonal + 1)
-        }
-    }
-    return row[b.count]
 }
