@@ -33,6 +33,7 @@ package protocol FlowAttributes {
     var responseFields: FieldSection? { get }
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
+    var tagTexts: [ByteBuffer] { get }
     var pieces: any FlowPieces { get }
     /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
@@ -52,7 +53,6 @@ package protocol FlowAttributes {
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
-    var tagTexts: [ByteBuffer] { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
     /// ``ServerConnection/certificateNames``.

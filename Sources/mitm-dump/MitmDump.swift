@@ -102,7 +102,9 @@ struct MitmDump: Tool {
         let asked = try FilterAndFiles(selection, arguments: arguments)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = try times.limiting(asked.filter, selection.environment) { return try printFlows(asked.files, where: filter) }
+            if let filter = try times.limiting(asked.filter, selection.environment) {
+                return try printFlows(asked.files, where: filter)
+            }
             return try printFlows(asked.files, where: EveryFlow())
         } catch is ReaderGone {
             return .done
