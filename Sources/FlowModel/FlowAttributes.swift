@@ -31,6 +31,8 @@ package protocol FlowAttributes {
     var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
+    /// The trailer fields that a side sent; nil without any.
+    func trailers(from side: Side) -> FieldSection?
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
     var tagTexts: [ByteBuffer] { get }
@@ -47,8 +49,6 @@ package protocol FlowAttributes {
     func contentSize(from side: Side) throws -> UInt64?
     /// ``Flow/timeToFirstByte`` in whole microseconds.
     var timeToFirstByteMicroseconds: Int64? { get }
-    /// The trailer fields that a side sent; nil without any.
-    func trailers(from side: Side) -> FieldSection?
     /// The statuses of the interim responses, in their order.
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.

@@ -169,7 +169,7 @@ private struct QueriedFile {
 
     /// Compares the answers of a reader that plans with those of the scan.
     /// - Returns: how many flows were found, and how many blocks were skipped.
-    func check(_ expression: String, jobs: [Int]) throws -> (found: Int, skipped: UInt64) {
+    func check(_ expression: String, jobs: [Int], counts: Bool = false) throws -> (found: Int, skipped: UInt64) {
         let environment = FilterEnvironment(utcOffset: { _ in 0 }, views: ["errors": "~c 5xx | ~e"])
         let filter = try FlowFilter(expression, environment: environment)
         let expected = try scan(filter)
@@ -180,6 +180,7 @@ private struct QueriedFile {
             #expect(found == expected, "\(expression) with \(jobs) jobs")
             skipped = reader.blocksSkipped
         }
+        guard counts else { return (expected.count, skipped) }
         let counter = ArchiveReader(try ArchiveInput(path: path), where: filter, jobs: jobs[0], delivery: .counted)
         let made = try Self.flows(of: counter).count
         #expect(made + counter.counted == expected.count, "\(expression), counted")
@@ -204,7 +205,7 @@ struct PlannedOperatorTests {
                 for argument in arguments {
                     let expression = Expressions.expression(name, argument)
                     counts.append(try file.check(expression, jobs: [1]).found)
-                    if argument == arguments[0] { _ = try file.check("!(\(expression))", jobs: [3]) }
+                    if argument == arguments[0] { _ = try file.check("!(\(expression))", jobs: [3], counts: true) }
                 }
                 let isSelective = counts.contains { $0 > 0 && $0 < file.flows.count }
                 #expect(isSelective != Expressions.constant.contains(name), "\(name) finds \(counts) of \(file.flows.count)")
@@ -267,7 +268,7 @@ struct PlannedOperatorTests {
             var expressions = Expressions(random: SeededGenerator(seed: seed))
             var (found, skipped) = (0, UInt64(0))
             for index in 0..<60 {
-                let answer = try file.check(expressions.next(), jobs: index % 4 == 0 ? [1, 3] : [1])
+                let answer = try file.check(expressions.next(), jobs: index % 4 == 0 ? [1, 3] : [1], counts: index % 4 == 1)
                 found += answer.found
                 skipped += answer.skipped
             }
