@@ -1,5 +1,7 @@
 // What follows the name of an operator: a regular expression, a status, a quantity, a name in brackets.
 
+import JSONQuery
+
 extension FilterParser {
     /// Reads the argument of an operator, from the end of its name.
     /// - Parameter start: where the operator begins.
@@ -33,6 +35,10 @@ extension FilterParser {
             let name = ParameterName(parameter)
             guard !name.text.isEmpty else { throw error("the brackets are empty; write \(named.noun)", at: parameter.start - 1) }
             return try term(row, .named(named, name, try value(of: row.name + name.canonical)))
+        case .json(let side):
+            let path = try path()
+            let value = try value(of: "\(row.name)[\(path)]")
+            return try term(row, .json(FlowJSON(path, from: side), value, JSONValueTest(value)))
         case .time(let bound):
             return try term(row, .time(bound, try time(bound)))
         case .view:
@@ -136,6 +142,20 @@ extension FilterParser {
         let parameter = FilterParameter(text: String(text[(opening + 1)..<position]), start: opening + 1)
         position += 1
         return parameter
+    }
+
+    /// Reads a JSON path in brackets.
+    private mutating func path() throws(FilterSyntaxError) -> JSONPath {
+        let parameter = try parameter()
+        let rest = parameter.text.drop(while: \.isWhitespace)
+        let written = rest.prefix(rest.count - rest.reversed().prefix(while: \.isWhitespace).count)
+        do {
+            return try JSONPath(String(written))
+        } catch {
+            throw self.error(
+                "the path is not valid JSONPath: \(error.message)",
+                at: parameter.start + parameter.text.count - rest.count + error.offset)
+        }
     }
 
     // MARK: VALUE

@@ -1,6 +1,7 @@
 // One operator with its argument: the leaf of an expression.
 
 import FlowModel
+import JSONQuery
 import NIOCore
 
 /// An operator with its argument. A class, so that evaluating an expression on each flow copies nothing.
@@ -18,6 +19,7 @@ final class FilterTerm: Sendable {
         /// The status of an interim response.
         case interim(StatusRange)
         case named(NamedText, ParameterName, ValueTest)
+        case json(FlowJSON, ValueTest, JSONValueTest)
         /// The start of the flow.
         case time(TimeBound, TimeRange)
     }
@@ -44,6 +46,7 @@ final class FilterTerm: Sendable {
         case .choice(let value, _): value.matches(flow)
         case .interim(let range): flow.interimStatuses.contains { range.contains($0) }
         case .named(let text, let name, let test): try text.matches(flow, name, test)
+        case .json(let json, _, let test): try json.contains(flow, test)
         case .time(_, let range): range.contains(flow.started)
         }
     }
@@ -61,6 +64,7 @@ final class FilterTerm: Sendable {
         case .choice(let value, _): return value.mayMatch(block)
         case .interim: return block.mayContain(.http)
         case .named(let text, _, _): return text.mayMatch(block)
+        case .json: return block.mayContain(.http)
         case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
         }
     }
@@ -75,6 +79,7 @@ final class FilterTerm: Sendable {
         case .choice(_, let word): "\(row.name) \(word)"
         case .interim(let range): "\(row.name)[\(range.text)]"
         case .named(_, let name, let test): Self.joined(row.name + name.canonical, test)
+        case .json(let json, let test, _): Self.joined("\(row.name)[\(json.path)]", test)
         case .time(let bound, let range): "\(row.name) \(range.text(bound))"
         }
     }

@@ -25,6 +25,8 @@ func unknownOperator(_ name: String) -> String {
         return hint("~" + found)
     }
     // One changed letter makes a name of two letters another word.
-    if word.count > 2, let found = nearestWord(to: word, in: names.filter { $0.count > 1 }) { return hint("~" + found) }
+    if word.count > 2, let found = nearestWord(to: word, in: names.filter { $0.count > 1 } + otherNames.keys) {
+        return hint(otherNames[found] ?? "~" + found)
+    }
     return "there is no operator \(name); --help-filter lists them"
 }

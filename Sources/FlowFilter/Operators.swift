@@ -2,6 +2,7 @@
 // in a file for each kind, Operators+….swift.
 
 import FlowModel
+import HTTPSemantics
 
 /// What an operator compares, and so the argument that it takes.
 enum FilterOperand: Sendable {
@@ -19,6 +20,8 @@ enum FilterOperand: Sendable {
     case interim
     /// A name in brackets, and a VALUE or none: ``ValueTest``.
     case named(NamedText)
+    /// A path (RFC 9535) in brackets, and a VALUE or none. The side is that of the sender; nil is both.
+    case json(Side?)
     /// A time, and what it bounds.
     case time(TimeBound)
     /// The name of an expression of the environment.
@@ -27,7 +30,7 @@ enum FilterOperand: Sendable {
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
-        case .named, .interim: true
+        case .named, .interim, .json: true
         case .property, .text, .url, .status, .number, .choice, .time, .view: false
         }
     }
@@ -35,7 +38,7 @@ enum FilterOperand: Sendable {
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named, .interim: false
+        case .property, .named, .interim, .json: false
         case .text, .url, .status, .number, .choice, .time, .view: true
         }
     }
@@ -50,6 +53,7 @@ enum FilterOperand: Sendable {
         case .choice: " VERSION"
         case .interim: "[CODE]"
         case .named: "[NAME] [VALUE]"
+        case .json: "[PATH] [VALUE]"
         case .time: " TIME"
         case .view: " NAME"
         }
@@ -93,7 +97,7 @@ struct FilterOperator: Sendable {
     }
 
     /// In the order of the help.
-    static let all: [FilterOperator] = (mitmproxy + facts + connections + named).enumerated()
+    static let all: [FilterOperator] = (mitmproxy + facts + connections + named + json).enumerated()
         .sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element)
 
     /// The operators of a name: at most one with brackets and one without.

@@ -34,10 +34,18 @@ extension FieldSection {
     ///   - name: in lower case.
     ///   - body: returns false to stop.
     package func forEachValue(of name: [UInt8], _ body: (ByteBuffer) throws -> Bool) rethrows {
-        for line in lines where line.name.count == name.count {
-            let isSame = slice(line.name).readableBytesView.elementsEqual(name) { ($0 &- 0x41 < 26 ? $0 | 0x20 : $0) == $1 }
-            if isSame, try !body(slice(line.value)) { return }
+        guard let first = name.first else { return }
+        let place = Self.place(count: name.count, first: first)
+        guard names &>> UInt64(place) & 1 != 0 else { return }
+        for index in Int(firstLines[place])..<max(Int(firstLines[place]), lines.count) where isName(name, ofLine: index) {
+            if try !body(slice(lines[index].value)) { return }
         }
+    }
+
+    private func isName(_ name: [UInt8], ofLine index: Int) -> Bool {
+        let range = lines[index].name
+        return range.count == name.count
+            && slice(range).readableBytesView.elementsEqual(name, by: { $0.lowercased == $1 })
     }
 
     /// The separator between the values of joined lines.

@@ -61,6 +61,7 @@ struct ViewTests {
             ("~durration >1s", "~duration"),
             ("~Duration >1s", "~duration"),
             ("~status 500", "~c CODE"),
+            ("~statuss 500", "~c CODE"),
             ("~host x", "~d REGEX"),
             ("~headers x", "~h REGEX"),
             ("~messagse 3", "~messages"),
