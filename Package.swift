@@ -71,8 +71,10 @@ let package = Package(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
-        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "ContentFormats", "CPCRE2", nioCore]),
+        module(
+            "FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "CWideCharacters", nioCore]),
+        module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
@@ -93,8 +95,9 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit",
-                nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "ForeignArchives",
+                "JSONQuery",
+                "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -110,8 +113,8 @@ let package = Package(
                 "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -161,13 +164,15 @@ let package = Package(
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine",
-                arguments,
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "FlowTable",
+                "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
