@@ -83,8 +83,7 @@ private func alternativeNames(inFieldsAfterSubject fields: ByteBuffer) -> [Strin
 private func generalName(_ tag: UInt8, _ content: ByteBuffer) -> String? {
     switch tag {
     case DERTag.implicit(1), DERTag.implicit(2), DERTag.implicit(6): return text(DERTag.ia5, content)
-    case DERTag.implicit(7):
-        return (try? SocketAddress(packedIPAddress: content, port: 0))?.ipAddress
+    case DERTag.implicit(7): return try? SocketAddress(packedIPAddress: content, port: 0).ipAddress
     default: return nil
     }
 }
