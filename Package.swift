@@ -65,13 +65,14 @@ let package = Package(
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         module("JSONQuery", [nioCore]),
+        module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
-        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CWideCharacters", nioCore]),
+        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "CWideCharacters", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
@@ -148,6 +149,7 @@ let package = Package(
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
+        tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
             ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowArchive
 import FlowFilter
+import FlowPrinter
 import Glibc
 
 /// Exit statuses, the same for every tool.
@@ -97,6 +98,7 @@ extension Tool {
         }
         if settings.given.asksForVersion { return try answerRequest(["--version"]) }
         if settings.printsFilterHelp { return try show(filterHelp()) }
+        if settings.printsContentViews { return try show(contentViewHelp()) }
         let tool = try parsed(settings.arguments(withRest: !takesCommand))
         return settings.printsConfiguration ? try show(settings.yaml()) : tool.status()
     }

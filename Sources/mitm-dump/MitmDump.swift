@@ -47,7 +47,8 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow)
+            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow, \
+            and with --content-view)
             """
     )
     var detail: DetailLevel?
@@ -83,6 +84,9 @@ struct MitmDump: Tool {
 
     @OptionGroup
     var text: TextArguments
+
+    @OptionGroup
+    var views: ContentViewArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -124,8 +128,9 @@ struct MitmDump: Tool {
         try file.check(sources)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: text.style(for: output)),
-            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text)
+            FlowOutput(file, format: format, rawBody: rawBody, style: views.style(text.style(for: output))),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text
+        )
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         var sequence = ArchiveSequence(

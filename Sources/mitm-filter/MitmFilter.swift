@@ -73,6 +73,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var text: TextArguments
 
+    @OptionGroup
+    var views: ContentViewArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -84,6 +87,9 @@ struct MitmFilter: Tool {
     func validate() throws {
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
+        }
+        if views.contentView != nil, json || format != .text {
+            throw ValidationError("--content-view is for text; add --format text")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
         if quiet, count || output != nil {
@@ -102,7 +108,8 @@ struct MitmFilter: Tool {
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let result =
             count || quiet
-            ? Output.number(file, isPrinted: count) : .flows(FlowOutput(file, format: format, style: text.style(for: output)))
+            ? Output.number(file, isPrinted: count)
+            : .flows(FlowOutput(file, format: format, style: views.style(text.style(for: output))))
         do {
             return try choose(chosen!, from: sources, into: result)
         } catch is ReaderGone {
@@ -133,7 +140,7 @@ struct MitmFilter: Tool {
         }
         try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
-            try flows?.take(flow)
+            try flows?.take(flow, detail: views.detail ?? 1)
             return matched < limit ?? .max
         }
         matched += sequence.counted
