@@ -65,7 +65,7 @@ final class FilterTerm: Sendable {
         case .interim: return block.mayContain(.http)
         case .named(let text, _, _): return text.mayMatch(block)
         case .json: return block.mayContain(.http)
-        case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
+        case .time(_, let range): return block.times.map { range.overlaps($0) } ?? false
         }
     }
 

@@ -177,9 +177,15 @@ package protocol FlowPredicate: Sendable {
 
     /// False only when no flow of the block matches; a reader then skips the block.
     func mayMatch(_ block: some BlockSummary) -> Bool
+
+    /// The predicate for the flows of one block, which one thread tests one after the other. By default it is the same one; a predicate that
+    /// counts returns one with counts of its own, so that threads do not wait for each other.
+    func forBlock() -> Self
 }
 
 extension FlowPredicate {
+    package func forBlock() -> Self { self }
+
     /// By default no block is skipped.
     package func mayMatch(_ block: some BlockSummary) -> Bool { true }
 }

@@ -85,6 +85,8 @@ package final class OutputFile {
     /// It is a terminal.
     package var isTerminal: Bool { path == nil && ToolSupport.isTerminal(1) }
 
+    package var isStandardOutput: Bool { path == nil }
+
     /// It is open, and a reader may wait for its bytes.
     package var isLive: Bool { storage?.isLive ?? false }
 

@@ -36,8 +36,10 @@ struct MitmDump: Tool {
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
             name stays unchanged. A flow file replaces only a flow file, and other formats replace none.
 
+            Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
+
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed.
+            and what could be read was printed; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -165,9 +167,11 @@ struct MitmDump: Tool {
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
         let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
-            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, report: fail)
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
         if let sentence = result.emptiness { warn(sentence) }
+        try endInterrupted(observer)
         return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
     }
 
@@ -189,20 +193,26 @@ struct MitmDump: Tool {
             limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let isSorted = sorter != nil
+        let observer = ReadingObserver(
+            "reading", on: ProgressLine(isQuiet: quiet, besides: !isSorted && output?.isStandard ?? true))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, begin: printer.output.begin, report: fail
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
             ) { _ = try printer.print($0) }
-            if let sentence = try printer.finish() { warn(sentence) }
+            if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+            try endInterrupted(observer)
             return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
         }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
+        sequence.observer = observer
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         sequence.stored = { try printer.take($0) }
         try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
-        if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
+        if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+        try endInterrupted(observer)
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
@@ -237,6 +247,16 @@ struct MitmDump: Tool {
         return followed.hasFailed ? .failed : .done
     }
 
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool { observer.signal != nil && output?.isStandard == false }
+
+    /// - Throws: the exit status, if a signal ended the reading.
+    private func endInterrupted(_ observer: ReadingObserver) throws {
+        guard let signal = observer.signal else { return }
+        warn("interrupted: only a part of the input was read" + (isDropped(observer) ? "; \(output!) was not written" : ""))
+        throw ExitCode(128 + signal)
+    }
+
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
@@ -249,9 +269,16 @@ struct MitmDump: Tool {
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
+        let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
+        let observer = ReadingObserver(verify ? "verifying" : "reading", on: line)
+        observer.begin(sources)
+        var flows: UInt64 = 0
         for source in sources {
             do {
-                let walk = try walk(source, file)
+                observer.begin(source)
+                let walk = try walk(source, file) { observer.mayContinue(at: $0.offset, flows: flows + $0.flows) }
+                flows += walk.flows
+                guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
@@ -263,13 +290,18 @@ struct MitmDump: Tool {
                 fail("\(error)")
             }
         }
-        try file.close()
+        observer.end()
+        if !isDropped(observer) { try file.close() }
+        try endInterrupted(observer)
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 
-    private func walk(_ source: ArchiveSource, _ file: OutputFile) throws -> ArchiveStructure {
+    /// - Parameter proceed: called before each frame; returns false to end.
+    private func walk(
+        _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
+    ) throws -> ArchiveStructure {
         var walk = try source.structure(verifies: verify)
-        while let line = try walk.next() {
+        while proceed(walk), let line = try walk.next() {
             guard structure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }

@@ -35,6 +35,7 @@ private struct Expressions {
         "~duration": [">1s", "<1ms", ">=5s", "1ms-2s", ">1h", "<0"],
         "~e": [""],
         "~error": ["connect", "trust"],
+        "~graphql": ["Search", "^AddUser$", "News", "nowhere"],
         "~h": ["accept", "json", "^x-none", "h3="],
         "~h3offered": [""],
         "~h[": ["accept]", "content-type] json", "alt-svc]"],

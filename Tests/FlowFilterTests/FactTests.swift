@@ -125,6 +125,34 @@ struct FactTests {
         #expect(try FlowFilter(filter.canonical).canonical == filter.canonical)
     }
 
+    @Test(
+        "The name of a GraphQL operation is found in every form of a request",
+        arguments: [
+            ("POST / HTTP/1.1\r\ncontent-type: application/json", #"{"query":"query Find { a }"}"#, true),
+            (
+                "POST / HTTP/1.1\r\ncontent-type: application/json",
+                #"{"query":"query A { a } query Find { b }","operationName":"Find"}"#, true
+            ),
+            (
+                "POST / HTTP/1.1\r\ncontent-type: application/json",
+                #"{"query":"query A { a } query Find { b }","operationName":"A"}"#, false
+            ),
+            ("POST / HTTP/1.1\r\ncontent-type: application/json", #"[{"query":"{ a }"},{"query":"mutation Find { b }"}]"#, true),
+            ("POST / HTTP/1.1\r\ncontent-type: application/json", #"{"query":"{ Find }"}"#, false),
+            ("POST / HTTP/1.1\r\ncontent-type: application/graphql", "query Find { a }", true),
+            ("GET /?query=query+Find+%7Ba%7D HTTP/1.1", "", true),
+            ("GET /?q=query+Find+%7Ba%7D HTTP/1.1", "", false),
+        ])
+    func graphQL(head: String, content: String, isFound: Bool) throws {
+        let flow = FlowBuilder().request("\(head)\r\nhost: a\r\n\r\n", content: ByteBuffer(string: content)).ended().flow
+        #expect(try FlowFilter("~graphql ^find$").matches(flow) == isFound)
+        var message = FlowBuilder().request("GET / HTTP/1.1\r\nhost: a\r\n\r\n").response(
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        let subscription = ByteBuffer(string: #"{"id":"1","type":"subscribe","payload":{"query":"subscription Find { a }"}}"#)
+        message = message.event(.piece(FlowPiece(kind: .text, from: .client, content: subscription)))
+        #expect(try FlowFilter("~graphql ^find$").matches(message.flow))
+    }
+
     /// A summary with these bounds.
     private struct Summary: BlockSummary {
         var times: ClosedRange<Timestamp>? { nil }
