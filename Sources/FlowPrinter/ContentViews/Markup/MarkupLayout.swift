@@ -121,7 +121,7 @@ struct MarkupLayout {
         let isCode = isStyle || ScriptTag.isJavaScript(tag)
         lines.indented(by: depth) { lines in
             if isCode, isStyle ? StyleLayout.write(code, into: &lines) : ScriptLayout.write(code, into: &lines) { return }
-            for part in code.lines.trimmedBlankLines { lines.line(0) { $0.writeVisible(part, keepsLines: true) } }
+            lines.writeWithoutBlankEnds(code)
         }
     }
 
@@ -224,11 +224,19 @@ private enum ScriptTag {
     }
 }
 
-extension [ByteBuffer] {
-    /// Without blank lines at both ends.
-    fileprivate var trimmedBlankLines: ArraySlice<ByteBuffer> {
-        func isBlank(_ line: ByteBuffer) -> Bool { line.trimmed().readableBytes == 0 }
-        guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else { return [] }
-        return self[first...last]
+extension CountedLines {
+    /// Appends lines, without blank ones at both ends.
+    fileprivate mutating func writeWithoutBlankEnds(_ text: ByteBuffer) {
+        var hasBegun = false
+        var blanks = 0
+        for part in text.lines {
+            guard part.trimmed().readableBytes > 0 else {
+                blanks += hasBegun ? 1 : 0
+                continue
+            }
+            for _ in 0..<blanks { line(0) { _ in } }
+            (hasBegun, blanks) = (true, 0)
+            line(0) { $0.writeVisible(part, keepsLines: true) }
+        }
     }
 }
