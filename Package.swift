@@ -65,14 +65,17 @@ let package = Package(
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         module("JSONQuery", [nioCore]),
+        module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
-        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
-        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "CWideCharacters", nioCore]),
+        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "Protobuf", "CPCRE2", nioCore]),
+        module(
+            "FlowPrinter",
+            ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
@@ -93,8 +96,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "ForeignArchives", "CCrypt", "CCommit",
-                nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "Protobuf", "ForeignArchives", "CCrypt",
+                "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -149,6 +152,7 @@ let package = Package(
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
+        tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
@@ -160,7 +164,7 @@ let package = Package(
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
-        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
@@ -170,6 +174,6 @@ let package = Package(
                 arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
-        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),
+        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
     ]
 )

@@ -16,6 +16,8 @@ final class FilterTerm: Sendable {
         case named(NamedText, ParameterName, ValueTest)
         /// The start of the flow.
         case time(TimeBound, TimeRange)
+        case protobufField(ProtobufFieldTest)
+        case grpcStatus(GRPCStatusTest)
     }
 
     let row: FilterOperator
@@ -39,6 +41,8 @@ final class FilterTerm: Sendable {
         case .number(let number, let range): try number.matches(flow, range)
         case .named(let text, let name, let test): try text.matches(flow, name, test)
         case .time(_, let range): range.contains(flow.started)
+        case .protobufField(let test): try test.matches(flow)
+        case .grpcStatus(let test): try test.matches(flow)
         }
     }
 
@@ -54,6 +58,7 @@ final class FilterTerm: Sendable {
         case .number(let number, let range): return number.mayMatch(block, range)
         case .named(let text, _, _): return text.mayMatch(block)
         case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
+        case .protobufField, .grpcStatus: return block.mayContain(.http)
         }
     }
 
@@ -66,6 +71,8 @@ final class FilterTerm: Sendable {
         case .number(_, let range): "\(row.name) \(range.text)"
         case .named(_, let name, let test): Self.joined(row.name + name.canonical, test)
         case .time(let bound, let range): "\(row.name) \(range.text(bound))"
+        case .protobufField(let test): Self.joined("\(row.name)[\(test.text)]", test.value)
+        case .grpcStatus(let test): "\(row.name) \(test.text)"
         }
     }
 

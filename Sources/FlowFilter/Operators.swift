@@ -1,5 +1,5 @@
 // The operators of the filter language, one row each: name, what it compares, when that is final, its cost, and its line of help. The rows are
-// in a file for each kind: Operators+Mitmproxy.swift, Operators+Flow.swift, Operators+Named.swift.
+// in a file for each kind: Operators+Mitmproxy.swift, Operators+Flow.swift, Operators+Named.swift, Operators+Protobuf.swift.
 
 import FlowModel
 
@@ -19,20 +19,24 @@ enum FilterOperand: Sendable {
     case time(TimeBound)
     /// The name of an expression of the environment.
     case view
+    /// The place of a field in brackets, and a VALUE or none.
+    case protobufField
+    /// A name or a number, or a range of numbers: ``GRPCStatusTest``.
+    case grpcStatus
 
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
-        case .named: true
-        case .property, .text, .url, .status, .number, .time, .view: false
+        case .named, .protobufField: true
+        case .property, .text, .url, .status, .number, .time, .view, .grpcStatus: false
         }
     }
 
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named: false
-        case .text, .url, .status, .number, .time, .view: true
+        case .property, .named, .protobufField: false
+        case .text, .url, .status, .number, .time, .view, .grpcStatus: true
         }
     }
 
@@ -46,6 +50,8 @@ enum FilterOperand: Sendable {
         case .named: "[NAME] [VALUE]"
         case .time: " TIME"
         case .view: " NAME"
+        case .protobufField: "[FIELD] [VALUE]"
+        case .grpcStatus: " STATUS"
         }
     }
 }
@@ -87,7 +93,7 @@ struct FilterOperator: Sendable {
     }
 
     /// In the order of the help.
-    static let all: [FilterOperator] = (mitmproxy + facts + named).enumerated()
+    static let all: [FilterOperator] = (mitmproxy + facts + named + protobuf).enumerated()
         .sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element)
 
     /// The operators of a name: at most one with brackets and one without.

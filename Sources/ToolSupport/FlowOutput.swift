@@ -6,6 +6,7 @@ import FlowPrinter
 import ForeignArchives
 import Foundation
 import NIOCore
+import Protobuf
 
 /// Writes flows to an output in its format, one after the other.
 package final class FlowOutput {
@@ -19,7 +20,7 @@ package final class FlowOutput {
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
-    private let style: TextStyle
+    private var style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
     private var leftOut = 0
@@ -27,11 +28,15 @@ package final class FlowOutput {
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
     ///   - style: of text.
-    package init(_ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle) {
+    ///   - schema: the types of protobuf messages.
+    package init(
+        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle, schema: ProtobufSchema = .builtIn
+    ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.style = style
+        self.style.schema = schema
     }
 
     /// In which form the reader passes flows that are whole in their block.
@@ -43,7 +48,7 @@ package final class FlowOutput {
         let storage = try file.open()
         switch format {
         case .text: encoder = .text
-        case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody))
+        case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody, schema: style.schema))
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
@@ -67,6 +72,8 @@ package final class FlowOutput {
     }
 
     private func write(_ flow: Flow, _ detail: Int, _ withMessages: Bool) throws {
+        // For the flows after it, where the files cannot be searched beforehand.
+        if flow.isReflectionCall { style.schema.add(try flow.recordedDescriptors()) }
         switch encoder {
         case .text:
             let printer = textPrinter(detail)

@@ -88,6 +88,9 @@ struct MitmDump: Tool {
     @OptionGroup
     var views: ContentViewArguments
 
+    @OptionGroup
+    var types: ProtobufArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -103,11 +106,11 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = try times.limiting(asked.filter, selection.environment) { return try printFlows(asked.files, where: filter) }
-            return try printFlows(asked.files, where: EveryFlow())
+            if let filter = try times.limiting(asked.filter, selection.environment) { return try printFlows(asked, where: filter) }
+            return try printFlows(asked, where: EveryFlow())
         } catch is ReaderGone {
             return .done
         }
@@ -121,14 +124,15 @@ struct MitmDump: Tool {
 
     // MARK: Flows
 
-    private func printFlows(_ files: [FilePath], where predicate: some FlowPredicate) throws -> ToolStatus {
+    private func printFlows(_ asked: FilterAndFiles, where predicate: some FlowPredicate) throws -> ToolStatus {
+        let files = asked.files
         let format = json ? .json : format ?? .text
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: views.style(text.style(for: output))),
+            FlowOutput(file, format: format, rawBody: rawBody, style: views.style(text.style(for: output)), schema: asked.schema),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text
         )
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }

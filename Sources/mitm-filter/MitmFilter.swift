@@ -76,6 +76,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var views: ContentViewArguments
 
+    @OptionGroup
+    var types: ProtobufArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -98,7 +101,7 @@ struct MitmFilter: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let format = json ? .json : format ?? .mflow
@@ -109,7 +112,7 @@ struct MitmFilter: Tool {
         let result =
             count || quiet
             ? Output.number(file, isPrinted: count)
-            : .flows(FlowOutput(file, format: format, style: views.style(text.style(for: output))))
+            : .flows(FlowOutput(file, format: format, style: views.style(text.style(for: output)), schema: asked.schema))
         do {
             return try choose(chosen!, from: sources, into: result)
         } catch is ReaderGone {
