@@ -64,7 +64,7 @@ let package = Package(
         module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
-        module("JSONQuery", [nioCore]),
+        module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         // 3: sessions; the flow file and what is asked of it
@@ -72,10 +72,13 @@ let package = Package(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
-        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "Protobuf", "CPCRE2", nioCore]),
+        module(
+            "FlowFilter",
+            ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
         module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
+        module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
@@ -96,8 +99,10 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "ContentCoding", "Protobuf", "ForeignArchives", "CCrypt",
-                "CCommit", nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "ForeignArchives",
+                "JSONQuery",
+                "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -113,8 +118,8 @@ let package = Package(
                 "FlowRecording", "ProxyToolSupport",
                 nioCore,
             ]),
-        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", nioCore]),
+        tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -165,13 +170,15 @@ let package = Package(
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "HTTPSemantics", "TLSEngine",
-                arguments,
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "FlowTable",
+                "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),

@@ -30,6 +30,7 @@ private let arguments = HelpList(
         ("N, SIZE, DURATION", "3, 2-5, >3, >=3, <3, <=3; sizes: k, m, g, t (powers of 1024); durations: us, ms, s, m, h, d"),
         ("TIME", "2026, 2026-01, 2026-01-31, 2026-01-31T08:00, 2026-01-31T08:00:00Z, 08:00, today, yesterday, now, -15m"),
         ("[NAME]", "a name; in quotes when it has a bracket without a partner: ~query[\"a]b\"]"),
+        ("[PATH]", "JSONPath (RFC 9535): $.items[*].price, $..id, $.items[?@.kind == 'book'].id"),
         ("[VALUE]", "nothing (the text exists), REGEX, =TEXT (exactly), >N, >=N, <N, <=N (the text is a number): ~hs[age] >60"),
     ])
 

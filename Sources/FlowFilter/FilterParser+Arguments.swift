@@ -1,5 +1,6 @@
 // What follows the name of an operator: a regular expression, a status, a quantity, a name in brackets.
 
+import JSONQuery
 import Protobuf
 
 extension FilterParser {
@@ -20,11 +21,25 @@ extension FilterParser {
             return try term(row, .status(try status()))
         case .number(let number, let unit):
             return try term(row, .number(number, try quantity(unit)))
+        case .choice(let choice):
+            let (value, word) = try self.choice(row, choice)
+            return try term(row, .choice(value, word))
+        case .interim:
+            let code = try parameter()
+            guard let range = StatusRange(code.text) else {
+                throw error("'\(code.text)' is not a status code; write ~informational[103] or ~informational[1xx]", at: code.start)
+            }
+            try expectEnd(of: "\(row.name)[\(code.text)]")
+            return try term(row, .interim(range))
         case .named(let named):
             let parameter = try parameter()
             let name = ParameterName(parameter)
             guard !name.text.isEmpty else { throw error("the brackets are empty; write \(named.noun)", at: parameter.start - 1) }
             return try term(row, .named(named, name, try value(of: row.name + name.canonical)))
+        case .json(let side):
+            let path = try path()
+            let value = try value(of: "\(row.name)[\(path)]")
+            return try term(row, .json(FlowJSON(path, from: side), value, JSONValueTest(value)))
         case .time(let bound):
             return try term(row, .time(bound, try time(bound)))
         case .view:
@@ -74,6 +89,23 @@ extension FilterParser {
             throw error("'\(word)' is not a status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
         }
         return range
+    }
+
+    private mutating func choice(
+        _ row: FilterOperator, _ choice: FlowChoice
+    ) throws(FilterSyntaxError) -> (FlowChoice.Value, String) {
+        let begin = position
+        let word = takeWord()
+        guard let value = choice.value(word) else {
+            throw error("'\(word)' is not a version here; write \(choice.words.listed)", at: begin)
+        }
+        // The second word would be a regular expression for URLs.
+        if position < text.count, text[position] == "|",
+            let other = choice.words.first(where: { text[(position + 1)...].starts(with: Array($0)) })
+        {
+            throw error("'|' does not join words; write (\(row.name) \(word) | \(row.name) \(other))")
+        }
+        return (value, word)
     }
 
     private mutating func quantity(_ unit: QuantityRange.Unit) throws(FilterSyntaxError) -> QuantityRange {
@@ -131,6 +163,20 @@ extension FilterParser {
         let parameter = FilterParameter(text: String(text[(opening + 1)..<position]), start: opening + 1)
         position += 1
         return parameter
+    }
+
+    /// Reads a JSON path in brackets.
+    private mutating func path() throws(FilterSyntaxError) -> JSONPath {
+        let parameter = try parameter()
+        let rest = parameter.text.drop(while: \.isWhitespace)
+        let written = rest.prefix(rest.count - rest.reversed().prefix(while: \.isWhitespace).count)
+        do {
+            return try JSONPath(String(written))
+        } catch {
+            throw self.error(
+                "the path is not valid JSONPath: \(error.message)",
+                at: parameter.start + parameter.text.count - rest.count + error.offset)
+        }
     }
 
     // MARK: VALUE

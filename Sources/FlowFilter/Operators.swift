@@ -1,7 +1,8 @@
 // The operators of the filter language, one row each: name, what it compares, when that is final, its cost, and its line of help. The rows are
-// in a file for each kind: Operators+Mitmproxy.swift, Operators+Flow.swift, Operators+Named.swift, Operators+Protobuf.swift.
+// in a file for each kind, Operators+….swift.
 
 import FlowModel
+import HTTPSemantics
 
 /// What an operator compares, and so the argument that it takes.
 enum FilterOperand: Sendable {
@@ -13,8 +14,14 @@ enum FilterOperand: Sendable {
     case status
     /// A number, a size or a length of time, or a range of them.
     case number(FlowNumber, QuantityRange.Unit)
+    /// One of a few words.
+    case choice(FlowChoice)
+    /// A status code in brackets, of an interim response.
+    case interim
     /// A name in brackets, and a VALUE or none: ``ValueTest``.
     case named(NamedText)
+    /// A path (RFC 9535) in brackets, and a VALUE or none. The side is that of the sender; nil is both.
+    case json(Side?)
     /// A time, and what it bounds.
     case time(TimeBound)
     /// The name of an expression of the environment.
@@ -27,16 +34,16 @@ enum FilterOperand: Sendable {
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
-        case .named, .protobufField: true
-        case .property, .text, .url, .status, .number, .time, .view, .grpcStatus: false
+        case .named, .interim, .json, .protobufField: true
+        case .property, .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: false
         }
     }
 
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named, .protobufField: false
-        case .text, .url, .status, .number, .time, .view, .grpcStatus: true
+        case .property, .named, .interim, .json, .protobufField: false
+        case .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: true
         }
     }
 
@@ -47,7 +54,10 @@ enum FilterOperand: Sendable {
         case .text, .url: " REGEX"
         case .status: " CODE"
         case .number(_, let unit): " " + unit.placeholder
+        case .choice: " VERSION"
+        case .interim: "[CODE]"
         case .named: "[NAME] [VALUE]"
+        case .json: "[PATH] [VALUE]"
         case .time: " TIME"
         case .view: " NAME"
         case .protobufField: "[FIELD] [VALUE]"
@@ -80,7 +90,7 @@ struct FilterOperator: Sendable {
     let name: String
     let operand: FilterOperand
     let availability: Availability
-    /// Relative cost; cheaper terms are evaluated first. Content is 9.
+    /// Relative cost; cheaper terms are evaluated first. From 5 on heads are decompressed, content is 9 (``TermAccess``).
     let cost: Int
     let help: String
 
@@ -93,7 +103,7 @@ struct FilterOperator: Sendable {
     }
 
     /// In the order of the help.
-    static let all: [FilterOperator] = (mitmproxy + facts + named + protobuf).enumerated()
+    static let all: [FilterOperator] = (mitmproxy + facts + connections + named + json + protobuf).enumerated()
         .sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element)
 
     /// The operators of a name: at most one with brackets and one without.

@@ -75,9 +75,7 @@ extension Flow: FlowAttributes {
     package var noteTexts: [ByteBuffer] { notes.map { ByteBuffer(string: $0.value.message) } }
     package var requestFields: FieldSection? { request?.head.fields }
     package var responseFields: FieldSection? { response?.head.fields }
-    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var isTagged: Bool { !tags.isEmpty }
-    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var commentText: ByteBuffer? { comment.map { ByteBuffer(string: $0) } }
     package var requestVersion: HTTPVersion? { request?.head.version }
     package func contentSize(from side: Side) throws -> UInt64? {
@@ -98,8 +96,10 @@ extension Flow: FlowAttributes {
         return response.started - (request.ended.map { min($0, response.started) } ?? request.started)
     }
     package var timeToFirstByteMicroseconds: Int64? { timeToFirstByte.map { $0 / 1000 } }
+    package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var interimStatuses: [Int] { interims.map(\.value.status) }
     package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
+    package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }
     package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
         side == .client ? client?.value.text(text) : server?.value.text(text)
@@ -177,9 +177,15 @@ package protocol FlowPredicate: Sendable {
 
     /// False only when no flow of the block matches; a reader then skips the block.
     func mayMatch(_ block: some BlockSummary) -> Bool
+
+    /// The predicate for the flows of one block, which one thread tests one after the other. By default it is the same one; a predicate that
+    /// counts returns one with counts of its own, so that threads do not wait for each other.
+    func forBlock() -> Self
 }
 
 extension FlowPredicate {
+    package func forBlock() -> Self { self }
+
     /// By default no block is skipped.
     package func mayMatch(_ block: some BlockSummary) -> Bool { true }
 }

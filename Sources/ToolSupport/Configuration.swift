@@ -25,7 +25,10 @@ struct ToolSettings {
     private static let alternatives: [[String]] = [
         ["color", "no-color"], ["format", "json"], ["quiet", "verbose"], ["count", "format", "json"],
         ["verify", "structure"], ["verify", "format", "json"], ["structure", "format", "json"], ["verify", "filter"],
-        ["structure", "filter"], ["verify", "follow"], ["structure", "follow"],
+        ["structure", "filter"], ["verify", "follow"], ["structure", "follow"], ["count", "group-by"], ["count", "sort"],
+        ["count", "fields"], ["group-by", "sort"], ["group-by", "fields"], ["group-by", "follow"], ["group-by", "append"],
+        ["sort", "follow"], ["summary", "group-by"], ["summary", "sort"], ["summary", "fields"],
+        ["summary", "follow"], ["summary", "verify"], ["summary", "structure"],
     ]
     /// Flags that are short for a value of another option.
     private static let shortForms = ["no-color": ("color", "never"), "json": ("format", "json")]

@@ -9,6 +9,8 @@ import Protobuf
 package struct FilterAndFiles {
     /// nil without one.
     package private(set) var filter: FlowFilter?
+    /// The filter as it was written.
+    package let expression: String?
     package let files: [FilePath]
     /// The types of protobuf messages: those that options name, and those of the files.
     package let schema: ProtobufSchema
@@ -50,6 +52,7 @@ package struct FilterAndFiles {
         if let option, files.isEmpty, isTerminal(0), Self.isFile(option) {
             throw ToolError("\(option) is a file, and -f takes a filter; name the file without an option")
         }
+        expression = found.first
         schema = try types.schema(files)
         filter = try found.first.map { try selection.parse($0, schema: schema) }
     }
@@ -65,8 +68,19 @@ package struct FilterAndFiles {
 
     /// Whether an argument is taken as the filter: it contains an operator, and names no existing file.
     static func isExpression(_ argument: String) -> Bool {
-        // An operator stands at the beginning, or after a space, a parenthesis or another operator.
-        let hasOperator = argument.firstMatch(of: /(^|[\s(!&|])~[a-z]/) != nil
-        return hasOperator && !isFile(argument)
+        hasOperator(argument) && !isFile(argument)
+    }
+
+    /// An operator stands at the beginning, or after a space, a parenthesis or another operator. A regular expression would take longer to
+    /// compile than a small file to be searched.
+    private static func hasOperator(_ argument: String) -> Bool {
+        var previous: Character = " "
+        var isAfterTilde = false
+        for character in argument {
+            if isAfterTilde, ("a"..."z").contains(character) { return true }
+            isAfterTilde = character == "~" && (previous.isWhitespace || "(!&|".contains(previous))
+            previous = character
+        }
+        return false
     }
 }

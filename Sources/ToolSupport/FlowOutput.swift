@@ -3,6 +3,7 @@
 import FlowArchive
 import FlowModel
 import FlowPrinter
+import FlowTable
 import ForeignArchives
 import Foundation
 import NIOCore
@@ -13,13 +14,17 @@ package final class FlowOutput {
     private enum Encoder {
         case text
         case json(FlowJSONPrinter)
+        case rows(TableRows)
         case archive(ArchiveWriter)
         case foreign(any ForeignWriter)
+        case messages(any MessageWriter)
     }
 
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
+    private let messages: MessageOptions
+    private let columns: [FlowKey]
     private var style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
@@ -27,14 +32,19 @@ package final class FlowOutput {
 
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
+    ///   - columns: of a format of rows.
+    ///   - messages: choices for a format of messages.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
     package init(
-        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, style: TextStyle, schema: ProtobufSchema = .builtIn
+        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
+        messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
+        self.messages = messages
+        self.columns = columns
         self.style = style
         self.style.schema = schema
     }
@@ -49,10 +59,15 @@ package final class FlowOutput {
         switch format {
         case .text: encoder = .text
         case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody, schema: style.schema))
+        case .fields, .csv:
+            let rows = TableRows(columns, as: format.rows ?? .csv, isForTerminal: file.isTerminal)
+            encoder = .rows(rows)
+            try file.write { out, _ in rows.writeHead(into: &out) }
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
         case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
+        case .messages(let format): encoder = .messages(format.writer(messages))
         }
     }
 
@@ -80,11 +95,16 @@ package final class FlowOutput {
             try file.write { out, drain in try printer.print(flow, withMessages: withMessages, into: &out, drain: drain) }
         case .json(let printer):
             try file.write { out, drain in try printer.print(flow, into: &out, drain: drain) }
+        case .rows(let rows): try file.write { out, _ in try rows.write(flow, into: &out) }
         case .archive(let writer): try endingQuietly { try flow.forEachEvent { try writer.append($0) } }
         case .foreign(var writer):
             encoder = nil
             defer { encoder = .foreign(writer) }
             try file.write { out, _ in if try !writer.write(flow, into: &out) { leftOut += 1 } }
+        case .messages(var writer):
+            encoder = nil
+            defer { encoder = .messages(writer) }
+            try file.write { out, drain in try writer.write(flow, into: &out, drain: drain) }
         case nil: break
         }
     }
@@ -127,7 +147,10 @@ package final class FlowOutput {
         case .foreign(var writer):
             try file.write { out, _ in writer.finish(into: &out) }
             try file.close()
-        case .text, .json: try file.close()
+        case .messages(let writer):
+            try file.close()
+            return writer.omissions.sentence
+        case .text, .json, .rows: try file.close()
         case nil: break
         }
         guard leftOut > 0 else { return nil }

@@ -1,6 +1,8 @@
 // The formats in which the tools write flows: the values of --format, the same in every tool that has the option.
 
 import ArgumentParser
+import FlowPrinter
+import FlowTable
 import ForeignArchives
 
 /// A format of flows.
@@ -9,12 +11,20 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case text
     /// JSON Lines.
     case json
+    /// Rows of columns, separated by tabs.
+    case fields
+    /// Rows of columns, as comma-separated values with a head.
+    case csv
     /// A flow file.
     case mflow
     /// A file of another program.
     case foreign(ForeignFormat)
+    /// The messages of flows: commands, text or bytes.
+    case messages(MessageFormat)
 
-    package static let allCases: [OutputFormat] = [.text, .json, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+    package static let allCases: [OutputFormat] =
+        [.text, .json, .fields, .csv, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+        + MessageFormat.allCases.map { .messages($0) }
 
     package init?(argument: String) {
         guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
@@ -25,8 +35,11 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         switch self {
         case .text: "text"
         case .json: "json"
+        case .fields: "fields"
+        case .csv: "csv"
         case .mflow: "mflow"
         case .foreign(let format): format.rawValue
+        case .messages(let format): format.rawValue
         }
     }
 
@@ -35,15 +48,25 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         switch self {
         case .mflow: false
         case .foreign(let format): format.isText
-        case .text, .json: true
+        case .messages(let format): format.isText
+        case .text, .json, .fields, .csv: true
         }
     }
 
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
-        case .text, .json, .mflow: false
+        case .text, .json, .fields, .csv, .mflow, .messages: false
         case .foreign(let format): format.hasEnd
+        }
+    }
+
+    /// How the rows of a format with columns are written; nil for a format without columns.
+    package var rows: RowFormat? {
+        switch self {
+        case .fields: .fields
+        case .csv: .csv
+        default: nil
         }
     }
 }

@@ -172,12 +172,4 @@ package func printError(_ text: String, as tool: String) {
 }
 
 /// Writes text to stderr as it is; a closed stderr is not an error.
-package func writeToStandardError(_ text: String) {
-    var bytes = FileName.bytes(text)
-    var written = 0
-    while written < bytes.count {
-        let result = unsafe bytes.withUnsafeMutableBytes { unsafe write(2, $0.baseAddress! + written, $0.count - written) }
-        if result < 0, errno != EINTR { return }
-        written += max(0, result)
-    }
-}
+package func writeToStandardError(_ text: String) { ProgressLine.replace(by: text) }

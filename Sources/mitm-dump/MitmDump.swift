@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import Foundation
 import Glibc
 import NIOCore
 import ToolSupport
@@ -22,6 +23,10 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --format curl capture.mflow '~u /login'
+              mitm-dump --summary capture.mflow
+              mitm-dump --sort duration:desc -m 10 capture.mflow
+              mitm-dump --group-by host,status capture.mflow
               mitm-dump --follow capture.mflow
               mitm-dump --verify captures/
 
@@ -29,10 +34,12 @@ struct MitmDump: Tool {
 
             The filter is the value of -f, or an argument that contains an operator (~c) and names no existing file, before or after the \
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
-            name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            name stays unchanged. A flow file replaces only a flow file, and other formats replace none.
+
+            Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed.
+            and what could be read was printed; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -55,8 +62,9 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
-            format 21). (default: text)
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
+            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -79,8 +87,33 @@ struct MitmDump: Tool {
     @Flag(help: "Check every byte of the file instead of printing its flows.")
     var verify = false
 
+    @Flag(
+        help: """
+            Print a summary instead of the flows: their number, times, hosts, statuses, methods, durations, the slowest and largest ones, \
+            errors.
+            """)
+    var summary = false
+
+    @Option(name: .short("m"), help: ArgumentHelp("Stop after this number of flows.", valueName: "number"))
+    var maxCount: Int?
+
+    @Option(
+        name: .short("j"),
+        help: ArgumentHelp(
+            "Threads that read flow files for --summary, --group-by and --sort. (default: one for each core)", valueName: "number"))
+    var jobs: Int?
+
     @Flag(name: .shortAndLong, help: "No notes and warnings: only errors are reported. The exit status tells of damage.")
     var quiet = false
+
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
+
+    @OptionGroup
+    var messages: MessageArguments
 
     @OptionGroup
     var text: TextArguments
@@ -100,6 +133,7 @@ struct MitmDump: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .text)
         if follow, let format, format.hasEnd {
             throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
@@ -109,8 +143,10 @@ struct MitmDump: Tool {
         let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = try times.limiting(asked.filter, selection.environment) { return try printFlows(asked, where: filter) }
-            return try printFlows(asked, where: EveryFlow())
+            if let filter = try times.limiting(asked.filter, selection.environment) {
+                return try print(asked, where: filter, named: asked.expression)
+            }
+            return try print(asked, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
         }
@@ -122,34 +158,65 @@ struct MitmDump: Tool {
         if !quiet { fail(text) }
     }
 
-    // MARK: Flows
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func printFlows(_ asked: FilterAndFiles, where predicate: some FlowPredicate) throws -> ToolStatus {
+    private func print(_ asked: FilterAndFiles, where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
         let files = asked.files
-        let format = json ? .json : format ?? .text
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: .text)
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
+        guard summary || query != nil else { return try printFlows(sources, asked, where: predicate, format, file) }
+        let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
+        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
+        let result = try report.print(
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
+        if let sentence = result.emptiness { warn(sentence) }
+        try endInterrupted(observer)
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+    }
+
+    // MARK: Flows
+
+    private func printFlows(
+        _ sources: [ArchiveSource], _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ format: OutputFormat,
+        _ file: OutputFile
+    ) throws -> ToolStatus {
+        let columns = format.rows == nil ? [] : try table.keys(for: format)
+        let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, style: views.style(text.style(for: output)), schema: asked.schema),
-            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text
-        )
-        if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
+            FlowOutput(
+                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                style: views.style(text.style(for: output)), schema: asked.schema),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
+            follows: follow && format == .text,
+            limit: maxCount)
+        if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let isSorted = sorter != nil
+        let observer = ReadingObserver(
+            "reading", on: ProgressLine(isQuiet: quiet, besides: !isSorted && output?.isStandard ?? true))
+        if let sorter {
+            let result = try sorter.forEach(
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
+            ) { _ = try printer.print($0) }
+            if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+            try endInterrupted(observer)
+            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+        }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
+        sequence.observer = observer
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
-        sequence.stored = { flow in
-            try printer.output.take(flow)
-            return true
-        }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { flow in
-            try printer.print(flow)
-            return true
-        }
-        if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
+        sequence.stored = { try printer.take($0) }
+        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
+        if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+        try endInterrupted(observer)
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
@@ -168,6 +235,7 @@ struct MitmDump: Tool {
         while followed.isPromising, !isInterrupted || followed.hasOpenPipe {
             try followed.printNew(&printer)
             try printer.output.flush()
+            if printer.isFull { break }
             switch Signals.wait(for: ending, seconds: 0.1) {
             // The keys of a terminal reach the writer of a pipe too: its last output is still read.
             case SIGINT where followed.hasOpenPipe && !isInterrupted: isInterrupted = true
@@ -183,6 +251,16 @@ struct MitmDump: Tool {
         return followed.hasFailed ? .failed : .done
     }
 
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool { observer.signal != nil && output?.isStandard == false }
+
+    /// - Throws: the exit status, if a signal ended the reading.
+    private func endInterrupted(_ observer: ReadingObserver) throws {
+        guard let signal = observer.signal else { return }
+        warn("interrupted: only a part of the input was read" + (isDropped(observer) ? "; \(output!) was not written" : ""))
+        throw ExitCode(128 + signal)
+    }
+
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
@@ -195,9 +273,16 @@ struct MitmDump: Tool {
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
+        let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
+        let observer = ReadingObserver(verify ? "verifying" : "reading", on: line)
+        observer.begin(sources)
+        var flows: UInt64 = 0
         for source in sources {
             do {
-                let walk = try walk(source, file)
+                observer.begin(source)
+                let walk = try walk(source, file) { observer.mayContinue(at: $0.offset, flows: flows + $0.flows) }
+                flows += walk.flows
+                guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
@@ -209,13 +294,18 @@ struct MitmDump: Tool {
                 fail("\(error)")
             }
         }
-        try file.close()
+        observer.end()
+        if !isDropped(observer) { try file.close() }
+        try endInterrupted(observer)
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 
-    private func walk(_ source: ArchiveSource, _ file: OutputFile) throws -> ArchiveStructure {
+    /// - Parameter proceed: called before each frame; returns false to end.
+    private func walk(
+        _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
+    ) throws -> ArchiveStructure {
         var walk = try source.structure(verifies: verify)
-        while let line = try walk.next() {
+        while proceed(walk), let line = try walk.next() {
             guard structure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }

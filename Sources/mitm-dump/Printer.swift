@@ -1,6 +1,7 @@
 // Prints flows as they were asked for. As text, the level of detail depends on whether there is one flow or more, so the first one waits for
 // the second.
 
+import FlowArchive
 import FlowModel
 import ToolSupport
 
@@ -10,19 +11,41 @@ struct Printer {
     private let detail: Int?
     /// As text: messages are printed as they arrive, before the end of their flow.
     private let follows: Bool
+    /// The number of flows that are printed.
+    private let limit: Int
     private var first: Flow?
     private var count = 0
     /// The number of messages that were printed of each open flow.
     private var printed: [FlowID: Int] = [:]
 
-    init(_ output: FlowOutput, detail: Int?, follows: Bool) {
+    init(_ output: FlowOutput, detail: Int?, follows: Bool, limit: Int?) {
         self.output = output
         self.detail = detail
         self.follows = follows
+        self.limit = limit ?? .max
     }
 
-    mutating func print(_ flow: Flow) throws {
+    /// As many flows were printed as there may be.
+    var isFull: Bool { count >= limit }
+
+    /// Prints a flow that can be copied as it is stored.
+    /// - Returns: whether another flow may follow.
+    mutating func take(_ flow: StoredFlow) throws -> Bool {
+        guard !isFull else { return false }
         count += 1
+        try output.take(flow)
+        return !isFull
+    }
+
+    /// - Returns: whether another flow may follow.
+    @discardableResult mutating func print(_ flow: Flow) throws -> Bool {
+        guard !isFull else { return false }
+        count += 1
+        try write(flow)
+        return !isFull
+    }
+
+    private mutating func write(_ flow: Flow) throws {
         if follows, flow.isConversation {
             try output.takeMessages(of: flow, after: printed.removeValue(forKey: flow.id) ?? 0, detail: detail ?? 1)
         }

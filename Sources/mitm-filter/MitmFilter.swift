@@ -24,15 +24,19 @@ struct MitmFilter: Tool {
               mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
+              mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
+              mitm-filter --group-by host,status '~d example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
-            unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            unchanged. A flow file replaces only a flow file, and other formats replace none.
+
+            Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
-            is damaged or torn (the rest is searched).
+            is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -48,7 +52,11 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(
+        help: """
+            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
+            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
+            """)
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -70,6 +78,18 @@ struct MitmFilter: Tool {
     @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
     var quiet = false
 
+    @OptionGroup(title: "Tables")
+    var table: TableArguments
+
+    @OptionGroup(title: "Groups")
+    var groups: GroupArguments
+
+    @OptionGroup
+    var explaining: ExplainArguments
+
+    @OptionGroup
+    var messages: MessageArguments
+
     @OptionGroup
     var text: TextArguments
 
@@ -85,9 +105,12 @@ struct MitmFilter: Tool {
     @Argument(help: "The expression, and flow files, directories of them, - for stdin.")
     var arguments: [String] = []
 
+    static let optionalValues = ["color": ColorArguments.Choice.always.rawValue].merging(ExplainArguments.usual) { $1 }
+
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -98,23 +121,48 @@ struct MitmFilter: Tool {
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
+        if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
+        try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
     func work() throws -> ToolStatus {
+        let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
-        let format = json ? .json : format ?? .mflow
+        let query = try groups.query()
+        let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
+        let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let result =
-            count || quiet
-            ? Output.number(file, isPrinted: count)
-            : .flows(FlowOutput(file, format: format, style: views.style(text.style(for: output)), schema: asked.schema))
+        let filter = explanation == nil ? chosen! : chosen!.counting()
+        let style = text.style(for: output)
+        explanation?.prepare(filter, sources)
+        let line = ProgressLine(
+            isQuiet: quiet, besides: !count && !quiet && query == nil && table.sort == nil && writesToStandardOutput)
+        let observer = ReadingObserver("searching", on: line, meter: explanation?.meter ?? ReadingMeter())
         do {
-            return try choose(chosen!, from: sources, into: result)
+            let result: ReadingResult
+            if let query {
+                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                result = try print(report, of: sources, where: filter, named: asked.expression, observer)
+            } else if count || quiet {
+                let number = Output.number(file, isPrinted: count && explaining.explain != .json)
+                result = try choose(filter, from: sources, into: number, observer)
+            } else {
+                let flows = FlowOutput(
+                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
+                    schema: asked.schema)
+                if let sorter = try table.sorter(limit: maxCount) {
+                    result = try sort(filter, from: sources, by: sorter, into: flows, observer)
+                } else {
+                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                }
+            }
+            try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
+            return try status(of: result, observer)
         } catch is ReaderGone {
             return .done
         }
@@ -127,13 +175,59 @@ struct MitmFilter: Tool {
         case flows(FlowOutput)
     }
 
-    private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
-        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+    private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
+    private var writesToStandardOutput: Bool { output?.isStandard ?? true }
+
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool {
+        observer.signal != nil && !writesToStandardOutput && !append
+    }
+
+    private func print(
+        _ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let result = try report.print(
+            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false, observer
+        ) { printError($0, as: "mitm-filter") }
+        if let sentence = result.emptiness { printError(sentence, as: "mitm-filter") }
+        return result
+    }
+
+    private func sort(
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let result = try sorter.forEach(
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+        ) {
+            printError($0, as: "mitm-filter")
+        } _: {
+            try flows.take($0, detail: views.detail ?? 1)
+        }
+        if !isDropped(observer), let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        return result
+    }
+
+    private func status(of result: ReadingResult, _ observer: ReadingObserver) throws -> ToolStatus {
+        if quiet, result.matched > 0 { return .done }
+        if let signal = observer.signal {
+            let file = isDropped(observer) ? "; \(output!) was not written" : ""
+            if !quiet { printError("interrupted: only a part of the input was searched\(file)", as: "mitm-filter") }
+            throw ExitCode(128 + signal)
+        }
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
+    }
+
+    private func choose(
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+    ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
+        sequence.observer = observer
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
@@ -147,10 +241,9 @@ struct MitmFilter: Tool {
             return matched < limit ?? .max
         }
         matched += sequence.counted
-        if sequence.sourcesRead > 0 { try finish(output, matched) }
-        if quiet, matched > 0 { return .done }
-        if sequence.hasFailed { return .failed }
-        return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
+        let isFlows = flows != nil
+        if sequence.sourcesRead > 0, !(isFlows && isDropped(observer)) { try finish(output, matched) }
+        return ReadingResult(sequence, matched: matched)
     }
 
     private func finish(_ output: Output, _ matched: Int) throws {

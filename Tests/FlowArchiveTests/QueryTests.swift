@@ -48,8 +48,6 @@ private final class Interview: FlowPredicate, Sendable {
         func text(_ bytes: ByteBuffer?) -> String { bytes.map { String(buffer: $0) } ?? "nil" }
         var lines = ["\(flow.id) \(flow.kind) \(flow.state) \(flow.started.nanoseconds) \(flow.ended?.nanoseconds ?? 0)"]
         lines.append("\(flow.isWebSocket) \(flow.isTagged) \(text(flow.errorMessage)) \(text(flow.commentText))")
-        lines.append(flow.tagTexts.map { text($0) }.joined(separator: " "))
-        for side in [Side.client, .server] { lines.append(flow.trailers(from: side)?.description ?? "nil") }
         lines.append("\(text(flow.clientAddress)) \(text(flow.serverAddress))")
         lines.append("\(text(flow.targetScheme)) \(text(flow.targetHost)) \(flow.targetPort) \(text(flow.displayHost))")
         lines.append("\(text(flow.method)) \(text(flow.requestTarget)) \(text(flow.requestAuthority)) \(text(flow.displayURL))")

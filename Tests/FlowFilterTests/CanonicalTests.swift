@@ -47,6 +47,8 @@ private struct RandomExpressions {
         switch placeholder {
         case " REGEX": return " " + quoted(pick(texts))
         case " CODE": return " " + pick(["404", "4xx", ">=500", "<300", "200-299", "=200"])
+        case " VERSION": return " " + pick(["1.0", "1.1"])
+        case "[CODE]": return "[" + pick(["103", "1xx"]) + "]"
         case " N": return " " + pick(["3", ">10", "2-5", "<=7", "=0"])
         case " SIZE": return " " + pick(["512", ">1k", "<=1.5m", "1K-2KiB"])
         case " DURATION": return " " + pick(["1", ">250ms", "1s-2s", "<5us"])
@@ -54,6 +56,7 @@ private struct RandomExpressions {
             return " "
                 + pick(["2026", "2026-01-01", "'2026-01-01 08:00'", "2026-01-01T08:00:00.5-05:00", "today", "-15m", "08:00"])
         case "[NAME]": return "[" + pick(["a", "content-type", "a b", "\"x]\"", "'\"'", "a[b][]", "\"\\\\\""]) + "]"
+        case "[PATH]": return "[" + pick(["$", "$.a[*]['b',\"]\"]", " $..é ", "$[?@.a == ')' && !@['\\'']]", "$[1:-1:2]"]) + "]"
         case " NAME": return " view"
         case " [VALUE]":
             return pick(["", " " + quoted(pick(texts)), " =" + quoted(pick(texts)), " =word", " word", " >1", " <=-2.5e3", " >=0"])

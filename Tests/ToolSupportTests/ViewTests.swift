@@ -18,7 +18,7 @@ struct ViewTests {
     @Test("A view of the configuration file is known to the filter of a tool")
     func views() throws {
         let tool = try sample(["-f", "~view bad | ~e"], config: Self.config)
-        #expect(try tool.selection.parsed()?.canonical == "((~c 5xx & ~duration >2s) | ~e)")
+        #expect(try tool.selection.parsed()?.canonical == "((~duration >2s & ~c 5xx) | ~e)")
         #expect(tool.quiet)
         #expect(try sample([]).selection.parsed() == nil)
         #expect(try sample([], config: "views:\n").selection.environment.views == [:])

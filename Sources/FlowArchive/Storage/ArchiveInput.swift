@@ -106,6 +106,17 @@ package final class ArchiveInput {
         isSeekable = false
     }
 
+    /// Bytes in memory.
+    package init(bytes: ByteBuffer) {
+        descriptor = -1
+        path = "memory"
+        file = nil
+        owned = nil
+        isSeekable = false
+        window = bytes
+        isAtEnd = true
+    }
+
     let isSeekable: Bool
     /// Its path is a name in the file system.
     var isNamed: Bool { owned != nil }
@@ -221,12 +232,12 @@ package final class ArchiveInput {
     }
 }
 
-/// A file without a name that keeps bytes of a pipe that are needed later.
-struct Spool {
+/// A file without a name, in the directory for temporary files (TMPDIR), that keeps bytes that are needed later.
+package struct Spool {
     let file: ArchiveFile
-    private var length: UInt64 = 0
+    package private(set) var length: UInt64 = 0
 
-    init() throws(ArchiveError) {
+    package init() throws(ArchiveError) {
         let directory = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
         var template = Array("\(directory)/mitm-XXXXXX".utf8CString)
         let descriptor = unsafe mkstemp(&template)
@@ -236,8 +247,11 @@ struct Spool {
         file = ArchiveFile(takingOwnershipOf: descriptor, path: "a temporary file in \(directory)")
     }
 
+    /// Bytes at an offset; fewer than requested at the end.
+    package func read(at offset: UInt64, count: Int) throws(ArchiveError) -> ByteBuffer { try file.read(at: offset, count: count) }
+
     /// - Returns: the offset of the bytes.
-    mutating func append(_ bytes: ByteBuffer) throws(ArchiveError) -> UInt64 {
+    package mutating func append(_ bytes: ByteBuffer) throws(ArchiveError) -> UInt64 {
         var failed: Int32 = 0
         unsafe bytes.withUnsafeReadableBytes { source in
             var written = 0

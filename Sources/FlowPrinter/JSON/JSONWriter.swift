@@ -33,6 +33,13 @@ package struct JSONWriter {
         needsComma = false
     }
 
+    /// A key that is made at run time.
+    package mutating func key(named name: String) {
+        string(name)
+        out.append(UInt8(0x3A))
+        needsComma = false
+    }
+
     /// A key in two parts.
     package mutating func key(_ name: StaticString, _ suffix: StaticString) {
         separate()
@@ -152,7 +159,7 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    mutating func newLine() {
+    package mutating func newLine() {
         out.append(UInt8(0x0A))
         needsComma = false
     }

@@ -29,7 +29,7 @@ private enum CharacterWidth {
 
 extension ByteBuffer {
     /// The columns that the bytes take on a terminal. Sequences that select colours take none.
-    var columns: Int {
+    package var columns: Int {
         let span = readableBytesUInt8Span
         var columns = 0
         var i = 0
@@ -65,7 +65,7 @@ extension ByteBuffer {
 
     /// The beginning of a text without escape sequences, with `…` for what does not fit.
     /// - Parameter maximum: in columns, 1 at least.
-    func cut(toColumns maximum: Int) -> ByteBuffer {
+    package func cut(toColumns maximum: Int) -> ByteBuffer {
         guard columns > maximum else { return self }
         var kept = String.UnicodeScalarView()
         CharacterWidth.inUnicode {

@@ -65,7 +65,7 @@ package func readableDuration(_ nanoseconds: Int64) -> String {
 }
 
 /// A decimal number with a fixed count of places, without the cost of a format string.
-func decimal(_ value: Double, places: Int) -> String {
+package func decimal(_ value: Double, places: Int) -> String {
     var scale = 1
     for _ in 0..<places { scale *= 10 }
     let scaled = Int64((value * Double(scale)).rounded())

@@ -1,0 +1,166 @@
+// Flows in the order of a column. What is sorted are keys of 16 bytes; the flows wait in a temporary file, so that a pipe, a file of another
+// program and a flow with parts in many blocks are sorted like every other. With a limit, only that number of flows is kept.
+
+import FlowArchive
+import FlowModel
+import FlowTable
+import NIOCore
+
+/// Takes flows and returns them in an order. Used by one thread.
+package final class FlowSorter {
+    /// With more flows than this the keys are sorted on disk, and the first ones returned.
+    private static let maximumKept = 100_000
+
+    private let order: SortOrder
+    private let limit: Int?
+    private let cutoff: SortCutoff?
+    private var kept: KeptFlows
+    private var keys: SortedKeys?
+    private var first: FirstKeys?
+
+    /// - Parameters:
+    ///   - limit: the number of flows that are returned; nil is all.
+    ///   - memory: bytes of keys that are sorted in memory; more are sorted in parts, which wait in a temporary file.
+    /// - Throws: when a temporary file cannot be made.
+    package init(_ order: SortOrder, limit: Int?, memory: UInt64) throws {
+        self.order = order
+        self.limit = limit
+        kept = try KeptFlows()
+        if let limit, limit <= Self.maximumKept {
+            cutoff = SortCutoff()
+            first = FirstKeys(limit)
+        } else {
+            cutoff = nil
+            keys = try SortedKeys(isDescending: order.isDescending, memory: memory)
+        }
+    }
+
+    /// Lets through the flows that can still be among those that are returned. A reader evaluates it on its threads, so most flows are
+    /// rejected in their place.
+    package func predicate<Base: FlowPredicate>(_ base: Base) -> SortPredicate<Base> {
+        SortPredicate(base: base, order: order, cutoff: cutoff)
+    }
+
+    /// - Throws: errors of the temporary file; damaged content of the flow.
+    package func add(_ flow: Flow) throws {
+        let key = order.key(of: flow)
+        if first != nil {
+            guard first!.admits(key) else { return }
+            first!.insert(key, try kept.add(flow))
+            if let last = first!.lastKey { cutoff?.note(last) }
+        } else {
+            try keys?.add(key, try kept.add(flow))
+        }
+    }
+
+    /// Reads sources and returns their flows in order.
+    /// - Parameters:
+    ///   - observer: follows the reading.
+    ///   - begin: called with each source that could be read.
+    ///   - report: receives sentences about damage and sources that cannot be read.
+    ///   - body: receives the flows.
+    package func forEach(
+        of sources: [ArchiveSource], where predicate: some FlowPredicate, jobs: Int, isQuiet: Bool, _ observer: ReadingObserver,
+        begin: () throws -> Void, report: (String) -> Void, _ body: (Flow) throws -> Void
+    ) throws -> ReadingResult {
+        var sequence = ArchiveSequence(
+            sources, where: self.predicate(predicate), jobs: jobs, skipsUnreadable: true, isQuiet: isQuiet)
+        sequence.observer = observer
+        var matched = 0
+        try sequence.forEach(begin: { _, _ in try begin() }, damage: report) { flow in
+            matched += 1
+            try add(flow)
+            return true
+        }
+        try forEach { flow in
+            try body(flow)
+            return true
+        }
+        return ReadingResult(sequence, matched: matched)
+    }
+
+    /// All flows were added: returns them in order.
+    /// - Parameter body: returns false to stop.
+    /// - Throws: errors of the temporary file, and of the body.
+    package func forEach(_ body: (Flow) throws -> Bool) throws {
+        var left = limit ?? .max
+        func give(_ reference: UInt64) throws -> Bool {
+            guard left > 0 else { return false }
+            left -= 1
+            return try body(try kept.flow(at: reference))
+        }
+        if let first {
+            for reference in first.sorted { guard try give(reference) else { return } }
+        } else {
+            try keys?.forEach(give)
+        }
+    }
+}
+
+/// A predicate that also compares keys.
+package struct SortPredicate<Base: FlowPredicate>: FlowPredicate {
+    fileprivate let base: Base
+    fileprivate let order: SortOrder
+    fileprivate let cutoff: SortCutoff?
+
+    package func matches(_ flow: some FlowAttributes) throws -> Bool {
+        guard try base.matches(flow) else { return false }
+        return cutoff?.admits(order.key(of: flow)) ?? true
+    }
+
+    package func mayMatch(_ block: some BlockSummary) -> Bool { base.mayMatch(block) }
+    package func forBlock() -> SortPredicate { SortPredicate(base: base.forBlock(), order: order, cutoff: cutoff) }
+}
+
+/// The flows themselves, each a flow file of its own in a temporary file.
+private struct KeptFlows {
+    /// Collects what a writer writes.
+    private final class Bytes: ArchiveStorage {
+        var bytes = ByteBuffer()
+
+        func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+            for part in bytes.buffers { self.bytes.writeImmutableBuffer(part) }
+            return bytes.count
+        }
+        func sync() throws(ArchiveError) {}
+        func close() throws(ArchiveError) {}
+    }
+
+    private var spool: Spool
+
+    init() throws { spool = try Spool() }
+
+    /// - Returns: where it is. Later flows have larger places.
+    mutating func add(_ flow: Flow) throws -> UInt64 {
+        let storage = Bytes()
+        let writer = try ArchiveWriter(storage: storage, now: flow.started)
+        try flow.forEachEvent { try writer.append($0) }
+        try writer.flush()
+        var head = ByteBuffer()
+        head.writeInteger(UInt64(storage.bytes.readableBytes))
+        head.writeInteger(UInt8(flow.isBeingRecorded ? 1 : 0))
+        let place = try spool.append(head)
+        _ = try spool.append(storage.bytes)
+        return place
+    }
+
+    func flow(at place: UInt64) throws -> Flow {
+        var head = try spool.read(at: place, count: Self.head)
+        guard let size: UInt64 = head.readInteger(), let isBeingRecorded: UInt8 = head.readInteger() else { throw Self.lost }
+        let bytes = try spool.read(at: place + UInt64(Self.head), count: Int(size))
+        let reader = ArchiveReader(ArchiveInput(bytes: bytes))
+        while let item = try reader.next() {
+            if case .flow(let flow) = item { return flow }
+        }
+        for item in try reader.finish() {
+            guard case .flow(var flow) = item else { continue }
+            flow.isBeingRecorded = isBeingRecorded != 0
+            return flow
+        }
+        throw Self.lost
+    }
+
+    /// The length of the bytes, and whether a recorder was still writing the flow.
+    private static let head = 9
+    private static let lost = ToolError("the temporary file for --sort was changed by another program; run the command again")
+}

@@ -1,0 +1,116 @@
+// Options for tables of flows: which columns, and in which order.
+
+import ArgumentParser
+import FlowTable
+
+/// `--fields`, `--sort` and `--sort-memory`.
+package struct TableArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Print these columns, separated by tabs, or as --format csv: for example started,method,url,status,duration.",
+            valueName: "columns"))
+    package var fields: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Print flows in the order of a column: started, duration, ttfb, size, status, host or another one; with :desc the largest first.",
+            valueName: "column[:desc]"))
+    package var sort: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory for the keys of --sort; more are sorted in a temporary file. (default: 256m)", valueName: "size"))
+    package var sortMemory: ByteSize?
+
+    package init() {}
+
+    /// The format that is written.
+    /// - Parameters:
+    ///   - requested: the value of --format or --json.
+    ///   - standard: the format without one.
+    /// - Throws: ``ToolError`` when the format has no columns.
+    package func format(_ requested: OutputFormat?, otherwise standard: OutputFormat) throws(ToolError) -> OutputFormat {
+        guard fields != nil else { return requested ?? standard }
+        let format = requested ?? .fields
+        guard format.rows != nil else {
+            throw ToolError("--fields names columns, and the format \(format) has none; use fields or csv")
+        }
+        return format
+    }
+
+    /// - Throws: ``ToolError`` for a column that does not exist, or none.
+    package func keys(for format: OutputFormat) throws(ToolError) -> [FlowKey] {
+        guard let fields else {
+            guard format != .fields else {
+                throw ToolError("--format fields needs --fields, for example --fields started,method,url,status")
+            }
+            return TableRows.defaultKeys
+        }
+        do { return try FlowKey.list(fields) } catch { throw ToolError("--fields: \(error)") }
+    }
+
+    /// - Parameter limit: the number of flows; nil is all.
+    /// - Returns: nil unless flows are sorted.
+    /// - Throws: ``ToolError`` for a column that does not exist.
+    package func sorter(limit: Int?) throws -> FlowSorter? {
+        guard let sort else {
+            guard sortMemory == nil else { throw ToolError("--sort-memory has an effect only with --sort") }
+            return nil
+        }
+        let order: SortOrder
+        do { order = try SortOrder(sort) } catch { throw ToolError("--sort: \(error)") }
+        return try FlowSorter(order, limit: limit, memory: sortMemory?.bytes ?? 256 << 20)
+    }
+}
+
+/// `--group-by` and its companions.
+package struct GroupArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Print groups of flows instead of flows: by columns, for example host,status, or header:user-agent.",
+            valueName: "columns"))
+    package var groupBy: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            What is computed of each group: count, errors, sum(resp_bytes), avg(duration), p95(duration) …; the first one decides the order. \
+            (default: count,errors,sum(resp_bytes),p50(duration),p95(duration),max(duration))
+            """, valueName: "list"))
+    package var stats: String?
+
+    @Option(help: ArgumentHelp("Group also by the time of start, in intervals of this length.", valueName: "time"))
+    package var bucket: TimeSpan?
+
+    @Option(help: ArgumentHelp("Print only this number of groups, the first ones (of each interval).", valueName: "number"))
+    package var top: Int?
+
+    @Flag(help: "With the column path: numbers, UUIDs and other identifiers in paths are {}.")
+    package var foldIds = false
+
+    package init() {}
+
+    /// - Returns: nil unless groups are requested.
+    /// - Throws: ``ToolError`` for a column or statistic that does not exist, and for options without effect.
+    package func query() throws(ToolError) -> GroupQuery? {
+        guard groupBy != nil || stats != nil || bucket != nil else {
+            guard top == nil, !foldIds else {
+                throw ToolError("--\(top == nil ? "fold-ids" : "top") has an effect only with --group-by")
+            }
+            return nil
+        }
+        var keys: [FlowKey] = []
+        var statistics = GroupStatistic.defaults
+        do { keys = try groupBy.map { text throws(TableError) in try FlowKey.list(text) } ?? [] } catch {
+            throw ToolError("--group-by: \(error)")
+        }
+        do { statistics = try stats.map { text throws(TableError) in try GroupStatistic.list(text) } ?? statistics } catch {
+            throw ToolError("--stats: \(error)")
+        }
+        if foldIds, !keys.contains(.column(.path)) {
+            throw ToolError("--fold-ids changes the column path, which is not in --group-by")
+        }
+        if let bucket, bucket.nanoseconds < 1000 { throw ToolError("--bucket \(bucket) is too short; use 1us or more") }
+        return GroupQuery(by: keys, statistics, bucket: bucket?.nanoseconds, foldsIdentifiers: foldIds)
+    }
+}
