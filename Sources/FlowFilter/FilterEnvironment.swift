@@ -11,11 +11,10 @@ package struct FilterEnvironment: Sendable {
     /// Expressions by their names, for `~view NAME`.
     package var views: [String: String]
 
-    package init(
-        now: Timestamp? = nil, utcOffset: @escaping @Sendable (Int64) -> Int64 = systemOffset(at:), views: [String: String] = [:]
-    ) {
+    /// - Parameter utcOffset: nil for the time zone of the system.
+    package init(now: Timestamp? = nil, utcOffset: (@Sendable (Int64) -> Int64)? = nil, views: [String: String] = [:]) {
         self.now = now
-        self.utcOffset = utcOffset
+        self.utcOffset = utcOffset ?? { systemOffset(at: $0) }
         self.views = views
     }
 }

@@ -6,7 +6,8 @@ import NIOCore
 
 /// An operator with its argument. A class, so that evaluating an expression on each flow copies nothing.
 final class FilterTerm: Sendable {
-    /// A part of a flow and what it is compared with. Each case pairs the two that belong together.
+    /// A part of a flow and what it is compared with. Each case pairs the two that belong together. Those with large values are indirect:
+    /// an evaluation copies the case, for each flow.
     enum Comparison: Sendable {
         case property(FlowProperty)
         case text(FlowText, Pattern)
@@ -15,11 +16,11 @@ final class FilterTerm: Sendable {
         case status(StatusRange)
         case number(FlowNumber, QuantityRange)
         /// The word that was written is for ``canonical``.
-        case choice(FlowChoice.Value, String)
+        indirect case choice(FlowChoice.Value, String)
         /// The status of an interim response.
         case interim(StatusRange)
-        case named(NamedText, ParameterName, ValueTest)
-        case json(FlowJSON, ValueTest, JSONValueTest)
+        indirect case named(NamedText, ParameterName, ValueTest)
+        indirect case json(FlowJSON, ValueTest, JSONValueTest)
         /// The start of the flow.
         case time(TimeBound, TimeRange)
     }

@@ -135,7 +135,7 @@ package struct FlowTextPrinter: Sendable {
         _ out: inout ByteBuffer
     ) throws {
         out.writeString("\n")
-        head(wire, &out)
+        head(wire, details: detail > 2 ? HeadDetails(style: style, started: flow.started) : nil, &out)
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
@@ -192,7 +192,8 @@ package struct FlowTextPrinter: Sendable {
     }
 
     /// The lines of a head, indented, without the empty one. The names of fields are coloured.
-    private func head(_ wire: ByteBuffer, hasStartLine: Bool = true, _ out: inout ByteBuffer) {
+    /// - Parameter details: what is shown below the lines.
+    private func head(_ wire: ByteBuffer, hasStartLine: Bool = true, details: HeadDetails? = nil, _ out: inout ByteBuffer) {
         var isFirst = hasStartLine
         for line in wire.lines where line.readableBytes > 0 {
             out.writeString("    ")
@@ -207,8 +208,9 @@ package struct FlowTextPrinter: Sendable {
             } else {
                 out.writeVisible(line)
             }
-            isFirst = false
             out.writeString("\n")
+            details?.write(line, isStartLine: isFirst && line.readableBytesView.first != UInt8(ascii: ":"), into: &out)
+            isFirst = false
         }
     }
 
