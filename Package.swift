@@ -64,13 +64,13 @@ let package = Package(
         module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
-        module("JSONQuery", [nioCore]),
+        module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
-        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CPCRE2", nioCore]),
+        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "CPCRE2", nioCore]),
         module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),

@@ -55,6 +55,25 @@ def query_body(bench):
     return [Result("query-body", pairs, "s CPU", "%.2f s where half of the texts are gzip or br" % bench.cost(ours + [coded]))]
 
 
+def query_json(bench):
+    ours = [bench.tool("mitm-filter"), "--count", "~jsons[$.orders[*].items[*].price] >100"]
+    peer = "any(.orders?[]?.items?[]?.price?; . > 100)"
+    target, bodies = bench.path("json.mflow"), bench.path("bodies.json")
+    bench.output([bench.tool("mitm-filter"), "~ts json", flows(bench, 100_000, "--uncoded"), "-w", target])
+    size = 0
+    with open(bodies, "w") as out:
+        for line in bench.output([bench.tool("mitm-dump"), "--format", "json", target]).splitlines():
+            body = json.loads(line)["response"].get("body", {}).get("text")
+            if body:
+                size += len(body)
+                out.write(body + "\n")
+    found, answers = int(bench.output(ours + [target])), bench.output(["jq", "-c", peer, bodies])
+    if not 0 < found == answers.count("true"):
+        raise Invalid("%d bodies have such a price, and jq finds %d" % (found, answers.count("true")))
+    pairs = [(bench.cost(ours + [target]), bench.cost(["jq", "-c", peer, bodies])) for _ in range(bench.rounds)]
+    return [Result("query-json", pairs, "s CPU", "%.0f MB of JSON" % (size / 1e6))]
+
+
 def print_json(bench):
     command = [bench.tool("mitm-dump"), "--format", "json", flows(bench, 10_000)]
     lines = bench.path("flows.json")
@@ -126,6 +145,8 @@ ROWS = [
         "mitmdump -nr (3,800, taken once)", at_least(5, "M flows/s"), query_metadata),
     Row("query-body", "CPU of mitm-filter --count '~b …' on 100,000 flows without content codings", "lz4 -dc | rg on the same file",
         at_most_times(1.0), query_body),
+    Row("query-json", "CPU of mitm-filter --count '~jsons[$.orders[*].items[*].price] >100' on the JSON bodies of 100,000 flows",
+        "jq on the same bodies", at_most_times(0.33), query_json),
     Row("print-json", "CPU of mitm-dump --format json on 10,000 flows", "jq -c on the same JSON", at_most_times(0.2), print_json),
     Row("start-up", "time from the start of mitm-dump to its first byte", "15 ms", at_most(15, "ms"), start_up),
     Row("file-size", "bytes of the flow file for each of the same 300 texts, served again and again", "mitmproxy's flow file", at_most_times(0.2), file_size),

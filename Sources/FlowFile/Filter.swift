@@ -13,7 +13,10 @@ public struct Filter: Sendable, CustomStringConvertible {
     ///   - isCaseSensitive: whether regular expressions distinguish case.
     /// - Throws: ``FilterError`` with the place in the expression.
     public init(_ expression: String, isCaseSensitive: Bool = false) throws(FilterError) {
-        do throws(FilterSyntaxError) { filter = try FlowFilter(expression, caseSensitive: isCaseSensitive) } catch {
+        let environment = FilterEnvironment(now: FlowModel.Timestamp(nanoseconds: Timestamp.now.nanoseconds))
+        do throws(FilterSyntaxError) {
+            filter = try FlowFilter(expression, caseSensitive: isCaseSensitive, environment: environment)
+        } catch {
             throw FilterError(
                 message: error.message, offset: error.offset, expression: error.expression, description: error.rendered)
         }

@@ -4,8 +4,10 @@
 //     or         := and ('|' and)*           also '||', 'or'
 //     and        := unary ('&' unary)*       also '&&', 'and'
 //     unary      := '!' unary | 'not' unary | '(' expression ')' | operator | regex
-//     operator   := '~' name [argument]
+//     operator   := '~' name [argument] | '~' name '[' parameter ']' [value]
 //     regex      := "…" | '…' | a run of characters without white space, parentheses and quotes
+//
+// Arguments are in FilterParser+Arguments.swift.
 
 import FlowModel
 
@@ -14,7 +16,10 @@ package struct FilterSyntaxError: Error, Sendable, Equatable, CustomStringConver
     package var message: String
     /// Characters from the expression's start.
     package var offset: Int
+    /// The text with the spot: the whole expression, or that of a view.
     package var expression: String
+    /// The message names the view.
+    var isInView = false
 
     /// Message, expression and a caret under the spot: three lines.
     package var rendered: String {
@@ -24,17 +29,24 @@ package struct FilterSyntaxError: Error, Sendable, Equatable, CustomStringConver
 }
 
 struct FilterParser {
-    private let text: [Character]
-    private let isCaseSensitive: Bool
-    private var position = 0
+    let text: [Character]
+    let isCaseSensitive: Bool
+    let environment: FilterEnvironment
+    var position = 0
     private var depth = 0
+    private var terms = 0
+    /// The views that this text is a part of, outermost first.
+    private var openViews: [String] = []
 
     /// Levels of negations and parentheses.
     private static let maximumDepth = 100
+    /// Views that name views many times grow without bound.
+    private static let maximumTerms = 100_000
 
-    init(_ expression: String, caseSensitive: Bool) {
+    init(_ expression: String, caseSensitive: Bool, environment: FilterEnvironment) {
         text = Array(expression)
         isCaseSensitive = caseSensitive
+        self.environment = environment
     }
 
     mutating func parse() throws(FilterSyntaxError) -> FilterExpression {
@@ -45,11 +57,11 @@ struct FilterParser {
         return expression
     }
 
-    private func error(_ message: String, at offset: Int? = nil) -> FilterSyntaxError {
+    func error(_ message: String, at offset: Int? = nil) -> FilterSyntaxError {
         FilterSyntaxError(message: message, offset: offset ?? position, expression: String(text))
     }
 
-    private mutating func skipSpace() {
+    mutating func skipSpace() {
         while position < text.count, text[position].isWhitespace { position += 1 }
     }
 
@@ -101,7 +113,7 @@ struct FilterParser {
                 position -= word.count
                 throw error("an operand is missing before '\(word)'")
             }
-            return try url(FilterOperator.url)
+            return try term(.url, try url())
         }
     }
 
@@ -121,120 +133,53 @@ struct FilterParser {
         position += 1
         while position < text.count, text[position].isASCII, text[position].isLetter || text[position].isNumber { position += 1 }
         var name = String(text[start..<position])
-        if FilterOperator.named(name) == nil {
+        var rows = FilterOperator.rows(named: name)
+        if rows.isEmpty {
             // Digits are a part of few names: in ~c404 they are an operand without its space.
             name = "~" + text[(start + 1)..<position].prefix(while: \.isLetter)
             position = start + name.count
+            rows = FilterOperator.rows(named: name)
         }
-        guard let row = FilterOperator.named(name) else {
-            throw error("there is no operator \(name); --help-filter lists them", at: start)
+        guard let first = rows.first else { throw error(unknownOperator(name), at: start) }
+        let hasBrackets = position < text.count && text[position] == "["
+        guard let row = rows.first(where: { $0.operand.takesParameter == hasBrackets }) else {
+            throw hasBrackets
+                ? error("\(name) takes nothing in brackets; write \(name)\(first.operand.form)")
+                : error("\(name) needs brackets after it; write \(name)\(first.operand.form)", at: start)
         }
-        // A name must end here: ~cfoo would be parsed as ~c and foo.
-        if position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) {
-            throw error("a space is missing after \(name)")
-        }
-        switch row.operand {
-        case .property(let property): return .term(FilterTerm(row: row, comparison: .property(property)))
-        case .text(let text, let syntax):
-            try expectArgument(row, start)
-            let pattern = try compile(try pattern(), syntax)
-            return .term(FilterTerm(row: row, comparison: .text(text, pattern)))
-        case .url:
-            try expectArgument(row, start)
-            return try url(row)
-        case .status:
-            try expectArgument(row, start)
-            return .term(FilterTerm(row: row, comparison: .status(try status())))
-        case .number(let number, let unit):
-            try expectArgument(row, start)
-            return .term(FilterTerm(row: row, comparison: .number(number, try quantity(unit))))
-        }
+        return try operation(row, start)
     }
 
-    private mutating func expectArgument(_ row: FilterOperator, _ start: Int) throws(FilterSyntaxError) {
-        skipSpace()
-        guard position < text.count, text[position] != ")", text[position] != "(" else {
-            throw error("\(row.name) needs an argument after it", at: start)
+    /// A leaf of the tree.
+    mutating func term(_ row: FilterOperator, _ comparison: FilterTerm.Comparison) throws(FilterSyntaxError) -> FilterExpression {
+        terms += 1
+        guard terms <= Self.maximumTerms else { throw error("the expression has more than \(Self.maximumTerms) terms") }
+        return .term(FilterTerm(row: row, comparison: comparison))
+    }
+
+    /// The expression that a name stands for, in its place.
+    /// - Parameters:
+    ///   - name: of the view; it begins at `begin`.
+    mutating func view(_ name: String, at begin: Int) throws(FilterSyntaxError) -> FilterExpression {
+        guard let expression = environment.views[name] else {
+            let hint = nearestWord(to: name, in: Array(environment.views.keys)).map { "did you mean '\($0)'?" }
+            throw error("there is no view '\(name)'; \(hint ?? "views are named in config.yaml, below 'views:'")", at: begin)
         }
-    }
-
-    private mutating func status() throws(FilterSyntaxError) -> StatusRange {
-        let begin = position
-        let word = takeWord()
-        guard let range = StatusRange(word) else {
-            throw error("'\(word)' is not a status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
+        if let first = openViews.firstIndex(of: name) {
+            let circle = (openViews[first...] + [name]).joined(separator: ", which uses ")
+            throw error("a view cannot use itself: \(circle)", at: begin)
         }
-        return range
-    }
-
-    private mutating func quantity(_ unit: QuantityRange.Unit) throws(FilterSyntaxError) -> QuantityRange {
-        let begin = position
-        let word = takeWord()
-        guard let range = QuantityRange(word, in: unit) else {
-            switch unit {
-            case .one: throw error("'\(word)' is not a number; write 3, 2-5, >=3 or <10", at: begin)
-            case .time:
-                throw error(
-                    "'\(word)' is not a time; write >250ms, <=2s or 1s-2s; a number without a unit is seconds", at: begin)
-            }
+        var parser = FilterParser(expression, caseSensitive: isCaseSensitive, environment: environment)
+        (parser.depth, parser.terms, parser.openViews) = (depth, terms, openViews + [name])
+        let parsed: FilterExpression
+        do { parsed = try parser.parse() } catch {
+            var error = error
+            if !error.isInView { error.message = "in the view '\(name)': \(error.message)" }
+            error.isInView = true
+            throw error
         }
-        return range
-    }
-
-    private mutating func takeWord() -> String {
-        let begin = position
-        while position < text.count, !text[position].isWhitespace, !"()&|!~".contains(text[position]) { position += 1 }
-        return String(text[begin..<position])
-    }
-
-    // MARK: Regular expressions
-
-    private mutating func url(_ row: FilterOperator) throws(FilterSyntaxError) -> FilterExpression {
-        let written = try pattern()
-        let url = try compile(written, .plain)
-        let host = hostOfURLs(matching: written.text).flatMap { try? Pattern($0, options(.plain)) }
-        return .term(FilterTerm(row: row, comparison: .url(url, host: host)))
-    }
-
-    private func options(_ syntax: PatternSyntax) -> Pattern.Options {
-        Pattern.Options(isCaseSensitive: isCaseSensitive, isMultiline: syntax == .lines, dotMatchesAll: syntax == .content)
-    }
-
-    private func compile(_ pattern: (text: String, start: Int), _ syntax: PatternSyntax) throws(FilterSyntaxError) -> Pattern {
-        do throws(PatternError) {
-            return try Pattern(pattern.text, options(syntax))
-        } catch {
-            throw self.error(
-                "the regular expression is not valid: \(error.message)",
-                at: min(pattern.start + error.offset, max(0, text.count - 1)))
-        }
-    }
-
-    /// A regular expression, quoted or not, and the position of its first character.
-    private mutating func pattern() throws(FilterSyntaxError) -> (text: String, start: Int) {
-        let quote = text[position]
-        guard quote == "\"" || quote == "'" else {
-            let start = position
-            while position < text.count, !text[position].isWhitespace, !"()'\"".contains(text[position]) { position += 1 }
-            return (String(text[start..<position]), start)
-        }
-        let start = position
-        position += 1
-        var pattern = ""
-        while position < text.count, text[position] != quote {
-            // A backslash stays in the regular expression unless a quote or a backslash follows it.
-            if text[position] == "\\", position + 1 < text.count, text[position + 1] == quote || text[position + 1] == "\\" {
-                if text[position + 1] == "\\" { pattern.append("\\") }
-                position += 1
-                pattern.append(text[position] == "\\" ? "" : String(text[position]))
-            } else {
-                pattern.append(text[position])
-            }
-            position += 1
-        }
-        guard position < text.count else { throw error("this quote is not closed", at: start) }
-        position += 1
-        return (pattern, start + 1)
+        terms = parser.terms
+        return parsed
     }
 
     // MARK: Connectives
@@ -252,11 +197,15 @@ struct FilterParser {
 
     /// Takes a whole word.
     private mutating func take(word: String) -> Bool {
-        let end = position + word.count
-        guard end <= text.count, String(text[position..<end]) == word,
-            end == text.count || text[end].isWhitespace || text[end] == "(" || text[end] == "!"
-        else { return false }
-        position = end
+        guard begins(with: word) else { return false }
+        position += word.count
         return true
+    }
+
+    /// Whether a connective that is a word is next.
+    func begins(with word: String) -> Bool {
+        let end = position + word.count
+        return end <= text.count && String(text[position..<end]) == word
+            && (end == text.count || text[end].isWhitespace || text[end] == "(" || text[end] == "!")
     }
 }

@@ -1,6 +1,7 @@
 // One operator with its argument: the leaf of an expression.
 
 import FlowModel
+import JSONQuery
 import NIOCore
 
 /// An operator with its argument. A class, so that evaluating an expression on each flow copies nothing.
@@ -13,6 +14,10 @@ final class FilterTerm: Sendable {
         case url(Pattern, host: Pattern?)
         case status(StatusRange)
         case number(FlowNumber, QuantityRange)
+        case named(NamedText, ParameterName, ValueTest)
+        case json(FlowJSON, ValueTest, JSONValueTest)
+        /// The start of the flow.
+        case time(TimeBound, TimeRange)
     }
 
     let row: FilterOperator
@@ -34,6 +39,9 @@ final class FilterTerm: Sendable {
         case .url(let pattern, _): try pattern.matches(flow.displayURL)
         case .status(let range): range.contains(flow.status)
         case .number(let number, let range): try number.matches(flow, range)
+        case .named(let text, let name, let test): try text.matches(flow, name, test)
+        case .json(let json, _, let test): try json.contains(flow, test)
+        case .time(_, let range): range.contains(flow.started)
         }
     }
 
@@ -47,6 +55,9 @@ final class FilterTerm: Sendable {
             guard range.highest - range.lowest < Self.maximumCodes else { return block.mayContain(.http) }
             return (range.lowest...range.highest).contains { block.mayContain(status: $0) }
         case .number(let number, let range): return number.mayMatch(block, range)
+        case .named(let text, _, _): return text.mayMatch(block)
+        case .json: return block.mayContain(.http)
+        case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
         }
     }
 
@@ -54,13 +65,18 @@ final class FilterTerm: Sendable {
     var canonical: String {
         switch comparison {
         case .property: row.name
-        case .text(_, let pattern), .url(let pattern, _): "\(row.name) \(Self.quoted(pattern.text))"
+        case .text(_, let pattern), .url(let pattern, _): "\(row.name) \(quoted(pattern.text))"
         case .status(let range): "\(row.name) \(range.text)"
         case .number(_, let range): "\(row.name) \(range.text)"
+        case .named(_, let name, let test): Self.joined(row.name + name.canonical, test)
+        case .json(let json, let test, _): Self.joined("\(row.name)[\(json.path)]", test)
+        case .time(let bound, let range): "\(row.name) \(range.text(bound))"
         }
     }
 
-    private static func quoted(_ text: String) -> String {
-        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    /// A name with its brackets, and a VALUE or none.
+    private static func joined(_ name: String, _ test: ValueTest) -> String {
+        let value = test.canonical
+        return value.isEmpty ? name : "\(name) \(value)"
     }
 }

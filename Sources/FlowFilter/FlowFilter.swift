@@ -9,11 +9,22 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// - Parameters:
     ///   - expression: in the language of docs/filter-language.md.
     ///   - caseSensitive: regular expressions distinguish case.
+    ///   - environment: what the expression can refer to; without it, neither now nor views.
     /// - Throws: why the expression is not valid, and where.
-    package init(_ expression: String, caseSensitive: Bool = false) throws(FilterSyntaxError) {
-        var parser = FilterParser(expression, caseSensitive: caseSensitive)
+    package init(
+        _ expression: String, caseSensitive: Bool = false, environment: FilterEnvironment = FilterEnvironment()
+    ) throws(FilterSyntaxError) {
+        var parser = FilterParser(expression, caseSensitive: caseSensitive, environment: environment)
         self.expression = try parser.parse().sorted
     }
+
+    private init(_ expression: FilterExpression) { self.expression = expression.sorted }
+
+    /// Matches the flows that this filter does not match.
+    package var inverted: FlowFilter { FlowFilter(.not(expression)) }
+
+    /// Matches the flows that both filters match.
+    package func and(_ other: FlowFilter) -> FlowFilter { FlowFilter(.and([expression, other.expression])) }
 
     /// - Throws: what fetching content throws; a regular expression that takes too many steps.
     package func matches(_ flow: some FlowAttributes) throws -> Bool { try expression.matches(flow) }

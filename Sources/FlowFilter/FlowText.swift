@@ -1,6 +1,5 @@
 // The operators with a regular expression: which text of a flow is matched.
 
-import ContentCoding
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -29,9 +28,6 @@ enum FlowText: Equatable {
 
     static let clientAddress = FlowText.connection(.address, .client)
     static let serverAddress = FlowText.connection(.address, .server)
-
-    /// Decoded content beyond this is not searched.
-    private static let maximumContent = 64 * 1024 * 1024
 
     /// - Throws: what fetching content throws; a match that takes too many steps.
     func matches(_ flow: some FlowAttributes, _ pattern: Pattern) throws -> Bool {
@@ -78,25 +74,9 @@ enum FlowText: Equatable {
     /// stream one by one.
     private static func content(of flow: some FlowAttributes, _ side: Side?, _ pattern: Pattern) throws -> Bool {
         var isFound = false
-        var bodies: [Side: ByteBuffer] = [:]
-        try flow.pieces.forEach { _, piece in
-            guard side == nil || piece.from == side else { return true }
-            if piece.kind == .data, !flow.isStream {
-                let known = bodies[piece.from]?.readableBytes ?? 0
-                if known == 0 {
-                    bodies[piece.from] = piece.content
-                } else if known < maximumContent {
-                    bodies[piece.from]?.writeImmutableBuffer(piece.content)
-                }
-            } else if piece.kind.isMessage {
-                isFound = try pattern.matches(piece.content)
-            }
+        try FlowContent.forEach(of: flow, from: side) { content in
+            isFound = try pattern.matches(content.decoded())
             return !isFound
-        }
-        for (side, wire) in bodies where !isFound {
-            let fields = side == .client ? flow.requestFields : flow.responseFields
-            let decoded = decodeContent(wire, of: fields, maximum: maximumContent)
-            isFound = try pattern.matches(decoded.content)
         }
         return isFound
     }
@@ -111,21 +91,6 @@ enum FlowText: Equatable {
             return !isFound
         }
         return isFound
-    }
-}
-
-extension FlowAttributes {
-    /// Its data is what two programs sent each other, not the content of a request and a response.
-    fileprivate var isStream: Bool { kind == .tcp || status == 101 }
-}
-
-extension FlowPiece.Kind {
-    /// Not a control frame of a WebSocket (RFC 6455 §5.5).
-    fileprivate var isMessage: Bool {
-        switch self {
-        case .data, .text, .binary: true
-        case .ping, .pong, .close: false
-        }
     }
 }
 

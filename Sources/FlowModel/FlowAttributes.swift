@@ -46,6 +46,7 @@ package protocol FlowAttributes {
     func contentSize(from side: Side) throws -> UInt64?
     /// ``Flow/timeToFirstByte`` in whole microseconds.
     var timeToFirstByteMicroseconds: Int64? { get }
+    /// The trailer fields that a side sent; nil without any.
     func trailers(from side: Side) -> FieldSection?
     /// The statuses of the interim responses, in their order.
     var interimStatuses: [Int] { get }

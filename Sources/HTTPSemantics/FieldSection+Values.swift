@@ -29,6 +29,28 @@ extension FieldSection {
         return value
     }
 
+    /// Visits the values of all lines with a name, in order. For names that are not known before.
+    /// - Parameters:
+    ///   - name: in lower case.
+    ///   - body: returns false to stop.
+    package func forEachValue(of name: [UInt8], _ body: (ByteBuffer) throws -> Bool) rethrows {
+        guard let first = name.first else { return }
+        let place = Self.place(count: name.count, first: first)
+        guard names &>> UInt64(place) & 1 != 0 else { return }
+        for index in Int(firstLines[place])..<max(Int(firstLines[place]), lines.count) where isName(name, ofLine: index) {
+            if try !body(slice(lines[index].value)) { return }
+        }
+    }
+
+    private func isName(_ name: [UInt8], ofLine index: Int) -> Bool {
+        let range = lines[index].name
+        let wire = wire
+        let bytes = wire.readableBytesUInt8Span
+        guard range.count == name.count, Int(range.end) <= bytes.count else { return false }
+        for i in 0..<name.count where bytes[Int(range.start) + i].lowercased != name[i] { return false }
+        return true
+    }
+
     /// The separator between the values of joined lines.
     /// - Parameter name: in lower case.
     package static func separator(of name: String) -> String {

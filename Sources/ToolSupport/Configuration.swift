@@ -17,6 +17,8 @@ struct ToolSettings {
     let table: OptionTable
     private(set) var printsConfiguration = false
     private(set) var printsFilterHelp = false
+    /// The named expressions of the configuration file.
+    private(set) var views: [ConfigurationFile.View] = []
 
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
     private static let alternatives: [[String]] = [
@@ -51,12 +53,16 @@ struct ToolSettings {
         levels.append(set)
         let file = value("config")
         let path = file?.path ?? configurationDirectory(value("confdir")) + "/config.yaml"
-        levels += try ConfigurationFile(path, isRequired: file != nil, table).settings.reversed()
+        let configuration = try ConfigurationFile(path, isRequired: file != nil, table)
+        levels += configuration.settings.reversed()
+        views = configuration.views
         // A filter among the arguments replaces one of the configuration.
         let isFilterGiven =
             !given.positionals.isEmpty && table.positionals.first?.valueName == "filter"
             || given.positionals.contains { FilterAndFiles.isExpression($0) }
         try merge(levels, isFilterGiven)
+        guard let option = table[long: "named-view"] else { return }
+        settings += views.map { Setting(option: option, name: option.name, value: "\($0.name)=\($0.expression)", place: $0.place) }
     }
 
     private mutating func merge(_ levels: [[Setting]], _ isFilterGiven: Bool) throws(ToolError) {

@@ -13,29 +13,31 @@ package struct FilterAndFiles {
     package let files: [FilePath]
 
     /// Takes as the filter an argument that names no existing file and contains an operator, such as `~c`.
-    /// - Parameter option: the value of -f.
     /// - Throws: ``ToolError`` for two filters; a `FilterSyntaxError`.
-    package init(option: String?, arguments: [String]) throws {
+    package init(_ selection: FilterArguments, arguments: [String]) throws {
         let expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
-        try self.init(option, arguments, expressions)
+        try self.init(selection, arguments, expressions)
     }
 
     /// The same; without -f the first argument is the filter, with or without an operator, unless it names an existing file.
+    /// - Parameter mayBeAbsent: the flows are limited in another way.
     /// - Throws: ``ToolError`` for no filter, or two; a `FilterSyntaxError`.
-    package init(option: String?, required arguments: [String]) throws {
+    package init(_ selection: FilterArguments, required arguments: [String], mayBeAbsent: Bool = false) throws {
+        let option = selection.filter
         var expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
         if option == nil, let first = arguments.first, !expressions.contains(0), !Self.isFile(first) {
             expressions.insert(0, at: 0)
         }
-        if option == nil, expressions.isEmpty {
+        if option == nil, expressions.isEmpty, !mayBeAbsent {
             guard let first = arguments.first else { throw ToolError("an expression is missing; '~all' matches every flow") }
             let what = first == "-" ? "- is standard input" : "\(first) is a \(isDirectory(first) ? "directory" : "file")"
             throw ToolError("\(what); an expression is missing; '~all' matches every flow, and -f takes any expression")
         }
-        try self.init(option, arguments, expressions)
+        try self.init(selection, arguments, expressions)
     }
 
-    private init(_ option: String?, _ arguments: [String], _ expressions: [Int]) throws {
+    private init(_ selection: FilterArguments, _ arguments: [String], _ expressions: [Int]) throws {
+        let option = selection.filter
         let found = (option.map { [$0] } ?? []) + expressions.map { arguments[$0] }
         guard found.count < 2 else {
             let both = "'\(found[0])' and '\(found[1])'"
@@ -46,7 +48,7 @@ package struct FilterAndFiles {
             throw ToolError("\(option) is a file, and -f takes a filter; name the file without an option")
         }
         expression = found.first
-        filter = try found.first.map { try FlowFilter($0) }
+        filter = try found.first.map { try selection.parse($0) }
     }
 
     /// It is a name of something that is there. Only a name with a slash stands for a file in a user's directory: `~all` is an operator,

@@ -31,7 +31,7 @@ package struct TextArguments: ParsableArguments {
 }
 
 /// The wall clock.
-private func currentTime() -> Timestamp? {
+func currentTime() -> Timestamp? {
     var time = timespec()
     guard unsafe clock_gettime(CLOCK_REALTIME, &time) == 0 else { return nil }
     return Timestamp(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))

@@ -43,6 +43,9 @@ struct MitmDump: Tool {
     @OptionGroup
     var selection: FilterArguments
 
+    @OptionGroup
+    var times: TimeArguments
+
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
 
@@ -122,10 +125,13 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(option: selection.filter, arguments: arguments)
+        let asked = try FilterAndFiles(selection, arguments: arguments)
         do {
             if structure || verify { return try describe(asked) }
-            if let filter = asked.filter { return try print(asked.files, where: filter, named: asked.expression) }
+            let named = times.describing(asked.expression)
+            if let filter = try times.limiting(asked.filter, selection.environment) {
+                return try print(asked.files, where: filter, named: named)
+            }
             return try print(asked.files, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
@@ -222,8 +228,9 @@ struct MitmDump: Tool {
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
-        if asked.filter != nil {
-            throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with a filter")
+        if asked.filter != nil || times.isGiven {
+            let other = asked.filter == nil ? "--since and --until" : "a filter"
+            throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with \(other)")
         }
         let sources = try archiveSources(asked.files)
         let file = OutputFile(output?.path, format: .text)

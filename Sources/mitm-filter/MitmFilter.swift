@@ -21,13 +21,14 @@ struct MitmFilter: Tool {
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
               mitm-filter '~d api.example & ~m POST' captures/ -o api.mflow
               mitm-filter --count '~c >=500' capture.mflow
+              mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
               mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
               mitm-filter --group-by host,status '~d example' capture.mflow
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
-            A first argument that names an existing file is a file.
+            A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
             unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
@@ -39,6 +40,9 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var selection: FilterArguments
+
+    @OptionGroup
+    var times: TimeArguments
 
     @Option(name: .output, help: ArgumentHelp("Write to a file; - is stdout.", valueName: "file"))
     var output: FilePath?
@@ -97,7 +101,9 @@ struct MitmFilter: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(option: selection.filter, required: arguments)
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
+        let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
@@ -105,12 +111,14 @@ struct MitmFilter: Tool {
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let choice = Choice(filter: asked.filter!, isInverted: invert)
+        let choice = chosen!
         let style = text.style(for: output)
         do {
             if let query {
                 let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
-                return try print(report, of: sources, where: choice, named: asked.expression)
+                return try print(
+                    report, of: sources, where: choice,
+                    named: times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression))
             }
             if count || quiet { return try choose(choice, from: sources, into: .number(file, isPrinted: count)) }
             let flows = FlowOutput(file, format: format, columns: columns, style: style)
@@ -132,7 +140,7 @@ struct MitmFilter: Tool {
 
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func print(_ report: FlowReport, of sources: [ArchiveSource], where choice: Choice, named filter: String?) throws
+    private func print(_ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?) throws
         -> ToolStatus
     {
         let result = try report.print(
@@ -143,7 +151,7 @@ struct MitmFilter: Tool {
     }
 
     private func sort(
-        _ choice: Choice, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput
     ) throws -> ToolStatus {
         let result = try sorter.forEach(of: sources, where: choice, jobs: threads, isQuiet: false, begin: flows.begin) {
             printError($0, as: "mitm-filter")
@@ -158,7 +166,7 @@ struct MitmFilter: Tool {
         result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
     }
 
-    private func choose(_ choice: Choice, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
+    private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
@@ -193,13 +201,4 @@ struct MitmFilter: Tool {
             if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         }
     }
-}
-
-/// The filter, or its opposite.
-private struct Choice: FlowPredicate {
-    let filter: FlowFilter
-    let isInverted: Bool
-
-    func matches(_ flow: some FlowAttributes) throws -> Bool { try filter.matches(flow) != isInverted }
-    func mayMatch(_ block: some BlockSummary) -> Bool { isInverted || filter.mayMatch(block) }
 }

@@ -115,7 +115,7 @@ struct Replayer {
     private func makePlan(_ options: ReplayPlan.Options, _ report: ResultReport) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
         let watch = ReadingWatch(sources, progressLine, clock)
-        let places = PlaceNotes(filter: try arguments.selection.filter.map { try FlowFilter($0) }, watch: watch)
+        let places = PlaceNotes(filter: try arguments.selection.parsed(), watch: watch)
         defer { progressLine.clear() }
         var sequence = ArchiveSequence(sources, where: places)
         var builder = ReplayPlan.Builder(options)

@@ -88,7 +88,7 @@ struct RecordingServer {
     private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
         RecordingSelection(
             files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
-            filter: try arguments.matching.selection.filter.map { try FlowFilter($0) }, rules: try rules(),
+            filter: try arguments.matching.selection.parsed(), rules: try rules(),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 

@@ -1,6 +1,5 @@
 import FlowFilter
 import FlowModel
-import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
@@ -55,13 +54,6 @@ private func matching(_ expression: String) throws -> String {
 
 @Suite("A filter expression")
 struct FilterTests {
-    @Test("The page of the language lists the operators as the help does")
-    func page() throws {
-        let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/filter-language.md")
-        let blocks = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```\n")
-        #expect(blocks.count > 1 && blocks[1] == filterHelp())
-    }
-
     @Test(
         "Each operator selects its flows",
         arguments: [
@@ -310,6 +302,9 @@ struct FilterTests {
             ("~u ^http://api.example.x/", true),
             ("~u '^http://ap?i.example/'", true),
             ("~u ^https://www", true),
+            ("~hs[a] b", true),
+            ("~query[a]", true),
+            ("~tag[a]", true),
         ])
     func blocks(expression: String, mayMatch: Bool) throws {
         #expect(try FlowFilter(expression).mayMatch(Summary(kinds: [.http], statuses: [200, 302])) == mayMatch)

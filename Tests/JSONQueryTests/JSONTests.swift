@@ -40,7 +40,6 @@ struct JSONTests {
         "A path removes the values that it names",
         arguments: [
             ("$.t", "{\"a\":1}"),
-            ("t", "{\"a\":1}"),
             ("$['t']", "{\"a\":1}"),
             ("$.a", "{\"t\":{\"id\":2,\"l\":[{\"id\":3},{\"id\":4}]}}"),
             ("$..id", "{\"a\":1,\"t\":{\"l\":[{},{}]}}"),
@@ -49,15 +48,15 @@ struct JSONTests {
             ("$.none.x", "{\"a\":1,\"t\":{\"id\":2,\"l\":[{\"id\":3},{\"id\":4}]}}"),
         ] as [(String, String)])
     func paths(_ path: String, _ rest: String) throws {
-        let parsed = try #require(JSONPath(path))
+        let parsed = try JSONPath(path)
         let value = try #require(tree("{\"a\":1,\"t\":{\"id\":2,\"l\":[{\"id\":3},{\"id\":4}]}}"))
         let text = value.removing(parsed).text
         #expect(text == rest)
     }
 
-    @Test("Text that is not a path is rejected", arguments: ["", "$", "$.", "$..", "$[", "$[x]", "$.a["])
+    @Test("Text that is not a path is rejected", arguments: ["", "a", "$.", "$..", "$[", "$[x]", "$.a["])
     func badPaths(_ text: String) {
-        let path = JSONPath(text)
+        let path = try? JSONPath(text)
         #expect(path == nil)
     }
 

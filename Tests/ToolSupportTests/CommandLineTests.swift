@@ -8,7 +8,7 @@ import Testing
 @testable import ToolSupport
 
 /// A tool with options of every kind.
-private struct Sample: ParsableCommand {
+struct Sample: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, har }
 
     static let configuration = CommandConfiguration(commandName: "mitm-record", abstract: "Records.")
@@ -24,6 +24,7 @@ private struct Sample: ParsableCommand {
     @Flag(name: .shortAndLong, help: "More.") var verbose = false
     @Flag(help: "No checks.") var insecure = false
     @OptionGroup var selection: FilterArguments
+    @OptionGroup var times: TimeArguments
     @OptionGroup var colours: ColorArguments
     @OptionGroup var settings: ConfigurationArguments
     @Argument var filter: [String] = []
@@ -31,7 +32,7 @@ private struct Sample: ParsableCommand {
 
 private let table = OptionTable(Sample.self)
 
-private func settings(_ arguments: [String], config: String? = nil) throws -> ToolSettings {
+func settings(_ arguments: [String], config: String? = nil) throws -> ToolSettings {
     try withTemporaryDirectory { directory in
         try (config ?? "").write(toFile: directory + "/config.yaml", atomically: true, encoding: .utf8)
         do throws(ToolError) {
@@ -42,7 +43,7 @@ private func settings(_ arguments: [String], config: String? = nil) throws -> To
     }
 }
 
-private func arguments(_ arguments: [String], config: String? = nil) throws -> [String] {
+func arguments(_ arguments: [String], config: String? = nil) throws -> [String] {
     try settings(arguments, config: config).arguments(withRest: true).filter { !$0.hasPrefix("--confdir") }
 }
 
@@ -233,6 +234,8 @@ struct ConfigurationFileTests {
                   verbose: false  # default
                   insecure: true  # config.yaml:1
                   # filter: not set
+                  # since: not set
+                  # until: not set
                   color: auto  # default
                   no-color: false  # default
                 """)

@@ -1,7 +1,6 @@
 // Moments as a user's clock shows them.
 
 import FlowModel
-import Glibc
 import NIOCore
 import Synchronization
 
@@ -18,21 +17,14 @@ package final class LocalTime: Sendable {
     private let known = Mutex(Known())
     private let lookUp: @Sendable (Int64) -> Int64
 
-    private convenience init() {
-        tzset()
-        self.init { minute in
-            var moment = time_t(minute)
-            var fields = unsafe tm()
-            return unsafe localtime_r(&moment, &fields) == nil ? 0 : Int64(fields.tm_gmtoff)
-        }
-    }
+    private convenience init() { self.init(lookUp: systemOffset(at:)) }
 
     /// - Parameter lookUp: seconds to add to UTC, at a number of seconds since 1970.
     package init(lookUp: @escaping @Sendable (Int64) -> Int64) { self.lookUp = lookUp }
 
     /// Seconds to add to UTC at a moment.
     private func offset(at second: Int64) -> Int64 {
-        let minute = second.quotient(60)
+        let minute = second.flooredQuotientAndRemainder(60).0
         return known.withLock { known in
             if known.minute != minute { known = Known(minute: minute, offset: lookUp(minute * 60)) }
             return known.offset
@@ -41,10 +33,9 @@ package final class LocalTime: Sendable {
 
     /// Appends the time of day with milliseconds: `08:28:22.411`.
     package func write(clock time: Timestamp, into out: inout ByteBuffer) {
-        let second = time.nanoseconds.quotient(1_000_000_000)
-        let milliseconds = (time.nanoseconds - second * 1_000_000_000) / 1_000_000
-        let local = second + offset(at: second)
-        let ofDay = local - local.quotient(86_400) * 86_400
+        let (second, nanoseconds) = time.nanoseconds.flooredQuotientAndRemainder(1_000_000_000)
+        let milliseconds = nanoseconds / 1_000_000
+        let ofDay = (second + offset(at: second)).flooredQuotientAndRemainder(86_400).1
         out.writeTwoDigits(ofDay / 3600)
         out.writeInteger(UInt8(ascii: ":"))
         out.writeTwoDigits(ofDay / 60 % 60)
@@ -57,7 +48,7 @@ package final class LocalTime: Sendable {
 
     /// Appends date, time and the difference to UTC (RFC 3339): `2026-11-27T08:28:22.411+01:00`.
     package func write(full time: Timestamp, into out: inout ByteBuffer) {
-        let second = time.nanoseconds.quotient(1_000_000_000)
+        let second = time.nanoseconds.flooredQuotientAndRemainder(1_000_000_000).0
         let offset = offset(at: second)
         let day = rfc3339(Timestamp(nanoseconds: (second + offset) * 1_000_000_000)).prefix { $0 != "T" }
         out.writeString("\(day)T")
@@ -66,14 +57,6 @@ package final class LocalTime: Sendable {
         out.writeTwoDigits(abs(offset) / 3600)
         out.writeInteger(UInt8(ascii: ":"))
         out.writeTwoDigits(abs(offset) / 60 % 60)
-    }
-}
-
-extension Int64 {
-    /// The quotient rounded down.
-    fileprivate func quotient(_ divisor: Int64) -> Int64 {
-        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? quotient - 1 : quotient
     }
 }
 

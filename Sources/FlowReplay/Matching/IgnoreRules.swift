@@ -51,15 +51,23 @@ package struct IgnoreRules: Sendable, Equatable {
         case ("form", let name?, .matching): formNames.insert(name)
         case ("header", let name?, .responses): headers.insert(name.lowercased())
         case ("json", let path?, _):
-            guard let parsed = JSONPath(path) else {
-                throw ReplayRuleError("'\(path)' is not a JSON path; write $.name, $.list[*].name or $..name")
-            }
-            jsonPaths.append(parsed)
+            jsonPaths.append(try Self.path(path))
         default:
             let known =
                 use == .matching
                 ? "host, port, scheme, body, query, query:NAME, form:NAME, json:PATH" : "host, body, header:NAME, json:PATH"
             throw ReplayRuleError("'\(text)' is not known; write one of \(known)")
+        }
+    }
+
+    /// A path of RFC 9535; `$`, or `$.`, may be left out at its beginning.
+    private static func path(_ text: String) throws(ReplayRuleError) -> JSONPath {
+        let whole = text.hasPrefix("$") ? text : text.hasPrefix(".") || text.hasPrefix("[") ? "$" + text : "$." + text
+        do {
+            return try JSONPath(whole)
+        } catch {
+            let position = max(0, error.offset - (whole.count - text.count)) + 1
+            throw ReplayRuleError("'\(text)' is not a JSON path (RFC 9535): \(error.message) at character \(position)")
         }
     }
 }

@@ -47,7 +47,7 @@ extension MatchRules {
         guard !ignore.query else { return [:] }
         var pairs: [String: [String]] = [:]
         query.forEachParameter { name, whole in
-            let text = String(buffer: name).removingPercentEncodingOfNames
+            let text = String(buffer: name.formDecoded)
             if !ignore.queryNames.contains(text), !volatile.contains(text) {
                 pairs[text, default: []].append(String(buffer: whole))
             }

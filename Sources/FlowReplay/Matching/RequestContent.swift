@@ -31,7 +31,7 @@ package enum RequestContent {
         if rules.body == .form || (isAuto && type.hasPrefix("application/x-www-form-urlencoded")) {
             var pairs: [String] = []
             content.forEachParameter { name, whole in
-                let text = String(buffer: name).removingPercentEncodingOfNames
+                let text = String(buffer: name.formDecoded)
                 if !rules.ignore.formNames.contains(text) { pairs.append(String(buffer: whole)) }
             }
             return ByteBuffer(string: pairs.sorted().joined(separator: "&"))

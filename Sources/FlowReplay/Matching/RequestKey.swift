@@ -105,7 +105,7 @@ package struct RequestKey: Sendable, Hashable {
         var (sum, bits): (UInt64, UInt64) = (0, 0)
         query.forEachParameter { name, whole in
             if !rules.ignore.queryNames.isEmpty || !rules.volatile.query.isEmpty || !rules.volatile.queryPrefixes.isEmpty {
-                let text = String(buffer: name).removingPercentEncodingOfNames
+                let text = String(buffer: name.formDecoded)
                 if rules.ignore.queryNames.contains(text) || rules.volatile.contains(text) { return }
             }
             guard whole.readableBytes > 0 else { return }
@@ -149,66 +149,5 @@ struct ByteHash {
         var hash = ByteHash()
         hash.add(bytes)
         return hash.mixed
-    }
-}
-
-extension ByteBuffer {
-    /// Path and query of a request-target, without scheme and authority of the absolute form.
-    package var pathAndQuery: (path: ByteBuffer, query: ByteBuffer) {
-        let bytes = readableBytesUInt8Span
-        var start = 0
-        if bytes.count > 0, bytes[0] != 0x2F, bytes[0] != 0x2A {
-            // scheme "://" authority
-            var index = 0
-            while index + 2 < bytes.count, !(bytes[index] == 0x3A && bytes[index + 1] == 0x2F && bytes[index + 2] == 0x2F) {
-                index += 1
-            }
-            if index + 2 < bytes.count {
-                start = index + 3
-                while start < bytes.count, bytes[start] != 0x2F, bytes[start] != 0x3F { start += 1 }
-            }
-        }
-        var mark = start
-        while mark < bytes.count, bytes[mark] != 0x3F { mark += 1 }
-        let path = start == mark ? ByteBuffer(string: "/") : slice(ByteRange(start, mark))
-        return (path, mark < bytes.count ? slice(ByteRange(mark + 1, bytes.count)) : ByteBuffer())
-    }
-
-    /// Visits the parameters of a query or a form: the name, and the whole parameter as it is written.
-    func forEachParameter(_ body: (_ name: ByteBuffer, _ whole: ByteBuffer) -> Void) {
-        let bytes = readableBytesUInt8Span
-        var start = 0
-        var equals: Int?
-        for index in 0...bytes.count {
-            let byte: UInt8 = index < bytes.count ? bytes[index] : 0x26
-            if byte == 0x3D, equals == nil { equals = index }
-            guard byte == 0x26 else { continue }
-            if index > start { body(slice(ByteRange(start, equals ?? index)), slice(ByteRange(start, index))) }
-            start = index + 1
-            equals = nil
-        }
-    }
-}
-
-extension String {
-    /// Decodes percent-encoding, and `+` as a space (application/x-www-form-urlencoded of the URL standard). Invalid UTF-8 is
-    /// repaired.
-    var removingPercentEncodingOfNames: String {
-        guard utf8.contains(where: { $0 == 0x25 || $0 == 0x2B }) else { return self }
-        var out: [UInt8] = []
-        let bytes = Array(utf8)
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == 0x25, index + 2 < bytes.count,
-                let byte = UInt8(String(decoding: bytes[index + 1...index + 2], as: UTF8.self), radix: 16)
-            {
-                out.append(byte)
-                index += 3
-            } else {
-                out.append(bytes[index] == 0x2B ? 0x20 : bytes[index])
-                index += 1
-            }
-        }
-        return String(decoding: out, as: UTF8.self)
     }
 }

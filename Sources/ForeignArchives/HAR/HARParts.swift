@@ -189,10 +189,7 @@ extension Timestamp {
             guard let hours = number(at + 1, 2) else { return nil }
             offset = (hours * 60 + (number(at + (hasColon ? 4 : 3), 2) ?? 0)) * (bytes[at] == 0x2D ? -60 : 60)
         }
-        // Days since 1970-01-01 of a civil date, by years that begin in March.
-        let shifted = month > 2 ? year : year - 1
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
+        let days = CivilDate(year: year, month: month, day: day).daysSince1970
         self.init(nanoseconds: (days * 86_400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000_000 + fraction)
     }
 }

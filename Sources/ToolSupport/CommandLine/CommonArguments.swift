@@ -13,7 +13,25 @@ package struct FilterArguments: ParsableArguments {
     @Flag(help: "List the operators of the filter language, and exit.")
     package var helpFilter = false
 
+    /// `name=expression`, from the section `views` of the configuration file (``ToolSettings``).
+    @Option(name: .customLong("named-view"), help: .hidden)
+    var views: [String] = []
+
     package init() {}
+
+    /// The expression of -f; nil without one.
+    /// - Throws: a `FilterSyntaxError`.
+    package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
+
+    /// An expression that the tool was given.
+    /// - Throws: a `FilterSyntaxError`.
+    package func parse(_ expression: String) throws -> FlowFilter { try FlowFilter(expression, environment: environment) }
+
+    /// Now, the time zone of the system, and the views of the configuration file.
+    package var environment: FilterEnvironment {
+        let views = views.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+        return FilterEnvironment(now: currentTime(), views: Dictionary(views.map { ($0[0], $0[1]) }) { _, last in last })
+    }
 }
 
 /// `--color`.

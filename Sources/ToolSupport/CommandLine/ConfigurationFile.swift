@@ -1,6 +1,8 @@
 // The configuration file: a mapping with a section for each tool and one for all, `all`. A section holds options by their long names. A
 // tool reads `all` and its own section, so a key of one tool never changes another.
 
+import FlowFilter
+import FlowModel
 import Yams
 
 /// The part of a configuration file that is for one tool.
@@ -14,6 +16,17 @@ struct ConfigurationFile {
         "log-format", "no-block-global", "no-color", "no-http2", "quiet", "verbose",
     ]
 
+    /// An expression with a name.
+    struct View {
+        var name: String
+        var expression: String
+        var place: SettingPlace
+    }
+
+    /// The section of expressions.
+    private static let viewSection = "views"
+
+    private(set) var views: [View] = []
     /// In the order of their strength: those of `all`, then those of the tool.
     private(set) var settings: [[Setting]] = [[], []]
 
@@ -36,6 +49,7 @@ struct ConfigurationFile {
             throw error(root, "a mapping of sections is expected, such as '\(section):' with options below it")
         }
         for (key, value) in mapping { try read(key, value) }
+        try checkViews()
     }
 
     private func parse(_ text: String) throws(ToolError) -> Node? {
@@ -63,9 +77,11 @@ struct ConfigurationFile {
     /// A key outside of sections.
     private mutating func read(_ key: Node, _ value: Node) throws(ToolError) {
         guard let name = key.scalar?.string else { throw error(key, "the name of a section or an option is expected") }
+        if name == Self.viewSection { return try readViews(key, value) }
         guard Self.sections.contains(name) else {
             if value.mapping != nil {
-                throw error(key, Self.unknown("section", name, nearest(to: name, in: Self.sections) ?? Self.toolSection(name)))
+                let known = Self.sections + [Self.viewSection]
+                throw error(key, Self.unknown("section", name, nearestWord(to: name, in: known) ?? Self.toolSection(name)))
             }
             return try readShared(key, name, value)
         }
@@ -82,6 +98,39 @@ struct ConfigurationFile {
                 try readShared(key, option, value)
             } else {
                 try add(key, option, value, to: 1)
+            }
+        }
+    }
+
+    private mutating func readViews(_ key: Node, _ value: Node) throws(ToolError) {
+        if value.isEmpty { return }
+        guard let mapping = value.mapping else {
+            throw error(key, "'\(Self.viewSection)' is the section of named expressions; write name: 'expression' below it")
+        }
+        for (key, value) in mapping {
+            guard let name = key.scalar?.string, !name.isEmpty,
+                name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) })
+            else {
+                throw error(
+                    key, "'\(key.scalar?.string ?? "")' is not a name for an expression; use letters, digits, '-', '_' and '.'")
+            }
+            guard let expression = value.scalar?.string, !value.isEmpty else {
+                throw error(value, "\(Self.viewSection): \(name): an expression is expected, in single quotes")
+            }
+            let place = SettingPlace.file(path, line: key.mark?.line ?? 0)
+            views.append(View(name: name, expression: expression, place: place))
+        }
+    }
+
+    /// A view may name one that is defined after it.
+    private func checkViews() throws(ToolError) {
+        let known = Dictionary(views.map { ($0.name, $0.expression) }) { _, last in last }
+        for view in views {
+            do throws(FilterSyntaxError) {
+                let environment = FilterEnvironment(now: Timestamp(nanoseconds: 0), views: known)
+                _ = try FlowFilter("~view \(view.name)", environment: environment)
+            } catch {
+                throw ToolError(view.place.prefix(Self.viewSection) + ": " + error.rendered)
             }
         }
     }

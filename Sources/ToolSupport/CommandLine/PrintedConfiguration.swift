@@ -1,7 +1,7 @@
 // --print-config: the options in force, as a configuration file, with a comment on each about where it was set.
 
 extension ToolSettings {
-    /// YAML: the tool's section. Options without a value are comments.
+    /// YAML: the tool's section, and that of the named expressions if there are any. Options without a value are comments.
     func yaml() -> String {
         var lines = ["\(table.command.commandName.dropFirst("mitm-".count)):"]
         for option in table.options where !commandLineOnly.contains(option.name) && option.entry.shouldDisplay {
@@ -19,6 +19,8 @@ extension ToolSettings {
                 lines.append("  \(option.name): \(Self.quoted(Self.masked(last.value ?? "", option)))  # \(last.place.text)")
             }
         }
+        if !views.isEmpty { lines.append("views:") }
+        lines += views.map { "  \($0.name): \(Self.quoted($0.expression))  # \($0.place.text)" }
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -1,4 +1,7 @@
-// What the values of options must be. The name of a value, as --help shows it, decides: <size>, <time>, <port>, <number>, <rate>.
+// What the values of options must be. The name of a value, as --help shows it, decides: <size>, <time>, <moment>, <port>, <number>, <rate>.
+
+import FlowFilter
+import FlowModel
 
 /// Finds values that the parser would refuse, and says what was expected.
 enum ValueCheck {
@@ -6,7 +9,7 @@ enum ValueCheck {
     static func problem(_ value: String, of option: OptionTable.Option) -> String? {
         if !option.values.isEmpty {
             guard !option.values.contains(value) else { return nil }
-            if let nearest = nearest(to: value, in: option.values), option.values.count > 6 {
+            if let nearest = nearestWord(to: value, in: option.values), option.values.count > 6 {
                 return "'\(value)' is not known; did you mean '\(nearest)'?"
             }
             return "'\(value)' is not known; use \(alternatives(option.values))"
@@ -25,6 +28,9 @@ enum ValueCheck {
         "port": Kind(noun: "a port number", use: "0 to 65535") { UInt16($0) != nil },
         "size": Kind(noun: "a size", use: ByteSize.forms) { ByteSize(argument: $0) != nil },
         "time": Kind(noun: "a length of time", use: TimeSpan.forms) { TimeSpan(argument: $0) != nil },
+        "moment": Kind(noun: "a time", use: "2026-01-31, 2026-01-31T08:00, 08:00, today, yesterday or -15m") {
+            moment($0, FilterEnvironment(now: Timestamp(nanoseconds: 0))) != nil
+        },
         "number": Kind(noun: "a number", use: "1 or more, at most \(Int32.max)") { Int32($0).map { $0 >= 1 } ?? false },
         "rate": Kind(noun: "a rate", use: "for example 50/s") { Rate(argument: $0) != nil },
         "speed": Kind(noun: "a speed", use: "recorded, a factor such as 2x, or max") {

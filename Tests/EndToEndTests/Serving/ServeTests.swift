@@ -246,7 +246,7 @@ struct ServeTests {
             (["--fault", "5%:soon"], "'soon' is neither a status nor close nor reset"),
             (["--fault", "60%:503", "--fault", "60%:close"], "more than 100 %"),
             (["--ignore", "colour"], "'colour' is not known"),
-            (["--ignore", "json:a["], "'a[' is not a JSON path"),
+            (["--ignore", "json:a["], "'a[' is not a JSON path (RFC 9535): this bracket is not closed at character 2"),
             (["--match-body", "xml"], "'xml' is not known"),
             (["--order", "random"], "'random' is not known"),
             (["--filter", "~q ("], "~q ("),
