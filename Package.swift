@@ -65,13 +65,15 @@ let package = Package(
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
+        module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
-        module("FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "CPCRE2", nioCore]),
-        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "CWideCharacters", nioCore]),
+        module(
+            "FlowFilter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "CPCRE2", nioCore]),
+        module("FlowPrinter", ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
@@ -93,9 +95,9 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "ForeignArchives", "CCrypt",
-                "CCommit",
-                nioCore, arguments, yams,
+                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "ForeignArchives",
+                "JSONQuery",
+                "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -150,6 +152,7 @@ let package = Package(
         tests("TLSEngineTests", ["TLSEngine"]),
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
+        tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
             ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
@@ -167,8 +170,9 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowModel", "FlowTable", "HTTPSemantics",
-                "TLSEngine", arguments,
+                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "FlowTable",
+                "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "HTTPSemantics"]),

@@ -20,6 +20,16 @@ extension FilterParser {
             return try term(row, .status(try status()))
         case .number(let number, let unit):
             return try term(row, .number(number, try quantity(unit)))
+        case .choice(let choice):
+            let (value, word) = try self.choice(row, choice)
+            return try term(row, .choice(value, word))
+        case .interim:
+            let code = try parameter()
+            guard let range = StatusRange(code.text) else {
+                throw error("'\(code.text)' is not a status code; write ~informational[103] or ~informational[1xx]", at: code.start)
+            }
+            try expectEnd(of: "\(row.name)[\(code.text)]")
+            return try term(row, .interim(range))
         case .named(let named):
             let parameter = try parameter()
             let name = ParameterName(parameter)
@@ -58,6 +68,23 @@ extension FilterParser {
             throw error("'\(word)' is not a status code; write 404, 4xx, 200-299, >=500 or <300", at: begin)
         }
         return range
+    }
+
+    private mutating func choice(
+        _ row: FilterOperator, _ choice: FlowChoice
+    ) throws(FilterSyntaxError) -> (FlowChoice.Value, String) {
+        let begin = position
+        let word = takeWord()
+        guard let value = choice.value(word) else {
+            throw error("'\(word)' is not a version here; write \(choice.words.listed)", at: begin)
+        }
+        // The second word would be a regular expression for URLs.
+        if position < text.count, text[position] == "|",
+            let other = choice.words.first(where: { text[(position + 1)...].starts(with: Array($0)) })
+        {
+            throw error("'|' does not join words; write (\(row.name) \(word) | \(row.name) \(other))")
+        }
+        return (value, word)
     }
 
     private mutating func quantity(_ unit: QuantityRange.Unit) throws(FilterSyntaxError) -> QuantityRange {

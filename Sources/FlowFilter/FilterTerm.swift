@@ -14,6 +14,10 @@ final class FilterTerm: Sendable {
         case url(Pattern, host: Pattern?)
         case status(StatusRange)
         case number(FlowNumber, QuantityRange)
+        /// The word that was written is for ``canonical``.
+        case choice(FlowChoice.Value, String)
+        /// The status of an interim response.
+        case interim(StatusRange)
         case named(NamedText, ParameterName, ValueTest)
         case json(FlowJSON, ValueTest, JSONValueTest)
         /// The start of the flow.
@@ -39,6 +43,8 @@ final class FilterTerm: Sendable {
         case .url(let pattern, _): try pattern.matches(flow.displayURL)
         case .status(let range): range.contains(flow.status)
         case .number(let number, let range): try number.matches(flow, range)
+        case .choice(let value, _): value.matches(flow)
+        case .interim(let range): flow.interimStatuses.contains { range.contains($0) }
         case .named(let text, let name, let test): try text.matches(flow, name, test)
         case .json(let json, _, let test): try json.contains(flow, test)
         case .time(_, let range): range.contains(flow.started)
@@ -55,9 +61,11 @@ final class FilterTerm: Sendable {
             guard range.highest - range.lowest < Self.maximumCodes else { return block.mayContain(.http) }
             return (range.lowest...range.highest).contains { block.mayContain(status: $0) }
         case .number(let number, let range): return number.mayMatch(block, range)
+        case .choice(let value, _): return value.mayMatch(block)
+        case .interim: return block.mayContain(.http)
         case .named(let text, _, _): return text.mayMatch(block)
         case .json: return block.mayContain(.http)
-        case .time(_, let range): return block.times.map { range.overlaps($0) } ?? true
+        case .time(_, let range): return block.times.map { range.overlaps($0) } ?? false
         }
     }
 
@@ -68,6 +76,8 @@ final class FilterTerm: Sendable {
         case .text(_, let pattern), .url(let pattern, _): "\(row.name) \(quoted(pattern.text))"
         case .status(let range): "\(row.name) \(range.text)"
         case .number(_, let range): "\(row.name) \(range.text)"
+        case .choice(_, let word): "\(row.name) \(word)"
+        case .interim(let range): "\(row.name)[\(range.text)]"
         case .named(_, let name, let test): Self.joined(row.name + name.canonical, test)
         case .json(let json, let test, _): Self.joined("\(row.name)[\(json.path)]", test)
         case .time(let bound, let range): "\(row.name) \(range.text(bound))"

@@ -60,3 +60,8 @@ enum FlowChoice: Equatable {
         }
     }
 }
+
+extension [String] {
+    /// `1.0, 1.1, 2 or 3`.
+    var listed: String { dropLast().joined(separator: ", ") + " or " + (last ?? "") }
+}

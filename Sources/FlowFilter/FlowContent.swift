@@ -8,12 +8,19 @@ import NIOCore
 /// A content of a flow, as it was sent.
 struct FlowContent {
     /// Decoded content beyond this is not searched.
-    private static let maximum = 64 * 1024 * 1024
+    fileprivate static let maximum = 64 * 1024 * 1024
 
-    let from: Side
     let bytes: ByteBuffer
     /// The fields of the message whose body it is; nil for WebSocket messages and the data of streams.
     let fields: FieldSection?
+    /// The elements of Content-Encoding.
+    let codings: [ByteBuffer]
+
+    private init(_ bytes: ByteBuffer, of fields: FieldSection?) {
+        self.bytes = bytes
+        self.fields = fields
+        codings = fields?.contentCodings ?? []
+    }
 
     /// Visits the contents of a flow: WebSocket messages and the data of TCP streams one by one, then the message bodies whole.
     /// - Parameters:
@@ -22,30 +29,40 @@ struct FlowContent {
     /// - Throws: what fetching content throws, and what the visit throws.
     static func forEach(of flow: some FlowAttributes, from side: Side?, _ visit: (FlowContent) throws -> Bool) throws {
         var continues = true
-        var bodies: [Side: ByteBuffer] = [:]
+        var request: ByteBuffer?
+        var response: ByteBuffer?
         let isStream = flow.isStream
         try flow.pieces.forEach { _, piece in
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
-                let known = bodies[piece.from]?.readableBytes ?? 0
-                if known == 0 {
-                    bodies[piece.from] = piece.content
-                } else if known < maximum {
-                    bodies[piece.from]?.writeImmutableBuffer(piece.content)
-                }
+                if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
-                continues = try visit(FlowContent(from: piece.from, bytes: piece.content, fields: nil))
+                continues = try visit(FlowContent(piece.content, of: nil))
             }
             return continues
         }
-        for (side, bytes) in bodies where continues {
-            let fields = side == .client ? flow.requestFields : flow.responseFields
-            continues = try visit(FlowContent(from: side, bytes: bytes, fields: fields))
-        }
+        if continues, let request { continues = try visit(FlowContent(request, of: flow.requestFields)) }
+        if continues, let response { _ = try visit(FlowContent(response, of: flow.responseFields)) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.
-    func decoded(maximum: Int = Self.maximum) -> ByteBuffer { decodeContent(bytes, of: fields, maximum: maximum).content }
+    func decoded(maximum: Int = Self.maximum) -> ByteBuffer {
+        let decoded = decodeContent(bytes, codings: codings, maximum: maximum)
+        if !decoded.isDecoded { FilterCounts.undecodedBodies?.add() }
+        return decoded.content
+    }
+}
+
+extension ByteBuffer? {
+    /// Joins the pieces of a body, up to the limit.
+    fileprivate mutating func append(_ piece: ByteBuffer) {
+        let known = self?.readableBytes ?? 0
+        if known == 0 {
+            self = piece
+        } else if known < FlowContent.maximum {
+            self?.writeImmutableBuffer(piece)
+        }
+    }
 }
 
 extension FlowAttributes {

@@ -1,6 +1,5 @@
 // The JSON of a flow: bodies and WebSocket messages that are JSON, and the values of a path in them.
 
-import ContentCoding
 import FlowModel
 import HTTPSemantics
 import JSONQuery
@@ -48,8 +47,12 @@ package struct FlowJSON: Sendable {
     }
 
     private func forEachText(of flow: some FlowAttributes, _ visit: (ByteBuffer) throws -> Bool) throws {
-        guard flow.kind == .http, mayBeJSON(flow) else { return }
-        try FlowContent.forEach(of: flow, from: side) { content in
+        guard flow.kind == .http else { return }
+        // No content is fetched if the types exclude JSON.
+        let isRequest = side != .server && (flow.isWebSocket || flow.requestFields?.isMedia == false)
+        let isResponse = side != .client && (flow.isWebSocket || flow.responseFields?.isMedia == false)
+        guard isRequest || isResponse else { return }
+        try FlowContent.forEach(of: flow, from: isRequest && isResponse ? nil : isRequest ? .client : .server) { content in
             guard content.mayBeJSON else { return true }
             guard content.fields?.isEventStream == true else { return try visit(content.decoded()) }
             var continues = true
@@ -60,20 +63,12 @@ package struct FlowJSON: Sendable {
             return continues
         }
     }
-
-    /// False if the types of all bodies exclude JSON: then no content is fetched.
-    private func mayBeJSON(_ flow: some FlowAttributes) -> Bool {
-        if flow.isWebSocket { return true }
-        return side != .server && flow.requestFields?.isMedia == false || side != .client && flow.responseFields?.isMedia == false
-    }
 }
 
 extension FlowContent {
-    /// Checks the type, and the first bytes of content that would have to be decoded.
+    /// Checks the first bytes of content that would have to be decoded.
     fileprivate var mayBeJSON: Bool {
-        guard let fields, bytes.readableBytes > 0 else { return true }
-        if fields.isMedia { return false }
-        if fields.contentCodings.isEmpty || fields.isEventStream || fields.first("content-type")?.containsJSON == true {
+        guard let fields, !codings.isEmpty, !fields.isEventStream, fields.first("content-type")?.containsJSON != true else {
             return true
         }
         return decoded(maximum: 64).mayBeginJSON

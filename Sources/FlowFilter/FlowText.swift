@@ -20,6 +20,8 @@ enum FlowText: Equatable {
     case content(Side?)
     /// Trailer fields of both sides.
     case trailers
+    /// The names of the operations of GraphQL that the client asked for.
+    case graphQLOperation
     /// WebSocket messages, and the data of a stream, of a side.
     case messages(Side)
     case error
@@ -51,6 +53,7 @@ enum FlowText: Equatable {
         case .content(let side): return try Self.content(of: flow, side, pattern)
         case .trailers:
             return try pattern.matches(flow.trailers(from: .client)?.wire) || pattern.matches(flow.trailers(from: .server)?.wire)
+        case .graphQLOperation: return try flow.asksGraphQL(pattern)
         case .messages(let side): return try Self.messages(of: flow, side, pattern)
         case .error: return try pattern.matches(flow.errorMessage)
         case .note: return try pattern.matches(anyOf: flow.noteTexts)
@@ -64,7 +67,7 @@ enum FlowText: Equatable {
         case .notRecorded: false
         case .host: block.mayContain(.http) && pattern.mayMatch(anyOf: block.hosts)
         case .method: block.mayContain(.http) && pattern.mayMatch(anyOf: block.methodNames)
-        case .fields, .contentType, .trailers: block.mayContain(.http)
+        case .fields, .contentType, .trailers, .graphQLOperation: block.mayContain(.http)
         case .messages: block.mayContain(.http) || block.mayContain(.tcp)
         case .id, .connection, .certificate, .content, .error, .note, .comment: true
         }

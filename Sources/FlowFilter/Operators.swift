@@ -1,5 +1,5 @@
 // The operators of the filter language, one row each: name, what it compares, when that is final, its cost, and its line of help. The rows are
-// in a file for each kind: Operators+Mitmproxy.swift, Operators+Flow.swift, Operators+Named.swift, Operators+JSON.swift.
+// in a file for each kind, Operators+….swift.
 
 import FlowModel
 import HTTPSemantics
@@ -14,6 +14,10 @@ enum FilterOperand: Sendable {
     case status
     /// A number, a size or a length of time, or a range of them.
     case number(FlowNumber, QuantityRange.Unit)
+    /// One of a few words.
+    case choice(FlowChoice)
+    /// A status code in brackets, of an interim response.
+    case interim
     /// A name in brackets, and a VALUE or none: ``ValueTest``.
     case named(NamedText)
     /// A path (RFC 9535) in brackets, and a VALUE or none. The side is that of the sender; nil is both.
@@ -26,16 +30,16 @@ enum FilterOperand: Sendable {
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
-        case .named, .json: true
-        case .property, .text, .url, .status, .number, .time, .view: false
+        case .named, .interim, .json: true
+        case .property, .text, .url, .status, .number, .choice, .time, .view: false
         }
     }
 
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named, .json: false
-        case .text, .url, .status, .number, .time, .view: true
+        case .property, .named, .interim, .json: false
+        case .text, .url, .status, .number, .choice, .time, .view: true
         }
     }
 
@@ -46,6 +50,8 @@ enum FilterOperand: Sendable {
         case .text, .url: " REGEX"
         case .status: " CODE"
         case .number(_, let unit): " " + unit.placeholder
+        case .choice: " VERSION"
+        case .interim: "[CODE]"
         case .named: "[NAME] [VALUE]"
         case .json: "[PATH] [VALUE]"
         case .time: " TIME"
@@ -91,7 +97,7 @@ struct FilterOperator: Sendable {
     }
 
     /// In the order of the help.
-    static let all: [FilterOperator] = (mitmproxy + facts + named + json).enumerated()
+    static let all: [FilterOperator] = (mitmproxy + facts + connections + named + json).enumerated()
         .sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element)
 
     /// The operators of a name: at most one with brackets and one without.

@@ -31,8 +31,11 @@ package protocol FlowAttributes {
     var noteTexts: [ByteBuffer] { get }
     var requestFields: FieldSection? { get }
     var responseFields: FieldSection? { get }
+    /// The trailer fields that a side sent; nil without any.
+    func trailers(from side: Side) -> FieldSection?
     var commentText: ByteBuffer? { get }
     var isTagged: Bool { get }
+    var tagTexts: [ByteBuffer] { get }
     var pieces: any FlowPieces { get }
     /// The target's host without port. When that is an address and the Host field or `:authority` has a name, the name.
     var displayHost: ByteBuffer { get }
@@ -46,13 +49,10 @@ package protocol FlowAttributes {
     func contentSize(from side: Side) throws -> UInt64?
     /// ``Flow/timeToFirstByte`` in whole microseconds.
     var timeToFirstByteMicroseconds: Int64? { get }
-    /// The trailer fields that a side sent; nil without any.
-    func trailers(from side: Side) -> FieldSection?
     /// The statuses of the interim responses, in their order.
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
-    var tagTexts: [ByteBuffer] { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
     /// ``ServerConnection/certificateNames``.
@@ -177,9 +177,15 @@ package protocol FlowPredicate: Sendable {
 
     /// False only when no flow of the block matches; a reader then skips the block.
     func mayMatch(_ block: some BlockSummary) -> Bool
+
+    /// The predicate for the flows of one block, which one thread tests one after the other. By default it is the same one; a predicate that
+    /// counts returns one with counts of its own, so that threads do not wait for each other.
+    func forBlock() -> Self
 }
 
 extension FlowPredicate {
+    package func forBlock() -> Self { self }
+
     /// By default no block is skipped.
     package func mayMatch(_ block: some BlockSummary) -> Bool { true }
 }

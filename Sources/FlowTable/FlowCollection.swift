@@ -76,6 +76,8 @@ package struct NotingPredicate<Base: FlowPredicate, Result: FlowAccumulator>: Fl
         if !mayMatch { collection.noteFlows() }
         return mayMatch
     }
+
+    package func forBlock() -> NotingPredicate { NotingPredicate(base.forBlock(), in: collection) }
 }
 
 /// A predicate that also adds each flow that it lets through. A reader evaluates it once for each flow.
@@ -84,7 +86,11 @@ package struct CollectingPredicate<Base: FlowPredicate, Result: FlowAccumulator>
     private let collection: FlowCollection<Result>
 
     package init(_ base: Base, into collection: FlowCollection<Result>) {
-        self.base = NotingPredicate(base, in: collection)
+        self.init(NotingPredicate(base, in: collection), collection)
+    }
+
+    private init(_ base: NotingPredicate<Base, Result>, _ collection: FlowCollection<Result>) {
+        self.base = base
         self.collection = collection
     }
 
@@ -95,4 +101,5 @@ package struct CollectingPredicate<Base: FlowPredicate, Result: FlowAccumulator>
     }
 
     package func mayMatch(_ block: some BlockSummary) -> Bool { base.mayMatch(block) }
+    package func forBlock() -> CollectingPredicate { CollectingPredicate(base.forBlock(), collection) }
 }

@@ -44,11 +44,8 @@ extension FieldSection {
 
     private func isName(_ name: [UInt8], ofLine index: Int) -> Bool {
         let range = lines[index].name
-        let wire = wire
-        let bytes = wire.readableBytesUInt8Span
-        guard range.count == name.count, Int(range.end) <= bytes.count else { return false }
-        for i in 0..<name.count where bytes[Int(range.start) + i].lowercased != name[i] { return false }
-        return true
+        return range.count == name.count
+            && slice(range).readableBytesView.elementsEqual(name, by: { $0.lowercased == $1 })
     }
 
     /// The separator between the values of joined lines.

@@ -107,7 +107,8 @@ struct JSONPathParser {
             skipSpace()
         } while take(",")
         guard take("]") else {
-            throw next == nil ? error("this bracket is not closed", at: start) : error("a comma or ] is missing")
+            if next == nil { throw error("this bracket is not closed", at: start) }
+            throw error(next == 0x3D ? "values are compared by ==" : "a comma or ] is missing")
         }
         return selectors
     }

@@ -5,6 +5,7 @@
 // or by a record separator (NDJSON, JSON Lines, RFC 7464); the path is evaluated on each. A text counts only if all of it is valid and its
 // line has nothing else; it ends the body otherwise. So a body that is not JSON has no value.
 
+import Glibc
 import HTTPSemantics
 import NIOCore
 
@@ -337,7 +338,7 @@ extension JSONPathStream {
     static func mayContain(_ body: ByteBuffer, _ program: JSONPathProgram) -> Bool {
         guard body.readableBytes > 0, body.mayBeginJSON else { return false }
         guard let name = program.requiredName else { return true }
-        return body.contains(name) || body.contains([0x5C, 0x75])
+        return body.contains(name) || body.hasBackslash && body.contains([0x5C, 0x75])
     }
 }
 
@@ -353,6 +354,14 @@ extension ByteBuffer {
             }
         }
         return true
+    }
+
+    fileprivate var hasBackslash: Bool {
+        // SAFETY: the address and the number of readable bytes.
+        unsafe withUnsafeReadableBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            return unsafe memchr(base, 0x5C, bytes.count) != nil
+        }
     }
 
     /// Whether bytes occur in it: eight positions at a time are compared with the first byte and the last one.

@@ -111,6 +111,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
+    /// Follows the reading, and may end it.
+    package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
     private let isQuiet: Bool
 
@@ -148,8 +150,11 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         func note(_ sentence: String) {
             if !isQuiet { damage(sentence) }
         }
+        observer?.begin(sources)
+        defer { observer?.end() }
         for source in sources {
             do {
+                observer?.begin(source)
                 let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
                 if case .archive(let input) = opened, try input.peekUpTo(1) == nil { note("\(source.name) is empty") }
                 var hasBegun = false
@@ -166,7 +171,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     try beginOnce()
                     return true
                 }
-                guard hasOutput else { break }
+                guard hasOutput, observer?.signal == nil else { break }
             } catch  where skipsUnreadable && (error is ArchiveError || error is ToolError) {
                 hasFailed = true
                 damage("\(error)")
@@ -181,11 +186,19 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
-            let reader = ArchiveReader(input, where: predicate, jobs: jobs, delivery: delivery)
+            let reader = ArchiveReader(
+                input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
+            if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             return try readArchive(reader, name, user, damage, begin, flow)
         case .foreign(var foreign):
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
+            if let observer {
+                foreign.beforeFlow = { offset in
+                    observer.meter.noteForeignFlow()
+                    return observer.mayContinue(at: offset)
+                }
+            }
             defer { isDamaged = isDamaged || foreign.isDamaged }
             return try foreign.forEach(where: predicate, damage: damage) { found in
                 try user.goesOn {

@@ -19,6 +19,7 @@ struct ToolSettings {
     private(set) var printsFilterHelp = false
     /// The named expressions of the configuration file.
     private(set) var views: [ConfigurationFile.View] = []
+    private(set) var printsContentViews = false
 
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
     private static let alternatives: [[String]] = [
@@ -45,6 +46,7 @@ struct ToolSettings {
         }
         printsConfiguration = given.settings.contains { $0.option.name == "print-config" }
         printsFilterHelp = given.settings.contains { $0.option.name == "help-filter" }
+        printsContentViews = given.settings.contains { $0.option.name == "list-views" }
         for setting in given.settings { try Self.check(setting) }
         var set: [Setting] = []
         for setting in given.settings where setting.option.name == "set" {

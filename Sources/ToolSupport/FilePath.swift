@@ -59,6 +59,6 @@ private func homeDirectory(of user: String?) -> String? {
 
 /// The value of an environment variable if it is an absolute path, without a slash at its end.
 func environmentPath(_ name: String) -> String? {
-    guard let path = ProcessInfo.processInfo.environment[name], path.hasPrefix("/") else { return nil }
+    guard let path = environmentValue(name), path.hasPrefix("/") else { return nil }
     return path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
 }

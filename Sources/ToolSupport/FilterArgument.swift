@@ -62,8 +62,19 @@ package struct FilterAndFiles {
 
     /// Whether an argument is taken as the filter: it contains an operator, and names no existing file.
     static func isExpression(_ argument: String) -> Bool {
-        // An operator stands at the beginning, or after a space, a parenthesis or another operator.
-        let hasOperator = argument.firstMatch(of: /(^|[\s(!&|])~[a-z]/) != nil
-        return hasOperator && !isFile(argument)
+        hasOperator(argument) && !isFile(argument)
+    }
+
+    /// An operator stands at the beginning, or after a space, a parenthesis or another operator. A regular expression would take longer to
+    /// compile than a small file to be searched.
+    private static func hasOperator(_ argument: String) -> Bool {
+        var previous: Character = " "
+        var isAfterTilde = false
+        for character in argument {
+            if isAfterTilde, ("a"..."z").contains(character) { return true }
+            isAfterTilde = character == "~" && (previous.isWhitespace || "(!&|".contains(previous))
+            previous = character
+        }
+        return false
     }
 }

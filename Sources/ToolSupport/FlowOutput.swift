@@ -16,11 +16,13 @@ package final class FlowOutput {
         case rows(TableRows)
         case archive(ArchiveWriter)
         case foreign(any ForeignWriter)
+        case messages(any MessageWriter)
     }
 
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
+    private let messages: MessageOptions
     private let columns: [FlowKey]
     private let style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
@@ -30,13 +32,16 @@ package final class FlowOutput {
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
     ///   - columns: of a format of rows.
+    ///   - messages: choices for a format of messages.
     ///   - style: of text.
     package init(
-        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [], style: TextStyle
+        _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
+        messages: MessageOptions = MessageOptions(), style: TextStyle
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
+        self.messages = messages
         self.columns = columns
         self.style = style
     }
@@ -59,6 +64,7 @@ package final class FlowOutput {
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
         case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
+        case .messages(let format): encoder = .messages(format.writer(messages))
         }
     }
 
@@ -90,6 +96,10 @@ package final class FlowOutput {
             encoder = nil
             defer { encoder = .foreign(writer) }
             try file.write { out, _ in if try !writer.write(flow, into: &out) { leftOut += 1 } }
+        case .messages(var writer):
+            encoder = nil
+            defer { encoder = .messages(writer) }
+            try file.write { out, drain in try writer.write(flow, into: &out, drain: drain) }
         case nil: break
         }
     }
@@ -132,6 +142,9 @@ package final class FlowOutput {
         case .foreign(var writer):
             try file.write { out, _ in writer.finish(into: &out) }
             try file.close()
+        case .messages(let writer):
+            try file.close()
+            return writer.omissions.sentence
         case .text, .json, .rows: try file.close()
         case nil: break
         }

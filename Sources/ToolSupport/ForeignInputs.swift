@@ -14,6 +14,8 @@ package struct ForeignSource {
         get { input.beforeWaiting }
         nonmutating set { input.beforeWaiting = newValue }
     }
+    /// Called before each flow with the bytes that were read; returns false to end the reading there.
+    package var beforeFlow: ((UInt64) -> Bool)?
     /// It was damaged, or its end torn.
     package private(set) var isDamaged = false
 
@@ -44,6 +46,7 @@ package struct ForeignSource {
         var reader = MitmproxyReader()
         while let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) {
             let offset = input.offset
+            if let beforeFlow, !beforeFlow(input.offset) { return true }
             guard let record = try nextRecord(beginning, damage) else { break }
             do {
                 if let found = try reader.read(record, at: offset), try !flow(found) { return false }
@@ -102,6 +105,7 @@ package struct ForeignSource {
             throw ToolError("\(name) \(error)")
         }
         while true {
+            if let beforeFlow, !beforeFlow(input.offset) { return true }
             do {
                 guard let found = try reader.next() else { break }
                 if try !flow(found) { return false }

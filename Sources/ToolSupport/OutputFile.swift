@@ -35,7 +35,7 @@ package final class OutputFile {
         guard let path else {
             guard format.isText || !isTerminal else {
                 throw ToolError(
-                    "the format \(format) cannot be written to a terminal; use -o, a pipe to mitm-dump, or --format text or json")
+                    "the format \(format) cannot be written to a terminal; use -o, a pipe, or --format text or json")
             }
             return
         }
@@ -56,7 +56,7 @@ package final class OutputFile {
             throw ArchiveError(
                 .notAFlowFile,
                 "\(file.path) is not a flow file of mitmproxy, so it was not replaced; choose another name, or remove it first")
-        case .text, .json, .fields, .csv, .foreign:
+        case .text, .json, .fields, .csv, .foreign, .messages:
             guard found == .mitmproxy || POSIXStorage.isFlowFile(file) else { return }
             throw ArchiveError(
                 .notAFlowFile,
@@ -84,6 +84,8 @@ package final class OutputFile {
 
     /// It is a terminal.
     package var isTerminal: Bool { path == nil && ToolSupport.isTerminal(1) }
+
+    package var isStandardOutput: Bool { path == nil }
 
     /// It is open, and a reader may wait for its bytes.
     package var isLive: Bool { storage?.isLive ?? false }

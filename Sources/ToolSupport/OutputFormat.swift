@@ -1,6 +1,7 @@
 // The formats in which the tools write flows: the values of --format, the same in every tool that has the option.
 
 import ArgumentParser
+import FlowPrinter
 import FlowTable
 import ForeignArchives
 
@@ -18,9 +19,12 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case mflow
     /// A file of another program.
     case foreign(ForeignFormat)
+    /// The messages of flows: commands, text or bytes.
+    case messages(MessageFormat)
 
     package static let allCases: [OutputFormat] =
         [.text, .json, .fields, .csv, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+        + MessageFormat.allCases.map { .messages($0) }
 
     package init?(argument: String) {
         guard let format = Self.allCases.first(where: { $0.description == argument }) else { return nil }
@@ -35,6 +39,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .csv: "csv"
         case .mflow: "mflow"
         case .foreign(let format): format.rawValue
+        case .messages(let format): format.rawValue
         }
     }
 
@@ -43,6 +48,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         switch self {
         case .mflow: false
         case .foreign(let format): format.isText
+        case .messages(let format): format.isText
         case .text, .json, .fields, .csv: true
         }
     }
@@ -50,7 +56,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
-        case .text, .json, .fields, .csv, .mflow: false
+        case .text, .json, .fields, .csv, .mflow, .messages: false
         case .foreign(let format): format.hasEnd
         }
     }

@@ -46,17 +46,23 @@ package struct OutputSink {
 
 /// Whether a descriptor is a terminal that can show colours, and the user wants them (no-color.org).
 package func isColourWelcome(on descriptor: Int32) -> Bool {
-    let environment = ProcessInfo.processInfo.environment
-    return isTerminal(descriptor) && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
+    isTerminal(descriptor) && environmentValue("NO_COLOR") ?? "" == "" && environmentValue("TERM") != "dumb"
 }
 
 /// The columns of a terminal: COLUMNS, or what the terminal reports; nil if the descriptor is not a terminal or has no size.
 package func terminalColumns(of descriptor: Int32) -> Int? {
     guard isatty(descriptor) == 1 else { return nil }
-    if let columns = ProcessInfo.processInfo.environment["COLUMNS"].flatMap({ Int($0) }), columns > 0 { return columns }
+    if let columns = environmentValue("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
     var size = winsize()
     guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
     return Int(size.ws_col)
+}
+
+/// Whether a descriptor is a pipe or a socket: another program reads from it.
+package func isPipe(_ descriptor: Int32) -> Bool {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { return false }
+    return [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT)
 }
 
 /// Whether a descriptor is a terminal.

@@ -1,6 +1,8 @@
 // Signals as values that a thread waits for (sigwait(3)), so that nothing runs in a handler.
 
+import Foundation
 import Glibc
+import Synchronization
 
 /// Signals that end a tool or request something of it.
 package enum Signals {
@@ -14,13 +16,18 @@ package enum Signals {
         return before
     }
 
+    /// Signals have their usual effect on this thread.
+    static func unblock(_ signals: [Int32]) {
+        var set = set(of: signals)
+        unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     /// Lets a signal that stops a program (SIGTSTP, SIGTTIN, SIGTTOU) do that to this one. Returns when it continues, or at once if the
     /// signal has no effect.
     package static func stop(by signal: Int32) {
-        var set = set(of: [signal])
-        unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        unblock([signal])
         raise(signal)
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        block([signal])
     }
 
     private static func set(of signals: [Int32]) -> sigset_t {
@@ -42,6 +49,14 @@ package enum Signals {
         unsafe action.__sigaction_handler.sa_handler = { _ in }
         action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND)) | SA_RESTART
         unsafe sigaction(SIGINT, &action, nil)
+    }
+
+    /// Whether a signal has no effect on this process: a shell starts its background jobs, and nohup(1) its command, like this.
+    package static func isIgnored(_ signal: Int32) -> Bool {
+        var action = sigaction()
+        guard unsafe sigaction(signal, nil, &action) == 0 else { return false }
+        let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+        return unsafe handler == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// A signal that was received.
@@ -76,19 +91,40 @@ package enum Signals {
     }
 }
 
+/// The first SIGINT or SIGTERM asks a tool to end its work in order, with what it has found; the second one ends the process at once.
+package final class Interruption: Sendable {
+    private let received = Atomic<Int32>(0)
+
+    /// Call it before other threads are made, and only for work that asks for ``signal`` often.
+    package init() {
+        let signals = [SIGINT, SIGTERM].filter { !Signals.isIgnored($0) }
+        guard !signals.isEmpty else { return }
+        Signals.block(signals)
+        Thread.detachNewThread { [self] in
+            guard let signal = Signals.wait(for: signals) else { return }
+            received.store(signal, ordering: .relaxed)
+            // The next one is delivered to this thread, since all others block it, and has its usual effect.
+            Signals.unblock(signals)
+            while true { pause() }
+        }
+    }
+
+    /// The signal that was received; nil before.
+    package var signal: Int32? {
+        let signal = received.load(ordering: .relaxed)
+        return signal == 0 ? nil : signal
+    }
+}
+
 /// The terminal that a tool was started from. When it is closed the system sends SIGHUP, as a user does for other reasons.
 package struct ControllingTerminal: Sendable {
     private let isThere: Bool
 
     /// Call it at the start, before anything changes.
     package init() {
-        var action = sigaction()
-        let isKnown = unsafe sigaction(SIGHUP, nil, &action) == 0
-        let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
-        let ignoresHangUp = unsafe isKnown && handler == unsafeBitCast(SIG_IGN, to: Int.self)
         // nohup(1) asks for a program that outlives its terminal.
-        isThere = !ignoresHangUp && Self.canBeOpened
-        outlivesTerminal = ignoresHangUp
+        outlivesTerminal = Signals.isIgnored(SIGHUP)
+        isThere = !outlivesTerminal && Self.canBeOpened
     }
 
     /// Whether SIGHUP was ignored when the tool was started.

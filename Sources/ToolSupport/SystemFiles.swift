@@ -39,6 +39,12 @@ package func readText(_ path: String, as purpose: String) throws(ToolError) -> S
     return text
 }
 
+/// The value of an environment variable. Foundation reads all of them for one.
+package func environmentValue(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe FileName.text(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+}
+
 /// Whether there is something of that name. What cannot be checked is taken to exist, so that reading it reports why.
 package func fileExists(_ path: String) -> Bool {
     var status = stat()

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowArchive
 import FlowFilter
+import FlowPrinter
 import Glibc
 
 /// Exit statuses, the same for every tool.
@@ -97,6 +98,7 @@ extension Tool {
         }
         if settings.given.asksForVersion { return try answerRequest(["--version"]) }
         if settings.printsFilterHelp { return try show(filterHelp()) }
+        if settings.printsContentViews { return try show(contentViewHelp()) }
         let tool = try parsed(settings.arguments(withRest: !takesCommand))
         return settings.printsConfiguration ? try show(settings.yaml()) : tool.status()
     }
@@ -170,12 +172,4 @@ package func printError(_ text: String, as tool: String) {
 }
 
 /// Writes text to stderr as it is; a closed stderr is not an error.
-package func writeToStandardError(_ text: String) {
-    var bytes = FileName.bytes(text)
-    var written = 0
-    while written < bytes.count {
-        let result = unsafe bytes.withUnsafeMutableBytes { unsafe write(2, $0.baseAddress! + written, $0.count - written) }
-        if result < 0, errno != EINTR { return }
-        written += max(0, result)
-    }
-}
+package func writeToStandardError(_ text: String) { ProgressLine.replace(by: text) }

@@ -23,6 +23,7 @@ struct MitmDump: Tool {
               mitm-dump capture.mflow
               mitm-dump --detail 3 capture.mflow '~d example.org & ~c 5xx'
               mitm-dump --format json capture.mflow | jq .request.url
+              mitm-dump --format curl capture.mflow '~u /login'
               mitm-dump --summary capture.mflow
               mitm-dump --sort duration:desc -m 10 capture.mflow
               mitm-dump --group-by host,status capture.mflow
@@ -33,10 +34,12 @@ struct MitmDump: Tool {
 
             The filter is the value of -f, or an argument that contains an operator (~c) and names no existing file, before or after the \
             files. The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that \
-            name stays unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            name stays unchanged. A flow file replaces only a flow file, and other formats replace none.
+
+            Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed.
+            and what could be read was printed; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -51,15 +54,17 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow)
+            0 nothing, 1 a line for each flow, 2 heads, 3 content up to 512 lines, 4 everything. (default: 1; 3 for a file with one flow, \
+            and with --content-view)
             """
     )
     var detail: DetailLevel?
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 archive), mflow or mitmproxy (its flow \
-            format 21). (default: text)
+            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
+            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -108,7 +113,13 @@ struct MitmDump: Tool {
     var groups: GroupArguments
 
     @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
+
+    @OptionGroup
+    var views: ContentViewArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -119,6 +130,7 @@ struct MitmDump: Tool {
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .text)
         if follow, let format, format.hasEnd {
             throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
@@ -128,9 +140,8 @@ struct MitmDump: Tool {
         let asked = try FilterAndFiles(selection, arguments: arguments)
         do {
             if structure || verify { return try describe(asked) }
-            let named = times.describing(asked.expression)
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked.files, where: filter, named: named)
+                return try print(asked.files, where: filter, named: times.describing(asked.expression))
             }
             return try print(asked.files, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
@@ -156,9 +167,11 @@ struct MitmDump: Tool {
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
         let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
-            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, report: fail)
+            sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
         if let sentence = result.emptiness { warn(sentence) }
+        try endInterrupted(observer)
         return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
     }
 
@@ -172,25 +185,34 @@ struct MitmDump: Tool {
         let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
-            FlowOutput(file, format: format, rawBody: rawBody, columns: columns, style: text.style(for: output)),
-            detail: format == .text ? detail?.rawValue ?? (isLive ? 1 : nil) : 1, follows: follow && format == .text,
+            FlowOutput(
+                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                style: views.style(text.style(for: output))),
+            detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
+            follows: follow && format == .text,
             limit: maxCount)
         if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let isSorted = sorter != nil
+        let observer = ReadingObserver(
+            "reading", on: ProgressLine(isQuiet: quiet, besides: !isSorted && output?.isStandard ?? true))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, begin: printer.output.begin, report: fail
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
             ) { _ = try printer.print($0) }
-            if let sentence = try printer.finish() { warn(sentence) }
+            if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+            try endInterrupted(observer)
             return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
         }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
+        sequence.observer = observer
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         sequence.stored = { try printer.take($0) }
         try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
-        if sequence.sourcesRead > 0, let sentence = try printer.finish() { warn(sentence) }
+        if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
+        try endInterrupted(observer)
         return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
     }
 
@@ -225,6 +247,16 @@ struct MitmDump: Tool {
         return followed.hasFailed ? .failed : .done
     }
 
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool { observer.signal != nil && output?.isStandard == false }
+
+    /// - Throws: the exit status, if a signal ended the reading.
+    private func endInterrupted(_ observer: ReadingObserver) throws {
+        guard let signal = observer.signal else { return }
+        warn("interrupted: only a part of the input was read" + (isDropped(observer) ? "; \(output!) was not written" : ""))
+        throw ExitCode(128 + signal)
+    }
+
     // MARK: Structure
 
     private func describe(_ asked: FilterAndFiles) throws -> ToolStatus {
@@ -237,9 +269,16 @@ struct MitmDump: Tool {
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
+        let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
+        let observer = ReadingObserver(verify ? "verifying" : "reading", on: line)
+        observer.begin(sources)
+        var flows: UInt64 = 0
         for source in sources {
             do {
-                let walk = try walk(source, file)
+                observer.begin(source)
+                let walk = try walk(source, file) { observer.mayContinue(at: $0.offset, flows: flows + $0.flows) }
+                flows += walk.flows
+                guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
                 guard verify else { continue }
@@ -251,13 +290,18 @@ struct MitmDump: Tool {
                 fail("\(error)")
             }
         }
-        try file.close()
+        observer.end()
+        if !isDropped(observer) { try file.close() }
+        try endInterrupted(observer)
         return hasFailed ? .failed : isDamaged ? .damaged : .done
     }
 
-    private func walk(_ source: ArchiveSource, _ file: OutputFile) throws -> ArchiveStructure {
+    /// - Parameter proceed: called before each frame; returns false to end.
+    private func walk(
+        _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
+    ) throws -> ArchiveStructure {
         var walk = try source.structure(verifies: verify)
-        while let line = try walk.next() {
+        while proceed(walk), let line = try walk.next() {
             guard structure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }

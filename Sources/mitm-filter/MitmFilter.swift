@@ -31,10 +31,12 @@ struct MitmFilter: Tool {
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
 
             The file of -o receives its name when it is complete; until then, and on an error or a signal, an existing file of that name stays \
-            unchanged. A flow file replaces only a flow file, and text, JSON and HAR replace none.
+            unchanged. A flow file replaces only a flow file, and other formats replace none.
+
+            Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
-            is damaged or torn (the rest is searched).
+            is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -50,7 +52,11 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(help: "Output format: text, json, fields, csv, har, mflow or mitmproxy (its flow format 21). (default: mflow)")
+    @Option(
+        help: """
+            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
+            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
+            """)
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -79,7 +85,16 @@ struct MitmFilter: Tool {
     var groups: GroupArguments
 
     @OptionGroup
+    var explaining: ExplainArguments
+
+    @OptionGroup
+    var messages: MessageArguments
+
+    @OptionGroup
     var text: TextArguments
+
+    @OptionGroup
+    var views: ContentViewArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -87,20 +102,28 @@ struct MitmFilter: Tool {
     @Argument(help: "The expression, and flow files, directories of them, - for stdin.")
     var arguments: [String] = []
 
+    static let optionalValues = ["color": ColorArguments.Choice.always.rawValue].merging(ExplainArguments.usual) { $1 }
+
     static func main() { launch() }
 
     func validate() throws {
+        try messages.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
+        }
+        if views.contentView != nil, json || format != .text {
+            throw ValidationError("--content-view is for text; add --format text")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
         if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
+        try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
     func work() throws -> ToolStatus {
+        let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
@@ -111,21 +134,32 @@ struct MitmFilter: Tool {
         let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
         if !count, !quiet { try file.check(sources) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
-        let choice = chosen!
+        let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
+        explanation?.prepare(filter, sources)
+        let line = ProgressLine(
+            isQuiet: quiet, besides: !count && !quiet && query == nil && table.sort == nil && writesToStandardOutput)
+        let observer = ReadingObserver("searching", on: line, meter: explanation?.meter ?? ReadingMeter())
         do {
+            let result: ReadingResult
             if let query {
                 let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
-                return try print(
-                    report, of: sources, where: choice,
-                    named: times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression))
+                let named = times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression)
+                result = try print(report, of: sources, where: filter, named: named, observer)
+            } else if count || quiet {
+                let number = Output.number(file, isPrinted: count && explaining.explain != .json)
+                result = try choose(filter, from: sources, into: number, observer)
+            } else {
+                let flows = FlowOutput(
+                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style))
+                if let sorter = try table.sorter(limit: maxCount) {
+                    result = try sort(filter, from: sources, by: sorter, into: flows, observer)
+                } else {
+                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                }
             }
-            if count || quiet { return try choose(choice, from: sources, into: .number(file, isPrinted: count)) }
-            let flows = FlowOutput(file, format: format, columns: columns, style: style)
-            if let sorter = try table.sorter(limit: maxCount) {
-                return try sort(choice, from: sources, by: sorter, into: flows)
-            }
-            return try choose(choice, from: sources, into: .flows(flows))
+            try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
+            return try status(of: result, observer)
         } catch is ReaderGone {
             return .done
         }
@@ -139,39 +173,58 @@ struct MitmFilter: Tool {
     }
 
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
+    private var writesToStandardOutput: Bool { output?.isStandard ?? true }
 
-    private func print(_ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?) throws
-        -> ToolStatus
-    {
+    /// A signal ended the reading, so a file of -o stays as it was.
+    private func isDropped(_ observer: ReadingObserver) -> Bool {
+        observer.signal != nil && !writesToStandardOutput && !append
+    }
+
+    private func print(
+        _ report: FlowReport, of sources: [ArchiveSource], where choice: FlowFilter, named filter: String?,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
         let result = try report.print(
-            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false
+            sources, where: choice, filter: filter, jobs: threads, limit: maxCount, isQuiet: false, observer
         ) { printError($0, as: "mitm-filter") }
         if let sentence = result.emptiness { printError(sentence, as: "mitm-filter") }
-        return status(of: result)
+        return result
     }
 
     private func sort(
-        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput
-    ) throws -> ToolStatus {
-        let result = try sorter.forEach(of: sources, where: choice, jobs: threads, isQuiet: false, begin: flows.begin) {
+        _ choice: FlowFilter, from sources: [ArchiveSource], by sorter: FlowSorter, into flows: FlowOutput,
+        _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let result = try sorter.forEach(
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+        ) {
             printError($0, as: "mitm-filter")
         } _: {
-            try flows.take($0)
+            try flows.take($0, detail: views.detail ?? 1)
         }
-        if let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
-        return status(of: result)
+        if !isDropped(observer), let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
+        return result
     }
 
-    private func status(of result: ReadingResult) -> ToolStatus {
-        result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
+    private func status(of result: ReadingResult, _ observer: ReadingObserver) throws -> ToolStatus {
+        if quiet, result.matched > 0 { return .done }
+        if let signal = observer.signal {
+            let file = isDropped(observer) ? "; \(output!) was not written" : ""
+            if !quiet { printError("interrupted: only a part of the input was searched\(file)", as: "mitm-filter") }
+            throw ExitCode(128 + signal)
+        }
+        return result.hasFailed ? .failed : result.isDamaged ? .damaged : result.matched > 0 ? .done : .noMatch
     }
 
-    private func choose(_ choice: FlowFilter, from sources: [ArchiveSource], into output: Output) throws -> ToolStatus {
+    private func choose(
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+    ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
         var sequence = ArchiveSequence(
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
+        sequence.observer = observer
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
@@ -181,14 +234,13 @@ struct MitmFilter: Tool {
         }
         try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
             matched += 1
-            try flows?.take(flow)
+            try flows?.take(flow, detail: views.detail ?? 1)
             return matched < limit ?? .max
         }
         matched += sequence.counted
-        if sequence.sourcesRead > 0 { try finish(output, matched) }
-        if quiet, matched > 0 { return .done }
-        if sequence.hasFailed { return .failed }
-        return sequence.isDamaged ? .damaged : matched > 0 ? .done : .noMatch
+        let isFlows = flows != nil
+        if sequence.sourcesRead > 0, !(isFlows && isDropped(observer)) { try finish(output, matched) }
+        return ReadingResult(sequence, matched: matched)
     }
 
     private func finish(_ output: Output, _ matched: Int) throws {

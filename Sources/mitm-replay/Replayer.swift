@@ -21,17 +21,16 @@ import ToolSupport
 struct Replayer {
     private let arguments: MitmReplay
     private let clock = RecorderClock()
-    private let progressLine = ProgressLine()
+    private let progressLine: ProgressLine
     private let log: EventLog
     /// A shorter schedule is not announced, in nanoseconds.
     private static let announcedDuration: Int64 = 2_000_000_000
 
     init(_ arguments: MitmReplay) throws {
         self.arguments = arguments
+        progressLine = ProgressLine(isQuiet: arguments.logging.quiet)
         // A line for each flow has the level info. The summary is printed also with -q.
-        log = try EventLog(
-            arguments.logging, of: "mitm-replay", lowest: .info, quiet: .notice, clock: clock,
-            write: { [progressLine] in progressLine.print($0) })
+        log = try EventLog(arguments.logging, of: "mitm-replay", lowest: .info, quiet: .notice, clock: clock)
     }
 
     private func say(_ text: String) { log.log(.notice, "replay", text) }
@@ -46,12 +45,12 @@ struct Replayer {
         if arguments.duration != nil, arguments.rounds != 1 {
             throw ToolError("--duration and --repeat contradict each other; give one of them")
         }
-        let report = try ResultReport(arguments.reportFormat, progressLine)
+        let report = try ResultReport(arguments.reportFormat)
         var options = ReplayPlan.Options()
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, isDamaged) = try makePlan(options, report)
+        let (plan, isDamaged) = try makePlan(options, report, ending: ending)
         guard plan.flowCount > 0 else {
             try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
@@ -102,26 +101,28 @@ struct Replayer {
         let all = once.multipliedReportingOverflow(by: Int64(arguments.rounds))
         let duration = all.overflow ? Int64.max : all.partialValue
         guard duration >= Self.announcedDuration else { return duration }
-        let flows = ReplayProgress.grouped(UInt64(plan.flowCount * arguments.rounds))
+        let flows = groupedDigits(plan.flowCount * arguments.rounds)
         let reason =
             arguments.rate == nil ? "at their recorded times; --timing max sends as fast as the server answers" : "at this rate"
-        say("\(flows) flows, which take \(ReplayProgress.duration(duration)) \(reason)")
+        say("\(flows) flows, which take \(roundedDuration(duration)) \(reason)")
         return duration
     }
 
     // MARK: Parts
 
     /// Reads the recording once. Flows that can be read again are not kept.
-    private func makePlan(_ options: ReplayPlan.Options, _ report: ResultReport) throws -> (plan: ReplayPlan, isDamaged: Bool) {
+    /// - Parameter ending: blocked signals, of which one ends the reading.
+    private func makePlan(
+        _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
+    ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
         let sources = try archiveSources(arguments.files)
-        let watch = ReadingWatch(sources, progressLine, clock)
-        let places = PlaceNotes(filter: try arguments.selection.parsed(), watch: watch)
-        defer { progressLine.clear() }
+        let places = PlaceNotes(filter: try arguments.selection.parsed())
         var sequence = ArchiveSequence(sources, where: places)
+        let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
+        sequence.observer = observer
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
-                watch.begin(source)
                 guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
                 builder.addFile(try ArchiveLookup(path: path))
                 places.begin(canBeReadAgain: true)
@@ -133,6 +134,10 @@ struct Replayer {
                 report.add(leftOut)
             }
             return true
+        }
+        if let signal = observer.signal {
+            say("interrupted while the recording was read; nothing was sent")
+            throw ExitCode(128 + signal)
         }
         return (builder.finish(), sequence.isDamaged)
     }
@@ -206,7 +211,7 @@ struct Replayer {
     private func waitForEnd(
         of scheduler: Scheduler, _ comparer: ResponseComparer, _ signals: [Int32], flows: Int, _ scheduled: Int64?
     ) -> Int32? {
-        defer { progressLine.clear() }
+        defer { ProgressLine.clear() }
         let start = clock.now()
         while !scheduler.isDone {
             if let signal = Signals.wait(for: signals, seconds: 0.05) {
@@ -217,7 +222,7 @@ struct Replayer {
             let (ended, failed) = comparer.counts
             let progress = ReplayProgress(
                 done: UInt64(ended), total: UInt64(flows), elapsed: clock.now() - start, scheduled: scheduled)
-            progressLine.show(progress.sending(failed: failed))
+            progressLine.show([progress.sending(failed: failed)])
         }
         // What the end of the time cuts tells nothing about the server.
         if scheduler.isOver { comparer.stop() }
@@ -228,18 +233,13 @@ struct Replayer {
 /// Notes the places of flows while the reader visits them.
 private final class PlaceNotes: FlowPredicate {
     private let filter: FlowFilter?
-    private let watch: ReadingWatch
     /// Of flows that were let through and have not been taken yet.
     private let places = Mutex<[FlowID: FlowPlace]>([:])
     private let canBeReadAgain = Mutex(false)
 
-    init(filter: FlowFilter?, watch: ReadingWatch) {
-        self.filter = filter
-        self.watch = watch
-    }
+    init(filter: FlowFilter?) { self.filter = filter }
 
     func matches(_ flow: some FlowAttributes) throws -> Bool {
-        watch.count(in: (flow as? RecordView)?.flowPlace?.block)
         if let filter, try !filter.matches(flow) { return false }
         if let view = flow as? RecordView, let place = view.flowPlace { places.withLock { $0[view.id] = place } }
         return true
@@ -255,71 +255,6 @@ private final class PlaceNotes: FlowPredicate {
 
     /// Flows of another source follow. The first of them may have been let through already.
     func begin(canBeReadAgain: Bool) { self.canBeReadAgain.withLock { $0 = canBeReadAgain } }
-}
-
-/// Shows how much of the recording has been read.
-private final class ReadingWatch: Sendable {
-    /// Nanoseconds between two updates.
-    private static let interval: Int64 = 100_000_000
-
-    private struct State {
-        var flows: UInt64 = 0
-        /// The size of the previous sources, and of this one, in bytes.
-        var before: UInt64 = 0
-        var size: UInt64 = 0
-        /// The offset of the last block in this source.
-        var block: UInt64 = 0
-        var shown: Timestamp
-    }
-
-    private let line: ProgressLine
-    private let clock: RecorderClock
-    private let start: Timestamp
-    /// 0: unknown.
-    private let total: UInt64
-    private let state: Mutex<State>
-
-    init(_ sources: [ArchiveSource], _ line: ProgressLine, _ clock: RecorderClock) {
-        self.line = line
-        self.clock = clock
-        start = clock.now()
-        state = Mutex(State(shown: start))
-        let sizes = sources.map { Self.size(of: $0) }
-        total = sizes.contains(nil) ? 0 : sizes.reduce(0) { $0 + ($1 ?? 0) }
-    }
-
-    /// nil: it is not a regular file.
-    private static func size(of source: ArchiveSource) -> UInt64? {
-        guard case .file(let path) = source else { return nil }
-        var status = stat()
-        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return UInt64(max(0, status.st_size))
-    }
-
-    func begin(_ source: ArchiveSource) {
-        let size = Self.size(of: source) ?? 0
-        state.withLock { state in
-            state.before += state.size
-            state.size = size
-            state.block = 0
-        }
-    }
-
-    /// A flow was read.
-    /// - Parameter block: the offset of its block in the file.
-    func count(in block: UInt64?) {
-        state.withLock { state in
-            state.flows += 1
-            if let block { state.block = block }
-            guard state.flows % 256 == 0 else { return }
-            let now = clock.now()
-            guard now - state.shown >= Self.interval else { return }
-            state.shown = now
-            let progress = ReplayProgress(done: state.before + state.block, total: total, elapsed: now - start)
-            let flows = state.flows
-            line.show(progress.reading(flows: flows))
-        }
-    }
 }
 
 /// The servers to send to instead of the recorded ones.

@@ -54,12 +54,10 @@ final class ResultReport: Sendable {
     }
 
     let format: ReportFormat
-    private let progressLine: ProgressLine
     private let state: Mutex<State>
 
-    init(_ format: ReportFormat, _ progressLine: ProgressLine) throws {
+    init(_ format: ReportFormat) throws {
         self.format = format
-        self.progressLine = progressLine
         var first = State()
         if format == .junit { first.junit = try JUnitReport() }
         state = Mutex(first)
@@ -71,13 +69,13 @@ final class ResultReport: Sendable {
             switch format {
             case .text:
                 guard let differences = flow.differences, !differences.isEmpty else { return }
-                progressLine.clear()
+                ProgressLine.clear()
                 try state.sink.write { out in
                     out.writeString(flow.request + "\n")
                     for line in differences.lines { out.writeString("  \(line)\n") }
                 }
             case .json:
-                progressLine.clear()
+                ProgressLine.clear()
                 try state.sink.write { flow.write(into: &$0) }
             case .junit: try state.junit?.add(flow)
             }

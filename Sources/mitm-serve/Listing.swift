@@ -28,6 +28,8 @@ struct RecordingListing {
         var file = ""
         var sequence = ArchiveSequence(
             try selection.sources(), where: ServableFlows(filter: selection.filter), skipsUnreadable: true)
+        let observer = ReadingObserver("reading", on: ProgressLine(besides: true))
+        sequence.observer = observer
         do {
             try sequence.forEach(
                 begin: { source, _ in file = source.name },
@@ -46,6 +48,7 @@ struct RecordingListing {
         } catch is ReaderGone {
             return .done
         }
+        if let signal = observer.signal { throw ExitCode(128 + signal) }
         if sequence.hasFailed { return .failed }
         return sequence.isDamaged ? .damaged : count > 0 ? .done : .noMatch
     }

@@ -146,9 +146,11 @@ final class RecordingLoader {
     // MARK: Reading
 
     /// Reads everything that has been added.
-    /// - Parameter warn: receives each damage, in one sentence.
+    /// - Parameters:
+    ///   - progress: shows how far the source is read.
+    ///   - warn: receives each damage, in one sentence.
     /// - Throws: if it cannot be read any further.
-    func load(warn: (String) -> Void) throws {
+    func load(_ progress: ReadingProgress? = nil, warn: (String) -> Void) throws {
         if collector == nil {
             guard isThere else { return }
             try open()
@@ -157,7 +159,14 @@ final class RecordingLoader {
         // Another file of this name is a replacement.
         if case .file(let path) = source, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
         do {
-            guard let reader else { return try loadForeign(collector, warn) }
+            guard let reader else { return try loadForeign(collector, progress, warn) }
+            if let progress {
+                reader.beforeBlock = { [unowned reader, recordings] in
+                    progress.update(offset: reader.offset, flows: recordings.flows)
+                    return true
+                }
+            }
+            defer { reader.beforeBlock = nil }
             while let item = try reader.next() { try add(item, warn) }
             guard isFirstRound else { return }
             isFirstRound = false
@@ -178,9 +187,15 @@ final class RecordingLoader {
         for case .damage(let damage) in try reader.finish() { warn("\(source.name): \(damage)") }
     }
 
-    private func loadForeign(_ collector: Collector, _ warn: (String) -> Void) throws {
+    private func loadForeign(_ collector: Collector, _ progress: ReadingProgress?, _ warn: (String) -> Void) throws {
         guard var foreign else { return }
         self.foreign = nil
+        if let progress {
+            foreign.beforeFlow = { [recordings] offset in
+                progress.update(offset: offset, flows: recordings.flows)
+                return true
+            }
+        }
         _ = try foreign.forEach(where: collector, damage: warn) { flow in
             add(flow)
             return true

@@ -64,24 +64,30 @@ private final class RecordingSet {
     var mayGrow: Bool { loaders.contains(where: \.mayGrow) }
 
     /// Reads all sources.
-    /// - Parameter previous: its flows of sources that can be read only once are taken over.
+    /// - Parameters:
+    ///   - previous: its flows of sources that can be read only once are taken over.
+    ///   - line: shows the progress of reading.
     /// - Throws: if one cannot be read.
-    func load(_ previous: RecordingSet? = nil, warn: (String) -> Void) throws {
-        for source in try selection.sources() {
+    func load(_ previous: RecordingSet? = nil, on line: ProgressLine? = nil, warn: (String) -> Void) throws {
+        let sources = try selection.sources()
+        let progress = line.map { ReadingProgress(sources, "reading the recordings", on: $0) }
+        defer { if progress != nil { ProgressLine.clear() } }
+        for source in sources {
             if let known = previous?.loaders.first(where: { $0.source == source })?.copy(into: recordings) {
                 loaders.append(known)
             } else {
-                try add(source, warn: warn)
+                try add(source, progress, warn: warn)
             }
         }
     }
 
     /// - Throws: if it cannot be read.
-    func add(_ source: ArchiveSource, warn: (String) -> Void) throws {
+    func add(_ source: ArchiveSource, _ progress: ReadingProgress? = nil, warn: (String) -> Void) throws {
         let loader = try RecordingLoader(
             source, into: recordings, filter: selection.filter, mayBeAbsent: selection.isWritten(source))
         loaders.append(loader)
-        try loader.load(warn: warn)
+        progress?.begin(source)
+        try loader.load(progress, warn: warn)
     }
 
     /// Reports incomplete blocks at the ends of files.
@@ -118,27 +124,34 @@ final class RecordingFollower: Sendable {
     private let selection: RecordingSelection
     private let served: ServedRecordings
     private let log: EventLog
+    private let progress: ProgressLine
     private let state = Mutex(State())
     private let loaded = DispatchSemaphore(value: 0)
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
 
-    init(_ selection: RecordingSelection, log: EventLog) {
+    /// - Parameter progress: shows how far the first reading is.
+    init(_ selection: RecordingSelection, log: EventLog, progress: ProgressLine) {
         self.selection = selection
         self.log = log
+        self.progress = progress
         served = ServedRecordings(selection.emptyRecordings())
     }
 
     var recordings: ServedRecordings { served }
 
     /// Reads all files, and begins to follow them.
+    /// - Parameter signals: blocked signals that end the reading.
+    /// - Returns: nil if a signal arrived.
     /// - Throws: if one cannot be read, or there is nothing to serve.
-    func start() throws -> Started {
+    func start(endedBy signals: [Int32]) throws -> Started? {
         let thread = Thread { self.run() }
         thread.name = "recordings"
         thread.stackSize = 8 << 20
         thread.start()
-        loaded.wait()
+        while loaded.wait(timeout: .now() + 0.1) == .timedOut {
+            if Signals.wait(for: signals, seconds: 0) != nil { return nil }
+        }
         guard let first = state.withLock({ $0.first }) else { preconditionFailure("the thread sets it first") }
         return try first.get()
     }
@@ -174,7 +187,7 @@ final class RecordingFollower: Sendable {
     }
 
     private func loadFirst(_ set: RecordingSet) throws -> Started {
-        try set.load(warn: warn)
+        try set.load(on: progress, warn: warn)
         let (requests, streams) = set.recordings.counts
         if requests + streams == 0, !selection.mayBeEmpty, !set.mayGrow {
             set.finish(warn: warn)

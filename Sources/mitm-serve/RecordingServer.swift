@@ -42,8 +42,13 @@ struct RecordingServer {
         Signals.block(signals)
         let manager = ServiceManager()
         let descriptors = prepareProcess()
-        let follower = RecordingFollower(selection, log: log)
-        let recordings = try follower.start()
+        let progress = ProgressLine(isQuiet: arguments.logging.quiet)
+        let follower = RecordingFollower(selection, log: log, progress: progress)
+        guard let recordings = try follower.start(endedBy: [SIGINT, SIGTERM]) else {
+            ProgressLine.clear()
+            log.log(.notice, "summary", "ended while the recordings were read")
+            return .done
+        }
         let (authority, certificates) = try certificateAuthority()
         log.log(.notice, "serving", "serving \(recordings.requests) recorded requests and \(recordings.streams) TCP streams")
         if recordings.requests + recordings.streams == 0 {

@@ -16,6 +16,7 @@ final class Recordings: Sendable {
     init(_ index: RecordingIndex) { state = Mutex(State(index: index)) }
 
     var counts: (requests: Int, streams: Int) { state.withLock { ($0.index.count, $0.index.streams.count) } }
+    var flows: UInt64 { state.withLock { UInt64($0.index.count + $0.index.streams.count) } }
 }
 
 /// The current recordings, and what was done with all that were served.

@@ -115,6 +115,7 @@ struct QueryFlows {
     // MARK: Exchanges
 
     private mutating func exchange(_ hosts: [String], _ run: Int, _ ending: inout FlowEnding, _ flow: inout FlowBuilder) {
+        if chance(10) { return call(hosts, &flow) }
         let version = pick([HTTPVersion.http1_1, .http1_1, .http1_0, .http2])
         let isWebSocket = version == .http1_1 && chance(4)
         add(.request(requestHead(version, hosts, run, isWebSocket)), to: &flow)
@@ -139,6 +140,21 @@ struct QueryFlows {
             add(.trailers(from: .server, FieldSection([("Server-Timing", "db;dur=5"), ("X-Sum", "3")])), to: &flow)
         }
         if !chance(9) { add(.finished(.server), to: &flow) } else { ending.state = .incomplete }
+    }
+
+    /// A call of gRPC. Its messages have the string `ada` or `bob` as field 1.
+    private mutating func call(_ hosts: [String], _ flow: inout FlowBuilder) {
+        let head =
+            ":method: POST\r\n:scheme: https\r\n:authority: \(hosts[0])\r\n:path: /pkg.Users/Find\r\n"
+            + "content-type: application/grpc\r\nte: trailers\r\n\r\n"
+        add(.request(RequestHead(parsing: ByteBuffer(string: head), version: .http2)), to: &flow)
+        data("\0\0\0\0\u{5}\u{A}\u{3}\(pick(["ada", "bob"]))", from: .client, to: &flow)
+        add(.finished(.client), to: &flow)
+        let response = ":status: 200\r\ncontent-type: application/grpc\r\n\r\n"
+        add(.response(ResponseHead(parsing: ByteBuffer(string: response), version: .http2)), to: &flow)
+        data("\0\0\0\0\u{5}\u{A}\u{3}\(pick(["ada", "eve"]))", from: .server, to: &flow)
+        add(.trailers(from: .server, FieldSection([("grpc-status", pick(["0", "5", "14"]))])), to: &flow)
+        add(.finished(.server), to: &flow)
     }
 
     /// The recorder answers itself, or the connection fails.
@@ -188,10 +204,13 @@ struct QueryFlows {
         return run % 5 == 0 && chance(3) ? text + String(repeating: " ", count: Int.random(in: 1...4000, using: &random)) : text
     }
 
+    private static let subscription =
+        #"{"id":"1","type":"subscribe","payload":{"query":"subscription News { item { id } }"}}"#
+
     private mutating func conversation(_ flow: inout FlowBuilder) {
         for _ in 0..<Int.random(in: 0...3, using: &random) {
             pass(upTo: 900_000)
-            let content = ByteBuffer(string: pick(["hello", "{\"type\":\"subscribe\"}", "news"]))
+            let content = ByteBuffer(string: pick(["hello", Self.subscription, "news"]))
             let kind = pick([FlowPiece.Kind.text, .binary, .ping])
             add(
                 .piece(FlowPiece(kind: kind, from: pick([.client, .server]), content: content, wireSize: 11, frames: 2)), to: &flow)

@@ -47,6 +47,8 @@ private struct RandomExpressions {
         switch placeholder {
         case " REGEX": return " " + quoted(pick(texts))
         case " CODE": return " " + pick(["404", "4xx", ">=500", "<300", "200-299", "=200"])
+        case " VERSION": return " " + pick(["1.0", "1.1"])
+        case "[CODE]": return "[" + pick(["103", "1xx"]) + "]"
         case " N": return " " + pick(["3", ">10", "2-5", "<=7", "=0"])
         case " SIZE": return " " + pick(["512", ">1k", "<=1.5m", "1K-2KiB"])
         case " DURATION": return " " + pick(["1", ">250ms", "1s-2s", "<5us"])

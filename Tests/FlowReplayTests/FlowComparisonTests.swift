@@ -91,10 +91,25 @@ struct FlowComparisonTests {
             (#"{"a":1}"#, #"{ "a": 1 }"#, []),
             (#"{"a":1}"#, #"{"a":1,"b c":2}"#, ["body: $['b c']: none → 2"]),
             (#"{"a":1,"z":0}"#, #"{"a":1}"#, ["body: $.z: 0 → none"]),
-            (#"[1,2]"#, #"[1,2,3]"#, ["body: $: 2 elements → 3 elements"]),
+            (#"[1,2]"#, #"[1,2,3]"#, ["body: $[2]: none → 3", "body: $: 2 elements → 3 elements"]),
+            (#"[1,2,3,4]"#, #"[2,3,4,5]"#, ["body: $[0]: 1 → none", "body: $[3]: none → 5"]),
+            (
+                #"[1,{"a":2},3]"#, #"[0,1,{"a":4},3]"#,
+                ["body: $[0]: none → 0", "body: $[1].a: 2 → 4", "body: $: 3 elements → 4 elements"]
+            ),
+            (
+                #"[[1],[2],[3]]"#, #"[]"#,
+                [
+                    "body: $[0]: [1] → none", "body: $[1]: [2] → none", "body: $[2]: [3] → none",
+                    "body: $: 3 elements → 0 elements",
+                ]
+            ),
             (
                 #"{"a":[{"p":1},{"p":2}],"b":true,"c":0}"#, #"{"a":[{"p":3},{"p":4},5],"b":null,"c":0}"#,
-                ["body: $.a[0].p: 1 → 3", "body: $.a[1].p: 2 → 4", "body: $.a: 2 elements → 3 elements", "body: $.b: true → null"]
+                [
+                    "body: $.a[0].p: 1 → 3", "body: $.a[1].p: 2 → 4", "body: $.a[2]: none → 5",
+                    "body: $.a: 2 elements → 3 elements", "body: $.b: true → null",
+                ]
             ),
             ("[1,2,3,4,5,6]", "[7,8,9,10,11,12]", (0..<5).map { "body: $[\($0)]: \($0 + 1) → \($0 + 7)" } + ["+ 1 more"]),
             (#"{"a":1}"#, "oops", [#"body: {"a":1} → oops"#]),

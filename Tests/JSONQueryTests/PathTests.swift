@@ -18,6 +18,7 @@ struct PathTests {
             ("$['a]", "this quotation mark is not closed", 2),
             ("$[01]", "a number has no zero at its beginning, and 0 has no sign", 2),
             ("$[9007199254740992]", "the number is out of range; the largest is 9007199254740991", 2),
+            ("$[?@.a = 1]", "values are compared by ==", 7),
             ("$[?@.a == tru]", "'tru' is not a literal; text is written in quotation marks", 10),
             ("$[?@.* == 1]", "only a query for a single value can be compared; value(), count() and length() have one", 3),
             ("$[?lenght(@.a) > 1]", "there is no function lenght; there are length, count, match, search and value", 3),

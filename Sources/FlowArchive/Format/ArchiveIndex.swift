@@ -68,6 +68,19 @@ struct ArchiveIndex {
         }
     }
 
+    /// Visits the headers that are left, front to back.
+    mutating func forEach(_ body: (BlockHeader) -> Void) throws(ArchiveError) {
+        while true {
+            while position < entries.count {
+                body(entries[position].header)
+                position += 1
+            }
+            guard !frames.isEmpty else { return }
+            position = 0
+            entries = try Self.entries(of: frames.removeFirst(), in: input)
+        }
+    }
+
     /// The entries of an index frame; none when it is damaged.
     private static func entries(
         of frame: (segmentStart: UInt64, offset: UInt64), in input: ArchiveInput

@@ -39,6 +39,8 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    /// Bytes that were read.
+    package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
     package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
 

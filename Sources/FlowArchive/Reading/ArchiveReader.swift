@@ -50,6 +50,11 @@ package final class ArchiveReader {
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
     package var blocksRead: UInt64 { fetcher.blocksRead }
     package var blocksSkipped: UInt64 { fetcher.blocksSkipped }
+    private let meter: ReadingMeter
+    /// Called before each block; returns false to end the reading there.
+    package var beforeBlock: (() -> Bool)?
+    /// ``beforeBlock`` has ended the reading.
+    package private(set) var isStopped = false
 
     /// - Parameter predicate: selects the flows that are returned.
     /// - Throws: why the file cannot be opened.
@@ -68,11 +73,14 @@ package final class ArchiveReader {
     ///   - predicate: selects the flows that are returned. Blocks that cannot contain one are skipped, and flows that are whole in their
     ///     block are evaluated in place.
     ///   - jobs: threads that search blocks; with 1 it is the calling one.
+    ///   - meter: receives what reading costs.
     package init(
-        _ input: ArchiveInput, where predicate: some FlowPredicate = EveryFlow(), jobs: Int = 1, delivery: FlowDelivery = .flows
+        _ input: ArchiveInput, where predicate: some FlowPredicate = EveryFlow(), jobs: Int = 1, delivery: FlowDelivery = .flows,
+        meter: ReadingMeter = ReadingMeter()
     ) {
-        fetcher = BlockFetcher(input)
-        query = BlockQuery(predicate, countsWhole: delivery == .counted)
+        fetcher = BlockFetcher(input, meter)
+        self.meter = meter
+        query = BlockQuery(predicate, countsWhole: delivery == .counted, meter)
         self.jobs = jobs
         self.delivery = delivery
     }
@@ -126,6 +134,7 @@ package final class ArchiveReader {
     package func finish() throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
         while let item = try next() { items.append(item) }
+        guard !isStopped else { return items }
         while try fetcher.giveUpIncomplete() {
             while let item = try next() { items.append(item) }
         }
@@ -173,14 +182,27 @@ package final class ArchiveReader {
     }
 
     private func nextBlock() throws(ArchiveError) -> (item: FetchedItem, search: BlockSearch?)? {
+        if !isStopped, let beforeBlock, !beforeBlock() {
+            isStopped = true
+            ahead = []
+        }
+        guard !isStopped else { return nil }
         let limit = jobs > 1 ? jobs * Self.blocksAhead : 1
         // Found flows are not held back while a pipe is waited for.
-        while ahead.count < limit, ahead.isEmpty || !input.wouldWait, let item = try fetcher.next(query.mayMatch) {
+        while ahead.count < limit, ahead.isEmpty || !input.wouldWait, let item = try fetch() {
             var search: BlockSearch?
             if case .block(let fetched) = item { search = BlockSearch(fetched, query, isConcurrent: jobs > 1) }
             ahead.append((item, search))
         }
         return ahead.isEmpty ? nil : ahead.removeFirst()
+    }
+
+    private func fetch() throws(ArchiveError) -> FetchedItem? {
+        guard meter.isTimed else { return try fetcher.next(query.mayMatch) }
+        let (begin, planned) = (meter.now, meter.statistics.planning)
+        let item = try fetcher.next(query.mayMatch)
+        meter.add { $0.reading += meter.now - begin - ($0.planning - planned) }
+        return item
     }
 
     private func begin(_ fetched: FetchedBlock, _ search: BlockSearch?) {

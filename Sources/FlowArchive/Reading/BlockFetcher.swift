@@ -35,9 +35,11 @@ struct BlockFetcher {
     private var waiting: [FetchedItem] = []
     private(set) var blocksRead: UInt64 = 0
     private(set) var blocksSkipped: UInt64 = 0
+    private let meter: ReadingMeter
 
-    init(_ input: ArchiveInput) {
+    init(_ input: ArchiveInput, _ meter: ReadingMeter) {
         self.input = input
+        self.meter = meter
         frames = ArchiveFrameScanner(input: input)
     }
 
@@ -76,8 +78,8 @@ struct BlockFetcher {
     }
 
     private mutating func skipByIndex(_ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
-        while let header = try index?.header(at: input.offset), header.standsAlone, !mayMatch(header),
-            header.sequence == nextSequence
+        while let header = try index?.header(at: input.offset), header.standsAlone, header.sequence == nextSequence,
+            !mayMatch(header)
         {
             let length = header.frameLength + header.bodyLength
             guard try input.has(length) else { return }
@@ -89,6 +91,11 @@ struct BlockFetcher {
     private mutating func pass(_ header: BlockHeader) {
         blocksSkipped += 1
         nextSequence = header.sequence + 1
+        meter.add { totals in
+            totals.blocksSkipped += 1
+            totals.bytesSkipped += UInt64(header.frameLength + header.bodyLength)
+            totals.contentSize += UInt64(header.contentSize)
+        }
     }
 
     private mutating func fetch(_ header: BlockHeader, _ offset: UInt64, _ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
@@ -101,8 +108,13 @@ struct BlockFetcher {
         nextSequence = header.sequence &+ 1
         if header.standsAlone, !mayMatch(header) { return pass(header) }
         blocksRead += 1
+        meter.add { totals in
+            totals.blocksRead += 1
+            totals.headerBytes += UInt64(header.frameLength)
+            totals.contentSize += UInt64(header.contentSize)
+        }
         let records = try input.peek(Int(header.recordsFrame)) ?? ByteBuffer()
-        let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset)
+        let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset, meter: meter)
         waiting.append(.block(FetchedBlock(header: header, offset: offset, records: records, source: source)))
     }
 

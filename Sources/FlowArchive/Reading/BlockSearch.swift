@@ -11,6 +11,8 @@ import Synchronization
 struct FoundRecords: Sendable {
     let records: ByteBuffer
     var entries: [RecordWalk.Entry] = []
+    /// Flows, and parts of flows, that the block has.
+    var flows: UInt64 = 0
     /// Flows that match and are only counted.
     var counted = 0
     /// Why the search ended before the end of the block: an error of the predicate, or a record that is not valid.
@@ -26,17 +28,35 @@ struct BlockQuery: Sendable {
     let matches: @Sendable (Flow) throws -> Bool
 
     /// - Parameter countsWhole: flows that are whole in their block are counted instead of listed, if they can be evaluated in any order.
-    init(_ predicate: some FlowPredicate, countsWhole: Bool = false) {
-        mayMatch = { predicate.mayMatch($0) }
-        search = { Self.search($0, predicate, countsWhole) }
+    init(_ predicate: some FlowPredicate, countsWhole: Bool = false, _ meter: ReadingMeter) {
+        mayMatch = { header in
+            let begin = meter.now
+            defer { if meter.isTimed { meter.add { $0.planning += meter.now - begin } } }
+            return predicate.mayMatch(header)
+        }
+        search = { Self.search($0, predicate.forBlock(), countsWhole, meter) }
         matchesRecord = { try predicate.matches($0) }
         matches = { try predicate.matches($0) }
     }
 
-    private static func search(_ fetched: FetchedBlock, _ predicate: some FlowPredicate, _ countsWhole: Bool) -> FoundRecords? {
-        guard let records = decodeLZ4Frame(fetched.records, size: Int(fetched.header.recordsSize)) else { return nil }
-        var found = FoundRecords(records: records)
-        do { try search(fetched, predicate, countsWhole, into: &found) } catch { found.failure = error }
+    private static func search(
+        _ fetched: FetchedBlock, _ predicate: some FlowPredicate, _ countsWhole: Bool, _ meter: ReadingMeter
+    ) -> FoundRecords? {
+        let begin = meter.now
+        let size = Int(fetched.header.recordsSize)
+        let records = decodeLZ4Frame(fetched.records, size: size)
+        let decompressed = meter.now
+        var found = records.map { FoundRecords(records: $0) }
+        if found != nil {
+            do { try search(fetched, predicate, countsWhole, into: &found!) } catch { found?.failure = error }
+        }
+        let end = meter.now
+        meter.add { totals in
+            totals.recordFrames.note(stored: Int(fetched.header.recordsFrame), bytes: size)
+            totals.records += found?.flows ?? 0
+            totals.decompressing += decompressed - begin
+            totals.searching += end - decompressed - (meter.isTimed ? fetched.source.spent : 0)
+        }
         return found
     }
 
@@ -53,6 +73,7 @@ struct BlockQuery: Sendable {
             switch entry.type {
             case RecordType.flow:
                 guard view.move(to: entry) else { throw MalformedRecord() }
+                found.flows += 1
                 guard view.isWhole, evaluatesInPlace else {
                     found.entries.append(entry)
                     continue

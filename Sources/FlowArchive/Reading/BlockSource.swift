@@ -23,6 +23,14 @@ final class BlockSource: Sendable {
         var isDamaged = false
         /// Flows whose content was fetched and is damaged.
         var damagedContents: Set<FlowID> = []
+        /// Nanoseconds that frames of this block took, if they are measured.
+        var spent: Int64 = 0
+    }
+
+    /// The frames that are fetched later.
+    private enum FrameKind {
+        case details
+        case content
     }
 
     private let place: Place
@@ -31,9 +39,12 @@ final class BlockSource: Sendable {
     private let chunks: [BlockHeader.Chunk]
     private let damage: ArchiveDamage
     private let kept = Mutex(Kept())
+    /// nil: nothing is counted.
+    private let meter: ReadingMeter?
 
-    init(place: Place, header: BlockHeader, blockOffset: UInt64) {
+    init(place: Place, header: BlockHeader, blockOffset: UInt64, meter: ReadingMeter? = nil) {
         self.place = place
+        self.meter = meter
         detailsFrame = Int(header.detailsFrame)
         detailsSize = Int(header.detailsSize)
         chunks = header.chunks
@@ -65,7 +76,7 @@ final class BlockSource: Sendable {
 
     private func allDetails() throws(ArchiveError) -> ByteBuffer {
         if let details = kept.withLock({ $0.details }) { return details }
-        guard detailsSize > 0, let details = decodeLZ4Frame(try frame(at: 0, count: detailsFrame), size: detailsSize) else {
+        guard detailsSize > 0, let details = try decompressed(.details, at: 0, count: detailsFrame, size: detailsSize) else {
             throw damaged("details")
         }
         kept.withLock { $0.details = details }
@@ -98,11 +109,36 @@ final class BlockSource: Sendable {
         if let last = kept.withLock({ $0.chunk }), last.index == index { return last.bytes }
         var offset = detailsFrame
         for chunk in chunks[..<index] { offset += Int(chunk.frame) }
-        let frame = try frame(at: offset, count: Int(chunks[index].frame))
-        guard let bytes = decodeLZ4Frame(frame, size: Int(chunks[index].size)) else { throw damaged("content") }
+        let (frame, size) = (Int(chunks[index].frame), Int(chunks[index].size))
+        guard let bytes = try decompressed(.content, at: offset, count: frame, size: size) else { throw damaged("content") }
         kept.withLock { $0.chunk = (index, bytes) }
         return bytes
     }
+
+    /// A frame, decompressed and checked; nil when it is damaged.
+    private func decompressed(
+        _ kind: FrameKind, at offset: Int, count: Int, size: Int
+    ) throws(ArchiveError) -> ByteBuffer? {
+        guard let meter else { return decodeLZ4Frame(try frame(at: offset, count: count), size: size) }
+        let begin = meter.now
+        let stored = try frame(at: offset, count: count)
+        let read = meter.now
+        let bytes = decodeLZ4Frame(stored, size: size)
+        let end = meter.now
+        if meter.isTimed { kept.withLock { $0.spent += end - begin } }
+        meter.add { totals in
+            totals.reading += read - begin
+            totals.decompressing += end - read
+            switch kind {
+            case .details: totals.detailFrames.note(stored: count, bytes: size)
+            case .content: totals.contentChunks.note(stored: count, bytes: size)
+            }
+        }
+        return bytes
+    }
+
+    /// Nanoseconds that frames of this block took so far; 0 if they are not measured.
+    var spent: Int64 { kept.withLock { $0.spent } }
 
     /// Frees the chunk that was decompressed last.
     func forgetChunk() { kept.withLock { $0.chunk = nil } }

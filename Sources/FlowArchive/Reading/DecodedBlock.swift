@@ -26,16 +26,23 @@ struct RecordWalk {
     mutating func next() throws(MalformedRecord) -> Entry? {
         let start = position
         guard start < records.readableBytes else { return nil }
-        guard
-            let (size, type) = records.getMultipleIntegers(
-                at: records.readerIndex + start, endianness: .little, as: (UInt32, UInt8).self),
-            size >= RecordType.prefix, Int(size) <= records.readableBytes - start
-        else {
+        let (size, type) = Self.prefix(records.readableBytesSpan, start)
+        guard size >= RecordType.prefix, Int(size) <= records.readableBytes - start else {
             position = records.readableBytes
             throw MalformedRecord()
         }
         position += Int(size)
         return Entry(type: type, start: UInt32(start), length: size)
+    }
+
+    /// The length and the type of the record at an offset; 0 when there are too few bytes for them.
+    private static func prefix(_ bytes: RawSpan, _ start: Int) -> (size: UInt32, type: UInt8) {
+        guard RecordType.prefix <= bytes.byteCount - start else { return (0, 0) }
+        // SAFETY: any bytes are an integer, and the span checks its bounds.
+        return unsafe (
+            UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self)),
+            bytes.unsafeLoad(fromByteOffset: start + 4, as: UInt8.self)
+        )
     }
 }
 

@@ -9,29 +9,42 @@ import NIOCore
 /// A flow's record in place. Its attributes are those of the part of the flow that the record holds.
 package struct RecordView: FlowAttributes {
     private let block: DecodedBlock
+    /// Those of the block, here so that a number is read without a reference count.
+    private let records: ByteBuffer
     /// Offset of the record in the records.
     private(set) var start = 0
     private var length = 0
 
-    init(_ block: DecodedBlock) { self.block = block }
+    init(_ block: DecodedBlock) {
+        self.block = block
+        records = block.records
+    }
 
     /// Moves to a record, which lies inside the records.
     /// - Returns: false when the record is not valid: shorter than its prefix or its texts, or with numbers that have no meaning.
     mutating func move(to entry: RecordWalk.Entry) -> Bool {
         (start, length) = (Int(entry.start), Int(entry.length))
-        guard length >= FlowPrefix.size else { return false }
-        var end = Int(number(FlowPrefix.textAt, UInt16.self))
+        let bytes = records.readableBytesSpan
+        guard length >= FlowPrefix.size, start <= bytes.byteCount - length else { return false }
+        var end = Int(Self.number(bytes, start + FlowPrefix.textAt, UInt16.self))
         guard end >= FlowPrefix.size else { return false }
-        for index in 0..<7 { end += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-        return end <= length && FlowKind(rawValue: number(FlowPrefix.kind)) != nil
-            && FlowState(rawValue: number(FlowPrefix.state)) != nil
-            && MethodCode.isValid(number(FlowPrefix.method))
+        let lengths = start + FlowPrefix.textLengths
+        for index in 0..<7 { end += Int(Self.number(bytes, lengths + 4 * index, UInt32.self)) }
+        return end <= length && FlowKind(rawValue: Self.number(bytes, start + FlowPrefix.kind, UInt8.self)) != nil
+            && FlowState(rawValue: Self.number(bytes, start + FlowPrefix.state, UInt8.self)) != nil
+            && MethodCode.isValid(Self.number(bytes, start + FlowPrefix.method, UInt8.self))
+    }
+
+    /// A number that is known to lie in the bytes.
+    @inline(__always)
+    private static func number<T: FixedWidthInteger & BitwiseCopyable>(_ bytes: RawSpan, _ offset: Int, _ type: T.Type) -> T {
+        // SAFETY: any bytes are an integer, and the caller has checked the bounds.
+        unsafe T(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self))
     }
 
     /// A number of the prefix. Read only after a successful ``move(to:)``, which has checked that the record has a prefix.
     @inline(__always)
     private func number<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type = T.self) -> T {
-        let records = block.records
         let bytes = records.readableBytesSpan
         // SAFETY: any bytes are an integer, and the span checks its bounds.
         return unsafe T(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: T.self))
@@ -40,7 +53,7 @@ package struct RecordView: FlowAttributes {
     private func text(_ which: FlowPrefix.Text) -> ByteBuffer {
         var at = Int(number(FlowPrefix.textAt, UInt16.self))
         for index in 0..<which.rawValue { at += Int(number(FlowPrefix.textLengths + 4 * index, UInt32.self)) }
-        return block.records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
+        return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }

@@ -4,12 +4,14 @@ import NIOCore
 
 /// A hexadecimal dump.
 struct BinaryView: ContentView {
+    static let name = "hex"
+    static let help = "bytes in rows of sixteen: offset, hexadecimal, characters"
+
     private let content: ByteBuffer
 
-    init?(_ content: ViewedContent) {
-        guard !content.isText else { return nil }
-        self.content = content.bytes
-    }
+    static func fit(_ content: ViewedContent) -> ContentFit? { content.isText ? nil : .looks }
+
+    init(_ content: ViewedContent) { self.content = content.bytes }
 
     func write(into lines: inout CountedLines) { lines.dump(content, depth: 0) }
 }

@@ -1,88 +1,110 @@
-// Content for people: each kind of content has a view that turns it into lines. docs/how-to/content-view.md describes how to add one.
+// Content for people: each format of content has a view that turns it into lines. docs/how-to/content-view.md describes how to add one.
 
 import HTTPSemantics
 import NIOCore
 
 /// A way to show content.
 protocol ContentView: SendableMetatype {
-    /// - Returns: nil if this view does not show such content.
-    init?(_ content: ViewedContent)
+    /// What `--content-view` calls it: lower case, without spaces.
+    static var name: String { get }
+    /// One line for `--list-views`: which content it shows, and how.
+    static var help: String { get }
 
-    /// Writes the content, line by line.
+    /// Whether the view shows such content when no view is named: nil if it does not. The check is cheap: it uses the media type and the
+    /// first bytes.
+    static func fit(_ content: ViewedContent) -> ContentFit?
+
+    /// Reads as much of the content as it takes to know whether it can be shown. The content is what ``fit(_:)`` accepted, or any content
+    /// at all when the view is named.
+    /// - Throws: why it cannot; another view shows the content then.
+    init(_ content: ViewedContent) throws(ContentMismatch)
+
+    /// A line above the content, without its indentation, where the lines below do not tell what they show; nil without one.
+    var title: String? { get }
+
+    /// Writes the content, line by line. Content that turns out to be damaged is shown up to there, with a remark and a dump of the rest.
     func write(into lines: inout CountedLines)
 }
 
-/// All views. The first one that accepts the content shows it, so views of one format come before ``TextView``, which accepts everything.
-private let contentViews: [any ContentView.Type] = [
-    ProtobufView.self,
-    GRPCView.self,
-    ImageView.self,
-    BinaryView.self,
-    JSONView.self,
-    FormView.self,
-    TextView.self,
-]
+extension ContentView {
+    var title: String? { nil }
 
-/// Content and what is known of its type.
-struct ViewedContent {
-    /// Decoded content.
-    let bytes: ByteBuffer
-    /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so has no known type.
-    let type: ByteBuffer?
-    /// The value of grpc-encoding.
-    let messageCoding: ByteBuffer?
-    /// The media type in lower case, without parameters; empty if it is not known.
-    let media: String
-    /// The charset parameter names ISO 8859-1 or Windows-1252.
-    let isLatin1: Bool
-    /// The colours of the output.
-    var palette = Palette(isColoured: false)
-
-    init(_ bytes: ByteBuffer, type: ByteBuffer? = nil, messageCoding: ByteBuffer? = nil) {
-        self.bytes = bytes
-        self.type = type
-        self.messageCoding = messageCoding
-        let parts = (type.map { String(buffer: $0) } ?? "").lowercased().split(separator: ";").map { $0.trimmingSpaces }
-        media = parts.first ?? ""
-        isLatin1 = parts.dropFirst().contains { $0.hasPrefix("charset=") && ($0.contains("8859-1") || $0.contains("1252")) }
-    }
-
-    /// Appends the content as the first view shows it that accepts it, each line indented by four spaces.
-    /// - Parameter limits: lines and characters after these are left out, and their number is shown.
-    func write(into out: inout ByteBuffer, limits: ContentLimits, palette: Palette) {
-        var content = self
-        content.palette = palette
-        guard let view = contentViews.lazy.compactMap({ $0.init(content) }).first else { return }
-        var lines = CountedLines(out, limits)
-        // One owner at a time, so that nothing is copied.
-        out = ByteBuffer()
-        view.write(into: &lines)
-        let count = lines.count
-        out = lines.text
-        if count > limits.lines { out.writeString("    (cut: \(count - limits.lines) more lines, --detail 4 shows them)\n") }
-    }
-
-    /// UTF-8 text, or text of a single-byte character set that the content type names.
-    var isText: Bool { isLatin1 || Self.isText(bytes) }
-
-    /// UTF-8 without control characters that text does not have, judged by its first 8 KiB.
-    static func isText(_ bytes: ByteBuffer) -> Bool {
-        let head = bytes.slice(ByteRange(0, min(8192, bytes.readableBytes)))
-        let span = head.readableBytesUInt8Span
-        for i in 0..<span.count
-        where span[i] < 0x20 && span[i] != 0x0A && span[i] != 0x0D && span[i] != 0x09 && span[i] != 0x1B && span[i] != 0x0C {
-            return false
+    /// Writes the title and the content.
+    func show(in lines: inout CountedLines) {
+        if let title {
+            let palette = lines.palette
+            lines.line(0) { out in palette.write(.muted, into: &out) { $0.writeVisible(title) } }
         }
-        // A character may be cut at the end of the checked bytes.
-        return (0..<4).contains { String(validating: head.readableBytesView.dropLast($0), as: UTF8.self) != nil }
+        write(into: &lines)
     }
 }
 
-extension Substring {
-    fileprivate var trimmingSpaces: String {
-        var text = self
-        while text.first == " " || text.first == "\t" { text.removeFirst() }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return String(text)
+/// Why a view is chosen for content.
+enum ContentFit {
+    /// The media type names the format. If the content is not in it, that is reported.
+    case type
+    /// It looks like the format. If it is not, the next view shows it, and nothing is reported.
+    case looks
+}
+
+/// Why a view cannot show content.
+struct ContentMismatch: Error, Equatable {
+    /// Part of a sentence, such as `byte 17: a string does not end`.
+    let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+
+    static let notText = ContentMismatch("the content is not text")
+}
+
+/// All views. The first one that fits the content shows it: views of one format stand before ``JSONView`` and ``TextView``, views of binary
+/// formats before ``BinaryView``. ``TextView`` and ``BinaryView`` show everything when they are named, and one of them fits any content.
+let contentViews: [any ContentView.Type] = [
+    ProtobufView.self,
+    GRPCView.self,
+    ImageView.self,
+    MultipartView.self,
+    EventStreamView.self,
+    MessagePackView.self,
+    CBORView.self,
+    GraphQLView.self,
+    NDJSONView.self,
+    JSONView.self,
+    FormView.self,
+    BinaryView.self,
+    TextView.self,
+]
+
+/// The choice of a view: the value of `--content-view`.
+package struct ContentViewChoice: Sendable, Equatable, CustomStringConvertible {
+    /// By media type and looks.
+    package static let automatic = ContentViewChoice()
+
+    /// nil: by media type and looks.
+    let view: (any ContentView.Type)?
+
+    private init() { view = nil }
+
+    /// - Returns: nil if there is no view of that name.
+    package init?(_ name: String) {
+        view = contentViews.first { $0.name == name }
+        if view == nil, name != Self.automaticName { return nil }
     }
+
+    private static let automaticName = "auto"
+
+    package static var names: [String] { [automaticName] + contentViews.map { $0.name }.sorted() }
+
+    package var description: String { view?.name ?? Self.automaticName }
+
+    package static func == (a: ContentViewChoice, b: ContentViewChoice) -> Bool { a.description == b.description }
+}
+
+/// The list of views, a line each, for `--list-views` and the documentation.
+package func contentViewHelp() -> String {
+    let rows =
+        [(ContentViewChoice.automatic.description, "by media type and first bytes: the default")]
+        + contentViews.map { ($0.name, $0.help) }.sorted { $0.0 < $1.0 }
+    let width = rows.map(\.0.count).max() ?? 0
+    return rows.map { $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 + "\n" }.joined()
 }

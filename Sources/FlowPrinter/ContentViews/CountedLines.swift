@@ -8,32 +8,91 @@ struct ContentLimits {
     var lines: Int
     /// Of each line.
     var characters = Int.max
+    /// Bytes of all lines, whatever the level of detail: content of 64 MiB can be laid out in many gigabytes.
+    var size = 256 * 1024 * 1024
 }
 
 struct CountedLines {
     private(set) var text: ByteBuffer
     private(set) var count = 0
+    let palette: Palette
+    /// Levels that every line is indented by, beyond its own.
+    private var indentation = 0
     private let limits: ContentLimits
-    private var maximum: Int { limits.lines }
+    private var maximum: Int
+    private let begin: Int
+    /// Where the open line begins, after its indentation; nil if it is not written.
+    private var openLine: Int?
 
     /// - Parameter text: the lines are appended to it.
-    init(_ text: ByteBuffer, _ limits: ContentLimits) {
+    private init(_ text: ByteBuffer, _ limits: ContentLimits, _ palette: Palette) {
         self.text = text
         self.limits = limits
+        self.palette = palette
+        maximum = limits.lines
+        begin = text.writerIndex
     }
+
+    /// Appends the lines that `write` writes to a text, and how many were left out.
+    static func append(
+        to text: inout ByteBuffer, _ limits: ContentLimits, _ palette: Palette, _ write: (inout CountedLines) -> Void
+    ) {
+        var lines = CountedLines(text, limits, palette)
+        // One owner at a time, so that nothing is copied.
+        text = ByteBuffer()
+        write(&lines)
+        lines.finish()
+        text = lines.text
+    }
+
+    // MARK: Lines
 
     /// Appends a line.
     /// - Parameters:
     ///   - depth: two spaces each.
     ///   - write: writes the line without its end; not called after the last line that is written.
     mutating func line(_ depth: Int, _ write: (inout ByteBuffer) -> Void) {
+        beginLine(depth)
+        add(write)
+        endLine()
+    }
+
+    /// Begins a line, of which the parts are added.
+    mutating func beginLine(_ depth: Int) {
         count += 1
         guard count <= maximum else { return }
-        text.writeRepeatingByte(0x20, count: 4 + 2 * depth)
-        let start = text.writerIndex
-        write(&text)
+        text.writeRepeatingByte(0x20, count: 4 + 2 * (indentation + depth))
+        openLine = text.writerIndex
+    }
+
+    /// Appends to the line that was begun.
+    /// - Parameter write: not called after the last line that is written.
+    @inline(__always) mutating func add(_ write: (inout ByteBuffer) -> Void) {
+        if openLine != nil { write(&text) }
+    }
+
+    mutating func endLine() {
+        guard let start = openLine else { return }
+        openLine = nil
         if text.writerIndex - start > limits.characters { cut(from: start) }
         text.writeInteger(UInt8(0x0A))
+        if text.writerIndex - begin > limits.size { maximum = min(maximum, count) }
+    }
+
+    /// Indents what `write` writes.
+    mutating func indented(by levels: Int = 1, _ write: (inout CountedLines) -> Void) {
+        indentation += levels
+        write(&self)
+        indentation -= levels
+    }
+
+    /// Tells how many lines were left out.
+    private mutating func finish() {
+        guard count > maximum else { return }
+        let rest = count - maximum
+        let isFull = maximum < limits.lines
+        let hint = isFull ? "; at most \(readableSize(UInt64(limits.size))) are shown" : ", --detail 4 shows them"
+        text.writeString("    (cut: \(rest) more lines\(hint))\n")
     }
 
     /// Shortens the line that begins at a writer index. Sequences that select colours do not count.
@@ -60,9 +119,12 @@ struct CountedLines {
         text.writeString("… (cut: \(characters - limits.characters) more characters, --detail 4 shows them)")
     }
 
-    /// Appends text of several lines that can be printed as it is.
-    mutating func writePrintable(_ text: ByteBuffer, depth: Int = 0) {
-        for part in text.lines { line(depth) { $0.writeImmutableBuffer(part) } }
+    // MARK: Kinds of lines
+
+    /// Appends a line of ours about the content, in parentheses.
+    mutating func remark(_ remark: String, _ depth: Int = 0) {
+        let palette = palette
+        line(depth) { out in palette.write(.warning, into: &out) { $0.writeVisible("(\(remark))") } }
     }
 
     /// Appends text of several lines.
@@ -73,9 +135,13 @@ struct CountedLines {
     /// Appends a hexadecimal dump.
     mutating func dump(_ content: ByteBuffer, depth: Int) {
         let dump = HexDump(content)
-        let rows = min(dump.rowCount, max(0, maximum - count))
-        for row in 0..<rows { line(depth) { $0.writeString(dump.row(row)) } }
-        count += dump.rowCount - rows
+        let first = count
+        // Counted, and not written, where no line is shown any more.
+        for row in 0..<dump.rowCount {
+            guard count < maximum else { break }
+            line(depth) { $0.writeString(dump.row(row)) }
+        }
+        count = first + dump.rowCount
     }
 
     /// Appends the fields of protobuf messages.

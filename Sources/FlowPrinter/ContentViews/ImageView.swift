@@ -5,11 +5,16 @@ import NIOCore
 
 /// Format, dimensions and size of a PNG, GIF or JPEG image, recognised by its first bytes.
 struct ImageView: ContentView {
+    static let name = "image"
+    static let help = "PNG, GIF, JPEG: format, dimensions and size"
+
     private let facts: String
     private let size: Int
 
-    init?(_ content: ViewedContent) {
-        guard let facts = Self.imageFacts(content.bytes) else { return nil }
+    static func fit(_ content: ViewedContent) -> ContentFit? { .looks }
+
+    init(_ content: ViewedContent) throws(ContentMismatch) {
+        guard let facts = Self.imageFacts(content.bytes) else { throw ContentMismatch("it begins like no image that is known") }
         self.facts = facts
         size = content.bytes.readableBytes
     }

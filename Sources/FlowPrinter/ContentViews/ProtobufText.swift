@@ -56,10 +56,9 @@ struct ProtobufText {
         if !message.decoded.isDecoded {
             lines.dump(content, depth: indentation)
         } else if message.isTrailers || media == .grpcJSON {
-            if !message.isTrailers, let laidOut = JSONLayout(Palette(isColoured: false)).layOut(content) {
-                lines.writePrintable(laidOut, depth: indentation)
-            } else {
-                for line in content.lines { lines.line(indentation) { $0.writeVisible(line) } }
+            let type: StaticString = message.isTrailers ? "text/plain" : "application/json"
+            lines.indented(by: indentation) {
+                ViewedContent(content, type: ByteBuffer(staticString: type)).write(into: &$0)
             }
         } else {
             isWhole = fields(content, depth: 0)

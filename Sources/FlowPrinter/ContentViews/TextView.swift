@@ -5,9 +5,14 @@ import NIOCore
 
 /// Content that no other view accepts.
 struct TextView: ContentView {
+    static let name = "text"
+    static let help = "the text as it is; control characters are shown as escapes"
+
     private let text: ByteBuffer
 
-    init?(_ content: ViewedContent) { text = content.isLatin1 ? Self.fromLatin1(content.bytes) : content.bytes }
+    static func fit(_ content: ViewedContent) -> ContentFit? { .looks }
+
+    init(_ content: ViewedContent) { text = content.isLatin1 ? Self.fromLatin1(content.bytes) : content.bytes }
 
     func write(into lines: inout CountedLines) { lines.write(text) }
 

@@ -18,25 +18,28 @@ struct FlowLine {
         let start = out.writerIndex
         style.write(flow.started, into: &out)
         let text = out.writerIndex
-        write(flow, nil, into: &out)
+        let operation = flow.graphQLOperation
+        write(flow, nil, operation, into: &out)
         if let columns = style.columns(), let line = out.getSlice(at: start, length: out.writerIndex - start) {
             let excess = line.columns - columns
             if excess > 0, let url = flow.visibleURL {
                 out.moveWriterIndex(to: text)
-                write(flow, url.cut(toColumns: max(Self.minimumURL, url.columns - excess)), into: &out)
+                write(flow, url.cut(toColumns: max(Self.minimumURL, url.columns - excess)), operation, into: &out)
             }
         }
         out.writeInteger(UInt8(0x0A))
     }
 
-    /// - Parameter url: what stands for the URL; nil is the whole one.
-    private func write(_ flow: Flow, _ url: ByteBuffer?, into out: inout ByteBuffer) {
+    /// - Parameters:
+    ///   - url: what stands for the URL; nil is the whole one.
+    ///   - operation: of GraphQL.
+    private func write(_ flow: Flow, _ url: ByteBuffer?, _ operation: String?, into out: inout ByteBuffer) {
         if let client = flow.client?.value.peer.host, !client.isEmpty, !client.isLoopback {
             out.writeString(client)
             out.writeStaticString(" ")
         }
         switch flow.kind {
-        case .http: exchange(flow, url, &out)
+        case .http: exchange(flow, url, operation, &out)
         case .tcp: stream(flow, &out)
         case .tls: out.writeVisible("TLS \(flow.target.host):\(flow.target.port)")
         }
@@ -47,11 +50,12 @@ struct FlowLine {
 
     // MARK: Parts
 
-    private func exchange(_ flow: Flow, _ url: ByteBuffer?, _ out: inout ByteBuffer) {
+    private func exchange(_ flow: Flow, _ url: ByteBuffer?, _ operation: String?, _ out: inout ByteBuffer) {
         if let request = flow.request {
             palette.write(.method, into: &out) { $0.writeVisible(request.head.method) }
             out.writeStaticString(" ")
             if let url { out.writeImmutableBuffer(url) } else { out.writeVisible(flow.displayURL ?? request.head.target) }
+            if let operation { out.writeVisible(" \(operation)") }
             if request.head.version != .http1_1 { out.writeString(" \(request.head.version)") }
         } else {
             out.writeStaticString("no request")

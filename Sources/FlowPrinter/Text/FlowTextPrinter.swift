@@ -81,7 +81,9 @@ package struct FlowTextPrinter: Sendable {
         try flow.pieces.forEach { at, piece in
             guard isNew() else { return true }
             line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
-            if detail > 2, !piece.isClose { view(piece.content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out) }
+            if detail > 2, !piece.isClose {
+                view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
+            }
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
         } damaged: { piece in
@@ -108,12 +110,21 @@ package struct FlowTextPrinter: Sendable {
         out.writeString(")")
     }
 
-    private func view(
-        _ content: ByteBuffer, type: ByteBuffer? = nil, messageCoding: ByteBuffer? = nil, maximumLines: Int, _ out: inout ByteBuffer
-    ) {
-        var limits = ContentLimits(lines: maximumLines)
-        if detail < 4 { limits.characters = Self.maximumCharacters }
-        ViewedContent(content, type: type, messageCoding: messageCoding).write(into: &out, limits: limits, palette: palette)
+    private func view(_ content: ViewedContent, maximumLines: Int, _ out: inout ByteBuffer) {
+        content.write(into: &out, as: style.contentView, limits: limits(maximumLines), palette: palette)
+    }
+
+    private func limits(_ lines: Int) -> ContentLimits {
+        ContentLimits(lines: lines, characters: detail > 3 ? .max : Self.maximumCharacters)
+    }
+
+    /// A message of a conversation, for its view.
+    private func viewed(_ piece: FlowPiece, of flow: Flow) -> ViewedContent {
+        var content = ViewedContent(piece.content)
+        content.origin = ContentOrigin(
+            side: piece.from, method: flow.request?.head.method, target: flow.request?.head.target,
+            subprotocol: flow.isWebSocket ? flow.response?.head.fields.first("sec-websocket-protocol") : nil)
+        return content
     }
 
     // MARK: Heads and content
@@ -131,11 +142,14 @@ package struct FlowTextPrinter: Sendable {
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type does not describe bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            view(
-                body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"),
-                maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
+            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
+            content.origin = ContentOrigin(
+                side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
+                pieces: content.media == "text/event-stream" && fields.contentCodings.isEmpty ? try flow.contentPieces(side) : nil)
+            view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
             if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
         }
+        if detail > 2, side == .client, size == 0 { query(flow, &out) }
         if !isComplete, flow.expectsContent(from: side, fields, size) {
             out.writeString(palette.text("    (incomplete: \(readableSize(size)) came)", .warning) + "\n")
         }
@@ -145,6 +159,15 @@ package struct FlowTextPrinter: Sendable {
         }
     }
 
+    /// A request of GraphQL in the query of its target.
+    private func query(_ flow: Flow, _ out: inout ByteBuffer) {
+        guard let head = flow.request?.head, head.method.readableBytesView.elementsEqual("GET".utf8),
+            let view = GraphQLView(queryOf: head.target)
+        else { return }
+        out.writeString("\n")
+        CountedLines.append(to: &out, limits(detail > 3 ? .max : Self.maximumLines), palette) { view.show(in: &$0) }
+    }
+
     /// The recorder's own response, bytes that could not be parsed, and notes.
     private func remarks(_ flow: Flow, _ out: inout ByteBuffer) {
         if let reply = flow.localReply?.value {
@@ -152,14 +175,14 @@ package struct FlowTextPrinter: Sendable {
             head(reply.head.wire, &out)
             if detail > 2, reply.content.readableBytes > 0 {
                 out.writeString("\n")
-                view(reply.content, maximumLines: .max, &out)
+                view(ViewedContent(reply.content), maximumLines: .max, &out)
             }
         }
         for malformed in flow.malformed.map(\.value) {
             out.writeString(
                 "\n    refused bytes of the \(malformed.from), \(readableSize(UInt64(malformed.bytes.readableBytes)))\n")
             guard detail > 2 else { continue }
-            view(malformed.bytes, maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
+            view(ViewedContent(malformed.bytes), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
         }
         for note in flow.notes.map(\.value) {
             out.writeString("    note: ")
@@ -202,7 +225,7 @@ package struct FlowTextPrinter: Sendable {
             guard lines > 0 else { return false }
             line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
             let start = out.writerIndex
-            if !piece.isClose { view(piece.content, maximumLines: detail > 3 ? .max : lines, &out) }
+            if !piece.isClose { view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : lines, &out) }
             if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
             shown += 1
             if out.readableBytes > maximumPrinted { try drain(&out) }
@@ -232,6 +255,19 @@ extension Flow {
         if side == .server { return response?.head.status != 101 }
         // A request that announces no content has none.
         return size > 0 || fields.contains("content-length") || fields.contains("transfer-encoding")
+    }
+
+    /// When the content of a side was received.
+    fileprivate func contentPieces(_ side: Side) throws -> [ContentPiece] {
+        var received: [ContentPiece] = []
+        var end = 0
+        try pieces.forEach { at, piece in
+            guard piece.from == side, piece.kind == .data else { return true }
+            end += piece.content.readableBytes
+            received.append(ContentPiece(end: end, after: at - started))
+            return end < FlowBody.maximum
+        }
+        return received
     }
 
     /// Its pieces are messages of both sides, not the content of a request and a response.

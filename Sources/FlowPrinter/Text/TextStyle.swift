@@ -21,6 +21,8 @@ package struct TextStyle: Sendable {
     package var detail: Int
     package var palette: Palette
     package var time = Time.none
+    /// How content is shown.
+    package var contentView = ContentViewChoice.automatic
     /// The columns of the terminal, to which the lines of flows are cut; nil: they are not cut.
     package var columns: @Sendable () -> Int? = { nil }
     /// The current time, for flows that are still being recorded; nil if it is not known.

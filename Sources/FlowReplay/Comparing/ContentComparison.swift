@@ -74,13 +74,24 @@ struct ContentComparison {
                 }
             }
         case (.array(let a), .array(let b)):
-            for (index, (x, y)) in zip(a, b).enumerated() where x != y { compare(x, y, at: "\(path)[\(index)]", &found) }
-            if a.count != b.count {
-                found.add(place.difference(at: path, .text("\(a.count) elements"), .text("\(b.count) elements")))
-            }
+            compare(ArrayAlignment(a, b), at: path, &found)
         default:
             if was != now { found.add(place.difference(at: path, .json(was.text), .json(now.text))) }
         }
+    }
+
+    /// Elements that were removed or changed have their positions in the recorded array, added ones those in the new array.
+    private func compare(_ alignment: ArrayAlignment, at path: String, _ found: inout FlowDifferences) {
+        for pair in alignment.pairs {
+            switch (pair.recorded, pair.now) {
+            case (let was?, let now?): compare(was.value, now.value, at: "\(path)[\(was.position)]", &found)
+            case (let was?, nil): found.add(place.difference(at: "\(path)[\(was.position)]", .json(was.value.text), .none))
+            case (nil, let now?): found.add(place.difference(at: "\(path)[\(now.position)]", .none, .json(now.value.text)))
+            case (nil, nil): break
+            }
+        }
+        let (was, now) = alignment.counts
+        if was != now { found.add(place.difference(at: path, .text("\(was) elements"), .text("\(now) elements"))) }
     }
 
     private static func member(_ path: String, _ name: String) -> String {

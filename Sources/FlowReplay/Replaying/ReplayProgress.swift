@@ -4,7 +4,7 @@ import FlowModel
 
 /// Numbers of a progress line, and the line.
 package struct ReplayProgress: Sendable, Equatable {
-    /// Flows; bytes while the recording is read.
+    /// Flows.
     package var done: UInt64
     /// 0: unknown; the replay ends by the clock.
     package var total: UInt64
@@ -26,45 +26,15 @@ package struct ReplayProgress: Sendable, Equatable {
     }
 
     private func perSecond(_ count: UInt64) -> String {
-        elapsed > 0 ? "\(Self.grouped(UInt64(Double(count) * 1e9 / Double(elapsed))))/s" : "0/s"
+        elapsed > 0 ? "\(groupedDigits(UInt64(Double(count) * 1e9 / Double(elapsed))))/s" : "0/s"
     }
 
-    private var leftInWords: String { left.map { ", \(Self.duration($0)) left" } ?? "" }
+    private var leftInWords: String { left.map { ", \(roundedDuration($0)) left" } ?? "" }
 
     /// `12,000 of 108,000 sent, 2,000/s, 48 s left`.
     package func sending(failed: Int) -> String {
-        Self.grouped(done) + (total > 0 ? " of \(Self.grouped(total))" : "") + " sent, \(perSecond(done))\(leftInWords)"
+        groupedDigits(done) + (total > 0 ? " of \(groupedDigits(total))" : "") + " sent, \(perSecond(done))\(leftInWords)"
             + (failed > 0 ? ", \(failed) failed" : "")
-    }
-
-    /// `reading the recording: 12,000 flows, 98,000/s, 8 s left`.
-    /// - Parameter flows: the number that was read; ``done`` and ``total`` are bytes, 0 if unknown.
-    package func reading(flows: UInt64) -> String {
-        // The position in the file is that of a block, which is too coarse at the beginning.
-        let isKnown = total > 0 && done >= total / 100
-        return "reading the recording: \(Self.grouped(flows)) flows, \(perSecond(flows))" + (isKnown ? leftInWords : "")
-    }
-
-    /// `850 ms`, `48 s`, `22 min 3 s`, `3 h 5 min`.
-    package static func duration(_ nanoseconds: Int64) -> String {
-        let seconds = nanoseconds / 1_000_000_000
-        if seconds == 0 { return "\(nanoseconds / 1_000_000) ms" }
-        if seconds < 60 { return "\(seconds) s" }
-        let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400)
-        if minutes < 60 { return "\(minutes) min" + (seconds % 60 > 0 ? " \(seconds % 60) s" : "") }
-        if hours < 24 { return "\(hours) h" + (minutes % 60 > 0 ? " \(minutes % 60) min" : "") }
-        return "\(days) d" + (hours % 24 > 0 ? " \(hours % 24) h" : "")
-    }
-
-    /// `1,234,567`.
-    package static func grouped(_ number: UInt64) -> String {
-        var digits = String(number)
-        var place = digits.count - 3
-        while place > 0 {
-            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
-            place -= 3
-        }
-        return digits
     }
 }
 

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import FlowFilter
-import Foundation
 
 /// The options and positional arguments of a tool.
 struct OptionTable {
@@ -29,9 +28,7 @@ struct OptionTable {
     private let short: [String: Int]
 
     init(_ tool: any ParsableCommand.Type) {
-        // The parser made the description: it can be read.
-        let dump = try! JSONDecoder().decode(HelpDump.self, from: Data(tool._dumpHelp().utf8))
-        self.init(dump.command)
+        self.init(HelpDump(tool._dumpHelp()).command)
     }
 
     init(_ command: HelpDump.Command) {
@@ -67,32 +64,4 @@ struct OptionTable {
     func nearest(to name: String) -> String? {
         nearestWord(to: name, in: options.filter(\.entry.shouldDisplay).flatMap(\.longNames) + ["help", "version"])
     }
-}
-
-/// The parser's description of a command (`--experimental-dump-help`), as far as it is used.
-struct HelpDump: Decodable {
-    struct Name: Decodable {
-        var kind: String
-        var name: String
-    }
-    struct Argument: Decodable {
-        var kind: String
-        var names: [Name]?
-        var preferredName: Name?
-        var valueName: String?
-        var isOptional: Bool
-        var isRepeating: Bool
-        var shouldDisplay: Bool
-        var defaultValue: String?
-        var allValues: [String]?
-        var sectionTitle: String?
-        var abstract: String?
-    }
-    struct Command: Decodable {
-        var commandName: String
-        var abstract: String?
-        var discussion: String?
-        var arguments: [Argument]?
-    }
-    var command: Command
 }

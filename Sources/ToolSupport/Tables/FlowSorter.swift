@@ -55,15 +55,17 @@ package final class FlowSorter {
 
     /// Reads sources and returns their flows in order.
     /// - Parameters:
+    ///   - observer: follows the reading.
     ///   - begin: called with each source that could be read.
     ///   - report: receives sentences about damage and sources that cannot be read.
     ///   - body: receives the flows.
     package func forEach(
-        of sources: [ArchiveSource], where predicate: some FlowPredicate, jobs: Int, isQuiet: Bool, begin: () throws -> Void,
-        report: (String) -> Void, _ body: (Flow) throws -> Void
+        of sources: [ArchiveSource], where predicate: some FlowPredicate, jobs: Int, isQuiet: Bool, _ observer: ReadingObserver,
+        begin: () throws -> Void, report: (String) -> Void, _ body: (Flow) throws -> Void
     ) throws -> ReadingResult {
         var sequence = ArchiveSequence(
             sources, where: self.predicate(predicate), jobs: jobs, skipsUnreadable: true, isQuiet: isQuiet)
+        sequence.observer = observer
         var matched = 0
         try sequence.forEach(begin: { _, _ in try begin() }, damage: report) { flow in
             matched += 1
@@ -107,6 +109,7 @@ package struct SortPredicate<Base: FlowPredicate>: FlowPredicate {
     }
 
     package func mayMatch(_ block: some BlockSummary) -> Bool { base.mayMatch(block) }
+    package func forBlock() -> SortPredicate { SortPredicate(base: base.forBlock(), order: order, cutoff: cutoff) }
 }
 
 /// The flows themselves, each a flow file of its own in a temporary file.

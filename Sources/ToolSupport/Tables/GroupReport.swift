@@ -58,22 +58,25 @@ package struct FlowReport {
     /// - Parameters:
     ///   - filter: what limits the flows, for messages (``TimeArguments/describing(_:)``); nil if nothing does.
     ///   - limit: of the flows; nil is all.
+    ///   - observer: follows the reading.
     ///   - report: receives sentences about damage and sources that cannot be read.
     package func print(
         _ sources: [ArchiveSource], where predicate: some FlowPredicate, filter: String?, jobs: Int, limit: Int?, isQuiet: Bool,
-        report: (String) -> Void
+        _ observer: ReadingObserver, report: (String) -> Void
     ) throws -> ReadingResult {
         func read<Result>(_ collection: FlowCollection<Result>, write: (Result) throws -> Void) throws -> ReadingResult {
             var result =
                 if let limit {
-                    try collect(sources, where: predicate, into: collection, limit: limit, isQuiet: isQuiet, report: report)
+                    try collect(
+                        sources, where: predicate, into: collection, limit: limit, isQuiet: isQuiet, observer, report: report)
                 } else {
-                    try collect(sources, where: predicate, into: collection, jobs: jobs, isQuiet: isQuiet, report: report)
+                    try collect(sources, where: predicate, into: collection, jobs: jobs, isQuiet: isQuiet, observer, report: report)
                 }
             if result.matched == 0, !result.hasFailed {
                 result.emptiness = emptiness(filter, hasFlows: collection.hasSeenFlows, isDamaged: result.isDamaged)
             }
-            try write(collection.result)
+            // A file stays as it was when a signal has ended the reading.
+            if observer.signal == nil || file.isStandardOutput { try write(collection.result) }
             return result
         }
         switch question {
@@ -93,11 +96,12 @@ package struct FlowReport {
     /// Flows are added where they are found, on all threads.
     private func collect<Result>(
         _ sources: [ArchiveSource], where predicate: some FlowPredicate, into collection: FlowCollection<Result>, jobs: Int,
-        isQuiet: Bool, report: (String) -> Void
+        isQuiet: Bool, _ observer: ReadingObserver, report: (String) -> Void
     ) throws -> ReadingResult {
         var sequence = ArchiveSequence(
             sources, where: CollectingPredicate(predicate, into: collection), jobs: jobs, delivery: .counted, skipsUnreadable: true,
             isQuiet: isQuiet)
+        sequence.observer = observer
         var others = 0
         try sequence.forEach(begin: { _, _ in try file.open() }, damage: report) { _ in
             others += 1
@@ -109,10 +113,11 @@ package struct FlowReport {
     /// The first flows are added, in their order.
     private func collect<Result>(
         _ sources: [ArchiveSource], where predicate: some FlowPredicate, into collection: FlowCollection<Result>, limit: Int,
-        isQuiet: Bool, report: (String) -> Void
+        isQuiet: Bool, _ observer: ReadingObserver, report: (String) -> Void
     ) throws -> ReadingResult {
         var sequence = ArchiveSequence(
             sources, where: NotingPredicate(predicate, in: collection), skipsUnreadable: true, isQuiet: isQuiet)
+        sequence.observer = observer
         var matched = 0
         try sequence.forEach(begin: { _, _ in try file.open() }, damage: report) { flow in
             collection.add(flow)

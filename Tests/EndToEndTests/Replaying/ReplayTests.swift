@@ -125,7 +125,7 @@ struct ReplayTests {
     func progress() throws {
         try withRecording { directory, nginx in
             let tool = toolDirectory + "/mitm-replay"
-            let arguments = "--target h2c://127.0.0.1:\(nginx.h2c) --rate 3/s -q capture.mflow --confdir conf"
+            let arguments = "--target h2c://127.0.0.1:\(nginx.h2c) --rate 3/s capture.mflow --confdir conf"
             // script gives it a terminal.
             let shown = try run("script", ["-qec", "\(tool) \(arguments)", "/dev/null"], in: directory)
             #expect(shown.status == 0)

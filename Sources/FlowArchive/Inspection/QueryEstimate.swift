@@ -1,0 +1,38 @@
+// What a query will read, by the headers in the index of a file alone: the estimates of --explain.
+
+import FlowModel
+import NIOCore
+
+/// Upper bounds of what a query reads. Sums of several files.
+package struct QueryEstimate: Sendable, Equatable {
+    /// All blocks, and those that may have a matching flow or that other blocks need.
+    package var allBlocks: UInt64 = 0
+    package var blocks: UInt64 = 0
+    /// The same for flows that are whole in their block, and for bytes of content before compression.
+    package var allFlows: UInt64 = 0
+    package var flows: UInt64 = 0
+    package var allContent: UInt64 = 0
+    package var content: UInt64 = 0
+
+    package init() {}
+
+    /// Adds a file.
+    /// - Returns: false when the file has no index: it is a pipe, is being written, or was not closed.
+    /// - Throws: why it cannot be read.
+    package mutating func add(path: String, where predicate: some FlowPredicate) throws(ArchiveError) -> Bool {
+        guard var index = try ArchiveIndex(of: ArchiveInput(path: path)) else { return false }
+        try index.forEach { header in
+            allBlocks += 1
+            allFlows += UInt64(header.flows)
+            allContent += UInt64(header.contentSize)
+            guard !header.standsAlone || predicate.mayMatch(header) else { return }
+            blocks += 1
+            flows += UInt64(header.flows)
+            content += UInt64(header.contentSize)
+        }
+        return true
+    }
+}
+
+/// The summary of a block without flows.
+package func emptyBlockSummary() -> some BlockSummary { BlockHeader() }
