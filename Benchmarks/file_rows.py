@@ -1,4 +1,5 @@
 """Rows on the flow file: queries, printing, and its size. Files of generated traffic are kept in .build-bench."""
+import datetime
 import glob
 import hashlib
 import json
@@ -41,6 +42,48 @@ def query_metadata(bench):
         rates = [times * count / sum(bench.cost(command) for _ in range(times)) / 1e6 for _ in range(bench.rounds)]
         results.append(Result("query-metadata-1e%d" % (len(str(count)) - 1), [(rate, MITMPROXY_READS) for rate in rates], "M flows/s"))
     return results
+
+
+def group_by(bench):
+    count = 1_000_000
+    command = [bench.tool("mitm-filter"), "--group-by", "host", "--json", "~all", flows(bench, count)]
+    found = sum(json.loads(line)["count"] for line in bench.output(command).splitlines())
+    if found != count:
+        raise Invalid("%d flows of %d are in groups" % (found, count))
+    rates = [count / bench.cost(command) / 1e6 for _ in range(bench.rounds)]
+    return [Result("group-by-host", [(rate, MITMPROXY_READS) for rate in rates], "M flows/s")]
+
+
+def sort_memory(bench):
+    """Peak memory for ten flows of a million, beside that for ten of a hundredth of them."""
+    def peak(count):
+        command = [bench.tool("mitm-filter"), "--sort", "duration:desc", "-m", "10", "--json", "~all", flows(bench, count)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        lines = process.stdout.read().splitlines()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0 or len(lines) != 10:
+            raise Invalid("%d flows were printed" % len(lines))
+        return usage.ru_maxrss / 1024
+    pairs = [(peak(1_000_000), peak(10_000)) for _ in range(bench.rounds)]
+    return [Result("sort-memory", pairs, "MiB")]
+
+
+def query_since(bench):
+    """Blocks that are read for the last hundredth of a recording, of all its blocks."""
+    target = flows(bench, 1_000_000)
+
+    def started(order):
+        command = [bench.tool("mitm-filter"), "--sort", "started" + order, "-m", "1", "--json", "~all", target]
+        return datetime.datetime.fromisoformat(json.loads(bench.output(command))["started"][:26] + "+00:00")
+    first, last = started(""), started(":desc")
+    since = (last - (last - first) / 100).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = [bench.tool("mitm-filter"), "--count", "--explain=json", "--since", since, target]
+    explanation = json.loads(bench.output(command))
+    if explanation["flows"]["matched"] == 0:
+        raise Invalid("no flow started since " + since)
+    blocks = explanation["blocks"]
+    return [Result("query-since", [(blocks["read"], blocks["all"])], "blocks", "%d flows" % explanation["flows"]["matched"])]
 
 
 def query_body(bench):
@@ -143,6 +186,10 @@ def file_size(bench):
 ROWS = [
     Row("query-metadata", "flows that mitm-filter --count '~c 500' goes through in a second of CPU, of 10,000, 100,000 and a million",
         "mitmdump -nr (3,800, taken once)", at_least(5, "M flows/s"), query_metadata),
+    Row("group-by-host", "flows that mitm-filter --group-by host goes through in a second of CPU, of a million",
+        "mitmdump -nr (3,800, taken once), which has no groups", at_least(2, "M flows/s"), group_by),
+    Row("sort-memory", "peak memory of mitm-filter --sort duration:desc -m 10 on a million flows", "the same on 10,000 flows", at_most_times(1.5), sort_memory),
+    Row("query-since", "blocks that mitm-filter --since reads for the last hundredth of a million flows", "all blocks of the file", at_most_times(0.02), query_since),
     Row("query-body", "CPU of mitm-filter --count '~b …' on 100,000 flows without content codings", "lz4 -dc | rg on the same file",
         at_most_times(1.0), query_body),
     Row("query-json", "CPU of mitm-filter --count '~jsons[$.orders[*].items[*].price] >100' on the JSON bodies of 100,000 flows",

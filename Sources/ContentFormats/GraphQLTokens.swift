@@ -148,7 +148,7 @@ package struct GraphQLDocument: Sendable {
     package private(set) var operations: [GraphQLOperation] = []
 
     /// Reads a document to its end.
-    /// - Throws: if it has a token that is none of GraphQL's, brackets do not match, or it does not begin as a definition does.
+    /// - Throws: if a token is not one of GraphQL's, brackets do not match, or it does not begin as a definition does.
     package init(_ text: ByteBuffer) throws(GraphQLSyntaxError) {
         var tokens = GraphQLTokens(text)
         var open: [UInt8] = []

@@ -25,9 +25,14 @@ struct FlowContent {
     /// Visits the contents of a flow: WebSocket messages and the data of TCP streams one by one, then the message bodies whole.
     /// - Parameters:
     ///   - side: the sender; nil for both.
+    ///   - requestFields: as those of the flow, which are read from it if they are missing here.
+    ///   - responseFields: the same.
     ///   - visit: returns false to stop.
     /// - Throws: what fetching content throws, and what the visit throws.
-    static func forEach(of flow: some FlowAttributes, from side: Side?, _ visit: (FlowContent) throws -> Bool) throws {
+    static func forEach(
+        of flow: some FlowAttributes, from side: Side?, requestFields: FieldSection? = nil, responseFields: FieldSection? = nil,
+        _ visit: (FlowContent) throws -> Bool
+    ) throws {
         var continues = true
         var request: ByteBuffer?
         var response: ByteBuffer?
@@ -41,8 +46,8 @@ struct FlowContent {
             }
             return continues
         }
-        if continues, let request { continues = try visit(FlowContent(request, of: flow.requestFields)) }
-        if continues, let response { _ = try visit(FlowContent(response, of: flow.responseFields)) }
+        if continues, let request { continues = try visit(FlowContent(request, of: requestFields ?? flow.requestFields)) }
+        if continues, let response { _ = try visit(FlowContent(response, of: responseFields ?? flow.responseFields)) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.

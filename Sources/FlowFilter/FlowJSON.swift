@@ -49,10 +49,15 @@ package struct FlowJSON: Sendable {
     private func forEachText(of flow: some FlowAttributes, _ visit: (ByteBuffer) throws -> Bool) throws {
         guard flow.kind == .http else { return }
         // No content is fetched if the types exclude JSON.
-        let isRequest = side != .server && (flow.isWebSocket || flow.requestFields?.isMedia == false)
-        let isResponse = side != .client && (flow.isWebSocket || flow.responseFields?.isMedia == false)
+        let requestFields = side == .server ? nil : flow.requestFields
+        let responseFields = side == .client ? nil : flow.responseFields
+        let isRequest = side != .server && (flow.isWebSocket || requestFields?.isMedia == false)
+        let isResponse = side != .client && (flow.isWebSocket || responseFields?.isMedia == false)
         guard isRequest || isResponse else { return }
-        try FlowContent.forEach(of: flow, from: isRequest && isResponse ? nil : isRequest ? .client : .server) { content in
+        try FlowContent.forEach(
+            of: flow, from: isRequest && isResponse ? nil : isRequest ? .client : .server, requestFields: requestFields,
+            responseFields: responseFields
+        ) { content in
             guard content.mayBeJSON else { return true }
             guard content.fields?.isEventStream == true else { return try visit(content.decoded()) }
             var continues = true

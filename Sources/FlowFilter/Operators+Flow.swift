@@ -13,7 +13,7 @@ extension FilterOperator {
         FilterOperator(
             "~graphql", .text(.graphQLOperation, .plain), .end, cost: 9,
             "name of a GraphQL operation that the client asked for: in a body, a query, or a message of graphql-ws"),
-        FilterOperator("~h3offered", .property(.offersHTTP3), .response, cost: 4, "response offers HTTP/3 in Alt-Svc"),
+        FilterOperator("~h3offered", .property(.offersHTTP3), .response, cost: 5, "response offers HTTP/3 in Alt-Svc"),
         FilterOperator("~id", .text(.id, .plain), .opening, cost: 4, "identifier"),
         FilterOperator("~incomplete", .property(.incomplete), .end, cost: 1, "flows that were cut off or have not ended"),
         FilterOperator(

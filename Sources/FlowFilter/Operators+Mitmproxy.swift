@@ -4,7 +4,7 @@ import FlowModel
 
 extension FilterOperator {
     static let mitmproxy: [FilterOperator] = [
-        FilterOperator("~a", .property(.asset), .response, cost: 3, "response is an asset: scripts, style sheets, images, fonts"),
+        FilterOperator("~a", .property(.asset), .response, cost: 5, "response is an asset: scripts, style sheets, images, fonts"),
         FilterOperator("~all", .property(.any), .opening, cost: 0, "every flow"),
         FilterOperator("~b", .text(.content(nil), .content), .end, cost: 9, "decoded body, or a message"),
         FilterOperator(
@@ -31,10 +31,10 @@ extension FilterOperator {
         FilterOperator("~replays", .property(.notRecorded), .opening, cost: 0, "replayed responses: not recorded, matches nothing"),
         FilterOperator("~s", .property(.hasResponse), .response, cost: 1, "flows with a response from a server"),
         FilterOperator("~src", .text(.clientAddress, .plain), .opening, cost: 4, "client address, ip:port"),
-        FilterOperator("~t", .text(.contentType(nil), .plain), .response, cost: 4, "Content-Type of request or response"),
+        FilterOperator("~t", .text(.contentType(nil), .plain), .response, cost: 5, "Content-Type of request or response"),
         FilterOperator("~tcp", .property(.kind(.tcp)), .opening, cost: 1, "TCP flows"),
-        FilterOperator("~tq", .text(.contentType(.client), .plain), .request, cost: 4, "Content-Type of the request"),
-        FilterOperator("~ts", .text(.contentType(.server), .plain), .response, cost: 4, "Content-Type of the response"),
+        FilterOperator("~tq", .text(.contentType(.client), .plain), .request, cost: 5, "Content-Type of the request"),
+        FilterOperator("~ts", .text(.contentType(.server), .plain), .response, cost: 5, "Content-Type of the response"),
         FilterOperator("~u", .url, .request, cost: 4, "URL; a bare regular expression is the same"),
         FilterOperator("~udp", .property(.notRecorded), .opening, cost: 0, "UDP flows: not recorded, matches nothing"),
         FilterOperator("~websocket", .property(.webSocket), .end, cost: 1, "WebSocket flows"),

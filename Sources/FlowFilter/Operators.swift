@@ -84,7 +84,7 @@ struct FilterOperator: Sendable {
     let name: String
     let operand: FilterOperand
     let availability: Availability
-    /// Relative cost; cheaper terms are evaluated first. Content is 9.
+    /// Relative cost; cheaper terms are evaluated first. From 5 on heads are decompressed, content is 9 (``TermAccess``).
     let cost: Int
     let help: String
 

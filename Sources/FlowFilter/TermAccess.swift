@@ -21,10 +21,5 @@ package enum TermAccess: String, Sendable, Comparable {
 }
 
 extension FilterTerm {
-    var access: TermAccess {
-        switch comparison {
-        case .property(.asset), .property(.offersHTTP3), .text(.contentType, _): .heads
-        default: row.cost >= 9 ? .content : row.cost >= 5 ? .heads : .record
-        }
-    }
+    var access: TermAccess { row.cost >= 9 ? .content : row.cost >= 5 ? .heads : .record }
 }

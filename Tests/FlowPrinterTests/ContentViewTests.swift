@@ -106,6 +106,12 @@ struct JSONViewTests {
         #expect(shown("[1,2,3]", limits: ContentLimits(lines: 2)) == "[\n  1,\n(cut: 3 more lines, --detail 4 shows them)\n")
     }
 
+    @Test("Content of millions of elements is not gone through to its end")
+    func full() {
+        let out = shown("[" + String(repeating: "1,", count: 1_000_010) + "1]", "application/json", limits: ContentLimits(lines: 2))
+        #expect(out == "[\n  1,\n(cut: more than 1000000 more lines, --detail 4 shows them)\n")
+    }
+
     @Test("The lines of one content end at a size, whatever the number of lines is")
     func size() {
         let text = "[" + String(repeating: "1,", count: 100) + "1]"

@@ -250,6 +250,8 @@ struct GraphQLViewTests {
         #expect(shown(subscribe) == "GraphQL subscription S, subscribe, id 1\nsubscription S {\n  a\n}\n")
         let echo = "{\"query\":\"{ a }\"}"
         let response = shown(Array(echo.utf8), "application/json") { $0.origin = ContentOrigin(side: .server) }
+        let error = shown("{\"errors\":[]}", "application/json", as: "graphql")
+        #expect(error == "(shown as json, not as graphql: it is not a request of GraphQL)\n{\n  \"errors\": []\n}\n")
         #expect(response == "{\n  \"query\": \"{ a }\"\n}\n")
         let get = flow(.http, [(0, request("GET /graphql?query=query+Get%7Ba%7D&variables=%7B%7D HTTP/1.1\r\nHost: a\r\n\r\n"))])
         let printed = try text(get, detail: 3)

@@ -13,6 +13,9 @@ struct ContentLimits {
 }
 
 struct CountedLines {
+    /// Lines that are counted after the last one that is written.
+    private static let maximumCounted = 1_000_000
+
     private(set) var text: ByteBuffer
     private(set) var count = 0
     let palette: Palette
@@ -23,6 +26,8 @@ struct CountedLines {
     private let begin: Int
     /// Where the open line begins, after its indentation; nil if it is not written.
     private var openLine: Int?
+    /// Where its indentation begins.
+    private var lineStart = 0
 
     /// - Parameter text: the lines are appended to it.
     private init(_ text: ByteBuffer, _ limits: ContentLimits, _ palette: Palette) {
@@ -47,6 +52,9 @@ struct CountedLines {
 
     // MARK: Lines
 
+    /// No line is written any more, and enough were counted: a view leaves the rest out.
+    var isFull: Bool { count - Self.maximumCounted > maximum }
+
     /// Appends a line.
     /// - Parameters:
     ///   - depth: two spaces each.
@@ -61,6 +69,7 @@ struct CountedLines {
     mutating func beginLine(_ depth: Int) {
         count += 1
         guard count <= maximum else { return }
+        lineStart = text.writerIndex
         text.writeRepeatingByte(0x20, count: 4 + 2 * (indentation + depth))
         openLine = text.writerIndex
     }
@@ -74,6 +83,8 @@ struct CountedLines {
     mutating func endLine() {
         guard let start = openLine else { return }
         openLine = nil
+        // An empty line has no indentation.
+        if text.writerIndex == start { text.moveWriterIndex(to: lineStart) }
         if text.writerIndex - start > limits.characters { cut(from: start) }
         text.writeInteger(UInt8(0x0A))
         if text.writerIndex - begin > limits.size { maximum = min(maximum, count) }
@@ -89,9 +100,9 @@ struct CountedLines {
     /// Tells how many lines were left out.
     private mutating func finish() {
         guard count > maximum else { return }
-        let rest = count - maximum
-        let isFull = maximum < limits.lines
-        let hint = isFull ? "; at most \(readableSize(UInt64(limits.size))) are shown" : ", --detail 4 shows them"
+        let rest = isFull ? "more than \(Self.maximumCounted)" : "\(count - maximum)"
+        let isCutBySize = maximum < limits.lines
+        let hint = isCutBySize ? "; at most \(readableSize(UInt64(limits.size))) are shown" : ", --detail 4 shows them"
         text.writeString("    (cut: \(rest) more lines\(hint))\n")
     }
 
@@ -129,7 +140,10 @@ struct CountedLines {
 
     /// Appends text of several lines.
     mutating func write(_ text: ByteBuffer) {
-        for part in text.lines { line(0) { $0.writeVisible(part, keepsLines: true) } }
+        for part in text.lines {
+            if isFull { return }
+            line(0) { $0.writeVisible(part, keepsLines: true) }
+        }
     }
 
     /// Appends a hexadecimal dump.

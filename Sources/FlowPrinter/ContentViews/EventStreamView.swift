@@ -25,7 +25,8 @@ struct EventStreamView: ContentView {
         var number = 0
         var pieces = (content.origin?.pieces ?? [])[...]
         for event in EventStream(content.bytes) {
-            while let piece = pieces.first, piece.end < event.end { pieces.removeFirst() }
+            if lines.isFull { return }
+            while let piece = pieces.first, piece.end < event.end { pieces = pieces.dropFirst() }
             for comment in event.comments {
                 lines.line(0) { out in
                     out.writeStaticString("comment: ")

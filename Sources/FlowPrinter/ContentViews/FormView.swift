@@ -22,6 +22,7 @@ struct FormView: ContentView {
     func write(into lines: inout CountedLines) {
         let palette = lines.palette
         for pair in FormPairs(content) {
+            if lines.isFull { return }
             lines.line(0) { out in
                 palette.write(.name, into: &out) { $0.writeVisible(pair.name) }
                 out.writeStaticString(": ")

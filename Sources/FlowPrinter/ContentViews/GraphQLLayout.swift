@@ -19,7 +19,7 @@ struct GraphQLLayout {
     static func write(_ document: ByteBuffer, into lines: inout CountedLines) {
         var tokens = GraphQLTokens(document)
         var layout = GraphQLLayout()
-        while let token = try? tokens.next() { layout.write(token, &lines) }
+        while !lines.isFull, let token = try? tokens.next() { layout.write(token, &lines) }
         layout.endLine(&lines)
     }
 

@@ -33,8 +33,9 @@ struct GraphQLView: ContentView {
             requests = [message.request]
         } else {
             let found = GraphQLRequest.requests(inJSON: content.bytes)
-            // A document looks like JSON, and like other languages.
-            let isDocument = found.isEmpty && content.isExpected
+            // Tokens of JSON are tokens of a document too.
+            let isDocument =
+                found.isEmpty && content.isExpected && (try? JSONTokens.check(content.bytes, isStrict: true)) == nil
             requests = isDocument ? GraphQLRequest(document: content.bytes).map { [$0] } ?? [] : found
         }
         guard requests.isEmpty else { return }

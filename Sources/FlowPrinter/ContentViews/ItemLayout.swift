@@ -166,7 +166,7 @@ struct ItemLayout {
     static func write(_ reader: some ItemReader, into lines: inout CountedLines) {
         var reader = reader
         var layout = ItemLayout()
-        while true {
+        while !lines.isFull {
             let offset = reader.offset
             let rest = reader.rest
             var reason: String?

@@ -37,7 +37,7 @@ struct JSONView: ContentView {
         var tokens = JSONTokens(content)
         var layout = ValueLayout()
         // Checked before: the text has no errors.
-        while let token = try? tokens.next() {
+        while !lines.isFull, let token = try? tokens.next() {
             switch token {
             case .open(let bracket): layout.open(bracket, into: &lines)
             case .close(let bracket): layout.close(bracket, into: &lines)

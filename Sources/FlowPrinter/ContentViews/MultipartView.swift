@@ -53,7 +53,7 @@ struct MultipartView: ContentView {
     func write(into lines: inout CountedLines) {
         var reader = MultipartReader(content.bytes, boundary: boundary)
         var number = 0
-        while let part = reader.next() {
+        while !lines.isFull, let part = reader.next() {
             if number == 0 { surroundings("before the first part", reader.preamble, &lines) }
             number += 1
             let size = readableSize(UInt64(part.content.readableBytes))
@@ -75,6 +75,7 @@ struct MultipartView: ContentView {
     private func write(_ part: MultipartReader.Part, _ lines: inout CountedLines) {
         let palette = lines.palette
         for field in part.head.lines {
+            if lines.isFull { return }
             lines.line(0) { out in
                 let colon = field.readableBytesView.firstIndex(of: UInt8(ascii: ":")).map { $0 - field.readerIndex } ?? 0
                 palette.write(.name, into: &out) { $0.writeVisible(field.slice(ByteRange(0, colon))) }

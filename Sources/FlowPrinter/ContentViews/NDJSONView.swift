@@ -46,6 +46,7 @@ struct NDJSONView: ContentView {
     func write(into lines: inout CountedLines) {
         var number = 0
         for record in records {
+            if lines.isFull { return }
             number += 1
             lines.line(0) { $0.writeString("value \(number), \(readableSize(UInt64(record.readableBytes)))") }
             lines.indented { content.inner(record, type: ByteBuffer(staticString: "application/json")).write(into: &$0) }

@@ -288,18 +288,4 @@ extension ByteBuffer {
     fileprivate func lineEnds(from start: Int) -> Int {
         viewBytes(at: start, length: writerIndex - start)?.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } ?? 0
     }
-
-    /// The lines of the bytes, without their ends (LF or CRLF).
-    var lines: [ByteBuffer] {
-        var lines: [ByteBuffer] = []
-        let span = readableBytesUInt8Span
-        var start = 0
-        for i in 0...span.count where i == span.count || span[i] == 0x0A {
-            if i == span.count, start == i { break }
-            let end = i > start && span[i - 1] == 0x0D ? i - 1 : i
-            lines.append(slice(ByteRange(start, end)))
-            start = i + 1
-        }
-        return lines
-    }
 }

@@ -104,7 +104,7 @@ struct CommandLineTests {
 
     @Test("A full disk is reported for help as for results")
     func full() throws {
-        for arguments in ["--help", "--version", "--help-filter", "--print-config"] {
+        for arguments in ["--help", "--version", "--help-filter", "--list-views", "--print-config"] {
             let result = try run("sh", ["-c", "'\(toolDirectory)/mitm-dump' \(arguments) > /dev/full"])
             #expect(
                 result
