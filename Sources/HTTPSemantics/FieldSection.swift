@@ -95,6 +95,8 @@ import NIOCore
     /// - Parameter wire: field lines, ended by LF or CRLF; an empty line ends the section.
     package convenience init(parsing wire: ByteBuffer) {
         var lines: [Line] = []
+        // Most sections have no more; growing would copy them four times.
+        lines.reserveCapacity(12)
         let end = wire.readableBytesUInt8Span.withFieldLines { name, value in
             if let name {
                 lines.append(Line(name: name, value: value))

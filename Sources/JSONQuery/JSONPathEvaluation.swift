@@ -77,8 +77,9 @@ struct JSONPathEvaluation {
         self.root = root
     }
 
+    /// - Parameter segment: the first one that applies.
     /// - Returns: false if the body stopped it.
-    mutating func select(from value: JSONTree, _ body: Body) -> Bool { select(value, 0, body) }
+    mutating func select(from value: JSONTree, segment: Int = 0, _ body: Body) -> Bool { select(value, segment, body) }
 
     private mutating func select(_ value: JSONTree, _ index: Int, _ body: Body) -> Bool {
         guard index < segments.count else { return body(value, positions) }

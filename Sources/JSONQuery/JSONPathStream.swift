@@ -1,5 +1,5 @@
 // Evaluates a path over text without building trees: one pass checks the text and finds the values. A filter builds a tree of each value
-// that it tests, and of the whole text if it contains `$`.
+// that it tests, which the rest of the path is evaluated on, and of the whole text if it contains `$`.
 //
 // The text of a body: a byte order mark is skipped (RFC 8259 section 8.1). JSON texts can come one after another, each ended by a line end
 // or by a record separator (NDJSON, JSON Lines, RFC 7464); the path is evaluated on each. A text counts only if all of it is valid and its
@@ -15,7 +15,7 @@ extension JSONPath {
     package func contains(in body: ByteBuffer, _ test: JSONValueTest) throws -> Bool {
         guard JSONPathStream.mayContain(body, program) else { return false }
         var failure: (any Error)?
-        let isFound = JSONPathStream.run(body, program) { stream in
+        let isFound = JSONPathStream.run(body, self) { stream in
             stream.test = test
             while stream.evaluateText() {
                 if stream.failure != nil || stream.isFound { break }
@@ -31,12 +31,10 @@ extension JSONPath {
     /// - Parameter visit: returns false to stop.
     package func forEachValue(in body: ByteBuffer, _ visit: (JSONTree) -> Bool) {
         guard JSONPathStream.mayContain(body, program) else { return }
-        JSONPathStream.run(body, program) { stream in
+        JSONPathStream.run(body, self) { stream in
             if program.isOrdered {
                 while stream.evaluateText() {
-                    for offset in stream.starts {
-                        guard let value = stream.tree(at: offset), visit(value) else { return }
-                    }
+                    for value in stream.values where !visit(value) { return }
                 }
             } else {
                 while let root = stream.nextTree() {
@@ -53,6 +51,7 @@ extension JSONPath {
 @safe struct JSONPathStream {
     private let body: ByteBuffer
     private let program: JSONPathProgram
+    private let segments: [Segment]
     private let steps: UnsafePointer<JSONPathProgram.Step>
     private let ends: UnsafePointer<Int>
     private let names: UnsafeRawPointer
@@ -66,21 +65,23 @@ extension JSONPath {
     var test: JSONValueTest?
     private(set) var isFound = false
     private(set) var failure: (any Error)?
-    /// Where the values of the last text begin.
-    private(set) var starts: [Int] = []
+    /// The values of the last text.
+    private(set) var values: [JSONTree] = []
     /// The answer is known: the rest is only checked.
     private var isDecided = false
 
     /// - Parameter body: not empty.
-    static func run<Result>(_ body: ByteBuffer, _ program: JSONPathProgram, _ evaluate: (inout JSONPathStream) -> Result) -> Result
-    {
-        unsafe body.withUnsafeReadableBytes { bytes in
+    static func run<Result>(
+        _ body: ByteBuffer, _ path: JSONPath, _ evaluate: (inout JSONPathStream) -> Result
+    ) -> Result {
+        let program = path.program
+        return unsafe body.withUnsafeReadableBytes { bytes in
             unsafe program.steps.withUnsafeBufferPointer { steps in
                 unsafe program.ends.withUnsafeBufferPointer { ends in
                     unsafe program.names.withUnsafeBytes { names in
                         // None of them is empty, so each has an address.
                         var stream = unsafe JSONPathStream(
-                            body, program, bytes: bytes.baseAddress!, count: bytes.count, steps: steps.baseAddress!,
+                            body, path, bytes: bytes.baseAddress!, count: bytes.count, steps: steps.baseAddress!,
                             ends: ends.baseAddress!, names: names.baseAddress!)
                         return evaluate(&stream)
                     }
@@ -90,11 +91,11 @@ extension JSONPath {
     }
 
     private init(
-        _ body: ByteBuffer, _ program: JSONPathProgram, bytes: UnsafeRawPointer, count: Int,
+        _ body: ByteBuffer, _ path: JSONPath, bytes: UnsafeRawPointer, count: Int,
         steps: UnsafePointer<JSONPathProgram.Step>, ends: UnsafePointer<Int>, names: UnsafeRawPointer
     ) {
         self.body = body
-        self.program = program
+        (program, segments) = (path.program, path.segments)
         unsafe self.steps = steps
         unsafe self.ends = ends
         unsafe self.names = names
@@ -108,7 +109,7 @@ extension JSONPath {
     /// Evaluates the path on the next text.
     /// - Returns: false if there is none, or if it is not valid; then it has no values.
     mutating func evaluateText() -> Bool {
-        starts.removeAll(keepingCapacity: true)
+        values.removeAll(keepingCapacity: true)
         guard beginText() else { return false }
         if program.usesRoot {
             var ahead = scanner
@@ -129,7 +130,8 @@ extension JSONPath {
 
     private mutating func beginText() -> Bool {
         while scanner.token() == 0 {
-            guard scanner.offset < scanner.end, scanner.byte(at: scanner.offset) == Self.recordSeparator else { return false }
+            guard scanner.offset < scanner.end, scanner.byte(at: scanner.offset) == Self.recordSeparator
+            else { return false }
             scanner.offset += 1
         }
         return true
@@ -163,11 +165,7 @@ extension JSONPath {
     ///   - candidates: the segments of its parent whose filters it has not been tested with.
     /// - Returns: false if the text is not valid.
     private mutating func value(_ states: UInt64, _ candidates: UInt64, _ depth: Int) -> Bool {
-        var states = states
-        if candidates != 0 {
-            guard let passed = passing(candidates, depth) else { return false }
-            states |= passed
-        }
+        if candidates != 0 { return onTree(states, candidates, depth) }
         guard states != 0 else { return scanner.skip(depth) }
         let rest = states & ~final
         guard states & final != 0 else { return children(rest, depth) }
@@ -203,7 +201,8 @@ extension JSONPath {
             let isValid =
                 isDecided
                 ? scanner.skip(depth + 1)
-                : value(selected(states, start, end, isEscaped: form == .escaped), states & filtered, depth + 1)
+                : value(
+                    selected(states, start, end, isEscaped: form == .escaped), states & filtered, depth + 1)
             guard isValid else { return false }
             let mark = scanner.token()
             scanner.offset += 1
@@ -217,6 +216,8 @@ extension JSONPath {
         guard depth < JSONTree.maximumDepth else { return false }
         var count = 0
         if states & program.counted != 0 {
+            // Each level would count what is in it.
+            if states & descendants != 0 { return onTree(states, 0, depth) }
             guard let found = scanner.count(depth) else { return false }
             count = found
         }
@@ -228,7 +229,9 @@ extension JSONPath {
         var index = 0
         while true {
             let isValid =
-                isDecided ? scanner.skip(depth + 1) : value(selected(states, index, of: count), states & filtered, depth + 1)
+                isDecided
+                ? scanner.skip(depth + 1)
+                : value(selected(states, index, of: count), states & filtered, depth + 1)
             guard isValid else { return false }
             let mark = scanner.token()
             scanner.offset += 1
@@ -281,9 +284,11 @@ extension JSONPath {
             for step in unsafe (segment == 0 ? 0 : ends[segment &- 1])..<ends[segment] {
                 switch unsafe steps[step] {
                 case .wildcard: break
-                case .index(let number): guard index == (number < 0 ? count &+ number : number) else { continue }
+                case .index(let number):
+                    guard index == (number < 0 ? count &+ number : number) else { continue }
                 // Without bounds from the end, the number of elements does not matter.
-                case .slice(let slice): guard slice.contains(index, in: slice.needsCount ? count : .max >> 1) else { continue }
+                case .slice(let slice):
+                    guard slice.contains(index, in: slice.needsCount ? count : .max >> 1) else { continue }
                 case .name, .filter: continue
                 }
                 result |= 2 &<< UInt64(segment)
@@ -293,22 +298,36 @@ extension JSONPath {
         return result
     }
 
-    /// The states after the segments whose filters the next value passes. The value is next again.
-    /// - Returns: nil if it is not valid.
-    private mutating func passing(_ candidates: UInt64, _ depth: Int) -> UInt64? {
+    /// Evaluates the segments on the tree of the next value, as `value` does.
+    private mutating func onTree(_ states: UInt64, _ candidates: UInt64, _ depth: Int) -> Bool {
         _ = scanner.token()
         let start = scanner.offset
-        guard scanner.skip(depth), let value = tree(at: start) else { return nil }
-        scanner.offset = start
+        guard scanner.skip(depth), let value = tree(at: start) else { return false }
+        var rest = states | passing(candidates, value)
+        if rest & final != 0 { receive(value) }
+        rest &= ~final
+        var evaluation = JSONPathEvaluation(segments, root: root)
+        while rest != 0, !isDecided {
+            _ = evaluation.select(from: value, segment: rest.trailingZeroBitCount) { found, _ in
+                receive(found)
+                return !isDecided
+            }
+            rest &= rest &- 1
+        }
+        return true
+    }
+
+    /// The states after the segments whose filters a value passes.
+    private func passing(_ candidates: UInt64, _ value: JSONTree) -> UInt64 {
         var result: UInt64 = 0
         var rest = candidates
         while rest != 0 {
             let segment = rest.trailingZeroBitCount
             rest &= rest &- 1
             for step in unsafe (segment == 0 ? 0 : ends[segment &- 1])..<ends[segment] {
-                guard case .filter(let condition) = unsafe steps[step], program.conditions[condition].holds(value, root) else {
-                    continue
-                }
+                guard case .filter(let condition) = unsafe steps[step],
+                    program.conditions[condition].holds(value, root)
+                else { continue }
                 result |= 2 &<< UInt64(segment)
                 break
             }
@@ -320,12 +339,28 @@ extension JSONPath {
 
     /// Takes a selected value between an offset and the scanner.
     private mutating func receive(_ start: Int) {
-        guard let test else { return starts.append(start) }
-        do {
-            guard try test.passes(scanner, start, scanner.offset, body) else { return }
-            isFound = true
-        } catch {
-            failure = error
+        if let test {
+            decide(Result { try test.passes(scanner, start, scanner.offset, body) })
+        } else if let value = tree(at: start) {
+            values.append(value)
+        }
+    }
+
+    /// Takes a selected value that is a tree.
+    private mutating func receive(_ value: JSONTree) {
+        if isDecided { return }
+        if let test {
+            decide(Result { try test.passes(value) })
+        } else {
+            values.append(value)
+        }
+    }
+
+    private mutating func decide(_ result: Result<Bool, any Error>) {
+        switch result {
+        case .success(false): return
+        case .success(true): isFound = true
+        case .failure(let error): failure = error
         }
         isDecided = true
     }
@@ -372,7 +407,9 @@ extension ByteBuffer {
             guard let base = bytes.baseAddress, bytes.count >= part.count else { return false }
             let end = bytes.count - part.count
             func isPart(at position: Int) -> Bool {
-                for index in part.indices where unsafe bytes[position + index] != part[index] { return false }
+                for index in part.indices where unsafe bytes[position + index] != part[index] {
+                    return false
+                }
                 return true
             }
             var position = 0

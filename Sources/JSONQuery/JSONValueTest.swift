@@ -35,6 +35,17 @@ package enum JSONValueTest: Sendable {
         }
     }
 
+    /// The same for a value that is a tree.
+    func passes(_ value: JSONTree) throws -> Bool {
+        let number: JSONNumber? = if case .number(let text) = value { JSONNumber(text) } else { nil }
+        switch self {
+        case .exists: return true
+        case .number(let comparison, let bound): return number.map { comparison.holds($0, bound) } ?? false
+        case .equals(let text, let bound): return bound != nil && number == bound || value.scalarText == text.bytes
+        case .text(let matches): return try value.scalarText.map { try matches($0) } ?? false
+        }
+    }
+
     private static func number(_ scanner: JSONScanner, _ start: Int, _ end: Int) -> JSONNumber? {
         let first = scanner.byte(at: start)
         guard first == 0x2D || first &- 0x30 < 10 else { return nil }
@@ -67,6 +78,15 @@ extension JSONPathComparison {
 }
 
 extension JSONTree {
+    /// nil for an object or array.
+    fileprivate var scalarText: ByteBuffer? {
+        switch self {
+        case .string(let string): string.bytes
+        case .number, .bool, .null: ByteBuffer(string: text)
+        case .object, .array: nil
+        }
+    }
+
     /// The text of a scalar as ``JSONValueTest/text(_:)`` tests it; of an object or array compact JSON.
     package var plainText: String { string?.text ?? text }
 }

@@ -119,7 +119,9 @@ struct StreamTests {
         ] as [(JSONValueTest, [String], [String])])
     func tests(test: JSONValueTest, pass: [String], fail: [String]) throws {
         #expect(try pass.filter { try !passes("$.a[*]", test, "{\"a\":[null,\($0)]}") || !passes("$", test, $0) } == [])
+        #expect(try pass.filter { try !passes("$[?@.a].a", test, "[{\"a\":\($0)}]") } == [])
         let others = fail.filter { $0 != "null" }
+        #expect(try others.filter { try passes("$[?@.a].a", test, "[{\"a\":\($0)}]") } == [])
         #expect(try others.filter { try passes("$.a[*]", test, "{\"a\":[{},\($0)]}") || passes("$", test, $0) } == [])
     }
 
@@ -135,6 +137,15 @@ struct StreamTests {
         struct Failure: Error {}
         let path = try JSONPath("$[*]")
         #expect(throws: Failure.self) { try path.contains(in: ByteBuffer(string: "[1]"), .text { _ in throw Failure() }) }
+    }
+
+    @Test("Filters and positions from the end apply at every level of deep text")
+    func levels() throws {
+        let list = "[" + String(repeating: "7,", count: 20) + "7]"
+        let text = String(repeating: "[\(list),", count: 400) + "{\"a\":1}" + String(repeating: "]", count: 400)
+        for path in ["$..[?@.a == 1]", "$..[-1].a", "$..[?@[-1].a]..a"] {
+            #expect(try JSONPath(path).contains(in: ByteBuffer(string: text), .exists), "\(path)")
+        }
     }
 
     @Test("Deep text and deep paths are evaluated or refused on the smallest stack of our threads")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ToolSupport
 
-private struct Sample: ParsableCommand {
+private struct ViewSample: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "mitm-dump")
 
     @OptionGroup var views: ContentViewArguments
@@ -14,7 +14,7 @@ private struct Sample: ParsableCommand {
 }
 
 private func settings(_ arguments: [String]) throws(ToolError) -> ToolSettings {
-    try ToolSettings(["--confdir=/nonexistent"] + arguments, OptionTable(Sample.self), optionalValues: [:])
+    try ToolSettings(["--confdir=/nonexistent"] + arguments, OptionTable(ViewSample.self), optionalValues: [:])
 }
 
 @Suite("The options of content views")
@@ -22,9 +22,9 @@ struct ContentViewArgumentsTests {
     @Test("A view that is named is the style's, and content is printed; without one neither changes")
     func named() throws {
         let style = TextStyle(detail: 1, isColoured: false)
-        let plain = try Sample.parse([]).views
+        let plain = try ViewSample.parse([]).views
         #expect(plain.detail == nil && plain.style(style).contentView == .automatic)
-        let named = try Sample.parse(["--content-view", "hex"]).views
+        let named = try ViewSample.parse(["--content-view", "hex"]).views
         #expect(named.detail == 3 && named.style(style).contentView == ContentViewChoice("hex"))
     }
 

@@ -11,7 +11,7 @@ struct BinaryView: ContentView {
 
     static func fit(_ content: ViewedContent) -> ContentFit? { content.isText ? nil : .looks }
 
-    init(_ content: ViewedContent) { self.content = content.bytes }
+    init(_ content: ViewedContent) { self.content = content.original }
 
     func write(into lines: inout CountedLines) { lines.dump(content, depth: 0) }
 }

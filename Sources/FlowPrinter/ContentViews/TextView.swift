@@ -12,11 +12,7 @@ struct TextView: ContentView {
 
     static func fit(_ content: ViewedContent) -> ContentFit? { .looks }
 
-    init(_ content: ViewedContent) { text = content.isLatin1 ? Self.fromLatin1(content.bytes) : content.bytes }
+    init(_ content: ViewedContent) { text = content.bytes }
 
     func write(into lines: inout CountedLines) { lines.write(text) }
-
-    private static func fromLatin1(_ bytes: ByteBuffer) -> ByteBuffer {
-        ByteBuffer(string: String(String.UnicodeScalarView(bytes.readableBytesView.map { UnicodeScalar($0) })))
-    }
 }

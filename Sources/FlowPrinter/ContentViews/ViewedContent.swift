@@ -2,41 +2,48 @@
 
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Content and what is known of its type.
 struct ViewedContent {
     /// Content inside content, such as a part of multipart, has a view of its own up to here; below, it is shown as text or bytes.
     static let maximumDepth = 8
 
-    /// Decoded content.
+    /// Decoded content. Text in another character set is in UTF-8 here.
     let bytes: ByteBuffer
+    /// Decoded content, text as it was sent.
+    let original: ByteBuffer
     /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so has no known type.
     let type: ByteBuffer?
-    /// The value of grpc-encoding.
+    /// The coding of single messages: the value of grpc-encoding, or of connect-content-encoding.
     let messageCoding: ByteBuffer?
     /// The media type in lower case, without parameters; empty if it is not known.
     let media: String
-    /// The charset parameter names ISO 8859-1 or Windows-1252.
-    let isLatin1: Bool
     /// Where the content was sent; nil for content inside other content, and for bytes that are no content of a message.
     var origin: ContentOrigin?
+    /// The types of protobuf messages.
+    var schema = ProtobufSchema.builtIn
     /// The user named the view, or the media type the format. Otherwise the view was chosen by looks, and may be stricter.
     var isExpected = true
     /// How many contents are around this one.
     private(set) var depth = 0
 
     init(_ bytes: ByteBuffer, type: ByteBuffer? = nil, messageCoding: ByteBuffer? = nil) {
-        self.bytes = bytes
+        original = bytes
         self.type = type
         self.messageCoding = messageCoding
         let parts = (type.map { String(buffer: $0) } ?? "").lowercased().split(separator: ";").map { $0.trimmingSpaces }
         media = parts.first ?? ""
-        isLatin1 = parts.dropFirst().contains { $0.hasPrefix("charset=") && ($0.contains("8859-1") || $0.contains("1252")) }
+        let charset = parts.dropFirst().first { $0.hasPrefix("charset=") }.map {
+            $0.dropFirst(8).filter { $0 != "\"" && $0 != "'" }
+        }
+        self.bytes = CharacterSet.decoded(bytes, media: media, charset: charset) ?? bytes
     }
 
     /// Content inside this content, such as a part or an event.
     func inner(_ bytes: ByteBuffer, type: ByteBuffer? = nil) -> ViewedContent {
         var inner = ViewedContent(bytes, type: type)
+        inner.schema = schema
         inner.depth = depth + 1
         return inner
     }
@@ -76,8 +83,8 @@ struct ViewedContent {
 
     // MARK: Looks
 
-    /// UTF-8 text, or text of a single-byte character set that the content type names.
-    var isText: Bool { isLatin1 || Self.isText(bytes) }
+    /// It is text, in a character set that is known.
+    var isText: Bool { Self.isText(bytes) }
 
     /// UTF-8 without control characters that text does not have, judged by its first 8 KiB.
     static func isText(_ bytes: ByteBuffer) -> Bool {
@@ -87,8 +94,19 @@ struct ViewedContent {
         where span[i] < 0x20 && span[i] != 0x0A && span[i] != 0x0D && span[i] != 0x09 && span[i] != 0x1B && span[i] != 0x0C {
             return false
         }
-        // A character may be cut at the end of the checked bytes.
-        return (0..<4).contains { String(validating: head.readableBytesView.dropLast($0), as: UTF8.self) != nil }
+        let text = head.readableBytesView
+        return String(validating: text.dropLast(text.cutCharacterLength), as: UTF8.self) != nil
+    }
+}
+
+extension ByteBufferView {
+    /// The number of bytes at the end that begin a character of UTF-8 without ending it.
+    fileprivate var cutCharacterLength: Int {
+        for (count, byte) in suffix(3).reversed().enumerated() where byte & 0xC0 != 0x80 {
+            let length = byte >= 0xF0 && byte < 0xF5 ? 4 : byte >= 0xE0 && byte < 0xF0 ? 3 : byte >= 0xC2 && byte < 0xE0 ? 2 : 1
+            return count + 1 < length ? count + 1 : 0
+        }
+        return 0
     }
 }
 

@@ -139,8 +139,9 @@ struct CurlCommand {
         text.writeString(
             isEmpty ? ";" : value.readableBytesView.first == 0x20 || value.readableBytesView.first == 0x09 ? ":" : ": ")
         if !isEmpty { text.writeImmutableBuffer(value) }
-        // A file would be read. A NUL would end the argument.
-        guard name.readableBytesView.first != UInt8(ascii: "@"), !text.readableBytesView.contains(0) else {
+        // A file would be read; a NUL would end the argument; the first semicolon of a name without a value would end it.
+        let isEmptyWithSemicolon = isEmpty && name.readableBytesView.contains(UInt8(ascii: ";"))
+        guard name.readableBytesView.first != UInt8(ascii: "@"), !text.readableBytesView.contains(0), !isEmptyWithSemicolon else {
             lost.insert(.fields)
             return
         }

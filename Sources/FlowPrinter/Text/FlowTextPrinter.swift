@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Prints flows as text.
 package struct FlowTextPrinter: Sendable {
@@ -111,6 +112,8 @@ package struct FlowTextPrinter: Sendable {
     }
 
     private func view(_ content: ViewedContent, maximumLines: Int, _ out: inout ByteBuffer) {
+        var content = content
+        content.schema = style.schema
         content.write(into: &out, as: style.contentView, limits: limits(maximumLines), palette: palette)
     }
 
@@ -135,14 +138,14 @@ package struct FlowTextPrinter: Sendable {
         _ out: inout ByteBuffer
     ) throws {
         out.writeString("\n")
-        head(wire, &out)
+        head(wire, details: detail > 2 ? HeadDetails(style: style, started: flow.started) : nil, &out)
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
             let body = try FlowBody(flow, side, fields: fields, size: size)
             out.writeString("\n")
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type does not describe bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
+            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
             content.origin = ContentOrigin(
                 side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
                 pieces: content.media == "text/event-stream" && fields.contentCodings.isEmpty ? try flow.contentPieces(side) : nil)
@@ -157,6 +160,15 @@ package struct FlowTextPrinter: Sendable {
             out.writeString("\n    trailers\n")
             head(trailers.wire, hasStartLine: false, &out)
         }
+        if detail > 2, side == .server { statusDetails(trailers?.grpcStatusDetails ?? fields.grpcStatusDetails, &out) }
+    }
+
+    /// Why a call of gRPC failed, beyond its code and message.
+    private func statusDetails(_ status: ByteBuffer?, _ out: inout ByteBuffer) {
+        guard let status else { return }
+        out.writeString("\n    status details\n")
+        let type = ByteBuffer(string: "application/protobuf; messageType=google.rpc.Status")
+        view(ViewedContent(status, type: type), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
     }
 
     /// A request of GraphQL in the query of its target.
@@ -192,7 +204,8 @@ package struct FlowTextPrinter: Sendable {
     }
 
     /// The lines of a head, indented, without the empty one. The names of fields are coloured.
-    private func head(_ wire: ByteBuffer, hasStartLine: Bool = true, _ out: inout ByteBuffer) {
+    /// - Parameter details: what is shown below the lines.
+    private func head(_ wire: ByteBuffer, hasStartLine: Bool = true, details: HeadDetails? = nil, _ out: inout ByteBuffer) {
         var isFirst = hasStartLine
         for line in wire.lines where line.readableBytes > 0 {
             out.writeString("    ")
@@ -207,8 +220,9 @@ package struct FlowTextPrinter: Sendable {
             } else {
                 out.writeVisible(line)
             }
-            isFirst = false
             out.writeString("\n")
+            details?.write(line, isStartLine: isFirst && line.readableBytesView.first != UInt8(ascii: ":"), into: &out)
+            isFirst = false
         }
     }
 

@@ -1,6 +1,7 @@
 // Moments as a user's clock shows them.
 
 import FlowModel
+import Glibc
 import NIOCore
 import Synchronization
 
@@ -17,7 +18,14 @@ package final class LocalTime: Sendable {
     private let known = Mutex(Known())
     private let lookUp: @Sendable (Int64) -> Int64
 
-    private convenience init() { self.init(lookUp: systemOffset(at:)) }
+    private convenience init() {
+        tzset()
+        self.init { minute in
+            var moment = time_t(minute)
+            var fields = unsafe tm()
+            return unsafe localtime_r(&moment, &fields) == nil ? 0 : Int64(fields.tm_gmtoff)
+        }
+    }
 
     /// - Parameter lookUp: seconds to add to UTC, at a number of seconds since 1970.
     package init(lookUp: @escaping @Sendable (Int64) -> Int64) { self.lookUp = lookUp }

@@ -71,7 +71,7 @@ struct CurlFormatTests {
                         path, "https_proxy=http://127.0.0.1:\(recorder.port)", "CURL_CA_BUNDLE=" + recorder.authority, "sh", "-c",
                         #"sh -c "$(mitm-dump --format curl x.har)""#,
                     ], in: directory)
-                #expect(result.status == 0 && result.output == "GET PUT 20POST 3", "\(result.errors)")
+                #expect(result.status == 0 && result.output == "GET PUT 18POST 3", "\(result.errors)")
             }
             #expect(try SentRequest.all("x.har", in: directory) == SentRequest.all("again.mflow", in: directory))
             #expect(!FileManager.default.fileExists(atPath: directory + "/owned"))
@@ -156,7 +156,7 @@ private struct HostileRequest {
     /// A line with a name and a value of odd bytes.
     private static func field(_ random: inout SeededGenerator) -> [UInt8] {
         let names = [
-            "X-A", "x_b", "X.c", "X!#$%&'*+-.^`|~", "X-A", "Cookie", "Authorization", "Referer", "x;y", "X`touch$IFS`", "Range",
+            "X-A", "x_b", "X.c", "X!#$%&'*+-.^`|~", "X-A", "Cookie", "Authorization", "Referer", "x-y", "X`touch$IFS`", "Range",
         ]
         let values: [[UInt8]] =
             [

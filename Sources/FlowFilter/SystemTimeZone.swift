@@ -9,7 +9,7 @@ private let isZoneRead: Bool = {
 }()
 
 /// Seconds to add to UTC at a number of seconds since 1970.
-package func systemOffset(at second: Int64) -> Int64 {
+func systemOffset(at second: Int64) -> Int64 {
     precondition(isZoneRead)
     var moment = time_t(second)
     var fields = unsafe tm()
