@@ -152,11 +152,7 @@ struct MitmDump: Tool {
         do {
             if structure || verify { return try describe(asked) }
             if let filter = try times.limiting(asked.filter, selection.environment) {
-<<<<<<< HEAD
-                return try print(asked.files, where: filter, named: times.describing(asked.expression))
-=======
-                return try print(asked, where: filter, named: asked.expression)
->>>>>>> ac812dadbb445ecb9978a102c83f2757593bdf2d
+                return try print(asked, where: filter, named: times.describing(asked.expression))
             }
             return try print(asked, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
@@ -206,12 +202,8 @@ struct MitmDump: Tool {
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
             follows: follow && format == .text,
             limit: maxCount)
-<<<<<<< HEAD
         let sorter = try table.sorter(limit: maxCount, rows: printer.output.rows)
-        if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
-=======
         if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
->>>>>>> ac812dadbb445ecb9978a102c83f2757593bdf2d
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
