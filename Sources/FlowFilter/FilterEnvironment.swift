@@ -1,6 +1,7 @@
 // What an expression refers to beside the flow.
 
 import FlowModel
+import Protobuf
 
 /// When and where an expression is read, and the expressions that it can name.
 package struct FilterEnvironment: Sendable {
@@ -10,6 +11,8 @@ package struct FilterEnvironment: Sendable {
     package var utcOffset: @Sendable (Int64) -> Int64
     /// Expressions by their names, for `~view NAME`.
     package var views: [String: String]
+    /// The types of protobuf messages, for `~proto[user.name]`; without it, fields have numbers only.
+    package var schema: ProtobufSchema?
 
     /// - Parameter utcOffset: nil for the time zone of the system.
     package init(now: Timestamp? = nil, utcOffset: (@Sendable (Int64) -> Int64)? = nil, views: [String: String] = [:]) {

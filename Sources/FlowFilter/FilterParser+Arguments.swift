@@ -1,6 +1,7 @@
 // What follows the name of an operator: a regular expression, a status, a quantity, a name in brackets.
 
 import JSONQuery
+import Protobuf
 
 extension FilterParser {
     /// Reads the argument of an operator, from the end of its name.
@@ -44,7 +45,27 @@ extension FilterParser {
         case .view:
             let (name, begin) = try wordOrQuoted()
             return try view(name, at: begin)
+        case .protobufField:
+            return try term(row, .protobufField(try protobufField(row)))
+        case .grpcStatus:
+            let begin = position
+            let word = takeWord()
+            guard let test = GRPCStatusTest(word) else {
+                throw error("'\(word)' is not a status of gRPC; write UNAVAILABLE, 14, >0 or 1-5", at: begin)
+            }
+            return try term(row, .grpcStatus(test))
         }
+    }
+
+    private mutating func protobufField(_ row: FilterOperator) throws(FilterSyntaxError) -> ProtobufFieldTest {
+        let parameter = try parameter()
+        let text = ParameterName(parameter).text
+        guard let path = ProtobufPath(text) else {
+            throw error(
+                "'\(text)' is not a field; write numbers or names with dots between them: 1.2, user.name", at: parameter.start)
+        }
+        let value = try value(of: "\(row.name)[\(text)]")
+        return ProtobufFieldTest(text: text, path: path, value: value, schema: environment.schema)
     }
 
     /// After a name, or a parameter in brackets, there is white space, a sign, or the end.

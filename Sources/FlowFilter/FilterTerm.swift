@@ -6,7 +6,8 @@ import NIOCore
 
 /// An operator with its argument. A class, so that evaluating an expression on each flow copies nothing.
 final class FilterTerm: Sendable {
-    /// A part of a flow and what it is compared with. Each case pairs the two that belong together.
+    /// A part of a flow and what it is compared with. Each case pairs the two that belong together. Those with large values are indirect:
+    /// an evaluation copies the case, for each flow.
     enum Comparison: Sendable {
         case property(FlowProperty)
         case text(FlowText, Pattern)
@@ -15,13 +16,15 @@ final class FilterTerm: Sendable {
         case status(StatusRange)
         case number(FlowNumber, QuantityRange)
         /// The word that was written is for ``canonical``.
-        case choice(FlowChoice.Value, String)
+        indirect case choice(FlowChoice.Value, String)
         /// The status of an interim response.
         case interim(StatusRange)
-        case named(NamedText, ParameterName, ValueTest)
-        case json(FlowJSON, ValueTest, JSONValueTest)
+        indirect case named(NamedText, ParameterName, ValueTest)
+        indirect case json(FlowJSON, ValueTest, JSONValueTest)
         /// The start of the flow.
         case time(TimeBound, TimeRange)
+        case protobufField(ProtobufFieldTest)
+        case grpcStatus(GRPCStatusTest)
     }
 
     let row: FilterOperator
@@ -48,6 +51,8 @@ final class FilterTerm: Sendable {
         case .named(let text, let name, let test): try text.matches(flow, name, test)
         case .json(let json, _, let test): try json.contains(flow, test)
         case .time(_, let range): range.contains(flow.started)
+        case .protobufField(let test): try test.matches(flow)
+        case .grpcStatus(let test): try test.matches(flow)
         }
     }
 
@@ -64,7 +69,7 @@ final class FilterTerm: Sendable {
         case .choice(let value, _): return value.mayMatch(block)
         case .interim: return block.mayContain(.http)
         case .named(let text, _, _): return text.mayMatch(block)
-        case .json: return block.mayContain(.http)
+        case .json, .protobufField, .grpcStatus: return block.mayContain(.http)
         case .time(_, let range): return block.times.map { range.overlaps($0) } ?? false
         }
     }
@@ -81,6 +86,8 @@ final class FilterTerm: Sendable {
         case .named(_, let name, let test): Self.joined(row.name + name.canonical, test)
         case .json(let json, let test, _): Self.joined("\(row.name)[\(json.path)]", test)
         case .time(let bound, let range): "\(row.name) \(range.text(bound))"
+        case .protobufField(let test): Self.joined("\(row.name)[\(test.text)]", test.value)
+        case .grpcStatus(let test): "\(row.name) \(test.text)"
         }
     }
 

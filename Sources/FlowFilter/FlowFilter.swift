@@ -85,6 +85,13 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// Whether content must be fetched to answer.
     package var needsContent: Bool { expression.cost >= 9 }
 
+    /// The names of protobuf fields in it: only types that are known have them.
+    package var fieldNames: [String] {
+        expression.terms.flatMap { term -> [String] in
+            if case .protobufField(let test) = term.comparison { test.path.names } else { [] }
+        }
+    }
+
     /// A form that parses to the same filter.
     package var canonical: String { expression.canonical }
 }

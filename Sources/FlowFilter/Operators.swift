@@ -26,20 +26,24 @@ enum FilterOperand: Sendable {
     case time(TimeBound)
     /// The name of an expression of the environment.
     case view
+    /// The place of a field in brackets, and a VALUE or none.
+    case protobufField
+    /// A name or a number, or a range of numbers: ``GRPCStatusTest``.
+    case grpcStatus
 
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
-        case .named, .interim, .json: true
-        case .property, .text, .url, .status, .number, .choice, .time, .view: false
+        case .named, .interim, .json, .protobufField: true
+        case .property, .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: false
         }
     }
 
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named, .interim, .json: false
-        case .text, .url, .status, .number, .choice, .time, .view: true
+        case .property, .named, .interim, .json, .protobufField: false
+        case .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: true
         }
     }
 
@@ -56,6 +60,8 @@ enum FilterOperand: Sendable {
         case .json: "[PATH] [VALUE]"
         case .time: " TIME"
         case .view: " NAME"
+        case .protobufField: "[FIELD] [VALUE]"
+        case .grpcStatus: " STATUS"
         }
     }
 }
@@ -97,7 +103,7 @@ struct FilterOperator: Sendable {
     }
 
     /// In the order of the help.
-    static let all: [FilterOperator] = (mitmproxy + facts + connections + named + json).enumerated()
+    static let all: [FilterOperator] = (mitmproxy + facts + connections + named + json + protobuf).enumerated()
         .sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element)
 
     /// The operators of a name: at most one with brackets and one without.

@@ -1,7 +1,6 @@
 // The names in a certificate (RFC 5280): subject, issuer and alternative names. A recording's certificates are whatever a peer sent, so nothing
 // is trusted: what is not valid DER ends the reading, and the result is bounded.
 
-import Glibc
 import NIOCore
 
 /// The names in a certificate, a line each: `subject: C=US, O=Example, CN=example.org`, `issuer: …`, and for each alternative name
@@ -84,15 +83,7 @@ private func alternativeNames(inFieldsAfterSubject fields: ByteBuffer) -> [Strin
 private func generalName(_ tag: UInt8, _ content: ByteBuffer) -> String? {
     switch tag {
     case DERTag.implicit(1), DERTag.implicit(2), DERTag.implicit(6): return text(DERTag.ia5, content)
-    case DERTag.implicit(7):
-        guard content.readableBytes == 4 || content.readableBytes == 16 else { return nil }
-        var written = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let family = content.readableBytes == 4 ? AF_INET : AF_INET6
-        let isWritten = unsafe content.withUnsafeReadableBytes { bytes in
-            unsafe inet_ntop(family, bytes.baseAddress, &written, socklen_t(written.count)) != nil
-        }
-        guard isWritten else { return nil }
-        return String(decoding: written.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    case DERTag.implicit(7): return try? SocketAddress(packedIPAddress: content, port: 0).ipAddress
     default: return nil
     }
 }

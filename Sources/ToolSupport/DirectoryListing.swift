@@ -1,10 +1,14 @@
-// The flow files of a directory, whatever their names are made of.
+// The files of a directory, whatever their names are made of.
 
 import FlowArchive
 import Glibc
 
-/// Names of the `.mflow` files in a directory and in those below it, from there, in their order. Links to directories are not followed.
-func flowFiles(in directory: String) -> [String] {
+/// Names of the `.mflow` files in a directory and in those below it, from there, in their order.
+func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow"]) }
+
+/// Names of the files with one of these endings, in a directory and in those below it, from there, in their order. Links to directories are
+/// not followed.
+func files(in directory: String, endings: [String]) -> [String] {
     var found: [String] = []
     var waiting = [""]
     while let below = waiting.popLast() {
@@ -19,7 +23,7 @@ func flowFiles(in directory: String) -> [String] {
             let path = below.isEmpty ? name : below + "/" + name
             if isDirectoryItself(directory + "/" + path) {
                 waiting.append(path)
-            } else if name.hasSuffix(".mflow") {
+            } else if endings.contains(where: { name.hasSuffix($0) }) {
                 found.append(path)
             }
         }

@@ -53,6 +53,9 @@ extension ArchiveSource {
         return UInt64(max(0, status.st_size))
     }
 
+    /// A file on a disk that was named: it can be read again from its beginning.
+    var isNamedFile: Bool { if case .file = self { size != nil } else { false } }
+
     /// A pipe, a socket or a terminal: data may arrive while it is read.
     package var isLive: Bool {
         guard let status else { return false }

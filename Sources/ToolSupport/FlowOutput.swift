@@ -7,6 +7,7 @@ import FlowTable
 import ForeignArchives
 import Foundation
 import NIOCore
+import Protobuf
 
 /// Writes flows to an output in its format, one after the other.
 package final class FlowOutput {
@@ -24,7 +25,7 @@ package final class FlowOutput {
     private let rawBody: Bool
     private let messages: MessageOptions
     private let columns: [FlowKey]
-    private let style: TextStyle
+    private var style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
     private var leftOut = 0
@@ -34,9 +35,10 @@ package final class FlowOutput {
     ///   - columns: of a format of rows.
     ///   - messages: choices for a format of messages.
     ///   - style: of text.
+    ///   - schema: the types of protobuf messages.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        messages: MessageOptions = MessageOptions(), style: TextStyle
+        messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn
     ) {
         self.file = file
         self.format = format
@@ -44,6 +46,7 @@ package final class FlowOutput {
         self.messages = messages
         self.columns = columns
         self.style = style
+        self.style.schema = schema
     }
 
     /// In which form the reader passes flows that are whole in their block.
@@ -55,7 +58,7 @@ package final class FlowOutput {
         let storage = try file.open()
         switch format {
         case .text: encoder = .text
-        case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody))
+        case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody, schema: style.schema))
         case .fields, .csv:
             let rows = TableRows(columns, as: format.rows ?? .csv, isForTerminal: file.isTerminal)
             encoder = .rows(rows)
@@ -84,6 +87,8 @@ package final class FlowOutput {
     }
 
     private func write(_ flow: Flow, _ detail: Int, _ withMessages: Bool) throws {
+        // For the flows after it, where the files cannot be searched beforehand.
+        if flow.isReflectionCall { style.schema.add(try flow.recordedDescriptors()) }
         switch encoder {
         case .text:
             let printer = textPrinter(detail)

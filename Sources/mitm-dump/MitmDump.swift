@@ -121,6 +121,9 @@ struct MitmDump: Tool {
     @OptionGroup
     var views: ContentViewArguments
 
+    @OptionGroup
+    var types: ProtobufArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -137,13 +140,13 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
         do {
             if structure || verify { return try describe(asked) }
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked.files, where: filter, named: asked.expression)
+                return try print(asked, where: filter, named: asked.expression)
             }
-            return try print(asked.files, where: EveryFlow(), named: nil)
+            return try print(asked, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
             return .done
         }
@@ -157,13 +160,14 @@ struct MitmDump: Tool {
 
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
-    private func print(_ files: [FilePath], where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
+    private func print(_ asked: FilterAndFiles, where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
+        let files = asked.files
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: .text)
         let sources = try archiveSources(files)
         let file = OutputFile(output?.path, format: format)
         try file.check(sources)
-        guard summary || query != nil else { return try printFlows(sources, files, where: predicate, format, file) }
+        guard summary || query != nil else { return try printFlows(sources, asked, where: predicate, format, file) }
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
         let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
@@ -178,7 +182,7 @@ struct MitmDump: Tool {
     // MARK: Flows
 
     private func printFlows(
-        _ sources: [ArchiveSource], _ files: [FilePath], where predicate: some FlowPredicate, _ format: OutputFormat,
+        _ sources: [ArchiveSource], _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ format: OutputFormat,
         _ file: OutputFile
     ) throws -> ToolStatus {
         let columns = format.rows == nil ? [] : try table.keys(for: format)
@@ -187,11 +191,11 @@ struct MitmDump: Tool {
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
-                style: views.style(text.style(for: output))),
+                style: views.style(text.style(for: output)), schema: asked.schema),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
             follows: follow && format == .text,
             limit: maxCount)
-        if follow, sources != [.standardInput] { return try followFiles(files, where: predicate, &printer) }
+        if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(

@@ -34,10 +34,12 @@ final class Explanation {
     /// - Throws: if it cannot be written.
     func print(_ filter: FlowFilter, _ result: ReadingResult, threads: Int, isInterrupted: Bool) throws {
         let sizes = sources.map(\.size)
+        // Of a limited or sorted result the expression may have matched more flows than were printed.
+        let found = filter.explanation(empty: emptyBlockSummary())
         var explanation = QueryExplanation(
-            filter: filter.explanation(empty: emptyBlockSummary()), reading: meter.statistics, estimate: estimate,
-            inputs: sources.count, size: sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }, matched: result.matched,
-            threads: threads, prepared: prepared, elapsed: monotonicNanoseconds() - start)
+            filter: found, reading: meter.statistics, estimate: estimate, inputs: sources.count,
+            size: sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }, matched: Int(found.matched), threads: threads,
+            prepared: prepared, elapsed: monotonicNanoseconds() - start)
         explanation.isDamaged = result.isDamaged
         explanation.isInterrupted = isInterrupted
         switch form {

@@ -96,6 +96,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var views: ContentViewArguments
 
+    @OptionGroup
+    var types: ProtobufArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -124,7 +127,7 @@ struct MitmFilter: Tool {
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
-        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven)
+        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
@@ -150,7 +153,8 @@ struct MitmFilter: Tool {
                 result = try choose(filter, from: sources, into: number, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style))
+                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
+                    schema: asked.schema)
                 if let sorter = try table.sorter(limit: maxCount) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {

@@ -269,7 +269,9 @@ struct GraphQLViewTests {
                 "POST https://a.example/graphql query, query, query and 1 more << "
             ),
             ("/graphql", "{\"a\":1}", "POST https://a.example/graphql << "),
-            ("/search", "{\"query\":\"mutation Add { a }\"}", "POST https://a.example/search << "),
+            ("/v1/GraphQL?a", "{\"query\":\"mutation Add { a }\"}", "POST https://a.example/v1/GraphQL?a mutation Add << "),
+            ("/gql", "{\"query\":\"mutation Add { a }\"}", "POST https://a.example/gql mutation Add << "),
+            ("/ql/mysql/q", "{\"query\":\"mutation Add { a }\"}", "POST https://a.example/ql/mysql/q << "),
         ])
     func line(path: String, body: String, expected: String) throws {
         let head = "POST \(path) HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\n\r\n"

@@ -2,6 +2,7 @@
 
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// How much of content is shown.
 struct ContentLimits {
@@ -158,9 +159,12 @@ struct CountedLines {
         count = first + dump.rowCount
     }
 
+    /// Whether nothing is left out, so that less likely readings have room.
+    var isComplete: Bool { limits.characters == .max }
+
     /// Appends the fields of protobuf messages.
-    mutating func writeProtobuf(_ write: (inout ProtobufText) -> Void) {
-        var text = ProtobufText(self)
+    mutating func writeProtobuf(_ types: ProtobufTypes, _ write: (inout ProtobufText) -> Void) {
+        var text = ProtobufText(self, types)
         // One owner at a time, so that nothing is copied.
         self.text = ByteBuffer()
         write(&text)

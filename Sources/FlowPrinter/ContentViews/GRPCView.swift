@@ -1,32 +1,37 @@
-// The messages of a gRPC call.
+// The messages of a call of gRPC, gRPC-Web or Connect.
 
 import NIOCore
+import Protobuf
 
-/// A gRPC body: a line for each message, and its fields below it.
+/// A line for each message, and its fields below it.
 struct GRPCView: ContentView {
     static let name = "grpc"
-    static let help = "application/grpc, application/grpc-web: a line for each message, and its fields"
+    static let help = "application/grpc, grpc-web, connect: a line for each message, and its fields as the view protobuf shows them"
 
     private let messages: GRPCMessageReader
     private let media: ProtobufMedia
+    private let type: MessageType?
+    private let types: ProtobufTypes
 
     static func fit(_ content: ViewedContent) -> ContentFit? {
-        guard let type = content.type, let media = ProtobufMedia(contentType: type, of: content.bytes) else { return nil }
-        return media == .message ? nil : .type
+        content.protobufMedia(checked: true)?.isFramed == true ? .type : nil
     }
 
     init(_ content: ViewedContent) throws(ContentMismatch) {
-        let media = content.type.flatMap { ProtobufMedia(contentType: $0) } ?? .grpc
-        self.media = media == .message ? .grpc : media
-        messages = GRPCMessageReader(content.bytes, media: self.media, coding: content.messageCoding)
+        let named = content.protobufMedia(checked: false).flatMap { $0.isFramed ? $0 : nil }
+        media = named ?? .grpc
+        (type, types) = content.protobufType(media)
+        messages = GRPCMessageReader(content.bytes, media: media, coding: content.messageCoding)
         // Content of another type, for which the view was named, begins with a message at least.
-        guard content.type.flatMap({ ProtobufMedia(contentType: $0) }) == nil else { return }
+        guard named == nil else { return }
         var reader = messages
-        do throws(GRPCFramingError) {
-            if let first = try reader.next(), !first.isTruncated { return }
+        do throws(RPCFramingError) {
+            if let first = try reader.next(), !first.frame.isTruncated { return }
         } catch {}
         throw ContentMismatch("it does not begin with a message of gRPC")
     }
 
-    func write(into lines: inout CountedLines) { lines.writeProtobuf { $0.write(messagesOf: messages, media: media) } }
+    func write(into lines: inout CountedLines) {
+        lines.writeProtobuf(types) { $0.write(messagesOf: messages, media: media, as: type) }
+    }
 }

@@ -2,31 +2,57 @@
 
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 struct ProtobufJSON {
     private var fieldsLeft = ProtobufReader.maximumFields
+    /// The type of the messages, and the types that are known; nil: fields by their numbers.
+    private let type: MessageType?
+    private var typed: ProtoJSON
 
-    /// Adds to the object of a body: `fields` of a message, or `messages` of gRPC; `unparsed` bytes at the end that are neither; `cut`
-    /// when there is more than is shown.
+    init(_ type: MessageType? = nil, _ types: ProtobufTypes = ProtobufTypes()) {
+        self.type = type
+        typed = ProtoJSON(decoder: ProtobufDecoder(types))
+    }
+
+    /// Adds to the object of a body: `message_type` and `message`, or `fields` of a message of unknown type, or `messages`; `unparsed` bytes
+    /// at the end that are not a message; `cut` when there is more than is shown.
     mutating func write(_ content: ByteBuffer, media: ProtobufMedia, coding: ByteBuffer?, into json: inout JSONWriter) {
-        if media == .message {
-            fields(content, &json)
-        } else {
+        if media.isFramed {
             messages(GRPCMessageReader(content, media: media, coding: coding), media, &json)
+        } else if media.framing == .delimited || content.isDelimitedMessages {
+            messages(delimited: content, &json)
+        } else {
+            message(content, &json)
         }
-        if fieldsLeft < 0 {
+        if fieldsLeft < 0 || typed.decoder.isCut {
             json.key("cut")
             json.bool(true)
         }
     }
+
+    /// An array of fields without a type.
+    mutating func write(unknown fields: [ProtobufField], depth: Int, into json: inout JSONWriter) {
+        json.beginArray()
+        var openGroups = 0
+        for field in fields {
+            if field.value == .groupStart { openGroups += 1 }
+            if field.value == .groupEnd { openGroups -= 1 }
+            write(field, depth: depth + openGroups, &json)
+        }
+        for _ in 0..<openGroups { endGroup(&json) }
+        json.endArray()
+    }
+
+    // MARK: Messages
 
     private mutating func messages(_ reader: GRPCMessageReader, _ media: ProtobufMedia, _ json: inout JSONWriter) {
         var reader = reader
         json.key("messages")
         json.beginArray()
         var unparsed = 0
-        do throws(GRPCFramingError) {
-            while fieldsLeft >= 0, let message = try reader.next() {
+        do throws(RPCFramingError) {
+            while isRoomLeft, let message = try reader.next() {
                 fieldsLeft -= 1
                 if fieldsLeft >= 0 { write(message, media, &json) }
             }
@@ -37,27 +63,66 @@ struct ProtobufJSON {
         tell(unparsed: unparsed, &json)
     }
 
+    private mutating func messages(delimited content: ByteBuffer, _ json: inout JSONWriter) {
+        var reader = DelimitedMessages(content)
+        json.key("messages")
+        json.beginArray()
+        var unparsed = 0
+        do throws(ProtobufError) {
+            while isRoomLeft, let content = try reader.next() {
+                fieldsLeft -= 1
+                guard fieldsLeft >= 0 else { break }
+                json.beginObject()
+                json.key("size")
+                json.number(content.readableBytes)
+                message(content, &json)
+                json.endObject()
+            }
+        } catch {
+            unparsed = reader.rest.readableBytes
+        }
+        json.endArray()
+        tell(unparsed: unparsed, &json)
+    }
+
+    private var isRoomLeft: Bool { fieldsLeft >= 0 && !typed.decoder.isCut }
+
     private mutating func write(_ message: GRPCMessage, _ media: ProtobufMedia, _ json: inout JSONWriter) {
         json.beginObject()
         json.key("size")
-        json.number(message.size)
+        json.number(message.frame.size)
         json.key("compressed")
-        json.bool(message.isCompressed)
+        json.bool(message.frame.isCompressed)
         let content = message.decoded.content
         if !message.decoded.isDecoded {
             json.content(content, isText: false)
-        } else if message.isTrailers {
-            json.fields("trailers", FieldSection(parsing: content))
-        } else if media == .grpcJSON {
+        } else if message.frame.isEnd {
+            if media.framing == .connect {
+                json.key("end")
+                json.bool(true)
+                json.content(content, isText: true)
+            } else {
+                json.fields("trailers", FieldSection(parsing: content))
+            }
+        } else if media.isJSON {
             json.content(content, isText: true)
         } else {
-            fields(content, &json)
+            self.message(content, &json)
         }
         if let remark = message.remark {
             json.key("remark")
             json.string(remark)
         }
         json.endObject()
+    }
+
+    private mutating func message(_ content: ByteBuffer, _ json: inout JSONWriter) {
+        guard let type else { return fields(content, &json) }
+        json.key("message_type")
+        json.string(type.name)
+        json.key("message")
+        let rest = typed.write(content, as: type, into: &json)
+        tell(unparsed: rest?.readableBytes ?? 0, &json)
     }
 
     // MARK: Fields
@@ -110,6 +175,12 @@ struct ProtobufJSON {
             case .message: fields(bytes, depth: depth + 1, &json)
             case .text: json.content(bytes, isText: true)
             case .bytes: json.content(bytes, isText: false)
+            case .packed(let numbers):
+                json.content(bytes, isText: false)
+                json.key("packed")
+                json.beginArray()
+                for text in numbers.texts { json.decimal(text) }
+                json.endArray()
             }
         case .groupStart:
             json.string("group")

@@ -2,6 +2,7 @@
 
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Content and what is known of its type.
 struct ViewedContent {
@@ -14,12 +15,14 @@ struct ViewedContent {
     let original: ByteBuffer
     /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so has no known type.
     let type: ByteBuffer?
-    /// The value of grpc-encoding.
+    /// The coding of single messages: the value of grpc-encoding, or of connect-content-encoding.
     let messageCoding: ByteBuffer?
     /// The media type in lower case, without parameters; empty if it is not known.
     let media: String
     /// Where the content was sent; nil for content inside other content, and for bytes that are no content of a message.
     var origin: ContentOrigin?
+    /// The types of protobuf messages.
+    var schema = ProtobufSchema.builtIn
     /// The user named the view, or the media type the format. Otherwise the view was chosen by looks, and may be stricter.
     var isExpected = true
     /// How many contents are around this one.
@@ -40,6 +43,7 @@ struct ViewedContent {
     /// Content inside this content, such as a part or an event.
     func inner(_ bytes: ByteBuffer, type: ByteBuffer? = nil) -> ViewedContent {
         var inner = ViewedContent(bytes, type: type)
+        inner.schema = schema
         inner.depth = depth + 1
         return inner
     }

@@ -3,13 +3,20 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Prints flows as JSON Lines.
 package struct FlowJSONPrinter: Sendable {
     private let rawBody: Bool
+    private let schema: ProtobufSchema
 
-    /// - Parameter rawBody: bodies as they were sent, in base64; otherwise decoded, as text where they are text.
-    package init(rawBody: Bool) { self.rawBody = rawBody }
+    /// - Parameters:
+    ///   - rawBody: bodies as they were sent, in base64; otherwise decoded, as text where they are text.
+    ///   - schema: the types of protobuf messages.
+    package init(rawBody: Bool, schema: ProtobufSchema = .builtIn) {
+        self.rawBody = rawBody
+        self.schema = schema
+    }
 
     /// Appends a flow's line.
     /// - Parameter drain: is given large output before the flow is complete. A conversation may be larger than memory.
@@ -213,6 +220,7 @@ package struct FlowJSONPrinter: Sendable {
         json.string(response.head.version.description)
         json.fields("headers", response.head.fields)
         if let trailers = response.trailers { json.fields("trailers", trailers) }
+        grpcStatus(response, &json)
         if response.size > 0 || response.ended == nil, response.head.status != 101 {
             try body(flow, .server, response, response.head.fields, &json)
         }
@@ -225,6 +233,30 @@ package struct FlowJSONPrinter: Sendable {
         if let time = flow.timeToFirstByte {
             json.key("ttfb_ms")
             json.milliseconds(time)
+        }
+        json.endObject()
+    }
+
+    /// How a call of gRPC ended.
+    private func grpcStatus(_ response: Message<ResponseHead>, _ json: inout JSONWriter) {
+        let fields = response.trailers?.contains("grpc-status") == true ? response.trailers! : response.head.fields
+        guard let status = GRPCStatus(fields: response.head.fields, trailers: response.trailers) else { return }
+        json.key("grpc")
+        json.beginObject()
+        if let code = status.code {
+            json.key("status")
+            json.number(code)
+        }
+        json.key("name")
+        json.string(status.name)
+        if let message = fields.first("grpc-message") {
+            json.key("message")
+            json.string(message.percentDecoded)
+        }
+        if let details = fields.grpcStatusDetails, let found = schema.type(named: "google.rpc.Status", of: nil) {
+            json.key("details")
+            var mapping = ProtoJSON(decoder: ProtobufDecoder(found.types))
+            _ = mapping.write(details, as: found.type, into: &json)
         }
         json.endObject()
     }
@@ -255,9 +287,13 @@ package struct FlowJSONPrinter: Sendable {
             json.string(remark)
         }
         if let type = fields.first("content-type") {
-            if !rawBody, body.decoded.isDecoded, let media = ProtobufMedia(contentType: type, of: body.decoded.content) {
-                var protobuf = ProtobufJSON()
-                protobuf.write(body.decoded.content, media: media, coding: fields.first("grpc-encoding"), into: &json)
+            if !rawBody, body.decoded.isDecoded,
+                let media = ProtobufMedia(contentType: type)?.checked(by: body.decoded.content)
+            {
+                let call = flow.requestTarget.flatMap { RPCMessage(target: $0, from: side) }
+                let found = schema.type(named: media.messageType, of: call)
+                var protobuf = ProtobufJSON(found?.type, found?.types ?? ProtobufTypes())
+                protobuf.write(body.decoded.content, media: media, coding: fields.messageCoding, into: &json)
             }
             if type.isEventStream { try chunks(flow, side, &json) }
         }

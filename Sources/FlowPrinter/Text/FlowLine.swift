@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Writes lines of flows.
 struct FlowLine {
@@ -85,7 +86,7 @@ struct FlowLine {
         status(response.head, &out)
         if let type = response.head.fields.first("content-type") {
             out.writeStaticString(" ")
-            if let grpc = GRPCStatus(response, type: type) {
+            if let grpc = GRPCStatus(fields: response.head.fields, trailers: response.trailers) {
                 palette.write(grpc.isOK ? .good : .failure, into: &out) { $0.writeVisible("grpc \(grpc.name)") }
             } else {
                 out.writeVisible(type.withoutParameters)

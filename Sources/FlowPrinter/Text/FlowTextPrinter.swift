@@ -3,6 +3,7 @@
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import Protobuf
 
 /// Prints flows as text.
 package struct FlowTextPrinter: Sendable {
@@ -111,6 +112,8 @@ package struct FlowTextPrinter: Sendable {
     }
 
     private func view(_ content: ViewedContent, maximumLines: Int, _ out: inout ByteBuffer) {
+        var content = content
+        content.schema = style.schema
         content.write(into: &out, as: style.contentView, limits: limits(maximumLines), palette: palette)
     }
 
@@ -142,7 +145,7 @@ package struct FlowTextPrinter: Sendable {
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type does not describe bytes that could not be decoded.
             let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.first("grpc-encoding"))
+            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
             content.origin = ContentOrigin(
                 side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
                 pieces: content.media == "text/event-stream" && fields.contentCodings.isEmpty ? try flow.contentPieces(side) : nil)
@@ -157,6 +160,15 @@ package struct FlowTextPrinter: Sendable {
             out.writeString("\n    trailers\n")
             head(trailers.wire, hasStartLine: false, &out)
         }
+        if detail > 2, side == .server { statusDetails(trailers?.grpcStatusDetails ?? fields.grpcStatusDetails, &out) }
+    }
+
+    /// Why a call of gRPC failed, beyond its code and message.
+    private func statusDetails(_ status: ByteBuffer?, _ out: inout ByteBuffer) {
+        guard let status else { return }
+        out.writeString("\n    status details\n")
+        let type = ByteBuffer(string: "application/protobuf; messageType=google.rpc.Status")
+        view(ViewedContent(status, type: type), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
     }
 
     /// A request of GraphQL in the query of its target.

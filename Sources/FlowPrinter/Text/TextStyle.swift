@@ -2,6 +2,7 @@
 
 import FlowModel
 import NIOCore
+import Protobuf
 import Synchronization
 
 /// Choices of the user, and facts of the terminal.
@@ -23,6 +24,8 @@ package struct TextStyle: Sendable {
     package var time = Time.none
     /// How content is shown.
     package var contentView = ContentViewChoice.automatic
+    /// The types of protobuf messages.
+    package var schema = ProtobufSchema.builtIn
     /// The columns of the terminal, to which the lines of flows are cut; nil: they are not cut.
     package var columns: @Sendable () -> Int? = { nil }
     /// The current time, for flows that are still being recorded; nil if it is not known.

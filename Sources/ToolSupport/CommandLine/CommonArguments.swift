@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FlowFilter
+import Protobuf
 
 /// `-f, --filter`.
 package struct FilterArguments: ParsableArguments {
@@ -24,8 +25,18 @@ package struct FilterArguments: ParsableArguments {
     package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
 
     /// An expression that the tool was given.
-    /// - Throws: a `FilterSyntaxError`.
-    package func parse(_ expression: String) throws -> FlowFilter { try FlowFilter(expression, environment: environment) }
+    /// - Parameter schema: the types of protobuf messages; nil for a tool that has none.
+    /// - Throws: a `FilterSyntaxError`; ``ToolError`` for names of fields that no type has.
+    package func parse(_ expression: String, schema: ProtobufSchema? = nil) throws -> FlowFilter {
+        var environment = environment
+        environment.schema = schema
+        let filter = try FlowFilter(expression, environment: environment)
+        for name in filter.fieldNames where schema?.find({ $0.hasField(name) ? true : nil }) == nil {
+            let advice = schema == nil ? "" : "give its descriptors with --proto, or "
+            throw ToolError("no known message has a field '\(name)', which ~proto names; \(advice)write the number of the field")
+        }
+        return filter
+    }
 
     /// Now, the time zone of the system, and the views of the configuration file.
     package var environment: FilterEnvironment {
