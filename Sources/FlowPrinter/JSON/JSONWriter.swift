@@ -50,13 +50,6 @@ package struct JSONWriter {
         needsComma = false
     }
 
-    /// A key that is not known beforehand.
-    mutating func key(named name: String) {
-        string(name)
-        out.append(UInt8(0x3A))
-        needsComma = false
-    }
-
     package mutating func string(_ text: String) {
         separate()
         var text = text
