@@ -1,7 +1,6 @@
 // A JUnit report: a test case for each flow. The counts stand at its beginning, so the cases wait in a temporary file without a name.
 
 import FlowModel
-import FlowPrinter
 import FlowReplay
 import Glibc
 import NIOCore
