@@ -8,7 +8,7 @@ extension FilterOperator {
             "~alpn", .text(.connection(.alpn, nil), .plain), .response, cost: 4,
             "protocol that TLS chose (ALPN) with the client or the server: h2, http/1.1"),
         FilterOperator(
-            "~cert", .text(.certificate, .lines), .response, cost: 6,
+            "~cert", .text(.certificate, .lines), .response, cost: 4,
             "names in the server's certificate, as lines 'subject: …', 'issuer: …', 'name: …'"),
         FilterOperator(
             "~cipher", .text(.connection(.cipher, nil), .plain), .response, cost: 4,
