@@ -60,6 +60,8 @@ private struct RandomExpressions {
         case "[FIELD]": return "[" + pick(["1", "1.2", "user.name"]) + "]"
         case " STATUS": return " " + pick(["UNAVAILABLE", "14", ">0", "1-5"])
         case " NAME": return " view"
+        case "[FIELD]": return "[" + pick(["1", "1.2", "user.name", "a.3.b_c", "'1.2'"]) + "]"
+        case " STATUS": return " " + pick(["OK", "unavailable", "14", ">0", "1-5"])
         case " [VALUE]":
             return pick(["", " " + quoted(pick(texts)), " =" + quoted(pick(texts)), " =word", " word", " >1", " <=-2.5e3", " >=0"])
         default: return nil
