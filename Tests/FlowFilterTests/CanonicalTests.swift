@@ -58,6 +58,8 @@ private struct RandomExpressions {
         case "[NAME]": return "[" + pick(["a", "content-type", "a b", "\"x]\"", "'\"'", "a[b][]", "\"\\\\\""]) + "]"
         case "[PATH]": return "[" + pick(["$", "$.a[*]['b',\"]\"]", " $..é ", "$[?@.a == ')' && !@['\\'']]", "$[1:-1:2]"]) + "]"
         case " NAME": return " view"
+        case "[FIELD]": return "[" + pick(["1", "1.2", "user.name", "a.3.b_c", "'1.2'"]) + "]"
+        case " STATUS": return " " + pick(["OK", "unavailable", "14", ">0", "1-5"])
         case " [VALUE]":
             return pick(["", " " + quoted(pick(texts)), " =" + quoted(pick(texts)), " =word", " word", " >1", " <=-2.5e3", " >=0"])
         default: return nil
