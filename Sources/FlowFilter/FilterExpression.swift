@@ -112,15 +112,6 @@ enum FilterExpression: Sendable {
         }
     }
 
-    /// Its terms, from left to right.
-    var terms: [FilterTerm] {
-        switch self {
-        case .term(let term): [term]
-        case .not(let expression): expression.terms
-        case .and(let expressions), .or(let expressions): expressions.flatMap(\.terms)
-        }
-    }
-
     /// A form that parses to the same tree.
     var canonical: String {
         switch self {

@@ -23,8 +23,8 @@ final class FilterTerm: Sendable {
         indirect case json(FlowJSON, ValueTest, JSONValueTest)
         /// The start of the flow.
         case time(TimeBound, TimeRange)
-        case protobufField(ProtobufFieldTest)
-        case grpcStatus(GRPCStatusTest)
+        indirect case protobufField(ProtobufFieldTest)
+        indirect case grpcStatus(GRPCStatusTest)
     }
 
     let row: FilterOperator

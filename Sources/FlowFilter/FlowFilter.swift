@@ -88,7 +88,7 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// The names of protobuf fields in it: only types that are known have them.
     package var fieldNames: [String] {
         expression.terms.flatMap { term -> [String] in
-            if case .protobufField(let test) = term.comparison { test.path.names } else { [] }
+            if case .protobufField(let test) = term.term.comparison { test.path.names } else { [] }
         }
     }
 

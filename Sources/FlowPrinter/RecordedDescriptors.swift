@@ -12,7 +12,7 @@ package struct ReflectionCalls: FlowPredicate {
     package func matches(_ flow: some FlowAttributes) -> Bool { flow.isReflectionCall }
 
     package func mayMatch(_ block: some BlockSummary) -> Bool {
-        block.mayContain(.http) && block.methodNames?.contains { $0.equalsIgnoringCase("POST") } ?? true
+        block.mayContain(.http) && block.methodNames?.contains { $0.equalsIgnoringCase("post") } ?? true
     }
 }
 

@@ -12,6 +12,8 @@ package enum FlowKey: Sendable, Hashable {
     /// The values of a header field: of the response, or of the request when the response has none. Several are joined by commas
     /// (RFC 9110 section 5.3).
     case header(HeaderName)
+    /// The first value at a path in a body.
+    case json(JSONKey)
 
     /// The name of a header field.
     package struct HeaderName: Sendable, Hashable {
@@ -41,10 +43,13 @@ package enum FlowKey: Sendable, Hashable {
                 throw TableError("'\(name)' needs the name of a header field, for example header:user-agent")
             }
             self = .header(HeaderName(String(header)))
+        } else if name.hasPrefix("~json") {
+            self = .json(try JSONKey(name))
         } else {
             let nearest = name.nearest(in: Self.names + ["header:"])
             let hint =
-                nearest.map { "did you mean '\($0)'?" } ?? "the columns are \(Self.names.joined(separator: ", ")) and header:NAME"
+                nearest.map { "did you mean '\($0)'?" }
+                ?? "the columns are \(Self.names.joined(separator: ", ")), header:NAME and ~json[PATH]"
             throw TableError("there is no column '\(name)'; \(hint)")
         }
     }
@@ -66,6 +71,7 @@ package enum FlowKey: Sendable, Hashable {
         case .column(let column): column.rawValue
         case .size: "size"
         case .header(let name): "header:\(String(buffer: name.bytes))"
+        case .json(let key): key.name
         }
     }
 
@@ -73,7 +79,7 @@ package enum FlowKey: Sendable, Hashable {
         switch self {
         case .column(let column): column.kind
         case .size: .size
-        case .header: .text
+        case .header, .json: .text
         }
     }
 
@@ -86,6 +92,7 @@ package enum FlowKey: Sendable, Hashable {
             return client == nil && server == nil ? .none : FlowValue((client ?? 0) &+ (server ?? 0))
         case .header(let name):
             return FlowValue(flow.responseFields?.joined(name) ?? flow.requestFields?.joined(name))
+        case .json(let key): return try key.value(of: flow)
         }
     }
 }

@@ -136,7 +136,7 @@ package struct GroupRows: Sendable {
         var table = TextTable(palette: palette, columns: columns)
         for key in query.allKeys { table.addColumn(key.name, isNumeric: key.kind != .text && key.kind != .time) }
         for statistic in query.statistics {
-            table.addColumn(statistic.heading, isNumeric: true)
+            table.addColumn(statistic.heading, short: statistic.shortHeading, isNumeric: true)
             if statistic == .count, columns != nil { table.addBar() }
         }
         for row in rows {

@@ -111,6 +111,15 @@ package enum GroupStatistic: Sendable, Hashable {
         return "\(function)(\(name))"
     }
 
+    /// A shorter heading, where the table is too wide: the column of a sum, the function of other statistics of the duration.
+    package var shortHeading: String {
+        switch self {
+        case .sum(let key): key.name
+        case _ where key == .column(.duration): function
+        default: heading
+        }
+    }
+
     /// Its name in JSON and csv, an identifier of SQL: `sum_resp_bytes`, `p99_9_duration_us`.
     package var name: String {
         guard let key else { return function }

@@ -16,8 +16,12 @@ struct TextTable {
 
     private struct Column {
         var heading: String
+        /// Where the table is too wide for the terminal.
+        var shortHeading: String
         var isNumeric: Bool
         var isBar = false
+        /// Of the values.
+        var valueWidth = 0
         var width: Int
     }
 
@@ -35,12 +39,14 @@ struct TextTable {
         self.columns = columns
     }
 
-    mutating func addColumn(_ heading: String, isNumeric: Bool) {
-        layout.append(Column(heading: heading, isNumeric: isNumeric, width: heading.count))
+    mutating func addColumn(_ heading: String, short: String? = nil, isNumeric: Bool) {
+        layout.append(Column(heading: heading, shortHeading: short ?? heading, isNumeric: isNumeric, width: heading.count))
     }
 
     /// A column of bars, whose cells are ``Cell/bar(_:)``.
-    mutating func addBar() { layout.append(Column(heading: "", isNumeric: false, isBar: true, width: Self.bars.upperBound)) }
+    mutating func addBar() {
+        layout.append(Column(heading: "", shortHeading: "", isNumeric: false, isBar: true, width: Self.bars.upperBound))
+    }
 
     mutating func addRow(_ cells: [Cell]) {
         let cells = cells.map { cell -> Cell in
@@ -50,7 +56,8 @@ struct TextTable {
             return .bytes(visible)
         }
         for (index, cell) in cells.enumerated() where !layout[index].isBar {
-            layout[index].width = max(layout[index].width, Self.width(cell))
+            layout[index].valueWidth = max(layout[index].valueWidth, Self.width(cell))
+            layout[index].width = max(layout[index].width, layout[index].valueWidth)
         }
         rows.append(cells)
     }
@@ -84,10 +91,16 @@ struct TextTable {
         }
     }
 
-    /// Makes the table as narrow as the terminal: first the bar is cut and left out, then the widest texts.
+    /// Makes the table as narrow as the terminal: headings become short, the bar is cut and left out, then the widest texts are cut.
     private mutating func fit() {
         guard let columns else { return }
         func excess() -> Int { layout.reduce(0) { $0 + ($1.width > 0 ? $1.width + 2 : 0) } - 2 - columns }
+        if excess() > 0 {
+            for index in layout.indices where !layout[index].isBar {
+                layout[index].heading = layout[index].shortHeading
+                layout[index].width = max(layout[index].heading.count, layout[index].valueWidth)
+            }
+        }
         for index in layout.indices where layout[index].isBar && excess() > 0 {
             let width = layout[index].width - excess()
             layout[index].width = width >= Self.bars.lowerBound ? width : 0

@@ -29,6 +29,8 @@ struct ToolSettings {
         ["count", "fields"], ["group-by", "sort"], ["group-by", "fields"], ["group-by", "follow"], ["group-by", "append"],
         ["sort", "follow"], ["summary", "group-by"], ["summary", "sort"], ["summary", "fields"],
         ["summary", "follow"], ["summary", "verify"], ["summary", "structure"],
+        ["verify", "group-by"], ["structure", "group-by"], ["verify", "sort"], ["structure", "sort"], ["verify", "fields"],
+        ["structure", "fields"],
     ]
     /// Flags that are short for a value of another option.
     private static let shortForms = ["no-color": ("color", "never"), "json": ("format", "json")]

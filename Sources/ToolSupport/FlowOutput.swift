@@ -60,7 +60,7 @@ package final class FlowOutput {
         case .text: encoder = .text
         case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody, schema: style.schema))
         case .fields, .csv:
-            let rows = TableRows(columns, as: format.rows ?? .csv, isForTerminal: file.isTerminal)
+            guard let rows else { break }
             encoder = .rows(rows)
             try file.write { out, _ in rows.writeHead(into: &out) }
         case .mflow:
@@ -70,6 +70,12 @@ package final class FlowOutput {
         case .messages(let format): encoder = .messages(format.writer(messages))
         }
     }
+
+    /// How rows are written; nil for a format without rows.
+    package var rows: TableRows? { format.rows.map { TableRows(columns, as: $0, isForTerminal: file.isTerminal) } }
+
+    /// Writes a row of ``rows``.
+    package func take(row: ByteBuffer) throws { try file.write { out, _ in out.writeImmutableBuffer(row) } }
 
     /// Writes a flow. Of one whose content is damaged, which its source reports, everything else is written.
     /// - Parameters:

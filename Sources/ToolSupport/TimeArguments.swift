@@ -25,6 +25,13 @@ package struct TimeArguments: ParsableArguments {
         throw ValidationError("--until \(until) is not after --since \(since), so no flow can match")
     }
 
+    /// What limits the flows, for a message: `the filter '~c 500' with --since -15m`; nil if nothing does.
+    package func describing(_ expression: String?) -> String? {
+        let limits = [since.map { "--since \($0)" }, until.map { "--until \($0)" }].compactMap { $0 }.joined(separator: " and ")
+        guard let expression else { return limits.isEmpty ? nil : limits }
+        return "the filter '\(expression)'" + (limits.isEmpty ? "" : " with \(limits)")
+    }
+
     /// The filter, limited to flows of the time; nil when there is no limit of either kind.
     /// - Throws: a `FilterSyntaxError`.
     package func limiting(_ filter: FlowFilter?, _ environment: FilterEnvironment) throws -> FlowFilter? {

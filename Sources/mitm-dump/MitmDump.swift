@@ -134,6 +134,14 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
+        if summary || follow, groups.isGiven {
+            throw ValidationError(
+                "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
+        }
+        if structure || verify, summary || groups.isGiven || table.isGiven || maxCount != nil {
+            throw ValidationError(
+                "--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with options for flows")
+        }
         if follow, let format, format.hasEnd {
             throw ValidationError("--format \(format) writes one file with an end, which --follow does not reach")
         }
@@ -144,7 +152,7 @@ struct MitmDump: Tool {
         do {
             if structure || verify { return try describe(asked) }
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked, where: filter, named: asked.expression)
+                return try print(asked, where: filter, named: times.describing(asked.expression))
             }
             return try print(asked, where: EveryFlow(), named: nil)
         } catch is ReaderGone {
@@ -186,7 +194,6 @@ struct MitmDump: Tool {
         _ file: OutputFile
     ) throws -> ToolStatus {
         let columns = format.rows == nil ? [] : try table.keys(for: format)
-        let sorter = try table.sorter(limit: maxCount)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
@@ -195,6 +202,7 @@ struct MitmDump: Tool {
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
             follows: follow && format == .text,
             limit: maxCount)
+        let sorter = try table.sorter(limit: maxCount, rows: printer.output.rows)
         if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
@@ -203,7 +211,12 @@ struct MitmDump: Tool {
         if let sorter {
             let result = try sorter.forEach(
                 of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
-            ) { _ = try printer.print($0) }
+            ) {
+                switch $0 {
+                case .flow(let flow): _ = try printer.print(flow)
+                case .row(let row): try printer.output.take(row: row)
+                }
+            }
             if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
             try endInterrupted(observer)
             return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done

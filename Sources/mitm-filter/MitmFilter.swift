@@ -121,7 +121,12 @@ struct MitmFilter: Tool {
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
-        if quiet, table.sort != nil { throw ValidationError("--quiet writes nothing, so it cannot be combined with --sort") }
+        if quiet, table.isGiven || groups.isGiven {
+            throw ValidationError("--quiet writes nothing, so it cannot be combined with columns, an order or groups")
+        }
+        if count || append, groups.isGiven {
+            throw ValidationError("--\(count ? "count" : "append") cannot be combined with groups (--group-by, --stats, --bucket)")
+        }
         try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
@@ -147,7 +152,8 @@ struct MitmFilter: Tool {
             let result: ReadingResult
             if let query {
                 let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
-                result = try print(report, of: sources, where: filter, named: asked.expression, observer)
+                let named = times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression)
+                result = try print(report, of: sources, where: filter, named: named, observer)
             } else if count || quiet {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
                 result = try choose(filter, from: sources, into: number, observer)
@@ -155,7 +161,7 @@ struct MitmFilter: Tool {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
                     schema: asked.schema)
-                if let sorter = try table.sorter(limit: maxCount) {
+                if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
                     result = try choose(filter, from: sources, into: .flows(flows), observer)
@@ -203,7 +209,10 @@ struct MitmFilter: Tool {
         ) {
             printError($0, as: "mitm-filter")
         } _: {
-            try flows.take($0, detail: views.detail ?? 1)
+            switch $0 {
+            case .flow(let flow): try flows.take(flow, detail: views.detail ?? 1)
+            case .row(let row): try flows.take(row: row)
+            }
         }
         if !isDropped(observer), let sentence = try flows.finish() { printError(sentence, as: "mitm-filter") }
         return result

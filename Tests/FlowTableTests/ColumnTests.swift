@@ -76,12 +76,27 @@ struct ColumnTests {
         #expect(try value("header:missing") == "")
     }
 
+    @Test("A value in a JSON body is a column: of the response, or of the request when the response has none")
+    func jsonValues() throws {
+        let flow = FlowBuilder()
+            .request("POST / HTTP/1.1\r\nHost: a\r\n\r\n", content: ByteBuffer(string: #"{"op":"login","n":[1,2.50]}"#))
+            .response("HTTP/1.1 200 OK\r\n\r\n", content: ByteBuffer(string: #"{"op":{"ok":true},"a":"\u00e9"}"#)).ended().flow
+        func value(_ name: String) throws -> String { String(buffer: try FlowKey(name).value(of: flow).bytes) }
+        #expect(try value("~json[$.op]") == #"{"ok":true}"#)
+        #expect(try value("~jsonq[$.op]") == "login")
+        #expect(try value("~json[$.n[1]]") == "2.50")
+        #expect(try value("~jsons[$.a]") == "é")
+        #expect(try value("~jsons[$.n]") == "")
+        #expect(try FlowKey.list("host,~json[$['a,b']],status").map(\.name) == ["host", "~json[$['a,b']]", "status"])
+    }
+
     @Test(
         "A name that does not exist is refused, with the nearest one",
         arguments: [
             ("hots", "there is no column 'hots'; did you mean 'host'?"),
             ("durations", "there is no column 'durations'; did you mean 'duration'?"),
             ("header:", "'header:' needs the name of a header field, for example header:user-agent"),
+            ("~json", "'~json' needs a path in brackets, for example ~json[$.user.name]"),
             ("host,,port", "'host,,port' has an empty name; write the names with commas between them"),
         ])
     func unknown(text: String, sentence: String) {

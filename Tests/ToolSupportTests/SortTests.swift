@@ -72,7 +72,7 @@ struct SortedFlowTests {
         for flow in flows where try predicate.matches(flow) { try sorter.add(flow) }
         var found: [Flow] = []
         try sorter.forEach {
-            found.append($0)
+            if case .flow(let flow) = $0 { found.append(flow) }
             return true
         }
         let keys = flows.map { order.key(of: $0) }
@@ -84,5 +84,25 @@ struct SortedFlowTests {
             #expect(try flow.pieces.content(from: .server) == flows[index].pieces.content(from: .server))
             #expect(flow.request?.head.wire == flows[index].request?.head.wire)
         }
+    }
+
+    @Test("Rows are kept in place of flows, and come back in the same order")
+    func rows() throws {
+        let flows = flows
+        let order = try SortOrder("duration:desc")
+        let rows = TableRows(try FlowKey.list("id,duration"), as: .fields)
+        let sorter = try FlowSorter(order, limit: nil, rows: rows, memory: 1 << 20)
+        for flow in flows { try sorter.add(flow) }
+        var found = ByteBuffer()
+        try sorter.forEach {
+            if case .row(let row) = $0 { found.writeImmutableBuffer(row) }
+            return true
+        }
+        let keys = flows.map { order.key(of: $0) }
+        var expected = ByteBuffer()
+        for index in flows.indices.sorted(by: { keys[$0] == keys[$1] ? $0 < $1 : keys[$0] < keys[$1] }) {
+            try rows.write(flows[index], into: &expected)
+        }
+        #expect(found == expected)
     }
 }

@@ -140,6 +140,8 @@ private struct HTTPFileMessage {
         case .none where fields.contains("transfer-encoding"): length = 0
         case .none, .leftOut: break
         }
+        // An editor would wait for content that is not there.
+        let isLeftOut = if case .leftOut = content { side == .client } else { false }
         var hasLength = false
         var hasCookie = false
         for line in fields.lines {
@@ -147,6 +149,8 @@ private struct HTTPFileMessage {
             if name.equalsIgnoringCase("content-length"), let length {
                 if !hasLength { write(name, ByteBuffer(string: "\(length)"), &out) }
                 hasLength = true
+            } else if isLeftOut, name.equalsIgnoringCase("content-length") {
+                continue
             } else if name.equalsIgnoringCase("transfer-encoding") || isDecoded && name.equalsIgnoringCase("content-encoding") {
                 continue
             } else if name.equalsIgnoringCase("cookie") {

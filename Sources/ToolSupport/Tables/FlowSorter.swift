@@ -6,6 +6,12 @@ import FlowModel
 import FlowTable
 import NIOCore
 
+/// A flow that was sorted, or the row that is printed of it.
+package enum SortedFlow {
+    case flow(Flow)
+    case row(ByteBuffer)
+}
+
 /// Takes flows and returns them in an order. Used by one thread.
 package final class FlowSorter {
     /// With more flows than this the keys are sorted on disk, and the first ones returned.
@@ -14,16 +20,19 @@ package final class FlowSorter {
     private let order: SortOrder
     private let limit: Int?
     private let cutoff: SortCutoff?
+    private let rows: TableRows?
     private var kept: KeptFlows
     private var keys: SortedKeys?
     private var first: FirstKeys?
 
     /// - Parameters:
     ///   - limit: the number of flows that are returned; nil is all.
+    ///   - rows: keeps rows instead of flows, which are smaller: without their contents.
     ///   - memory: bytes of keys that are sorted in memory; more are sorted in parts, which wait in a temporary file.
     /// - Throws: when a temporary file cannot be made.
-    package init(_ order: SortOrder, limit: Int?, memory: UInt64) throws {
+    package init(_ order: SortOrder, limit: Int?, rows: TableRows? = nil, memory: UInt64) throws {
         self.order = order
+        self.rows = rows
         self.limit = limit
         kept = try KeptFlows()
         if let limit, limit <= Self.maximumKept {
@@ -46,11 +55,18 @@ package final class FlowSorter {
         let key = order.key(of: flow)
         if first != nil {
             guard first!.admits(key) else { return }
-            first!.insert(key, try kept.add(flow))
+            first!.insert(key, try keep(flow))
             if let last = first!.lastKey { cutoff?.note(last) }
         } else {
-            try keys?.add(key, try kept.add(flow))
+            try keys?.add(key, try keep(flow))
         }
+    }
+
+    private func keep(_ flow: Flow) throws -> UInt64 {
+        guard let rows else { return try kept.add(flow) }
+        var row = ByteBuffer()
+        try rows.write(flow, into: &row)
+        return try kept.add(row, isBeingRecorded: false)
     }
 
     /// Reads sources and returns their flows in order.
@@ -61,7 +77,7 @@ package final class FlowSorter {
     ///   - body: receives the flows.
     package func forEach(
         of sources: [ArchiveSource], where predicate: some FlowPredicate, jobs: Int, isQuiet: Bool, _ observer: ReadingObserver,
-        begin: () throws -> Void, report: (String) -> Void, _ body: (Flow) throws -> Void
+        begin: () throws -> Void, report: (String) -> Void, _ body: (SortedFlow) throws -> Void
     ) throws -> ReadingResult {
         var sequence = ArchiveSequence(
             sources, where: self.predicate(predicate), jobs: jobs, skipsUnreadable: true, isQuiet: isQuiet)
@@ -82,12 +98,12 @@ package final class FlowSorter {
     /// All flows were added: returns them in order.
     /// - Parameter body: returns false to stop.
     /// - Throws: errors of the temporary file, and of the body.
-    package func forEach(_ body: (Flow) throws -> Bool) throws {
+    package func forEach(_ body: (SortedFlow) throws -> Bool) throws {
         var left = limit ?? .max
         func give(_ reference: UInt64) throws -> Bool {
             guard left > 0 else { return false }
             left -= 1
-            return try body(try kept.flow(at: reference))
+            return try body(rows == nil ? .flow(try kept.flow(at: reference)) : .row(try kept.bytes(at: reference).bytes))
         }
         if let first {
             for reference in first.sorted { guard try give(reference) else { return } }
@@ -112,7 +128,7 @@ package struct SortPredicate<Base: FlowPredicate>: FlowPredicate {
     package func forBlock() -> SortPredicate { SortPredicate(base: base.forBlock(), order: order, cutoff: cutoff) }
 }
 
-/// The flows themselves, each a flow file of its own in a temporary file.
+/// The flows themselves, each a flow file of its own in a temporary file, or their rows.
 private struct KeptFlows {
     /// Collects what a writer writes.
     private final class Bytes: ArchiveStorage {
@@ -136,25 +152,34 @@ private struct KeptFlows {
         let writer = try ArchiveWriter(storage: storage, now: flow.started)
         try flow.forEachEvent { try writer.append($0) }
         try writer.flush()
+        return try add(storage.bytes, isBeingRecorded: flow.isBeingRecorded)
+    }
+
+    /// - Returns: where the bytes are.
+    mutating func add(_ bytes: ByteBuffer, isBeingRecorded: Bool) throws -> UInt64 {
         var head = ByteBuffer()
-        head.writeInteger(UInt64(storage.bytes.readableBytes))
-        head.writeInteger(UInt8(flow.isBeingRecorded ? 1 : 0))
+        head.writeInteger(UInt64(bytes.readableBytes))
+        head.writeInteger(UInt8(isBeingRecorded ? 1 : 0))
         let place = try spool.append(head)
-        _ = try spool.append(storage.bytes)
+        _ = try spool.append(bytes)
         return place
     }
 
-    func flow(at place: UInt64) throws -> Flow {
+    func bytes(at place: UInt64) throws -> (bytes: ByteBuffer, isBeingRecorded: Bool) {
         var head = try spool.read(at: place, count: Self.head)
         guard let size: UInt64 = head.readInteger(), let isBeingRecorded: UInt8 = head.readInteger() else { throw Self.lost }
-        let bytes = try spool.read(at: place + UInt64(Self.head), count: Int(size))
+        return (try spool.read(at: place + UInt64(Self.head), count: Int(size)), isBeingRecorded != 0)
+    }
+
+    func flow(at place: UInt64) throws -> Flow {
+        let (bytes, isBeingRecorded) = try bytes(at: place)
         let reader = ArchiveReader(ArchiveInput(bytes: bytes))
         while let item = try reader.next() {
             if case .flow(let flow) = item { return flow }
         }
         for item in try reader.finish() {
             guard case .flow(var flow) = item else { continue }
-            flow.isBeingRecorded = isBeingRecorded != 0
+            flow.isBeingRecorded = isBeingRecorded
             return flow
         }
         throw Self.lost

@@ -56,7 +56,7 @@ package struct FlowReport {
 
     /// Reads the sources and prints the result.
     /// - Parameters:
-    ///   - filter: the text of the filter, for messages; nil without one.
+    ///   - filter: what limits the flows, for messages (``TimeArguments/describing(_:)``); nil if nothing does.
     ///   - limit: of the flows; nil is all.
     ///   - observer: follows the reading.
     ///   - report: receives sentences about damage and sources that cannot be read.
@@ -89,7 +89,7 @@ package struct FlowReport {
 
     private func emptiness(_ filter: String?, hasFlows: Bool, isDamaged: Bool) -> String {
         if !hasFlows { return isDamaged ? "no flow could be read, because the input is damaged" : "the input has no flows" }
-        return filter.map { "the input has flows, and the filter '\($0)' matches none of them" }
+        return filter.map { "the input has flows, and \($0) matches none of them" }
             ?? "no flow of the input could be read"
     }
 

@@ -24,6 +24,9 @@ package struct TableArguments: ParsableArguments {
 
     package init() {}
 
+    /// Columns or an order are requested.
+    package var isGiven: Bool { fields != nil || sort != nil }
+
     /// The format that is written.
     /// - Parameters:
     ///   - requested: the value of --format or --json.
@@ -49,17 +52,19 @@ package struct TableArguments: ParsableArguments {
         do { return try FlowKey.list(fields) } catch { throw ToolError("--fields: \(error)") }
     }
 
-    /// - Parameter limit: the number of flows; nil is all.
+    /// - Parameters:
+    ///   - limit: the number of flows; nil is all.
+    ///   - rows: the rows of a format that has them.
     /// - Returns: nil unless flows are sorted.
     /// - Throws: ``ToolError`` for a column that does not exist.
-    package func sorter(limit: Int?) throws -> FlowSorter? {
+    package func sorter(limit: Int?, rows: TableRows?) throws -> FlowSorter? {
         guard let sort else {
             guard sortMemory == nil else { throw ToolError("--sort-memory has an effect only with --sort") }
             return nil
         }
         let order: SortOrder
         do { order = try SortOrder(sort) } catch { throw ToolError("--sort: \(error)") }
-        return try FlowSorter(order, limit: limit, memory: sortMemory?.bytes ?? 256 << 20)
+        return try FlowSorter(order, limit: limit, rows: rows, memory: sortMemory?.bytes ?? 256 << 20)
     }
 }
 
@@ -90,10 +95,13 @@ package struct GroupArguments: ParsableArguments {
 
     package init() {}
 
+    /// Groups are requested.
+    package var isGiven: Bool { groupBy != nil || stats != nil || bucket != nil }
+
     /// - Returns: nil unless groups are requested.
     /// - Throws: ``ToolError`` for a column or statistic that does not exist, and for options without effect.
     package func query() throws(ToolError) -> GroupQuery? {
-        guard groupBy != nil || stats != nil || bucket != nil else {
+        guard isGiven else {
             guard top == nil, !foldIds else {
                 throw ToolError("--\(top == nil ? "fold-ids" : "top") has an effect only with --group-by")
             }

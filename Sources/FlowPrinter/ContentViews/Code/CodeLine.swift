@@ -4,6 +4,8 @@ import HTTPSemantics
 import NIOCore
 
 struct CodeLine {
+    /// Longer code is not laid out: it is read twice.
+    static let maximumContent = 16 * 1024 * 1024
     private static let maximumIndentation = 60
 
     private let content: ByteBuffer

@@ -41,7 +41,7 @@ struct ScriptLayout {
 
     /// - Returns: false if the text is laid out already, or is not certainly JavaScript; nothing is written then.
     static func write(_ content: ByteBuffer, into lines: inout CountedLines) -> Bool {
-        guard !content.isLaidOut, isReadable(content) else { return false }
+        guard content.readableBytes <= CodeLine.maximumContent, !content.isLaidOut, isReadable(content) else { return false }
         var layout = ScriptLayout(content)
         layout.write(into: &lines)
         return true

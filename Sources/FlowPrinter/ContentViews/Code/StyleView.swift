@@ -35,7 +35,7 @@ struct StyleLayout {
 
     /// - Returns: false if the text is laid out already; nothing is written then.
     static func write(_ content: ByteBuffer, into lines: inout CountedLines) -> Bool {
-        guard !content.isLaidOut else { return false }
+        guard content.readableBytes <= CodeLine.maximumContent, !content.isLaidOut else { return false }
         var layout = StyleLayout(content)
         layout.write(into: &lines)
         return true
