@@ -6,7 +6,7 @@ import Protobuf
 /// A line for each message, and its fields below it.
 struct GRPCView: ContentView {
     static let name = "grpc"
-    static let help = "application/grpc, grpc-web, connect: a line for each message, and its fields as the view protobuf shows them"
+    static let help = "application/grpc, grpc-web, connect: a line for each message, and its fields"
 
     private let messages: GRPCMessageReader
     private let media: ProtobufMedia

@@ -6,7 +6,7 @@ import Protobuf
 /// The fields of messages: by their names where the type is known, otherwise by their numbers and wire types.
 struct ProtobufView: ContentView {
     static let name = "protobuf"
-    static let help = "application/protobuf, application/proto: the fields of messages, by name if the type is known (--proto)"
+    static let help = "application/protobuf, application/proto: fields by name (--proto), or by wire type"
 
     private let content: ByteBuffer
     private let type: MessageType?
