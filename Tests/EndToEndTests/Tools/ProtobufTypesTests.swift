@@ -1,6 +1,7 @@
 // Types of protobuf messages: from the recording itself, from descriptor sets and from .proto files.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Types of protobuf messages")
