@@ -117,7 +117,7 @@ struct DescriptorFiles {
         }
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             let lines = (try? readText(report, as: "the report of protoc"))?.split(separator: "\n") ?? []
-            let line = lines.first { !$0.contains("warning") } ?? "it reports nothing"
+            let line = lines.first { !$0.lowercased().contains("warning") } ?? "it reports nothing"
             throw ToolError("protoc cannot compile the files of --proto: \(line)")
         }
         return try readFile(output, as: "the output of protoc")
