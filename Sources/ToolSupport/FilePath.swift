@@ -22,8 +22,20 @@ package struct FilePath: ExpressibleByArgument, Sendable, Hashable, CustomString
         self.init(argument)
     }
 
+    /// Standard input or output.
+    package static let standard = FilePath("-")
+
     /// `-`, which stands for standard input or output.
     package var isStandard: Bool { text == "-" }
+
+    /// What is written there may appear on the user's terminal: it is a terminal or another device, or a pipe, whose reader may use the
+    /// same terminal.
+    var mayBeOnTerminal: Bool {
+        if isStandard { return isTerminal(1) || isPipe(1) }
+        var status = stat()
+        let isThere = unsafe FileName.withCString(path) { unsafe stat($0, &status) == 0 }
+        return isThere && status.st_mode & S_IFMT != S_IFREG
+    }
 
     package var description: String { text }
 

@@ -16,10 +16,10 @@ package struct ProgressLine: Sendable {
 
     /// - Parameters:
     ///   - isQuiet: nothing is shown.
-    ///   - output: stdout receives output while progress is shown. Progress is not shown when that is a terminal, or a pipe: the program after
-    ///     it may use the same terminal.
-    package init(isQuiet: Bool = false, besides output: Bool = false) {
-        isShown = !isQuiet && isTerminal(2) && environmentValue("TERM") != "dumb" && !(output && (isTerminal(1) || isPipe(1)))
+    ///   - output: receives output while progress is shown; nil when nothing does. Progress is not shown when the output may be on the same
+    ///     terminal.
+    package init(isQuiet: Bool = false, besides output: FilePath? = nil) {
+        isShown = !isQuiet && isTerminal(2) && environmentValue("TERM") != "dumb" && !(output?.mayBeOnTerminal ?? false)
     }
 
     /// Replaces the text. Parts at its end that do not fit in the line are left out.

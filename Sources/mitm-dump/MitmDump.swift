@@ -207,7 +207,7 @@ struct MitmDump: Tool {
         if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
-            "reading", on: ProgressLine(isQuiet: quiet, besides: !isSorted && output?.isStandard ?? true))
+            "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
         if let sorter {
             let result = try sorter.forEach(
                 of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
@@ -286,7 +286,7 @@ struct MitmDump: Tool {
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
-        let line = ProgressLine(isQuiet: quiet, besides: structure && output?.isStandard ?? true)
+        let line = ProgressLine(isQuiet: quiet, besides: structure ? output ?? .standard : nil)
         let observer = ReadingObserver(verify ? "verifying" : "reading", on: line)
         observer.begin(sources)
         var flows: UInt64 = 0

@@ -145,8 +145,8 @@ struct MitmFilter: Tool {
         let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
         explanation?.prepare(filter, sources)
-        let line = ProgressLine(
-            isQuiet: quiet, besides: !count && !quiet && query == nil && table.sort == nil && writesToStandardOutput)
+        let writesAtOnce = !count && !quiet && query == nil && table.sort == nil
+        let line = ProgressLine(isQuiet: quiet, besides: writesAtOnce ? output ?? .standard : nil)
         let observer = ReadingObserver("searching", on: line, meter: explanation?.meter ?? ReadingMeter())
         do {
             let result: ReadingResult

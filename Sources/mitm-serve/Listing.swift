@@ -28,7 +28,7 @@ struct RecordingListing {
         var file = ""
         var sequence = ArchiveSequence(
             try selection.sources(), where: ServableFlows(filter: selection.filter), skipsUnreadable: true)
-        let observer = ReadingObserver("reading", on: ProgressLine(besides: true))
+        let observer = ReadingObserver("reading", on: ProgressLine(besides: .standard))
         sequence.observer = observer
         do {
             try sequence.forEach(
