@@ -136,7 +136,7 @@ struct MistakeTests {
         Mistake("record", ["-q", "-p", "0", "-w", "/nowhere/x.mflow"], "cannot write /nowhere/x.mflow: no such file or directory"),
         Mistake("filter", ["~c 2..", "http.mflow"], "'2..' is not a status code…"),
         Mistake("filter", ["~u '['", "http.mflow"], "the regular expression is not valid: missing terminating ]…"),
-        Mistake("filter", ["~duration 5x", "http.mflow"], "'5x' is not a time; write >250ms, <=2s or 1s-2s; a number without…"),
+        Mistake("filter", ["~duration 5x", "http.mflow"], "'5x' is not a length of time; write >250ms, <=2s or 1s-2s; a number…"),
         Mistake("dump", ["-f", "~nothing x", "http.mflow"], "there is no operator ~nothing…"),
         Mistake("filter", [], "an expression is missing…"),
         Mistake("dump", ["unreadable"], "cannot open unreadable: permission denied", needsUser: true),
