@@ -46,37 +46,3 @@ package struct FormPairs: Sequence, IteratorProtocol {
         return nil
     }
 }
-
-extension ByteBuffer {
-    /// Without the percent and plus signs of a form. A percent sign that is not followed by two digits stays.
-    package var formDecoded: ByteBuffer {
-        let span = readableBytesUInt8Span
-        var out = ByteBuffer()
-        out.reserveCapacity(span.count)
-        var i = 0
-        while i < span.count {
-            let byte = span[i]
-            if byte == UInt8(ascii: "%"), i + 2 < span.count, let high = span[i + 1].hexadecimalDigit,
-                let low = span[i + 2].hexadecimalDigit
-            {
-                out.writeInteger(high << 4 | low)
-                i += 3
-            } else {
-                out.writeInteger(byte == UInt8(ascii: "+") ? 0x20 : byte)
-                i += 1
-            }
-        }
-        return out
-    }
-}
-
-extension UInt8 {
-    fileprivate var hexadecimalDigit: UInt8? {
-        switch self {
-        case 0x30...0x39: self - 0x30
-        case 0x41...0x46: self - 0x37
-        case 0x61...0x66: self - 0x57
-        default: nil
-        }
-    }
-}

@@ -10,7 +10,7 @@ import TestSupport
 struct QueryFlows {
     static let hosts = ["api.example", "www.example", "API.example", "a.b.api.example", "10.0.0.1", "fd00::1", "x-y.test"]
     static let methods = ["GET", "POST", "PUT", "BREW", "get"]
-    /// Names in ``leaf``.
+    /// Names in ``sampleCertificate``.
     static let certificateNames = ["host.example", "Root R1", "api.example", "192.0.2.1"]
 
     private(set) var random: SeededGenerator
@@ -35,7 +35,7 @@ struct QueryFlows {
             server.peer = Endpoint(host: "192.0.2.\(index)", port: 443)
             server.tls = Self.tls((index + 1) % 4)
             // One has no certificate, one has none that can be read.
-            let chains = [[], [Self.leaf, Self.leaf], [ByteBuffer(bytes: [0x30, 1])], [Self.leaf]]
+            let chains = [[], [sampleCertificate, sampleCertificate], [ByteBuffer(bytes: [0x30, 1])], [sampleCertificate]]
             server.tls?.certificates = chains[index]
             server.tls?.isVerified = index == 2 ? false : index == 0 ? nil : true
             if index == 2 { server.tls?.verificationError = "self-signed certificate" }
@@ -221,25 +221,4 @@ struct QueryFlows {
         close.writeString("bye")
         add(.piece(FlowPiece(kind: .close, from: pick([.client, .server]), content: chance(4) ? ByteBuffer() : close)), to: &flow)
     }
-
-    // MARK: Certificate
-
-    /// CN=host.example, issued by CN=Root R1, for www.example, *.api.example, 192.0.2.1 and 2001:db8::1.
-    private static let leaf = ByteBuffer(
-        bytes: Data(
-            base64Encoded: """
-                MIICXjCCAgSgAwIBAgIUBXO86fdPjI+sao7py/Pzjz+UQagwCgYIKoZIzj0EAwIw
-                ODELMAkGA1UEBhMCVVMxFzAVBgNVBAoMDlRlc3QgQXV0aG9yaXR5MRAwDgYDVQQD
-                DAdSb290IFIxMCAXDTI2MTEyNzIwMjkxMloYDzIxMjYxMTAzMjAyOTEyWjCBhjEL
-                MAkGA1UEBhMCREUxITAfBgNVBAoMGEdyb8OfaGFuZGVsICwgQSAmIFPDtmhuZTEM
-                MAoGA1UECwwDb25lMRwwGgYJKoZIhvcNAQkBFg1hQGV4YW1wbGUub3JnMRUwEwYD
-                VQQDDAxob3N0LmV4YW1wbGUxETAPBgiHGIb3DQEJAgwDb2RkMFkwEwYHKoZIzj0C
-                AQYIKoZIzj0DAQcDQgAESbIGeQoEGE+RumVf0xCJd3iMJ67WAapfmNPcQTTCsaaX
-                IePWZGpFaZM51QYdDmUswECNpiF7IoVKZrpg5MdQ9aOBmjCBlzAMBgNVHRMBAf8E
-                AjAAMGgGA1UdEQEB/wReMFyCC3d3dy5leGFtcGxlgg0qLmFwaS5leGFtcGxlhwTA
-                AAIBhxAgAQ24AAAAAAAAAAAAAAABhhNodHRwczovL3guZXhhbXBsZS95gQ1iQGV4
-                YW1wbGUub3JniAIqAzAdBgNVHQ4EFgQUaZueIzMRruTXAv9UerZm0hcIHDAwCgYI
-                KoZIzj0EAwIDSAAwRQIgGBLOYwevffWxDOmWU9QEgnG6LNe9Cba23Fi/jr+mk78C
-                IQDmf06SjO+163uly7QJ4qS79kjYqmCGSfC5r0fWsaRY0w==
-                """, options: .ignoreUnknownCharacters)!)
 }

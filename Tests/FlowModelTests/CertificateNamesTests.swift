@@ -4,30 +4,11 @@ import NIOCore
 import TestSupport
 import Testing
 
-/// A certificate made by OpenSSL 3: names of every kind, in UTF-8.
-private let leaf = ByteBuffer(
-    bytes: Data(
-        base64Encoded: """
-            MIICXjCCAgSgAwIBAgIUBXO86fdPjI+sao7py/Pzjz+UQagwCgYIKoZIzj0EAwIw
-            ODELMAkGA1UEBhMCVVMxFzAVBgNVBAoMDlRlc3QgQXV0aG9yaXR5MRAwDgYDVQQD
-            DAdSb290IFIxMCAXDTI2MTEyNzIwMjkxMloYDzIxMjYxMTAzMjAyOTEyWjCBhjEL
-            MAkGA1UEBhMCREUxITAfBgNVBAoMGEdyb8OfaGFuZGVsICwgQSAmIFPDtmhuZTEM
-            MAoGA1UECwwDb25lMRwwGgYJKoZIhvcNAQkBFg1hQGV4YW1wbGUub3JnMRUwEwYD
-            VQQDDAxob3N0LmV4YW1wbGUxETAPBgiHGIb3DQEJAgwDb2RkMFkwEwYHKoZIzj0C
-            AQYIKoZIzj0DAQcDQgAESbIGeQoEGE+RumVf0xCJd3iMJ67WAapfmNPcQTTCsaaX
-            IePWZGpFaZM51QYdDmUswECNpiF7IoVKZrpg5MdQ9aOBmjCBlzAMBgNVHRMBAf8E
-            AjAAMGgGA1UdEQEB/wReMFyCC3d3dy5leGFtcGxlgg0qLmFwaS5leGFtcGxlhwTA
-            AAIBhxAgAQ24AAAAAAAAAAAAAAABhhNodHRwczovL3guZXhhbXBsZS95gQ1iQGV4
-            YW1wbGUub3JniAIqAzAdBgNVHQ4EFgQUaZueIzMRruTXAv9UerZm0hcIHDAwCgYI
-            KoZIzj0EAwIDSAAwRQIgGBLOYwevffWxDOmWU9QEgnG6LNe9Cba23Fi/jr+mk78C
-            IQDmf06SjO+163uly7QJ4qS79kjYqmCGSfC5r0fWsaRY0w==
-            """, options: .ignoreUnknownCharacters)!)
-
 @Suite("The names in a certificate")
 struct CertificateNamesTests {
     @Test("Subject, issuer and alternative names are lines, in the order of the certificate")
     func names() throws {
-        let names = try #require(certificateNames(leaf))
+        let names = try #require(certificateNames(sampleCertificate))
         #expect(
             String(buffer: names) == """
                 subject: C=DE, O=Großhandel , A & Söhne, OU=one, emailAddress=a@example.org, CN=host.example, 2.840.113549.1.9.2=odd
@@ -67,11 +48,11 @@ struct CertificateNamesTests {
     func damaged() {
         #expect(certificateNames(ByteBuffer()) == nil)
         #expect(certificateNames(ByteBuffer(string: "-----BEGIN CERTIFICATE-----")) == nil)
-        for count in 0..<leaf.readableBytes { _ = certificateNames(leaf.getSlice(at: 0, length: count)!) }
+        for count in 0..<sampleCertificate.readableBytes { _ = certificateNames(sampleCertificate.getSlice(at: 0, length: count)!) }
         var generator = SeededGenerator(seed: 9)
-        for offset in 0..<leaf.readableBytes {
+        for offset in 0..<sampleCertificate.readableBytes {
             for value in [0, 0x7F, 0x80, 0xFF, UInt8.random(in: 0...255, using: &generator)] {
-                var changed = leaf
+                var changed = sampleCertificate
                 changed.setInteger(value, at: offset)
                 _ = certificateNames(changed)
             }
