@@ -118,7 +118,9 @@ struct DescriptorFiles {
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             let lines = (try? readText(report, as: "the report of protoc"))?.split(separator: "\n") ?? []
             let line = lines.first { !$0.lowercased().contains("warning") } ?? "it reports nothing"
-            throw ToolError("protoc cannot compile the files of --proto: \(line)")
+            // Debian has protoc and the types of Google in two packages.
+            let hint = line.hasPrefix("google/protobuf/") ? "; protoc's own .proto files are missing (Debian: libprotobuf-dev)" : ""
+            throw ToolError("protoc cannot compile the files of --proto: \(line)\(hint)")
         }
         return try readFile(output, as: "the output of protoc")
     }
