@@ -54,7 +54,7 @@ package struct FieldParameters: Sendable, Equatable {
         self.parameters = parameters
     }
 
-    /// The value of the first parameter with a name; nil if there is none.
+    /// The value of the first parameter with a name; nil without such a parameter.
     /// - Parameter name: in lower case.
     package subscript(_ name: String) -> ByteBuffer? { parameters.first { $0.name == name }?.value }
 }

@@ -19,7 +19,7 @@ package struct GraphQLRequest: Sendable {
     package let document: GraphQLDocument?
     /// The member `operationName`; nil if it is absent, null or empty.
     package let operationName: ByteBuffer?
-    /// A hash or an identifier that stands for the document; nil if there is none.
+    /// A hash or an identifier that stands for the document; nil without it.
     package let documentID: ByteBuffer?
     /// The texts of the other members, as JSON: `variables`, `extensions` and those that are not known.
     package let members: [JSONTokens.Member]
@@ -123,7 +123,7 @@ package struct GraphQLRequest: Sendable {
     }
 
     /// A request in the query of a target.
-    /// - Returns: nil if there is none.
+    /// - Returns: nil when the query holds no request.
     package init?(queryOf target: ByteBuffer) {
         guard target.readableBytes <= Self.maximumSize else { return nil }
         var values: [String: ByteBuffer] = [:]

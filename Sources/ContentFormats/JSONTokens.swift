@@ -165,7 +165,7 @@ package struct JSONTokens {
     }
 
     /// Skips a value.
-    /// - Returns: its text; nil if there is none.
+    /// - Returns: its text; nil when it is absent.
     private mutating func value() -> ByteBuffer? {
         let text = text
         let span = text.readableBytesUInt8Span

@@ -47,7 +47,7 @@ package struct MultipartReader {
             advance(first)
         }
         var found = start.flatMap { line(from: $0) }
-        // A part begins with a line end at least (RFC 2046 section 5.1.1), so there is none between boundaries that follow one another.
+        // A part begins with a line end at least (RFC 2046 section 5.1.1), so boundaries that follow one another have no part between them.
         while let line = found, line.start == start {
             advance(line)
             found = start.flatMap { self.line(from: $0) }

@@ -1,5 +1,6 @@
 // What a table can show of a flow, and sort and group by: a column, or a value that is named by a parameter. This file parses their names.
 
+import FlowFilter
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -46,7 +47,7 @@ package enum FlowKey: Sendable, Hashable {
         } else if name.hasPrefix("~json") {
             self = .json(try JSONKey(name))
         } else {
-            let nearest = name.nearest(in: Self.names + ["header:"])
+            let nearest = nearestWord(to: name, in: Self.names + ["header:"])
             let hint =
                 nearest.map { "did you mean '\($0)'?" }
                 ?? "the columns are \(Self.names.joined(separator: ", ")), header:NAME and ~json[PATH]"
@@ -156,29 +157,5 @@ extension String {
             let start = part.drop { $0 == " " }
             return String(start.reversed().drop { $0 == " " }.reversed())
         }
-    }
-
-    /// The word that is most like this one, by the number of changed, added and missing characters; nil if none is like it.
-    func nearest(in words: [String]) -> String? {
-        let limit = Swift.max(1, Swift.min(3, count / 3 + 1))
-        let distances = words.map { (distance: distance(to: $0), word: $0) }
-        let best = distances.min { ($0.distance, $0.word) < ($1.distance, $1.word) }
-        return best.flatMap { $0.distance <= limit ? $0.word : nil }
-    }
-
-    /// Levenshtein's distance.
-    private func distance(to other: String) -> Int {
-        let (a, b) = (Array(self), Array(other))
-        var row = Array(0...b.count)
-        for i in a.indices {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let changed = diagonal + (a[i] == b[j] ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = Swift.min(changed, row[j] + 1, diagonal + 1)
-            }
-        }
-        return row[b.count]
     }
 }

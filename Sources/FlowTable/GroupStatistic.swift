@@ -1,5 +1,7 @@
 // What is computed of the flows of a group, and how it is named in --stats.
 
+import FlowFilter
+
 /// A statistic of a group.
 package enum GroupStatistic: Sendable, Hashable {
     /// The number of flows.
@@ -41,7 +43,7 @@ package enum GroupStatistic: Sendable, Hashable {
             case "count": self = .count
             case "errors": self = .errors
             default:
-                let nearest = text.nearest(in: ["count", "errors"]).map { "did you mean '\($0)'?" }
+                let nearest = nearestWord(to: text, in: ["count", "errors"]).map { "did you mean '\($0)'?" }
                 throw TableError("there is no statistic '\(text)'; \(nearest ?? "use \(Self.forms)")")
             }
             return
@@ -80,7 +82,7 @@ package enum GroupStatistic: Sendable, Hashable {
             let percentage = Percentage(text: String(digits), share: percent / 100)
             return { .percentile(percentage, $0) }
         }
-        let nearest = name.nearest(in: ["sum", "min", "max", "avg", "p50", "p95", "p99"])
+        let nearest = nearestWord(to: name, in: ["sum", "min", "max", "avg", "p50", "p95", "p99"])
         throw TableError("there is no statistic '\(text)'; \(nearest.map { "did you mean '\($0)(…)'?" } ?? "use \(Self.forms)")")
     }
 

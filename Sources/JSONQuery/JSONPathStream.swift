@@ -107,7 +107,7 @@ extension JSONPath {
     // MARK: Texts
 
     /// Evaluates the path on the next text.
-    /// - Returns: false if there is none, or if it is not valid; then it has no values.
+    /// - Returns: false at the end, or if it is not valid; then it has no values.
     mutating func evaluateText() -> Bool {
         values.removeAll(keepingCapacity: true)
         guard beginText() else { return false }
@@ -121,7 +121,7 @@ extension JSONPath {
         return isValid
     }
 
-    /// The next text as a tree; nil if there is none, or if it is not valid.
+    /// The next text as a tree; nil at the end, or if it is not valid.
     mutating func nextTree() -> JSONTree? {
         guard beginText() else { return nil }
         let start = scanner.offset

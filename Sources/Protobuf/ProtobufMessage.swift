@@ -88,7 +88,7 @@ package struct ProtobufMessage: Equatable, Sendable {
         places = Dictionary(uniqueKeysWithValues: entries.indices.map { (entries[$0].field.number, $0) })
     }
 
-    /// Takes the message out of a field that is not repeated, to be merged with another one; nil if there is none.
+    /// Takes the message out of a field that is not repeated, to be merged with another one; nil when the field is absent.
     fileprivate mutating func takeMessage(of field: FieldType) -> ProtobufMessage? {
         guard !field.isRepeated, let place = places[field.number], case .message(let message) = entries[place].values[0] else {
             return nil

@@ -126,7 +126,7 @@ struct DescriptorFiles {
     }
 }
 
-/// The path of a program in a directory of PATH; nil if there is none.
+/// The path of a program in a directory of PATH; nil when it is not installed.
 private func program(named name: String) -> String? {
     let search = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
     let candidates = search.split(separator: ":").map { "\($0)/\(name)" }

@@ -133,7 +133,7 @@ struct MitmFilter: Tool {
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
-        if invert, asked.filter == nil { throw ToolError("-v inverts an expression, and there is none") }
+        if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)

@@ -13,7 +13,7 @@ struct ViewedContent {
     let bytes: ByteBuffer
     /// Decoded content, text as it was sent.
     let original: ByteBuffer
-    /// The value of Content-Type; nil if there is none, or if the content could not be decoded and so has no known type.
+    /// The value of Content-Type; nil without that field, or if the content could not be decoded and so has no known type.
     let type: ByteBuffer?
     /// The coding of single messages: the value of grpc-encoding, or of connect-content-encoding.
     let messageCoding: ByteBuffer?

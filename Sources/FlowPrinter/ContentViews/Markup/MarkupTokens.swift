@@ -122,7 +122,7 @@ struct MarkupTokens {
         return token
     }
 
-    /// After the `>` of a tag, which may stand in the value of an attribute; nil if there is none.
+    /// After the `>` of a tag, which may stand in the value of an attribute; nil when it does not end.
     private mutating func endOfTag(from start: Int) -> Int? {
         let content = content
         let span = content.readableBytesUInt8Span
@@ -231,7 +231,7 @@ extension UInt8 {
 }
 
 extension ByteBuffer {
-    /// The offset of a byte at or after an offset; the count of bytes if there is none.
+    /// The offset of a byte at or after an offset; the count of bytes when it does not occur.
     func index(of byte: UInt8, from start: Int) -> Int {
         let span = readableBytesUInt8Span
         var i = start
@@ -244,7 +244,7 @@ extension ByteBuffer {
         equals(ByteRange(offset, offset + text.utf8CodeUnitCount), text)
     }
 
-    /// The offset after the next occurrence of a text; the count of bytes if there is none.
+    /// The offset after the next occurrence of a text; the count of bytes when it does not occur.
     func end(of text: StaticString, from start: Int) -> Int {
         let first = unsafe text.utf8Start[0]
         var i = start
