@@ -40,6 +40,7 @@ package enum RecordLimits {
     @inlinable package static var certificate: UInt8 { 3 }
     @inlinable package static var flow: UInt8 { 4 }
     @inlinable package static var tombstone: UInt8 { 5 }
+    @inlinable package static var continuation: UInt8 { 7 }
     /// Bytes of a record's length and type, and three that are 0. A flow's record has other fields after the type.
     @inlinable package static var prefix: Int { 8 }
 }
@@ -119,6 +120,7 @@ package enum RecordLimits {
     @inlinable package static var note: UInt8 { 8 }
     @inlinable package static var malformed: UInt8 { 9 }
     @inlinable package static var localReply: UInt8 { 10 }
+    @inlinable package static var continued: UInt8 { 13 }
 }
 
 /// Bits of an ``ItemTag/ended`` item.

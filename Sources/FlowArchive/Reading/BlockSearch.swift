@@ -13,6 +13,17 @@ struct FoundRecords: Sendable {
     var entries: [RecordWalk.Entry] = []
     /// Flows, and parts of flows, that the block has.
     var flows: UInt64 = 0
+    /// The name of the segment from which the flows that are open at its end continue; only the first block of a segment has one.
+    var predecessor: Timestamp? { Self.predecessor(in: records) }
+
+    static func predecessor(in records: ByteBuffer) -> Timestamp? {
+        guard
+            let (length, type, _, _, name) = records.getMultipleIntegers(
+                at: records.readerIndex, endianness: .little, as: (UInt32, UInt8, UInt8, UInt16, Int64).self),
+            type == RecordType.continuation, Int(length) >= RecordType.prefix + 8
+        else { return nil }
+        return Timestamp(nanoseconds: name)
+    }
     /// Flows that match and are only counted.
     var counted = 0
     /// Why the search ended before the end of the block: an error of the predicate, or a record that is not valid.
@@ -86,7 +97,7 @@ struct BlockQuery: Sendable {
                 }
                 found.entries.append(entry)
                 found.entries[found.entries.count - 1].isUndecided = isMatch == nil
-            case RecordType.certificate, RecordType.tombstone:
+            case RecordType.certificate, RecordType.tombstone, RecordType.continuation:
                 found.entries.append(entry)
             default:
                 // Connections are read when a flow refers to them; other types belong to a later version.

@@ -14,7 +14,8 @@ final class BlockBuilder {
     /// Chunks in a block of the usual size, and one in hand.
     private static let maximumRecycled = 3
 
-    private let segment: Timestamp
+    /// The name of the segment.
+    let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
     private let records = ByteWriter(capacity: 256 * 1024)
@@ -79,12 +80,23 @@ final class BlockBuilder {
     }
 
     func writeTombstone(_ flow: FlowID) {
-        records.append(UInt32(RecordType.prefix + 16))
-        records.append(RecordType.tombstone)
-        records.append(UInt8(0))
-        records.append(UInt16(0))
+        begin(RecordType.tombstone, length: 16)
         records.append(flow.high)
         records.append(flow.low)
+    }
+
+    /// Names the segment from which flows continue.
+    func writeContinuation(of segment: Timestamp) {
+        begin(RecordType.continuation, length: 8)
+        records.append(segment.nanoseconds)
+    }
+
+    /// Begins a record that is no flow, in a block that readers must not skip.
+    private func begin(_ type: UInt8, length: Int) {
+        records.append(UInt32(RecordType.prefix + length))
+        records.append(type)
+        records.append(UInt8(0))
+        records.append(UInt16(0))
         header.records += 1
         header.flags |= BlockHeader.holdsPartsFlag
     }
