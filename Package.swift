@@ -55,6 +55,8 @@ let package = Package(
         system("CJemalloc", pkgConfig: "jemalloc", debian: "libjemalloc-dev"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
+        module("Digests", ["COpenSSL", nioCore]),
+        module("Ciphers", ["COpenSSL", nioCore]),
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
         module("FlowRecords", ["FlowModel", "HTTPSemantics", nioCore]),
@@ -67,6 +69,7 @@ let package = Package(
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
+        module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
@@ -151,6 +154,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("DigestsTests", ["Digests"]),
+        tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),

@@ -70,7 +70,7 @@ extension RecordingFiles {
             let close = { () throws(ArchiveError) in try file.writer.close() }
             try attempt(at: now, again: close, close)
         }
-        guard passingSince == nil else { return }
+        guard !disk.isPassing else { return }
         closing.removeAll(where: isFinished)
     }
 }

@@ -7,16 +7,6 @@ import FlowRecords
 import Glibc
 import NIOCore
 
-/// What to do when the disk is full.
-package enum DiskFullPolicy: String, Sendable, CaseIterable {
-    /// Traffic waits until there is room again; nothing is lost.
-    case pause
-    /// The recording ends, and the tool with it.
-    case stop
-    /// Traffic continues and is not recorded until there is room again. Flows that are open at that moment end as incomplete.
-    case pass
-}
-
 /// Where a recording goes and how.
 package struct RecordingFiles {
     package struct Options: Sendable {
@@ -53,13 +43,13 @@ package struct RecordingFiles {
     /// The second for which the name was last made.
     var nameChecked: Int64 = .min
     var nameWatch = NameWatch()
-    /// Nothing is recorded because the disk is full; when writing was last tried again.
-    var passingSince: Timestamp?
+    var disk: DiskState
     /// Whether waiting for room is to end. Set by the owner.
-    package var isEnding: @Sendable () -> Bool = { false }
+    package var isEnding: @Sendable () -> Bool {
+        get { disk.isEnding }
+        set { disk.isEnding = newValue }
+    }
 
-    /// How long to wait before trying a full disk again.
-    private static let retryInterval: Int64 = 500_000_000
     /// How much later than the flush interval the first record of a flow may come.
     static let lateness: Int64 = 1_000_000_000
 
@@ -68,6 +58,7 @@ package struct RecordingFiles {
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
         self.options = options
         rotates = options.pattern?.contains("%") == true
+        disk = DiskState(whenFull: options.whenFull, notice: options.notice)
         current = try Self.open(options, now)
     }
 
@@ -98,9 +89,9 @@ package struct RecordingFiles {
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
         guard let first = records.first, try isRecording(at: first.last) else { return }
         guard rotates || !closing.isEmpty else { return try write(records, to: current.writer, at: first.last) }
-        for record in records where passingSince == nil {
+        for record in records where !disk.isPassing {
             if rotates { try rotateIfDue(record) }
-            guard passingSince == nil else { return }
+            guard !disk.isPassing else { return }
             try write([record], to: writer(of: record), at: record.last)
             if !closing.isEmpty { try closeFinished(at: record.last) }
         }
@@ -121,7 +112,7 @@ package struct RecordingFiles {
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
         guard try isRecording(at: now) else { return false }
         if !closing.isEmpty { try closeFinished(at: now) }
-        guard passingSince == nil else { return false }
+        guard !disk.isPassing else { return false }
         watchName(now: now)
         var isIdle = !closing.contains { $0.writer.openFlows == 0 }
         for file in [current] + closing {
@@ -142,7 +133,7 @@ package struct RecordingFiles {
             do throws(ArchiveError) {
                 try file.writer.close()
             } catch {
-                guard passingSince != nil, error.isDiskFull else { throw error }
+                guard disk.isPassing, error.isDiskFull else { throw error }
                 options.notice(
                     RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
             }
@@ -156,60 +147,21 @@ package struct RecordingFiles {
     mutating func attempt(
         at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) {
-        do throws(ArchiveError) {
-            try body()
-        } catch {
-            guard error.isDiskFull, options.whenFull != .stop else { throw error }
-            if options.whenFull == .pass { return pass(error, at: now) }
-            options.notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
-            try waitForRoom(again)
-            options.notice(RecordingNotice(.progress, "there is room again; traffic continues"))
-        }
+        if try !disk.attempt(at: now, again: again, body) { endOpenFlows(at: now) }
     }
 
-    /// The writer keeps the block that was not written. While this thread waits the queue fills, and the traffic stops.
-    private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
-        while true {
-            usleep(useconds_t(Self.retryInterval / 1000))
-            do throws(ArchiveError) {
-                return try again()
-            } catch {
-                guard error.isDiskFull, !isEnding() else { throw error }
-            }
-        }
-    }
-
-    /// Stops recording. Open flows end here, because a part of them would be missing.
-    private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
-        passingSince = now
-        options.notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
+    /// Open flows end where a part of them would be missing.
+    private func endOpenFlows(at now: Timestamp) {
         let ending = FlowEnding(
             state: .incomplete,
             error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
         for file in [current] + closing { file.writer.endOpenFlows(ending, at: now) }
     }
 
-    /// Whether records are written; after a full disk writing is tried again from time to time.
     private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {
-        guard let since = passingSince else { return true }
-        guard now - since >= Self.retryInterval else { return false }
-        passingSince = now
-        do throws(ArchiveError) {
-            for file in closing + [current] { try file.writer.flush() }
-        } catch {
-            guard error.isDiskFull else { throw error }
-            return false
+        let files = closing + [current]
+        return try disk.isRecording(at: now) { () throws(ArchiveError) in
+            for file in files { try file.writer.flush() }
         }
-        passingSince = nil
-        options.notice(RecordingNotice(.progress, "there is room again; recording continues"))
-        return true
-    }
-}
-
-extension ArchiveError {
-    /// No room on the disk, none within a quota, or none within the limit on a file's size (RLIMIT_FSIZE).
-    fileprivate var isDiskFull: Bool {
-        guard case .system(let code) = kind else { return false }
-        return code == ENOSPC || code == EDQUOT || code == EFBIG
     }
 }

@@ -57,6 +57,8 @@ package final class FlowRecord: @unchecked Sendable {
         var continuesPiece = false
         /// Items other than pieces have been recorded. Not in the file.
         var hasFacts = false
+        /// Redaction changed the flow, in this record or in one before it. Not in the file.
+        var isRedacted = false
     }
 
     package private(set) var id: FlowID
@@ -68,6 +70,8 @@ package final class FlowRecord: @unchecked Sendable {
     private var content = RecordContent()
     /// What the records before this one have; nil unless a writer keeps it.
     package private(set) var history: FlowHistory?
+    /// Changes the events of the flow before they get here; nil for none, and after the end.
+    package var stage: (any FlowEventStage)?
     /// Whether something happened since the record before this one.
     private(set) var isPending = false
     /// Its place among the open records of a ``FlowRecordBuffer``, and the order in which it got there.
@@ -176,7 +180,7 @@ package final class FlowRecord: @unchecked Sendable {
         case .note(let message): note(message, at: at)
         case .malformed(let side, let bytes): malformed(side, bytes, at: at)
         case .localReply(let reply): localReply(reply, at: at)
-        case .opened, .server, .client, .piece, .ended: preconditionFailure("the caller handles it")
+        case .opened, .server, .client, .piece, .redacted, .ended: preconditionFailure("the caller handles it")
         }
     }
 
@@ -190,6 +194,7 @@ package final class FlowRecord: @unchecked Sendable {
         next.started = prefix.last
         next.last = prefix.last
         next.continuesPiece = prefix.continuesPiece
+        next.isRedacted = prefix.isRedacted
         prefix = next
     }
 
@@ -210,6 +215,7 @@ package final class FlowRecord: @unchecked Sendable {
         client = nil
         server = nil
         history = nil
+        stage = nil
         prefix = Prefix()
         items.clear()
         content = RecordContent()
@@ -354,10 +360,10 @@ package final class FlowRecord: @unchecked Sendable {
         if piece.kind != .data {
             if !continues { prefix.messages &+= 1 }
             prefix.flags |= FlowPrefix.isWebSocket
-        } else if piece.from == .client {
-            prefix.requestSize &+= UInt64(size)
         } else {
-            prefix.responseSize &+= UInt64(size)
+            // A piece that was changed has its size on the wire once, however often it is divided.
+            let sent = isPlain ? UInt64(size) : prefix.continuesPiece ? 0 : piece.wireSize
+            if piece.from == .client { prefix.requestSize &+= sent } else { prefix.responseSize &+= sent }
         }
         if !prefix.continuesPiece {
             if piece.from == .client {
@@ -413,7 +419,33 @@ package final class FlowRecord: @unchecked Sendable {
         prefix.flags |= FlowPrefix.hasLocalReply
     }
 
-    func ended(_ ending: FlowEnding, at: Timestamp) {
+    /// Appends the facts of redaction (docs/flow-file-format.md, item 11).
+    func redacted(_ redaction: FlowRedaction, at: Timestamp) {
+        prefix.isRedacted = true
+        let content = ByteWriter(capacity: 64)
+        content.append(UInt8((redaction.isRequestDecoded ? 1 : 0) | (redaction.isResponseDecoded ? 2 : 0)))
+        let changes = redaction.changes.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(changes.count))
+        for change in changes {
+            content.append(change.place.rawValue)
+            content.appendVarint(change.count)
+            content.appendText(change.rule.limited(to: RecordLimits.maximumRule))
+        }
+        let omissions = redaction.omissions.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(omissions.count))
+        for omission in omissions {
+            content.append(omission.place.rawValue)
+            content.append(omission.reason.rawValue)
+            content.appendVarint(omission.count)
+            content.appendText(omission.rule.limited(to: RecordLimits.maximumRule))
+        }
+        begin(ItemTag.redacted, at)
+        items.appendVarint(UInt64(content.count))
+        unsafe items.append(content.bytes)
+    }
+
+    func ended(_ flowEnding: FlowEnding, at: Timestamp) {
+        let ending = prefix.isRedacted ? flowEnding.ofRedacted : flowEnding
         begin(ItemTag.ended, at)
         // Tags are few; the length is set afterwards and has the fixed width of a varint of four bytes.
         let lengthAt = items.count
@@ -553,7 +585,9 @@ package final class FlowRecord: @unchecked Sendable {
 
 extension String {
     /// What a record may hold of it.
-    fileprivate var limited: String {
-        utf8.count <= RecordLimits.maximumText ? self : String(decoding: utf8.prefix(RecordLimits.maximumText), as: UTF8.self)
+    fileprivate var limited: String { limited(to: RecordLimits.maximumText) }
+
+    fileprivate func limited(to maximum: Int) -> String {
+        utf8.count <= maximum ? self : String(decoding: utf8.prefix(maximum), as: UTF8.self)
     }
 }

@@ -16,6 +16,8 @@ struct PartialFlow {
     /// What the files before have of it, when they were not read.
     private var before: ContinuedFlow?
     private var hasClient = true
+    /// The last piece continues in the next part.
+    private var isPieceOpen = false
     /// Parts with whole pieces. After them a piece has begun that continues in a later part.
     private var wholeParts = 0
     private var wholePieces = 0
@@ -55,14 +57,16 @@ struct PartialFlow {
             if hasParts { return noteNext(view.part) }
             assembler = FlowAssembler(id: view.id, at: continued.started, opening: block.opening(view), keepsPieces: false)
         }
-        var isPieceOpen = false
+        var isPieceOpen = isPieceOpen
         try block.events(
             of: view, in: details, { what, at in assembler.receive(what, at: at) },
             piece: { place, at in
-                assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at)
+                // A piece that was changed has its size on the wire in each place.
+                let sent = place.isPlain || !isPieceOpen ? place.wireSize : 0
+                assembler.count(place.kind, from: place.from, size: sent, stored: place.size, at: at)
                 isPieceOpen = place.continues
             })
-        self.assembler = assembler
+        (self.assembler, self.isPieceOpen) = (assembler, isPieceOpen)
         if let continued {
             before = continued
             nextPart = view.part
