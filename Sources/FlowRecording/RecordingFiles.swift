@@ -1,5 +1,5 @@
-// The files of a recording: opened, written, flushed when it is time. A flow stays in the file in which it began. A file that was rotated away is
-// closed when its last flow has ended and no record of an earlier time can come.
+// The files of a recording: opened, written, flushed when it is time, sealed one after the other. A flow that is open when a file is sealed
+// continues in the next one.
 
 import FlowArchive
 import FlowModel
@@ -17,6 +17,10 @@ package struct RecordingFiles {
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
         package var whenFull = DiskFullPolicy.pause
+        package var rotation = RotationLimits()
+        package var retention = RetentionLimits()
+        /// A program that is run with each file that was sealed.
+        package var onSealed: String?
         package var notice: @Sendable (RecordingNotice) -> Void
 
         package init(pattern: String?, notice: @escaping @Sendable (RecordingNotice) -> Void) {
@@ -29,20 +33,36 @@ package struct RecordingFiles {
         var path: String
         var storage: POSIXStorage
         var writer: ArchiveWriter
-        /// Flows that began before this moment belong to an earlier file.
+        let archive: ArchiveOptions
+        /// It was made by this recorder.
+        var isNew: Bool
+        var isRemoved = false
         var began: Timestamp
-        /// When the next file began.
-        var rotated = Timestamp(nanoseconds: .max)
+        /// Bytes that precede the current segment.
+        var start: UInt64
+
+        /// Its number in this run.
+        var number: Int { archive.file ?? 0 }
+        /// Bytes, without the block that is not full yet.
+        var size: UInt64 { start + writer.length }
     }
 
     let options: Options
-    let rotates: Bool
+    var names: RecordingNames
+    /// Whether each record may begin another file.
+    private let rotates: Bool
     var current: OpenFile
-    /// Earlier files, in their order: flows of them are open, or records of them may still come.
+    /// Sealed files whose ends are not written, because the disk was full.
     var closing: [OpenFile] = []
+    /// When the next file is due; nil for no time.
+    var boundary: Timestamp?
+    /// When the last try to begin a file failed.
+    var rotationFailed: Timestamp?
     /// The second for which the name was last made.
     var nameChecked: Int64 = .min
     var nameWatch = NameWatch()
+    var retention: Retention
+    let programs: SealedPrograms?
     var disk: DiskState
     /// Whether waiting for room is to end. Set by the owner.
     package var isEnding: @Sendable () -> Bool {
@@ -50,36 +70,57 @@ package struct RecordingFiles {
         set { disk.isEnding = newValue }
     }
 
-    /// How much later than the flush interval the first record of a flow may come.
-    static let lateness: Int64 = 1_000_000_000
-
     /// Opens the first file.
     /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
-        self.options = options
-        rotates = options.pattern?.contains("%") == true
+        var options = options
+        if let target = options.rotation.blockTarget { options.archive.blockTarget = min(options.archive.blockTarget, target) }
+        var names = RecordingNames(options.pattern)
         disk = DiskState(whenFull: options.whenFull, notice: options.notice)
-        current = try Self.open(options, now)
+        let isLimited = options.rotation.size != nil || options.rotation.interval != nil
+        if options.pattern == nil || isLimited && !options.truncates {
+            current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
+                try Self.open(path, isNew: true, number: 0, options, now)
+            }
+        } else {
+            current = try Self.open(names.first(at: now), isNew: false, number: 0, options, now)
+        }
+        rotates = names.followTime || isLimited
+        boundary = options.rotation.interval.map { RotationLimits.boundary(after: now, interval: $0) }
+        retention = Retention(options.retention, names: names, notice: options.notice)
+        programs = options.onSealed.map { SealedPrograms($0, notice: options.notice) }
+        (self.options, self.names) = (options, names)
     }
 
     /// The file that is written to now.
     package var path: String { current.path }
 
-    static func open(_ options: Options, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
+    /// - Parameter isNew: there must be no such file.
+    static func open(
+        _ path: String, isNew: Bool, number: Int, _ options: Options, _ now: Timestamp
+    ) throws(ArchiveError) -> OpenFile {
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates)
+            storage = try POSIXStorage.open(path: path, truncates: options.truncates, isNew: isNew)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
                         .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
-        let writer = try ArchiveWriter(storage: storage, options: options.archive, now: now)
-        return OpenFile(path: path, storage: storage, writer: writer, began: now)
+        var archive = options.archive
+        archive.file = storage.isLive ? nil : number
+        let start = storage.size
+        do throws(ArchiveError) {
+            let writer = try ArchiveWriter(storage: storage, options: archive, now: now)
+            return OpenFile(path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: start)
+        } catch {
+            // Tried again, it would be in the way.
+            if isNew { _ = unsafe FileName.withCString(path) { unsafe unlink($0) } }
+            throw error
+        }
     }
 
     // MARK: Writing
@@ -88,12 +129,13 @@ package struct RecordingFiles {
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
         guard let first = records.first, try isRecording(at: first.last) else { return }
-        guard rotates || !closing.isEmpty else { return try write(records, to: current.writer, at: first.last) }
+        if current.storage.isTruncated { try continueTruncated(at: first.last) }
+        guard rotates else { return try write(records, to: current.writer, at: first.last) }
         for record in records where !disk.isPassing {
-            if rotates { try rotateIfDue(record) }
+            try rotateIfDue(before: record)
             guard !disk.isPassing else { return }
-            try write([record], to: writer(of: record), at: record.last)
-            if !closing.isEmpty { try closeFinished(at: record.last) }
+            try write([record], to: current.writer, at: record.last)
+            if !disk.isPassing { try rotateIfFull(at: record.last) }
         }
     }
 
@@ -104,34 +146,38 @@ package struct RecordingFiles {
     }
 
     package mutating func discard(_ flow: FlowID) {
-        for file in closing + [current] { file.writer.discard(flow) }
+        current.writer.discard(flow)
     }
 
     /// Flushes what is older than the interval.
     /// - Returns: whether nothing waits to be flushed.
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
         guard try isRecording(at: now) else { return false }
-        if !closing.isEmpty { try closeFinished(at: now) }
+        if !closing.isEmpty { try closeSealed(at: now) }
+        if !disk.isPassing, current.storage.isTruncated { try continueTruncated(at: now) }
+        if !disk.isPassing { try rotateAndDeleteIfDue(now: now) }
         guard !disk.isPassing else { return false }
         watchName(now: now)
-        var isIdle = !closing.contains { $0.writer.openFlows == 0 }
-        for file in [current] + closing {
-            guard let oldest = file.writer.unflushedSince else { continue }
-            if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                let flush = { () throws(ArchiveError) in try file.writer.flush() }
-                try attempt(at: now, again: flush, flush)
-            } else {
-                isIdle = false
-            }
-        }
-        return isIdle
+        let writer = current.writer
+        guard let oldest = writer.unflushedSince else { return true }
+        guard now - oldest >= options.flushInterval || options.archive.sync == .always else { return false }
+        let flush = { () throws(ArchiveError) in try writer.flush() }
+        try attempt(at: now, again: flush, flush)
+        if !disk.isPassing { try rotateIfFull(at: now) }
+        return true
     }
 
-    package mutating func close() throws(ArchiveError) {
+    /// Whether ``flushWhenDue(now:)`` has to be called about once a second although nothing is recorded.
+    package var needsTime: Bool { hasTimes }
+
+    /// Seals the last file. Returns when the program of ``Options/onSealed`` has run with it.
+    package mutating func close(now: Timestamp) throws(ArchiveError) {
+        defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
         for file in closing + [current] {
             do throws(ArchiveError) {
                 try file.writer.close()
+                sealed(file, at: now)
             } catch {
                 guard disk.isPassing, error.isDiskFull else { throw error }
                 options.notice(
@@ -155,7 +201,7 @@ package struct RecordingFiles {
         let ending = FlowEnding(
             state: .incomplete,
             error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
-        for file in [current] + closing { file.writer.endOpenFlows(ending, at: now) }
+        current.writer.endOpenFlows(ending, at: now)
     }
 
     private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {

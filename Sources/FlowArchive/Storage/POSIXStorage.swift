@@ -109,11 +109,13 @@ package final class POSIXStorage: ArchiveStorage {
     package var isLive: Bool { !isRegular }
 
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
-    /// - Parameter truncates: overwrites an existing file; otherwise appends after its last whole block.
-    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
-    package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
+    /// - Parameters:
+    ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
+    ///   - isNew: there must be no such file.
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
+    package static func open(path: String, truncates: Bool, isNew: Bool = false) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
-        let flags = O_RDWR | O_CREAT | O_CLOEXEC
+        let flags = O_RDWR | O_CREAT | O_CLOEXEC | (isNew ? O_EXCL : 0)
         let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
@@ -237,6 +239,25 @@ package final class POSIXStorage: ArchiveStorage {
         return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
     }
 
+    /// Another program has cut bytes off that were written, as logrotate(8) does with `copytruncate`. Writing at the old offset would leave
+    /// a hole.
+    package var isTruncated: Bool {
+        var status = stat()
+        guard isRegular, descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return false }
+        return UInt64(max(0, status.st_size)) < length
+    }
+
+    /// Continues at the end of what is left of the file.
+    package func continueAtEnd() {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return }
+        length = UInt64(max(0, status.st_size))
+        writtenBack = length
+    }
+
+    /// Bytes of the file.
+    package var size: UInt64 { length }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw Self.failure("cannot sync", path) }
@@ -246,6 +267,7 @@ package final class POSIXStorage: ArchiveStorage {
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
+        uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw Self.failure("cannot close", path) }

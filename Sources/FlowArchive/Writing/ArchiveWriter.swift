@@ -85,6 +85,12 @@ package final class ArchiveWriter {
     /// The number of the first file that has a part of a flow which is open; nil without any.
     package var firstFileOfOpenFlows: Int? { open.values.compactMap { $0.history?.firstFile }.min() }
 
+    /// Nothing was recorded: there is only the header of the segment.
+    package var isEmpty: Bool { block.isEmpty && block.isFirst }
+
+    /// Bytes of the segment with its end, without the block that is not full yet.
+    package var length: UInt64 { block.segmentLength + UInt64(block.endLength) }
+
     /// Bytes that the storage has not taken yet: more than 0 only after an error.
     package var unwrittenBytes: Int { unwritten.count }
 

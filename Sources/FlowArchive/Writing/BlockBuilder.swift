@@ -31,7 +31,7 @@ final class BlockBuilder {
     private var connections = ConnectionTable()
 
     /// Bytes of the segment that precede the block.
-    private var segmentLength: UInt64 = 0
+    private(set) var segmentLength: UInt64 = 0
     /// Offset and header frame of each block that is in no index frame yet, and the offset of the last index frame.
     private var entries = ByteBuffer()
     private var entryCount: UInt32 = 0
@@ -45,6 +45,7 @@ final class BlockBuilder {
     /// Bytes of the block so far, before compression.
     var size: Int { records.count + details.count + contentSize }
     var isEmpty: Bool { header.records == 0 }
+    var isFirst: Bool { header.sequence == 0 }
 
     /// Begins the first block.
     /// - Parameter length: bytes of the segment header.
@@ -199,6 +200,11 @@ final class BlockBuilder {
         out.append(frame)
         entries.clear()
         entryCount = 0
+    }
+
+    /// Bytes of the segment's end.
+    var endLength: Int {
+        2 * ArchiveFormat.frameHeader + ArchiveFormat.indexFixed + entries.readableBytes + 4 + ArchiveFormat.footerPayload
     }
 
     /// Ends the segment: the last index and the footer.
