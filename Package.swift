@@ -72,6 +72,7 @@ let package = Package(
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
+        module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module(
             "FlowFilter",

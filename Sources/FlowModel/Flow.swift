@@ -44,6 +44,7 @@ package struct Flow: Sendable {
     }
     /// Rare and large: a flow is copied often.
     private var sharedLocalReply: Shared<Timed<LocalReply>>?
+    private var sharedCuts: Shared<ContentCuts>?
 
     package init(id: FlowID, opening: FlowOpening, started: Timestamp) {
         self.id = id
@@ -54,6 +55,19 @@ package struct Flow: Sendable {
         self.stream = opening.stream
         self.client = opening.client
         self.pieces = PiecesInMemory()
+    }
+}
+
+extension Flow {
+    /// Why the content of one side, of its message or its stream, is not all stored; nil when nothing of it was cut. Each message of a
+    /// WebSocket has its own, ``FlowPiece/cut``.
+    package func cut(of side: Side) -> ContentCut? { sharedCuts?.value[side] }
+
+    package mutating func setCut(_ cut: ContentCut, of side: Side) {
+        var cuts = sharedCuts?.value ?? ContentCuts()
+        cuts[side] = cut
+        sharedCuts = Shared(cuts)
+        if side == .client { request?.isCut = true } else { response?.isCut = true }
     }
 }
 
@@ -91,6 +105,8 @@ package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
     package var size: UInt64 = 0
     /// Bytes of it that are in the recording.
     package var storedSize: UInt64 = 0
+    /// Some of its content was not stored: ``Flow/cut(of:)``.
+    package var isCut = false
     /// When the first byte of content was received.
     package var firstByte: Timestamp?
 

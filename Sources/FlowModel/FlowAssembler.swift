@@ -55,14 +55,15 @@ package struct FlowAssembler: Sendable {
             partial.malformed.append(Timed(at: at, value: MalformedBytes(from: side, bytes)))
         case .localReply(let reply):
             partial.localReply = Timed(at: at, value: reply)
+        case .cut(let side, let cut):
+            partial.setCut(cut, of: side)
         case .ended(let ending):
             partial.receive(ending, at: at)
         }
     }
 
     private mutating func receive(_ piece: FlowPiece, at: Timestamp) {
-        let size = UInt64(piece.content.readableBytes)
-        count(piece.kind, from: piece.from, size: size, stored: size, at: at)
+        count(piece.kind, from: piece.from, size: piece.wireSize, stored: UInt64(piece.content.readableBytes), at: at)
         if kept == nil { counted.add(piece) } else { kept?.pieces.append((at, piece)) }
     }
 

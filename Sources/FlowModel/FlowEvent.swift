@@ -38,6 +38,8 @@ package struct FlowEvent: Sendable {
         case malformed(from: Side, ByteBuffer)
         /// A response of the recorder itself.
         indirect case localReply(LocalReply)
+        /// Not all of one side's content, of a message or a stream, is stored. May occur several times; the last one counts.
+        case cut(from: Side, ContentCut)
         /// The last event of a flow, unless the recorder ended first.
         case ended(FlowEnding)
     }
@@ -111,17 +113,24 @@ package struct FlowPiece: Sendable, Equatable {
     package var kind: Kind
     package var from: Side
     package var content: ByteBuffer
-    /// WebSocket: payload bytes on the wire before permessage-deflate was undone; for the other kinds the size of `content`.
+    /// WebSocket: payload bytes on the wire before permessage-deflate was undone; for the other kinds the size of `content` as it was
+    /// received.
     package var wireSize: UInt64
     /// WebSocket: the number of frames of the message; otherwise 1.
     package var frames: UInt32
+    /// WebSocket: `content` is not all of the message. Of other content ``FlowEvent/What/cut(from:_:)`` tells.
+    package var cut: Shared<ContentCut>?
 
-    package init(kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1) {
+    package init(
+        kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1,
+        cut: Shared<ContentCut>? = nil
+    ) {
         self.kind = kind
         self.from = from
         self.content = content
         self.wireSize = wireSize ?? UInt64(content.readableBytes)
         self.frames = frames
+        self.cut = cut
     }
 }
 

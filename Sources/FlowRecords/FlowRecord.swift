@@ -288,22 +288,25 @@ package final class FlowRecord: @unchecked Sendable {
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
         let lengthAt = items.count
         items.append(UInt8(0))
-        items.append(piece.kind.rawValue &<< 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.append(
+            piece.kind.rawValue &<< 4 | (piece.cut == nil ? 0 : PieceFlag.isCut) | (continues ? PieceFlag.continues : 0)
+                | (isPlain ? 0 : PieceFlag.hasWireSize) | piece.from.rawValue)
         items.appendVarint(UInt64(size))
         if !isPlain {
             items.appendVarint(piece.wireSize)
             items.appendVarint(UInt64(piece.frames))
         }
-        // At most 26 bytes, so the length is one byte.
+        if let cut = piece.cut?.value { append(cut) }
+        // At most 69 bytes, so the length is one byte.
         items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
         if !continues { prefix.pieces &+= 1 }
         if piece.kind != .data {
             if !continues { prefix.messages &+= 1 }
             prefix.flags |= FlowPrefix.isWebSocket
-        } else if piece.from == .client {
-            prefix.requestSize &+= UInt64(size)
         } else {
-            prefix.responseSize &+= UInt64(size)
+            // What was received, of which less may be stored. A piece that is divided and plain is counted with each of its items.
+            let received = isPlain ? UInt64(size) : prefix.continuesPiece ? 0 : piece.wireSize
+            if piece.from == .client { prefix.requestSize &+= received } else { prefix.responseSize &+= received }
         }
         if !prefix.continuesPiece {
             if piece.from == .client {
@@ -336,6 +339,23 @@ package final class FlowRecord: @unchecked Sendable {
         items.appendVarint(UInt64(message.utf8.count) + 1)
         items.append(note.side.map { $0.rawValue + 1 } ?? 0)
         items.append(utf8: message)
+    }
+
+    func cut(_ side: Side, _ cut: ContentCut, at: Timestamp) {
+        begin(ItemTag.cut, at)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.append(side.rawValue)
+        append(cut)
+        // At most 44 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+    }
+
+    /// Appends size and digest.
+    private func append(_ cut: ContentCut) {
+        items.appendVarint(cut.size)
+        items.append(UInt8(cut.sha256.readableBytes))
+        append(cut.sha256)
     }
 
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
@@ -491,7 +511,7 @@ package final class FlowRecord: @unchecked Sendable {
             let place = try PiecePlace(item.content)
             let piece = FlowPiece(
                 kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: place.wireSize,
-                frames: place.frames)
+                frames: place.frames, cut: place.cut)
             try report(item.at, .piece(piece))
         }
     }
