@@ -154,6 +154,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
+        tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),

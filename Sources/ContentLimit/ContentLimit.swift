@@ -62,7 +62,8 @@ private final class LimitingStage: FlowEventStage {
         let maximum = message.kind == .close ? max(maximum, 2) : maximum
         guard UInt64(message.content.readableBytes) > maximum else { return message }
         var message = message
-        message.cut = message.cut ?? Shared(ContentCut(size: UInt64(message.content.readableBytes), sha256: digest(message.content)))
+        message.cut =
+            message.cut ?? Shared(ContentCut(size: UInt64(message.content.readableBytes), sha256: digest(message.content)))
         message.content = message.content.slice(ByteRange(0, Int(maximum)))
         return message
     }

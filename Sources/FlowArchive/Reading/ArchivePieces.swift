@@ -142,7 +142,8 @@ struct ArchivePieceCursor: FlowPieceCursor {
         let content = try part.source.content(at: UInt64(part.contentAt) + start, count: place.size)
         guard var whole = begun else {
             return FlowPiece(
-                kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames, cut: place.cut)
+                kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames, cut: place.cut
+            )
         }
         guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else {
             throw part.source.contentError("a message is longer than one can be")
