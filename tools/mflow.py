@@ -397,7 +397,8 @@ def apply(flow, block, record):
             head = content.take(content.number("I"))
             flow.local_reply = (message(version, head, at), content.data[content.position :])
         elif tag == 12:
-            flow.cuts[SIDES[content.take(1)[0]]] = cut_of(content)
+            side = SIDES[content.take(1)[0]]
+            flow.cuts[side] = cut_of(content)
 
 
 def end(flow, record, content, at):
