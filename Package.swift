@@ -55,6 +55,7 @@ let package = Package(
         system("CJemalloc", pkgConfig: "jemalloc", debian: "libjemalloc-dev"),
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
+        module("Digests", ["COpenSSL", nioCore]),
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
         module("FlowRecords", ["FlowModel", "HTTPSemantics", nioCore]),
@@ -151,6 +152,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("DigestsTests", ["Digests"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
