@@ -323,7 +323,8 @@ private struct SessionSettings {
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
-            timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
+            timeouts: timeouts, ownAddresses: own, recordStages: FlowEventStages(arguments.bodies.makers),
+            lowestLogLevel: lowestLogLevel)
     }
 }
 
