@@ -70,6 +70,9 @@ let package = Package(
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
+        .target(
+            name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
+            swiftSettings: settings),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
@@ -165,6 +168,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
+        tests("SecretsTests", ["Secrets", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
