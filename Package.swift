@@ -56,6 +56,7 @@ let package = Package(
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("Digests", ["COpenSSL", nioCore]),
+        module("Ciphers", ["COpenSSL", nioCore]),
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
         module("FlowRecords", ["FlowModel", "HTTPSemantics", nioCore]),
@@ -68,6 +69,10 @@ let package = Package(
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
+        module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
+        .target(
+            name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
+            swiftSettings: settings),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
@@ -154,6 +159,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
+        tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
         tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
@@ -162,6 +168,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
+        tests("SecretsTests", ["Secrets", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",

@@ -128,7 +128,7 @@ struct Recorder {
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = arguments.sync
-        options.whenFull = arguments.onDiskFull
+        options.disk.whenFull = arguments.onDiskFull
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
