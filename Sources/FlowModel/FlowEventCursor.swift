@@ -28,6 +28,7 @@ package struct FlowEventCursor: Sendable {
             kind: flow.kind, client: flow.client ?? Shared(.unknown), target: flow.target, stream: flow.stream)
         rest.append((flow.started, .opened(opening), true))
         if let server = flow.server { rest.append((flow.started, .server(server), true)) }
+        if let redaction = flow.redaction { rest.append((flow.started, .redacted(redaction), true)) }
         if let request = flow.request { rest.append((request.started, .request(request.head), true)) }
         // Events with times of their own, after the request's head.
         var later: [(at: Timestamp, what: FlowEvent.What)] = flow.interims.map { ($0.at, .interim($0.value)) }

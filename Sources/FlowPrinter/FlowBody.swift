@@ -19,12 +19,12 @@ struct FlowBody {
     var isDamaged: Bool
 
     /// - Throws: errors of fetching content, unless it is damaged.
-    init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
+    init(_ flow: Flow, _ side: Side, size: UInt64) throws {
         let content = try flow.pieces.contentUnlessDamaged(from: side, maximum: Self.maximum)
         isDamaged = content == nil
         wire = content ?? ByteBuffer()
         isCut = size > UInt64(Self.maximum)
-        decoded = decodeContent(wire, of: fields, maximum: Self.maximum)
+        decoded = decodeContent(wire, codings: flow.storedCodings(from: side), maximum: Self.maximum)
     }
 
     /// Why the decoded content is not all of it; nil if it is.

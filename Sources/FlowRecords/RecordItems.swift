@@ -83,9 +83,33 @@ package enum RecordItem {
             let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
             let head = ResponseHead(parsing: try reader.slice(UInt64(try reader.number(UInt32.self))), version: version)
             return .localReply(LocalReply(head: head, content: reader.bytes))
+        case ItemTag.redacted:
+            return .redacted(try redaction(&reader))
         default:
             return nil
         }
+    }
+
+    /// Entries whose place or reason is not known are passed over: a later version wrote them.
+    package static func redaction(_ reader: inout RecordReader) throws(MalformedRecord) -> FlowRedaction {
+        var redaction = FlowRedaction()
+        let bits = try reader.byte()
+        (redaction.isRequestDecoded, redaction.isResponseDecoded) = (bits & 1 != 0, bits & 2 != 0)
+        for _ in 0..<(try reader.count()) {
+            let place = FlowRedaction.Place(rawValue: try reader.byte())
+            let count = try reader.varint()
+            let rule = try reader.text()
+            if let place { redaction.add(FlowRedaction.Change(rule: rule, place: place, count: count)) }
+        }
+        for _ in 0..<(try reader.count()) {
+            let place = FlowRedaction.Place(rawValue: try reader.byte())
+            let reason = FlowRedaction.Omission.Reason(rawValue: try reader.byte())
+            let count = try reader.varint()
+            let rule = try reader.text()
+            guard let place, let reason else { continue }
+            redaction.add(FlowRedaction.Omission(rule: rule, place: place, reason: reason, count: count))
+        }
+        return redaction
     }
 
     private static func ending(

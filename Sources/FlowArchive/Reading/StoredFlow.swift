@@ -78,6 +78,9 @@ struct ItemCheck {
                 guard let side = content.byte(bytes), Side(rawValue: side) != nil else { return false }
             case ItemTag.note:
                 guard let side = content.byte(bytes), side <= 2 else { return false }
+            case ItemTag.redacted:
+                var reader = RecordReader(items.slice(content.range))
+                guard (try? RecordItem.redaction(&reader)) != nil else { return false }
             case ItemTag.localReply:
                 guard content.take(2) != nil, let head = content.uint32(bytes), content.take(UInt64(head)) != nil else {
                     return false
@@ -124,6 +127,8 @@ private struct ByteCursor {
     init(_ range: Range<Int>) { (position, end) = (range.lowerBound, range.upperBound) }
 
     var isAtEnd: Bool { position == end }
+    /// What was not read yet, in the bytes.
+    var range: ByteRange { ByteRange(position, end) }
 
     mutating func byte(_ bytes: Span<UInt8>) -> UInt8? {
         guard position < end else { return nil }

@@ -264,7 +264,7 @@ package struct FlowJSONPrinter: Sendable {
     private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
         throws
     {
-        let body = try FlowBody(flow, side, fields: fields, size: message.size)
+        let body = try FlowBody(flow, side, size: message.size)
         json.key("body")
         json.beginObject()
         json.key("size")

@@ -140,7 +140,7 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
         head(wire, details: detail > 2 ? HeadDetails(style: style, started: flow.started) : nil, &out)
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
-            let body = try FlowBody(flow, side, fields: fields, size: size)
+            let body = try FlowBody(flow, side, size: size)
             out.writeString("\n")
             if body.isDamaged { out.writeString(damageMark(size)) }
             // The media type does not describe bytes that could not be decoded.
@@ -148,7 +148,8 @@ package struct FlowTextPrinter: Sendable {
             var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
             content.origin = ContentOrigin(
                 side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
-                pieces: content.media == "text/event-stream" && fields.contentCodings.isEmpty ? try flow.contentPieces(side) : nil)
+                pieces: content.media == "text/event-stream" && flow.storedCodings(from: side).isEmpty
+                    ? try flow.contentPieces(side) : nil)
             view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
             if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
         }
