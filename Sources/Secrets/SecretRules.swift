@@ -7,6 +7,9 @@ package struct SecretRules: Sendable {
 
     init(_ rules: [SecretRule]) { self.rules = rules }
 
+    /// No rule.
+    package static let none = SecretRules([])
+
     /// Our own list.
     package static let builtIn: SecretRules = {
         do throws(SecretRulesError) {
