@@ -186,7 +186,7 @@ extension Node {
 }
 
 /// Options that say where settings come from, or ask for another work: they are no settings themselves.
-let commandLineOnly: Set<String> = ["config", "confdir", "set", "print-config", "help-filter", "list-views"]
+let commandLineOnly: Set<String> = ["config", "confdir", "set", "print-config", "help-filter", "list-rules", "list-views"]
 
 /// Names of mitmproxy's options that mean the same.
 private let foreignNames: [String: String] = [
