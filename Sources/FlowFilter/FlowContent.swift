@@ -48,7 +48,7 @@ struct FlowContent {
         // Control frames count, as in JSON Lines.
         var messages = 0
         try flow.pieces.forEach { _, piece in
-            defer { if piece.kind != .data || isStream { messages += 1 } }
+            defer { if piece.kind != .data || isStream && !flow.isWebSocket { messages += 1 } }
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }

@@ -37,7 +37,8 @@ struct SecretFilterTests {
         var flow = exchange("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n")
         flow.isWebSocket = true
         var pieces = PiecesInMemory()
-        for (kind, text) in [(.text, "hello"), (.ping, "a"), (kind, "{\"k\":\"\(token(0))\"}")] {
+        // Data before the first message is not one.
+        for (kind, text) in [(FlowPiece.Kind.data, "ok"), (.text, "hello"), (.ping, "a"), (kind, "{\"k\":\"\(token(0))\"}")] {
             let piece = FlowPiece(kind: kind, from: .client, content: bytes(text), wireSize: UInt64(text.utf8.count))
             pieces.pieces.append((at: flow.started, piece: piece))
         }
