@@ -6,7 +6,7 @@ import FlowRecords
 
 /// Whether a recording takes flows, and what it has missed.
 package struct DiskTotals: Sendable, Equatable {
-    package enum Condition: Sendable {
+    package enum Condition: String, Sendable {
         case recording
         /// Traffic waits for the disk.
         case paused
