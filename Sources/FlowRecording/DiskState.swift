@@ -93,6 +93,7 @@ struct DiskState {
         totals.missingFlows = missed.flows
         totals.cutFlows = missed.cutFlows
         totals.missingBytes = missed.bytes
+        totals.refusedFlows = missed.refusedFlows
         return totals
     }
 

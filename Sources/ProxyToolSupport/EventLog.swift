@@ -206,6 +206,10 @@ extension JSONWriter {
         number(totals.cutFlows)
         key("missing_bytes")
         number(totals.missingBytes)
+        if totals.refusedFlows > 0 {
+            key("refused_flows")
+            number(totals.refusedFlows)
+        }
         key("paused_ms")
         milliseconds(totals.paused)
         key("passed_ms")
