@@ -17,6 +17,8 @@ package final class POSIXStorage: ArchiveStorage {
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// The file was made for it.
+    package var isNew = false
     /// Room that stays free on the disk.
     package var reserve: DiskReserve?
 
@@ -131,12 +133,15 @@ package final class POSIXStorage: ArchiveStorage {
     package static func open(path: String, truncates: Bool, isEncrypted: Bool = false) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
-        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
+        let isNew = descriptor >= 0
+        if errno == EEXIST, !isNew { descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) } }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
+        storage.isNew = isNew
         guard isRegular else { return storage }
         try lock(descriptor, path)
         var length: UInt64 = 0
@@ -269,6 +274,12 @@ package final class POSIXStorage: ArchiveStorage {
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    /// Removes a file that was made and has received nothing.
+    package func removeNew() {
+        guard isNew, length == 0, hasItsName else { return }
+        _ = unsafe FileName.withCString(path) { unsafe unlink($0) }
     }
 
     package func removeLast(_ count: Int) {

@@ -137,7 +137,10 @@ package final class ArchiveWriter {
     /// is not open.
     package func discard(_ flow: FlowID) {
         guard let record = open[flow] else { return }
-        if record.number > 0 { block.writeTombstone(flow) }
+        if record.number > 0 {
+            block.writeTombstone(flow)
+            unwrittenRecords.countTombstone(of: flow)
+        }
         pending.discard(record)
         release(flow)
     }
