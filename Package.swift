@@ -81,7 +81,10 @@ let package = Package(
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module(
             "FlowFilter",
-            ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
+            [
+                "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "Secrets", "CPCRE2",
+                nioCore,
+            ]),
         module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
@@ -108,6 +111,7 @@ let package = Package(
             "ToolSupport",
             [
                 "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -127,7 +131,7 @@ let package = Package(
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "Secrets", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -193,6 +197,6 @@ let package = Package(
                 "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
-        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )
