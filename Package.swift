@@ -86,6 +86,11 @@ let package = Package(
                 nioCore,
             ]),
         module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", nioCore,
+            ]),
+        module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
@@ -197,6 +202,7 @@ let package = Package(
                 "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
+        tests("RedactionTests", ["Redaction", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )
