@@ -86,12 +86,18 @@ let package = Package(
                 nioCore,
             ]),
         module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", nioCore,
+            ]),
+        module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
-            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
+            name: "FlowReplay",
+            dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "Digests", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
@@ -197,7 +203,8 @@ let package = Package(
                 "FlowTable",
                 "HTTPSemantics", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
+        tests("RedactionTests", ["Redaction", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )
