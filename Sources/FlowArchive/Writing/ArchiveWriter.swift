@@ -153,7 +153,9 @@ package final class ArchiveWriter {
         writePending()
         cut()
         unflushedSince = nil
+        block.writePadding(storage.missing(after: unwritten.count), into: &unwritten)
         try drain()
+        try storage.flush()
         if options.sync != .none { try storage.sync() }
     }
 
