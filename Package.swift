@@ -165,7 +165,9 @@ let package = Package(
             "ProxyCoreTests",
             ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
-        tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+        tests(
+            "FlowArchiveTests",
+            ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics"]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),

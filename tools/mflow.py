@@ -18,6 +18,8 @@ MARKER = b"\x8bmfblk\xf3\n"
 CHUNK = 256 * 1024
 KINDS = ["http", "tcp", "tls"]
 STATES = ["complete", "incomplete", "failed"]
+PLACES = ["connection", "request", "request.body", "response", "response.body", "messages"]
+REASONS = ["rule", "undecodable", "unparsed", "too-large"]
 PIECES = ["data", "text", "binary", "ping", "pong", "close"]
 SIDES = ["client", "server"]
 SETTINGS = {
@@ -281,12 +283,13 @@ class Flow:
         self.request = self.response = None
         self.interims, self.pieces, self.tags = [], [], []
         self.notes, self.malformed, self.local_reply = [], [], None
-        self.reset = self.torn = False
+        self.reset = self.torn = self.continues = False
+        self.redacted, self.decoded = {}, 0
         self.next_part = 0
 
 
 def message(version, head, at):
-    return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0}
+    return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0, "stored": 0}
 
 
 class Record:
@@ -344,7 +347,10 @@ def apply(flow, block, record):
             position += size
             half = flow.request if side == "client" else flow.response
             if kind == "data" and half:
-                half["size"] += size
+                # A piece whose size on the wire is not its own has that size in each of its places.
+                half["size"] += 0 if head & 2 and flow.continues else wire
+                half["stored"] += size
+            flow.continues = head & 4 != 0
             if not head & 4:
                 flow.pieces.append((at, kind, side, joined, wire))
                 joined = b""
@@ -366,6 +372,22 @@ def apply(flow, block, record):
             version = (content.take(1)[0], content.take(1)[0])
             head = content.take(content.number("I"))
             flow.local_reply = (message(version, head, at), content.data[content.position :])
+        elif tag == 11:
+            redacted(flow, content)
+
+
+def redacted(flow, content):
+    flow.decoded |= content.take(1)[0]
+
+    def add(place, count, rule, reason=None):
+        key = (rule, place, reason)
+        flow.redacted[key] = flow.redacted.get(key, 0) + count
+
+    for _ in range(content.varint()):
+        add(content.take(1)[0], content.varint(), content.text())
+    for _ in range(content.varint()):
+        place, reason = content.take(1)[0], content.take(1)[0]
+        add(place, content.varint(), content.text(), reason)
 
 
 def end(flow, record, content, at):
@@ -663,9 +685,14 @@ def version_name(version):
 def body(flow, side, half, pairs):
     pieces = [data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
     if any(isinstance(data, Lost) for data in pieces):
-        return {"size": half["size"], "stored": half["size"], "complete": False, "damaged": True}
+        return {"size": half["size"], "stored": half["stored"], "complete": False, "damaged": True}
     stored = b"".join(pieces)
-    out = {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+    is_decoded = flow.decoded & (1 if side == "client" else 2) != 0
+    is_complete = half["ended"] is not None and (is_decoded or half["stored"] == half["size"])
+    out = {"size": half["size"], "stored": half["stored"], "complete": is_complete}
+    if is_decoded:
+        out["stored_decoded"] = True
+    out["base64"] = base64.b64encode(stored).decode()
     if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
         out["chunks"] = [{"at": rfc3339(at), "size": len(data)} for at, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
     return out
@@ -778,6 +805,18 @@ def notes_json(flow):
     return out
 
 
+def redacted_json(flow):
+    out = []
+    for (rule, place, reason), count in sorted(flow.redacted.items(), key=lambda item: item[0][2] is not None):
+        if place >= len(PLACES) or (reason is not None and reason >= len(REASONS)):
+            continue
+        entry = {"rule": rule, "in": PLACES[place], "count": count}
+        if reason is not None:
+            entry["not_stored"] = REASONS[reason]
+        out.append(entry)
+    return out
+
+
 def websocket_json(flow):
     messages, close = [], None
     for at, kind, side, data, wire in flow.pieces:
@@ -854,6 +893,8 @@ def flow_json(flow):
         out["malformed"] = malformed_json(flow)
     if flow.notes:
         out["notes"] = notes_json(flow)
+    if flow.redacted or flow.decoded:
+        out["redacted"] = redacted_json(flow)
     if flow.tags:
         out["tags"] = flow.tags
     if flow.comment is not None:

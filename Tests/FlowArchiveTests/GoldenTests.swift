@@ -91,6 +91,11 @@ struct Golden: CustomTestStringConvertible, Sendable {
         },
         Golden("listed-hosts") { try whole(115, [0, 6, 7, 0]) },
         Golden("bounds") { try whole(116, [0, 1, 3, 6, 4, 7, 2, 5]) },
+        Golden("redacted") {
+            let first = try RedactedFlows.archive(rules: ["header:authorization", "json:$..password"], created: 1)
+            let second = try RedactedFlows.archive(rules: ["secrets=hash"], created: 2)
+            return (first.bytes.followed(by: second.bytes), first.flows + second.flows)
+        },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)

@@ -22,6 +22,8 @@ package struct ArchiveOptions: Sendable {
     package var blockTarget = 512 * 1024
     package var compression = ArchiveCompression.fast
     package var sync = ArchiveSync.none
+    /// The rules of redaction that the flows have passed, in canonical form; the file names them.
+    package var redactionRules: [String] = []
 
     package init() {}
 }
@@ -47,6 +49,8 @@ package final class ArchiveWriter {
     /// What the storage has still to take.
     private var unwritten = ScatteredBytes()
     private var hasEnded = false
+    /// Rules of redaction that the segment has.
+    private var rules: Set<String> = []
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
     /// flush interval.
@@ -63,6 +67,7 @@ package final class ArchiveWriter {
         SegmentHeader(created: now).write(into: &header)
         block.begin(at: header.readableBytes)
         unwritten.append(header)
+        addRedactionRules(options.redactionRules)
         try drain()
     }
 
@@ -74,6 +79,13 @@ package final class ArchiveWriter {
 
     /// Bytes that the storage has not taken yet: more than 0 only after an error.
     package var unwrittenBytes: Int { unwritten.count }
+
+    /// Names rules of redaction in the segment, each once: those of a file from which flows are copied.
+    package func addRedactionRules(_ texts: [String]) {
+        precondition(!hasEnded, "nothing is recorded after the end")
+        let added = texts.filter { rules.insert($0).inserted }
+        if !added.isEmpty { block.writeRules(added) }
+    }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
     /// next call, so nothing is lost as long as the owner continues.
