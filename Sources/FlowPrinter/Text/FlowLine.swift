@@ -94,7 +94,11 @@ struct FlowLine {
         }
         out.writeStaticString(" ")
         out.writeString(readableSize(response.size))
-        if !response.isComplete { out.writeStaticString(" (incomplete)") }
+        if response.ended != nil, flow.redaction?.omission(of: .server) != nil {
+            out.writeStaticString(" (not stored)")
+        } else if !response.isComplete {
+            out.writeStaticString(" (incomplete)")
+        }
         if let request = flow.request {
             out.writeStaticString(" ")
             out.writeString(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))

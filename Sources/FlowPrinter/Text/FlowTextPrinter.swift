@@ -154,7 +154,12 @@ package struct FlowTextPrinter: Sendable {
             if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
         }
         if detail > 2, side == .client, size == 0 { query(flow, &out) }
-        if !isComplete, flow.expectsContent(from: side, fields, size) {
+        if let omission = flow.redaction?.omission(of: side) {
+            let reason = "(not stored: \(readableSize(size)); \(omission.sentence))"
+            out.writeString("    ")
+            palette.write(.warning, into: &out) { $0.writeVisible(reason) }
+            out.writeString("\n")
+        } else if !isComplete, flow.expectsContent(from: side, fields, size) {
             out.writeString(palette.text("    (incomplete: \(readableSize(size)) came)", .warning) + "\n")
         }
         if let trailers {
@@ -200,6 +205,11 @@ package struct FlowTextPrinter: Sendable {
         for note in flow.notes.map(\.value) {
             out.writeString("    note: ")
             out.writeVisible((note.side.map { "\($0): " } ?? "") + note.message)
+            out.writeString("\n")
+        }
+        if let redaction = flow.redaction {
+            out.writeString("    redacted: ")
+            out.writeVisible(redaction.sentence)
             out.writeString("\n")
         }
     }
