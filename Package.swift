@@ -56,6 +56,7 @@ let package = Package(
         system("CPCRE2", pkgConfig: "libpcre2-8", debian: "libpcre2-dev"),
         // 1: values
         module("Digests", ["COpenSSL", nioCore]),
+        module("Ciphers", ["COpenSSL", nioCore]),
         module("HTTPSemantics", [nioCore]),
         module("FlowModel", ["HTTPSemantics", nioCore]),
         module("FlowRecords", ["FlowModel", "HTTPSemantics", nioCore]),
@@ -68,10 +69,15 @@ let package = Package(
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
+        module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
+        .target(
+            name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
+            swiftSettings: settings),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
+        module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module(
             "FlowFilter",
@@ -100,7 +106,7 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -153,6 +159,8 @@ let package = Package(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
+        tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
+        tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
@@ -160,6 +168,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
+        tests("SecretsTests", ["Secrets", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",

@@ -93,10 +93,13 @@ struct QueryFlows {
 
     private var redaction: FlowRedaction {
         mutating get {
-            var redaction = FlowRedaction(changes: [FlowRedaction.Change(rule: "header:cookie", place: pick([.request, .response]))])
+            var redaction = FlowRedaction(changes: [
+                FlowRedaction.Change(rule: "header:cookie", place: pick([.request, .response]))
+            ])
             if chance(2) {
                 redaction.add(
-                    FlowRedaction.Omission(rule: "json:$..user=hash", place: pick([.requestBody, .responseBody]), reason: .unparsed))
+                    FlowRedaction.Omission(
+                        rule: "json:$..user=hash", place: pick([.requestBody, .responseBody]), reason: .unparsed))
             }
             return redaction
         }

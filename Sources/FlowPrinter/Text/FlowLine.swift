@@ -94,10 +94,10 @@ struct FlowLine {
         }
         out.writeStaticString(" ")
         out.writeString(readableSize(response.size))
-        if response.ended != nil, flow.redaction?.omission(of: .server) != nil {
-            out.writeStaticString(" (not stored)")
-        } else if !response.isComplete {
+        if response.ended == nil {
             out.writeStaticString(" (incomplete)")
+        } else if let share = flow.storedShare(of: .server) {
+            out.writeString(" (\(share.short))")
         }
         if let request = flow.request {
             out.writeStaticString(" ")

@@ -123,7 +123,7 @@ package final class FlowPlayer {
     /// The event is neither sent nor waited for.
     private func isSkipped(_ what: FlowEvent.What) -> Bool {
         switch what {
-        case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply, .redacted:
+        case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply, .redacted, .cut:
             // The recorder's own reply, and bytes that it rejected, did not come from a server.
             true
         // The mark of content that is not in the recording. An empty chunk would end the response.
