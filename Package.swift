@@ -83,6 +83,11 @@ let package = Package(
             "FlowFilter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
         module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", nioCore,
+            ]),
+        module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
@@ -194,6 +199,7 @@ let package = Package(
                 "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
+        tests("RedactionTests", ["Redaction", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
     ]
 )
