@@ -63,6 +63,8 @@ struct BodyStage {
     let type: BodyType
     let codings: [ByteBuffer]
     var plan: Plan
+    /// It is known that the recording does not have all of it.
+    var isCut = false
     /// The side has sent its end, or trailers, which wait with the content.
     var ends: [(what: FlowEvent.What, at: Timestamp)] = []
 

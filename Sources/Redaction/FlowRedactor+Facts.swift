@@ -86,6 +86,8 @@ extension FlowRedactor {
         if piece.content.readableBytes > rules.limit {
             return rules.keepsUnparsed ? piece : without(piece, redactor.structureRule, .tooLarge)
         }
+        // A part of a message can end within a value.
+        if piece.cut != nil { return rules.keepsUnparsed ? piece : without(piece, redactor.structureRule, .unparsed) }
         if isJSON {
             if let edits = redactor.jsonEdits(piece.content, &tally) {
                 changed.content = edits.applied(to: piece.content)
@@ -103,15 +105,19 @@ extension FlowRedactor {
         if redactor.method(of: rule) == .drop { return without(piece, rule, .rule) }
         guard let marker = redactor.hidden(piece.content, rule) else { return piece }
         facts.add(FlowRedaction.Change(rule: rules.rules[rule].text, place: .messages))
-        var changed = piece
-        changed.content = marker
-        return changed
+        return replaced(piece, by: marker)
     }
 
     private func without(_ piece: FlowPiece, _ rule: Int, _ reason: FlowRedaction.Omission.Reason) -> FlowPiece {
         omit(rule, .messages, reason)
+        return replaced(piece, by: ByteBuffer())
+    }
+
+    private func replaced(_ piece: FlowPiece, by content: ByteBuffer) -> FlowPiece {
         var changed = piece
-        changed.content = ByteBuffer()
+        changed.content = content
+        // Of content that was cut before; its digest would tell of what is hidden.
+        changed.cut = piece.cut.map { Shared(ContentCut(size: $0.value.size, sha256: ByteBuffer())) }
         return changed
     }
 }

@@ -65,8 +65,18 @@ package final class FlowRedactor: FlowEventStage {
         case .redacted(let redaction):
             earlier.merge(redaction)
             next(what, at)
+        case .cut(let side, let cut): next(.cut(from: side, self.cut(cut, side)), at)
         case .ended(let ending): end(ending, at, into: next)
         }
+    }
+
+    /// A recording that is copied does not have all of a side's content. What was held of it cannot be read, and a digest of the whole content
+    /// would tell of what is hidden.
+    private func cut(_ cut: ContentCut, _ side: Side) -> ContentCut {
+        guard let stage = side == .client ? request : response else { return cut }
+        if case .pass = stage.plan { return cut }
+        if side == .client { request?.isCut = true } else { response?.isCut = true }
+        return ContentCut(size: cut.size, sha256: ByteBuffer())
     }
 
     func report(_ tally: Tally, _ place: FlowRedaction.Place) {
@@ -200,6 +210,7 @@ package final class FlowRedactor: FlowEventStage {
         case .omit(let rule, let reason, let sent): omit(sent, rule, reason, stage.side, into: next)
         case .hold(let held):
             guard let first = held.sent.first else { return }
+            let isCut = isCut || stage.isCut
             if let rule = held.hashes {
                 if isCut { return omit(held.sent, rule, .unparsed, stage.side, into: next) }
                 let content = held.content

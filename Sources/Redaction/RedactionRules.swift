@@ -4,6 +4,7 @@ import FlowFilter
 import HTTPSemantics
 import JSONQuery
 import NIOCore
+import Secrets
 
 /// What is hidden, and how. Made once, used by all threads.
 package final class RedactionRules: Sendable {
@@ -15,9 +16,6 @@ package final class RedactionRules: Sendable {
         var text: String
         var method: RedactionMethod
     }
-
-    /// Finds the ranges of the secrets in a text.
-    package typealias SecretScan = @Sendable (ByteBuffer) throws -> [Range<Int>]
 
     struct BodyRule: Sendable {
         var rule: Int
@@ -42,7 +40,7 @@ package final class RedactionRules: Sendable {
     let paths: [(path: JSONPath, rule: Int)]
     let bodies: [BodyRule]
     let patterns: [(pattern: Pattern, rule: Int)]
-    let secrets: (scan: SecretScan, rule: Int)?
+    let secrets: (scanner: SecretScanner, rule: Int)?
     /// Names and passwords in URLs.
     let userinfo: Int?
     /// The rule that hides addresses of clients, and bodies of scripts and images.
@@ -57,7 +55,7 @@ package final class RedactionRules: Sendable {
     /// - Throws: for the first rule that is not valid.
     package init(
         _ texts: [String], limit: Int = RedactionRules.defaultLimit, keepsUnparsed: Bool = false,
-        secrets: @escaping SecretScan, environment: FilterEnvironment = FilterEnvironment()
+        secrets: SecretScanner = .builtIn, environment: FilterEnvironment = FilterEnvironment()
     ) throws(RedactionError) {
         var compiler = RuleCompiler(secrets)
         var parsed: [ParsedRule] = []
@@ -123,12 +121,12 @@ private struct RuleCompiler {
     var paths: [(path: JSONPath, rule: Int)] = []
     var bodies: [RedactionRules.BodyRule] = []
     var patterns: [(pattern: Pattern, rule: Int)] = []
-    var secrets: (scan: RedactionRules.SecretScan, rule: Int)?
+    var secrets: (scanner: SecretScanner, rule: Int)?
     var userinfo: Int?
     var share: Int?
-    private let scan: RedactionRules.SecretScan
+    private let scanner: SecretScanner
 
-    init(_ scan: @escaping RedactionRules.SecretScan) { self.scan = scan }
+    init(_ scanner: SecretScanner) { self.scanner = scanner }
 
     private mutating func rule(_ text: String, _ method: RedactionMethod) -> Int {
         rules.append(RedactionRules.Rule(text: method == .mask ? text : "\(text)=\(method.rawValue)", method: method))
@@ -166,7 +164,7 @@ private struct RuleCompiler {
         case .json(let path): paths.append((path, rule))
         case .body(let filter): bodies.append(RedactionRules.BodyRule(rule: rule, filter: filter))
         case .pattern(let pattern): patterns.append((pattern, rule))
-        case .secrets: secrets = (scan, rule)
+        case .secrets: secrets = (scanner, rule)
         case .set: break
         }
     }

@@ -22,7 +22,7 @@ extension Redactor {
                 hits.append(Hit(range: 0..<text.readableBytes, rule: rule))
             }
         }
-        if let (scan, rule) = rules.secrets { add(rule) { try scan(text) } }
+        if let (scanner, rule) = rules.secrets { add(rule) { try scanner.scan(text).map(\.range) } }
         if !rules.patterns.isEmpty {
             let decoded = [DecodedText.percent(text, isForm: false), DecodedText.json(text)].compactMap { $0 }
             for (pattern, rule) in rules.patterns {

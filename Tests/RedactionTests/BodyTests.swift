@@ -283,6 +283,35 @@ struct BodyTests {
         #expect(twice.redaction == once.redaction)
     }
 
+    @Test("Of content that was cut before nothing is stored that a rule may touch, and no digest of it")
+    func cutBefore() throws {
+        let cut = ContentCut(size: 100, sha256: ByteBuffer(repeating: 1, count: 32))
+        func flow(_ rule: String, _ content: String) throws -> Flow {
+            try redactor([rule]).flow(
+                FlowBuilder().request("POST / HTTP/1.1\r\n\r\n", isWhole: false)
+                    .event(.piece(FlowPiece(from: .client, content: ByteBuffer(string: content), wireSize: 100)), at: 1)
+                    .event(.cut(from: .client, cut), at: 2).event(.finished(.client), at: 2)
+                    .event(
+                        .piece(
+                            FlowPiece(kind: .text, from: .server, content: ByteBuffer(string: "par"), wireSize: 9, cut: Shared(cut))
+                        ), at: 3
+                    ).ended(at: 3))
+        }
+        let hidden = try flow("pattern:partial", "par")
+        #expect(try hidden.pieces.content(from: .client).readableBytes == 0)
+        #expect(hidden.cut(of: .client) == ContentCut(size: 100, sha256: ByteBuffer()))
+        #expect(hidden.redaction?.omissions.map(\.place) == [.requestBody, .messages])
+        try hidden.pieces.forEach { _, piece in
+            #expect(piece.content.readableBytes == 0)
+            #expect(piece.cut == nil || piece.cut?.value.sha256.readableBytes == 0)
+            return true
+        }
+        let kept = try flow("json:$..p", "not JSON")
+        #expect(try String(buffer: kept.pieces.content(from: .client)) == "not JSON")
+        #expect(kept.cut(of: .client) == cut)
+        #expect(kept.redaction == nil)
+    }
+
     @Test("A request that is compared with a recording gets the form that was recorded")
     func liveRequests() throws {
         let rules = try redactor(["default=hash"])
