@@ -69,14 +69,15 @@ let package = Package(
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
+        module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
         .target(
             name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
             swiftSettings: settings),
-        module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
+        module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
         module(
             "FlowFilter",
@@ -108,7 +109,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf", "Secrets",
+                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -162,6 +164,7 @@ let package = Package(
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
         tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
+        tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),

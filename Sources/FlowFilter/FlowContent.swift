@@ -54,14 +54,18 @@ struct FlowContent {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
                 continues = try visit(FlowContent(piece.content, from: piece.from, message: messages))
+                if continues, piece.lacksContent { UnsearchedContent.add() }
             }
             return continues
         }
-        func body(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) -> FlowContent {
-            FlowContent(bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+        func visitBody(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) throws -> Bool {
+            let content = FlowContent(bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+            guard try visit(content) else { return false }
+            try flow.noteSearched(bytes, from: side, maximum: Self.maximum)
+            return true
         }
-        if continues, let request { continues = try visit(body(request, .client, requestFields ?? flow.requestFields)) }
-        if continues, let response { _ = try visit(body(response, .server, responseFields ?? flow.responseFields)) }
+        if continues, let request { continues = try visitBody(request, .client, requestFields ?? flow.requestFields) }
+        if continues, let response { _ = try visitBody(response, .server, responseFields ?? flow.responseFields) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.

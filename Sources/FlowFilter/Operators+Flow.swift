@@ -38,6 +38,8 @@ extension FilterOperator {
         FilterOperator("~time", .time(.range), .opening, cost: 1, "flows that started in TIME, or >TIME, <=TIME, TIME-TIME"),
         FilterOperator("~trailer", .text(.trailers, .lines), .end, cost: 6, "trailer fields of request or response"),
         FilterOperator(
+            "~truncated", .property(.truncated), .end, cost: 6, "content of the flow is not all stored (--body-limit)"),
+        FilterOperator(
             "~ttfb", .number(.timeToFirstByte, .duration), .end, cost: 2,
             "time from the end of the request to the head of the response, in whole microseconds"),
         FilterOperator("~until", .time(.end), .opening, cost: 1, "flows that started before TIME"),

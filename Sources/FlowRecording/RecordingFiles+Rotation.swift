@@ -9,7 +9,8 @@ extension RecordingFiles {
     func writer(of record: FlowRecord) -> ArchiveWriter {
         guard !closing.isEmpty else { return current.writer }
         if record.isFirst {
-            guard record.started < current.began, let file = closing.last(where: { $0.began <= record.started }) ?? closing.first
+            let files = closing.filter { !$0.writer.hasEnded }
+            guard record.started < current.began, let file = files.last(where: { $0.began <= record.started }) ?? files.first
             else { return current.writer }
             return file.writer
         }
@@ -24,7 +25,7 @@ extension RecordingFiles {
         let moment = record.started
         guard let pattern = options.pattern, Self.expand(pattern, moment) != current.path else { return }
         var next: OpenFile?
-        let open = { [options] () throws(ArchiveError) in next = try Self.open(options, moment) }
+        let open = { [options, disk] () throws(ArchiveError) in next = try Self.open(options, disk.reserve, moment) }
         do throws(ArchiveError) {
             try attempt(at: moment, again: open, open)
         } catch {
@@ -33,6 +34,7 @@ extension RecordingFiles {
         }
         guard let next else { return }
         replaceCurrent(with: next, at: Timestamp(nanoseconds: second * 1_000_000_000))
+        try attemptFlush(of: next.writer, at: moment)
     }
 
     private mutating func replaceCurrent(with next: OpenFile, at moment: Timestamp) {
@@ -56,7 +58,7 @@ extension RecordingFiles {
                     .warning, "recording continues in \(current.path); rename the file before the request for the next one"))
         }
         do throws(ArchiveError) {
-            replaceCurrent(with: try Self.open(options, now), at: now)
+            replaceCurrent(with: try Self.open(options, disk.reserve, now), at: now)
         } catch {
             options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
@@ -70,7 +72,7 @@ extension RecordingFiles {
             let close = { () throws(ArchiveError) in try file.writer.close() }
             try attempt(at: now, again: close, close)
         }
-        guard !disk.isPassing else { return }
+        guard disk.isRecording else { return }
         closing.removeAll(where: isFinished)
     }
 }

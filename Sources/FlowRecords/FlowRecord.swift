@@ -55,6 +55,8 @@ package final class FlowRecord: @unchecked Sendable {
         var wireSizeFromServer: UInt64 = 0
         /// The first piece is the rest of one that the record before this one began.
         var continuesPiece = false
+        /// The same at the beginning of this record.
+        var beginsInPiece = false
         /// Redaction changed the flow, in this record or in one before it. Not in the file.
         var isRedacted = false
     }
@@ -142,6 +144,7 @@ package final class FlowRecord: @unchecked Sendable {
         next.started = prefix.last
         next.last = prefix.last
         next.continuesPiece = prefix.continuesPiece
+        next.beginsInPiece = prefix.continuesPiece
         next.isRedacted = prefix.isRedacted
         prefix = next
     }
@@ -294,13 +297,16 @@ package final class FlowRecord: @unchecked Sendable {
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
         let lengthAt = items.count
         items.append(UInt8(0))
-        items.append(piece.kind.rawValue &<< 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.append(
+            piece.kind.rawValue &<< 4 | (piece.cut == nil ? 0 : PieceFlag.isCut) | (continues ? PieceFlag.continues : 0)
+                | (isPlain ? 0 : PieceFlag.hasWireSize) | piece.from.rawValue)
         items.appendVarint(UInt64(size))
         if !isPlain {
             items.appendVarint(piece.wireSize)
             items.appendVarint(UInt64(piece.frames))
         }
-        // At most 26 bytes, so the length is one byte.
+        if let cut = piece.cut?.value { append(cut) }
+        // At most 69 bytes, so the length is one byte.
         items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
         if !continues { prefix.pieces &+= 1 }
         if piece.kind != .data {
@@ -342,6 +348,23 @@ package final class FlowRecord: @unchecked Sendable {
         items.appendVarint(UInt64(message.utf8.count) + 1)
         items.append(note.side.map { $0.rawValue + 1 } ?? 0)
         items.append(utf8: message)
+    }
+
+    func cut(_ side: Side, _ cut: ContentCut, at: Timestamp) {
+        begin(ItemTag.cut, at)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.append(side.rawValue)
+        append(cut)
+        // At most 44 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+    }
+
+    /// Appends size and digest.
+    private func append(_ cut: ContentCut) {
+        items.appendVarint(cut.size)
+        items.append(UInt8(cut.sha256.readableBytes))
+        append(cut.sha256)
     }
 
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
@@ -514,6 +537,7 @@ package final class FlowRecord: @unchecked Sendable {
         let (error, comment) = (prefix.error.map { ByteBuffer(string: $0) }, prefix.comment.map { ByteBuffer(string: $0) })
         var reader = ItemReader(bytes, from: started)
         var chunks = content.reader()
+        var isContinuing = prefix.beginsInPiece
         while let item = try reader.next() {
             guard item.tag == ItemTag.piece else {
                 let what = try RecordItem.event(item.tag, item.content, item.at, error: error, comment: comment)
@@ -521,9 +545,12 @@ package final class FlowRecord: @unchecked Sendable {
                 continue
             }
             let place = try PiecePlace(item.content)
+            let wireSize = place.isPlain || !isContinuing ? place.wireSize : 0
+            let cut = isContinuing ? nil : place.cut
+            isContinuing = place.continues
             let piece = FlowPiece(
-                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: place.wireSize,
-                frames: place.frames)
+                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: wireSize,
+                frames: place.frames, cut: cut)
             try report(item.at, .piece(piece))
         }
     }

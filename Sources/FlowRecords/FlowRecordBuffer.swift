@@ -77,6 +77,7 @@ package struct FlowRecordBuffer {
         case .malformed(let side, let bytes): record.malformed(side, bytes, at: at)
         case .localReply(let reply): record.localReply(reply, at: at)
         case .redacted(let redaction): record.redacted(redaction, at: at)
+        case .cut(let side, let cut): record.cut(side, cut, at: at)
         case .ended(let ending):
             record.ended(ending, at: at)
             leave(record, bytes: before)

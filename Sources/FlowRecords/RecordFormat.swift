@@ -123,6 +123,15 @@ package enum RecordLimits {
     @inlinable package static var malformed: UInt8 { 9 }
     @inlinable package static var localReply: UInt8 { 10 }
     @inlinable package static var redacted: UInt8 { 11 }
+    @inlinable package static var cut: UInt8 { 12 }
+}
+
+/// Bits of the first byte of an ``ItemTag/piece`` item. The kind is above them.
+@usableFromInline package enum PieceFlag {
+    @inlinable package static var fromServer: UInt8 { 1 }
+    @inlinable package static var hasWireSize: UInt8 { 2 }
+    @inlinable package static var continues: UInt8 { 4 }
+    @inlinable package static var isCut: UInt8 { 8 }
 }
 
 /// Bits of an ``ItemTag/ended`` item.

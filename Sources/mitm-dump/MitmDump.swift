@@ -154,10 +154,14 @@ struct MitmDump: Tool {
         let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets)
         do {
             if structure || verify { return try describe(asked) }
+            let status: ToolStatus
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked, where: filter, named: times.describing(asked.expression))
+                status = try print(asked, where: filter, named: times.describing(asked.expression))
+            } else {
+                status = try print(asked, where: EveryFlow(), named: nil)
             }
-            return try print(asked, where: EveryFlow(), named: nil)
+            if let sentence = UnsearchedContent.sentence { warn(sentence) }
+            return status
         } catch is ReaderGone {
             return .done
         }

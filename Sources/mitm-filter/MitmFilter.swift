@@ -193,6 +193,7 @@ struct MitmFilter: Tool {
                 }
             }
             try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
+            if !quiet, let sentence = UnsearchedContent.sentence { printError(sentence, as: "mitm-filter") }
             return try status(of: result, observer)
         } catch is ReaderGone {
             return .done

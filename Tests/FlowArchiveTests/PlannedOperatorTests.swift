@@ -64,6 +64,7 @@ private struct Expressions {
         "~ms": ["hello", "row", "subscribe"],
         "~note": ["dropped", "^two"],
         "~passthrough": [""],
+        "~truncated": [""],
         "~proto[": ["1]", "1] =ada", "1] eve", "2]"],
         "~q": [""],
         "~query[": ["id]", "id] >5", "name] =\"a b\"", "next] /"],

@@ -11,9 +11,13 @@ package protocol ArchiveStorage: AnyObject {
     /// Returns when the appended bytes survive a loss of power.
     func sync() throws(ArchiveError)
     func close() throws(ArchiveError)
+    /// Removes bytes at the end, which belong to a block that stays incomplete, if that is possible.
+    func removeLast(_ count: Int)
 }
 
 extension ArchiveStorage {
+    package func removeLast(_ count: Int) {}
+
     /// Appends the bytes of one buffer in the same way.
     package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {
         var scattered = ScatteredBytes()
