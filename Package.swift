@@ -70,21 +70,35 @@ let package = Package(
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
+        .target(
+            name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
+            swiftSettings: settings),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
-        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
+        module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
+        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "AgeFormat", "CLZ4", nioCore]),
         module(
             "FlowFilter",
-            ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
+            [
+                "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "Secrets", "CPCRE2",
+                nioCore,
+            ]),
+        module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", "Secrets",
+                nioCore,
+            ]),
         module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
-            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
+            name: "FlowReplay",
+            dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "Digests", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
@@ -102,7 +116,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "Redaction", "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -122,7 +137,7 @@ let package = Package(
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "Secrets", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -156,6 +171,7 @@ let package = Package(
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
         tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
+        tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
@@ -163,6 +179,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
+        tests("SecretsTests", ["Secrets", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
@@ -170,7 +187,9 @@ let package = Package(
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests(
             "FlowArchiveTests",
-            ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics"]),
+            [
+                "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics",
+            ]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
@@ -185,9 +204,11 @@ let package = Package(
             [
                 "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
                 "FlowTable",
-                "HTTPSemantics", "TLSEngine", arguments,
+                "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
-        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
+        tests(
+            "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
+        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )

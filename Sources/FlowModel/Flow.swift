@@ -44,6 +44,7 @@ package struct Flow: Sendable {
     }
     /// Rare and large: a flow is copied often.
     private var sharedLocalReply: Shared<Timed<LocalReply>>?
+    private var sharedCuts: Shared<ContentCuts>?
 
     /// What redaction changed before the flow was stored; nil when it changed nothing.
     package var redaction: FlowRedaction? {
@@ -61,6 +62,19 @@ package struct Flow: Sendable {
         self.stream = opening.stream
         self.client = opening.client
         self.pieces = PiecesInMemory()
+    }
+}
+
+extension Flow {
+    /// Why the content of one side, of its message or its stream, is not all stored; nil when nothing of it was cut. Each message of a
+    /// WebSocket has its own, ``FlowPiece/cut``.
+    package func cut(of side: Side) -> ContentCut? { sharedCuts?.value[side] }
+
+    package mutating func setCut(_ cut: ContentCut, of side: Side) {
+        var cuts = sharedCuts?.value ?? ContentCuts()
+        cuts[side] = cut
+        sharedCuts = Shared(cuts)
+        if side == .client { request?.isCut = true } else { response?.isCut = true }
     }
 }
 
@@ -100,17 +114,20 @@ package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
     package var storedSize: UInt64 = 0
     /// Redaction stored the content without content codings: ``storedSize`` counts decoded bytes.
     package var isStoredDecoded = false
+    /// Some of its content was not stored: ``Flow/cut(of:)``.
+    package var isCut = false
     /// When the first byte of content was received.
     package var firstByte: Timestamp?
 
-    package init(head: Head, started: Timestamp, isStoredDecoded: Bool = false) {
+    package init(head: Head, started: Timestamp, isStoredDecoded: Bool = false, isCut: Bool = false) {
         self.head = head
         self.started = started
         self.isStoredDecoded = isStoredDecoded
+        self.isCut = isCut
     }
 
     /// The content that was received is in the recording, as it was sent or without its content codings.
-    package var hasAllContent: Bool { storedSize == size || isStoredDecoded }
+    package var hasAllContent: Bool { !isCut && (storedSize == size || isStoredDecoded) }
     /// The whole message was received and is in the recording.
     package var isComplete: Bool { ended != nil && hasAllContent }
 }

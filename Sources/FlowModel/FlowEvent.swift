@@ -41,6 +41,8 @@ package struct FlowEvent: Sendable {
         /// Redaction changed the flow. May occur several times; what the later ones report is added to the earlier. One that marks a body
         /// as decoded precedes the content of that body.
         indirect case redacted(FlowRedaction)
+        /// Not all of one side's content, of a message or a stream, is stored. May occur several times; the last one counts.
+        case cut(from: Side, ContentCut)
         /// The last event of a flow, unless the recorder ended first.
         case ended(FlowEnding)
     }
@@ -120,13 +122,19 @@ package struct FlowPiece: Sendable, Equatable {
     package var wireSize: UInt64
     /// WebSocket: the number of frames of the message; otherwise 1.
     package var frames: UInt32
+    /// WebSocket: `content` is not all of the message. Of other content ``FlowEvent/What/cut(from:_:)`` tells.
+    package var cut: Shared<ContentCut>?
 
-    package init(kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1) {
+    package init(
+        kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1,
+        cut: Shared<ContentCut>? = nil
+    ) {
         self.kind = kind
         self.from = from
         self.content = content
         self.wireSize = wireSize ?? UInt64(content.readableBytes)
         self.frames = frames
+        self.cut = cut
     }
 }
 

@@ -1,7 +1,8 @@
-// What happens when a full disk takes no more bytes: the traffic waits, the recording ends, or the traffic passes unrecorded.
+// What happens when the disk takes no more bytes: the traffic waits, the recording ends, or the traffic passes unrecorded.
 
 import FlowArchive
 import FlowModel
+import FlowRecords
 import Glibc
 
 /// What to do when the disk is full.
@@ -14,76 +15,230 @@ package enum DiskFullPolicy: String, Sendable, CaseIterable {
     case pass
 }
 
+/// What to do when the disk reports another error.
+package enum DiskErrorPolicy: String, Sendable, CaseIterable {
+    /// Traffic waits until the disk works again.
+    case pause
+    /// The recording ends, and the tool with it.
+    case stop
+}
+
+/// How a recording treats a disk that is full or fails.
+package struct DiskOptions: Sendable {
+    package var whenFull = DiskFullPolicy.pause
+    package var onError = DiskErrorPolicy.stop
+    /// Bytes that stay free on the disk; with less it counts as full.
+    package var keptFree: UInt64?
+    /// For errors: what asks for ``keptFree``.
+    package var keptFreeName = ""
+    package var clock = DiskClock()
+
+    package init() {}
+}
+
+/// A monotonic clock that can be waited for; tests have one that needs no time.
+package struct DiskClock: Sendable {
+    /// Nanoseconds since some moment.
+    package var now: @Sendable () -> Int64 = {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+    }
+    /// Waits for some nanoseconds.
+    package var wait: @Sendable (Int64) -> Void = { usleep(useconds_t($0 / 1000)) }
+
+    package init() {}
+}
+
 /// Whether the disk of a recording takes bytes, and the policy if it does not. Used on the recording's thread.
 struct DiskState {
-    /// How long to wait before trying a full disk again.
+    /// How long to wait before trying again, and how often the wait looks for the end.
     private static let retryInterval: Int64 = 500_000_000
+    private static let looks: Int64 = 10
 
-    private let whenFull: DiskFullPolicy
-    private let notice: @Sendable (RecordingNotice) -> Void
-    /// Nothing is recorded because the disk is full; when writing was last tried again.
-    private var passingSince: Timestamp?
-    /// Whether waiting for room is to end. Set by the owner.
-    var isEnding: @Sendable () -> Bool = { false }
-
-    init(whenFull: DiskFullPolicy, notice: @escaping @Sendable (RecordingNotice) -> Void) {
-        self.whenFull = whenFull
-        self.notice = notice
+    private enum Reaction {
+        case pause
+        case pass
+        case stop
+        /// Not a matter of the disk: the caller handles it.
+        case report
     }
 
-    /// Traffic passes unrecorded.
-    var isPassing: Bool { passingSince != nil }
+    private let options: DiskOptions
+    private let notice: @Sendable (RecordingNotice) -> Void
+    /// Room that is left to others; nil: none.
+    let reserve: DiskReserve?
+    private var condition = DiskTotals()
+    private(set) var missed = MissedFlows()
+    /// Of the last error.
+    private var isFull = true
+    /// When a disk that had no room was last tried.
+    private var retried: Int64 = 0
+    /// The files are being closed, and what they could not write.
+    private var isClosing = false
+    private var lost = UnwrittenRecords()
+    /// Whether waiting for the disk is to end.
+    var isEnding: @Sendable () -> Bool = { false }
+    /// Called with each change of state.
+    var changed: @Sendable (DiskTotals) -> Void = { _ in }
 
-    /// Does something that fails when the disk is full, and then follows the policy.
+    init(_ options: DiskOptions, notice: @escaping @Sendable (RecordingNotice) -> Void) {
+        self.options = options
+        self.notice = notice
+        reserve = options.keptFree.map { DiskReserve(bytes: $0, name: options.keptFreeName) }
+    }
+
+    var totals: DiskTotals {
+        var totals = condition
+        totals.missingFlows = missed.flows
+        totals.cutFlows = missed.cutFlows
+        totals.missingBytes = missed.bytes
+        totals.refusedFlows = missed.refusedFlows
+        return totals
+    }
+
+    /// Every record is recorded: none belongs to a flow of which a part is missing.
+    var takesEverything: Bool { isRecording && missed.isEmpty }
+    var isRecording: Bool { condition.condition == .recording }
+
+    /// Whether a record is not recorded; it is counted then.
+    mutating func misses(_ record: FlowRecord) -> Bool {
+        guard !isRecording || !record.isFirst && missed.contains(record.id) else { return false }
+        missed.count(record)
+        return true
+    }
+
+    /// What an incomplete flow says of its end.
+    var cause: String { "\(isFull ? "the disk was full" : "the disk failed"); the rest of the flow was not recorded" }
+
+    mutating func cut(_ flow: FlowID) { missed.cut(flow) }
+    mutating func discard(_ flow: FlowID) { missed.discard(flow) }
+
+    // MARK: Policies
+
+    private func reaction(to error: ArchiveError) -> Reaction {
+        guard case .system(let code) = error.kind, code != EPIPE else { return .stop }
+        if code == EMFILE || code == ENFILE { return .report }
+        let pausing = isClosing || isEnding() ? Reaction.stop : .pause
+        guard error.isDiskFull else { return options.onError == .pause ? pausing : .stop }
+        switch options.whenFull {
+        case .pause: return pausing
+        case .pass: return .pass
+        case .stop: return .stop
+        }
+    }
+
+    /// Does something that fails when the disk takes no more bytes, and then follows the policy.
     /// - Parameter again: repeats what has failed.
-    /// - Returns: whether it is done; otherwise traffic passes from now on, and the owner ends the open flows.
+    /// - Returns: whether it is done; otherwise traffic passes from now on.
     /// - Throws: ``ArchiveError`` when the recording ends.
     mutating func attempt(
-        at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
+        again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) -> Bool {
-        do throws(ArchiveError) {
-            try body()
-        } catch {
-            guard error.isDiskFull, whenFull != .stop else { throw error }
-            if whenFull == .pass {
-                passingSince = now
-                notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
+        var failure: ArchiveError
+        do throws(ArchiveError) { return try done(body) } catch { failure = error }
+        while true {
+            switch reaction(to: failure) {
+            case .report:
+                throw failure
+            case .stop where mayUseReserve(after: failure):
+                reserve?.isLifted = true
+            case .stop:
+                change(to: .stopped, failure)
+                throw failure
+            case .pass:
+                retried = options.clock.now()
+                change(to: .passing, failure)
+                warn("\(failure); traffic continues and is not recorded until there is room")
                 return false
+            case .pause:
+                if condition.condition != .paused {
+                    change(to: .paused, failure)
+                    warn("\(failure); traffic waits until \(failure.isDiskFull ? "there is room" : "the disk works")")
+                }
+                wait()
             }
-            notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
-            try waitForRoom(again)
-            notice(RecordingNotice(.progress, "there is room again; traffic continues"))
+            do throws(ArchiveError) { return try done(again) } catch { failure = error }
         }
+    }
+
+    /// Traffic that waited ends: there may be room for what it has brought.
+    private func mayUseReserve(after error: ArchiveError) -> Bool {
+        error.isDiskFull && options.whenFull == .pause && reserve?.isLifted == false
+    }
+
+    private mutating func done(_ body: () throws(ArchiveError) -> Void) throws(ArchiveError) -> Bool {
+        try body()
+        guard condition.condition == .paused else { return true }
+        let waited = DiskTotals.seconds(options.clock.now() - condition.since)
+        let text =
+            if reserve?.isLifted == true {
+                "the recorder ends, so it writes what waited for room for \(waited)"
+            } else {
+                "\(isFull ? "there is room" : "the disk works") again; traffic continues after \(waited)"
+            }
+        change(to: .recording, nil)
+        notice(RecordingNotice(.progress, text, disk: totals))
         return true
     }
 
     /// The writer keeps the block that was not written. While this thread waits the queue fills, and the traffic stops.
-    private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
-        while true {
-            usleep(useconds_t(Self.retryInterval / 1000))
-            do throws(ArchiveError) {
-                return try again()
-            } catch {
-                guard error.isDiskFull, !isEnding() else { throw error }
-            }
-        }
+    private func wait() {
+        for _ in 0..<Self.looks where !isEnding() { options.clock.wait(Self.retryInterval / Self.looks) }
     }
 
-    /// Whether records are written; after a full disk writing is tried again from time to time.
+    /// Tries from time to time whether there is room again for a recording that traffic passes.
     /// - Parameter flush: writes what is kept in memory.
-    mutating func isRecording(at now: Timestamp, flush: () throws(ArchiveError) -> Void) throws(ArchiveError) -> Bool {
-        guard let since = passingSince else { return true }
-        guard now - since >= Self.retryInterval else { return false }
-        passingSince = now
+    mutating func retry(flush: () throws(ArchiveError) -> Void) throws(ArchiveError) {
+        let now = options.clock.now()
+        guard condition.condition == .passing, now - retried >= Self.retryInterval else { return }
+        retried = now
         do throws(ArchiveError) {
             try flush()
         } catch {
-            guard error.isDiskFull else { throw error }
-            return false
+            guard reaction(to: error) == .stop else { return }
+            change(to: .stopped, error)
+            throw error
         }
-        passingSince = nil
-        notice(RecordingNotice(.progress, "there is room again; recording continues"))
-        return true
+        missed.wasWritten()
+        change(to: .recording, nil)
+        let missing = totals.missing.map { "; not recorded so far: \($0)" } ?? ""
+        notice(RecordingNotice(.progress, "there is room again; recording continues\(missing)", disk: totals))
+    }
+
+    /// Closes a file at the end, when nothing waits for room any more.
+    /// - Returns: whether the file has all that was to be written.
+    /// - Throws: ``ArchiveError`` when that ends the recording.
+    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) -> Bool {
+        isClosing = true
+        reserve?.isLifted = true
+        do throws(ArchiveError) {
+            try writer.close()
+            return true
+        } catch {
+            lost.formUnion(writer.notTaken)
+            writer.giveUp()
+            // The reason was reported before.
+            guard condition.condition != .stopped else { return false }
+            guard reaction(to: error) != .pass else {
+                warn("\(error); what waited for room is missing from the file")
+                return false
+            }
+            change(to: .stopped, error)
+            throw error
+        }
+    }
+
+    /// All files are closed: counts what is lost.
+    mutating func countLost() { missed.add(lost) }
+
+    private func warn(_ text: String) { notice(RecordingNotice(.warning, text, disk: totals)) }
+
+    private mutating func change(to next: DiskTotals.Condition, _ error: ArchiveError?) {
+        condition = condition.at(options.clock.now())
+        condition.condition = next
+        if let error { isFull = error.isDiskFull }
+        changed(totals)
     }
 }
 

@@ -39,15 +39,12 @@ extension RecordingFiles {
         let (storage, writer) = (current.storage, current.writer)
         storage.continueAtEnd()
         // A block that was begun belongs to the segment that was cut off.
-        let flush = { () throws(ArchiveError) in try writer.flush() }
-        try attempt(at: now, again: flush, flush)
-        let archive = current.archive
-        var next: ArchiveWriter?
-        let open = { () throws(ArchiveError) in next = try ArchiveWriter(storage: storage, options: archive, now: now) }
-        try attempt(at: now, again: open, open)
-        guard let next else { return }
+        try attemptFlush(of: writer, at: now)
+        guard disk.isRecording else { return }
+        let next = ArchiveWriter(beginning: options.wrapStorage(storage), options: current.archive, now: now)
         next.continueFlows(writer.handOver(), at: now)
         current.writer = next
         current.start = storage.size
+        try attemptFlush(of: next, at: now)
     }
 }

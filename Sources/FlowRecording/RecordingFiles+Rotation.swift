@@ -62,15 +62,15 @@ extension RecordingFiles {
     private mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
         let hasItsName = current.storage.hasItsName
         var (names, next) = (names, nil as OpenFile?)
-        let open = { [options, number = current.number + 1] () throws(ArchiveError) in
+        let open = { [options, disk, number = current.number + 1] () throws(ArchiveError) in
             next = try names.next(at: now, isFree: !hasItsName) { path throws(ArchiveError) in
-                try Self.open(path, isNew: true, number: number, options, now)
+                try Self.open(path, isNew: true, number: number, options, disk.reserve, now)
             }
         }
         do throws(ArchiveError) {
             try attempt(at: now, again: open, open)
         } catch {
-            guard !error.isDiskFull else { throw error }
+            guard disk.isRecording else { throw error }
             rotationFailed = now
             return options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
         }
@@ -78,6 +78,7 @@ extension RecordingFiles {
         (self.names, rotationFailed) = (names, nil)
         replaceCurrent(with: next, at: now, hasItsName: hasItsName)
         try closeSealed(at: now)
+        if disk.isRecording { try attemptFlush(of: current.writer, at: now) }
         enforceRetention(at: now)
     }
 
@@ -100,7 +101,7 @@ extension RecordingFiles {
         while let file = closing.first {
             let close = { () throws(ArchiveError) in try file.writer.close() }
             try attempt(at: now, again: close, close)
-            guard !disk.isPassing else { return }
+            guard disk.isRecording else { return }
             closing.removeFirst()
             sealed(file, at: now)
         }

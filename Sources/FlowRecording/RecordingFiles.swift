@@ -16,11 +16,13 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
-        package var whenFull = DiskFullPolicy.pause
+        package var disk = DiskOptions()
         package var rotation = RotationLimits()
         package var retention = RetentionLimits()
         /// A program that is run with each file that was sealed.
         package var onSealed: String?
+        /// What is written to in place of the file itself, in tests.
+        package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
         package var notice: @Sendable (RecordingNotice) -> Void
 
         package init(pattern: String?, notice: @escaping @Sendable (RecordingNotice) -> Void) {
@@ -64,11 +66,8 @@ package struct RecordingFiles {
     var retention: Retention
     let programs: SealedPrograms?
     var disk: DiskState
-    /// Whether waiting for room is to end. Set by the owner.
-    package var isEnding: @Sendable () -> Bool {
-        get { disk.isEnding }
-        set { disk.isEnding = newValue }
-    }
+    /// Decides on a flow that is written in part while the filter has no answer, when it ends because of the disk. Set by the owner.
+    var refuses: (FlowID) -> Bool = { _ in false }
 
     /// Opens the first file.
     /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
@@ -76,20 +75,35 @@ package struct RecordingFiles {
         var options = options
         if let target = options.rotation.blockTarget { options.archive.blockTarget = min(options.archive.blockTarget, target) }
         var names = RecordingNames(options.pattern)
-        disk = DiskState(whenFull: options.whenFull, notice: options.notice)
+        let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
         if options.pattern == nil || isLimited && !options.truncates {
             current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
-                try Self.open(path, isNew: true, number: 0, options, now)
+                try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
             }
         } else {
-            current = try Self.open(names.first(at: now), isNew: false, number: 0, options, now)
+            current = try Self.open(names.first(at: now), isNew: false, number: 0, options, disk.reserve, now)
         }
         rotates = names.followTime || isLimited
         boundary = options.rotation.interval.map { RotationLimits.boundary(after: now, interval: $0) }
         retention = Retention(options.retention, names: names, notice: options.notice)
         programs = options.onSealed.map { SealedPrograms($0, notice: options.notice) }
-        (self.options, self.names) = (options, names)
+        (self.options, self.names, self.disk) = (options, names, disk)
+        do throws(ArchiveError) { try beginFirst(now) } catch {
+            current.storage.removeNew()
+            throw error
+        }
+    }
+
+    /// Writes the beginning of the first file. A disk that is full from the start is an error, unless traffic is to pass.
+    private mutating func beginFirst(_ now: Timestamp) throws(ArchiveError) {
+        let writer = current.writer
+        do throws(ArchiveError) {
+            try writer.flush()
+        } catch {
+            guard error.isDiskFull, options.disk.whenFull == .pass else { throw error }
+            try attempt(at: now, again: { () throws(ArchiveError) in }) { () throws(ArchiveError) in throw error }
+        }
     }
 
     /// The file that is written to now.
@@ -97,46 +111,61 @@ package struct RecordingFiles {
 
     /// - Parameter isNew: there must be no such file.
     static func open(
-        _ path: String, isNew: Bool, number: Int, _ options: Options, _ now: Timestamp
+        _ path: String, isNew: Bool, number: Int, _ options: Options, _ reserve: DiskReserve?, _ now: Timestamp
     ) throws(ArchiveError) -> OpenFile {
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates, isNew: isNew)
+            storage = try POSIXStorage.open(path: path, truncates: options.truncates, mustBeNew: isNew)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
                         .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
+        storage.reserve = reserve
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
-        let start = storage.size
-        do throws(ArchiveError) {
-            let writer = try ArchiveWriter(storage: storage, options: archive, now: now)
-            return OpenFile(path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: start)
-        } catch {
-            // Tried again, it would be in the way.
-            if isNew { _ = unsafe FileName.withCString(path) { unsafe unlink($0) } }
-            throw error
-        }
+        let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: archive, now: now)
+        return OpenFile(
+            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
     }
 
     // MARK: Writing
 
-    /// Takes records.
+    /// Takes records. Those that the disk does not allow to record are counted.
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
-        guard let first = records.first, try isRecording(at: first.last) else { return }
-        if current.storage.isTruncated { try continueTruncated(at: first.last) }
-        guard rotates else { return try write(records, to: current.writer, at: first.last) }
-        for record in records where !disk.isPassing {
-            try rotateIfDue(before: record)
-            guard !disk.isPassing else { return }
-            try write([record], to: current.writer, at: record.last)
-            if !disk.isPassing { try rotateIfFull(at: record.last) }
+        guard let first = records.first else { return }
+        if !disk.isRecording { try retry() }
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: first.last) }
+        guard rotates || !disk.takesEverything else {
+            return try write(records, to: current.writer, at: first.last)
         }
+        var failure: ArchiveError?
+        for record in records {
+            do throws(ArchiveError) { try append(record) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func append(_ record: FlowRecord) throws(ArchiveError) {
+        var failure: ArchiveError?
+        if rotates, disk.isRecording {
+            do throws(ArchiveError) { try rotateIfDue(before: record) } catch { failure = error }
+        }
+        // Rotation may have found the disk full.
+        if !disk.misses(record) {
+            try write([record], to: current.writer, at: record.last)
+            if rotates, disk.isRecording { try rotateIfFull(at: record.last) }
+        }
+        if let failure { throw failure }
+    }
+
+    mutating func attemptFlush(of writer: ArchiveWriter, at now: Timestamp) throws(ArchiveError) {
+        let flush = { () throws(ArchiveError) in try writer.flush() }
+        try attempt(at: now, again: flush, flush)
     }
 
     private mutating func write(_ records: [FlowRecord], to writer: ArchiveWriter, at now: Timestamp) throws(ArchiveError) {
@@ -146,67 +175,83 @@ package struct RecordingFiles {
     }
 
     package mutating func discard(_ flow: FlowID) {
+        disk.discard(flow)
         current.writer.discard(flow)
     }
 
     /// Flushes what is older than the interval.
     /// - Returns: whether nothing waits to be flushed.
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
-        guard try isRecording(at: now) else { return false }
+        if !disk.isRecording { try retry() }
+        guard disk.isRecording else { return false }
         if !closing.isEmpty { try closeSealed(at: now) }
-        if !disk.isPassing, current.storage.isTruncated { try continueTruncated(at: now) }
-        if !disk.isPassing { try rotateAndDeleteIfDue(now: now) }
-        guard !disk.isPassing else { return false }
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: now) }
+        if disk.isRecording { try rotateAndDeleteIfDue(now: now) }
+        guard disk.isRecording else { return false }
         watchName(now: now)
-        let writer = current.writer
-        guard let oldest = writer.unflushedSince else { return true }
+        guard let oldest = current.writer.unflushedSince else { return true }
         guard now - oldest >= options.flushInterval || options.archive.sync == .always else { return false }
-        let flush = { () throws(ArchiveError) in try writer.flush() }
-        try attempt(at: now, again: flush, flush)
-        if !disk.isPassing { try rotateIfFull(at: now) }
+        try attemptFlush(of: current.writer, at: now)
+        if disk.isRecording { try rotateIfFull(at: now) }
         return true
     }
 
     /// Whether ``flushWhenDue(now:)`` has to be called about once a second although nothing is recorded.
     package var needsTime: Bool { hasTimes }
 
-    /// Seals the last file. Returns when the program of ``Options/onSealed`` has run with it.
+    /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
+    /// ``Options/onSealed`` has run with the last file. It is not called again.
     package mutating func close(now: Timestamp) throws(ArchiveError) {
         defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
+        var failure: ArchiveError?
         for file in closing + [current] {
             do throws(ArchiveError) {
-                try file.writer.close()
-                sealed(file, at: now)
-            } catch {
-                guard disk.isPassing, error.isDiskFull else { throw error }
-                options.notice(
-                    RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
-            }
+                if try disk.close(file.writer) { sealed(file, at: now) }
+            } catch { failure = failure ?? error }
         }
+        disk.countLost()
+        if let failure { throw failure }
     }
 
-    // MARK: A full disk
+    // MARK: The disk
 
-    /// Does something that fails when the disk is full, and then follows the policy.
+    /// Whether waiting for the disk is to end. Set by the owner.
+    package var isEnding: @Sendable () -> Bool {
+        get { disk.isEnding }
+        set { disk.isEnding = newValue }
+    }
+
+    package var diskTotals: DiskTotals { disk.totals }
+
+    /// Does something that fails when the disk takes no more bytes, and then follows the policy.
     /// - Parameter again: repeats what has failed.
     mutating func attempt(
         at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) {
-        if try !disk.attempt(at: now, again: again, body) { endOpenFlows(at: now) }
+        do throws(ArchiveError) {
+            if try !disk.attempt(again: again, body) { endOpenFlows(at: now) }
+        } catch {
+            if !disk.isRecording { endOpenFlows(at: now) }
+            throw error
+        }
     }
 
-    /// Open flows end where a part of them would be missing.
-    private func endOpenFlows(at now: Timestamp) {
+    /// Open flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
+    private mutating func endOpenFlows(at now: Timestamp) {
         let ending = FlowEnding(
             state: .incomplete,
-            error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
-        current.writer.endOpenFlows(ending, at: now)
+            error: FlowError(side: nil, message: disk.cause, at: now))
+        let writer = current.writer
+        for flow in writer.openFlowIDs where refuses(flow) { writer.discard(flow) }
+        for flow in writer.openFlowIDs { disk.cut(flow) }
+        writer.endOpenFlows(ending, at: now)
     }
 
-    private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {
+    /// Tries a disk that was full again, from time to time.
+    private mutating func retry() throws(ArchiveError) {
         let files = closing + [current]
-        return try disk.isRecording(at: now) { () throws(ArchiveError) in
+        try disk.retry { () throws(ArchiveError) in
             for file in files { try file.writer.flush() }
         }
     }

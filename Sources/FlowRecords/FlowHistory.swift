@@ -52,7 +52,7 @@ package final class FlowHistory {
     private static func isKept(_ tag: UInt8) -> Bool {
         switch tag {
         case ItemTag.request, ItemTag.interim, ItemTag.response, ItemTag.trailers, ItemTag.finished, ItemTag.note,
-            ItemTag.malformed, ItemTag.localReply:
+            ItemTag.malformed, ItemTag.localReply, ItemTag.redacted, ItemTag.cut:
             true
         default: false
         }

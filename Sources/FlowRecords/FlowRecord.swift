@@ -57,6 +57,8 @@ package final class FlowRecord: @unchecked Sendable {
         var continuesPiece = false
         /// Items other than pieces have been recorded. Not in the file.
         var hasFacts = false
+        /// The same at the beginning of this record.
+        var beginsInPiece = false
         /// Redaction changed the flow, in this record or in one before it. Not in the file.
         var isRedacted = false
     }
@@ -180,7 +182,9 @@ package final class FlowRecord: @unchecked Sendable {
         case .note(let message): note(message, at: at)
         case .malformed(let side, let bytes): malformed(side, bytes, at: at)
         case .localReply(let reply): localReply(reply, at: at)
-        case .opened, .server, .client, .piece, .redacted, .ended: preconditionFailure("the caller handles it")
+        case .redacted(let redaction): redacted(redaction, at: at)
+        case .cut(let side, let facts): cut(side, facts, at: at)
+        case .opened, .server, .client, .piece, .ended: preconditionFailure("the caller handles it")
         }
     }
 
@@ -194,6 +198,7 @@ package final class FlowRecord: @unchecked Sendable {
         next.started = prefix.last
         next.last = prefix.last
         next.continuesPiece = prefix.continuesPiece
+        next.beginsInPiece = prefix.continuesPiece
         next.isRedacted = prefix.isRedacted
         prefix = next
     }
@@ -348,13 +353,16 @@ package final class FlowRecord: @unchecked Sendable {
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
         let lengthAt = items.count
         items.append(UInt8(0))
-        items.append(piece.kind.rawValue &<< 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.append(
+            piece.kind.rawValue &<< 4 | (piece.cut == nil ? 0 : PieceFlag.isCut) | (continues ? PieceFlag.continues : 0)
+                | (isPlain ? 0 : PieceFlag.hasWireSize) | piece.from.rawValue)
         items.appendVarint(UInt64(size))
         if !isPlain {
             items.appendVarint(piece.wireSize)
             items.appendVarint(UInt64(piece.frames))
         }
-        // At most 26 bytes, so the length is one byte.
+        if let cut = piece.cut?.value { append(cut) }
+        // At most 69 bytes, so the length is one byte.
         items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
         if !continues { prefix.pieces &+= 1 }
         if piece.kind != .data {
@@ -396,6 +404,23 @@ package final class FlowRecord: @unchecked Sendable {
         items.appendVarint(UInt64(message.utf8.count) + 1)
         items.append(note.side.map { $0.rawValue + 1 } ?? 0)
         items.append(utf8: message)
+    }
+
+    func cut(_ side: Side, _ cut: ContentCut, at: Timestamp) {
+        begin(ItemTag.cut, at)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.append(side.rawValue)
+        append(cut)
+        // At most 44 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+    }
+
+    /// Appends size and digest.
+    private func append(_ cut: ContentCut) {
+        items.appendVarint(cut.size)
+        items.append(UInt8(cut.sha256.readableBytes))
+        append(cut.sha256)
     }
 
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
@@ -568,6 +593,7 @@ package final class FlowRecord: @unchecked Sendable {
         let (error, comment) = (prefix.error.map { ByteBuffer(string: $0) }, prefix.comment.map { ByteBuffer(string: $0) })
         var reader = ItemReader(bytes, from: started)
         var chunks = content.reader()
+        var isContinuing = prefix.beginsInPiece
         while let item = try reader.next() {
             guard item.tag == ItemTag.piece else {
                 let what = try RecordItem.event(item.tag, item.content, item.at, error: error, comment: comment)
@@ -575,9 +601,12 @@ package final class FlowRecord: @unchecked Sendable {
                 continue
             }
             let place = try PiecePlace(item.content)
+            let wireSize = place.isPlain || !isContinuing ? place.wireSize : 0
+            let cut = isContinuing ? nil : place.cut
+            isContinuing = place.continues
             let piece = FlowPiece(
-                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: place.wireSize,
-                frames: place.frames)
+                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: wireSize,
+                frames: place.frames, cut: cut)
             try report(item.at, .piece(piece))
         }
     }

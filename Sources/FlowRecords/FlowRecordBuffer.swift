@@ -68,7 +68,6 @@ package struct FlowRecordBuffer {
         case .server(let server): record.connected(server, at: at)
         case .client(let client): record.identified(client, at: at)
         case .piece(let piece): return store(piece, in: record, at: at)
-        case .redacted(let redaction): record.redacted(redaction, at: at)
         case .ended(let ending):
             record.ended(ending, at: at)
             leave(record, bytes: before)

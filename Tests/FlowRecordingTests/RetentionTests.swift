@@ -77,10 +77,9 @@ struct RotationLimitTests {
             try files.append(batches[2])
             try files.append(batches[3])
             try files.close(now: times[3])
-            #expect(try names(in: directory) == ["a-00001.mflow", "a-00003.mflow", "a.mflow"] || names(in: directory).count == 3)
+            #expect(try names(in: directory) == ["a-00002.mflow", "a.mflow"])
             #expect(try recorded(directory + "/a.mflow") == ["/1", "/2"])
-            let last = try names(in: directory).filter { $0 != "a.mflow" }.map { directory + "/" + $0 }
-            #expect(try recorded(last).suffix(2) == ["/3", "/4"])
+            #expect(try recorded(directory + "/a-00002.mflow") == ["/3", "/4"])
         }
     }
 
@@ -134,9 +133,9 @@ struct RetentionTests {
             let now = begin.advanced(byNanoseconds: Int64(number) * step)
             if number > 0 { try files.rotate(now: now) }
             try files.append(handedOver([exchange(UInt64(number), at: now)])[0])
-            _ = try files.flushWhenDue(now: now.advanced(byNanoseconds: second))
+            _ = try files.flushWhenDue(now: now)
         }
-        try files.close(now: begin.advanced(byNanoseconds: Int64(count - 1) * step + second))
+        try files.close(now: begin.advanced(byNanoseconds: Int64(count - 1) * step))
     }
 
     @Test("The newest files are kept, the current one included; others than those of the pattern stay")

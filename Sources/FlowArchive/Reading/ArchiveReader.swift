@@ -54,6 +54,9 @@ package final class ArchiveReader {
     /// the number of flows that it concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
+    /// The rules of redaction that the segments name so far, each once. Those of a segment are at its head; a copy of several files may
+    /// name more later.
+    package private(set) var redactionRules: [String] = []
     /// Flows that ``FlowDelivery/counted`` did not return.
     package private(set) var counted = 0
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
@@ -106,8 +109,13 @@ package final class ArchiveReader {
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
+    /// Bytes of the file in which what was read so far is stored.
+    package var storedOffset: UInt64 { input.storedOffset }
+
     /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
     package var mayGrow: Bool {
+        // A block may have reached an encrypted file in part.
+        if let hasEnd = input.hasEnd { return !hasEnd }
         guard let size, size == offset else { return false }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
@@ -133,6 +141,7 @@ package final class ArchiveReader {
             }
             guard let (item, search) = try nextBlock() else {
                 reportLater()
+                waiting += input.takeDamage().map { .damage($0) }
                 if waiting.isEmpty { return nil }
                 continue
             }
@@ -154,6 +163,7 @@ package final class ArchiveReader {
             while let item = try next() { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        if let damage = try input.endDamage() { items.append(.damage(damage)) }
         try endHeld()
         let start = waiting.count
         // A file that is being written has no next one.
@@ -267,6 +277,7 @@ package final class ArchiveReader {
         noteReturned()
         report(block?.block.source.foundDamage)
         reportLater()
+        waiting += input.takeDamage().map { .damage($0) }
         defer { waiting.removeAll() }
         return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
     }
@@ -326,6 +337,10 @@ package final class ArchiveReader {
             try connections.addCertificate(block.content(entry))
         case RecordType.continuation:
             break
+        case RecordType.redactionRules:
+            for rule in try RedactionRulesRecord.rules(block.content(entry)) where !redactionRules.contains(rule) {
+                redactionRules.append(rule)
+            }
         case RecordType.tombstone:
             var reader = RecordReader(block.content(entry))
             let high = try reader.number(UInt64.self)

@@ -16,13 +16,16 @@ struct FoundRecords: Sendable {
     /// The name of the segment from which the flows that are open at its end continue; only the first block of a segment has one.
     var predecessor: Timestamp? { Self.predecessor(in: records) }
 
+    /// It precedes the flows of its block.
     static func predecessor(in records: ByteBuffer) -> Timestamp? {
-        guard
-            let (length, type, _, _, name) = records.getMultipleIntegers(
-                at: records.readerIndex, endianness: .little, as: (UInt32, UInt8, UInt8, UInt16, Int64).self),
-            type == RecordType.continuation, Int(length) >= RecordType.prefix + 8
-        else { return nil }
-        return Timestamp(nanoseconds: name)
+        var walk = RecordWalk(records)
+        while let entry = try? walk.next(), entry.type != RecordType.flow {
+            guard entry.type == RecordType.continuation, Int(entry.length) >= RecordType.prefix + 8 else { continue }
+            return records.getInteger(
+                at: records.readerIndex + Int(entry.start) + RecordType.prefix, endianness: .little, as: Int64.self
+            ).map { Timestamp(nanoseconds: $0) }
+        }
+        return nil
     }
     /// Flows that match and are only counted.
     var counted = 0
@@ -97,7 +100,7 @@ struct BlockQuery: Sendable {
                 }
                 found.entries.append(entry)
                 found.entries[found.entries.count - 1].isUndecided = isMatch == nil
-            case RecordType.certificate, RecordType.tombstone, RecordType.continuation:
+            case RecordType.certificate, RecordType.tombstone, RecordType.redactionRules, RecordType.continuation:
                 found.entries.append(entry)
             default:
                 // Connections are read when a flow refers to them; other types belong to a later version.

@@ -61,9 +61,8 @@ struct PartialFlow {
         try block.events(
             of: view, in: details, { what, at in assembler.receive(what, at: at) },
             piece: { place, at in
-                // A piece that was changed has its size on the wire in each place.
-                let sent = place.isPlain || !isPieceOpen ? place.wireSize : 0
-                assembler.count(place.kind, from: place.from, size: sent, stored: place.size, at: at)
+                let size = place.sentSize(isContinuing: isPieceOpen)
+                assembler.count(place.kind, from: place.from, size: size, stored: place.size, at: at)
                 isPieceOpen = place.continues
             })
         (self.assembler, self.isPieceOpen) = (assembler, isPieceOpen)

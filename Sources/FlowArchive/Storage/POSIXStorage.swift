@@ -17,6 +17,10 @@ package final class POSIXStorage: ArchiveStorage {
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// The file was made for it.
+    package var isNew = false
+    /// Room that stays free on the disk.
+    package var reserve: DiskReserve?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
@@ -89,9 +93,21 @@ package final class POSIXStorage: ArchiveStorage {
 
     /// An existing file that is replaced or emptied must be a flow file: a mistake in a command line must not cost another file.
     package static func checkFlowFile(_ file: ArchiveInput) throws(ArchiveError) {
+        try checkKnown(file)
         guard !isFlowFile(file) else { return }
         throw ArchiveError(
             .notAFlowFile, "\(file.path) is not a flow file, so it was not replaced; choose another name, or remove it first")
+    }
+
+    /// Without its key, what an encrypted file has is not known.
+    package static func checkKnown(_ file: ArchiveInput) throws(ArchiveError) {
+        do throws(ArchiveError) {
+            _ = try file.peekUpTo(1)
+        } catch {
+            guard error.kind == .encrypted else { throw error }
+            throw ArchiveError(
+                .encrypted, "\(file.path) is encrypted, so it was not replaced; choose another name, or remove it first")
+        }
     }
 
     /// Whether a file is a flow file, of any version, or empty.
@@ -111,17 +127,26 @@ package final class POSIXStorage: ArchiveStorage {
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
     /// - Parameters:
     ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
-    ///   - isNew: there must be no such file.
-    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
-    package static func open(path: String, truncates: Bool, isNew: Bool = false) throws(ArchiveError) -> POSIXStorage {
+    ///   - mustBeNew: there must be no such file.
+    ///   - isEncrypted: an existing file that is not empty is not appended to.
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to,
+    ///   `encrypted` when it or what would be appended is encrypted; it stays unchanged.
+    package static func open(
+        path: String, truncates: Bool, mustBeNew: Bool = false, isEncrypted: Bool = false
+    ) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
-        let flags = O_RDWR | O_CREAT | O_CLOEXEC | (isNew ? O_EXCL : 0)
-        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        let flags = O_RDWR | O_CREAT | O_CLOEXEC
+        var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
+        let isNew = descriptor >= 0
+        if !isNew, errno == EEXIST, !mustBeNew {
+            descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
+        storage.isNew = isNew
         guard isRegular else { return storage }
         try lock(descriptor, path)
         var length: UInt64 = 0
@@ -129,6 +154,7 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
+            if isEncrypted { throw encryptedCannotContinue(path) }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
@@ -140,6 +166,12 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
+    private static func encryptedCannotContinue(_ path: String) -> ArchiveError {
+        ArchiveError(
+            .encrypted,
+            "\(path) exists, and a recording cannot be continued with encryption; choose another name, or remove it first")
+    }
+
     /// The end of the last whole frame of a flow file.
     private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
@@ -147,7 +179,11 @@ package final class POSIXStorage: ArchiveStorage {
         do throws(ArchiveError) {
             try frames.checkBeginning(isStrict: true)
         } catch {
-            throw error.kind == .notAFlowFile ? ArchiveError(.notAFlowFile, "\(error); it was not changed") : error
+            switch error.kind {
+            case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
+            case .encrypted: throw encryptedCannotContinue(path)
+            default: throw error
+            }
         }
         // A file that was closed in order ends with a footer.
         let size = try input.remaining()
@@ -171,6 +207,7 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     package func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+        try reserve?.check(descriptor, path, adding: bytes.count)
         let outcome = write(bytes)
         // A failure after bytes that were written occurs again with the next call.
         if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
@@ -260,7 +297,20 @@ package final class POSIXStorage: ArchiveStorage {
 
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
-        guard fdatasync(descriptor) == 0 else { throw Self.failure("cannot sync", path) }
+        guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    /// Removes a file that was made and has received nothing.
+    package func removeNew() {
+        guard isNew, length == 0, hasItsName else { return }
+        _ = unsafe FileName.withCString(path) { unsafe unlink($0) }
+    }
+
+    package func removeLast(_ count: Int) {
+        guard isRegular, replacement == nil, count > 0, descriptor >= 0, ftruncate(descriptor, off_t(length) - off_t(count)) == 0
+        else { return }
+        length -= UInt64(count)
+        writtenBack = min(writtenBack, length)
     }
 
     package func close() throws(ArchiveError) {
@@ -270,7 +320,13 @@ package final class POSIXStorage: ArchiveStorage {
         uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
-        guard result == 0 else { throw Self.failure("cannot close", path) }
+        guard result == 0 else { throw uncertain("cannot close") }
+    }
+
+    private func uncertain(_ what: String) -> ArchiveError {
+        let code = errno
+        return ArchiveError(
+            .uncertain(code), "\(Self.failure(what, path, code)); what was written last may be missing")
     }
 
     static func failure(_ what: String, _ path: String, _ code: Int32 = errno) -> ArchiveError {

@@ -1,6 +1,7 @@
 // Builds one block: records, details and content in storage that is kept from block to block. Content chunks are compressed as they fill. When
 // the block ends, its header is put before it and an entry for the index is kept.
 
+import AgeFormat
 import FlowModel
 import FlowRecords
 import HTTPSemantics
@@ -45,7 +46,6 @@ final class BlockBuilder {
     /// Bytes of the block so far, before compression.
     var size: Int { records.count + details.count + contentSize }
     var isEmpty: Bool { header.records == 0 }
-    var isFirst: Bool { header.sequence == 0 }
 
     /// Begins the first block.
     /// - Parameter length: bytes of the segment header.
@@ -100,6 +100,17 @@ final class BlockBuilder {
         records.append(UInt16(0))
         header.records += 1
         header.flags |= BlockHeader.holdsPartsFlag
+    }
+
+    /// Writes rules of redaction, by which flows of the segment were changed.
+    func writeRules(_ rules: [String]) {
+        let start = records.count
+        records.appendPrefix(RecordType.redactionRules)
+        records.appendVarint(UInt64(rules.count))
+        for rule in rules { records.appendText(rule) }
+        records.set(UInt32(records.count - start), at: start)
+        header.records += 1
+        header.flags |= BlockHeader.holdsRulesFlag
     }
 
     private func addContent(_ bytes: UnsafeRawBufferPointer) {
@@ -158,7 +169,6 @@ final class BlockBuilder {
         segmentLength += UInt64(end + frames.count + compressed.readableBytes)
         append(front, to: &out)
         beginBlock(header.sequence + 1)
-        if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
     }
 
     private func append(_ front: ByteBuffer, to out: inout ScatteredBytes) {
@@ -184,10 +194,26 @@ final class BlockBuilder {
         connections.beginBlock(sequence)
     }
 
+    /// Appends a frame that readers skip.
+    /// - Parameter count: the bytes that are missing. A frame has at least eight, so for fewer another chunk is filled.
+    func writePadding(_ count: Int, into out: inout ScatteredBytes) {
+        guard count > 0 else { return }
+        let length = count < ArchiveFormat.frameHeader ? count + AgePayload.chunkSize : count
+        var frame = ByteBuffer()
+        frame.writeMultipleIntegers(
+            ArchiveFormat.paddingMagic, UInt32(length - ArchiveFormat.frameHeader), endianness: .little)
+        frame.writeRepeatingByte(0, count: length - ArchiveFormat.frameHeader)
+        segmentLength += UInt64(length)
+        out.append(frame)
+    }
+
     // MARK: The index
 
+    /// Whether an index frame follows the block that was ended.
+    var isIndexDue: Bool { Int(entryCount) == ArchiveFormat.indexedBlocks }
+
     /// An index frame repeats the headers of the blocks since the preceding index frame, and has its offset.
-    private func writeIndex(into out: inout ScatteredBytes) {
+    func writeIndex(into out: inout ScatteredBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
         payload.writeBuffer(&entries)
