@@ -89,7 +89,7 @@ package struct RecordingIndex {
 
     private static func flags(_ flow: some FlowAttributes, hasContent: Bool) -> EntryFlags {
         var flags: EntryFlags = []
-        if flow.state == .complete { flags.insert(.isComplete) }
+        if flow.state == .complete, !flow.isTruncated { flags.insert(.isComplete) }
         if hasContent { flags.insert(.hasContent) }
         if flow.status == 206 || flow.status == 304, flow.requestFields?.askForLess == true { flags.insert(.isPartial) }
         return flags
@@ -174,7 +174,9 @@ package struct RecordingIndex {
     private mutating func answer(_ forms: [RequestForm], _ elapsed: Int64) throws -> Answer {
         var found: [(form: RequestForm, first: Entry)] = []
         for form in forms {
-            guard let first = entries.first(form.key, digest: form.digest) else { continue }
+            guard
+                let first = entries.first(form.key, digest: form.digest) ?? entries.first(form.key, cutFrom: form.content)
+            else { continue }
             // Forms that differ in fields alone have the same entries.
             found.append((form, first))
         }
