@@ -124,6 +124,9 @@ struct MitmDump: Tool {
     @OptionGroup
     var types: ProtobufArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -148,7 +151,7 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets)
         do {
             if structure || verify { return try describe(asked) }
             let status: ToolStatus

@@ -39,6 +39,7 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
@@ -46,14 +47,11 @@ package struct ArchiveStructure {
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(try ArchiveInput(path: path), verifies)
+        try self.init(try ArchiveInput(path: path), verifies: verifies)
     }
 
-    package init(descriptor: Int32, name: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(ArchiveInput(descriptor: descriptor, name: name), verifies)
-    }
-
-    private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
+    /// - Parameter input: an input at its beginning.
+    package init(_ input: ArchiveInput, verifies: Bool) throws(ArchiveError) {
         self.input = input
         frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
@@ -66,7 +64,8 @@ package struct ArchiveStructure {
         let start = frames.offset
         guard let frame = try frames.next() else {
             if try frames.giveUpIncomplete() { return try next() }
-            return frames.endDamage().map { report($0) }
+            if let damage = frames.endDamage() { return report(damage) }
+            return try reportEncryption()
         }
         switch frame {
         case .segment(let header):
@@ -86,6 +85,15 @@ package struct ArchiveStructure {
         }
     }
 
+    /// What the encryption of the whole input shows.
+    private mutating func reportEncryption() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard !isEncryptionReported else { return nil }
+        isEncryptionReported = true
+        waiting = input.takeDamage().map { report($0) }
+        if let damage = try input.endDamage() { waiting.append(report(damage)) }
+        return waiting.isEmpty ? nil : waiting.removeFirst()
+    }
+
     private mutating func report(_ found: ArchiveDamage) -> ArchiveStructureLine {
         damage.append(found)
         var line = line(.damage, found.offset, found.length)
@@ -98,7 +106,7 @@ package struct ArchiveStructure {
         let kind: ArchiveStructureLine.Kind =
             magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
         var line = line(kind, start, length)
-        line.text = "\(kind)  \(length) bytes"
+        line.text = "\(magic == ArchiveFormat.paddingMagic ? "padding" : "\(kind)")  \(length) bytes"
         // The checksums of indexes and footers are always checked. Frames of other programs have none.
         if kind != .other { line.isIntact = true }
         return line

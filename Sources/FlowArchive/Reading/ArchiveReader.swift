@@ -97,8 +97,13 @@ package final class ArchiveReader {
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
+    /// Bytes of the file in which what was read so far is stored.
+    package var storedOffset: UInt64 { input.storedOffset }
+
     /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
     package var mayGrow: Bool {
+        // A block may have reached an encrypted file in part.
+        if let hasEnd = input.hasEnd { return !hasEnd }
         guard let size, size == offset else { return false }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
@@ -119,6 +124,7 @@ package final class ArchiveReader {
             }
             guard let (item, search) = try nextBlock() else {
                 reportLater()
+                waiting += input.takeDamage().map { .damage($0) }
                 if waiting.isEmpty { return nil }
                 continue
             }
@@ -139,6 +145,7 @@ package final class ArchiveReader {
             while let item = try next() { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        if let damage = try input.endDamage() { items.append(.damage(damage)) }
         let start = waiting.count
         try endOpenFlows()
         if start < waiting.count, input.file?.isBeingWritten == true { markOpen(from: start) }
@@ -227,6 +234,7 @@ package final class ArchiveReader {
         noteReturned()
         report(block?.block.source.foundDamage)
         reportLater()
+        waiting += input.takeDamage().map { .damage($0) }
         defer { waiting.removeAll() }
         return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
     }

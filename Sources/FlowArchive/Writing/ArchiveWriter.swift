@@ -153,7 +153,10 @@ package final class ArchiveWriter {
         writePending()
         cut()
         unflushedSince = nil
+        let padding = storage.missing(after: unwritten.bytes.count)
+        unwritten.add { block.writePadding(padding, into: &$0) }
         try drain()
+        try storage.flush()
         if options.sync != .none { try storage.sync() }
     }
 
