@@ -195,9 +195,9 @@ let package = Package(
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
-        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests("FlowPrinterTests", ["ContentLimit", "FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
         tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
-        tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
+        tests("ForeignArchivesTests", ["ContentLimit", "ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
@@ -206,7 +206,7 @@ let package = Package(
                 "FlowTable",
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
+        tests("FlowReplayTests", ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
         tests(
             "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),

@@ -198,6 +198,10 @@ package struct FlowComparison: Sendable {
             }
         }
         let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: .body)
+        if let cut = recorded.cut(of: .server), a == b {
+            return comparison.compare(
+                before, cut, with: try new.pieces.content(from: .server, maximum: Self.maximumContent), &found)
+        }
         comparison.compare(before, after, isJSON: was.head.isJSON || now.head.isJSON, &found)
     }
 
@@ -220,8 +224,12 @@ package struct FlowComparison: Sendable {
             if a.kind != b.kind {
                 found.add(place.difference(.text("\(a.kind)"), .text("\(b.kind)")))
             } else if !ignored.body {
-                ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(
-                    a.content, b.content, isJSON: false, &found)
+                let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: place)
+                if let cut = a.cut?.value {
+                    comparison.compare(a.content, cut, with: b.content, &found)
+                } else {
+                    comparison.compare(a.content, b.content, isJSON: false, &found)
+                }
             }
         }
         if was.count != now.count {
@@ -241,7 +249,9 @@ package struct FlowComparison: Sendable {
         let was = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         let now = try new.pieces.content(from: .server, maximum: Self.maximumContent)
         let place = ContentPlace(path: "data", text: "data of the server")
-        ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(was, now, isJSON: false, &found)
+        let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: place)
+        if let cut = recorded.cut(of: .server) { return comparison.compare(was, cut, with: now, &found) }
+        comparison.compare(was, now, isJSON: false, &found)
     }
 
     // MARK: Ends
