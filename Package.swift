@@ -70,11 +70,15 @@ let package = Package(
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
         module("AgeFormat", ["HTTPSemantics", "Digests", "Ciphers", nioCore]),
+        .target(
+            name: "Secrets", dependencies: ["CPCRE2", nioCore, yams], resources: [.embedInCode("Data/secret-rules.yaml")],
+            swiftSettings: settings),
         // 3: sessions; the flow file and what is asked of it
         module(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "AgeFormat", "CLZ4", nioCore]),
+        module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
         module(
             "FlowFilter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
@@ -102,7 +106,7 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -156,6 +160,7 @@ let package = Package(
             swiftSettings: settings),
         tests("DigestsTests", ["Digests"]),
         tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
+        tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
         tests("HTTP1CodecTests", ["HTTP1Codec", "HTTPSemantics"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTPSemantics"]),
         tests("HTTP2CodecTests", ["HTTP2Codec", "HTTPSemantics"]),
@@ -163,6 +168,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
+        tests("SecretsTests", ["Secrets", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",

@@ -42,11 +42,26 @@ class Lost:
         return self.size
 
 
-def shown(data):
+class Piece:
+    """Data, or a message, and the bytes that were sent; cut is set for a message that is not all stored."""
+
+    def __init__(self, at, kind, side, data, wire, cut):
+        self.at, self.kind, self.side, self.data, self.wire, self.cut = at, kind, side, data, wire, cut
+        # Of data the bytes that were sent, of a message those without compression.
+        self.size = cut["size"] if cut else wire if kind == "data" else len(data)
+
+
+def shown(piece):
     """A message's size and content; a mark where the content is damaged."""
-    if isinstance(data, Lost):
-        return {"size": len(data), "damaged": True}
-    return {"size": len(data), "base64": base64.b64encode(data).decode()}
+    if isinstance(piece.data, Lost):
+        return {"size": len(piece.data), "damaged": True}
+    out = {"size": piece.size}
+    if piece.size != len(piece.data):
+        out["stored"] = len(piece.data)
+    out["base64"] = base64.b64encode(piece.data).decode()
+    if piece.cut:
+        out["truncated"] = piece.cut
+    return out
 
 
 class Damaged(Exception):
@@ -281,12 +296,22 @@ class Flow:
         self.request = self.response = None
         self.interims, self.pieces, self.tags = [], [], []
         self.notes, self.malformed, self.local_reply = [], [], None
-        self.reset = self.torn = False
+        self.reset = self.torn = self.continues = False
+        self.cuts = {}
         self.next_part = 0
 
 
 def message(version, head, at):
     return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0}
+
+
+def cut_of(reader):
+    """The size and the digest of content that is not all stored."""
+    out = {"size": reader.varint()}
+    digest = reader.take(reader.number("B"))
+    if digest:
+        out["sha256"] = digest.hex()
+    return out
 
 
 class Record:
@@ -333,6 +358,9 @@ def apply(flow, block, record):
             head = content.take(1)[0]
             kind, side, size = PIECES[head >> 4], SIDES[head & 1], content.varint()
             wire = content.varint() if head & 2 else size
+            if head & 2:
+                content.varint()
+            cut = cut_of(content) if head & 8 else None
             if position + size > record.content_at + record.content:
                 raise Damaged("a piece lies outside of its record's content")
             try:
@@ -344,9 +372,11 @@ def apply(flow, block, record):
             position += size
             half = flow.request if side == "client" else flow.response
             if kind == "data" and half:
-                half["size"] += size
-            if not head & 4:
-                flow.pieces.append((at, kind, side, joined, wire))
+                # Each part of a divided piece has the bytes on the wire of all of it.
+                half["size"] += size if not head & 2 else 0 if flow.continues else wire
+            flow.continues = head & 4 != 0
+            if not flow.continues:
+                flow.pieces.append(Piece(at, kind, side, joined, wire if head & 2 else len(joined), cut))
                 joined = b""
         elif tag == 5:
             half = flow.request if content.take(1)[0] == 0 else flow.response
@@ -366,6 +396,9 @@ def apply(flow, block, record):
             version = (content.take(1)[0], content.take(1)[0])
             head = content.take(content.number("I"))
             flow.local_reply = (message(version, head, at), content.data[content.position :])
+        elif tag == 12:
+            side = SIDES[content.take(1)[0]]
+            flow.cuts[side] = cut_of(content)
 
 
 def end(flow, record, content, at):
@@ -661,13 +694,17 @@ def version_name(version):
 
 
 def body(flow, side, half, pairs):
-    pieces = [data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
-    if any(isinstance(data, Lost) for data in pieces):
-        return {"size": half["size"], "stored": half["size"], "complete": False, "damaged": True}
-    stored = b"".join(pieces)
-    out = {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+    pieces = [piece for piece in flow.pieces if piece.kind == "data" and piece.side == side]
+    kept, cut = sum(len(piece.data) for piece in pieces), flow.cuts.get(side)
+    if any(isinstance(piece.data, Lost) for piece in pieces):
+        return {"size": half["size"], "stored": kept, "complete": False, "damaged": True}
+    stored = b"".join(piece.data for piece in pieces)
+    is_complete = half["ended"] is not None and not cut and kept == half["size"]
+    out = {"size": half["size"], "stored": kept, "complete": is_complete, "base64": base64.b64encode(stored).decode()}
+    if cut:
+        out["truncated"] = cut
     if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
-        out["chunks"] = [{"at": rfc3339(at), "size": len(data)} for at, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
+        out["chunks"] = [{"at": rfc3339(piece.at), "size": piece.size} for piece in pieces]
     return out
 
 
@@ -780,17 +817,18 @@ def notes_json(flow):
 
 def websocket_json(flow):
     messages, close = [], None
-    for at, kind, side, data, wire in flow.pieces:
-        if kind == "data":
+    for piece in flow.pieces:
+        if piece.kind == "data":
             continue
-        one = {"at": rfc3339(at), "from": side, "opcode": kind} | shown(data)
+        one = {"at": rfc3339(piece.at), "from": piece.side, "opcode": piece.kind} | shown(piece)
         messages.append(one)
+        data = piece.data
         if isinstance(data, Lost):
             continue
-        if wire != len(data):
-            one["compressed_size"] = wire
-        if kind == "close" and close is None and len(data) >= 2:
-            close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": side}
+        if piece.wire != piece.size:
+            one["compressed_size"] = piece.wire
+        if piece.kind == "close" and close is None and len(data) >= 2:
+            close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": piece.side}
     out = {"messages": messages}
     if close:
         out["close"] = close
@@ -798,11 +836,9 @@ def websocket_json(flow):
 
 
 def tcp_json(flow):
-    out = {
-        "messages": [
-            {"at": rfc3339(at), "from": side} | shown(data) for at, _, side, data, _ in flow.pieces
-        ]
-    }
+    out = {"messages": [{"at": rfc3339(piece.at), "from": piece.side} | shown(piece) for piece in flow.pieces]}
+    if flow.cuts:
+        out["truncated"] = [{"from": side} | flow.cuts[side] for side in SIDES if side in flow.cuts]
     if flow.closed_by:
         out.update(closed_by=flow.closed_by, how="reset" if flow.reset else "fin")
     return out
@@ -843,7 +879,7 @@ def flow_json(flow):
         out["response"] = response_json(flow)
     if flow.local_reply:
         out["local_reply"] = local_reply_json(flow)
-    is_websocket = any(kind != "data" for _, kind, _, _, _ in flow.pieces)
+    is_websocket = any(piece.kind != "data" for piece in flow.pieces)
     if is_websocket:
         out["websocket"] = websocket_json(flow)
     if flow.kind == "tcp" or (response_status(flow) == 101 and not is_websocket):

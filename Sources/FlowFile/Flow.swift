@@ -153,8 +153,7 @@ public struct Flow: Sendable, Identifiable {
     /// - Throws: as ``content(from:maximum:)``, and `.undecodableContent` if the content does not match its coding or the coding is unknown.
     public func decodedContent(from side: Side, maximum: Int = 64 << 20) throws(FlowFileError) -> [UInt8] {
         let sent = try buffer(from: side, maximum: maximum)
-        let fields = side == .client ? model.request?.head.fields : model.response?.head.fields
-        let decoded = decodeContent(sent, codings: fields?.contentCodings ?? [], maximum: maximum)
+        let decoded = decodeContent(sent, codings: model.storedCodings(from: side.model), maximum: maximum)
         switch decoded.outcome {
         case .complete, .truncated, .limited: return Array(decoded.content.readableBytesView)
         case .failed(let reason): throw FlowFileError(.undecodableContent, "the content cannot be decoded: \(reason)")

@@ -47,7 +47,7 @@ public struct FlowFileError: Error, Sendable, Hashable, CustomStringConvertible 
 extension FlowFileError.Kind {
     init(_ kind: ArchiveError.Kind) {
         switch kind {
-        case .system(let number): self = .system(number)
+        case .system(let number), .uncertain(let number): self = .system(number)
         case .notAFlowFile: self = .notAFlowFile
         case .version: self = .unsupportedVersion
         case .damagedContent: self = .damagedContent

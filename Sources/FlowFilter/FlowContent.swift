@@ -13,13 +13,13 @@ struct FlowContent {
     let bytes: ByteBuffer
     /// The fields of the message whose body it is; nil for WebSocket messages and the data of streams.
     let fields: FieldSection?
-    /// The elements of Content-Encoding.
+    /// Its content codings.
     let codings: [ByteBuffer]
 
-    private init(_ bytes: ByteBuffer, of fields: FieldSection?) {
+    private init(_ bytes: ByteBuffer, of fields: FieldSection? = nil, codings: [ByteBuffer] = []) {
         self.bytes = bytes
         self.fields = fields
-        codings = fields?.contentCodings ?? []
+        self.codings = codings
     }
 
     /// Visits the contents of a flow: WebSocket messages and the data of TCP streams one by one, then the message bodies whole.
@@ -42,12 +42,15 @@ struct FlowContent {
             if piece.kind == .data, !isStream {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
-                continues = try visit(FlowContent(piece.content, of: nil))
+                continues = try visit(FlowContent(piece.content))
             }
             return continues
         }
-        if continues, let request { continues = try visit(FlowContent(request, of: requestFields ?? flow.requestFields)) }
-        if continues, let response { _ = try visit(FlowContent(response, of: responseFields ?? flow.responseFields)) }
+        func body(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) -> FlowContent {
+            FlowContent(bytes, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+        }
+        if continues, let request { continues = try visit(body(request, .client, requestFields ?? flow.requestFields)) }
+        if continues, let response { _ = try visit(body(response, .server, responseFields ?? flow.responseFields)) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.

@@ -15,7 +15,7 @@ extension FlowAttributes {
         // One byte more than is read, so that a larger content is not taken for a whole one.
         let maximum = GraphQLRequest.maximumSize + 1
         let wire = try pieces.content(from: .client, maximum: maximum)
-        let content = decodeContent(wire, of: requestFields, maximum: maximum).content
+        let content = decodeContent(wire, codings: storedCodings(from: .client), maximum: maximum).content
         let requests = GraphQLRequest.requests(
             method: method, target: requestTarget, type: requestFields?.first("content-type"), content: content)
         return try requests.contains { try pattern.matches($0.name) }

@@ -38,7 +38,7 @@ package struct ConversationSizes: Sendable, Equatable {
     }
 
     package mutating func count(_ piece: FlowPiece) {
-        count(piece.kind, from: piece.from, size: UInt64(piece.content.readableBytes))
+        count(piece.kind, from: piece.from, size: piece.size)
         if piece.kind == .close, close == nil { close = (piece.content, piece.from) }
     }
 }

@@ -53,6 +53,8 @@ package protocol FlowAttributes {
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
+    /// What redaction changed before the flow was stored; nil when it changed nothing.
+    var redaction: FlowRedaction? { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
     /// ``ServerConnection/certificateNames``.
@@ -107,6 +109,20 @@ extension Flow: FlowAttributes {
 }
 
 extension FlowAttributes {
+    /// Whether redaction stored the body of a side without content codings.
+    package func isStoredDecoded(_ side: Side) -> Bool { redaction?.isDecoded(side) ?? false }
+
+    /// The content codings (RFC 9110 section 8.4.1) of the stored body of a side, in the order in which they were applied.
+    package func storedCodings(from side: Side) -> [ByteBuffer] {
+        storedCodings(from: side, declaredBy: side == .client ? requestFields : responseFields)
+    }
+
+    /// - Parameter fields: those of the side's message, for a caller that has them.
+    package func storedCodings(from side: Side, declaredBy fields: FieldSection?) -> [ByteBuffer] {
+        let declared = fields?.declaredCodings ?? []
+        return declared.isEmpty || isStoredDecoded(side) ? [] : declared
+    }
+
     /// `ip:port` of the client.
     package var clientAddress: ByteBuffer? { connectionText(.address, of: .client) }
     /// `host:port` of the server as it was requested.

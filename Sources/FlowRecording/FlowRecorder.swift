@@ -13,7 +13,7 @@ import Synchronization
 package struct RecordingOptions: Sendable {
     /// Which flows are recorded; nil is all.
     package var filter: FlowFilter?
-    /// Called on the recording's thread with each flow that was recorded and has ended, without its content; nil: flows are not put together.
+    /// Called on the recording's thread with each flow that the filter accepted and that has ended, without its content; nil: flows are not put together.
     package var flowEnded: (@Sendable (Flow) -> Void)?
     /// Called on the recording's thread with something for the user: the disk is full, a file was begun.
     package var notice: @Sendable (RecordingNotice) -> Void
@@ -57,6 +57,7 @@ package final class FlowRecorder: Sendable {
     private let options: RecordingOptions
     private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
+    private let diskTime: @Sendable () -> Int64
 
     private struct State {
         var totals = RecordingTotals()
@@ -75,7 +76,10 @@ package final class FlowRecorder: Sendable {
         state = Mutex(State())
         var files = files
         files?.isEnding = { queue.isClosed }
+        let clock = files?.options.disk.clock ?? DiskClock()
+        diskTime = clock.now
         let worker = Worker(files: files, options: options)
+        worker.onDiskChange { disk in self.state.withLock { $0.totals.disk = disk } }
         // The worker moves to its thread and is never touched from here again.
         nonisolated(unsafe) let moved = worker
         let thread = Thread { unsafe self.run(moved) }
@@ -84,7 +88,11 @@ package final class FlowRecorder: Sendable {
         thread.start()
     }
 
-    package var totals: RecordingTotals { state.withLock { $0.totals } }
+    package var totals: RecordingTotals {
+        var totals = state.withLock { $0.totals }
+        totals.disk = totals.disk.at(diskTime())
+        return totals
+    }
 
     /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
@@ -153,6 +161,7 @@ private final class Worker {
         self.files = files
         self.options = options
         self.gate = options.filter.map { FlowGate(filter: $0) }
+        self.files?.refuses = { [unowned self] in self.refuses($0) }
     }
 
     func receive(_ records: [FlowRecord]) {
@@ -161,7 +170,8 @@ private final class Worker {
             switch gate?.receive(record) {
             case .write(let records)?:
                 write(records)
-            case .discard(let flow)?:
+            case .discard(let flow, let fromClient, let fromServer)?:
+                discard(flow, fromClient, fromServer)
                 files?.discard(flow)
             case .failed(let error, let records)?:
                 options.notice(RecordingNotice(.warning, "the filter failed on a flow, which is recorded: \(error)"))
@@ -171,6 +181,20 @@ private final class Worker {
             }
         }
     }
+
+    private func discard(_ flow: FlowID, _ fromClient: UInt64, _ fromServer: UInt64) {
+        totals.discard(fromClient: fromClient, fromServer: fromServer)
+        assemblers[flow] = nil
+    }
+
+    /// The disk allows no more of a flow.
+    private func refuses(_ flow: FlowID) -> Bool {
+        guard case .discard(let flow, let fromClient, let fromServer)? = gate?.cut(flow) else { return false }
+        discard(flow, fromClient, fromServer)
+        return true
+    }
+
+    func onDiskChange(_ change: @escaping @Sendable (DiskTotals) -> Void) { files?.disk.changed = change }
 
     private func write(_ records: [FlowRecord]) {
         for record in records { totals.count(record) }
@@ -199,11 +223,14 @@ private final class Worker {
         attempt { try files?.close() }
     }
 
+    /// After a failure the files count what comes, and write no more of it.
     private func attempt(_ body: () throws -> Void) {
-        guard failure == nil else { return }
+        // A pipe's reader has all that it wanted.
+        defer { totals.disk = isReaderGone ? DiskTotals() : files?.diskTotals ?? DiskTotals() }
         do {
             try body()
         } catch {
+            guard failure == nil else { return }
             failure = "\(error)"
             // A reader that has what it wanted is no failure to tell of.
             isReaderGone = (error as? ArchiveError)?.kind == .system(EPIPE)

@@ -55,6 +55,10 @@ package final class FlowRecord: @unchecked Sendable {
         var wireSizeFromServer: UInt64 = 0
         /// The first piece is the rest of one that the record before this one began.
         var continuesPiece = false
+        /// The same at the beginning of this record.
+        var beginsInPiece = false
+        /// Redaction changed the flow, in this record or in one before it. Not in the file.
+        var isRedacted = false
     }
 
     package private(set) var id: FlowID
@@ -64,6 +68,8 @@ package final class FlowRecord: @unchecked Sendable {
     private(set) var prefix = Prefix()
     package let items: ByteWriter
     private var content = RecordContent()
+    /// Changes the events of the flow before they get here; nil for none, and after the end.
+    package var stage: (any FlowEventStage)?
     /// Whether something happened since the record before this one.
     private(set) var isPending = false
     /// Its place among the open records of a ``FlowRecordBuffer``, and the order in which it got there.
@@ -138,6 +144,8 @@ package final class FlowRecord: @unchecked Sendable {
         next.started = prefix.last
         next.last = prefix.last
         next.continuesPiece = prefix.continuesPiece
+        next.beginsInPiece = prefix.continuesPiece
+        next.isRedacted = prefix.isRedacted
         prefix = next
     }
 
@@ -157,6 +165,7 @@ package final class FlowRecord: @unchecked Sendable {
     package func clear() {
         client = nil
         server = nil
+        stage = nil
         prefix = Prefix()
         items.clear()
         content = RecordContent()
@@ -288,22 +297,25 @@ package final class FlowRecord: @unchecked Sendable {
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
         let lengthAt = items.count
         items.append(UInt8(0))
-        items.append(piece.kind.rawValue &<< 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.append(
+            piece.kind.rawValue &<< 4 | (piece.cut == nil ? 0 : PieceFlag.isCut) | (continues ? PieceFlag.continues : 0)
+                | (isPlain ? 0 : PieceFlag.hasWireSize) | piece.from.rawValue)
         items.appendVarint(UInt64(size))
         if !isPlain {
             items.appendVarint(piece.wireSize)
             items.appendVarint(UInt64(piece.frames))
         }
-        // At most 26 bytes, so the length is one byte.
+        if let cut = piece.cut?.value { append(cut) }
+        // At most 69 bytes, so the length is one byte.
         items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
         if !continues { prefix.pieces &+= 1 }
         if piece.kind != .data {
             if !continues { prefix.messages &+= 1 }
             prefix.flags |= FlowPrefix.isWebSocket
-        } else if piece.from == .client {
-            prefix.requestSize &+= UInt64(size)
         } else {
-            prefix.responseSize &+= UInt64(size)
+            // A piece that was changed has its size on the wire once, however often it is divided.
+            let sent = isPlain ? UInt64(size) : prefix.continuesPiece ? 0 : piece.wireSize
+            if piece.from == .client { prefix.requestSize &+= sent } else { prefix.responseSize &+= sent }
         }
         if !prefix.continuesPiece {
             if piece.from == .client {
@@ -338,6 +350,23 @@ package final class FlowRecord: @unchecked Sendable {
         items.append(utf8: message)
     }
 
+    func cut(_ side: Side, _ cut: ContentCut, at: Timestamp) {
+        begin(ItemTag.cut, at)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.append(side.rawValue)
+        append(cut)
+        // At most 44 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+    }
+
+    /// Appends size and digest.
+    private func append(_ cut: ContentCut) {
+        items.appendVarint(cut.size)
+        items.append(UInt8(cut.sha256.readableBytes))
+        append(cut.sha256)
+    }
+
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
         begin(ItemTag.malformed, at)
         items.appendVarint(UInt64(min(bytes.readableBytes, RecordLimits.maximumHead)) + 1)
@@ -359,7 +388,33 @@ package final class FlowRecord: @unchecked Sendable {
         prefix.flags |= FlowPrefix.hasLocalReply
     }
 
-    func ended(_ ending: FlowEnding, at: Timestamp) {
+    /// Appends the facts of redaction (docs/flow-file-format.md, item 11).
+    func redacted(_ redaction: FlowRedaction, at: Timestamp) {
+        prefix.isRedacted = true
+        let content = ByteWriter(capacity: 64)
+        content.append(UInt8((redaction.isRequestDecoded ? 1 : 0) | (redaction.isResponseDecoded ? 2 : 0)))
+        let changes = redaction.changes.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(changes.count))
+        for change in changes {
+            content.append(change.place.rawValue)
+            content.appendVarint(change.count)
+            content.appendText(change.rule.limited(to: RecordLimits.maximumRule))
+        }
+        let omissions = redaction.omissions.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(omissions.count))
+        for omission in omissions {
+            content.append(omission.place.rawValue)
+            content.append(omission.reason.rawValue)
+            content.appendVarint(omission.count)
+            content.appendText(omission.rule.limited(to: RecordLimits.maximumRule))
+        }
+        begin(ItemTag.redacted, at)
+        items.appendVarint(UInt64(content.count))
+        unsafe items.append(content.bytes)
+    }
+
+    func ended(_ flowEnding: FlowEnding, at: Timestamp) {
+        let ending = prefix.isRedacted ? flowEnding.ofRedacted : flowEnding
         begin(ItemTag.ended, at)
         // Tags are few; the length is set afterwards and has the fixed width of a varint of four bytes.
         let lengthAt = items.count
@@ -482,6 +537,7 @@ package final class FlowRecord: @unchecked Sendable {
         let (error, comment) = (prefix.error.map { ByteBuffer(string: $0) }, prefix.comment.map { ByteBuffer(string: $0) })
         var reader = ItemReader(bytes, from: started)
         var chunks = content.reader()
+        var isContinuing = prefix.beginsInPiece
         while let item = try reader.next() {
             guard item.tag == ItemTag.piece else {
                 let what = try RecordItem.event(item.tag, item.content, item.at, error: error, comment: comment)
@@ -489,9 +545,12 @@ package final class FlowRecord: @unchecked Sendable {
                 continue
             }
             let place = try PiecePlace(item.content)
+            let wireSize = place.isPlain || !isContinuing ? place.wireSize : 0
+            let cut = isContinuing ? nil : place.cut
+            isContinuing = place.continues
             let piece = FlowPiece(
-                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: place.wireSize,
-                frames: place.frames)
+                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: wireSize,
+                frames: place.frames, cut: cut)
             try report(item.at, .piece(piece))
         }
     }
@@ -499,7 +558,9 @@ package final class FlowRecord: @unchecked Sendable {
 
 extension String {
     /// What a record may hold of it.
-    fileprivate var limited: String {
-        utf8.count <= RecordLimits.maximumText ? self : String(decoding: utf8.prefix(RecordLimits.maximumText), as: UTF8.self)
+    fileprivate var limited: String { limited(to: RecordLimits.maximumText) }
+
+    fileprivate func limited(to maximum: Int) -> String {
+        utf8.count <= maximum ? self : String(decoding: utf8.prefix(maximum), as: UTF8.self)
     }
 }

@@ -106,6 +106,9 @@ struct MitmRecord: Tool {
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
 
+    @OptionGroup
+    var bodies: BodyArguments
+
     @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
     var flushInterval = TimeSpan(seconds: 1)
 

@@ -128,7 +128,7 @@ struct Recorder {
         options.truncates = arguments.truncate
         options.flushInterval = arguments.flushInterval.nanoseconds
         options.archive.sync = arguments.sync
-        options.whenFull = arguments.onDiskFull
+        options.disk.whenFull = arguments.onDiskFull
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
@@ -323,7 +323,8 @@ private struct SessionSettings {
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
-            timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
+            timeouts: timeouts, ownAddresses: own, recordStages: FlowEventStages(arguments.bodies.makers),
+            lowestLogLevel: lowestLogLevel)
     }
 }
 

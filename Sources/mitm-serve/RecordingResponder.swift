@@ -33,15 +33,14 @@ struct RecordingResponder: Responder {
         return served.current.state.withLock { state in
             let host = host(of: request)
             let query = ReplayQuery(
-                key: key(of: request, host, state.index.rules, method: request.asksForSwitch ? nil : request.method),
-                head: request.head, content: request.content, isForAnyHost: isUnnamed(host))
+                method: request.asksForSwitch ? nil : request.method, host: host, head: request.head, content: request.content,
+                isForAnyHost: isUnnamed(host))
             do {
                 var answer = try state.index.answer(query, elapsed: now - started)
                 // GET answers HEAD; a request for another protocol may have been refused, or ignored.
                 if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
-                    let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     var other = query
-                    other.key = key(of: request, host, state.index.rules, method: method)
+                    other.method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
@@ -66,8 +65,8 @@ struct RecordingResponder: Responder {
     func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? {
         served.current.state.withLock { state -> (any ServerPlayer)? in
             let host = host(of: request)
-            let key = key(of: request, host, state.index.rules, method: request.method)
-            guard let (flow, entry) = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
+            let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
+            guard let (flow, entry) = try? state.index.duplexAnswer(query) else { return nil }
             let response = flow.response(for: context(request, now))
             let player = player(flow, response, for: request, now, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)
@@ -83,11 +82,6 @@ struct RecordingResponder: Responder {
         let target = ByteBuffer(string: request.target.host)
         guard target.readableBytes == 0 || target.isAddress else { return target }
         return target.named(by: request.head.namedAuthority)
-    }
-
-    /// - Parameter method: nil for a request to switch protocols.
-    private func key(of request: RecordedRequestQuery, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
-        RequestKey(method: method, host: host, target: request.head.target, rules)
     }
 
     /// The client names this machine and not a server.

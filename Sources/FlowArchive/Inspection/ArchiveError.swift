@@ -7,6 +7,9 @@ package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible
     package enum Kind: Sendable, Equatable {
         /// The operating system reported an error: its errno.
         case system(Int32)
+        /// Bytes that the system accepted may not be on the disk: the errno of fsync(2) or close(2). The system may have dropped them, and
+        /// a second call would not report it, so nothing is repeated.
+        case uncertain(Int32)
         /// The file does not begin like a flow file.
         case notAFlowFile
         /// The file needs a later version of this program.

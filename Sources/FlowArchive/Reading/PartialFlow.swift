@@ -13,6 +13,8 @@ struct PartialFlow {
     /// Parts are missing: their block was lost.
     private var isTorn = false
     private var hasClient = true
+    /// The last piece continues in the next part.
+    private var isPieceOpen = false
     /// Parts with whole pieces. After them a piece has begun that continues in a later part.
     private var wholeParts = 0
     private var wholePieces = 0
@@ -47,14 +49,16 @@ struct PartialFlow {
             hasClient = true
         }
         if let server = block.server(view.serverReference) { assembler.receive(.server(server), at: view.started) }
-        var isPieceOpen = false
+        var isPieceOpen = isPieceOpen
         try block.events(
             of: view, in: details, { what, at in assembler.receive(what, at: at) },
             piece: { place, at in
-                assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at)
+                let size = place.sentSize(isContinuing: isPieceOpen)
+                assembler.count(place.kind, from: place.from, size: size, stored: place.size, at: at)
                 isPieceOpen = place.continues
             })
         self.assembler = assembler
+        self.isPieceOpen = isPieceOpen
         if view.part != nextPart { isTorn = true }
         nextPart = view.part &+ 1
         guard view.pieceCount > 0 || place.contentLength > 0 else { return }

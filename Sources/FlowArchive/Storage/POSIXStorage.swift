@@ -17,6 +17,8 @@ package final class POSIXStorage: ArchiveStorage {
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// Room that stays free on the disk.
+    package var reserve: DiskReserve?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
@@ -195,6 +197,7 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     package func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+        try reserve?.check(descriptor, path, adding: bytes.count)
         let outcome = write(bytes)
         // A failure after bytes that were written occurs again with the next call.
         if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
@@ -265,7 +268,14 @@ package final class POSIXStorage: ArchiveStorage {
 
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
-        guard fdatasync(descriptor) == 0 else { throw Self.failure("cannot sync", path) }
+        guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    package func removeLast(_ count: Int) {
+        guard isRegular, replacement == nil, count > 0, descriptor >= 0, ftruncate(descriptor, off_t(length) - off_t(count)) == 0
+        else { return }
+        length -= UInt64(count)
+        writtenBack = min(writtenBack, length)
     }
 
     package func close() throws(ArchiveError) {
@@ -274,7 +284,13 @@ package final class POSIXStorage: ArchiveStorage {
         replacement = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
-        guard result == 0 else { throw Self.failure("cannot close", path) }
+        guard result == 0 else { throw uncertain("cannot close") }
+    }
+
+    private func uncertain(_ what: String) -> ArchiveError {
+        let code = errno
+        return ArchiveError(
+            .uncertain(code), "\(Self.failure(what, path, code)); what was written last may be missing")
     }
 
     static func failure(_ what: String, _ path: String, _ code: Int32 = errno) -> ArchiveError {

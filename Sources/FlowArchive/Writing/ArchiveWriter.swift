@@ -44,9 +44,14 @@ package final class ArchiveWriter {
     private var spare: [FlowRecord] = []
     /// What has come event by event and is in no block.
     private var pending: FlowRecordBuffer
-    /// What the storage has still to take.
-    private var unwritten = ScatteredBytes()
-    private var hasEnded = false
+    /// What the storage has still to take, and the records of the block that is being built.
+    private var unwritten = UnwrittenBlocks()
+    private var unwrittenRecords = UnwrittenRecords()
+    /// A block was written since the last flush.
+    private var hasUnflushedBlock = false
+    /// The index and the footer are written, or wait to be: nothing can be added.
+    package private(set) var hasEnded = false
+    private var isClosed = false
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
     /// flush interval.
@@ -54,7 +59,15 @@ package final class ArchiveWriter {
 
     /// Begins a segment: appends its header.
     /// - Parameter storage: stands at the end of what it holds.
-    package init(storage: any ArchiveStorage, options: ArchiveOptions = ArchiveOptions(), now: Timestamp) throws(ArchiveError) {
+    package convenience init(
+        storage: any ArchiveStorage, options: ArchiveOptions = ArchiveOptions(), now: Timestamp
+    ) throws(ArchiveError) {
+        self.init(beginning: storage, options: options, now: now)
+        try drain()
+    }
+
+    /// Begins a segment. Its header is written with what is written first.
+    package init(beginning storage: any ArchiveStorage, options: ArchiveOptions, now: Timestamp) {
         self.storage = storage
         self.options = options
         pending = FlowRecordBuffer(maximumOpenBytes: options.blockTarget)
@@ -62,24 +75,28 @@ package final class ArchiveWriter {
         var header = ByteBuffer()
         SegmentHeader(created: now).write(into: &header)
         block.begin(at: header.readableBytes)
-        unwritten.append(header)
-        try drain()
+        unwritten.add { $0.append(header) }
     }
 
     /// Flows that have begun and not ended.
     package var openFlows: Int { open.count }
+    package var openFlowIDs: [FlowID] { Array(open.keys) }
 
     /// Whether a flow has begun here and not ended.
     package func holds(_ flow: FlowID) -> Bool { open[flow] != nil }
 
-    /// Bytes that the storage has not taken yet: more than 0 only after an error.
-    package var unwrittenBytes: Int { unwritten.count }
+    /// Records that are in no block which the storage has taken.
+    package var notTaken: UnwrittenRecords {
+        var records = unwritten.records
+        records.formUnion(unwrittenRecords)
+        return records
+    }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
     /// next call, so nothing is lost as long as the owner continues.
     package func append(_ event: FlowEvent) throws(ArchiveError) {
         take(event)
-        if !unwritten.isEmpty { try drain() }
+        if !unwritten.bytes.isEmpty { try drain() }
     }
 
     /// Takes many events, all of them, whatever is thrown.
@@ -97,7 +114,7 @@ package final class ArchiveWriter {
         var failure: ArchiveError?
         for one in all {
             take(one)
-            guard !unwritten.isEmpty, failure == nil else { continue }
+            guard !unwritten.bytes.isEmpty, failure == nil else { continue }
             do throws(ArchiveError) { try drain() } catch { failure = error }
         }
         if let failure { throw failure }
@@ -113,8 +130,9 @@ package final class ArchiveWriter {
         }
         if unflushedSince == nil { unflushedSince = flow.started }
         block.write(flow, content: content)
+        unwrittenRecords.countWholeFlow()
         if block.size >= options.blockTarget { cut() }
-        if !unwritten.isEmpty { try drain() }
+        if !unwritten.bytes.isEmpty { try drain() }
     }
 
     /// Forgets an open flow: readers will not see it. Events and records of it that still come are ignored, as are those of any flow that
@@ -133,28 +151,41 @@ package final class ArchiveWriter {
 
     /// Writes everything that came, also of flows that are open.
     package func flush() throws(ArchiveError) {
+        guard !isClosed else { return }
         writePending()
         cut()
         unflushedSince = nil
-        block.writePadding(storage.missing(after: unwritten.count), into: &unwritten)
+        if hasUnflushedBlock {
+            hasUnflushedBlock = false
+            let missing = storage.missing(after: unwritten.bytes.count)
+            unwritten.add { block.writePadding(missing, into: &$0) }
+        }
         try drain()
         try storage.flush()
+        unwritten.removeFirst(0, kept: storage.keptBytes)
         if options.sync != .none { try storage.sync() }
     }
 
     /// Writes what is left, the index and the footer, and closes the storage. Flows that are open stay incomplete. After an error it may be
     /// called again.
     package func close() throws(ArchiveError) {
+        guard !isClosed else { return }
         if !hasEnded {
             writePending()
             cut()
-            block.writeEnd(into: &unwritten)
+            unwritten.add { block.writeEnd(into: &$0) }
             hasEnded = true
             unflushedSince = nil
         }
         try drain()
         if options.sync != .none { try storage.sync() }
         try storage.close()
+        isClosed = true
+    }
+
+    /// Gives up what the storage did not take: the file ends with its last whole block. Called after ``close()`` has failed, as the last.
+    package func giveUp() {
+        storage.removeLast(unwritten.begun)
     }
 
     // MARK: Events
@@ -218,6 +249,7 @@ package final class ArchiveWriter {
 
     private func write(_ record: FlowRecord) {
         block.write(record)
+        unwrittenRecords.count(record)
         if block.size >= options.blockTarget { cut() }
     }
 
@@ -230,16 +262,19 @@ package final class ArchiveWriter {
     /// Ends the block and begins the next.
     private func cut() {
         guard !block.isEmpty else { return }
-        block.end(into: &unwritten)
+        unwritten.add(unwrittenRecords) { block.end(into: &$0) }
+        unwrittenRecords = UnwrittenRecords()
+        hasUnflushedBlock = true
+        if block.isIndexDue { unwritten.add { block.writeIndex(into: &$0) } }
         if !pending.hasOpen { unflushedSince = nil }
     }
 
     /// Passes on what is to be written.
     private func drain() throws(ArchiveError) {
-        while !unwritten.isEmpty {
-            let taken = try storage.append(unwritten)
-            precondition(taken > 0 && taken <= unwritten.count, "a storage takes something or throws")
-            unwritten.removeFirst(taken)
+        while !unwritten.bytes.isEmpty {
+            let taken = try storage.append(unwritten.bytes)
+            precondition(taken > 0 && taken <= unwritten.bytes.count, "a storage takes something or throws")
+            unwritten.removeFirst(taken, kept: storage.keptBytes)
         }
         if options.sync == .always { try storage.sync() }
     }

@@ -146,7 +146,6 @@ final class BlockBuilder {
         segmentLength += UInt64(end + frames.count + compressed.readableBytes)
         append(front, to: &out)
         beginBlock(header.sequence + 1)
-        if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
     }
 
     private func append(_ front: ByteBuffer, to out: inout ScatteredBytes) {
@@ -187,8 +186,11 @@ final class BlockBuilder {
 
     // MARK: The index
 
+    /// Whether an index frame follows the block that was ended.
+    var isIndexDue: Bool { Int(entryCount) == ArchiveFormat.indexedBlocks }
+
     /// An index frame repeats the headers of the blocks since the preceding index frame, and has its offset.
-    private func writeIndex(into out: inout ScatteredBytes) {
+    func writeIndex(into out: inout ScatteredBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
         payload.writeBuffer(&entries)

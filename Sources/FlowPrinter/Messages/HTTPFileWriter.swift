@@ -39,7 +39,7 @@ struct HTTPFileWriter: MessageWriter {
                 flow, .server, response.head.fields, response.trailers, response.size, response.isComplete)
             message.startLine.writeString("HTTP/1.1 \(response.head.status) ")
             message.startLine.writeVisible(response.head.reason)
-            try message.write(content: content(flow, .server, response.head.fields, response.isComplete), into: &out)
+            try message.write(content: content(flow, .server, response.storedCodings, response.isComplete), into: &out)
             lost.formUnion(message.lost)
             isWritten = true
         }
@@ -47,14 +47,15 @@ struct HTTPFileWriter: MessageWriter {
     }
 
     /// The content of a side.
-    /// - Parameter fields: name the content codings that are removed; nil: content stays as it was sent.
-    private func content(_ flow: Flow, _ side: Side, _ fields: FieldSection?, _ isComplete: Bool) throws -> HTTPFileMessage.Content
-    {
+    /// - Parameter codings: the content codings that are removed; nil: content stays as it was sent.
+    private func content(
+        _ flow: Flow, _ side: Side, _ codings: [ByteBuffer]?, _ isComplete: Bool
+    ) throws -> HTTPFileMessage.Content {
         let size = (side == .client ? flow.request?.size : flow.response?.size) ?? 0
         guard size > 0, !flow.isConversation else { return .none }
         if size <= UInt64(Self.maximumInline) {
             guard let content = try flow.pieces.contentUnlessDamaged(from: side) else { return .leftOut(size) }
-            let decoded = fields.map { decodeContent(content, of: $0, maximum: Self.maximumInline) }
+            let decoded = codings.map { decodeContent(content, codings: $0, maximum: Self.maximumInline) }
             if decoded?.outcome == .complete || decoded == nil, isPlain(decoded?.content ?? content) {
                 return .text(decoded?.content ?? content, isDecoded: decoded?.content != nil && decoded?.content != content)
             }

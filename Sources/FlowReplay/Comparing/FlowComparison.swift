@@ -171,9 +171,9 @@ package struct FlowComparison: Sendable {
     ) throws {
         var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
-        let (a, b) = (was.head.fields.contentCodings, now.head.fields.contentCodings)
+        let (a, b) = (was.storedCodings, now.storedCodings)
         // Content that is not in the recording is not compared.
-        let isCut = was.storedSize < was.size || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
+        let isCut = !was.hasAllContent || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
         if before != after, !(a.isEmpty && b.isEmpty) {
             let decoded = (
                 decodeContent(before, codings: a, maximum: Self.maximumContent),

@@ -7,8 +7,8 @@ import NIOCore
 
 /// What an entry must have in addition to its key and its content.
 struct Criteria {
-    /// The values of the fields that must be equal, in the order of the rules.
-    var fields: [ByteBuffer?]
+    /// The values of the fields that must be equal, in the order of the rules, for each form of the request.
+    var fields: [[ByteBuffer?]]
     /// The client can use neither a 206 nor a 304.
     var needsWhole: Bool
 }
@@ -60,9 +60,9 @@ struct RecordedEntries {
 
     mutating func matches(_ entry: Entry, _ criteria: Criteria) throws -> Bool {
         if table.has(entry, .isReplaced) || criteria.needsWhole && table.has(entry, .isPartial) { return false }
-        guard !criteria.fields.isEmpty else { return true }
+        guard !rules.headers.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
-        return zip(rules.headers, criteria.fields).allSatisfy { head.fields.joined($0) == $1 }
+        return criteria.fields.contains(rules.headers.map { head.fields.joined($0) })
     }
 
     /// Whether the response began before the request was complete.

@@ -266,7 +266,7 @@ package struct ReplayPlan: Sendable {
 
     private static func obstacleOfContent(_ request: Message<RequestHead>) -> String? {
         let declared = DeclaredFraming(request.head.fields)
-        guard request.storedSize == request.size else { return "the request's content is not whole in the recording" }
+        guard request.hasAllContent else { return "the request's content is not whole in the recording" }
         if request.ended == nil {
             // Without declared content, the head is the whole request.
             let isBare = request.head.version.major < 2 && (declared.isAbsent || declared.codings.isEmpty && declared.length == 0)

@@ -123,9 +123,11 @@ package final class FlowPlayer {
     /// The event is neither sent nor waited for.
     private func isSkipped(_ what: FlowEvent.What) -> Bool {
         switch what {
-        case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply:
+        case .opened, .server, .client, .request, .trailers(from: .client, _), .note, .malformed, .localReply, .redacted, .cut:
             // The recorder's own reply, and bytes that it rejected, did not come from a server.
             true
+        // The mark of content that is not in the recording. An empty chunk would end the response.
+        case .piece(let piece) where piece.kind == .data && piece.content.readableBytes == 0: true
         case .piece(let piece) where piece.from == .client:
             dialogue == .none || (dialogue == .messages && piece.kind == .data)
         // The end of a request is known already; the end of a stream is waited for.

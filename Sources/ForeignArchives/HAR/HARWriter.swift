@@ -219,7 +219,7 @@ package struct HARWriter: Sendable {
             isDamaged = true
             return nil
         }
-        let decoded = decodeContent(wire, of: response.head.fields, maximum: Self.maximumBody)
+        let decoded = decodeContent(wire, codings: response.storedCodings, maximum: Self.maximumBody)
         switch decoded.outcome {
         case .limited: return nil
         case .truncated where response.isComplete:

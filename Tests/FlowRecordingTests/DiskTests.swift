@@ -1,0 +1,247 @@
+// Every storage fails somewhere: what is in the files, and what the recording reports as missing, are together what came.
+
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowRecording
+import FlowRecords
+import Foundation
+import Glibc
+import HTTPSemantics
+import NIOCore
+import Synchronization
+import TestSupport
+import Testing
+
+/// When a storage fails, over all files of a recording.
+final class FaultScript: Sendable {
+    private struct State {
+        var appends = 0
+        var waits = 0
+        var isClosing = false
+        var hasFailedClosing = false
+        var time: Int64 = 0
+    }
+
+    let error: Int32
+    let failing: Range<Int>
+    /// Bytes that the first failing call takes before the error; 0: none.
+    let shortened: Int
+    private let state = Mutex(State())
+
+    init(error: Int32, failing: Range<Int>, shortened: Int = 0) {
+        self.error = error
+        self.failing = failing
+        self.shortened = shortened
+    }
+
+    var waits: Int { state.withLock { $0.waits } }
+
+    /// A clock that advances when it is waited for.
+    var clock: DiskClock {
+        var clock = DiskClock()
+        clock.now = { self.state.withLock { $0.time } }
+        clock.wait = { duration in
+            self.state.withLock { state in
+                state.waits += 1
+                state.time += duration
+            }
+        }
+        return clock
+    }
+
+    /// From now on nothing waits for the disk.
+    func close() { state.withLock { $0.isClosing = true } }
+    var hasFailedClosing: Bool { state.withLock { $0.hasFailedClosing } }
+
+    /// Time passes while nothing waits.
+    func advance() { state.withLock { $0.time += 300_000_000 } }
+
+    /// - Returns: how many bytes the call takes; nil: it fails.
+    func take(_ count: Int) -> Int? {
+        let call = state.withLock { state in
+            state.appends += 1
+            return state.appends
+        }
+        guard failing.contains(call) else { return count }
+        state.withLock { $0.hasFailedClosing = $0.isClosing }
+        return call == failing.lowerBound && shortened > 0 ? min(shortened, count) : nil
+    }
+}
+
+/// A file that fails according to a script.
+private final class FaultyStorage: ArchiveStorage {
+    private let file: POSIXStorage
+    private let script: FaultScript
+
+    init(_ file: POSIXStorage, _ script: FaultScript) {
+        self.file = file
+        self.script = script
+    }
+
+    func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+        guard let count = script.take(bytes.count) else {
+            throw ArchiveError(
+                .system(script.error), unsafe "cannot write a: \(String(cString: strerror(script.error)).lowercased())")
+        }
+        var rest = ByteBuffer()
+        for buffer in bytes.buffers { rest.writeImmutableBuffer(buffer) }
+        rest.moveWriterIndex(to: count)
+        while rest.readableBytes > 0 { rest.moveReaderIndex(forwardBy: try file.append(rest)) }
+        return count
+    }
+
+    func sync() throws(ArchiveError) { try file.sync() }
+    func close() throws(ArchiveError) { try file.close() }
+    func removeLast(_ count: Int) { file.removeLast(count) }
+}
+
+/// What files hold, or what came.
+private struct Stock: Equatable {
+    var flows = 0
+    var incomplete = 0
+    var bytes: UInt64 = 0
+
+    init() {}
+
+    /// What is in files.
+    init(_ paths: [String]) throws {
+        for path in paths {
+            let reader = try ArchiveReader(path: path)
+            while let item = try reader.next() { take(item) }
+            try reader.finish().forEach { take($0) }
+        }
+    }
+
+    private mutating func take(_ item: ArchiveItem) {
+        guard case .flow(let flow) = item else {
+            Issue.record("not a flow: \(item)")
+            return
+        }
+        flows += 1
+        if flow.state != .complete { incomplete += 1 }
+        for side in [Side.client, .server] { bytes += (try? flow.contentSize(from: side)) ?? 0 }
+    }
+
+    /// What is in the files according to the totals of a recording of complete flows.
+    init(_ totals: DiskTotals, of came: Stock) {
+        flows = came.flows - totals.missingFlows
+        incomplete = totals.cutFlows
+        bytes = came.bytes - totals.missingBytes
+    }
+}
+
+@Suite("A disk that fails at any call")
+struct DiskTests {
+    /// Batches of which each ends flows of the one before and begins others.
+    private static let batches: [[FlowRecord]] = {
+        var events: [[FlowEvent]] = []
+        var open: [FlowEvent] = []
+        for number in 0..<UInt64(7) {
+            let at = start.advanced(byNanoseconds: Int64(number) * 1_000_000_000)
+            let long = exchange(number * 10, bodies: [100, 2000, 30], at: at)
+            events.append(exchange(number * 10 + 1, at: at) + open + long.prefix(4) + exchange(number * 10 + 2, at: at))
+            open = Array(long.dropFirst(4))
+        }
+        events.append(open)
+        return handedOver(events)
+    }()
+
+    private static var came: Stock {
+        var came = Stock()
+        for record in batches.joined() {
+            if record.isFirst { came.flows += 1 }
+            came.bytes += record.wireSizeFromClient + record.wireSizeFromServer
+        }
+        return came
+    }
+
+    struct Fault: CustomTestStringConvertible {
+        var error: Int32
+        var full: DiskFullPolicy
+        var failed = DiskErrorPolicy.stop
+        /// Failing calls; then the disk takes everything again.
+        var count: Int
+        var testDescription: String { "errno \(error), \(full), \(failed), \(count) calls" }
+    }
+
+    private static let forEver = 1_000_000
+
+    private static let faults: [Fault] = [2, forEver].flatMap { count in
+        DiskFullPolicy.allCases.map { Fault(error: ENOSPC, full: $0, count: count) }
+            + DiskErrorPolicy.allCases.map { Fault(error: EIO, full: .pass, failed: $0, count: count) }
+    }
+
+    @Test("A quota and the limit on a file's size count as a full disk", arguments: [EDQUOT, EFBIG])
+    func full(error: Int32) throws {
+        let fault = Fault(error: error, full: .pass, count: 2)
+        try record(fault, FaultScript(error: error, failing: 5..<7), "a.mflow") { totals, failure, notices, paths in
+            #expect(failure == nil)
+            #expect(totals.missingFlows > 0)
+            let stock = try Stock(paths)
+            #expect(stock == Stock(totals, of: Self.came))
+            #expect(notices.count == 2 && notices[0].contains("is not recorded until there is room"), "\(notices)")
+        }
+    }
+
+    @Test("What is in the files and what is reported as missing is what came", arguments: faults, ["a.mflow", "%s.mflow"])
+    func counts(fault: Fault, pattern: String) throws {
+        for call in 1...18 {
+            for shortened in [0, 50] {
+                let script = FaultScript(error: fault.error, failing: call..<call + fault.count, shortened: shortened)
+                try record(fault, script, pattern) { totals, failure, notices, paths in
+                    let place = Comment("call \(call), \(shortened) bytes: \(notices)")
+                    let stock = try Stock(paths)
+                    #expect(stock == Stock(totals, of: Self.came), place)
+                    let pauses = fault.error == EIO ? fault.failed == .pause : fault.full == .pause
+                    guard pauses, fault.count < Self.forEver, !script.hasFailedClosing else { return }
+                    #expect(stock == Self.came && failure == nil, place)
+                }
+            }
+        }
+    }
+
+    /// Records the batches as the recording's thread does, in a directory of its own.
+    private func record(
+        _ fault: Fault, _ script: FaultScript, _ pattern: String,
+        _ check: (DiskTotals, ArchiveError?, [String], [String]) throws -> Void
+    ) throws {
+        try withTemporaryDirectory { directory in
+            let notices = Mutex<[String]>([])
+            var options = RecordingFiles.Options(pattern: directory + "/" + pattern) { notice in
+                notices.withLock { $0.append(notice.text) }
+            }
+            options.disk.whenFull = fault.full
+            options.disk.onError = fault.failed
+            options.disk.clock = script.clock
+            options.wrapStorage = { FaultyStorage($0, script) }
+            var files: RecordingFiles
+            do { files = try RecordingFiles(options, now: start) } catch {
+                // A disk that is full from the start ends the recorder, unless traffic is to pass.
+                #expect(script.failing.lowerBound <= 2)
+                return
+            }
+            files.isEnding = { script.waits > 200 }
+            var failure: ArchiveError?
+            func attempt(_ work: () throws(ArchiveError) -> Void) {
+                do throws(ArchiveError) { try work() } catch { failure = failure ?? error }
+            }
+            for batch in Self.batches {
+                attempt { () throws(ArchiveError) in try files.append(batch) }
+                let now = batch.last!.last.advanced(byNanoseconds: 1_000_000_000)
+                attempt { () throws(ArchiveError) in _ = try files.flushWhenDue(now: now) }
+                script.advance()
+            }
+            script.close()
+            attempt { () throws(ArchiveError) in try files.close() }
+            let paths = try FileNames.all(in: directory)
+            try check(files.diskTotals, failure, notices.withLock { $0 }, paths)
+        }
+    }
+}
+
+private enum FileNames {
+    static func all(in directory: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory).sorted().map { directory + "/" + $0 }
+    }
+}

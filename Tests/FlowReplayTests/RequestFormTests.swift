@@ -1,0 +1,119 @@
+// Requests and recordings that were redacted: a request is compared in the form that each recording has.
+
+import FlowModel
+import HTTPSemantics
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import FlowReplay
+
+/// Rules that put `*` in the place of each value that follows `=`.
+private func masking(_ name: String) -> RecordedRedaction {
+    @Sendable func masked(_ bytes: ByteBuffer) -> ByteBuffer {
+        var parts = String(buffer: bytes).split(separator: name + "=", omittingEmptySubsequences: false)[...]
+        var out = String(parts.removeFirst())
+        for part in parts { out += name + "=*" + part.drop { !"&; \r".contains($0) && $0 != "\r\n" } }
+        return ByteBuffer(string: out)
+    }
+    return RecordedRedaction(texts: [name]) { head, content in
+        (RequestHead(parsing: masked(head.wire), version: head.version), masked(content))
+    } message: {
+        masked($0.content)
+    }
+}
+
+@Suite("A request and redacted recordings")
+struct RequestFormTests {
+    /// Recordings of `GET /?token=…`, in their order, and the rules by which they were redacted.
+    private static func asker(
+        _ tokens: [String], _ redactions: [RecordedRedaction?], rules: MatchRules = MatchRules(), order: ReplayOrder = .sequence,
+        isOnce: Bool = false
+    ) -> Asker {
+        let flows = tokens.enumerated().map { index, token in
+            exchange(
+                number: UInt64(index + 1), at: Int64(index * 10),
+                requestHead("GET /?token=\(token) HTTP/1.1", ["A: token=\(token)"]))
+        }
+        var asker = Asker(flows, rules: rules, order: order, isOnce: isOnce)
+        for redaction in redactions { asker.index.add(redaction) }
+        return asker
+    }
+
+    private static func request(_ token: String) -> RequestHead {
+        requestHead("GET /?token=\(token) HTTP/1.1", ["A: token=\(token)"])
+    }
+
+    @Test("A request is answered by a recording in which its value is masked")
+    func masked() throws {
+        var asker = Self.asker(["*"], [masking("token")])
+        #expect(try asker.ask(Self.request("live")) == "1")
+        // The mask itself, which a client may have from a redacted response.
+        #expect(try asker.ask(Self.request("*")) == "1")
+        var without = Self.asker(["*"], [])
+        #expect(try without.ask(Self.request("live")) == "-")
+    }
+
+    @Test("Content is compared as it would have been stored")
+    func content() throws {
+        var asker = Asker([exchange(number: 1, requestHead("POST / HTTP/1.1"), content: "a=1&token=*")])
+        asker.index.add(masking("token"))
+        #expect(try asker.ask(requestHead("POST / HTTP/1.1"), content: "a=1&token=live") == "1")
+        #expect(try asker.ask(requestHead("POST / HTTP/1.1"), content: "a=2&token=live") == "-")
+    }
+
+    @Test(
+        "Recordings with and without rules answer one request in the order of the recording, each client with its own values",
+        arguments: [
+            (.sequence, false, ["1", "3", "4", "4"]), (.sequence, true, ["1", "3", "4", "x"]),
+            (.last, false, ["4", "4", "4", "4"]),
+            (.cycle, false, ["1", "3", "4", "1"]),
+        ] as [(ReplayOrder, Bool, [String])])
+    func mixed(_ order: ReplayOrder, _ isOnce: Bool, _ expected: [String]) throws {
+        var asker = Self.asker(
+            ["alice", "bob", "*", "alice"], [nil, masking("token"), nil, masking("token")], order: order, isOnce: isOnce)
+        #expect(try (0..<4).map { _ in try asker.ask(Self.request("alice")) } == expected)
+        // Every other one is answered by the recording that cannot tell them apart.
+        #expect(try asker.ask(Self.request("carol")) == (isOnce ? "x" : "3"))
+    }
+
+    @Test("Recordings with different rules have one request in different forms")
+    func differentRules() throws {
+        var asker = Asker([
+            exchange(number: 1, requestHead("GET /?token=*&code=1 HTTP/1.1")),
+            exchange(number: 2, requestHead("GET /?token=2&code=* HTTP/1.1")),
+        ])
+        asker.index.add(masking("token"))
+        asker.index.add(masking("code"))
+        #expect(try asker.ask(requestHead("GET /?token=9&code=1 HTTP/1.1")) == "1")
+        #expect(try asker.ask(requestHead("GET /?token=2&code=9 HTTP/1.1")) == "2")
+        #expect(try asker.ask(requestHead("GET /?token=9&code=9 HTTP/1.1")) == "-")
+    }
+
+    @Test("A field that must be equal is compared in the form of each recording")
+    func fields() throws {
+        var rules = MatchRules()
+        rules.headers = ["a"]
+        rules.ignore.query = true
+        var asker = Self.asker(["*", "bob"], [masking("token"), nil], rules: rules)
+        #expect(try (0..<3).map { _ in try asker.ask(Self.request("bob")) } == ["1", "2", "2"])
+        #expect(try asker.ask(Self.request("carol")) == "1")
+    }
+
+    @Test("A request for any host is asked in each form for each host")
+    func anyHost() throws {
+        var asker = Asker([exchange(number: 1, host: "b.example", requestHead("GET /?token=* HTTP/1.1"))])
+        asker.index.add(nil)
+        asker.index.add(masking("token"))
+        #expect(try asker.ask(requestHead("GET /?token=live HTTP/1.1"), host: "127.0.0.1", isForAnyHost: true) == "1")
+    }
+
+    @Test("A miss is explained without the values that the rules mask")
+    func explanation() {
+        var asker = Self.asker(["*"], [masking("token")])
+        #expect(
+            asker.explain(requestHead("GET /?token=live&x=1 HTTP/1.1"))
+                == "the nearest recording is GET http://a.example/?token=*, which differs in the query: 'x=1' is not in the recording"
+        )
+    }
+}
