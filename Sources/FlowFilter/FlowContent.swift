@@ -15,9 +15,17 @@ struct FlowContent {
     let fields: FieldSection?
     /// Its content codings.
     let codings: [ByteBuffer]
+    /// Who sent it.
+    let side: Side
+    /// The number of the message or piece of a stream among those of both sides; nil for a body.
+    let message: Int?
 
-    private init(_ bytes: ByteBuffer, of fields: FieldSection? = nil, codings: [ByteBuffer] = []) {
+    private init(
+        _ bytes: ByteBuffer, from side: Side, message: Int? = nil, of fields: FieldSection? = nil, codings: [ByteBuffer] = []
+    ) {
         self.bytes = bytes
+        self.side = side
+        self.message = message
         self.fields = fields
         self.codings = codings
     }
@@ -37,20 +45,28 @@ struct FlowContent {
         var request: ByteBuffer?
         var response: ByteBuffer?
         let isStream = flow.isStream
+        // Control frames count, as in JSON Lines.
+        var messages = 0
         try flow.pieces.forEach { _, piece in
+            defer { if piece.kind != .data || isStream && !flow.isWebSocket { messages += 1 } }
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
-                continues = try visit(FlowContent(piece.content))
+                continues = try visit(FlowContent(piece.content, from: piece.from, message: messages))
+                if continues, piece.lacksContent { UnsearchedContent.add() }
             }
             return continues
         }
-        func body(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) -> FlowContent {
-            FlowContent(bytes, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+        func visitBody(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) throws -> Bool {
+            let content = FlowContent(
+                bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+            guard try visit(content) else { return false }
+            try flow.noteSearched(bytes, from: side, maximum: Self.maximum)
+            return true
         }
-        if continues, let request { continues = try visit(body(request, .client, requestFields ?? flow.requestFields)) }
-        if continues, let response { _ = try visit(body(response, .server, responseFields ?? flow.responseFields)) }
+        if continues, let request { continues = try visitBody(request, .client, requestFields ?? flow.requestFields) }
+        if continues, let response { _ = try visitBody(response, .server, responseFields ?? flow.responseFields) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.

@@ -39,6 +39,7 @@ struct GRPCStatusTest: Sendable, Equatable {
             guard frame.isEnd, !frame.isCompressed else { continue }
             return FieldSection(parsing: frame.content).first("grpc-status").map { GRPCStatus($0) }
         }
+        try flow.noteSearched(wire, from: .server, maximum: maximum)
         return nil
     }
 }

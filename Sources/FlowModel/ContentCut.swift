@@ -31,6 +31,9 @@ package struct ContentCuts: Sendable, Equatable {
 }
 
 extension FlowPiece {
+    /// Fewer bytes are stored than were received. Of a body that is stored without its content codings this does not tell.
+    package var lacksContent: Bool { cut != nil || (kind == .data && UInt64(content.readableBytes) < wireSize) }
+
     /// Bytes of its whole content: those that are stored, and those that were cut.
     package var size: UInt64 {
         if let cut { return cut.value.size }

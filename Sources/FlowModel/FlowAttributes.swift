@@ -53,6 +53,8 @@ package protocol FlowAttributes {
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
+    /// Content of it is not all stored, because the recorder was asked for less: ``ContentCut``.
+    var isTruncated: Bool { get }
     /// What redaction changed before the flow was stored; nil when it changed nothing.
     var redaction: FlowRedaction? { get }
     /// A text of the connection to a side; nil when it has none.
@@ -101,6 +103,17 @@ extension Flow: FlowAttributes {
     package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var interimStatuses: [Int] { interims.map(\.value.status) }
     package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
+    package var isTruncated: Bool {
+        if cut(of: .client) != nil || cut(of: .server) != nil { return true }
+        guard isWebSocket else { return false }
+        var isFound = false
+        // A piece that cannot be fetched is reported where it is needed.
+        try? pieces.forEach { _, piece in
+            isFound = piece.cut != nil
+            return !isFound
+        }
+        return isFound
+    }
     package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }
     package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {

@@ -53,6 +53,7 @@ package struct JSONKey: Sendable, Hashable {
                 return false
             }
             if let found { return .text(found) }
+            try flow.noteSearched(wire, from: side, maximum: Self.maximumBody)
         }
         return .none
     }

@@ -124,6 +124,9 @@ struct MitmDump: Tool {
     @OptionGroup
     var types: ProtobufArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -148,13 +151,17 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets)
         do {
             if structure || verify { return try describe(asked) }
+            let status: ToolStatus
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked, where: filter, named: times.describing(asked.expression))
+                status = try print(asked, where: filter, named: times.describing(asked.expression))
+            } else {
+                status = try print(asked, where: EveryFlow(), named: nil)
             }
-            return try print(asked, where: EveryFlow(), named: nil)
+            if let sentence = UnsearchedContent.sentence { warn(sentence) }
+            return status
         } catch is ReaderGone {
             return .done
         }

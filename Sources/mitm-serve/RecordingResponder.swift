@@ -47,7 +47,7 @@ struct RecordingResponder: Responder {
                 case .flow(let flow, let entry):
                     let response = state.index.response(of: entry, flow, for: context(request, now))
                     // An unreadable recording must show before a head is sent.
-                    let player = player(flow, response, for: request, now)
+                    let player = player(flow, response, for: request, now, state.index.recordedRedactions)
                     try player.readAhead()
                     return .play(noted(player, flow, state.index.sourceName(of: entry), request, now))
                 case .exhausted:
@@ -68,7 +68,7 @@ struct RecordingResponder: Responder {
             let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
             guard let (flow, entry) = try? state.index.duplexAnswer(query) else { return nil }
             let response = flow.response(for: context(request, now))
-            let player = player(flow, response, for: request, now, isComplete: false)
+            let player = player(flow, response, for: request, now, state.index.recordedRedactions, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)
         }
     }
@@ -105,11 +105,12 @@ struct RecordingResponder: Responder {
     }
 
     private func player(
-        _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp, isComplete: Bool = true
+        _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp,
+        _ redactions: [RecordedRedaction], isComplete: Bool = true
     ) -> FlowPlayer {
         FlowPlayer(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-            isRequestComplete: isComplete, sent100Continue: request.sent100Continue)
+            isRequestComplete: isComplete, sent100Continue: request.sent100Continue, redactions: redactions)
     }
 
     private func miss(_ request: RecordedRequestQuery, _ explanation: MissExplanation, _ now: Timestamp) -> ResponderAnswer {
@@ -177,7 +178,10 @@ struct RecordingResponder: Responder {
         let candidates = candidates(for: target, recordings)
         guard !candidates.isEmpty else { return nil }
         let chosen = ChosenRecording()
-        let player = StreamPlayer(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+        let redactions = recordings.state.withLock { $0.index.recordedRedactions }
+        let player = StreamPlayer(
+            candidates, timing: settings.timing, matching: settings.dialogues, now: now, redactions: redactions
+        ) { number in
             served.totals.withLock { $0.streams += 1 }
             recordings.state.withLock { state in
                 state.played[number, default: 0] += 1

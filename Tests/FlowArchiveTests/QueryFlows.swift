@@ -98,7 +98,11 @@ struct QueryFlows {
 
     private mutating func data(_ text: String, from side: Side, to flow: inout FlowBuilder) {
         pass(upTo: 100_000)
-        add(.piece(FlowPiece(from: side, content: ByteBuffer(string: text))), to: &flow)
+        guard chance(9) else { return add(.piece(FlowPiece(from: side, content: ByteBuffer(string: text))), to: &flow) }
+        // Its end is not stored.
+        let piece = FlowPiece(from: side, content: ByteBuffer(string: String(text.prefix(2))), wireSize: UInt64(text.utf8.count))
+        add(.piece(piece), to: &flow)
+        add(.cut(from: side, ContentCut(size: UInt64(text.utf8.count), sha256: ByteBuffer(bytes: 0..<32))), to: &flow)
     }
 
     private mutating func stream(_ ending: inout FlowEnding, _ flow: inout FlowBuilder) {
@@ -173,7 +177,7 @@ struct QueryFlows {
         let path = pick(["/p", "/users?id=\(Int.random(in: 1...9, using: &random))&name=a%20b", "/graphql", "/login?next=/&id=x"])
         let method = isWebSocket ? "GET" : pick([Self.methods[run % 5], Self.methods[(run + 1) % 5]])
         var fields = "accept: \(pick(["application/json", "*/*"]))\r\n"
-        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\n" }
+        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\nauthorization: Basic dXNlcjpwYXNz\r\n" }
         if chance(2) {
             fields += "content-type: \(pick(["application/json", "application/x-www-form-urlencoded", "text/plain"]))\r\n"
         }
@@ -212,8 +216,10 @@ struct QueryFlows {
             pass(upTo: 900_000)
             let content = ByteBuffer(string: pick(["hello", Self.subscription, "news"]))
             let kind = pick([FlowPiece.Kind.text, .binary, .ping])
-            add(
-                .piece(FlowPiece(kind: kind, from: pick([.client, .server]), content: content, wireSize: 11, frames: 2)), to: &flow)
+            let cut = chance(7) ? Shared(ContentCut(size: 1000, sha256: ByteBuffer())) : nil
+            let piece = FlowPiece(
+                kind: kind, from: pick([.client, .server]), content: content, wireSize: 11, frames: 2, cut: cut)
+            add(.piece(piece), to: &flow)
         }
         guard !chance(3) else { return }
         var close = ByteBuffer()

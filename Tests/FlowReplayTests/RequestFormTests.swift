@@ -9,7 +9,7 @@ import Testing
 @testable import FlowReplay
 
 /// Rules that put `*` in the place of each value that follows `=`.
-private func masking(_ name: String) -> RecordedRedaction {
+func masking(_ name: String) -> RecordedRedaction {
     @Sendable func masked(_ bytes: ByteBuffer) -> ByteBuffer {
         var parts = String(buffer: bytes).split(separator: name + "=", omittingEmptySubsequences: false)[...]
         var out = String(parts.removeFirst())
@@ -115,5 +115,87 @@ struct RequestFormTests {
             asker.explain(requestHead("GET /?token=live&x=1 HTTP/1.1"))
                 == "the nearest recording is GET http://a.example/?token=*, which differs in the query: 'x=1' is not in the recording"
         )
+    }
+}
+
+@Suite("A dialogue with a redacted recording")
+struct RedactedDialogueTests {
+    /// A flow that redaction changed.
+    private static func redacted(_ kind: FlowKind, _ events: [FlowEvent.What]) -> Flow {
+        let change = FlowRedaction.Change(rule: "pattern:token", place: .messages)
+        let opening: [FlowEvent.What] =
+            kind == .tcp
+            ? []
+            : [
+                .request(requestHead("GET / HTTP/1.1", ["Upgrade: websocket"])), .finished(.client),
+                .response(responseHead("HTTP/1.1 101 x", ["Upgrade: websocket", "Sec-WebSocket-Accept: x"])),
+            ]
+        let all = [.redacted(FlowRedaction(changes: [change]))] + opening + events + [.ended(FlowEnding(state: .complete))]
+        return flow(kind, number: 1, all.map { (0, $0) })
+    }
+
+    private static func sent(_ stored: String, size: Int, by side: Side = .client) -> FlowEvent.What {
+        .piece(FlowPiece(from: side, content: bytes(stored), wireSize: UInt64(size)))
+    }
+
+    /// What the server sends after the pieces of the client, and the complaints.
+    private static func play(_ player: FlowPlayer, _ pieces: [FlowPiece]) throws -> [String] {
+        var lines: [String] = []
+        for piece in pieces {
+            player.receive(piece, at: moment(0))
+            while case .say(let what) = try player.next(at: moment(0)) {
+                if case .piece(let piece) = what { lines.append(String(buffer: piece.content)) }
+            }
+        }
+        return lines + player.takeComplaints()
+    }
+
+    @Test("Messages of a WebSocket are compared as they would have been stored")
+    func messages() throws {
+        let flow = Self.redacted(.http, [said("token=*;", by: .client, .text), said("welcome", by: .server, .text)])
+        func player(_ redactions: [RecordedRedaction]) -> FlowPlayer {
+            FlowPlayer(flow, response: nil, timing: .none, matching: .content, now: moment(0), redactions: redactions)
+        }
+        let message = FlowPiece(kind: .text, from: .client, content: bytes("token=live;"))
+        #expect(try Self.play(player([masking("code"), masking("token")]), [message]) == ["welcome"])
+        #expect(
+            try Self.play(player([]), [message]) == ["the client sent 'token=live;', the recording has 'token=*;'"])
+        let other = FlowPiece(kind: .text, from: .client, content: bytes("token=live;x"))
+        #expect(
+            try Self.play(player([masking("token")]), [other]) == ["the client sent 'token=*;x', the recording has 'token=*;'"])
+    }
+
+    @Test("Of a stream as many bytes are waited for as the recorded client sent, however many are stored")
+    func streams() throws {
+        let flow = Self.redacted(
+            .tcp, [Self.sent("token=*;", size: 11), said("+OK", by: .server), Self.sent("", size: 3), said("bye", by: .server)])
+        let player = StreamPlayer(
+            [(0, flow)], timing: .none, matching: .content, now: moment(0), redactions: [masking("token")]
+        ) { _ in }
+        var lines: [String] = []
+        for text in ["tok", "en=live", ";", "end"] {
+            player.receive(FlowPiece(from: .client, content: bytes(text)), at: moment(0))
+            lines.append("> \(text)")
+            while case .say(let what) = try player.next(at: moment(0)) {
+                if case .piece(let piece) = what { lines.append(String(buffer: piece.content)) }
+            }
+        }
+        #expect(lines + player.takeComplaints() == ["> tok", "> en=live", "> ;", "+OK", "> end", "bye"])
+    }
+
+    @Test("The first bytes choose among redacted streams")
+    func choice() throws {
+        let flows = ["token=*;1", "token=*;2"].enumerated().map { index, first in
+            (index, Self.redacted(.tcp, [Self.sent(first, size: 12), said("\(index + 1)", by: .server)]))
+        }
+        var chosen: [Int] = []
+        for end in ["2", "1"] {
+            let player = StreamPlayer(flows, timing: .none, matching: .content, now: moment(0), redactions: [masking("token")]) {
+                chosen.append($0)
+            }
+            player.receive(FlowPiece(from: .client, content: bytes("token=live;\(end)")), at: moment(0))
+            _ = try player.next(at: moment(0))
+        }
+        #expect(chosen == [1, 0])
     }
 }

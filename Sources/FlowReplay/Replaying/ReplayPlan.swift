@@ -252,7 +252,8 @@ package struct ReplayPlan: Sendable {
             return isReadable ? nil : "a WebSocket conversation was recorded as bytes"
         }
         if flow.response?.head.status == 101 { return "a protocol other than WebSocket follows" }
-        return obstacleOfContent(request)
+        guard request.hasAllContent else { return "the request's content is not whole in the recording" }
+        return obstacleOfContent(request.asStored)
     }
 
     private static func obstacleOfBytes(_ flow: Flow, _ options: Options) -> String? {
@@ -266,7 +267,6 @@ package struct ReplayPlan: Sendable {
 
     private static func obstacleOfContent(_ request: Message<RequestHead>) -> String? {
         let declared = DeclaredFraming(request.head.fields)
-        guard request.hasAllContent else { return "the request's content is not whole in the recording" }
         if request.ended == nil {
             // Without declared content, the head is the whole request.
             let isBare = request.head.version.major < 2 && (declared.isAbsent || declared.codings.isEmpty && declared.length == 0)
