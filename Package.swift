@@ -109,7 +109,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
+                "AgeFormat", "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding",
+                "Protobuf",
                 "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
