@@ -59,7 +59,10 @@ extension RecordingFiles {
         try rotateNow(at: now)
     }
 
-    private mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
+    mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
+        // What the flows have so far is in the file before they continue in the next one.
+        try attemptFlush(of: current.writer, at: now)
+        guard disk.isRecording else { return }
         let hasItsName = current.storage.hasItsName
         var (names, next) = (names, nil as OpenFile?)
         let open = { [options, disk, number = current.number + 1] () throws(ArchiveError) in
@@ -68,11 +71,13 @@ extension RecordingFiles {
             }
         }
         do throws(ArchiveError) {
-            try attempt(at: now, again: open, open)
+            try open()
         } catch {
-            guard disk.isRecording else { throw error }
-            rotationFailed = now
-            return options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+            guard error.isDiskFull else {
+                rotationFailed = now
+                return options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+            }
+            try attempt(at: now, again: open) { () throws(ArchiveError) in throw error }
         }
         guard let next else { return }
         (self.names, rotationFailed) = (names, nil)

@@ -16,6 +16,8 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
+        /// Each file is encrypted; nil: none is.
+        package var encryption: ArchiveEncryption?
         package var disk = DiskOptions()
         package var rotation = RotationLimits()
         package var retention = RetentionLimits()
@@ -46,7 +48,7 @@ package struct RecordingFiles {
         /// Its number in this run.
         var number: Int { archive.file ?? 0 }
         /// Bytes, without the block that is not full yet.
-        var size: UInt64 { start + writer.length }
+        var size: UInt64 { max(start + writer.length, storage.size) }
     }
 
     let options: Options
@@ -74,7 +76,7 @@ package struct RecordingFiles {
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
         var options = options
         if let target = options.rotation.blockTarget { options.archive.blockTarget = min(options.archive.blockTarget, target) }
-        var names = RecordingNames(options.pattern)
+        var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
         let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
         if options.pattern == nil || isLimited && !options.truncates {
@@ -117,7 +119,8 @@ package struct RecordingFiles {
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates, mustBeNew: isNew)
+            storage = try POSIXStorage.open(
+                path: path, truncates: options.truncates, mustBeNew: isNew, isEncrypted: options.encryption != nil)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
@@ -127,9 +130,17 @@ package struct RecordingFiles {
         storage.reserve = reserve
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
-        let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: archive, now: now)
+        let writer = try writer(over: storage, archive, options, now)
         return OpenFile(
             path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
+    }
+
+    static func writer(
+        over storage: POSIXStorage, _ archive: ArchiveOptions, _ options: Options, _ now: Timestamp
+    ) throws(ArchiveError) -> ArchiveWriter {
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        return ArchiveWriter(beginning: destination, options: archive, now: now)
     }
 
     // MARK: Writing
