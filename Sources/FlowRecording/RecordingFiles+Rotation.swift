@@ -24,7 +24,8 @@ extension RecordingFiles {
 
     /// Continues in the next file after the current one has reached its size.
     mutating func rotateIfFull(at now: Timestamp) throws(ArchiveError) {
-        guard let most = options.rotation.size, current.size >= most else { return }
+        // Many open flows may take more than the limit at the beginning of each file.
+        guard let most = options.rotation.size, current.size >= max(most, current.repeated + most / 2) else { return }
         try rotateItself(at: now)
     }
 
@@ -84,6 +85,7 @@ extension RecordingFiles {
         replaceCurrent(with: next, at: now, hasItsName: hasItsName)
         try closeSealed(at: now)
         if disk.isRecording { try attemptFlush(of: current.writer, at: now) }
+        current.repeated = current.size
         enforceRetention(at: now)
     }
 

@@ -44,6 +44,8 @@ package struct RecordingFiles {
         var began: Timestamp
         /// Bytes that precede the current segment.
         var start: UInt64
+        /// Bytes that the flows which continue take at its beginning.
+        var repeated: UInt64 = 0
 
         /// Its number in this run.
         var number: Int { archive.file ?? 0 }
@@ -213,7 +215,6 @@ package struct RecordingFiles {
     /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
     /// ``Options/onSealed`` has run with the last file. It is not called again.
     package mutating func close(now: Timestamp) throws(ArchiveError) {
-        defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
         var failure: ArchiveError?
         for file in closing + [current] {
@@ -222,6 +223,9 @@ package struct RecordingFiles {
             } catch { failure = failure ?? error }
         }
         disk.countLost()
+        programs?.finish()
+        // No flow is open any more.
+        retention.enforce(at: now, current: nil) { _, _ in true }
         if let failure { throw failure }
     }
 
