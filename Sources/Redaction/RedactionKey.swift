@@ -19,6 +19,15 @@ package struct RedactionKey: Sendable {
         hmac = HMACSHA256(key: bytes)
     }
 
+    /// The text by which recordings name the key: `#key:` and 64 bits that tell nothing about it. It is not a rule.
+    package var name: String { Self.namePrefix + hexadecimal(of: ByteBuffer(string: "the name of a key of redaction")) }
+
+    package static let namePrefix = "#key:"
+
+    private func hexadecimal(of value: ByteBuffer) -> String {
+        String(buffer: marker(of: value)).filter { $0.isASCII }.replacing("redacted:", with: "")
+    }
+
     /// `«redacted:0123456789abcdef»`.
     func marker(of value: ByteBuffer) -> ByteBuffer {
         var marker = ByteBuffer()
