@@ -118,8 +118,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
-                "Redaction", "Secrets",
+                "AgeFormat", "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding",
+                "Protobuf", "Redaction", "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,

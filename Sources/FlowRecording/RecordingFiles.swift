@@ -16,6 +16,8 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
+        /// Each file is encrypted; nil: none is.
+        package var encryption: ArchiveEncryption?
         package var disk = DiskOptions()
         /// What is written to in place of the file itself, in tests.
         package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
@@ -80,12 +82,13 @@ package struct RecordingFiles {
     package var path: String { current.path }
 
     static func open(_ options: Options, _ reserve: DiskReserve?, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
+        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now, options) }
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates)
+            storage = try POSIXStorage.open(
+                path: path, truncates: options.truncates, isEncrypted: options.encryption != nil)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
@@ -94,7 +97,9 @@ package struct RecordingFiles {
         }
         storage.reserve = reserve
         if options.pattern == nil { storage.isNew = true }
-        let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: options.archive, now: now)
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        let writer = ArchiveWriter(beginning: destination, options: options.archive, now: now)
         return OpenFile(path: path, storage: storage, writer: writer, began: now)
     }
 

@@ -149,7 +149,7 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
-            if isEncrypted { throw encryptedCannotContinue(path) }
+            if isEncrypted { throw cannotContinue("\(path) exists, and") }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
@@ -161,10 +161,8 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
-    private static func encryptedCannotContinue(_ path: String) -> ArchiveError {
-        ArchiveError(
-            .encrypted,
-            "\(path) exists, and a recording cannot be continued with encryption; choose another name, or remove it first")
+    private static func cannotContinue(_ beginning: String) -> ArchiveError {
+        ArchiveError(.encrypted, "\(beginning) an encrypted file cannot be continued; choose another name, or remove it first")
     }
 
     /// The end of the last whole frame of a flow file.
@@ -176,7 +174,7 @@ package final class POSIXStorage: ArchiveStorage {
         } catch {
             switch error.kind {
             case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
-            case .encrypted: throw encryptedCannotContinue(path)
+            case .encrypted: throw cannotContinue("\(path) is encrypted, and")
             default: throw error
             }
         }

@@ -49,6 +49,8 @@ package final class ArchiveWriter {
     /// What the storage has still to take, and the records of the block that is being built.
     private var unwritten = UnwrittenBlocks()
     private var unwrittenRecords = UnwrittenRecords()
+    /// A block was written since the last flush.
+    private var hasUnflushedBlock = false
     /// The index and the footer are written, or wait to be: nothing can be added.
     package private(set) var hasEnded = false
     private var isClosed = false
@@ -168,10 +170,14 @@ package final class ArchiveWriter {
         writePending()
         cut()
         unflushedSince = nil
-        let padding = storage.missing(after: unwritten.bytes.count)
-        unwritten.add { block.writePadding(padding, into: &$0) }
+        if hasUnflushedBlock {
+            hasUnflushedBlock = false
+            let missing = storage.missing(after: unwritten.bytes.count)
+            unwritten.add { block.writePadding(missing, into: &$0) }
+        }
         try drain()
         try storage.flush()
+        unwritten.removeFirst(0, kept: storage.keptBytes)
         if options.sync != .none { try storage.sync() }
     }
 
@@ -273,6 +279,7 @@ package final class ArchiveWriter {
         guard !block.isEmpty else { return }
         unwritten.add(unwrittenRecords) { block.end(into: &$0) }
         unwrittenRecords = UnwrittenRecords()
+        hasUnflushedBlock = true
         if block.isIndexDue { unwritten.add { block.writeIndex(into: &$0) } }
         if !pending.hasOpen { unflushedSince = nil }
     }
@@ -282,7 +289,7 @@ package final class ArchiveWriter {
         while !unwritten.bytes.isEmpty {
             let taken = try storage.append(unwritten.bytes)
             precondition(taken > 0 && taken <= unwritten.bytes.count, "a storage takes something or throws")
-            unwritten.removeFirst(taken)
+            unwritten.removeFirst(taken, kept: storage.keptBytes)
         }
         if options.sync == .always { try storage.sync() }
     }
