@@ -78,11 +78,17 @@ let package = Package(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
-        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
+        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "AgeFormat", "CLZ4", nioCore]),
         module(
             "FlowFilter",
             [
                 "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "Secrets", "CPCRE2",
+                nioCore,
+            ]),
+        module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", "Secrets",
                 nioCore,
             ]),
         module(
@@ -91,7 +97,8 @@ let package = Package(
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
-            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
+            name: "FlowReplay",
+            dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "Digests", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
@@ -110,7 +117,7 @@ let package = Package(
             "ToolSupport",
             [
                 "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
-                "Secrets",
+                "Redaction", "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -178,7 +185,11 @@ let package = Package(
             "ProxyCoreTests",
             ["ProxyCore", "HTTPSemantics", "FlowModel", "FlowRecords", "TLSEngine", "WebSocketCodec", "HTTP2Codec"]),
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
-        tests("FlowArchiveTests", ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+        tests(
+            "FlowArchiveTests",
+            [
+                "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics",
+            ]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
@@ -193,9 +204,11 @@ let package = Package(
             [
                 "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
                 "FlowTable",
-                "HTTPSemantics", "TLSEngine", arguments,
+                "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
+        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Digests"]),
+        tests(
+            "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )

@@ -59,7 +59,10 @@ package struct RecordingFiles {
         rotates = options.pattern?.contains("%") == true
         disk = DiskState(options.disk, notice: options.notice)
         current = try Self.open(options, disk.reserve, now)
-        try beginFirst(now)
+        do throws(ArchiveError) { try beginFirst(now) } catch {
+            current.storage.removeNew()
+            throw error
+        }
     }
 
     /// Writes the beginning of the first file. A disk that is full from the start is an error, unless traffic is to pass.
@@ -90,6 +93,7 @@ package struct RecordingFiles {
             }
         }
         storage.reserve = reserve
+        if options.pattern == nil { storage.isNew = true }
         let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: options.archive, now: now)
         return OpenFile(path: path, storage: storage, writer: writer, began: now)
     }
@@ -198,7 +202,7 @@ package struct RecordingFiles {
     private mutating func endOpenFlows(at now: Timestamp) {
         let ending = FlowEnding(
             state: .incomplete,
-            error: FlowError(side: nil, message: "\(disk.cause); the rest of the flow was not recorded", at: now))
+            error: FlowError(side: nil, message: disk.cause, at: now))
         for file in [current] + closing {
             for flow in file.writer.openFlowIDs where refuses(flow) { file.writer.discard(flow) }
             for flow in file.writer.openFlowIDs { disk.cut(flow) }

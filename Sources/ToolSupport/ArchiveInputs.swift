@@ -20,10 +20,7 @@ package enum ArchiveSource: Sendable, Hashable {
 
     /// Opens it to describe its structure.
     package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
-        switch self {
-        case .file(let path): try ArchiveStructure(path: path, verifies: verifies)
-        case .standardInput: try ArchiveStructure(descriptor: 0, name: name, verifies: verifies)
-        }
+        try ArchiveStructure(try input(), verifies: verifies)
     }
 
     /// Opens it as the format that its first bytes show.

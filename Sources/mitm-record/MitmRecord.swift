@@ -115,13 +115,8 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            When the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, unrecorded \
-            until there is room).
-            """, valueName: "policy"))
-    var onDiskFull = DiskFullPolicy.pause
+    @OptionGroup
+    var disk: DiskArguments
 
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
@@ -197,7 +192,6 @@ extension ConnectionStrategy: ExpressibleByArgument {}
 extension WebSocketPings: ExpressibleByArgument {}
 extension AltSvcPolicy: ExpressibleByArgument {}
 extension ArchiveSync: ExpressibleByArgument {}
-extension DiskFullPolicy: ExpressibleByArgument {}
 
 /// TLS on both sides.
 struct TLSArguments: ParsableArguments {

@@ -44,7 +44,8 @@ struct RecordingResponder: Responder {
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
-                case .flow(let flow, let entry):
+                case .flow(let recorded, let entry):
+                    let flow = try recorded.decodingCutResponse()
                     let response = state.index.response(of: entry, flow, for: context(request, now))
                     // An unreadable recording must show before a head is sent.
                     let player = player(flow, response, for: request, now, state.index.recordedRedactions)
@@ -66,7 +67,10 @@ struct RecordingResponder: Responder {
         served.current.state.withLock { state -> (any ServerPlayer)? in
             let host = host(of: request)
             let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
-            guard let (flow, entry) = try? state.index.duplexAnswer(query) else { return nil }
+            guard let (recorded, entry) = try? state.index.duplexAnswer(query), let flow = try? recorded.decodingCutResponse()
+            else {
+                return nil
+            }
             let response = flow.response(for: context(request, now))
             let player = player(flow, response, for: request, now, state.index.recordedRedactions, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)

@@ -1,5 +1,6 @@
 // Requests and recordings that were redacted: a request is compared in the form that each recording has.
 
+import Digests
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -106,6 +107,38 @@ struct RequestFormTests {
         asker.index.add(nil)
         asker.index.add(masking("token"))
         #expect(try asker.ask(requestHead("GET /?token=live HTTP/1.1"), host: "127.0.0.1", isForAnyHost: true) == "1")
+    }
+
+    /// An exchange whose request's content is not, or not all, in the recording.
+    private static func partial(_ number: UInt64, stored: String, sent: String, isCut: Bool) -> Flow {
+        let digest = ByteBuffer(bytes: SHA256.digest(bytes(sent).readableBytesUInt8Span))
+        let cut = ContentCut(size: UInt64(sent.utf8.count), sha256: digest)
+        var events: [(Int64, FlowEvent.What)] = [
+            (0, .request(requestHead("POST / HTTP/1.1"))),
+            (0, .piece(FlowPiece(from: .client, content: bytes(stored), wireSize: UInt64(sent.utf8.count)))),
+        ]
+        if isCut { events.append((0, .cut(from: .client, cut))) }
+        events += [
+            (0, .finished(.client)), (1, .response(responseHead())), (1, .finished(.server)),
+            (1, .ended(FlowEnding(state: .complete))),
+        ]
+        return flow(number: number, events)
+    }
+
+    @Test("Content that is not in the recording matches by its size and SHA-256, and any content where redaction left it out")
+    func unknownContent() throws {
+        let head = requestHead("POST / HTTP/1.1")
+        let cut = [
+            Self.partial(1, stored: "ab", sent: "abcd", isCut: true), Self.partial(2, stored: "", sent: "efgh", isCut: true),
+        ]
+        var asker = Asker(cut)
+        #expect(
+            try ["abcd", "efgh", "abcx", "ab", "", "abcd"].map { try asker.ask(head, content: $0) } == [
+                "1", "2", "-", "-", "-", "1",
+            ])
+        var other = Asker(
+            cut + [Self.partial(3, stored: "", sent: "secret", isCut: false), exchange(number: 4, head, content: "known")])
+        #expect(try ["known", "any", "abcd", ""].map { try other.ask(head, content: $0) } == ["4", "3", "1", "-"])
     }
 
     @Test("A miss is explained without the values that the rules mask")

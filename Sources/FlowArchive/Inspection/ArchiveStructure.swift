@@ -20,6 +20,8 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var records: UInt32?
     package var flows: UInt32?
     package var times: ClosedRange<Timestamp>?
+    /// The rules of redaction that the block names; nil without any.
+    package var redactionRules: [String]?
     /// Whether every checksum is right; nil when they were not checked.
     package var isIntact: Bool?
     /// One line of text, without its end.
@@ -39,6 +41,7 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
@@ -46,14 +49,11 @@ package struct ArchiveStructure {
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(try ArchiveInput(path: path), verifies)
+        try self.init(try ArchiveInput(path: path), verifies: verifies)
     }
 
-    package init(descriptor: Int32, name: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(ArchiveInput(descriptor: descriptor, name: name), verifies)
-    }
-
-    private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
+    /// - Parameter input: an input at its beginning.
+    package init(_ input: ArchiveInput, verifies: Bool) throws(ArchiveError) {
         self.input = input
         frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
@@ -66,7 +66,8 @@ package struct ArchiveStructure {
         let start = frames.offset
         guard let frame = try frames.next() else {
             if try frames.giveUpIncomplete() { return try next() }
-            return frames.endDamage().map { report($0) }
+            if let damage = frames.endDamage() { return report(damage) }
+            return try reportEncryption()
         }
         switch frame {
         case .segment(let header):
@@ -86,6 +87,15 @@ package struct ArchiveStructure {
         }
     }
 
+    /// What the encryption of the whole input shows.
+    private mutating func reportEncryption() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard !isEncryptionReported else { return nil }
+        isEncryptionReported = true
+        waiting = input.takeDamage().map { report($0) }
+        if let damage = try input.endDamage() { waiting.append(report(damage)) }
+        return waiting.isEmpty ? nil : waiting.removeFirst()
+    }
+
     private mutating func report(_ found: ArchiveDamage) -> ArchiveStructureLine {
         damage.append(found)
         var line = line(.damage, found.offset, found.length)
@@ -98,7 +108,7 @@ package struct ArchiveStructure {
         let kind: ArchiveStructureLine.Kind =
             magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
         var line = line(kind, start, length)
-        line.text = "\(kind)  \(length) bytes"
+        line.text = "\(magic == ArchiveFormat.paddingMagic ? "padding" : "\(kind)")  \(length) bytes"
         // The checksums of indexes and footers are always checked. Frames of other programs have none.
         if kind != .other { line.isIntact = true }
         return line
@@ -119,6 +129,7 @@ package struct ArchiveStructure {
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
         if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
+        let rules = header.holdsRules ? try redactionRules(header) : nil
         frames.skipFrames(of: header)
         var line = line(.block, offset, UInt64(header.frameLength + header.bodyLength))
         line.sequence = header.sequence
@@ -126,6 +137,7 @@ package struct ArchiveStructure {
         line.records = header.records
         line.flows = header.flows
         line.times = header.times
+        line.redactionRules = rules
         line.isIntact = verifies ? faults.isEmpty : nil
         line.text = Self.text(header, line, faults)
         guard let missing else { return line }
@@ -140,8 +152,24 @@ package struct ArchiveStructure {
         parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
         parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.chunks.count) chunks")
         parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
+        if let rules = line.redactionRules { parts.append("redacted by \(rules.joined(separator: " "))") }
         if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
         return parts.joined(separator: ", ")
+    }
+
+    /// The rules of redaction in the block whose header was just read; nil when they cannot be read.
+    private func redactionRules(_ header: BlockHeader) throws(ArchiveError) -> [String]? {
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return nil }
+        var walk = RecordWalk(records)
+        var rules: [String] = []
+        while let entry = try? walk.next() {
+            guard entry.type == RecordType.redactionRules else { continue }
+            let record = records.slice(Int(entry.start) + RecordType.prefix, Int(entry.length) - RecordType.prefix)
+            rules += (try? RedactionRulesRecord.rules(record)) ?? []
+        }
+        return rules.isEmpty ? nil : rules
     }
 
     /// Decompresses all frames of the block whose header was just read.

@@ -45,6 +45,9 @@ package final class ArchiveReader {
     /// the number of flows that it concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
+    /// The rules of redaction that the segments name so far, each once. Those of a segment are at its head; a copy of several files may
+    /// name more later.
+    package private(set) var redactionRules: [String] = []
     /// Flows that ``FlowDelivery/counted`` did not return.
     package private(set) var counted = 0
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
@@ -97,8 +100,13 @@ package final class ArchiveReader {
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
+    /// Bytes of the file in which what was read so far is stored.
+    package var storedOffset: UInt64 { input.storedOffset }
+
     /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
     package var mayGrow: Bool {
+        // A block may have reached an encrypted file in part.
+        if let hasEnd = input.hasEnd { return !hasEnd }
         guard let size, size == offset else { return false }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
@@ -119,6 +127,7 @@ package final class ArchiveReader {
             }
             guard let (item, search) = try nextBlock() else {
                 reportLater()
+                waiting += input.takeDamage().map { .damage($0) }
                 if waiting.isEmpty { return nil }
                 continue
             }
@@ -139,6 +148,7 @@ package final class ArchiveReader {
             while let item = try next() { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        if let damage = try input.endDamage() { items.append(.damage(damage)) }
         let start = waiting.count
         try endOpenFlows()
         if start < waiting.count, input.file?.isBeingWritten == true { markOpen(from: start) }
@@ -227,6 +237,7 @@ package final class ArchiveReader {
         noteReturned()
         report(block?.block.source.foundDamage)
         reportLater()
+        waiting += input.takeDamage().map { .damage($0) }
         defer { waiting.removeAll() }
         return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
     }
@@ -284,6 +295,10 @@ package final class ArchiveReader {
         switch entry.type {
         case RecordType.certificate:
             try connections.addCertificate(block.content(entry))
+        case RecordType.redactionRules:
+            for rule in try RedactionRulesRecord.rules(block.content(entry)) where !redactionRules.contains(rule) {
+                redactionRules.append(rule)
+            }
         case RecordType.tombstone:
             var reader = RecordReader(block.content(entry))
             let high = try reader.number(UInt64.self)

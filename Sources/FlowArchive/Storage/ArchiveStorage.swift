@@ -8,6 +8,11 @@ package protocol ArchiveStorage: AnyObject {
     /// - Returns: the number of bytes appended, at least one. The caller continues after them.
     /// - Throws: when no byte could be appended.
     func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int
+    /// How many bytes must be appended after a number of others so that a flush passes everything on. Only a storage that writes whole
+    /// chunks needs any.
+    func missing(after count: Int) -> Int
+    /// Passes on what was appended and kept.
+    func flush() throws(ArchiveError)
     /// Returns when the appended bytes survive a loss of power.
     func sync() throws(ArchiveError)
     func close() throws(ArchiveError)
@@ -17,6 +22,8 @@ package protocol ArchiveStorage: AnyObject {
 
 extension ArchiveStorage {
     package func removeLast(_ count: Int) {}
+    package func missing(after count: Int) -> Int { 0 }
+    package func flush() throws(ArchiveError) {}
 
     /// Appends the bytes of one buffer in the same way.
     package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {

@@ -1,6 +1,7 @@
 // Builds one block: records, details and content in storage that is kept from block to block. Content chunks are compressed as they fill. When
 // the block ends, its header is put before it and an entry for the index is kept.
 
+import AgeFormat
 import FlowModel
 import FlowRecords
 import HTTPSemantics
@@ -89,6 +90,17 @@ final class BlockBuilder {
         header.flags |= BlockHeader.holdsPartsFlag
     }
 
+    /// Writes rules of redaction, by which flows of the segment were changed.
+    func writeRules(_ rules: [String]) {
+        let start = records.count
+        records.appendPrefix(RecordType.redactionRules)
+        records.appendVarint(UInt64(rules.count))
+        for rule in rules { records.appendText(rule) }
+        records.set(UInt32(records.count - start), at: start)
+        header.records += 1
+        header.flags |= BlockHeader.holdsRulesFlag
+    }
+
     private func addContent(_ bytes: UnsafeRawBufferPointer) {
         contentSize += bytes.count
         var offset = 0
@@ -168,6 +180,19 @@ final class BlockBuilder {
         details.clear()
         contentSize = 0
         connections.beginBlock(sequence)
+    }
+
+    /// Appends a frame that readers skip.
+    /// - Parameter count: the bytes that are missing. A frame has at least eight, so for fewer another chunk is filled.
+    func writePadding(_ count: Int, into out: inout ScatteredBytes) {
+        guard count > 0 else { return }
+        let length = count < ArchiveFormat.frameHeader ? count + AgePayload.chunkSize : count
+        var frame = ByteBuffer()
+        frame.writeMultipleIntegers(
+            ArchiveFormat.paddingMagic, UInt32(length - ArchiveFormat.frameHeader), endianness: .little)
+        frame.writeRepeatingByte(0, count: length - ArchiveFormat.frameHeader)
+        segmentLength += UInt64(length)
+        out.append(frame)
     }
 
     // MARK: The index

@@ -172,17 +172,24 @@ package struct RecordingIndex {
     }
 
     private mutating func answer(_ forms: [RequestForm], _ elapsed: Int64) throws -> Answer {
-        var found: [(form: RequestForm, first: Entry)] = []
-        for form in forms {
-            guard let first = entries.first(form.key, digest: form.digest) else { continue }
-            // Forms that differ in fields alone have the same entries.
-            found.append((form, first))
+        let found = forms.compactMap { form in entries.first(form.key, digest: form.digest).map { (form, $0) } }
+        if !found.isEmpty { return try answer(found, [], forms, elapsed) }
+        // Recordings that do not have the content that was sent.
+        let unknown = forms.compactMap { form -> (RequestForm, Entry)? in
+            guard form.digest != 0, let first = entries.first(form.key, digest: RecordedEntries.unknownDigest) else { return nil }
+            return (form, first)
         }
-        guard !found.isEmpty else { return .none }
-        let group = RequestGroup(found.map(\.form))
+        guard !unknown.isEmpty else { return .none }
+        return try answer(unknown, unknown.map { UnknownContent($0.0.content) }, forms, elapsed)
+    }
+
+    /// - Parameter found: the forms that have recordings, with the first entry of each.
+    private mutating func answer(
+        _ found: [(form: RequestForm, first: Entry)], _ unknownContents: [UnknownContent], _ forms: [RequestForm], _ elapsed: Int64
+    ) throws -> Answer {
         let choice = try order.choose(
-            group, MatchingEntries(Set(found.map(\.first)).sorted()), fields: found.map(\.form.fields),
-            asksForLess: forms[0].head.fields.askForLess, elapsed: elapsed, &entries)
+            RequestGroup(found.map(\.form)), MatchingEntries(Set(found.map(\.first)).sorted()), fields: found.map(\.form.fields),
+            unknownContents: unknownContents, asksForLess: forms[0].head.fields.askForLess, elapsed: elapsed, &entries)
         switch choice {
         case .entry(let entry): return .flow(try entries.flow(entry), entry)
         case .exhausted(let entry): return .exhausted(entry)
