@@ -86,12 +86,21 @@ let package = Package(
                 nioCore,
             ]),
         module(
+            "Redaction",
+            [
+                "Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "FlowFilter", "Secrets",
+                nioCore,
+            ]),
+        module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
-            name: "FlowReplay", dependencies: ["Digests", "HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
+            name: "FlowReplay",
+            dependencies: [
+                "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "ContentCoding", "Digests", "JSONQuery", nioCore,
+            ],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
@@ -109,8 +118,8 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
-                "Secrets",
+                "AgeFormat", "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding",
+                "Protobuf", "Redaction", "Secrets",
                 "ForeignArchives",
                 "JSONQuery",
                 "CCrypt", "CCommit", nioCore, arguments, yams,
@@ -180,7 +189,10 @@ let package = Package(
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests(
             "FlowArchiveTests",
-            ["FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+            [
+                "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives",
+                "HTTPSemantics",
+            ]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
@@ -195,9 +207,12 @@ let package = Package(
             [
                 "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
                 "FlowTable",
-                "HTTPSemantics", "TLSEngine", arguments,
+                "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
+        tests(
+            "FlowReplayTests", ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Redaction", "Digests"]),
+        tests(
+            "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )

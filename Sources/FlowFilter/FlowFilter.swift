@@ -82,6 +82,11 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// - Parameter known: the parts of the flow that are final.
     package func decide(_ flow: some FlowAttributes, known: FlowProgress) throws -> Bool? { try expression.decide(flow, known) }
 
+    /// The first term that neither the opening nor the heads of a flow answer; nil if they answer all.
+    package var termBeyondHeads: String? {
+        expression.terms.first { !$0.term.row.availability.isOfHeads }?.term.canonical
+    }
+
     /// Whether content must be fetched to answer.
     package var needsContent: Bool { expression.cost >= 9 }
 

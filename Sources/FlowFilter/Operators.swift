@@ -86,6 +86,14 @@ enum Availability {
     case response
     case responseContent
     case end
+
+    /// The heads of a flow, and what is known before them.
+    var isOfHeads: Bool {
+        switch self {
+        case .opening, .request, .response: true
+        case .requestContent, .responseContent, .end: false
+        }
+    }
 }
 
 struct FilterOperator: Sendable {

@@ -41,10 +41,13 @@ package struct RecordingNotice: Sendable {
 
     package var kind: Kind
     package var text: String
+    /// The state of the disk, if that has changed.
+    package var disk: DiskTotals?
 
-    package init(_ kind: Kind, _ text: String) {
+    package init(_ kind: Kind, _ text: String, disk: DiskTotals? = nil) {
         self.kind = kind
         self.text = text
+        self.disk = disk
     }
 }
 
@@ -234,7 +237,7 @@ private final class Worker {
             failure = "\(error)"
             // A reader that has what it wanted is no failure to tell of.
             isReaderGone = (error as? ArchiveError)?.kind == .system(EPIPE)
-            if !isReaderGone { options.notice(RecordingNotice(.failure, "recording stopped: \(error)")) }
+            if !isReaderGone { options.notice(RecordingNotice(.failure, "recording stopped: \(error)", disk: files?.diskTotals)) }
         }
     }
 

@@ -7,11 +7,12 @@ import Glibc
 extension RecordingFiles {
     /// Makes an empty file, named after a moment, in the working directory. A recorder that starts in the same second gets another one.
     /// - Throws: ``ArchiveError`` when it cannot be made.
-    static func newName(_ now: Timestamp) throws(ArchiveError) -> String {
+    static func newName(_ now: Timestamp, _ options: Options) throws(ArchiveError) -> String {
+        let ending = options.encryption == nil ? ".mflow" : ".mflow.age"
         let base = expand("capture-%Y%m%d-%H%M%S", now)
         var number = 1
         while true {
-            let name = number == 1 ? base + ".mflow" : "\(base)-\(number).mflow"
+            let name = number == 1 ? base + ending : "\(base)-\(number)\(ending)"
             let descriptor = unsafe Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             if descriptor >= 0 {
                 Glibc.close(descriptor)

@@ -16,6 +16,8 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
+        /// Each file is encrypted; nil: none is.
+        package var encryption: ArchiveEncryption?
         package var disk = DiskOptions()
         /// What is written to in place of the file itself, in tests.
         package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
@@ -59,7 +61,10 @@ package struct RecordingFiles {
         rotates = options.pattern?.contains("%") == true
         disk = DiskState(options.disk, notice: options.notice)
         current = try Self.open(options, disk.reserve, now)
-        try beginFirst(now)
+        do throws(ArchiveError) { try beginFirst(now) } catch {
+            current.storage.removeNew()
+            throw error
+        }
     }
 
     /// Writes the beginning of the first file. A disk that is full from the start is an error, unless traffic is to pass.
@@ -77,12 +82,13 @@ package struct RecordingFiles {
     package var path: String { current.path }
 
     static func open(_ options: Options, _ reserve: DiskReserve?, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
+        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now, options) }
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates)
+            storage = try POSIXStorage.open(
+                path: path, truncates: options.truncates, isEncrypted: options.encryption != nil)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
@@ -90,7 +96,10 @@ package struct RecordingFiles {
             }
         }
         storage.reserve = reserve
-        let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: options.archive, now: now)
+        if options.pattern == nil { storage.isNew = true }
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        let writer = ArchiveWriter(beginning: destination, options: options.archive, now: now)
         return OpenFile(path: path, storage: storage, writer: writer, began: now)
     }
 
@@ -198,7 +207,7 @@ package struct RecordingFiles {
     private mutating func endOpenFlows(at now: Timestamp) {
         let ending = FlowEnding(
             state: .incomplete,
-            error: FlowError(side: nil, message: "\(disk.cause); the rest of the flow was not recorded", at: now))
+            error: FlowError(side: nil, message: disk.cause, at: now))
         for file in [current] + closing {
             for flow in file.writer.openFlowIDs where refuses(flow) { file.writer.discard(flow) }
             for flow in file.writer.openFlowIDs { disk.cut(flow) }

@@ -7,12 +7,36 @@ import Glibc
 import NIOCore
 
 /// One thing to read.
-package enum ArchiveSource: Sendable, Hashable {
-    case file(String)
-    case standardInput
+package struct ArchiveSource: Sendable {
+    package enum Place: Sendable, Hashable {
+        case file(String)
+        case standardInput
+    }
+
+    package let place: Place
+    /// Decrypt it if it is encrypted.
+    private let keys: ArchiveKeys
+
+    private init(_ place: Place, _ keys: ArchiveKeys) {
+        self.place = place
+        self.keys = keys
+    }
+
+    package static func file(_ path: String, keys: ArchiveKeys = ArchiveKeys()) -> ArchiveSource {
+        ArchiveSource(.file(path), keys)
+    }
+    package static func standardInput(keys: ArchiveKeys) -> ArchiveSource { ArchiveSource(.standardInput, keys) }
+
+    package var isStandardInput: Bool { place == .standardInput }
+
+    /// The name in the file system; nil for standard input.
+    package var path: String? {
+        guard case .file(let path) = place else { return nil }
+        return path
+    }
 
     package var name: String {
-        switch self {
+        switch place {
         case .file(let path): path
         case .standardInput: "standard input"
         }
@@ -36,15 +60,20 @@ package enum ArchiveSource: Sendable, Hashable {
 
     /// Opens it to be read from its beginning.
     package func input() throws(ArchiveError) -> ArchiveInput {
-        switch self {
+        switch place {
         case .file(let path):
             guard !isDirectory(path) else {
                 throw ArchiveError(.system(EISDIR), "there is no .mflow file in the directory \(path)")
             }
-            return try ArchiveInput(path: path)
-        case .standardInput: return ArchiveInput(descriptor: 0, name: name)
+            return try ArchiveInput(path: path, keys: keys)
+        case .standardInput: return ArchiveInput(descriptor: 0, name: name, keys: keys)
         }
     }
+}
+
+extension ArchiveSource: Hashable {
+    package static func == (one: ArchiveSource, other: ArchiveSource) -> Bool { one.place == other.place }
+    package func hash(into hasher: inout Hasher) { hasher.combine(place) }
 }
 
 /// A source that is ready to be read.
@@ -61,24 +90,25 @@ package enum OpenedSource {
     }
 }
 
-/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
+/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` and `.mflow.age` files, at any depth, in the order of their names; without
 /// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened. A name that mitm-record was given, with
 /// conversions of strftime(3), stands for the files that have such names.
+/// - Parameter keys: decrypt the files that are encrypted.
 /// - Throws: ``ToolError`` for a terminal as stdin.
-package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
+package func archiveSources(_ arguments: [FilePath], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
-    guard !arguments.isEmpty else { return [.standardInput] }
+    guard !arguments.isEmpty else { return [.standardInput(keys: keys)] }
     var sources: [ArchiveSource] = []
     for argument in arguments {
         let path = argument.path
         if argument.isStandard {
-            sources.append(.standardInput)
+            sources.append(.standardInput(keys: keys))
         } else if isDirectory(path) {
             let files = flowFiles(in: path)
-            sources += files.isEmpty ? [.file(path)] : files.map { .file(path + "/" + $0) }
+            sources += files.isEmpty ? [.file(path, keys: keys)] : files.map { .file(path + "/" + $0, keys: keys) }
         } else {
             let rotated = rotatedFiles(path)
-            sources += rotated.isEmpty ? [.file(path)] : rotated.map { .file($0) }
+            sources += rotated.isEmpty ? [.file(path, keys: keys)] : rotated.map { .file($0, keys: keys) }
         }
     }
     return sources

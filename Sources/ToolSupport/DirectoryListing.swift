@@ -3,8 +3,8 @@
 import FlowArchive
 import Glibc
 
-/// Names of the `.mflow` files in a directory and in those below it, from there, in their order.
-func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow"]) }
+/// Names of the `.mflow` files, encrypted or not, in a directory and in those below it, from there, in their order.
+func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow", ".mflow.age"]) }
 
 /// Names of the files with one of these endings, in a directory and in those below it, from there, in their order. Links to directories are
 /// not followed.

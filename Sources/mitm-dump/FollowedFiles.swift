@@ -19,6 +19,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     }
 
     private let arguments: [FilePath]
+    private let keys: ArchiveKeys
     private let predicate: Predicate
     private let warn: (String) -> Void
     private let fail: (String) -> Void
@@ -36,8 +37,12 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     /// - Parameters:
     ///   - warn: receives sentences about damage.
     ///   - fail: receives sentences about files that cannot be read.
-    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void, fail: @escaping (String) -> Void) {
+    init(
+        _ arguments: [FilePath], _ keys: ArchiveKeys, where predicate: Predicate, warn: @escaping (String) -> Void,
+        fail: @escaping (String) -> Void
+    ) {
         self.arguments = arguments
+        self.keys = keys
         self.predicate = predicate
         self.warn = warn
         self.fail = fail
@@ -56,8 +61,8 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     /// Opens files that are there and were not before, and those that have grown since they were closed. A directory may still be empty.
     mutating func find() throws {
         var seen: Set<FileIdentity> = []
-        for source in try archiveSources(arguments) {
-            if case .file(let path) = source, isDirectory(path) { continue }
+        for source in try archiveSources(arguments, keys: keys) {
+            if let path = source.path, isDirectory(path) { continue }
             guard let identity = source.identity, let size = source.size else {
                 if !pipes.contains(source), !isPattern(source) { follow(source, nil, from: 0) }
                 continue
@@ -71,7 +76,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     /// A name of files that a recorder has not begun yet.
     private func isPattern(_ source: ArchiveSource) -> Bool {
-        if case .file(let path) = source { path.contains("%") && !source.isLive } else { false }
+        source.path?.contains("%") == true && !source.isLive
     }
 
     /// Where to begin with a file that is there; nil if there is nothing to begin.
@@ -160,7 +165,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
                 for item in try file.reader.finish() {
                     if let flow = try flow(item, of: file) { try printer.print(flow) }
                 }
-                if let identity = file.identity { closed[identity] = file.reader.offset }
+                if let identity = file.identity { closed[identity] = file.reader.storedOffset }
             } else {
                 continue
             }

@@ -111,6 +111,12 @@ struct MitmFilter: Tool {
     @OptionGroup
     var secrets: SecretArguments
 
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -128,6 +134,9 @@ struct MitmFilter: Tool {
         }
         if views.contentView != nil, json || format != .text {
             throw ValidationError("--content-view is for text; add --format text")
+        }
+        if append, !encryption.encryptTo.isEmpty {
+            throw ValidationError("--append cannot be combined with --encrypt-to: an encrypted file cannot be continued")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
         if quiet, count || output != nil {
@@ -152,16 +161,18 @@ struct MitmFilter: Tool {
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
-        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets)
+        let asked = try FilterAndFiles(
+            selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: query != nil ? .text : findings ? .json : .mflow)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
+        let sources = try asked.sources()
+        let file = OutputFile(
+            output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
         if !count, !quiet { try file.check(sources) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
         explanation?.prepare(filter, sources)

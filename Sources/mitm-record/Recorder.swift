@@ -108,7 +108,7 @@ struct Recorder {
 
     /// Prints what was recorded, and where if the user did not say where.
     private func report(_ recorder: FlowRecorder, _ path: String?) {
-        log.log(.notice, "summary", recorder.totals.summary)
+        log.log(recorder.totals, as: "summary")
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
             log.log(.notice, "summary", "\(count) × \(reason)")
         }
@@ -126,12 +126,19 @@ struct Recorder {
         }
         var options = RecordingFiles.Options(pattern: arguments.write?.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
-        options.flushInterval = arguments.flushInterval.nanoseconds
+        try options.encrypt(arguments.encryption)
+        options.flushInterval = flushInterval
         options.archive.sync = arguments.sync
-        options.disk.whenFull = arguments.onDiskFull
+        options.disk = arguments.disk.options
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
+    }
+
+    /// Nanoseconds after which what was recorded is in the file.
+    private var flushInterval: Int64 {
+        let usual = arguments.encryption.encryptTo.isEmpty ? 1_000_000_000 : EncryptionArguments.flushInterval
+        return arguments.flushInterval?.nanoseconds ?? usual
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
@@ -153,7 +160,7 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
-        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
+        limits.flushInterval = .nanoseconds(flushInterval)
         if let notice = try descriptors.bound(&limits, listeners: listeners) { log.log(.notice, "limit", notice) }
         return limits
     }
@@ -201,7 +208,7 @@ struct Recorder {
     /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
     private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
         let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
-            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
+            if arguments.stats != nil { log.log(recorder.totals, as: "stats") }
             return recorder.failure != nil
         }
         if status == nil { launched.program.send(SIGTERM) }
@@ -233,7 +240,7 @@ struct Recorder {
                 manager.report(.ready)
                 continue
             }
-            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
+            if arguments.stats != nil { log.log(recorder.totals, as: "stats") }
         }
     }
 

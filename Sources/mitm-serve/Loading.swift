@@ -96,19 +96,19 @@ final class RecordingLoader {
     }
 
     private var isThere: Bool {
-        guard case .file(let path) = source else { return true }
+        guard let path = source.path else { return true }
         return unsafe FileName.withCString(path) { unsafe access($0, F_OK) } == 0 || errno != ENOENT
     }
 
     private func open() throws {
-        if case .file(let path) = source { state = FileState(path: path) }
+        if let path = source.path { state = FileState(path: path) }
         if state == nil { kept = [] }
         switch try source.openAny() {
         case .archive(let input):
             var lookup: ArchiveLookup?
-            if input.canBeReadAgain, case .file(let path) = source {
-                beginning = Self.beginning(of: path)
-                lookup = try ArchiveLookup(path: path)
+            if input.canBeReadAgain, source.path != nil {
+                beginning = currentBeginning()
+                lookup = try ArchiveLookup(source.input())
             }
             number = recordings.state.withLock { $0.index.addSource(source.name, lookup) }
             let collector = Collector(recordings: recordings, source: lookup == nil ? nil : number, filter: filter)
@@ -133,14 +133,15 @@ final class RecordingLoader {
         guard let now else { return .replacement }
         guard collector != nil else { return .growth }
         guard reader != nil, !hasFailed, let state, state.size > 0, now.isSameFile(as: state), now.size > state.size,
-            case .file(let path) = source, Self.beginning(of: path).readableBytesView.starts(with: beginning.readableBytesView)
+            source.path != nil, currentBeginning().readableBytesView.starts(with: beginning.readableBytesView)
         else { return .replacement }
         return .growth
     }
 
-    private static func beginning(of path: String) -> ByteBuffer {
-        guard let input = try? ArchiveInput(path: path), let bytes = try? input.peekUpTo(beginningSize) else { return ByteBuffer() }
-        return ByteBuffer(bytes: bytes.readableBytesView.prefix(beginningSize))
+    /// The first bytes of the file that has the name now.
+    private func currentBeginning() -> ByteBuffer {
+        guard let input = try? source.input(), let bytes = try? input.peekUpTo(Self.beginningSize) else { return ByteBuffer() }
+        return ByteBuffer(bytes: bytes.readableBytesView.prefix(Self.beginningSize))
     }
 
     // MARK: Reading
@@ -157,7 +158,7 @@ final class RecordingLoader {
         }
         guard let collector, !hasFailed else { return }
         // Another file of this name is a replacement.
-        if case .file(let path) = source, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
+        if let path = source.path, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
         do {
             guard let reader else { return try loadForeign(collector, progress, warn) }
             if let progress {

@@ -17,6 +17,8 @@ package final class POSIXStorage: ArchiveStorage {
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// The file was made for it.
+    package var isNew = false
     /// Room that stays free on the disk.
     package var reserve: DiskReserve?
 
@@ -131,12 +133,15 @@ package final class POSIXStorage: ArchiveStorage {
     package static func open(path: String, truncates: Bool, isEncrypted: Bool = false) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
-        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
+        let isNew = descriptor >= 0
+        if errno == EEXIST, !isNew { descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) } }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
+        storage.isNew = isNew
         guard isRegular else { return storage }
         try lock(descriptor, path)
         var length: UInt64 = 0
@@ -144,7 +149,7 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
-            if isEncrypted { throw encryptedCannotContinue(path) }
+            if isEncrypted { throw cannotContinue("\(path) exists, and") }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
@@ -156,10 +161,8 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
-    private static func encryptedCannotContinue(_ path: String) -> ArchiveError {
-        ArchiveError(
-            .encrypted,
-            "\(path) exists, and a recording cannot be continued with encryption; choose another name, or remove it first")
+    private static func cannotContinue(_ beginning: String) -> ArchiveError {
+        ArchiveError(.encrypted, "\(beginning) an encrypted file cannot be continued; choose another name, or remove it first")
     }
 
     /// The end of the last whole frame of a flow file.
@@ -171,7 +174,7 @@ package final class POSIXStorage: ArchiveStorage {
         } catch {
             switch error.kind {
             case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
-            case .encrypted: throw encryptedCannotContinue(path)
+            case .encrypted: throw cannotContinue("\(path) is encrypted, and")
             default: throw error
             }
         }
@@ -269,6 +272,12 @@ package final class POSIXStorage: ArchiveStorage {
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    /// Removes a file that was made and has received nothing.
+    package func removeNew() {
+        guard isNew, length == 0, hasItsName else { return }
+        _ = unsafe FileName.withCString(path) { unsafe unlink($0) }
     }
 
     package func removeLast(_ count: Int) {

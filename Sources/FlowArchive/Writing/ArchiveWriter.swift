@@ -22,6 +22,8 @@ package struct ArchiveOptions: Sendable {
     package var blockTarget = 512 * 1024
     package var compression = ArchiveCompression.fast
     package var sync = ArchiveSync.none
+    /// The rules of redaction that the flows have passed, in canonical form; the file names them.
+    package var redactionRules: [String] = []
 
     package init() {}
 }
@@ -47,9 +49,13 @@ package final class ArchiveWriter {
     /// What the storage has still to take, and the records of the block that is being built.
     private var unwritten = UnwrittenBlocks()
     private var unwrittenRecords = UnwrittenRecords()
+    /// A block was written since the last flush.
+    private var hasUnflushedBlock = false
     /// The index and the footer are written, or wait to be: nothing can be added.
     package private(set) var hasEnded = false
     private var isClosed = false
+    /// Rules of redaction that the segment has.
+    private var rules: Set<String> = []
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
     /// flush interval.
@@ -74,6 +80,7 @@ package final class ArchiveWriter {
         SegmentHeader(created: now).write(into: &header)
         block.begin(at: header.readableBytes)
         unwritten.add { $0.append(header) }
+        addRedactionRules(options.redactionRules)
     }
 
     /// Flows that have begun and not ended.
@@ -88,6 +95,13 @@ package final class ArchiveWriter {
         var records = unwritten.records
         records.formUnion(unwrittenRecords)
         return records
+    }
+
+    /// Names rules of redaction in the segment, each once: those of a file from which flows are copied.
+    package func addRedactionRules(_ texts: [String]) {
+        precondition(!hasEnded, "nothing is recorded after the end")
+        let added = texts.filter { rules.insert($0).inserted }
+        if !added.isEmpty { block.writeRules(added) }
     }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the
@@ -137,7 +151,10 @@ package final class ArchiveWriter {
     /// is not open.
     package func discard(_ flow: FlowID) {
         guard let record = open[flow] else { return }
-        if record.number > 0 { block.writeTombstone(flow) }
+        if record.number > 0 {
+            block.writeTombstone(flow)
+            unwrittenRecords.countTombstone(of: flow)
+        }
         pending.discard(record)
         release(flow)
     }
@@ -153,10 +170,14 @@ package final class ArchiveWriter {
         writePending()
         cut()
         unflushedSince = nil
-        let padding = storage.missing(after: unwritten.bytes.count)
-        unwritten.add { block.writePadding(padding, into: &$0) }
+        if hasUnflushedBlock {
+            hasUnflushedBlock = false
+            let missing = storage.missing(after: unwritten.bytes.count)
+            unwritten.add { block.writePadding(missing, into: &$0) }
+        }
         try drain()
         try storage.flush()
+        unwritten.removeFirst(0, kept: storage.keptBytes)
         if options.sync != .none { try storage.sync() }
     }
 
@@ -258,6 +279,7 @@ package final class ArchiveWriter {
         guard !block.isEmpty else { return }
         unwritten.add(unwrittenRecords) { block.end(into: &$0) }
         unwrittenRecords = UnwrittenRecords()
+        hasUnflushedBlock = true
         if block.isIndexDue { unwritten.add { block.writeIndex(into: &$0) } }
         if !pending.hasOpen { unflushedSince = nil }
     }
@@ -267,7 +289,7 @@ package final class ArchiveWriter {
         while !unwritten.bytes.isEmpty {
             let taken = try storage.append(unwritten.bytes)
             precondition(taken > 0 && taken <= unwritten.bytes.count, "a storage takes something or throws")
-            unwritten.removeFirst(taken)
+            unwritten.removeFirst(taken, kept: storage.keptBytes)
         }
         if options.sync == .always { try storage.sync() }
     }

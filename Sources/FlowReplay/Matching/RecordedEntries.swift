@@ -15,6 +15,9 @@ struct Criteria {
 
 /// Entries, their chains by content, and their flows.
 struct RecordedEntries {
+    /// The digest of content that redaction left out. Those of other content are odd, or 0.
+    static let unknownDigest: UInt64 = 4
+
     let rules: MatchRules
     var table = EntryTable()
     var flows = RecordedFlows()
@@ -58,6 +61,7 @@ struct RecordedEntries {
             holdsCutRequests = true
             return RequestContent.digest(cut)
         }
+        if flow.request?.hasAllContent == false { return Self.unknownDigest }
         // Damaged content equals no other: digests are odd.
         guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { return 2 }
         return RequestContent.digest(content, flow.request?.head.fields ?? FieldSection(), rules)

@@ -172,19 +172,21 @@ package struct RecordingIndex {
     }
 
     private mutating func answer(_ forms: [RequestForm], _ elapsed: Int64) throws -> Answer {
-        var found: [(form: RequestForm, first: Entry)] = []
-        for form in forms {
-            guard
-                let first = entries.first(form.key, digest: form.digest) ?? entries.first(form.key, cutFrom: form.content)
-            else { continue }
-            // Forms that differ in fields alone have the same entries.
-            found.append((form, first))
+        var found = forms.compactMap { form in
+            (entries.first(form.key, digest: form.digest) ?? entries.first(form.key, cutFrom: form.content)).map { (form, $0) }
+        }
+        if found.isEmpty {
+            // Content that redaction left out may have been any.
+            found = forms.compactMap { form in
+                form.digest == 0 ? nil : entries.first(form.key, digest: RecordedEntries.unknownDigest).map { (form, $0) }
+            }
         }
         guard !found.isEmpty else { return .none }
-        let group = RequestGroup(found.map(\.form))
+        // Forms that differ in fields alone have the same entries.
+        let matching = MatchingEntries(Set(found.map(\.1)).sorted())
         let choice = try order.choose(
-            group, MatchingEntries(Set(found.map(\.first)).sorted()), fields: found.map(\.form.fields),
-            asksForLess: forms[0].head.fields.askForLess, elapsed: elapsed, &entries)
+            RequestGroup(found.map(\.0)), matching, fields: found.map(\.0.fields), asksForLess: forms[0].head.fields.askForLess,
+            elapsed: elapsed, &entries)
         switch choice {
         case .entry(let entry): return .flow(try entries.flow(entry), entry)
         case .exhausted(let entry): return .exhausted(entry)

@@ -1,0 +1,137 @@
+// The body of one side while its flow is recorded: passed on, held until it can be redacted, or left out.
+
+import ContentCoding
+import FlowModel
+import HTTPSemantics
+import NIOCore
+
+/// The state of a body.
+struct BodyStage {
+    /// What happens with the content.
+    enum Plan {
+        /// No rule can touch it.
+        case pass
+        /// It is held to be redacted when it is complete.
+        case hold(Held)
+        /// It is counted and not stored.
+        case omit(rule: Int, FlowRedaction.Omission.Reason, Sent)
+        /// A marker stands for it.
+        case mask(rule: Int, Sent)
+    }
+
+    /// Content that is not stored as it was sent.
+    struct Sent {
+        /// Bytes on the wire.
+        var size: UInt64 = 0
+        /// The time of its first piece.
+        var first: Timestamp?
+
+        mutating func add(_ piece: FlowPiece, _ at: Timestamp) {
+            if first == nil { first = at }
+            size += piece.wireSize
+        }
+    }
+
+    /// Pieces that wait for the end of their body.
+    struct Held {
+        var pieces: [(at: Timestamp, piece: FlowPiece)] = []
+        var bytes = 0
+        /// A rule for whole bodies is not decided yet.
+        var isUndecided = false
+        /// It is certain that a rule can change it.
+        var isCertain = false
+        /// A rule hashes all of it.
+        var hashes: Int?
+
+        var sent: Sent {
+            var sent = Sent()
+            for (at, piece) in pieces { sent.add(piece, at) }
+            return sent
+        }
+
+        /// The content, joined.
+        var content: ByteBuffer {
+            guard pieces.count != 1 else { return pieces[0].piece.content }
+            var joined = ByteBuffer()
+            joined.reserveCapacity(bytes)
+            for (_, piece) in pieces { joined.writeImmutableBuffer(piece.content) }
+            return joined
+        }
+    }
+
+    let side: Side
+    let type: BodyType
+    let codings: [ByteBuffer]
+    var plan: Plan
+    /// It is known that the recording does not have all of it.
+    var isCut = false
+    /// The side has sent its end, or trailers, which wait with the content.
+    var ends: [(what: FlowEvent.What, at: Timestamp)] = []
+
+    init(_ side: Side, _ fields: FieldSection, isDecoded: Bool, plan: Plan) {
+        self.side = side
+        type = BodyType(fields)
+        codings = isDecoded ? [] : fields.declaredCodings
+        self.plan = plan
+    }
+
+    /// Takes a piece.
+    /// - Returns: pieces to pass on.
+    mutating func receive(
+        _ piece: FlowPiece, at: Timestamp, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void
+    ) {
+        switch plan {
+        case .pass: next(.piece(piece), at)
+        case .omit(let rule, let reason, var sent):
+            sent.add(piece, at)
+            plan = .omit(rule: rule, reason, sent)
+        case .mask(let rule, var sent):
+            sent.add(piece, at)
+            plan = .mask(rule: rule, sent)
+        case .hold(var held):
+            // The array has one owner while it grows.
+            plan = .pass
+            held.pieces.append((at, piece))
+            held.bytes += piece.content.readableBytes
+            plan = .hold(held)
+            if held.bytes > redactor.rules.limit { return exceed(held, redactor, into: next) }
+            guard !held.isUndecided, !held.isCertain, held.hashes == nil else { return }
+            decide(held, redactor, into: next)
+        }
+    }
+
+    /// More was sent than is held.
+    private mutating func exceed(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
+        if redactor.rules.keepsUnparsed, held.hashes == nil, !held.isUndecided {
+            for (at, piece) in held.pieces { next(.piece(piece), at) }
+            plan = .pass
+        } else {
+            plan = .omit(rule: held.hashes ?? redactor.structureRule, .tooLarge, held.sent)
+        }
+    }
+
+    /// Lets a body pass if its first bytes show that no rule can touch it.
+    private mutating func decide(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
+        var held = held
+        let start = start(of: held)
+        switch redactor.mayChange(type, start: start, isWhole: false) {
+        case true:
+            held.isCertain = true
+            plan = .hold(held)
+        case false:
+            for (at, piece) in held.pieces { next(.piece(piece), at) }
+            plan = .pass
+        case nil: return
+        }
+    }
+
+    /// The first bytes without content codings; nil while there are none.
+    private func start(of held: Held) -> ByteBuffer? {
+        // All of a large content is not decoded again and again: it is decided at its end then.
+        guard held.pieces.count <= 4 else { return nil }
+        let content = held.content
+        guard !codings.isEmpty else { return content }
+        let decoded = decodeContent(content, codings: codings, maximum: 256)
+        return decoded.isDecoded ? decoded.content : nil
+    }
+}
