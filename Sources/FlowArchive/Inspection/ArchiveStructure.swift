@@ -20,6 +20,8 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var records: UInt32?
     package var flows: UInt32?
     package var times: ClosedRange<Timestamp>?
+    /// The rules of redaction that the block names; nil without any.
+    package var redactionRules: [String]?
     /// Whether every checksum is right; nil when they were not checked.
     package var isIntact: Bool?
     /// One line of text, without its end.
@@ -39,11 +41,13 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    /// Of the segment before, until the first block of this one is checked.
+    private var heldFlows: (segment: Timestamp, flows: Set<FlowID>)?
     private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
-    package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
+    package var flows: UInt64 { endedFlows + UInt64(openFlows.count + (heldFlows?.flows.count ?? 0)) }
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
@@ -70,8 +74,8 @@ package struct ArchiveStructure {
         switch frame {
         case .segment(let header):
             sequence = 0
+            holdOpenFlows()
             segment = header.created
-            endOpenFlows()
             var line = line(.segment, start, frames.offset - start)
             line.isIntact = verifies ? true : nil
             line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
@@ -116,7 +120,7 @@ package struct ArchiveStructure {
         // The header of its segment may be lost.
         if header.segment != segment {
             sequence = 0
-            endOpenFlows()
+            holdOpenFlows()
         }
         segment = header.segment
         blocks += 1
@@ -127,6 +131,7 @@ package struct ArchiveStructure {
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
         if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
+        let rules = header.holdsRules ? try redactionRules(header) : nil
         frames.skipFrames(of: header)
         var line = line(.block, offset, UInt64(header.frameLength + header.bodyLength))
         line.sequence = header.sequence
@@ -134,6 +139,7 @@ package struct ArchiveStructure {
         line.records = header.records
         line.flows = header.flows
         line.times = header.times
+        line.redactionRules = rules
         line.isIntact = verifies ? faults.isEmpty : nil
         line.text = Self.text(header, line, faults)
         guard let missing else { return line }
@@ -148,8 +154,24 @@ package struct ArchiveStructure {
         parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
         parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.chunks.count) chunks")
         parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
+        if let rules = line.redactionRules { parts.append("redacted by \(rules.joined(separator: " "))") }
         if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
         return parts.joined(separator: ", ")
+    }
+
+    /// The rules of redaction in the block whose header was just read; nil when they cannot be read.
+    private func redactionRules(_ header: BlockHeader) throws(ArchiveError) -> [String]? {
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return nil }
+        var walk = RecordWalk(records)
+        var rules: [String] = []
+        while let entry = try? walk.next() {
+            guard entry.type == RecordType.redactionRules else { continue }
+            let record = records.slice(Int(entry.start) + RecordType.prefix, Int(entry.length) - RecordType.prefix)
+            rules += (try? RedactionRulesRecord.rules(record)) ?? []
+        }
+        return rules.isEmpty ? nil : rules
     }
 
     /// Decompresses all frames of the block whose header was just read.
@@ -175,6 +197,7 @@ package struct ArchiveStructure {
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
         var walk = RecordWalk(block.records)
+        continueFlows(from: FoundRecords.predecessor(in: block.records))
         while let entry = try? walk.next() {
             if entry.type == RecordType.tombstone {
                 var reader = RecordReader(block.content(entry))
@@ -193,10 +216,17 @@ package struct ArchiveStructure {
         }
     }
 
-    /// No flow continues in the next segment.
-    private mutating func endOpenFlows() {
-        endedFlows = flows
+    /// A segment has ended. Its flows may continue in the next one.
+    private mutating func holdOpenFlows() {
+        continueFlows(from: nil)
+        heldFlows = segment.map { ($0, openFlows) }
         openFlows = []
+    }
+
+    private mutating func continueFlows(from name: Timestamp?) {
+        guard let held = heldFlows else { return }
+        heldFlows = nil
+        if held.segment == name { openFlows = held.flows } else { endedFlows += UInt64(held.flows.count) }
     }
 
     private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {
