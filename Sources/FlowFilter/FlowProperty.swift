@@ -46,11 +46,8 @@ enum FlowProperty: Equatable {
         case .offersHTTP3: flow.responseFields?.offersHTTP3 == true
         case .informational: !flow.interimStatuses.isEmpty
         case .passthrough: flow.isPassthrough
-<<<<<<< HEAD
         case .redacted: flow.redaction != nil
-=======
         case .truncated: flow.isTruncated
->>>>>>> c7a5231214430c914187aeb91f50682ac7c2f6e3
         case .verified: flow.connectionText(.verification, of: .server) == ConnectionText.verified
         }
     }
@@ -62,11 +59,7 @@ enum FlowProperty: Equatable {
         case .kind(let kind): block.mayContain(kind)
         case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3, .informational: block.mayContain(.http)
         case .passthrough: block.mayContain(.tcp)
-<<<<<<< HEAD
-        case .any, .error, .incomplete, .tagged, .localReply, .verified, .redacted: true
-=======
-        case .any, .error, .incomplete, .tagged, .localReply, .truncated, .verified: true
->>>>>>> c7a5231214430c914187aeb91f50682ac7c2f6e3
+        case .any, .error, .incomplete, .tagged, .localReply, .truncated, .verified, .redacted: true
         }
     }
 

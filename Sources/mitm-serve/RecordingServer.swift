@@ -92,7 +92,8 @@ struct RecordingServer {
 
     private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
         RecordingSelection(
-            files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
+            files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
+            mayBeEmpty: settings.onMiss.contactsServers,
             filter: try arguments.matching.selection.parsed(), rules: try rules(),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
@@ -155,7 +156,8 @@ struct RecordingServer {
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        var files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        try files.encrypt(arguments.answering.encryption)
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 

@@ -76,6 +76,12 @@ final class EncryptedStorage: ArchiveStorage {
         return rest == 0 ? 0 : AgePayload.chunkSize - rest
     }
 
+    var keptBytes: Int {
+        // Less than a whole chunk of ciphertext may be the rest of one.
+        let chunks = (sealed.readableBytes + AgePayload.sealedSize - 1) / AgePayload.sealedSize
+        return pending.readableBytes + min(chunks * AgePayload.chunkSize, Int(clamping: index) * AgePayload.chunkSize)
+    }
+
     func flush() throws(ArchiveError) {
         if pending.readableBytes == AgePayload.chunkSize { seal(isLast: false) }
         try drain()
