@@ -113,9 +113,7 @@ let package = Package(
             "ToolSupport",
             [
                 "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
-                "ForeignArchives",
-                "JSONQuery",
-                "CCrypt", "CCommit", nioCore, arguments, yams,
+                "ForeignArchives", "JSONQuery", "Redaction", "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -196,8 +194,7 @@ let package = Package(
             "ToolSupportTests",
             [
                 "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
-                "FlowTable",
-                "HTTPSemantics", "TLSEngine", arguments,
+                "FlowTable", "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
         tests("RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),

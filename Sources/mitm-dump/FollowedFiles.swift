@@ -20,6 +20,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     private let arguments: [FilePath]
     private let predicate: Predicate
+    private let redaction: RecordingRedaction?
     private let warn: (String) -> Void
     private let fail: (String) -> Void
     private var open: [Followed] = []
@@ -34,11 +35,16 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     private var hasReadFile = false
 
     /// - Parameters:
+    ///   - redaction: changes the flows before they are printed.
     ///   - warn: receives sentences about damage.
     ///   - fail: receives sentences about files that cannot be read.
-    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void, fail: @escaping (String) -> Void) {
+    init(
+        _ arguments: [FilePath], where predicate: Predicate, _ redaction: RecordingRedaction?, warn: @escaping (String) -> Void,
+        fail: @escaping (String) -> Void
+    ) {
         self.arguments = arguments
         self.predicate = predicate
+        self.redaction = redaction
         self.warn = warn
         self.fail = fail
     }
@@ -121,7 +127,10 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             if let flow = try nextFlow(heads[first].file) { heads[first].flow = flow } else { heads.remove(at: first) }
         }
         for file in open {
-            for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
+            printer.output.add(redactionRules: file.reader.redactionRules)
+            for flow in file.reader.takeNewPieces() {
+                try printer.printNews(redaction?.redact(news: flow) ?? flow, where: predicate)
+            }
         }
         try closeFinished(&printer)
     }
@@ -142,8 +151,8 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     private func flow(_ item: ArchiveItem, of file: Followed) throws -> Flow? {
         switch item {
-        case .flow(let flow): return flow
-        case .stored(let stored): return try stored.flow()
+        case .flow(let flow): return try redaction?.redact(flow) ?? flow
+        case .stored(let stored): return try redaction?.redact(stored.flow()) ?? stored.flow()
         case .damage(let damage):
             warn("\(file.source.name): \(damage)")
             return nil

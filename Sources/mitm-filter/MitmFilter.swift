@@ -87,6 +87,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var explaining: ExplainArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @OptionGroup
     var messages: MessageArguments
 
@@ -131,6 +134,7 @@ struct MitmFilter: Tool {
     }
 
     func work() throws -> ToolStatus {
+        let redaction = try redaction.redaction(settings.confdir, selection.environment)
         let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
@@ -151,22 +155,24 @@ struct MitmFilter: Tool {
         do {
             let result: ReadingResult
             if let query {
-                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                let report = try FlowReport(
+                    .groups(query, top: groups.top), format: format, file: file, style: style, redaction: redaction)
                 let named = times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression)
                 result = try print(report, of: sources, where: filter, named: named, observer)
             } else if count || quiet {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
-                result = try choose(filter, from: sources, into: number, observer)
+                result = try choose(filter, from: sources, into: number, nil, observer)
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
-                    schema: asked.schema)
-                if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
+                    schema: asked.schema, redaction: redaction)
+                if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
-                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                    result = try choose(filter, from: sources, into: .flows(flows), redaction, observer)
                 }
             }
+            if let redaction, !count, !quiet { printError(redaction.summary, as: "mitm-filter") }
             try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
             if !quiet, let sentence = UnsearchedContent.sentence { printError(sentence, as: "mitm-filter") }
             return try status(of: result, observer)
@@ -206,7 +212,8 @@ struct MitmFilter: Tool {
         _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let result = try sorter.forEach(
-            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin,
+            namedRules: { flows.add(redactionRules: $0) }
         ) {
             printError($0, as: "mitm-filter")
         } _: {
@@ -230,7 +237,8 @@ struct MitmFilter: Tool {
     }
 
     private func choose(
-        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ redaction: RecordingRedaction?,
+        _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
@@ -238,6 +246,8 @@ struct MitmFilter: Tool {
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        if let flows { sequence.namedRules = { flows.add(redactionRules: $0) } }
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in

@@ -109,6 +109,9 @@ struct MitmRecord: Tool {
     @OptionGroup
     var bodies: BodyArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
     var flushInterval = TimeSpan(seconds: 1)
 
