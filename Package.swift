@@ -78,10 +78,13 @@ let package = Package(
             "ProxyCore",
             ["HTTPSemantics", "FlowModel", "FlowRecords", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", nioCore]),
         module("ContentLimit", ["Digests", "FlowModel", "HTTPSemantics", nioCore]),
-        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "CLZ4", nioCore]),
+        module("FlowArchive", ["HTTPSemantics", "FlowModel", "FlowRecords", "AgeFormat", "CLZ4", nioCore]),
         module(
             "FlowFilter",
-            ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "CPCRE2", nioCore]),
+            [
+                "HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "JSONQuery", "Protobuf", "Secrets", "CPCRE2",
+                nioCore,
+            ]),
         module(
             "Redaction",
             [
@@ -94,7 +97,10 @@ let package = Package(
         module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
-            name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
+            name: "FlowReplay",
+            dependencies: [
+                "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "ContentCoding", "Digests", "JSONQuery", nioCore,
+            ],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
@@ -112,8 +118,11 @@ let package = Package(
         module(
             "ToolSupport",
             [
-                "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding", "Protobuf",
-                "ForeignArchives", "JSONQuery", "Redaction", "CCrypt", "CCommit", nioCore, arguments, yams,
+                "AgeFormat", "ContentLimit", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter", "FlowTable", "ContentCoding",
+                "Protobuf", "Redaction", "Secrets",
+                "ForeignArchives",
+                "JSONQuery",
+                "CCrypt", "CCommit", nioCore, arguments, yams,
             ]),
         module(
             "ProxyToolSupport",
@@ -130,7 +139,7 @@ let package = Package(
                 nioCore,
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
-        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "Secrets", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -172,7 +181,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
-        tests("SecretsTests", ["Secrets", yams]),
+        tests("SecretsTests", ["Secrets", "BenchmarkTraffic", "FlowFilter", "FlowModel", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
@@ -180,24 +189,30 @@ let package = Package(
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests(
             "FlowArchiveTests",
-            ["FlowArchive", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics"]),
+            [
+                "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives",
+                "HTTPSemantics",
+            ]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
-        tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests("FlowPrinterTests", ["ContentLimit", "FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
         tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
-        tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
+        tests("ForeignArchivesTests", ["ContentLimit", "ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [
                 "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
-                "FlowTable", "HTTPSemantics", "Redaction", "TLSEngine", arguments,
+                "FlowTable",
+                "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
-        tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
-        tests("RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
-        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
+        tests(
+            "FlowReplayTests", ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Redaction", "Digests"]),
+        tests(
+            "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
+        tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
     ]
 )

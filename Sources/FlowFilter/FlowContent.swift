@@ -15,9 +15,17 @@ struct FlowContent {
     let fields: FieldSection?
     /// Its content codings.
     let codings: [ByteBuffer]
+    /// Who sent it.
+    let side: Side
+    /// The number of the message or piece of a stream among those of both sides; nil for a body.
+    let message: Int?
 
-    private init(_ bytes: ByteBuffer, of fields: FieldSection? = nil, codings: [ByteBuffer] = []) {
+    private init(
+        _ bytes: ByteBuffer, from side: Side, message: Int? = nil, of fields: FieldSection? = nil, codings: [ByteBuffer] = []
+    ) {
         self.bytes = bytes
+        self.side = side
+        self.message = message
         self.fields = fields
         self.codings = codings
     }
@@ -37,18 +45,21 @@ struct FlowContent {
         var request: ByteBuffer?
         var response: ByteBuffer?
         let isStream = flow.isStream
+        // Control frames count, as in JSON Lines.
+        var messages = 0
         try flow.pieces.forEach { _, piece in
+            defer { if piece.kind != .data || isStream && !flow.isWebSocket { messages += 1 } }
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
-                continues = try visit(FlowContent(piece.content))
+                continues = try visit(FlowContent(piece.content, from: piece.from, message: messages))
                 if continues, piece.lacksContent { UnsearchedContent.add() }
             }
             return continues
         }
         func visitBody(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) throws -> Bool {
-            let content = FlowContent(bytes, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+            let content = FlowContent(bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
             guard try visit(content) else { return false }
             try flow.noteSearched(bytes, from: side, maximum: Self.maximum)
             return true

@@ -97,6 +97,14 @@ package struct FlowFilter: FlowPredicate, Sendable {
         }
     }
 
+    /// The rules that `~secret` names outside of negations; empty for every rule.
+    package var secretRuleNames: [String] {
+        let names = expression.terms.compactMap { term -> String?? in
+            if term.isPlain, case .secret(let test) = term.term.comparison { .some(test.rule) } else { nil }
+        }
+        return names.contains(nil) ? [] : names.compactMap { $0 }
+    }
+
     /// A form that parses to the same filter.
     package var canonical: String { expression.canonical }
 }

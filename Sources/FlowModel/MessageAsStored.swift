@@ -33,7 +33,7 @@ extension Message<ResponseHead> {
 
 extension Message {
     /// The stored content is not the content that the head describes.
-    fileprivate var isStoredDifferently: Bool { storedSize != size || isStoredDecoded }
+    fileprivate var isStoredDifferently: Bool { storedSize != size || isStoredDecoded || isCut }
 
     /// Empty content is not valid in a content coding: clients fail to decode it.
     fileprivate var keepsCodings: Bool { !isStoredDecoded && storedSize > 0 }
@@ -41,6 +41,7 @@ extension Message {
     fileprivate mutating func forgetDifference() {
         size = storedSize
         isStoredDecoded = false
+        isCut = false
     }
 }
 

@@ -70,8 +70,8 @@ struct DiskState {
     let reserve: DiskReserve?
     private var condition = DiskTotals()
     private(set) var missed = MissedFlows()
-    /// What flows are told that end because of the disk.
-    private(set) var cause = ""
+    /// Of the last error.
+    private var isFull = true
     /// When a disk that had no room was last tried.
     private var retried: Int64 = 0
     /// The files are being closed, and what they could not write.
@@ -93,6 +93,7 @@ struct DiskState {
         totals.missingFlows = missed.flows
         totals.cutFlows = missed.cutFlows
         totals.missingBytes = missed.bytes
+        totals.refusedFlows = missed.refusedFlows
         return totals
     }
 
@@ -106,6 +107,9 @@ struct DiskState {
         missed.count(record)
         return true
     }
+
+    /// What an incomplete flow says of its end.
+    var cause: String { "\(isFull ? "the disk was full" : "the disk failed"); the rest of the flow was not recorded" }
 
     mutating func cut(_ flow: FlowID) { missed.cut(flow) }
     mutating func discard(_ flow: FlowID) { missed.discard(flow) }
@@ -167,8 +171,14 @@ struct DiskState {
         try body()
         guard condition.condition == .paused else { return true }
         let waited = DiskTotals.seconds(options.clock.now() - condition.since)
+        let text =
+            if reserve?.isLifted == true {
+                "the recorder ends, so it writes what waited for room for \(waited)"
+            } else {
+                "\(isFull ? "there is room" : "the disk works") again; traffic continues after \(waited)"
+            }
         change(to: .recording, nil)
-        notice(RecordingNotice(.progress, "the disk takes data again; traffic continues after \(waited)"))
+        notice(RecordingNotice(.progress, text, disk: totals))
         return true
     }
 
@@ -193,22 +203,27 @@ struct DiskState {
         missed.wasWritten()
         change(to: .recording, nil)
         let missing = totals.missing.map { "; not recorded so far: \($0)" } ?? ""
-        notice(RecordingNotice(.progress, "there is room again; recording continues\(missing)"))
+        notice(RecordingNotice(.progress, "there is room again; recording continues\(missing)", disk: totals))
     }
 
     /// Closes a file at the end, when nothing waits for room any more.
+    /// - Returns: whether the file has all that was to be written.
     /// - Throws: ``ArchiveError`` when that ends the recording.
-    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) {
+    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) -> Bool {
         isClosing = true
         reserve?.isLifted = true
         do throws(ArchiveError) {
             try writer.close()
+            return true
         } catch {
             lost.formUnion(writer.notTaken)
             writer.giveUp()
             // The reason was reported before.
-            guard condition.condition != .stopped else { return }
-            guard reaction(to: error) != .pass else { return warn("\(error); what waited for room is missing from the file") }
+            guard condition.condition != .stopped else { return false }
+            guard reaction(to: error) != .pass else {
+                warn("\(error); what waited for room is missing from the file")
+                return false
+            }
             change(to: .stopped, error)
             throw error
         }
@@ -217,12 +232,12 @@ struct DiskState {
     /// All files are closed: counts what is lost.
     mutating func countLost() { missed.add(lost) }
 
-    private func warn(_ text: String) { notice(RecordingNotice(.warning, text)) }
+    private func warn(_ text: String) { notice(RecordingNotice(.warning, text, disk: totals)) }
 
     private mutating func change(to next: DiskTotals.Condition, _ error: ArchiveError?) {
         condition = condition.at(options.clock.now())
         condition.condition = next
-        if let error { cause = error.isDiskFull ? "the disk was full" : "the recording stopped" }
+        if let error { isFull = error.isDiskFull }
         changed(totals)
     }
 }

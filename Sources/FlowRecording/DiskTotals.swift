@@ -6,7 +6,7 @@ import FlowRecords
 
 /// Whether a recording takes flows, and what it has missed.
 package struct DiskTotals: Sendable, Equatable {
-    package enum Condition: Sendable {
+    package enum Condition: String, Sendable {
         case recording
         /// Traffic waits for the disk.
         case paused
@@ -27,6 +27,8 @@ package struct DiskTotals: Sendable, Equatable {
     package internal(set) var cutFlows = 0
     /// Content on the wire that is not in the files.
     package internal(set) var missingBytes: UInt64 = 0
+    /// Flows that the filter has refused and of which the beginning could not be removed from the files.
+    package internal(set) var refusedFlows = 0
 
     package init() {}
 
@@ -51,6 +53,7 @@ package struct DiskTotals: Sendable, Equatable {
         case .recording, .stopped: break
         }
         if let missing { parts.append("not recorded: \(missing)") }
+        if refusedFlows > 0 { parts.append("recorded in part although the filter refused them: \(Self.flows(refusedFlows))") }
         if paused > 0 { parts.append("traffic waited \(Self.seconds(paused)) for the disk") }
         if passed > 0 { parts.append("traffic continued unrecorded for \(Self.seconds(passed))") }
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
@@ -83,6 +86,7 @@ struct MissedFlows {
 
     private(set) var flows = 0
     private(set) var bytes: UInt64 = 0
+    private(set) var refusedFlows = 0
     /// Flows that have not ended.
     private var open: [FlowID: Flow] = [:]
     /// Flows whose beginning is written, or will be when there is room; those of which that is certain.
@@ -130,6 +134,7 @@ struct MissedFlows {
         bytes += lost.bytes
         cut.formUnion(lost.cutFlows)
         cut.subtract(lost.begun)
+        refusedFlows = lost.unremovedFlows
         wasWritten()
     }
 }

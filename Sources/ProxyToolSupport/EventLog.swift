@@ -101,10 +101,21 @@ package final class EventLog: Sendable {
 
     /// A message of a recording.
     package func log(_ notice: RecordingNotice) {
-        switch notice.kind {
-        case .progress: log(.notice, "recording", notice.text)
-        case .warning: log(.error, "recording", notice.text)
-        case .failure: log(.error, "recording-failed", notice.text)
+        let (level, event): (LogLine.Level, String) =
+            switch notice.kind {
+            case .progress: (.notice, "recording")
+            case .warning: (.error, "recording")
+            case .failure: (.error, "recording-failed")
+            }
+        log(level, event, notice.text, facts: notice.disk.map { disk in { $0.disk(disk) } })
+    }
+
+    /// Totals of a recording, at an interval or at the end.
+    package func log(_ totals: RecordingTotals, as event: String) {
+        log(.notice, event, totals.summary) { json in
+            json.key("flows")
+            json.number(totals.flows)
+            json.disk(totals.disk)
         }
     }
 
@@ -183,6 +194,29 @@ package final class EventLog: Sendable {
 }
 
 extension JSONWriter {
+    /// What a full or failing disk has cost.
+    fileprivate mutating func disk(_ totals: DiskTotals) {
+        key("disk")
+        beginObject()
+        key("state")
+        string(totals.condition.rawValue)
+        key("missing_flows")
+        number(totals.missingFlows)
+        key("cut_flows")
+        number(totals.cutFlows)
+        key("missing_bytes")
+        number(totals.missingBytes)
+        if totals.refusedFlows > 0 {
+            key("refused_flows")
+            number(totals.refusedFlows)
+        }
+        key("paused_ms")
+        milliseconds(totals.paused)
+        key("passed_ms")
+        milliseconds(totals.passed)
+        endObject()
+    }
+
     /// The members of a flow's line in the event log.
     fileprivate mutating func summary(of flow: Flow) {
         key("flow")

@@ -7,6 +7,9 @@ package struct SecretRules: Sendable {
 
     init(_ rules: [SecretRule]) { self.rules = rules }
 
+    /// No rule.
+    package static let none = SecretRules([])
+
     /// Our own list.
     package static let builtIn: SecretRules = {
         do throws(SecretRulesError) {
@@ -20,6 +23,9 @@ package struct SecretRules: Sendable {
 
     /// The names of the rules, in their order.
     package var names: [String] { rules.map(\.id) }
+
+    /// The names of the rules, and which secrets they find, in their order.
+    package var descriptions: [(name: String, description: String)] { rules.map { ($0.id, $0.description) } }
 
     /// The rules of a name, or of names with a common beginning: `github-*`.
     /// - Returns: nil if there is none.

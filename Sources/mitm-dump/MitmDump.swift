@@ -127,6 +127,15 @@ struct MitmDump: Tool {
     @OptionGroup
     var types: ProtobufArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -151,7 +160,7 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets, identities: identities)
         do {
             if structure || verify { return try describe(asked) }
             let status: ToolStatus
@@ -176,11 +185,10 @@ struct MitmDump: Tool {
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
     private func print(_ asked: FilterAndFiles, where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
-        let files = asked.files
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: .text)
-        let sources = try archiveSources(files)
-        let file = OutputFile(output?.path, format: format)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
         let redaction = try redaction.redaction(settings.confdir, selection.environment)
         guard summary || query != nil else {
@@ -190,7 +198,7 @@ struct MitmDump: Tool {
         }
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
         let report = try FlowReport(question, format: format, file: file, style: text.style(for: output), redaction: redaction)
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
             sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
@@ -217,8 +225,10 @@ struct MitmDump: Tool {
             follows: follow && format == .text,
             limit: maxCount)
         let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: printer.output.rows)
-        if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, redaction, &printer) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if follow, sources.map(\.place) != [.standardInput] {
+            return try followFiles(asked, where: predicate, redaction, &printer)
+        }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
@@ -253,11 +263,11 @@ struct MitmDump: Tool {
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
     /// if there are only pipes.
     private func followFiles(
-        _ files: [FilePath], where predicate: some FlowPredicate, _ redaction: RecordingRedaction?, _ printer: inout Printer
+        _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ redaction: RecordingRedaction?, _ printer: inout Printer
     ) throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(files, where: predicate, redaction, warn: warn, fail: fail)
+        var followed = FollowedFiles(asked.files, asked.keys, where: predicate, redaction, warn: warn, fail: fail)
         try followed.find()
         guard followed.isPromising else { return .failed }
         try printer.output.begin()
@@ -298,8 +308,8 @@ struct MitmDump: Tool {
             let other = asked.filter == nil ? "--since and --until" : "a filter"
             throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with \(other)")
         }
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: .text)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: .text, encryption: try encryption.encryption())
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false

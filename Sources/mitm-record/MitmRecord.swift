@@ -55,7 +55,7 @@ struct MitmRecord: Tool {
         help: ArgumentHelp(
             """
             Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording. (default: a new file named \
-            capture-DATE-TIME.mflow)
+            capture-DATE-TIME.mflow, with --encrypt-to .mflow.age)
             """, valueName: "file"))
     var write: FilePath?
 
@@ -112,19 +112,20 @@ struct MitmRecord: Tool {
     @OptionGroup(title: "Redaction")
     var redaction: RedactionArguments
 
-    @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
-    var flushInterval = TimeSpan(seconds: 1)
+    @OptionGroup
+    var encryption: EncryptionArguments
+
+    @Option(
+        help: ArgumentHelp(
+            "Maximum time before recorded data is written to the file. (default: 1s, and 10s with --encrypt-to)", valueName: "time")
+    )
+    var flushInterval: TimeSpan?
 
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            When the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, unrecorded \
-            until there is room).
-            """, valueName: "policy"))
-    var onDiskFull = DiskFullPolicy.pause
+    @OptionGroup
+    var disk: DiskArguments
 
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
@@ -200,7 +201,6 @@ extension ConnectionStrategy: ExpressibleByArgument {}
 extension WebSocketPings: ExpressibleByArgument {}
 extension AltSvcPolicy: ExpressibleByArgument {}
 extension ArchiveSync: ExpressibleByArgument {}
-extension DiskFullPolicy: ExpressibleByArgument {}
 
 /// TLS on both sides.
 struct TLSArguments: ParsableArguments {

@@ -109,7 +109,7 @@ struct Recorder {
 
     /// Prints what was recorded, and where if the user did not say where.
     private func report(_ recorder: FlowRecorder, _ path: String?, isRedacted: Bool) {
-        log.log(.notice, "summary", recorder.totals.summary)
+        log.log(recorder.totals, as: "summary")
         if isRedacted { log.log(.notice, "summary", recorder.totals.redaction.summary) }
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
             log.log(.notice, "summary", "\(count) × \(reason)")
@@ -128,13 +128,20 @@ struct Recorder {
         }
         var options = RecordingFiles.Options(pattern: arguments.write?.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
-        options.flushInterval = arguments.flushInterval.nanoseconds
+        try options.encrypt(arguments.encryption)
+        options.flushInterval = flushInterval
         options.archive.sync = arguments.sync
         options.archive.redactionRules = redaction?.rules ?? []
-        options.disk.whenFull = arguments.onDiskFull
+        options.disk = arguments.disk.options
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
+    }
+
+    /// Nanoseconds after which what was recorded is in the file.
+    private var flushInterval: Int64 {
+        let usual = arguments.encryption.encryptTo.isEmpty ? 1_000_000_000 : EncryptionArguments.flushInterval
+        return arguments.flushInterval?.nanoseconds ?? usual
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
@@ -156,7 +163,7 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
-        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
+        limits.flushInterval = .nanoseconds(flushInterval)
         if let notice = try descriptors.bound(&limits, listeners: listeners) { log.log(.notice, "limit", notice) }
         return limits
     }
@@ -204,7 +211,7 @@ struct Recorder {
     private func logStats(_ recorder: FlowRecorder) {
         guard arguments.stats != nil else { return }
         let totals = recorder.totals
-        log.log(.notice, "stats", totals.summary)
+        log.log(totals, as: "stats")
         if !totals.redaction.isEmpty { log.log(.notice, "stats", totals.redaction.summary) }
     }
 

@@ -98,6 +98,12 @@ struct MitmReplay: Tool {
     var redaction: RedactionArguments
 
     @OptionGroup
+    var encryption: EncryptionArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
     var tls: ServerTLSArguments
 
     @Option(help: ArgumentHelp("Maximum time for connecting to a server.", valueName: "time"))

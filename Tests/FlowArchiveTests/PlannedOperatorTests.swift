@@ -74,6 +74,7 @@ private struct Expressions {
         "~replayq": [""],
         "~replays": [""],
         "~s": [""],
+        "~secret": ["", "jwt", "basic-credentials"],
         "~since": ["2025-10-09T08:54:10Z"],
         "~size": [">1k", "<=10", "0", ">1g", "15-200"],
         "~sizeq": [">1k", "0", "8"],

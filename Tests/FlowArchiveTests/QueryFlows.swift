@@ -192,7 +192,7 @@ struct QueryFlows {
         let path = pick(["/p", "/users?id=\(Int.random(in: 1...9, using: &random))&name=a%20b", "/graphql", "/login?next=/&id=x"])
         let method = isWebSocket ? "GET" : pick([Self.methods[run % 5], Self.methods[(run + 1) % 5]])
         var fields = "accept: \(pick(["application/json", "*/*"]))\r\n"
-        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\n" }
+        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\nauthorization: Basic dXNlcjpwYXNz\r\n" }
         if chance(2) {
             fields += "content-type: \(pick(["application/json", "application/x-www-form-urlencoded", "text/plain"]))\r\n"
         }

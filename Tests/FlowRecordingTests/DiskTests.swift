@@ -17,6 +17,7 @@ import Testing
 final class FaultScript: Sendable {
     private struct State {
         var appends = 0
+        var syncs = 0
         var waits = 0
         var isClosing = false
         var hasFailedClosing = false
@@ -27,9 +28,12 @@ final class FaultScript: Sendable {
     let failing: Range<Int>
     /// Bytes that the first failing call takes before the error; 0: none.
     let shortened: Int
+    /// The call of sync that fails; nil: none.
+    let failingSync: Int?
     private let state = Mutex(State())
 
-    init(error: Int32, failing: Range<Int>, shortened: Int = 0) {
+    init(error: Int32, failing: Range<Int> = 0..<0, shortened: Int = 0, failingSync: Int? = nil) {
+        self.failingSync = failingSync
         self.error = error
         self.failing = failing
         self.shortened = shortened
@@ -56,6 +60,13 @@ final class FaultScript: Sendable {
 
     /// Time passes while nothing waits.
     func advance() { state.withLock { $0.time += 300_000_000 } }
+
+    func sync() -> Bool {
+        state.withLock { state in
+            state.syncs += 1
+            return state.syncs != failingSync
+        }
+    }
 
     /// - Returns: how many bytes the call takes; nil: it fails.
     func take(_ count: Int) -> Int? {
@@ -91,7 +102,10 @@ private final class FaultyStorage: ArchiveStorage {
         return count
     }
 
-    func sync() throws(ArchiveError) { try file.sync() }
+    func sync() throws(ArchiveError) {
+        guard script.sync() else { throw ArchiveError(.uncertain(script.error), "cannot sync a") }
+    }
+
     func close() throws(ArchiveError) { try file.close() }
     func removeLast(_ count: Int) { file.removeLast(count) }
 }
@@ -128,6 +142,12 @@ private struct Stock: Equatable {
         flows = came.flows - totals.missingFlows
         incomplete = totals.cutFlows
         bytes = came.bytes - totals.missingBytes
+    }
+
+    /// What is in the files according to the totals of a recording with a filter, without the bytes.
+    init(_ totals: RecordingTotals) {
+        flows = totals.flows - totals.disk.missingFlows + totals.disk.refusedFlows
+        incomplete = totals.disk.cutFlows + totals.disk.refusedFlows
     }
 }
 
@@ -201,9 +221,61 @@ struct DiskTests {
         }
     }
 
+    @Test("A failed sync stops the recording, whatever the policy, and is not repeated", arguments: 1...6)
+    func sync(call: Int) throws {
+        let fault = Fault(error: EIO, full: .pause, failed: .pause, count: 0)
+        try record(fault, FaultScript(error: EIO, failingSync: call), "a.mflow", sync: .interval) {
+            totals, failure, notices, paths in
+            #expect(failure?.kind == .uncertain(EIO))
+            #expect(totals.condition == .stopped && notices == [])
+            let stock = try Stock(paths)
+            #expect(stock == Stock(totals, of: Self.came))
+        }
+    }
+
+    @Test(
+        "Flows that a filter has not decided are decided when the disk ends them", arguments: [DiskFullPolicy.pass, .stop],
+        [2, forEver])
+    func filter(policy: DiskFullPolicy, count: Int) throws {
+        // The filter needs the whole body; it accepts POST.
+        let filter = try FlowFilter("!~b zzz & (~m POST | ~b yyy)")
+        var events: [[FlowEvent]] = []
+        var open: [FlowEvent] = []
+        for number in 0..<UInt64(6) {
+            let at = start.advanced(byNanoseconds: Int64(number) * 1_000_000_000)
+            let long = exchange(number, method: number % 2 == 0 ? "GET" : "POST", bodies: [600_000, 600_000, 9, 9, 9], at: at)
+            events.append(open + long.prefix(5))
+            open = Array(long.dropFirst(6))
+            events.append([long[5]])
+        }
+        events.append(open)
+        for call in 2...12 {
+            try withTemporaryDirectory { directory in
+                let script = FaultScript(error: ENOSPC, failing: call..<call + count)
+                var options = RecordingFiles.Options(pattern: directory + "/a.mflow") { _ in }
+                options.disk.whenFull = policy
+                options.disk.clock = script.clock
+                options.flushInterval = 0
+                options.wrapStorage = { FaultyStorage($0, script) }
+                var recording = RecordingOptions(notice: { _ in }, now: { start.advanced(byNanoseconds: 1_000_000_000_000) })
+                recording.filter = filter
+                let recorder = FlowRecorder(files: try RecordingFiles(options, now: start), options: recording)
+                for batch in handedOver(events) {
+                    recorder.queue.submit(batch)
+                    recorder.queue.wake()
+                    script.advance()
+                }
+                recorder.finish()
+                var stock = try Stock([directory + "/a.mflow"])
+                stock.bytes = 0
+                #expect(stock == Stock(recorder.totals), "call \(call): \(recorder.totals)")
+            }
+        }
+    }
+
     /// Records the batches as the recording's thread does, in a directory of its own.
     private func record(
-        _ fault: Fault, _ script: FaultScript, _ pattern: String,
+        _ fault: Fault, _ script: FaultScript, _ pattern: String, sync: ArchiveSync = .none,
         _ check: (DiskTotals, ArchiveError?, [String], [String]) throws -> Void
     ) throws {
         try withTemporaryDirectory { directory in
@@ -214,6 +286,7 @@ struct DiskTests {
             options.disk.whenFull = fault.full
             options.disk.onError = fault.failed
             options.disk.clock = script.clock
+            options.archive.sync = sync
             options.wrapStorage = { FaultyStorage($0, script) }
             var files: RecordingFiles
             do { files = try RecordingFiles(options, now: start) } catch {
@@ -233,7 +306,7 @@ struct DiskTests {
                 script.advance()
             }
             script.close()
-            attempt { () throws(ArchiveError) in try files.close() }
+            attempt { () throws(ArchiveError) in try files.close(now: start) }
             let paths = try FileNames.all(in: directory)
             try check(files.diskTotals, failure, notices.withLock { $0 }, paths)
         }

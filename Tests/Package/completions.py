@@ -20,6 +20,7 @@ PREFIX = pathlib.Path(sys.argv[1])
 CASES = [
     ("mitm-record --flush-i", ["--flush-interval"]),
     ("mitm-record --on-disk-full ", ["pause", "stop", "pass"]),
+    ("mitm-record --on-disk-error ", ["pause", "stop"]),
     ("mitm-record --mode rev", ["reverse:"]),
     ("mitm-dump --fol", ["--follow"]),
     ("mitm-dump --format j", ["json"]),

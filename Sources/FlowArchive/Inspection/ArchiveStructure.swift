@@ -41,21 +41,21 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    /// Of the segment before, until the first block of this one is checked.
+    private var heldFlows: (segment: Timestamp, flows: Set<FlowID>)?
+    private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
-    package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
+    package var flows: UInt64 { endedFlows + UInt64(openFlows.count + (heldFlows?.flows.count ?? 0)) }
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(try ArchiveInput(path: path), verifies)
+        try self.init(try ArchiveInput(path: path), verifies: verifies)
     }
 
-    package init(descriptor: Int32, name: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(ArchiveInput(descriptor: descriptor, name: name), verifies)
-    }
-
-    private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
+    /// - Parameter input: an input at its beginning.
+    package init(_ input: ArchiveInput, verifies: Bool) throws(ArchiveError) {
         self.input = input
         frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
@@ -68,13 +68,14 @@ package struct ArchiveStructure {
         let start = frames.offset
         guard let frame = try frames.next() else {
             if try frames.giveUpIncomplete() { return try next() }
-            return frames.endDamage().map { report($0) }
+            if let damage = frames.endDamage() { return report(damage) }
+            return try reportEncryption()
         }
         switch frame {
         case .segment(let header):
             sequence = 0
+            holdOpenFlows()
             segment = header.created
-            endOpenFlows()
             var line = line(.segment, start, frames.offset - start)
             line.isIntact = verifies ? true : nil
             line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
@@ -86,6 +87,15 @@ package struct ArchiveStructure {
         case .damage(let damage):
             return report(damage)
         }
+    }
+
+    /// What the encryption of the whole input shows.
+    private mutating func reportEncryption() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard !isEncryptionReported else { return nil }
+        isEncryptionReported = true
+        waiting = input.takeDamage().map { report($0) }
+        if let damage = try input.endDamage() { waiting.append(report(damage)) }
+        return waiting.isEmpty ? nil : waiting.removeFirst()
     }
 
     private mutating func report(_ found: ArchiveDamage) -> ArchiveStructureLine {
@@ -100,7 +110,7 @@ package struct ArchiveStructure {
         let kind: ArchiveStructureLine.Kind =
             magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
         var line = line(kind, start, length)
-        line.text = "\(kind)  \(length) bytes"
+        line.text = "\(magic == ArchiveFormat.paddingMagic ? "padding" : "\(kind)")  \(length) bytes"
         // The checksums of indexes and footers are always checked. Frames of other programs have none.
         if kind != .other { line.isIntact = true }
         return line
@@ -110,7 +120,7 @@ package struct ArchiveStructure {
         // The header of its segment may be lost.
         if header.segment != segment {
             sequence = 0
-            endOpenFlows()
+            holdOpenFlows()
         }
         segment = header.segment
         blocks += 1
@@ -187,6 +197,7 @@ package struct ArchiveStructure {
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
         var walk = RecordWalk(block.records)
+        continueFlows(from: FoundRecords.predecessor(in: block.records))
         while let entry = try? walk.next() {
             if entry.type == RecordType.tombstone {
                 var reader = RecordReader(block.content(entry))
@@ -205,10 +216,17 @@ package struct ArchiveStructure {
         }
     }
 
-    /// No flow continues in the next segment.
-    private mutating func endOpenFlows() {
-        endedFlows = flows
+    /// A segment has ended. Its flows may continue in the next one.
+    private mutating func holdOpenFlows() {
+        continueFlows(from: nil)
+        heldFlows = segment.map { ($0, openFlows) }
         openFlows = []
+    }
+
+    private mutating func continueFlows(from name: Timestamp?) {
+        guard let held = heldFlows else { return }
+        heldFlows = nil
+        if held.segment == name { openFlows = held.flows } else { endedFlows += UInt64(held.flows.count) }
     }
 
     private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {

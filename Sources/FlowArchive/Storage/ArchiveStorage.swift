@@ -8,6 +8,13 @@ package protocol ArchiveStorage: AnyObject {
     /// - Returns: the number of bytes appended, at least one. The caller continues after them.
     /// - Throws: when no byte could be appended.
     func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int
+    /// How many bytes must be appended after a number of others so that a flush passes everything on. Only a storage that writes whole
+    /// chunks needs any.
+    func missing(after count: Int) -> Int
+    /// Bytes that append has taken and not passed on.
+    var keptBytes: Int { get }
+    /// Passes on what was appended and kept, as far as it fills chunks.
+    func flush() throws(ArchiveError)
     /// Returns when the appended bytes survive a loss of power.
     func sync() throws(ArchiveError)
     func close() throws(ArchiveError)
@@ -16,6 +23,9 @@ package protocol ArchiveStorage: AnyObject {
 }
 
 extension ArchiveStorage {
+    package func missing(after count: Int) -> Int { 0 }
+    package var keptBytes: Int { 0 }
+    package func flush() throws(ArchiveError) {}
     package func removeLast(_ count: Int) {}
 
     /// Appends the bytes of one buffer in the same way.

@@ -17,6 +17,8 @@ package final class POSIXStorage: ArchiveStorage {
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// The file was made for it.
+    package var isNew = false
     /// Room that stays free on the disk.
     package var reserve: DiskReserve?
 
@@ -91,9 +93,21 @@ package final class POSIXStorage: ArchiveStorage {
 
     /// An existing file that is replaced or emptied must be a flow file: a mistake in a command line must not cost another file.
     package static func checkFlowFile(_ file: ArchiveInput) throws(ArchiveError) {
+        try checkKnown(file)
         guard !isFlowFile(file) else { return }
         throw ArchiveError(
             .notAFlowFile, "\(file.path) is not a flow file, so it was not replaced; choose another name, or remove it first")
+    }
+
+    /// Without its key, what an encrypted file has is not known.
+    package static func checkKnown(_ file: ArchiveInput) throws(ArchiveError) {
+        do throws(ArchiveError) {
+            _ = try file.peekUpTo(1)
+        } catch {
+            guard error.kind == .encrypted else { throw error }
+            throw ArchiveError(
+                .encrypted, "\(file.path) is encrypted, so it was not replaced; choose another name, or remove it first")
+        }
     }
 
     /// Whether a file is a flow file, of any version, or empty.
@@ -111,17 +125,28 @@ package final class POSIXStorage: ArchiveStorage {
     package var isLive: Bool { !isRegular }
 
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
-    /// - Parameter truncates: overwrites an existing file; otherwise appends after its last whole block.
-    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
-    package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
+    /// - Parameters:
+    ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
+    ///   - mustBeNew: there must be no such file.
+    ///   - isEncrypted: an existing file that is not empty is not appended to.
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to,
+    ///   `encrypted` when it or what would be appended is encrypted; it stays unchanged.
+    package static func open(
+        path: String, truncates: Bool, mustBeNew: Bool = false, isEncrypted: Bool = false
+    ) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
-        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
+        let isNew = descriptor >= 0
+        if !isNew, errno == EEXIST, !mustBeNew {
+            descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
+        storage.isNew = isNew
         guard isRegular else { return storage }
         try lock(descriptor, path)
         var length: UInt64 = 0
@@ -129,6 +154,7 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
+            if isEncrypted { throw cannotContinue("\(path) exists, and") }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
@@ -140,6 +166,10 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
+    private static func cannotContinue(_ beginning: String) -> ArchiveError {
+        ArchiveError(.encrypted, "\(beginning) an encrypted file cannot be continued; choose another name, or remove it first")
+    }
+
     /// The end of the last whole frame of a flow file.
     private static func endOfLastBlock(path: String) throws(ArchiveError) -> UInt64 {
         let input = try ArchiveInput(path: path)
@@ -147,7 +177,11 @@ package final class POSIXStorage: ArchiveStorage {
         do throws(ArchiveError) {
             try frames.checkBeginning(isStrict: true)
         } catch {
-            throw error.kind == .notAFlowFile ? ArchiveError(.notAFlowFile, "\(error); it was not changed") : error
+            switch error.kind {
+            case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
+            case .encrypted: throw cannotContinue("\(path) is encrypted, and")
+            default: throw error
+            }
         }
         // A file that was closed in order ends with a footer.
         let size = try input.remaining()
@@ -240,9 +274,34 @@ package final class POSIXStorage: ArchiveStorage {
         return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
     }
 
+    /// Another program has cut bytes off that were written, as logrotate(8) does with `copytruncate`. Writing at the old offset would leave
+    /// a hole.
+    package var isTruncated: Bool {
+        var status = stat()
+        guard isRegular, descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return false }
+        return UInt64(max(0, status.st_size)) < length
+    }
+
+    /// Continues at the end of what is left of the file.
+    package func continueAtEnd() {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return }
+        length = UInt64(max(0, status.st_size))
+        writtenBack = length
+    }
+
+    /// Bytes of the file.
+    package var size: UInt64 { length }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    /// Removes a file that was made and has received nothing.
+    package func removeNew() {
+        guard isNew, length == 0, hasItsName else { return }
+        _ = unsafe FileName.withCString(path) { unsafe unlink($0) }
     }
 
     package func removeLast(_ count: Int) {
@@ -256,6 +315,7 @@ package final class POSIXStorage: ArchiveStorage {
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
+        uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw uncertain("cannot close") }

@@ -5,47 +5,60 @@ import FlowRecords
 
 /// Records that the storage has not taken yet.
 package struct UnwrittenRecords: Sendable {
-    /// Flows that are whole in one record.
-    package private(set) var wholeFlows = 0
-    /// Flows of which the first record is here, and flows of which a later one is. A flow can be in both.
-    package private(set) var begun: Set<FlowID> = []
-    package private(set) var continued: Set<FlowID> = []
-    /// Bytes on the wire of the records' pieces.
-    package private(set) var bytes: UInt64 = 0
+    /// Records of a flow that is not whole in one.
+    private struct Part {
+        var hasFirst = false
+        var bytes: UInt64 = 0
+    }
+
+    private var wholeFlows = 0
+    private var wholeBytes: UInt64 = 0
+    private var parts: [FlowID: Part] = [:]
+    /// Flows of which a tombstone is here.
+    private var removed: Set<FlowID> = []
 
     package init() {}
 
     /// Flows of which no record was written before.
     package var flows: Int { wholeFlows + begun.count }
+    /// Of those, the ones that are in several records.
+    package var begun: [FlowID] { parts.filter { $0.value.hasFirst && !removed.contains($0.key) }.map(\.key) }
     /// Flows of which only the beginning was written before.
-    package var cutFlows: Set<FlowID> { continued.subtracting(begun) }
+    package var cutFlows: [FlowID] { parts.filter { !$0.value.hasFirst && !removed.contains($0.key) }.map(\.key) }
+    /// Flows of which a part was written before that was to be removed.
+    package var unremovedFlows: Int { removed.count { parts[$0]?.hasFirst != true } }
+    /// Bytes on the wire of the flows' pieces.
+    package var bytes: UInt64 {
+        parts.reduce(wholeBytes) { removed.contains($1.key) ? $0 : $0 + $1.value.bytes }
+    }
 
     package mutating func formUnion(_ other: UnwrittenRecords) {
         wholeFlows += other.wholeFlows
-        bytes += other.bytes
-        begun.formUnion(other.begun)
-        continued.formUnion(other.continued)
+        wholeBytes += other.wholeBytes
+        parts.merge(other.parts) { Part(hasFirst: $0.hasFirst || $1.hasFirst, bytes: $0.bytes + $1.bytes) }
+        removed.formUnion(other.removed)
     }
 
     mutating func count(_ record: FlowRecord) {
-        bytes += record.wireSizeFromClient + record.wireSizeFromServer
+        let size = record.wireSizeFromClient + record.wireSizeFromServer
         if record.isFirst, record.hasEnded {
             wholeFlows += 1
-        } else if record.isFirst {
-            begun.insert(record.id)
+            wholeBytes += size
         } else {
-            continued.insert(record.id)
+            parts[record.id, default: Part()].bytes += size
+            if record.isFirst { parts[record.id]?.hasFirst = true }
         }
     }
 
     mutating func countWholeFlow() { wholeFlows += 1 }
+    mutating func countTombstone(of flow: FlowID) { removed.insert(flow) }
 }
 
 /// Bytes of a segment that the storage has still to take, in blocks.
 struct UnwrittenBlocks {
     private(set) var bytes = ScatteredBytes()
     private var blocks: [(length: Int, records: UnwrittenRecords)] = []
-    /// Bytes of the first block that the storage has taken.
+    /// Bytes that the storage has taken of the first block and of those after it.
     private(set) var begun = 0
 
     /// Adds a block, or other bytes that are of no use in part.
@@ -56,11 +69,12 @@ struct UnwrittenBlocks {
     }
 
     /// The storage has taken bytes at the front.
-    mutating func removeFirst(_ count: Int) {
+    /// - Parameter kept: the bytes that were taken last and can still be lost. A block is written when none of its bytes is among them.
+    mutating func removeFirst(_ count: Int, kept: Int) {
         bytes.removeFirst(count)
         begun += count
         var whole = 0
-        while whole < blocks.count, begun >= blocks[whole].length {
+        while whole < blocks.count, begun - kept >= blocks[whole].length {
             begun -= blocks[whole].length
             whole += 1
         }

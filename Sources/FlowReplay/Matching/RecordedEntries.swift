@@ -15,10 +15,15 @@ struct Criteria {
 
 /// Entries, their chains by content, and their flows.
 struct RecordedEntries {
+    /// The digest of content that redaction left out. Those of other content are odd, or 0.
+    static let unknownDigest: UInt64 = 4
+
     let rules: MatchRules
     var table = EntryTable()
     var flows = RecordedFlows()
     private var contents = ContentChains()
+    /// The content of a request was not all stored.
+    private var holdsCutRequests = false
 
     init(rules: MatchRules) { self.rules = rules }
 
@@ -42,10 +47,21 @@ struct RecordedEntries {
         return contents.first(key, digest: content)
     }
 
+    /// The first entry with a key whose content is not all stored, and has the size and the SHA-256 of a content.
+    mutating func first(_ key: RequestKey, cutFrom content: ByteBuffer) -> Entry? {
+        guard holdsCutRequests, content.readableBytes > 0 else { return nil }
+        return first(key, digest: RequestContent.digest(ContentCut(of: content)))
+    }
+
     /// The digest of the content of an entry; 0 if it has none or content is ignored.
     private mutating func digest(_ entry: Entry) throws -> UInt64 {
         guard table.has(entry, .hasContent), rules.body != .none, !rules.ignore.body else { return 0 }
         let flow = try flow(entry)
+        if let cut = flow.cut(of: .client) {
+            holdsCutRequests = true
+            return RequestContent.digest(cut)
+        }
+        if flow.request?.hasAllContent == false { return Self.unknownDigest }
         // Damaged content equals no other: digests are odd.
         guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { return 2 }
         return RequestContent.digest(content, flow.request?.head.fields ?? FieldSection(), rules)

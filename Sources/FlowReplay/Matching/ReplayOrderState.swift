@@ -95,10 +95,14 @@ struct ReplayOrderState {
         var choice: Entry?
         let takesPartial = asksForLess || !entries.table.holdsPartials
         if !takesPartial {
-            choice = try nextInOrder(&position, matching, Criteria(fields: fields, needsWhole: true), elapsed, &entries)
+            choice = try nextInOrder(
+                &position, matching, Criteria(fields: fields, needsWhole: true), elapsed, &entries
+            )
         }
         if choice == nil, takesPartial || position.whole == nil {
-            choice = try nextInOrder(&position, matching, Criteria(fields: fields, needsWhole: false), elapsed, &entries)
+            choice = try nextInOrder(
+                &position, matching, Criteria(fields: fields, needsWhole: false), elapsed,
+                &entries)
         }
         let last = position.last(needsWhole: false)
         if last != nil || choice != nil { positions[group] = position }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowFilter
 import Protobuf
+import Secrets
 
 /// `-f, --filter`.
 package struct FilterArguments: ParsableArguments {
@@ -25,11 +26,16 @@ package struct FilterArguments: ParsableArguments {
     package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
 
     /// An expression that the tool was given.
-    /// - Parameter schema: the types of protobuf messages; nil for a tool that has none.
+    /// - Parameters:
+    ///   - schema: the types of protobuf messages; nil for a tool that has none.
+    ///   - secretRules: the rules of `~secret`; nil for the built-in list.
     /// - Throws: a `FilterSyntaxError`; ``ToolError`` for names of fields that no type has.
-    package func parse(_ expression: String, schema: ProtobufSchema? = nil) throws -> FlowFilter {
+    package func parse(
+        _ expression: String, schema: ProtobufSchema? = nil, secretRules: SecretRules? = nil
+    ) throws -> FlowFilter {
         var environment = environment
         environment.schema = schema
+        environment.secretRules = secretRules
         let filter = try FlowFilter(expression, environment: environment)
         for name in filter.fieldNames where schema?.find({ $0.hasField(name) ? true : nil }) == nil {
             let advice = schema == nil ? "" : "give its descriptors with --proto, or "

@@ -1,0 +1,68 @@
+// What opens encrypted recordings, and what they are encrypted to.
+
+import AgeFormat
+import NIOCore
+
+/// The keys with which inputs are decrypted. A file that is not encrypted needs none.
+package struct ArchiveKeys: Sendable {
+    package var identities: [AgeIdentity]
+    /// Asks for the passphrase of a file, which it names; returns nil if there is no one to ask.
+    package var passphrase: (@Sendable (_ path: String) -> String?)?
+
+    package init(_ identities: [AgeIdentity] = [], passphrase: (@Sendable (_ path: String) -> String?)? = nil) {
+        self.identities = identities
+        self.passphrase = passphrase
+    }
+
+    /// Reads the header at the beginning of a file, and gets the file's key from it.
+    /// - Returns: nil when more bytes are needed.
+    /// - Throws: an ``ArchiveError`` of the kind `encrypted`.
+    func open(_ beginning: ByteBuffer, path: String) throws(ArchiveError) -> (header: AgeHeader, key: AgeFileKey)? {
+        do throws(AgeError) {
+            guard let header = try AgeHeader(beginning) else { return nil }
+            var identities = identities
+            if header.needsPassphrase, let entered = passphrase?(path) { identities.append(.passphrase(entered)) }
+            return (header, try header.fileKey(identities))
+        } catch {
+            throw Self.error(error, path: path)
+        }
+    }
+
+    private static func error(_ error: AgeError, path: String) -> ArchiveError {
+        let sentence =
+            switch error {
+            case .noIdentity: "\(path) is encrypted; give the file of a key that opens it with -i"
+            case .noMatch: "\(path) is encrypted to other keys than those of -i; give the file of a key that opens it"
+            case .needsPassphrase: "\(path) is encrypted with a passphrase; decrypt it first: age -d \(path)"
+            default: "\(path) cannot be decrypted: \(error)"
+            }
+        return ArchiveError(.encrypted, sentence)
+    }
+}
+
+/// To whom a recording is encrypted.
+package struct ArchiveEncryption: Sendable {
+    private let recipients: [AgeRecipient]
+
+    /// - Parameter recipients: each of them can open the recording; at least one.
+    package init(_ recipients: [AgeRecipient]) {
+        precondition(!recipients.isEmpty, "a file has a recipient")
+        self.recipients = recipients
+    }
+
+    /// A new encrypted file.
+    /// - Parameter storage: is empty, and receives the file.
+    /// - Throws: an ``ArchiveError`` for a recipient that cannot be used. Nothing is written yet.
+    package func storage(over storage: any ArchiveStorage) throws(ArchiveError) -> any ArchiveStorage {
+        var generator = SystemRandomNumberGenerator()
+        let key = AgeFileKey(using: &generator)
+        do throws(AgeError) {
+            var header = try AgeHeader.write(key, for: recipients, using: &generator)
+            let nonce = AgePayload.makeNonce(using: &generator)
+            header.writeBytes(nonce)
+            return EncryptedStorage(storage, header: header, AgePayload(key, nonce: nonce))
+        } catch {
+            throw ArchiveError(.encrypted, "a recipient of --encrypt-to \(error)")
+        }
+    }
+}
