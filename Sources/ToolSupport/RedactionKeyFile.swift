@@ -12,8 +12,8 @@ package enum RedactionKeyFile {
     /// - Parameter made: receives a sentence when it was made.
     /// - Throws: ``ToolError`` if it cannot be read or made, is not a key, or if other users can read it.
     package static func load(from directory: String, made: (String) -> Void = { _ in }) throws(ToolError) -> RedactionKey {
+        if let key = try read(from: directory) { return key }
         let path = directory + "/" + name
-        if let key = try read(path) { return key }
         try makeDirectory(directory, mode: 0o700, as: "the configuration directory")
         var random = SystemRandomNumberGenerator()
         let bytes = (0..<RedactionKey.size).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -22,7 +22,7 @@ package enum RedactionKeyFile {
         text.append(UInt8(ascii: "\n"))
         // Another tool that starts at the same time may be first: both use its key.
         guard try WholeFile.write(text, to: path, mode: 0o600, replaces: false) else {
-            guard let other = try read(path) else { throw ToolError("cannot read the redaction key \(path): it went away") }
+            guard let other = try read(from: directory) else { throw ToolError("cannot read the redaction key \(path): it went away") }
             return other
         }
         guard let key = RedactionKey(bytes) else { preconditionFailure("the key has its size") }
@@ -31,7 +31,9 @@ package enum RedactionKeyFile {
     }
 
     /// - Returns: nil if there is no such file.
-    private static func read(_ path: String) throws(ToolError) -> RedactionKey? {
+    /// - Throws: as ``load(from:made:)``.
+    package static func read(from directory: String) throws(ToolError) -> RedactionKey? {
+        let path = directory + "/" + name
         guard fileExists(path) else { return nil }
         var status = stat()
         if unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0, status.st_mode & 0o077 != 0 {
