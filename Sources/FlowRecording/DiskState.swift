@@ -207,18 +207,23 @@ struct DiskState {
     }
 
     /// Closes a file at the end, when nothing waits for room any more.
+    /// - Returns: whether the file has all that was to be written.
     /// - Throws: ``ArchiveError`` when that ends the recording.
-    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) {
+    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) -> Bool {
         isClosing = true
         reserve?.isLifted = true
         do throws(ArchiveError) {
             try writer.close()
+            return true
         } catch {
             lost.formUnion(writer.notTaken)
             writer.giveUp()
             // The reason was reported before.
-            guard condition.condition != .stopped else { return }
-            guard reaction(to: error) != .pass else { return warn("\(error); what waited for room is missing from the file") }
+            guard condition.condition != .stopped else { return false }
+            guard reaction(to: error) != .pass else {
+                warn("\(error); what waited for room is missing from the file")
+                return false
+            }
             change(to: .stopped, error)
             throw error
         }

@@ -142,6 +142,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
     private let isQuiet: Bool
+    private let carried = CarriedFlows()
 
     /// - Parameters:
     ///   - jobs: threads that search flow files. Flows come in the order of the files, whatever their number.
@@ -179,7 +180,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         observer?.begin(sources)
         defer { observer?.end() }
-        for source in sources {
+        for (index, source) in sources.enumerated() {
+            let isLast = index == sources.count - 1
             do {
                 observer?.begin(source)
                 let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
@@ -190,7 +192,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     hasBegun = true
                     try begin(source, opened.canBeReadAgain)
                 }
-                let goesOn = try read(opened, source.name, user, note, beginOnce, flow)
+                let goesOn = try read(opened, source.name, isLast: isLast, user, note, beginOnce, flow)
                 sourcesRead += 1
                 guard goesOn else { break }
                 // A source without such a flow was read too.
@@ -204,12 +206,14 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 damage("\(error)")
             }
         }
+        // The sources after it could not be read.
+        if user.error == nil { _ = try endCarried(user, note, flow) }
         if let error = user.error { throw error }
     }
 
     private mutating func read(
-        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ opened: OpenedSource, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
@@ -217,8 +221,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
             if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
-            return try readArchive(reader, name, user, damage, begin, flow)
+            reader.predecessor = { [carried] in carried.take($0).map { .flows($0) } ?? .unknown }
+            return try readArchive(reader, name, isLast: isLast, user, damage, begin, flow)
         case .foreign(var foreign):
+            guard try endCarried(user, damage, flow) else { return false }
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             if let observer {
                 foreign.beforeFlow = { offset in
@@ -245,8 +251,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func readArchive(
-        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ reader: ArchiveReader, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
@@ -258,10 +264,25 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         defer { tellFound() }
         while let item = try reader.next() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
         }
-        for item in try reader.finish() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+        for item in try reader.finish(keepsOpen: !isLast) {
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
+        }
+        guard try endCarried(user, damage, flow) else { return false }
+        if !isLast { carried.keep(reader.takeOpenFlows(), of: name) }
+        return true
+    }
+
+    /// Ends flows of an earlier source that do not continue in the current one.
+    private mutating func endCarried(
+        _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        guard let (flows, name) = carried.takeAll() else { return true }
+        let predicate = predicate
+        for found in flows.unfinished {
+            let proceeds = try use(name, user, damage) { try predicate.matches(found) ? flow(found) : true }
+            guard proceeds else { return false }
         }
         return true
     }
@@ -299,6 +320,25 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             damage("\(name): \(error)")
             return true
         }
+    }
+}
+
+/// Flows that are open at the end of a source, until the next one continues them or has begun without them.
+private final class CarriedFlows {
+    private var kept: (flows: OpenFlows, name: String)?
+
+    func keep(_ flows: OpenFlows?, of name: String) { kept = flows.map { ($0, name) } }
+
+    /// - Returns: nil when they are not of this segment.
+    func take(_ segment: Timestamp) -> OpenFlows? {
+        guard let flows = kept?.flows, flows.segment == segment else { return nil }
+        kept = nil
+        return flows
+    }
+
+    func takeAll() -> (flows: OpenFlows, name: String)? {
+        defer { kept = nil }
+        return kept
     }
 }
 

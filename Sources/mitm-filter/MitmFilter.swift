@@ -97,6 +97,9 @@ struct MitmFilter: Tool {
     var explaining: ExplainArguments
 
     @OptionGroup
+    var bodies: BodyArguments
+
+    @OptionGroup
     var messages: MessageArguments
 
     @OptionGroup
@@ -139,6 +142,9 @@ struct MitmFilter: Tool {
             throw ValidationError("--append cannot be combined with --encrypt-to: an encrypted file cannot be continued")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
+        if bodies.limit != nil, json || format ?? .mflow != .mflow || count || quiet || groups.isGiven {
+            throw ValidationError("\(bodies.name) is for a flow file (--format mflow)")
+        }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
@@ -196,7 +202,7 @@ struct MitmFilter: Tool {
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
-                    schema: asked.schema)
+                    schema: asked.schema, limit: bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {

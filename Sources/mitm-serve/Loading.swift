@@ -66,10 +66,17 @@ final class RecordingLoader {
     /// Reading failed in the middle; what was read is served.
     private var hasFailed = false
 
+    /// The loaders of all sources, which may have the beginnings of flows that continue in this one.
+    private let others: () -> [RecordingLoader]
+
     /// - Parameter mayBeAbsent: the file may be created later.
     /// - Throws: if it cannot be read.
-    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false) throws {
+    init(
+        _ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false,
+        others: @escaping () -> [RecordingLoader] = { [] }
+    ) throws {
         self.source = source
+        self.others = others
         self.recordings = recordings
         self.filter = filter
         if mayBeAbsent, !isThere { return }
@@ -80,6 +87,7 @@ final class RecordingLoader {
     private init(_ source: ArchiveSource, _ flows: [Flow], into recordings: Recordings) {
         self.source = source
         self.recordings = recordings
+        others = { [] }
         filter = nil
         kept = flows
         isFirstRound = false
@@ -112,7 +120,14 @@ final class RecordingLoader {
             }
             number = recordings.state.withLock { $0.index.addSource(source.name, lookup) }
             let collector = Collector(recordings: recordings, source: lookup == nil ? nil : number, filter: filter)
-            reader = ArchiveReader(input, where: collector)
+            let reader = ArchiveReader(input, where: collector)
+            reader.predecessor = { [others] name in
+                guard let before = others().first(where: { $0.reader?.segment == name }) else { return .unknown }
+                // Its recorder sealed it before this file had a block.
+                try before.load { _ in }
+                return before.reader?.openFlows.map { .flows($0) } ?? .unknown
+            }
+            self.reader = reader
             self.collector = collector
         case .foreign(let opened):
             foreign = opened

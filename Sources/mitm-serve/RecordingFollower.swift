@@ -87,7 +87,8 @@ private final class RecordingSet {
     /// - Throws: if it cannot be read.
     func add(_ source: ArchiveSource, _ progress: ReadingProgress? = nil, warn: (String) -> Void) throws {
         let loader = try RecordingLoader(
-            source, into: recordings, filter: selection.filter, mayBeAbsent: selection.isWritten(source))
+            source, into: recordings, filter: selection.filter, mayBeAbsent: selection.isWritten(source),
+            others: { [weak self] in self?.loaders ?? [] })
         loaders.append(loader)
         progress?.begin(source)
         try loader.load(progress, warn: warn)

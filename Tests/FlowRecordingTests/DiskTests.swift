@@ -306,7 +306,7 @@ struct DiskTests {
                 script.advance()
             }
             script.close()
-            attempt { () throws(ArchiveError) in try files.close() }
+            attempt { () throws(ArchiveError) in try files.close(now: start) }
             let paths = try FileNames.all(in: directory)
             try check(files.diskTotals, failure, notices.withLock { $0 }, paths)
         }

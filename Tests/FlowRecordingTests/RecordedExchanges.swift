@@ -40,12 +40,33 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
     }
 }
 
-/// The targets of the flows in a file, in order.
-func recorded(_ path: String) throws -> [String] {
-    let reader = try ArchiveReader(path: path)
+/// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
+/// of one whose beginning is in another file.
+func recorded(_ paths: String...) throws -> [String] { try recorded(paths) }
+
+func recorded(_ paths: [String]) throws -> [String] {
     var targets: [String] = []
-    while let item = try reader.next() {
-        if case .flow(let flow) = item { targets.append(String(buffer: flow.request?.head.target ?? ByteBuffer())) }
+    func add(_ flow: Flow) {
+        let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
+        let isRest = flow.error?.message.contains("in an earlier file") == true
+        targets.append(
+            (isRest ? "…" : "") + target + (flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"))
     }
-    return try targets + reader.finish().map { _ in "left over" }
+    var before: OpenFlows?
+    for path in paths {
+        let reader = try ArchiveReader(path: path)
+        reader.predecessor = { name in
+            guard let flows = before, flows.segment == name else { return .unknown }
+            before = nil
+            return .flows(flows)
+        }
+        var items: [ArchiveItem] = []
+        while let item = try reader.next() { items.append(item) }
+        items += try reader.finish(keepsOpen: path != paths.last)
+        before?.unfinished.forEach(add)
+        for case .flow(let flow) in items { add(flow) }
+        before = reader.takeOpenFlows()
+    }
+    before?.unfinished.forEach(add)
+    return targets
 }

@@ -127,15 +127,20 @@ package final class POSIXStorage: ArchiveStorage {
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
     /// - Parameters:
     ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
+    ///   - mustBeNew: there must be no such file.
     ///   - isEncrypted: an existing file that is not empty is not appended to.
-    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to, `encrypted` when it or what would be
-    ///   appended is encrypted; it stays unchanged.
-    package static func open(path: String, truncates: Bool, isEncrypted: Bool = false) throws(ArchiveError) -> POSIXStorage {
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to,
+    ///   `encrypted` when it or what would be appended is encrypted; it stays unchanged.
+    package static func open(
+        path: String, truncates: Bool, mustBeNew: Bool = false, isEncrypted: Bool = false
+    ) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
         var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
         let isNew = descriptor >= 0
-        if errno == EEXIST, !isNew { descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) } }
+        if !isNew, errno == EEXIST, !mustBeNew {
+            descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
@@ -269,6 +274,25 @@ package final class POSIXStorage: ArchiveStorage {
         return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
     }
 
+    /// Another program has cut bytes off that were written, as logrotate(8) does with `copytruncate`. Writing at the old offset would leave
+    /// a hole.
+    package var isTruncated: Bool {
+        var status = stat()
+        guard isRegular, descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return false }
+        return UInt64(max(0, status.st_size)) < length
+    }
+
+    /// Continues at the end of what is left of the file.
+    package func continueAtEnd() {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return }
+        length = UInt64(max(0, status.st_size))
+        writtenBack = length
+    }
+
+    /// Bytes of the file.
+    package var size: UInt64 { length }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
@@ -291,6 +315,7 @@ package final class POSIXStorage: ArchiveStorage {
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
+        uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw uncertain("cannot close") }
