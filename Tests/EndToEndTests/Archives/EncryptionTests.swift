@@ -146,7 +146,8 @@ struct EncryptionTests {
             let keys = try Keys(in: directory)
             let arguments = ["--encrypt-to", keys.recipient, "--flush-interval", "20ms"]
             let recorder = try Recorder(arguments, in: directory, file: "a.mflow.age")
-            let follower = try RunningProgram("mitm-dump", ["--follow", "--time", "none", "-i", "key", "a.mflow.age"], in: directory)
+            let follower = try RunningProgram(
+                "mitm-dump", ["--follow", "--time", "none", "-i", "key", "a.mflow.age"], in: directory)
             for number in 1...3 {
                 // No server is there, which is recorded too.
                 _ = try recorder.curl(["http://127.0.0.1:1/\(number)"])
