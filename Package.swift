@@ -181,7 +181,7 @@ let package = Package(
         tests("ContentCodingTests", ["ContentCoding", "HTTPSemantics"]),
         tests("JSONQueryTests", ["JSONQuery"]),
         tests("ProtobufTests", ["Protobuf", "HTTPSemantics"]),
-        tests("SecretsTests", ["Secrets", yams]),
+        tests("SecretsTests", ["Secrets", "BenchmarkTraffic", "FlowFilter", "FlowModel", yams]),
         tests("ContentFormatsTests", ["ContentFormats", "HTTPSemantics"]),
         tests(
             "ProxyCoreTests",
@@ -205,7 +205,8 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter",
+                "FlowModel",
                 "FlowTable",
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),

@@ -72,6 +72,9 @@ package final class SecretScanner: Sendable {
         groups = rules.rules.map(\.expression.groups).max() ?? 0
     }
 
+    /// The beginning of what redaction writes in place of a secret, also in a URL and in JSON of ASCII.
+    private static let redacted = KeywordAutomaton(["«redacted", "%C2%ABredacted", "\\u00abredacted"].map { Array($0.utf8) })
+
     /// For our own list of rules.
     package static let builtIn = SecretScanner(.builtIn)
 
@@ -169,13 +172,13 @@ package final class SecretScanner: Sendable {
             try searchPlain(text)
             var all = found
             if depth < SecretScanner.maximumDepth, !isDone {
-                for part in EncodedText.parts(of: text) where part.range.count <= budget {
+                try EncodedText.forEachPart(of: text) { part in
+                    guard part.range.count <= budget else { return true }
                     budget -= part.range.count
-                    let decoded = part.decoded(in: text)
-                    let inner = try run(decoded.span, depth: depth + 1)
+                    let inner = try run(part.decoded(in: text).span, depth: depth + 1)
                     let places = part.places(of: inner.map(\.range), in: text)
                     all += zip(inner, places).map { Candidate(rule: $0.rule, range: $1, secret: $0.secret) }
-                    if stopsAtFirst, !all.isEmpty { break }
+                    return !stopsAtFirst || all.isEmpty
                 }
             }
             found = outer
@@ -230,7 +233,7 @@ package final class SecretScanner: Sendable {
                 else { return nil }
                 let secret = Self.secret(of: rule, match, matcher)
                 let bytes = text.extracting(secret)
-                if secret.isEmpty { return match }
+                if secret.isEmpty || SecretScanner.redacted.isFound(in: bytes) { return match }
                 if let bound = rule.entropy, entropy(of: bytes) <= bound { return match }
                 for allowlist in rule.allowlists where try allowlist.allows(secret, match: match, in: text, matcher) {
                     return match

@@ -51,7 +51,7 @@ struct RecordingResponder: Responder {
                     }
                     let response = state.index.response(of: entry, flow, for: context(request, now))
                     // An unreadable recording must show before a head is sent.
-                    let player = player(flow, response, for: request, now, state.index.recordedRedactions)
+                    let player = player(flow, response, for: request, now, state.index.redactions)
                     try player.readAhead()
                     return .play(noted(player, flow, state.index.sourceName(of: entry), request, now))
                 case .exhausted:
@@ -72,7 +72,7 @@ struct RecordingResponder: Responder {
             let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
             guard let (flow, entry) = try? state.index.duplexAnswer(query), flow.cutAnswer == nil else { return nil }
             let response = flow.response(for: context(request, now))
-            let player = player(flow, response, for: request, now, state.index.recordedRedactions, isComplete: false)
+            let player = player(flow, response, for: request, now, state.index.redactions, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)
         }
     }
@@ -182,7 +182,7 @@ struct RecordingResponder: Responder {
         let candidates = candidates(for: target, recordings)
         guard !candidates.isEmpty else { return nil }
         let chosen = ChosenRecording()
-        let redactions = recordings.state.withLock { $0.index.recordedRedactions }
+        let redactions = recordings.state.withLock { $0.index.redactions }
         let player = StreamPlayer(
             candidates, timing: settings.timing, matching: settings.dialogues, now: now, redactions: redactions
         ) { number in

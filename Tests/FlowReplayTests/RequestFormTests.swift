@@ -37,7 +37,7 @@ struct RequestFormTests {
                 by: recording.redaction)
         }
         var asker = Asker(flows, rules: rules, order: order, isOnce: isOnce)
-        for recording in recordings { asker.index.add(recording.redaction) }
+        for redaction in recordings.compactMap(\.redaction) { asker.index.add(redaction) }
         return asker
     }
 
@@ -108,7 +108,6 @@ struct RequestFormTests {
     func anyHost() throws {
         let recorded = exchange(number: 1, host: "b.example", requestHead("GET /?token=old HTTP/1.1"))
         var asker = Asker([try recorded.redacted(by: masking("token"))])
-        asker.index.add(nil)
         asker.index.add(masking("token"))
         #expect(try asker.ask(requestHead("GET /?token=live HTTP/1.1"), host: "127.0.0.1", isForAnyHost: true) == "1")
     }
@@ -236,5 +235,57 @@ struct RedactedDialogueTests {
             _ = try player.next(at: moment(0))
         }
         #expect(chosen == [1, 0])
+    }
+}
+
+@Suite("The rules that a recording names")
+struct RecordedRulesTests {
+    private static let key = RedactionKey(Array(repeating: 7, count: RedactionKey.size))
+    private static let other = RedactionKey(Array(repeating: 8, count: RedactionKey.size))
+
+    /// The redactions for what a recording with one rule names, and the warnings.
+    private static func redactions(_ rules: [String], key: RedactionKey?) -> (found: [RecordedRedaction], warnings: [String]) {
+        var recorded = RecordedRules(key: key)
+        var warnings: [String] = []
+        let found = recorded.redactions(named: rules, after: 0, by: "a.mflow") { warnings.append($0) }
+        return (found, warnings)
+    }
+
+    @Test("Hashed values equal those of the same key; with another key, or none, that is reported")
+    func keys() throws {
+        let rules = try RedactionRules(["query:token=hash"])
+        let named = Redactor(rules, key: Self.key).named
+        #expect(named.count == 2)
+        let head = requestHead("GET /?token=abc HTTP/1.1")
+        func target(_ key: RedactionKey?) throws -> (target: String, warnings: [String]) {
+            let (found, warnings) = Self.redactions(named, key: key)
+            return (String(buffer: try #require(found.first).request(head, ByteBuffer()).head.target), warnings)
+        }
+        let recorded = String(buffer: RecordedRedaction(Redactor(rules, key: Self.key)).request(head, ByteBuffer()).head.target)
+        let (same, different, none) = try (target(Self.key), target(Self.other), target(nil))
+        #expect(same.target == recorded && same.warnings == [])
+        #expect(different.target != recorded && none.target != recorded)
+        let warning =
+            "values in a.mflow were hashed with the key of another machine, so they equal none of this one; copy its redaction.key to the configuration directory"
+        #expect(different.warnings == [warning] && none.warnings == [warning])
+    }
+
+    @Test("Rules of several segments are tried together and by themselves, each once")
+    func segments() {
+        var recorded = RecordedRules(key: nil)
+        func texts(_ named: [String], _ count: Int) -> [[String]] {
+            recorded.redactions(named: named, after: count, by: "a.mflow") { Issue.record("\($0)") }.map(\.texts)
+        }
+        let found = [
+            texts(["header:a"], 0), texts(["header:a", "header:b"], 1), texts(["header:a", "header:b"], 1), texts(["header:b"], 0),
+        ]
+        #expect(found == [[["header:a"]], [["header:a", "header:b"], ["header:b"]], [], []])
+    }
+
+    @Test("A rule of a later version is named, and the others are applied")
+    func unknown() {
+        let (found, warnings) = Self.redactions(["header:a", "later:x", "header:b"], key: nil)
+        #expect(found.map(\.texts) == [["header:a", "header:b"]])
+        #expect(warnings == ["a.mflow was redacted by the rule 'later:x', which this version does not know"])
     }
 }

@@ -23,8 +23,8 @@ package struct RecordingIndex {
     private var streamSources: [RecordingSource] = []
     /// The positions of those that had not ended when they were added.
     private var openStreams: [FlowID: Int] = [:]
-    /// The rules by which recordings were redacted, each once; nil for recordings without rules.
-    private var redactions: [RecordedRedaction?] = []
+    /// The rules by which recordings may have been redacted, each once.
+    package private(set) var redactions: [RecordedRedaction] = []
     /// Request-targets that were read for explanations.
     var examinedTargets: [Entry: ByteBuffer] = [:]
 
@@ -45,13 +45,10 @@ package struct RecordingIndex {
         entries.flows.addSource(name, file)
     }
 
-    /// Some of the recordings were redacted by these rules, or, with nil, by none. Without a call none was.
-    package mutating func add(_ redaction: RecordedRedaction?) {
-        if !redactions.contains(where: { $0?.texts == redaction?.texts }) { redactions.append(redaction) }
+    /// Some of the recordings may have been redacted by these rules.
+    package mutating func add(_ redaction: RecordedRedaction) {
+        if !redactions.contains(where: { $0.texts == redaction.texts }) { redactions.append(redaction) }
     }
-
-    /// The rules by which recordings were redacted.
-    package var recordedRedactions: [RecordedRedaction] { redactions.compactMap(\.self) }
 
     /// Adds an HTTP flow that is whole in its block.
     /// - Parameter source: one with a file.
@@ -124,15 +121,15 @@ package struct RecordingIndex {
 
     // MARK: Finding
 
-    /// The different forms in which recordings may have a request.
+    /// The different forms in which recordings may have a request. The last one is that of recordings without rules.
     func forms(of query: ReplayQuery) -> [RequestForm] {
-        guard redactions.count > 1 else { return [RequestForm(query, redactions.first ?? nil, rules)] }
         var forms: [RequestForm] = []
         for redaction in redactions {
             let form = RequestForm(query, redaction, rules)
             if !forms.contains(where: { $0.isSame(as: form) }) { forms.append(form) }
         }
-        return forms
+        let sent = RequestForm(query, nil, rules)
+        return forms.contains { $0.isSame(as: sent) } ? forms : forms + [sent]
     }
 
     /// Finds the recording that answers next.
