@@ -60,19 +60,20 @@ struct BodyStage {
     }
 
     let side: Side
-    let type: BodyType
-    let codings: [ByteBuffer]
     var plan: Plan
+    private let fields: FieldSection
+    /// An earlier redaction removed the content codings.
+    private let isDecoded: Bool
+    /// Read when there is content: most requests have none.
+    private(set) lazy var type = BodyType(fields)
+    private(set) lazy var codings = isDecoded ? [] : fields.declaredCodings
     /// It is known that the recording does not have all of it.
     var isCut = false
     /// The side has sent its end, or trailers, which wait with the content.
     var ends: [(what: FlowEvent.What, at: Timestamp)] = []
 
     init(_ side: Side, _ fields: FieldSection, isDecoded: Bool, plan: Plan) {
-        self.side = side
-        type = BodyType(fields)
-        codings = isDecoded ? [] : fields.declaredCodings
-        self.plan = plan
+        (self.side, self.fields, self.isDecoded, self.plan) = (side, fields, isDecoded, plan)
     }
 
     /// Takes a piece.
@@ -126,7 +127,7 @@ struct BodyStage {
     }
 
     /// The first bytes without content codings; nil while there are none.
-    private func start(of held: Held) -> ByteBuffer? {
+    private mutating func start(of held: Held) -> ByteBuffer? {
         // All of a large content is not decoded again and again: it is decided at its end then.
         guard held.pieces.count <= 4 else { return nil }
         let content = held.content

@@ -190,7 +190,7 @@ package final class FlowRedactor: FlowEventStage {
         if case .hold(let held) = stage.plan, held.isUndecided {
             stage.ends.append((what, at))
         } else {
-            conclude(stage, isCut: false, into: next)
+            conclude(&stage, isCut: false, into: next)
             stage.plan = .pass
             next(what, at)
         }
@@ -199,7 +199,7 @@ package final class FlowRedactor: FlowEventStage {
 
     /// Passes on what is stored of a body.
     /// - Parameter isCut: its end was not received.
-    func conclude(_ stage: BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
+    func conclude(_ stage: inout BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
         let place = FlowRedaction.Place.body(of: stage.side)
         switch stage.plan {
         case .pass: return

@@ -12,7 +12,7 @@ extension Redactor {
         let named = rules.headers.bits & fields.names
         let hasCookies = readsCookies && (fields.contains("cookie") || fields.contains("set-cookie"))
         let wire = fields.wire
-        let hasURLs = rules.changesURLs && wire.mayContainURL
+        let hasURLs = rules.changesURLs && (wire.mayContainURL || fields.contains("location") || fields.contains("referer"))
         // Most heads end here.
         guard named != 0 || hasCookies || hasURLs else { return edits }
         let span = wire.readableBytesUInt8Span
@@ -27,7 +27,7 @@ extension Redactor {
                 (found, isDropped) = cookieEdits(value, &tally)
             } else if hasCookies, wire.equalsIgnoringCase(line.name, "set-cookie") {
                 (found, isDropped) = setCookieEdits(value, &tally)
-            } else if hasURLs, value.mayContainURL {
+            } else if hasURLs, value.mayContainURL || Self.isURLField(line.name, wire) {
                 found = urlEdits(value, isURL: Self.isURLField(line.name, wire), &tally)
                 if wire.equalsIgnoringCase(line.name, "host"), let edit = authorityEdit(value, &tally) {
                     found.replace(edit.range, with: edit.new)
