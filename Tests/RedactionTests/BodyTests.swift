@@ -175,6 +175,23 @@ struct BodyTests {
         #expect(try flow.pieces.content(from: .client) == whole)
     }
 
+    @Test("Content in pieces of one byte is held whole, and keeps its bytes and its size")
+    func manyPieces() throws {
+        var builder = FlowBuilder().request("POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n", isWhole: false)
+        let content = ByteBuffer(string: "[" + String(repeating: "1,", count: 4000) + "2]")
+        for (index, byte) in content.readableBytesView.enumerated() {
+            builder = builder.data(ByteBuffer(integer: byte), from: .client, at: Int64(index))
+        }
+        builder = builder.event(.finished(.client), at: 9000).ended(at: 9000)
+        let kept = try redactor(["json:$..p"]).flow(builder)
+        #expect(try kept.pieces.content(from: .client) == content)
+        #expect(kept.request?.size == UInt64(content.readableBytes))
+        #expect(kept.pieces.count == 4096)
+        let changed = try redactor(["json:$[4000]"]).flow(builder)
+        #expect(try String(buffer: changed.pieces.content(from: .client)).hasSuffix(#",1,"«redacted»"]"#))
+        #expect(changed.request?.size == UInt64(content.readableBytes))
+    }
+
     @Test("A flow that is cut never stores what was held")
     func cut() throws {
         let builder = FlowBuilder().request(
