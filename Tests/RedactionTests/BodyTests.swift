@@ -46,7 +46,8 @@ struct BodyTests {
         "Forms are read by their type and by what they look like",
         arguments: [
             ("form:p", "p=1&q=2&P=%33&p", "p=%C2%ABredacted%C2%BB&q=2&P=%C2%ABredacted%C2%BB&p"),
-            ("form:p=drop", "p=1&q=2&p=3", "q=2"), ("form:p=drop", "p=1", ""),
+            ("form:p=drop", "p=1&q=2&p=3", "q=2"), ("default", "[0][a]=1&[0][token]=2", "[0][a]=1&[0][token]=%C2%ABredacted%C2%BB"),
+            ("form:p=drop", "p=1", ""),
             ("default", "user[password]=x&a=b", "user[password]=%C2%ABredacted%C2%BB&a=b"),
         ])
     func forms(rule: String, content: String, stored: String) throws {
@@ -129,6 +130,7 @@ struct BodyTests {
         "A body that a rule is meant for and that cannot be read is not stored, unless it is to be kept",
         arguments: [
             ("json:$..p", #"{"p":"hunter2""#, "application/json", FlowRedaction.Omission.Reason.unparsed),
+            ("json:$..p", #"{"p":"hunter2""#, "application/x-www-form-urlencoded", .unparsed),
             ("json:$..p", #"{"p":"hunter2"} x"#, "text/plain", .unparsed),
             ("default", #"{"x":"hunter2""#, "application/json", .unparsed),
             ("pattern:hunter[0-9]", "\u{FEFF}h\0u\0", "text/plain; charset=UTF-16", .unparsed),
