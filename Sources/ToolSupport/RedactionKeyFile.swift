@@ -6,14 +6,15 @@ import Glibc
 import Redaction
 
 package enum RedactionKeyFile {
-    private static let name = "redaction.key"
+    /// Its name in the configuration directory.
+    package static let name = "redaction.key"
 
     /// Reads `redaction.key` of the directory, 64 hexadecimal digits, or makes it with mode 0600.
     /// - Parameter made: receives a sentence when it was made.
     /// - Throws: ``ToolError`` if it cannot be read or made, is not a key, or if other users can read it.
     package static func load(from directory: String, made: (String) -> Void = { _ in }) throws(ToolError) -> RedactionKey {
-        if let key = try read(from: directory) { return key }
         let path = directory + "/" + name
+        if let key = try read(path) { return key }
         try makeDirectory(directory, mode: 0o700, as: "the configuration directory")
         var random = SystemRandomNumberGenerator()
         let bytes = (0..<RedactionKey.size).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -22,7 +23,7 @@ package enum RedactionKeyFile {
         text.append(UInt8(ascii: "\n"))
         // Another tool that starts at the same time may be first: both use its key.
         guard try WholeFile.write(text, to: path, mode: 0o600, replaces: false) else {
-            guard let other = try read(from: directory) else { throw ToolError("cannot read the redaction key \(path): it went away") }
+            guard let other = try read(path) else { throw ToolError("cannot read the redaction key \(path): it went away") }
             return other
         }
         guard let key = RedactionKey(bytes) else { preconditionFailure("the key has its size") }
@@ -30,10 +31,11 @@ package enum RedactionKeyFile {
         return key
     }
 
-    /// - Returns: nil if there is no such file.
+    /// The key of the directory; nil if there is no such file.
     /// - Throws: as ``load(from:made:)``.
-    package static func read(from directory: String) throws(ToolError) -> RedactionKey? {
-        let path = directory + "/" + name
+    package static func read(from directory: String) throws(ToolError) -> RedactionKey? { try read(directory + "/" + name) }
+
+    private static func read(_ path: String) throws(ToolError) -> RedactionKey? {
         guard fileExists(path) else { return nil }
         var status = stat()
         if unsafe FileName.withCString(path, { unsafe stat($0, &status) }) == 0, status.st_mode & 0o077 != 0 {
