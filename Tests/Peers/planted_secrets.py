@@ -29,7 +29,7 @@ from websockets.uri import parse_uri
 COUNT = 500
 # What has neither a name nor a known shape needs a pattern.
 RULES = ["share", "secrets", "pattern:zq-[a-z0-9]{20}"]
-OPTIONS = [argument for rule in RULES for argument in ("--redact", rule)]
+OPTIONS = [argument for rule in RULES for argument in ("--redact", rule)] + ["--redact-limit", "64k"]
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
@@ -282,7 +282,7 @@ class Round:
         malformed.request[0] = malformed.request[0].replace(b"X-Number", b"X Number\x01")
         malformed.is_unanswered = True
         if self.round == 0:
-            large = {"padding": "x" * 1_300_000, "password": self.token("JSON above the limit")}
+            large = {"padding": "x" * 80_000, "password": self.token("JSON above the limit")}
             self.exchange("POST", "/large", [("Content-Type", "application/json")], json.dumps(large).encode(),
                           answer=[("Content-Type", "application/json")], answer_coding="gzip",
                           body=json.dumps(dict(large, password=self.token("decoded JSON above the limit"))).encode())
@@ -457,7 +457,7 @@ class Client:
 
     @staticmethod
     def connect(port):
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=50)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -553,7 +553,7 @@ class Client:
 
     def problems(self, redacted):
         """What is wrong with the answers, a sentence each. `redacted`: they come from a redacted recording."""
-        found = []
+        found, received = [], []
         for exchange in self.corpus.exchanges:
             if exchange.is_unanswered:
                 continue
@@ -561,9 +561,9 @@ class Client:
             line = exchange.request[0] if exchange.is_http2 else exchange.request[0].split(b"\r\n")[0]
             if number != str(exchange.number):
                 found.append(f"{line!r}: {status}, the answer of {number}: {body[:300]!r}")
-            leaks = [secret.place for secret in self.corpus.secrets for form in secret.forms
-                     if redacted and form in body + str(fields).encode("latin-1", "replace")]
-            found += [f"{line!r}: the answer has the secret: {place}" for place in leaks]
+            received.append(body + str(fields).encode("latin-1", "replace"))
+        if redacted:
+            found += [f"the answers have the secret: {secret.place}" for secret in search(self.corpus, [b"\n".join(received)])]
         return found
 
 
