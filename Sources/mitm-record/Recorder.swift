@@ -47,7 +47,8 @@ struct Recorder {
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try arguments.modes
-        let filter = try arguments.expression.map { try arguments.selection.parse($0) }
+        let secretRules = try arguments.secrets.secretRules()
+        let filter = try arguments.expression.map { try arguments.selection.parse($0, secretRules: secretRules) }
         let now = clock.now()
         let directory = configurationDirectory(arguments.settings.confdir)
         let authority = try Authority.load(from: directory, now: now.nanoseconds / 1_000_000_000) {
