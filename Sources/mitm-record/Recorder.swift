@@ -55,7 +55,8 @@ struct Recorder {
             log.log(.notice, "authority", $0)
         }
         let certificates = try certificateCache(authority)
-        let redaction = try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
+        let redaction = try arguments.redaction.redaction(
+            arguments.settings.confdir, arguments.selection.environment(secretRules))
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
         let sessions = try SessionSettings(arguments, redaction, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
