@@ -133,6 +133,7 @@ struct Recorder {
         options.archive.sync = arguments.sync
         options.archive.redactionRules = redaction?.rules ?? []
         options.disk = arguments.disk.options
+        arguments.rotation.apply(to: &options)
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
