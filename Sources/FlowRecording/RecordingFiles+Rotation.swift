@@ -59,7 +59,7 @@ extension RecordingFiles {
         try rotateNow(at: now)
     }
 
-    private mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
+    mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
         let hasItsName = current.storage.hasItsName
         var (names, next) = (names, nil as OpenFile?)
         let open = { [options, disk, number = current.number + 1] () throws(ArchiveError) in

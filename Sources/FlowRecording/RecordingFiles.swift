@@ -36,6 +36,8 @@ package struct RecordingFiles {
     struct OpenFile {
         var path: String
         var storage: POSIXStorage
+        /// What the writer writes to: the storage, or what encrypts on the way to it.
+        let destination: any ArchiveStorage
         var writer: ArchiveWriter
         let archive: ArchiveOptions
         /// It was made by this recorder.
@@ -79,7 +81,9 @@ package struct RecordingFiles {
         var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
         let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
-        if options.pattern == nil || isLimited && !options.truncates {
+        // An encrypted file is not continued.
+        let wantsNew = isLimited || options.encryption != nil && names.followTime
+        if options.pattern == nil || wantsNew && !options.truncates {
             current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
                 try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
             }
@@ -134,7 +138,8 @@ package struct RecordingFiles {
         if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
         let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
         return OpenFile(
-            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
+            path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,
+            start: storage.size)
     }
 
     // MARK: Writing

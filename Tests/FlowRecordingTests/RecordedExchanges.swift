@@ -42,9 +42,9 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
 
 /// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
 /// of one whose beginning is in another file.
-func recorded(_ paths: String...) throws -> [String] { try recorded(paths) }
+func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
 
-func recorded(_ paths: [String]) throws -> [String] {
+func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
     var targets: [String] = []
     func add(_ flow: Flow) {
         let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
@@ -54,7 +54,7 @@ func recorded(_ paths: [String]) throws -> [String] {
     }
     var before: OpenFlows?
     for path in paths {
-        let reader = try ArchiveReader(path: path)
+        let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
         reader.predecessor = { name in
             guard let flows = before, flows.segment == name else { return .unknown }
             before = nil

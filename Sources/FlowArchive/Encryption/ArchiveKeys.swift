@@ -54,13 +54,18 @@ package struct ArchiveEncryption: Sendable {
     /// - Parameter storage: is empty, and receives the file.
     /// - Throws: an ``ArchiveError`` for a recipient that cannot be used. Nothing is written yet.
     package func storage(over storage: any ArchiveStorage) throws(ArchiveError) -> any ArchiveStorage {
+        try EncryptedStorage(storage, self)
+    }
+
+    /// The beginning of a file with a new key: its header and the nonce of its payload.
+    func beginFile() throws(ArchiveError) -> (header: ByteBuffer, payload: AgePayload) {
         var generator = SystemRandomNumberGenerator()
         let key = AgeFileKey(using: &generator)
         do throws(AgeError) {
             var header = try AgeHeader.write(key, for: recipients, using: &generator)
             let nonce = AgePayload.makeNonce(using: &generator)
             header.writeBytes(nonce)
-            return EncryptedStorage(storage, header: header, AgePayload(key, nonce: nonce))
+            return (header, AgePayload(key, nonce: nonce))
         } catch {
             throw ArchiveError(.encrypted, "a recipient of --encrypt-to \(error)")
         }
