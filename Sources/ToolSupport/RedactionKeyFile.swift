@@ -6,7 +6,8 @@ import Glibc
 import Redaction
 
 package enum RedactionKeyFile {
-    private static let name = "redaction.key"
+    /// Its name in the configuration directory.
+    package static let name = "redaction.key"
 
     /// Reads `redaction.key` of the directory, 64 hexadecimal digits, or makes it with mode 0600.
     /// - Parameter made: receives a sentence when it was made.
@@ -30,7 +31,10 @@ package enum RedactionKeyFile {
         return key
     }
 
-    /// - Returns: nil if there is no such file.
+    /// The key of the directory; nil if there is no such file.
+    /// - Throws: as ``load(from:made:)``.
+    package static func read(from directory: String) throws(ToolError) -> RedactionKey? { try read(directory + "/" + name) }
+
     private static func read(_ path: String) throws(ToolError) -> RedactionKey? {
         guard fileExists(path) else { return nil }
         var status = stat()
