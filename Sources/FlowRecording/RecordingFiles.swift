@@ -135,7 +135,7 @@ package struct RecordingFiles {
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
         var destination = options.wrapStorage(storage)
-        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination, begun: now) }
         let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
         return OpenFile(
             path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,

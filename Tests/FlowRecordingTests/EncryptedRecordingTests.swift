@@ -76,4 +76,32 @@ struct EncryptedRecordingTests {
             #expect(try recorded(path, keys: keys) == ["/3", "/4"])
         }
     }
+
+    @Test("Encrypted files of earlier runs count for the limits, if they are sealed and the pattern makes their names")
+    func retention() throws {
+        try withTemporaryDirectory { directory in
+            let pattern = directory + "/%s.mflow.age"
+            func record(_ second: Int64, keeping count: Int? = nil) throws {
+                var options = options(pattern)
+                options.retention.files = count
+                let now = start.advanced(byNanoseconds: second * 1_000_000_000)
+                var files = try RecordingFiles(options, now: now)
+                for batch in handedOver([exchange(UInt64(second), at: now)]) { try files.append(batch) }
+                _ = try files.flushWhenDue(now: now)
+                try files.close(now: now)
+            }
+            for second in 1...3 { try record(Int64(second)) }
+            let sealed = try names(in: directory)
+            // One of a recorder that was killed, and one of another name.
+            let killed = try Data(contentsOf: URL(fileURLWithPath: directory + "/" + sealed[0]))
+            try killed.dropLast(1000).write(to: URL(fileURLWithPath: directory + "/other.mflow.age"))
+            try record(4, keeping: 2)
+            #expect(
+                try names(in: directory) == [sealed[2], "\(start.nanoseconds / 1_000_000_000 + 4).mflow.age", "other.mflow.age"])
+        }
+    }
+
+    private func names(in directory: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+    }
 }

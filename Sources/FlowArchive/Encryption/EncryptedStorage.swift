@@ -2,6 +2,7 @@
 // do not fill one wait for more. A flush fills it with padding.
 
 import AgeFormat
+import FlowModel
 import NIOCore
 
 /// Encrypts on the way to another storage.
@@ -11,6 +12,7 @@ final class EncryptedStorage: ArchiveStorage {
 
     private let storage: any ArchiveStorage
     private let encryption: ArchiveEncryption
+    private let begun: Timestamp?
     private var payload: AgePayload
     /// The number of the next chunk.
     private var index: UInt64 = 0
@@ -23,16 +25,17 @@ final class EncryptedStorage: ArchiveStorage {
     private var isSynced = false
 
     /// - Throws: for a recipient that cannot be used. The header is written with the first chunk.
-    init(_ storage: any ArchiveStorage, _ encryption: ArchiveEncryption) throws(ArchiveError) {
+    init(_ storage: any ArchiveStorage, _ encryption: ArchiveEncryption, begun: Timestamp?) throws(ArchiveError) {
+        self.begun = begun
         self.storage = storage
         self.encryption = encryption
         pending = ByteBufferAllocator().buffer(capacity: AgePayload.chunkSize)
-        (sealed, payload) = try encryption.beginFile()
+        (sealed, payload) = try encryption.beginFile(begun)
     }
 
     /// Begins the file again, with another key, and with what is in no chunk yet.
     func beginAgain() throws(ArchiveError) {
-        (sealed, payload) = try encryption.beginFile()
+        (sealed, payload) = try encryption.beginFile(begun)
         index = 0
     }
 
