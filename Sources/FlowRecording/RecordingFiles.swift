@@ -36,6 +36,8 @@ package struct RecordingFiles {
     struct OpenFile {
         var path: String
         var storage: POSIXStorage
+        /// What the writer writes to: the storage, or what encrypts on the way to it.
+        let destination: any ArchiveStorage
         var writer: ArchiveWriter
         let archive: ArchiveOptions
         /// It was made by this recorder.
@@ -81,7 +83,9 @@ package struct RecordingFiles {
         var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
         let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
-        if options.pattern == nil || isLimited && !options.truncates {
+        // An encrypted file is not continued.
+        let wantsNew = isLimited || options.encryption != nil && names.followTime
+        if options.pattern == nil || wantsNew && !options.truncates {
             current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
                 try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
             }
@@ -132,17 +136,12 @@ package struct RecordingFiles {
         storage.reserve = reserve
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
-        let writer = try writer(over: storage, archive, options, now)
-        return OpenFile(
-            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
-    }
-
-    static func writer(
-        over storage: POSIXStorage, _ archive: ArchiveOptions, _ options: Options, _ now: Timestamp
-    ) throws(ArchiveError) -> ArchiveWriter {
         var destination = options.wrapStorage(storage)
-        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
-        return ArchiveWriter(beginning: destination, options: archive, now: now)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination, begun: now) }
+        let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
+        return OpenFile(
+            path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,
+            start: storage.size)
     }
 
     // MARK: Writing
