@@ -196,7 +196,9 @@ let package = Package(
         tests("FlowPrinterTests", ["FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
         tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
-        tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
+        tests(
+            "FlowRecordingTests",
+            ["FlowRecording", "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [

@@ -17,6 +17,8 @@ final class EncryptedStorage: ArchiveStorage {
     private var pending: ByteBuffer
     /// What the storage has not taken yet.
     private var sealed: ByteBuffer
+    /// Plaintext of the last chunk that was sealed.
+    private var lastSealed = 0
     private var hasEnded = false
     /// The owner wants what was written to survive a loss of power.
     private var isSynced = false
@@ -62,6 +64,7 @@ final class EncryptedStorage: ArchiveStorage {
 
     private func seal(isLast: Bool) {
         payload.seal(pending, index: index, isLast: isLast, into: &sealed)
+        lastSealed = pending.readableBytes
         index += 1
         pending.clear()
     }
@@ -74,6 +77,14 @@ final class EncryptedStorage: ArchiveStorage {
     func missing(after count: Int) -> Int {
         let rest = (pending.readableBytes + count) % AgePayload.chunkSize
         return rest == 0 ? 0 : AgePayload.chunkSize - rest
+    }
+
+    /// A chunk of which a part was passed on is of no use.
+    var kept: Int {
+        let beforeLast = sealed.readableBytes - (lastSealed + AgePayload.overhead)
+        guard sealed.readableBytes > 0, index > 0 else { return pending.readableBytes }
+        let chunks = (max(0, beforeLast) + AgePayload.sealedSize - 1) / AgePayload.sealedSize
+        return pending.readableBytes + lastSealed + chunks * AgePayload.chunkSize
     }
 
     func flush() throws(ArchiveError) {

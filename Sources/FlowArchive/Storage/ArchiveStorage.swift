@@ -11,6 +11,8 @@ package protocol ArchiveStorage: AnyObject {
     /// How many bytes must be appended after a number of others so that a flush passes everything on. Only a storage that writes whole
     /// chunks needs any.
     func missing(after count: Int) -> Int
+    /// How many of the bytes that were appended last are kept, because nothing took them yet.
+    var kept: Int { get }
     /// Passes on what was appended and kept.
     func flush() throws(ArchiveError)
     /// Returns when the appended bytes survive a loss of power.
@@ -23,6 +25,7 @@ package protocol ArchiveStorage: AnyObject {
 extension ArchiveStorage {
     package func removeLast(_ count: Int) {}
     package func missing(after count: Int) -> Int { 0 }
+    package var kept: Int { 0 }
     package func flush() throws(ArchiveError) {}
 
     /// Appends the bytes of one buffer in the same way.

@@ -160,6 +160,7 @@ package final class ArchiveWriter {
         unwritten.add { block.writePadding(padding, into: &$0) }
         try drain()
         try storage.flush()
+        unwritten.removeFirst(0, kept: storage.kept)
         if options.sync != .none { try storage.sync() }
     }
 
@@ -178,6 +179,7 @@ package final class ArchiveWriter {
         if options.sync != .none { try storage.sync() }
         try storage.close()
         isClosed = true
+        unwritten.removeFirst(0, kept: 0)
     }
 
     /// Gives up what the storage did not take: the file ends with its last whole block. Called after ``close()`` has failed, as the last.
@@ -270,7 +272,7 @@ package final class ArchiveWriter {
         while !unwritten.bytes.isEmpty {
             let taken = try storage.append(unwritten.bytes)
             precondition(taken > 0 && taken <= unwritten.bytes.count, "a storage takes something or throws")
-            unwritten.removeFirst(taken)
+            unwritten.removeFirst(taken, kept: storage.kept)
         }
         if options.sync == .always { try storage.sync() }
     }

@@ -58,7 +58,7 @@ package struct UnwrittenRecords: Sendable {
 struct UnwrittenBlocks {
     private(set) var bytes = ScatteredBytes()
     private var blocks: [(length: Int, records: UnwrittenRecords)] = []
-    /// Bytes of the first block that the storage has taken.
+    /// Bytes from the beginning of the first block on that the storage has taken.
     private(set) var begun = 0
 
     /// Adds a block, or other bytes that are of no use in part.
@@ -69,11 +69,12 @@ struct UnwrittenBlocks {
     }
 
     /// The storage has taken bytes at the front.
-    mutating func removeFirst(_ count: Int) {
+    /// - Parameter kept: bytes at the end of what it has taken that may still be lost.
+    mutating func removeFirst(_ count: Int, kept: Int) {
         bytes.removeFirst(count)
         begun += count
         var whole = 0
-        while whole < blocks.count, begun >= blocks[whole].length {
+        while whole < blocks.count, begun - kept >= blocks[whole].length {
             begun -= blocks[whole].length
             whole += 1
         }
