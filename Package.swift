@@ -187,7 +187,9 @@ let package = Package(
         tests("ProxyTransportTests", ["ProxyTransport", "ProxyCore", "FlowModel", "FlowRecords", "TLSEngine", nioPosix]),
         tests(
             "FlowArchiveTests",
-            ["FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "ForeignArchives", "HTTPSemantics"]),
+            [
+                "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowPrinter", "FlowRecords", "ForeignArchives", "HTTPSemantics",
+            ]),
         tests("FlowFileTests", ["FlowFile"]),
         tests("EndToEndTests", []),
         tests("HTTPSemanticsTests", ["HTTPSemantics"]),

@@ -18,6 +18,8 @@ MARKER = b"\x8bmfblk\xf3\n"
 CHUNK = 256 * 1024
 KINDS = ["http", "tcp", "tls"]
 STATES = ["complete", "incomplete", "failed"]
+PLACES = ["connection", "request", "request.body", "response", "response.body", "messages"]
+REASONS = ["rule", "undecodable", "unparsed", "too-large"]
 PIECES = ["data", "text", "binary", "ping", "pong", "close"]
 SIDES = ["client", "server"]
 SETTINGS = {
@@ -297,6 +299,7 @@ class Flow:
         self.interims, self.pieces, self.tags = [], [], []
         self.notes, self.malformed, self.local_reply = [], [], None
         self.reset = self.torn = self.continues = False
+        self.redacted, self.decoded = {}, 0
         self.cuts = {}
         self.next_part = 0
 
@@ -396,9 +399,25 @@ def apply(flow, block, record):
             version = (content.take(1)[0], content.take(1)[0])
             head = content.take(content.number("I"))
             flow.local_reply = (message(version, head, at), content.data[content.position :])
+        elif tag == 11:
+            redacted(flow, content)
         elif tag == 12:
             side = SIDES[content.take(1)[0]]
             flow.cuts[side] = cut_of(content)
+
+
+def redacted(flow, content):
+    flow.decoded |= content.take(1)[0]
+
+    def add(place, count, rule, reason=None):
+        key = (rule, place, reason)
+        flow.redacted[key] = flow.redacted.get(key, 0) + count
+
+    for _ in range(content.varint()):
+        add(content.take(1)[0], content.varint(), content.text())
+    for _ in range(content.varint()):
+        place, reason = content.take(1)[0], content.take(1)[0]
+        add(place, content.varint(), content.text(), reason)
 
 
 def end(flow, record, content, at):
@@ -699,8 +718,12 @@ def body(flow, side, half, pairs):
     if any(isinstance(piece.data, Lost) for piece in pieces):
         return {"size": half["size"], "stored": kept, "complete": False, "damaged": True}
     stored = b"".join(piece.data for piece in pieces)
-    is_complete = half["ended"] is not None and not cut and kept == half["size"]
-    out = {"size": half["size"], "stored": kept, "complete": is_complete, "base64": base64.b64encode(stored).decode()}
+    is_decoded = flow.decoded & (1 if side == "client" else 2) != 0
+    is_complete = half["ended"] is not None and not cut and (is_decoded or kept == half["size"])
+    out = {"size": half["size"], "stored": kept, "complete": is_complete}
+    if is_decoded:
+        out["stored_decoded"] = True
+    out["base64"] = base64.b64encode(stored).decode()
     if cut:
         out["truncated"] = cut
     if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
@@ -815,6 +838,18 @@ def notes_json(flow):
     return out
 
 
+def redacted_json(flow):
+    out = []
+    for (rule, place, reason), count in sorted(flow.redacted.items(), key=lambda item: item[0][2] is not None):
+        if place >= len(PLACES) or (reason is not None and reason >= len(REASONS)):
+            continue
+        entry = {"rule": rule, "in": PLACES[place], "count": count}
+        if reason is not None:
+            entry["not_stored"] = REASONS[reason]
+        out.append(entry)
+    return out
+
+
 def websocket_json(flow):
     messages, close = [], None
     for piece in flow.pieces:
@@ -890,6 +925,8 @@ def flow_json(flow):
         out["malformed"] = malformed_json(flow)
     if flow.notes:
         out["notes"] = notes_json(flow)
+    if flow.redacted or flow.decoded:
+        out["redacted"] = redacted_json(flow)
     if flow.tags:
         out["tags"] = flow.tags
     if flow.comment is not None:

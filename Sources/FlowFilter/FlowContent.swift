@@ -59,8 +59,7 @@ struct FlowContent {
             return continues
         }
         func visitBody(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) throws -> Bool {
-            let content = FlowContent(
-                bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+            let content = FlowContent(bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
             guard try visit(content) else { return false }
             try flow.noteSearched(bytes, from: side, maximum: Self.maximum)
             return true

@@ -27,6 +27,8 @@ enum FlowProperty: Equatable {
     case truncated
     /// The certificate of the server was verified.
     case verified
+    /// Redaction changed it before it was stored.
+    case redacted
 
     func matches(_ flow: some FlowAttributes) -> Bool {
         switch self {
@@ -44,6 +46,7 @@ enum FlowProperty: Equatable {
         case .offersHTTP3: flow.responseFields?.offersHTTP3 == true
         case .informational: !flow.interimStatuses.isEmpty
         case .passthrough: flow.isPassthrough
+        case .redacted: flow.redaction != nil
         case .truncated: flow.isTruncated
         case .verified: flow.connectionText(.verification, of: .server) == ConnectionText.verified
         }
@@ -56,7 +59,7 @@ enum FlowProperty: Equatable {
         case .kind(let kind): block.mayContain(kind)
         case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3, .informational: block.mayContain(.http)
         case .passthrough: block.mayContain(.tcp)
-        case .any, .error, .incomplete, .tagged, .localReply, .truncated, .verified: true
+        case .any, .error, .incomplete, .tagged, .localReply, .truncated, .verified, .redacted: true
         }
     }
 

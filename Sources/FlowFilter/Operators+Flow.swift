@@ -28,6 +28,7 @@ extension FilterOperator {
         FilterOperator(
             "~ms", .text(.messages(.server), .content), .end, cost: 9, "message from the server: of a WebSocket or a TCP stream"),
         FilterOperator("~note", .text(.note, .plain), .end, cost: 6, "notes: unusual things that did not end the flow"),
+        FilterOperator("~redacted", .property(.redacted), .end, cost: 6, "flows that redaction changed before they were stored"),
         FilterOperator(
             "~secret", .secret, .end, cost: 10,
             "a key, token or password, of any rule or of RULE: jwt, github-token, aws-*; in heads, decoded bodies, messages"),

@@ -68,6 +68,16 @@ package struct FlowRedaction: Sendable, Equatable {
                 case .tooLarge: "too-large"
                 }
             }
+
+            /// Why the content is not stored, as the end of a sentence.
+            package var explanation: String {
+                switch self {
+                case .rule: "that a rule leaves out"
+                case .undecodable: "that could not be decoded"
+                case .unparsed: "that could not be parsed"
+                case .tooLarge: "that were too large"
+                }
+            }
         }
 
         /// The rule that removes the content, or that could not be applied to it.

@@ -43,6 +43,7 @@ package enum RecordLimits {
     @inlinable package static var certificate: UInt8 { 3 }
     @inlinable package static var flow: UInt8 { 4 }
     @inlinable package static var tombstone: UInt8 { 5 }
+    @inlinable package static var redactionRules: UInt8 { 6 }
     /// Bytes of a record's length and type, and three that are 0. A flow's record has other fields after the type.
     @inlinable package static var prefix: Int { 8 }
 }

@@ -113,6 +113,9 @@ func describe(_ flow: Flow) throws -> String {
     }
     lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
     lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error)) \(flow.pieces.count)")
+    if let redaction = flow.redaction {
+        lines.append("\(redaction) \([flow.request?.isStoredDecoded, flow.response?.isStoredDecoded])")
+    }
     try flow.pieces.forEach { at, piece in
         lines.append("piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(text(piece.content))")
         if let cut = piece.cut?.value { lines.append("of \(piece.size) \(text(cut.sha256))") }

@@ -91,6 +91,11 @@ struct Golden: CustomTestStringConvertible, Sendable {
         },
         Golden("listed-hosts") { try whole(115, [0, 6, 7, 0]) },
         Golden("bounds") { try whole(116, [0, 1, 3, 6, 4, 7, 2, 5]) },
+        Golden("redacted") {
+            let first = try RedactedFlows.archive(rules: ["header:authorization", "json:$..password"], created: 1)
+            let second = try RedactedFlows.archive(rules: ["secrets=hash"], created: 2)
+            return (first.bytes.followed(by: second.bytes), first.flows + second.flows)
+        },
         Golden("cut-content") {
             var samples = SampleFlows(seed: 117)
             let events = [0, 3, 6].flatMap { cutting(samples.next(bodyBytes: 5000, kind: $0)) }

@@ -68,6 +68,8 @@ private struct Expressions {
         "~proto[": ["1]", "1] =ada", "1] eve", "2]"],
         "~q": [""],
         "~query[": ["id]", "id] >5", "name] =\"a b\"", "next] /"],
+        "~redacted": [""],
+        "~redacted[": ["header:cookie]", "json]", "json:$..user] =response.body", "header] request"],
         "~replay": [""],
         "~replayq": [""],
         "~replays": [""],

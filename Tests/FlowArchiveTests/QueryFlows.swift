@@ -83,11 +83,26 @@ struct QueryFlows {
         if chance(4) { add(.note(FlowNote(side: .server, pick(["Content-Length was dropped", "two Host fields"]))), to: &flow) }
         if chance(3) { ending.comment = pick(["look here", "first\nsecond"]) }
         if chance(3) { ending.tags = pick([["marked"], ["one", "two:2"], ["two:7", "imported:har"]]) }
+        if chance(4) { add(.redacted(redaction), to: &flow) }
         // Some are slow, in runs of their own.
         pass(upTo: run % 4 == 0 && chance(3) ? 20_000_000_000 : 3_000_000)
         // One in twenty has no end.
         if !chance(20) { add(.ended(ending), to: &flow) }
         return flow.events
+    }
+
+    private var redaction: FlowRedaction {
+        mutating get {
+            var redaction = FlowRedaction(changes: [
+                FlowRedaction.Change(rule: "header:cookie", place: pick([.request, .response]))
+            ])
+            if chance(2) {
+                redaction.add(
+                    FlowRedaction.Omission(
+                        rule: "json:$..user=hash", place: pick([.requestBody, .responseBody]), reason: .unparsed))
+            }
+            return redaction
+        }
     }
 
     private func error(_ message: String) -> FlowError {

@@ -20,6 +20,8 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var records: UInt32?
     package var flows: UInt32?
     package var times: ClosedRange<Timestamp>?
+    /// The rules of redaction that the block names; nil without any.
+    package var redactionRules: [String]?
     /// Whether every checksum is right; nil when they were not checked.
     package var isIntact: Bool?
     /// One line of text, without its end.
@@ -127,6 +129,7 @@ package struct ArchiveStructure {
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
         if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
+        let rules = header.holdsRules ? try redactionRules(header) : nil
         frames.skipFrames(of: header)
         var line = line(.block, offset, UInt64(header.frameLength + header.bodyLength))
         line.sequence = header.sequence
@@ -134,6 +137,7 @@ package struct ArchiveStructure {
         line.records = header.records
         line.flows = header.flows
         line.times = header.times
+        line.redactionRules = rules
         line.isIntact = verifies ? faults.isEmpty : nil
         line.text = Self.text(header, line, faults)
         guard let missing else { return line }
@@ -148,8 +152,24 @@ package struct ArchiveStructure {
         parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
         parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.chunks.count) chunks")
         parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
+        if let rules = line.redactionRules { parts.append("redacted by \(rules.joined(separator: " "))") }
         if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
         return parts.joined(separator: ", ")
+    }
+
+    /// The rules of redaction in the block whose header was just read; nil when they cannot be read.
+    private func redactionRules(_ header: BlockHeader) throws(ArchiveError) -> [String]? {
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return nil }
+        var walk = RecordWalk(records)
+        var rules: [String] = []
+        while let entry = try? walk.next() {
+            guard entry.type == RecordType.redactionRules else { continue }
+            let record = records.slice(Int(entry.start) + RecordType.prefix, Int(entry.length) - RecordType.prefix)
+            rules += (try? RedactionRulesRecord.rules(record)) ?? []
+        }
+        return rules.isEmpty ? nil : rules
     }
 
     /// Decompresses all frames of the block whose header was just read.

@@ -45,6 +45,9 @@ package final class ArchiveReader {
     /// the number of flows that it concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
+    /// The rules of redaction that the segments name so far, each once. Those of a segment are at its head; a copy of several files may
+    /// name more later.
+    package private(set) var redactionRules: [String] = []
     /// Flows that ``FlowDelivery/counted`` did not return.
     package private(set) var counted = 0
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
@@ -292,6 +295,10 @@ package final class ArchiveReader {
         switch entry.type {
         case RecordType.certificate:
             try connections.addCertificate(block.content(entry))
+        case RecordType.redactionRules:
+            for rule in try RedactionRulesRecord.rules(block.content(entry)) where !redactionRules.contains(rule) {
+                redactionRules.append(rule)
+            }
         case RecordType.tombstone:
             var reader = RecordReader(block.content(entry))
             let high = try reader.number(UInt64.self)

@@ -86,7 +86,7 @@ struct BlockQuery: Sendable {
                 }
                 found.entries.append(entry)
                 found.entries[found.entries.count - 1].isUndecided = isMatch == nil
-            case RecordType.certificate, RecordType.tombstone:
+            case RecordType.certificate, RecordType.tombstone, RecordType.redactionRules:
                 found.entries.append(entry)
             default:
                 // Connections are read when a flow refers to them; other types belong to a later version.

@@ -22,6 +22,8 @@ package struct ArchiveOptions: Sendable {
     package var blockTarget = 512 * 1024
     package var compression = ArchiveCompression.fast
     package var sync = ArchiveSync.none
+    /// The rules of redaction that the flows have passed, in canonical form; the file names them.
+    package var redactionRules: [String] = []
 
     package init() {}
 }
@@ -50,6 +52,8 @@ package final class ArchiveWriter {
     /// The index and the footer are written, or wait to be: nothing can be added.
     package private(set) var hasEnded = false
     private var isClosed = false
+    /// Rules of redaction that the segment has.
+    private var rules: Set<String> = []
 
     /// The time of the oldest event that may not be in the file; nil when all are. The owner flushes when this is longer ago than the
     /// flush interval.
@@ -74,6 +78,7 @@ package final class ArchiveWriter {
         SegmentHeader(created: now).write(into: &header)
         block.begin(at: header.readableBytes)
         unwritten.add { $0.append(header) }
+        addRedactionRules(options.redactionRules)
     }
 
     /// Flows that have begun and not ended.
@@ -88,6 +93,13 @@ package final class ArchiveWriter {
         var records = unwritten.records
         records.formUnion(unwrittenRecords)
         return records
+    }
+
+    /// Names rules of redaction in the segment, each once: those of a file from which flows are copied.
+    package func addRedactionRules(_ texts: [String]) {
+        precondition(!hasEnded, "nothing is recorded after the end")
+        let added = texts.filter { rules.insert($0).inserted }
+        if !added.isEmpty { block.writeRules(added) }
     }
 
     /// Takes one event; a full block is written. The event is taken whatever is thrown: what the storage refused is offered again with the

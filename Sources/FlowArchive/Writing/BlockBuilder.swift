@@ -90,6 +90,17 @@ final class BlockBuilder {
         header.flags |= BlockHeader.holdsPartsFlag
     }
 
+    /// Writes rules of redaction, by which flows of the segment were changed.
+    func writeRules(_ rules: [String]) {
+        let start = records.count
+        records.appendPrefix(RecordType.redactionRules)
+        records.appendVarint(UInt64(rules.count))
+        for rule in rules { records.appendText(rule) }
+        records.set(UInt32(records.count - start), at: start)
+        header.records += 1
+        header.flags |= BlockHeader.holdsRulesFlag
+    }
+
     private func addContent(_ bytes: UnsafeRawBufferPointer) {
         contentSize += bytes.count
         var offset = 0

@@ -273,6 +273,10 @@ package struct FlowJSONPrinter: Sendable {
         json.number(message.storedSize)
         json.key("complete")
         json.bool(message.isComplete && !body.isDamaged)
+        if message.isStoredDecoded {
+            json.key("stored_decoded")
+            json.bool(true)
+        }
         guard !body.isDamaged else {
             json.damageMark()
             return json.endObject()
@@ -463,6 +467,7 @@ package struct FlowJSONPrinter: Sendable {
             json.number(sizes.fromServer)
             json.endObject()
         }
+        if let redaction = flow.redaction { json.redaction(redaction) }
         if !flow.tags.isEmpty {
             json.key("tags")
             json.beginArray()

@@ -156,6 +156,11 @@ package struct FlowTextPrinter: Sendable {
             if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
         }
         if detail > 2, side == .client, size == 0 { query(flow, &out) }
+        if let omission = flow.redaction?.omission(of: side) {
+            out.writeString("    ")
+            palette.write(.warning, into: &out) { $0.writeVisible("(\(omission.sentence))") }
+            out.writeString("\n")
+        }
         if message.ended == nil, flow.expectsContent(from: side, fields, size) {
             out.writeString(palette.text("    (incomplete: \(readableSize(size)) came)", .warning) + "\n")
         }
@@ -202,6 +207,11 @@ package struct FlowTextPrinter: Sendable {
         for note in flow.notes.map(\.value) {
             out.writeString("    note: ")
             out.writeVisible((note.side.map { "\($0): " } ?? "") + note.message)
+            out.writeString("\n")
+        }
+        if let redaction = flow.redaction {
+            out.writeString("    redacted: ")
+            out.writeVisible(redaction.sentence)
             out.writeString("\n")
         }
     }
