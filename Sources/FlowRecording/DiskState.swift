@@ -225,7 +225,11 @@ struct DiskState {
     }
 
     /// All files are closed: counts what is lost.
-    mutating func countLost() { missed.add(lost) }
+    mutating func countLost() {
+        missed.add(lost)
+        condition = condition.at(options.clock.now())
+        condition.condition = .stopped
+    }
 
     private func warn(_ text: String) { notice(RecordingNotice(.warning, text, disk: totals)) }
 

@@ -60,7 +60,7 @@ package struct DiskTotals: Sendable, Equatable {
     }
 
     /// `37 flows and the end of 2 flows, 1.2 MiB`; nil if nothing is missing.
-    var missing: String? {
+    package var missing: String? {
         var flows: [String] = []
         if missingFlows > 0 { flows.append(Self.flows(missingFlows)) }
         if cutFlows > 0 { flows.append("the end of \(Self.flows(cutFlows))") }

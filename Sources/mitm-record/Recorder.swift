@@ -54,7 +54,9 @@ struct Recorder {
             log.log(.notice, "authority", $0)
         }
         let certificates = try certificateCache(authority)
-        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
+        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { path in
+            path.isEmpty ? nil : try KeyLog(path: path) { [log] in log.log(.error, "key-log", $0) }
+        }
         let sessions = try SessionSettings(arguments, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }

@@ -68,7 +68,10 @@ struct RecordingServer {
             .notice, "summary",
             "\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
         // The log has the reason of a failure.
-        if recorder.failure != nil { return .failed }
+        if recorder.failure != nil {
+            if let missing = recorder.totals.disk.missing { log.log(.error, "recording-failed", "not recorded: \(missing)") }
+            return .failed
+        }
         return totals.isDamaged ? .damaged : .done
     }
 
@@ -155,7 +158,8 @@ struct RecordingServer {
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        var files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        files.disk.whenFull = .stop
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
