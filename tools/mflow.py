@@ -301,6 +301,7 @@ class Flow:
         self.reset = self.torn = self.continues = False
         self.redacted, self.decoded = {}, 0
         self.cuts = {}
+        self.before = None
         self.next_part = 0
 
 
@@ -404,6 +405,11 @@ def apply(flow, block, record):
         elif tag == 12:
             side = SIDES[content.take(1)[0]]
             flow.cuts[side] = cut_of(content)
+        elif tag == 13:
+            content.varint()
+            flow.kind, flow.stream, flow.started = KINDS[record.kind], record.stream, at
+            flow.scheme, flow.host, flow.port = record.scheme, record.host, record.port
+            flow.before = (content.varint(), content.varint())
 
 
 def redacted(flow, content):
@@ -478,6 +484,18 @@ class Block:
         except Damaged:
             return False
         return True
+
+    def predecessor(self):
+        """The name of the segment from which flows continue, from a record before those of flows."""
+        position = 0
+        while position + 16 <= len(self.records):
+            length, kind = struct.unpack_from("<IB", self.records, position)
+            if kind == 7:
+                return struct.unpack_from("<q", self.records, position + 8)[0]
+            if kind == 4 or length < 8:
+                return None
+            position += length
+        return None
 
     def connection(self, reference, kind):
         start = reference - 1
@@ -606,11 +624,14 @@ class File:
         what = "the file ends in the middle of a block" if bad[1] else "damaged"
         self.complain("%s at offset %d: %d bytes were skipped" % (what, bad[0], position - bad[0]))
 
-    def flows(self):
+    def flows(self, held=(None, {})):
+        """The flows that end here. Those that are open at the end of the file before are held: (name of their segment, flows)."""
         segment, expected, open_flows = None, 0, {}
         for kind, offset, block in self.frames():
             if kind == "segment" or (kind == "block" and block.segment != segment):
-                yield from self.unended(open_flows)
+                if segment is not None:
+                    yield from self.unended(held[1])
+                    held, open_flows = (segment, open_flows), {}
                 expected = 0
                 segment = block.segment if kind == "block" else struct.unpack_from("<q", self.data, offset + 20)[0]
             if kind != "block":
@@ -620,12 +641,16 @@ class File:
             expected = block.sequence + 1
             try:
                 block.decode()
+                if held[0] is not None and block.predecessor() == held[0]:
+                    open_flows, held = held[1], (None, {})
+                yield from self.unended(held[1])
                 yield from self.records(block, open_flows)
                 if block.lost:
                     self.complain("content of the block at offset %d is damaged" % offset)
             except Damaged as error:
                 self.complain("the block at offset %d: %s" % (offset, error))
-        yield from self.unended(open_flows)
+        yield from self.unended(held[1])
+        self.held = (segment, open_flows)
 
     @staticmethod
     def unended(open_flows):
@@ -650,10 +675,13 @@ class File:
             record = Record(data)
             if record.flags & 1 and record.id in open_flows:
                 yield open_flows.pop(record.id)
+            is_known = record.id in open_flows
             flow = open_flows.pop(record.id, None) or Flow(record.id, record.started)
-            flow.torn = flow.torn or record.part != flow.next_part
-            flow.next_part = record.part + 1
-            apply(flow, block, record)
+            repeats = not record.flags & 1 and block.details(record.details_at, record.details)[:1] == b"\x0d"
+            flow.torn = flow.torn or (record.part != flow.next_part and (is_known or not repeats))
+            flow.next_part = record.part if repeats else record.part + 1
+            if not (repeats and is_known):
+                apply(flow, block, record)
             if record.flags & 2:
                 yield flow
             else:
@@ -882,6 +910,12 @@ def tcp_json(flow):
 def flow_json(flow):
     out = {"id": flow.id, "kind": flow.kind, "state": flow.state, "started": rfc3339(flow.started)}
     error = flow.error
+    if flow.before:
+        out["state"] = "incomplete"
+        error = error or {
+            "message": "the beginning of this flow is in an earlier file of the recording (%d bytes from the client, %d from the server)"
+            % flow.before
+        }
     if flow.torn:
         out["state"], error = "incomplete", {"message": "a part of this flow's recording was lost"}
     if flow.ended is not None:
@@ -937,6 +971,7 @@ def flow_json(flow):
 def main(arguments):
     structure = "--structure" in arguments
     damaged = False
+    held = (None, {})
     for path in (argument for argument in arguments if argument != "--structure"):
         with open(path, "rb") as source:
             file = File(source.read(), path)
@@ -945,9 +980,12 @@ def main(arguments):
                 detail = "%d records, %d flows, %d content chunks" % (rest.count, rest.flows, len(rest.chunks)) if kind == "block" else "%d bytes" % rest
                 print(offset, kind, detail)
         else:
-            for flow in file.flows():
+            for flow in file.flows(held):
                 print(json.dumps(flow_json(flow), ensure_ascii=False))
+            held = file.held
         damaged = damaged or file.damaged
+    for flow in File.unended(held[1]):
+        print(json.dumps(flow_json(flow), ensure_ascii=False))
     return 3 if damaged else 0
 
 

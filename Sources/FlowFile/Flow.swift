@@ -161,6 +161,10 @@ public struct Flow: Sendable, Identifiable {
         }
     }
 
+    /// What is missing of one side's content, of its HTTP message or its part of a TCP stream, because the recorder was asked to store less
+    /// (`--body-limit`, `--only-metadata`); nil if nothing was cut. The messages of a WebSocket have ``FlowData/truncation``.
+    public func truncation(of side: Side) -> Truncation? { model.cut(of: side.model).map { Truncation($0) } }
+
     private func buffer(from side: Side, maximum: Int) throws(FlowFileError) -> ByteBuffer {
         do { return try model.pieces.content(from: side.model, maximum: maximum) } catch { throw FlowFileError(error) }
     }

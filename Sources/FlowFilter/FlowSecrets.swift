@@ -46,35 +46,54 @@ package struct FlowSecrets: Sendable {
     }
 
     private func forEachText(of flow: some FlowAttributes, _ visit: (ByteBuffer, Place) throws -> Bool) throws {
-        if let target = flow.requestTarget, try !visit(target, Place("request.target")) { return }
-        let (requestFields, responseFields) = (flow.requestFields, flow.responseFields)
-        for (fields, place) in [
-            (requestFields, "request.headers"), (responseFields, "response.headers"),
-            (flow.trailers(from: .client), "request.trailers"), (flow.trailers(from: .server), "response.trailers"),
-        ] {
-            if let fields, try !visit(fields.wire, Place(place, fields)) { return }
+        var (requestFields, responseFields): (FieldSection?, FieldSection?)
+        if flow.kind == .http {
+            if let target = flow.requestTarget, try !visit(target, .target) { return }
+            (requestFields, responseFields) = (flow.requestFields, flow.responseFields)
+            func visitFields(_ fields: FieldSection?, _ place: (FieldSection) -> Place) throws -> Bool {
+                guard let fields, !fields.isEmpty else { return true }
+                return try visit(fields.wire, place(fields))
+            }
+            guard try visitFields(requestFields, { .headers(.client, $0) }),
+                try visitFields(responseFields, { .headers(.server, $0) }),
+                try visitFields(flow.trailers(from: .client), { .trailers(.client, $0) }),
+                try visitFields(flow.trailers(from: .server), { .trailers(.server, $0) })
+            else { return }
         }
-        let stream = flow.isWebSocket ? "websocket" : flow.kind == .tcp ? "tcp" : "stream"
+        let stream: StaticString = flow.isWebSocket ? "websocket" : flow.kind == .tcp ? "tcp" : "stream"
         try FlowContent.forEach(of: flow, from: nil, requestFields: requestFields, responseFields: responseFields) { content in
-            let place =
-                content.message.map { "\(stream).messages[\($0)]" } ?? (content.side == .client ? "request.body" : "response.body")
-            return try visit(content.decoded(), Place(place))
+            try visit(content.decoded(), content.message.map { .message(stream, $0) } ?? .body(content.side))
         }
     }
 
-    private struct Place {
-        private let name: String
-        private let fields: FieldSection?
+    /// Which text of a flow.
+    private enum Place {
+        case target
+        case headers(Side, FieldSection)
+        case trailers(Side, FieldSection)
+        case body(Side)
+        case message(StaticString, Int)
 
-        init(_ name: String, _ fields: FieldSection? = nil) { (self.name, self.fields) = (name, fields) }
+        private var name: String {
+            switch self {
+            case .target: "request.target"
+            case .headers(let side, _): side == .client ? "request.headers" : "response.headers"
+            case .trailers(let side, _): side == .client ? "request.trailers" : "response.trailers"
+            case .body(let side): side == .client ? "request.body" : "response.body"
+            case .message(let stream, let number): "\(stream).messages[\(number)]"
+            }
+        }
 
         func secret(_ finding: SecretFinding) -> FlowSecret {
             let range = finding.range
-            guard let fields,
-                let line = fields.lines.last(where: {
-                    Int($0.value.start) <= range.lowerBound && range.upperBound <= Int($0.value.end)
-                })
-            else { return FlowSecret(place: name, range: range, finding: finding) }
+            let whole = FlowSecret(place: name, range: range, finding: finding)
+            let fields: FieldSection
+            switch self {
+            case .headers(_, let section), .trailers(_, let section): fields = section
+            case .target, .body, .message: return whole
+            }
+            guard let line = fields.lines.last(where: { $0.value.start <= range.lowerBound && range.upperBound <= $0.value.end })
+            else { return whole }
             let start = Int(line.value.start)
             return FlowSecret(
                 place: name, field: String(buffer: fields.slice(line.name)),

@@ -105,14 +105,9 @@ extension Flow: FlowAttributes {
     package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
     package var isTruncated: Bool {
         if cut(of: .client) != nil || cut(of: .server) != nil { return true }
-        guard isWebSocket else { return false }
-        var isFound = false
-        // A piece that cannot be fetched is reported where it is needed.
-        try? pieces.forEach { _, piece in
-            isFound = piece.cut != nil
-            return !isFound
-        }
-        return isFound
+        // Items that cannot be read are reported where the pieces are fetched.
+        guard isWebSocket, let sizes = try? pieces.sizes() else { return false }
+        return sizes.client.isCut || sizes.server.isCut
     }
     package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }

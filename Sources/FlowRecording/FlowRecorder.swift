@@ -55,6 +55,8 @@ package struct RecordingNotice: Sendable {
 package final class FlowRecorder: Sendable {
     /// How long records are collected before they are written, when there are few.
     private static let gathering = 0.01
+    /// How often times of files are checked while nothing is recorded.
+    private static let checking = 1.0
 
     package let queue: RecordQueue
     private let options: RecordingOptions
@@ -100,7 +102,7 @@ package final class FlowRecorder: Sendable {
     /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
 
-    /// Asks for the next file. Flows that have begun stay in the file before it.
+    /// Asks for the next file. Flows that are open continue in it.
     package func rotate() {
         state.withLock { $0.rotationIsRequested = true }
         queue.wake()
@@ -118,11 +120,12 @@ package final class FlowRecorder: Sendable {
 
     private func run(_ worker: Worker) {
         var seconds: Double? = Self.gathering
-        while let batches = queue.take(within: seconds) {
+        var isIdle = false
+        while let batches = queue.take(within: seconds, endsWithFirst: isIdle) {
             for batch in batches { worker.receive(batch.records) }
             if takeRotationRequest() { worker.rotate() }
-            let isIdle = worker.flushIfDue()
-            seconds = batches.isEmpty && isIdle ? nil : Self.gathering
+            isIdle = worker.flushIfDue() && batches.isEmpty
+            seconds = !isIdle ? Self.gathering : worker.needsTime ? Self.checking : nil
             let hasFailed = state.withLock { state in
                 state.totals = worker.totals
                 state.isReaderGone = worker.isReaderGone
@@ -219,11 +222,13 @@ private final class Worker {
             return options.notice(RecordingNotice(.warning, "nothing is recorded, so there is no file to rotate"))
         }
         guard failure == nil else { return }
-        files?.rotate(now: options.now())
+        attempt { try files?.rotate(now: options.now()) }
     }
 
+    var needsTime: Bool { failure == nil && files?.needsTime == true }
+
     func close() {
-        attempt { try files?.close() }
+        attempt { try files?.close(now: options.now()) }
     }
 
     /// After a failure the files count what comes, and write no more of it.

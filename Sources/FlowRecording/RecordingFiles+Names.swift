@@ -1,40 +1,7 @@
-// The names of a recording's files, and whether the current file has its name still.
+// Whether the current file is still what was opened: by its name, and by its length.
 
 import FlowArchive
 import FlowModel
-import Glibc
-
-extension RecordingFiles {
-    /// Makes an empty file, named after a moment, in the working directory. A recorder that starts in the same second gets another one.
-    /// - Throws: ``ArchiveError`` when it cannot be made.
-    static func newName(_ now: Timestamp) throws(ArchiveError) -> String {
-        let base = expand("capture-%Y%m%d-%H%M%S", now)
-        var number = 1
-        while true {
-            let name = number == 1 ? base + ".mflow" : "\(base)-\(number).mflow"
-            let descriptor = unsafe Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-            if descriptor >= 0 {
-                Glibc.close(descriptor)
-                return name
-            }
-            guard errno == EEXIST else {
-                throw ArchiveError(.system(errno), unsafe "cannot write \(name): \(String(cString: strerror(errno)).lowercased())")
-            }
-            number += 1
-        }
-    }
-
-    /// A file name at a moment, in local time.
-    static func expand(_ pattern: String, _ now: Timestamp) -> String {
-        guard pattern.contains("%") else { return pattern }
-        var seconds = time_t(now.nanoseconds / 1_000_000_000)
-        var parts = unsafe tm()
-        unsafe localtime_r(&seconds, &parts)
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let length = unsafe strftime(&buffer, buffer.count, pattern, &parts)
-        return length > 0 ? String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) : pattern
-    }
-}
 
 /// Whether the current file has its name still. A file that is renamed to be rotated lacks it for a moment, which is not reported.
 struct NameWatch {
@@ -59,5 +26,25 @@ extension RecordingFiles {
         options.notice(
             RecordingNotice(
                 .warning, "\(current.path) was renamed or removed; its flows are still written to the file that had this name"))
+    }
+
+    /// Another program has emptied the current file: a segment is begun in it, in which open flows continue. What was cut off is gone
+    /// from this file; a copy that the program made can be read together with it.
+    mutating func continueTruncated(at now: Timestamp) throws(ArchiveError) {
+        options.notice(
+            RecordingNotice(
+                .warning,
+                "\(current.path) was truncated by another program; recording continues at its beginning. Rename the file and send SIGUSR1 instead, or use --rotate-size"
+            ))
+        let (storage, writer) = (current.storage, current.writer)
+        storage.continueAtEnd()
+        // A block that was begun belongs to the segment that was cut off.
+        try attemptFlush(of: writer, at: now)
+        guard disk.isRecording else { return }
+        let next = ArchiveWriter(beginning: options.wrapStorage(storage), options: current.archive, now: now)
+        next.continueFlows(writer.handOver(), at: now)
+        current.writer = next
+        current.start = storage.size
+        try attemptFlush(of: next, at: now)
     }
 }

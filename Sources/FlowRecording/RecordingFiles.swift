@@ -1,5 +1,5 @@
-// The files of a recording: opened, written, flushed when it is time. A flow stays in the file in which it began. A file that was rotated away is
-// closed when its last flow has ended and no record of an earlier time can come.
+// The files of a recording: opened, written, flushed when it is time, sealed one after the other. A flow that is open when a file is sealed
+// continues in the next one.
 
 import FlowArchive
 import FlowModel
@@ -16,7 +16,13 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
+        /// Each file is encrypted; nil: none is.
+        package var encryption: ArchiveEncryption?
         package var disk = DiskOptions()
+        package var rotation = RotationLimits()
+        package var retention = RetentionLimits()
+        /// A program that is run with each file that was sealed.
+        package var onSealed: String?
         /// What is written to in place of the file itself, in tests.
         package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
         package var notice: @Sendable (RecordingNotice) -> Void
@@ -31,34 +37,60 @@ package struct RecordingFiles {
         var path: String
         var storage: POSIXStorage
         var writer: ArchiveWriter
-        /// Flows that began before this moment belong to an earlier file.
+        let archive: ArchiveOptions
+        /// It was made by this recorder.
+        var isNew: Bool
+        var isRemoved = false
         var began: Timestamp
-        /// When the next file began.
-        var rotated = Timestamp(nanoseconds: .max)
+        /// Bytes that precede the current segment.
+        var start: UInt64
+
+        /// Its number in this run.
+        var number: Int { archive.file ?? 0 }
+        /// Bytes, without the block that is not full yet.
+        var size: UInt64 { start + writer.length }
     }
 
     let options: Options
-    let rotates: Bool
+    var names: RecordingNames
+    /// Whether each record may begin another file.
+    private let rotates: Bool
     var current: OpenFile
-    /// Earlier files, in their order: flows of them are open, or records of them may still come.
+    /// Sealed files whose ends are not written, because the disk was full.
     var closing: [OpenFile] = []
+    /// When the next file is due; nil for no time.
+    var boundary: Timestamp?
+    /// When the last try to begin a file failed.
+    var rotationFailed: Timestamp?
     /// The second for which the name was last made.
     var nameChecked: Int64 = .min
     var nameWatch = NameWatch()
+    var retention: Retention
+    let programs: SealedPrograms?
     var disk: DiskState
     /// Decides on a flow that is written in part while the filter has no answer, when it ends because of the disk. Set by the owner.
     var refuses: (FlowID) -> Bool = { _ in false }
 
-    /// How much later than the flush interval the first record of a flow may come.
-    static let lateness: Int64 = 1_000_000_000
-
     /// Opens the first file.
     /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
-        self.options = options
-        rotates = options.pattern?.contains("%") == true
-        disk = DiskState(options.disk, notice: options.notice)
-        current = try Self.open(options, disk.reserve, now)
+        var options = options
+        if let target = options.rotation.blockTarget { options.archive.blockTarget = min(options.archive.blockTarget, target) }
+        var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
+        let disk = DiskState(options.disk, notice: options.notice)
+        let isLimited = options.rotation.size != nil || options.rotation.interval != nil
+        if options.pattern == nil || isLimited && !options.truncates {
+            current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
+                try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
+            }
+        } else {
+            current = try Self.open(names.first(at: now), isNew: false, number: 0, options, disk.reserve, now)
+        }
+        rotates = names.followTime || isLimited
+        boundary = options.rotation.interval.map { RotationLimits.boundary(after: now, interval: $0) }
+        retention = Retention(options.retention, names: names, notice: options.notice)
+        programs = options.onSealed.map { SealedPrograms($0, notice: options.notice) }
+        (self.options, self.names, self.disk) = (options, names, disk)
         do throws(ArchiveError) { try beginFirst(now) } catch {
             current.storage.removeNew()
             throw error
@@ -71,21 +103,25 @@ package struct RecordingFiles {
         do throws(ArchiveError) {
             try writer.flush()
         } catch {
-            guard error.isDiskFull, options.disk.whenFull == .pass else { throw error }
-            try attempt(at: now, again: { () throws(ArchiveError) in }) { () throws(ArchiveError) in throw error }
+            let isFollowed = options.disk.whenFull == .pass || options.disk.whenFull == .rotate && deleteOldest()
+            guard error.isDiskFull, isFollowed else { throw error }
+            try attemptFlush(of: writer, at: now)
         }
     }
 
     /// The file that is written to now.
     package var path: String { current.path }
 
-    static func open(_ options: Options, _ reserve: DiskReserve?, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
+    /// - Parameter isNew: there must be no such file.
+    static func open(
+        _ path: String, isNew: Bool, number: Int, _ options: Options, _ reserve: DiskReserve?, _ now: Timestamp
+    ) throws(ArchiveError) -> OpenFile {
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates)
+            storage = try POSIXStorage.open(
+                path: path, truncates: options.truncates, mustBeNew: isNew, isEncrypted: options.encryption != nil)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
@@ -93,9 +129,13 @@ package struct RecordingFiles {
             }
         }
         storage.reserve = reserve
-        if options.pattern == nil { storage.isNew = true }
-        let writer = ArchiveWriter(beginning: options.wrapStorage(storage), options: options.archive, now: now)
-        return OpenFile(path: path, storage: storage, writer: writer, began: now)
+        var archive = options.archive
+        archive.file = storage.isLive ? nil : number
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
+        return OpenFile(
+            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
     }
 
     // MARK: Writing
@@ -105,7 +145,8 @@ package struct RecordingFiles {
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
         guard let first = records.first else { return }
         if !disk.isRecording { try retry() }
-        guard rotates || !closing.isEmpty || !disk.takesEverything else {
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: first.last) }
+        guard rotates || !disk.takesEverything else {
             return try write(records, to: current.writer, at: first.last)
         }
         var failure: ArchiveError?
@@ -118,12 +159,12 @@ package struct RecordingFiles {
     private mutating func append(_ record: FlowRecord) throws(ArchiveError) {
         var failure: ArchiveError?
         if rotates, disk.isRecording {
-            do throws(ArchiveError) { try rotateIfDue(record) } catch { failure = error }
+            do throws(ArchiveError) { try rotateIfDue(before: record) } catch { failure = error }
         }
         // Rotation may have found the disk full.
         if !disk.misses(record) {
-            try write([record], to: writer(of: record), at: record.last)
-            if !closing.isEmpty { try closeFinished(at: record.last) }
+            try write([record], to: current.writer, at: record.last)
+            if rotates, disk.isRecording { try rotateIfFull(at: record.last) }
         }
         if let failure { throw failure }
     }
@@ -141,7 +182,7 @@ package struct RecordingFiles {
 
     package mutating func discard(_ flow: FlowID) {
         disk.discard(flow)
-        for file in closing + [current] { file.writer.discard(flow) }
+        current.writer.discard(flow)
     }
 
     /// Flushes what is older than the interval.
@@ -149,29 +190,34 @@ package struct RecordingFiles {
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
         if !disk.isRecording { try retry() }
         guard disk.isRecording else { return false }
-        if !closing.isEmpty { try closeFinished(at: now) }
+        if !closing.isEmpty { try closeSealed(at: now) }
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: now) }
+        if disk.isRecording { try rotateAndDeleteIfDue(now: now) }
         guard disk.isRecording else { return false }
         watchName(now: now)
-        var isIdle = !closing.contains { $0.writer.openFlows == 0 }
-        for file in [current] + closing {
-            guard let oldest = file.writer.unflushedSince else { continue }
-            if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                try attemptFlush(of: file.writer, at: now)
-            } else {
-                isIdle = false
-            }
-        }
-        return isIdle
+        guard let oldest = current.writer.unflushedSince else { return true }
+        guard now - oldest >= options.flushInterval || options.archive.sync == .always else { return false }
+        try attemptFlush(of: current.writer, at: now)
+        if disk.isRecording { try rotateIfFull(at: now) }
+        return true
     }
 
-    /// Writes what is left and closes all files, whatever happened before. What is lost is counted. It is not called again.
-    package mutating func close() throws(ArchiveError) {
+    /// Whether ``flushWhenDue(now:)`` has to be called about once a second although nothing is recorded.
+    package var needsTime: Bool { hasTimes }
+
+    /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
+    /// ``Options/onSealed`` has run with the last file. It is not called again.
+    package mutating func close(now: Timestamp) throws(ArchiveError) {
+        defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
-        var failure: ArchiveError?
+        var (failure, disk) = (nil as ArchiveError?, disk)
         for file in closing + [current] {
-            do throws(ArchiveError) { try disk.close(file.writer) } catch { failure = failure ?? error }
+            do throws(ArchiveError) {
+                if try disk.close(file.writer, deleteOldest: { deleteOldest() }) { sealed(file, at: now) }
+            } catch { failure = failure ?? error }
         }
         disk.countLost()
+        self.disk = disk
         if let failure { throw failure }
     }
 
@@ -186,28 +232,42 @@ package struct RecordingFiles {
     package var diskTotals: DiskTotals { disk.totals }
 
     /// Does something that fails when the disk takes no more bytes, and then follows the policy.
-    /// - Parameter again: repeats what has failed.
+    /// - Parameters:
+    ///   - isOpening: it opens the next file.
+    ///   - again: repeats what has failed.
     mutating func attempt(
-        at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
+        at now: Timestamp, isOpening: Bool = false, again: () throws(ArchiveError) -> Void,
+        _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) {
-        do throws(ArchiveError) {
-            if try !disk.attempt(again: again, body) { endOpenFlows(at: now) }
-        } catch {
-            if !disk.isRecording { endOpenFlows(at: now) }
-            throw error
+        let failure: ArchiveError
+        do throws(ArchiveError) { return try body() } catch { failure = error }
+        var (disk, isDone, cut) = (disk, false, [] as [FlowID])
+        defer {
+            if !isDone, !disk.isRecording { cut += end(current.writer.openFlowIDs, at: now) }
+            cut.forEach { disk.cut($0) }
+            self.disk = disk
         }
+        isDone = try disk.follow(failure, isOpening: isOpening, deleteOldest: { makeRoom(&cut, at: now) }, again: again)
     }
 
-    /// Open flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
-    private mutating func endOpenFlows(at now: Timestamp) {
-        let ending = FlowEnding(
-            state: .incomplete,
-            error: FlowError(side: nil, message: disk.cause, at: now))
-        for file in [current] + closing {
-            for flow in file.writer.openFlowIDs where refuses(flow) { file.writer.discard(flow) }
-            for flow in file.writer.openFlowIDs { disk.cut(flow) }
-            file.writer.endOpenFlows(ending, at: now)
+    /// Deletes the oldest file. If flows that began in earlier files are open, they end before: their files cannot be deleted otherwise.
+    private mutating func makeRoom(_ cut: inout [FlowID], at now: Timestamp) -> Bool {
+        if deleteOldest() { return true }
+        cut += end(current.writer.openFlowsOfEarlierFiles, at: now)
+        return deleteOldest()
+    }
+
+    /// Flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
+    /// - Returns: the ones that are cut.
+    private func end(_ flows: [FlowID], at now: Timestamp) -> [FlowID] {
+        let writer = current.writer
+        var cut: [FlowID] = []
+        for flow in flows.sorted() {
+            if refuses(flow) { writer.discard(flow) } else { cut.append(flow) }
         }
+        let ending = FlowEnding(state: .incomplete, error: FlowError(side: nil, message: disk.cause, at: now))
+        writer.end(cut, ending, at: now)
+        return cut
     }
 
     /// Tries a disk that was full again, from time to time.

@@ -55,6 +55,8 @@ package final class FlowRecord: @unchecked Sendable {
         var wireSizeFromServer: UInt64 = 0
         /// The first piece is the rest of one that the record before this one began.
         var continuesPiece = false
+        /// Items other than pieces have been recorded. Not in the file.
+        var hasFacts = false
         /// The same at the beginning of this record.
         var beginsInPiece = false
         /// Redaction changed the flow, in this record or in one before it. Not in the file.
@@ -68,6 +70,8 @@ package final class FlowRecord: @unchecked Sendable {
     private(set) var prefix = Prefix()
     package let items: ByteWriter
     private var content = RecordContent()
+    /// What the records before this one have; nil unless a writer keeps it.
+    package private(set) var history: FlowHistory?
     /// Changes the events of the flow before they get here; nil for none, and after the end.
     package var stage: (any FlowEventStage)?
     /// Whether something happened since the record before this one.
@@ -125,13 +129,63 @@ package final class FlowRecord: @unchecked Sendable {
     }
 
     /// A record, empty so far, that follows a record which was written.
-    package init(following part: FlowRecord) {
+    package init(following part: FlowRecord, history: FlowHistory? = nil) {
         id = part.id
         items = ByteWriter(capacity: 64)
         client = part.client
         server = part.server
         prefix = part.prefix
+        self.history = history
         beginNext()
+    }
+
+    /// The record that begins the rest of a flow in another file: it repeats what the file before has, without the content. It has the
+    /// number of the record that follows it.
+    /// - Parameters:
+    ///   - next: the record that would follow those that were written, with its history.
+    ///   - at: when the other file begins.
+    package init(continuing next: FlowRecord, _ history: FlowHistory, at: Timestamp) {
+        id = next.id
+        items = ByteWriter(capacity: Self.usualCapacity)
+        client = next.client
+        server = next.server
+        prefix.kind = next.prefix.kind
+        prefix.port = next.prefix.port
+        prefix.stream = next.prefix.stream
+        prefix.number = next.prefix.number
+        prefix.scheme = history.target.scheme
+        prefix.host = history.target.host
+        touch(at)
+        begin(ItemTag.continued, history.started)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.appendVarint(history.pieces)
+        items.appendVarint(history.wireSizeFromClient)
+        items.appendVarint(history.wireSizeFromServer)
+        // At most 30 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+        for fact in history.facts {
+            let what = try? RecordItem.event(fact.tag, fact.content, fact.at, error: nil, comment: nil)
+            if let what { receive(what, at: fact.at) }
+        }
+        prefix.last = at.nanoseconds
+    }
+
+    /// Appends an event that is no piece, and neither the first nor the last of its flow.
+    func receive(_ what: FlowEvent.What, at: Timestamp) {
+        switch what {
+        case .request(let head): request(head, at: at)
+        case .interim(let head): response(ItemTag.interim, head, at: at)
+        case .response(let head): response(ItemTag.response, head, at: at)
+        case .trailers(let side, let fields): trailers(side, fields, at: at)
+        case .finished(let side): finished(side, at: at)
+        case .note(let message): note(message, at: at)
+        case .malformed(let side, let bytes): malformed(side, bytes, at: at)
+        case .localReply(let reply): localReply(reply, at: at)
+        case .redacted(let redaction): redacted(redaction, at: at)
+        case .cut(let side, let facts): cut(side, facts, at: at)
+        case .opened, .server, .client, .piece, .ended: preconditionFailure("the caller handles it")
+        }
     }
 
     private func beginNext() {
@@ -165,6 +219,7 @@ package final class FlowRecord: @unchecked Sendable {
     package func clear() {
         client = nil
         server = nil
+        history = nil
         stage = nil
         prefix = Prefix()
         items.clear()
@@ -185,6 +240,7 @@ package final class FlowRecord: @unchecked Sendable {
     /// Begins an item and notes its time.
     @inline(__always) private func begin(_ tag: UInt8, _ at: Timestamp) {
         touch(at)
+        if tag != ItemTag.piece { prefix.hasFacts = true }
         items.append(tag)
         items.appendZigzag(at.nanoseconds &- prefix.last)
         prefix.last = at.nanoseconds

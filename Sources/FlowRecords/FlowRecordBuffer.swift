@@ -67,21 +67,12 @@ package struct FlowRecordBuffer {
         case .opened(let opening): record.opened(opening, at: at)
         case .server(let server): record.connected(server, at: at)
         case .client(let client): record.identified(client, at: at)
-        case .request(let head): record.request(head, at: at)
-        case .interim(let head): record.response(ItemTag.interim, head, at: at)
-        case .response(let head): record.response(ItemTag.response, head, at: at)
         case .piece(let piece): return store(piece, in: record, at: at)
-        case .trailers(let side, let fields): record.trailers(side, fields, at: at)
-        case .finished(let side): record.finished(side, at: at)
-        case .note(let note): record.note(note, at: at)
-        case .malformed(let side, let bytes): record.malformed(side, bytes, at: at)
-        case .localReply(let reply): record.localReply(reply, at: at)
-        case .redacted(let redaction): record.redacted(redaction, at: at)
-        case .cut(let side, let cut): record.cut(side, cut, at: at)
         case .ended(let ending):
             record.ended(ending, at: at)
             leave(record, bytes: before)
             return finish(record)
+        default: record.receive(what, at: at)
         }
         grew(record, from: before)
     }

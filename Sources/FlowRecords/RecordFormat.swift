@@ -44,6 +44,7 @@ package enum RecordLimits {
     @inlinable package static var flow: UInt8 { 4 }
     @inlinable package static var tombstone: UInt8 { 5 }
     @inlinable package static var redactionRules: UInt8 { 6 }
+    @inlinable package static var continuation: UInt8 { 7 }
     /// Bytes of a record's length and type, and three that are 0. A flow's record has other fields after the type.
     @inlinable package static var prefix: Int { 8 }
 }
@@ -125,6 +126,7 @@ package enum RecordLimits {
     @inlinable package static var localReply: UInt8 { 10 }
     @inlinable package static var redacted: UInt8 { 11 }
     @inlinable package static var cut: UInt8 { 12 }
+    @inlinable package static var continued: UInt8 { 13 }
 }
 
 /// Bits of the first byte of an ``ItemTag/piece`` item. The kind is above them.

@@ -47,6 +47,26 @@ extension ContentCut {
     }
 }
 
+/// What a part that continues a flow from the segment before reports of the parts there: the first of its items.
+package struct ContinuedFlow {
+    package var started: Timestamp
+    package var pieces: UInt64
+    package var wireSizeFromClient: UInt64
+    package var wireSizeFromServer: UInt64
+
+    /// - Returns: nil when the items do not begin with one, as those of other parts.
+    package init?(_ items: ByteBuffer, from started: Timestamp) throws(MalformedRecord) {
+        guard items.getInteger(at: items.readerIndex, as: UInt8.self) == ItemTag.continued else { return nil }
+        var reader = ItemReader(items, from: started)
+        guard let item = try reader.next() else { return nil }
+        self.started = item.at
+        var content = RecordReader(item.content)
+        pieces = try content.varint()
+        wireSizeFromClient = try content.varint()
+        wireSizeFromServer = try content.varint()
+    }
+}
+
 /// Goes through the items of a part.
 @usableFromInline package struct ItemReader: Sendable {
     @usableFromInline var reader: RecordReader

@@ -211,6 +211,10 @@ extension JSONWriter {
             key("refused_flows")
             number(totals.refusedFlows)
         }
+        if totals.deletedFiles > 0 {
+            key("deleted_files")
+            number(totals.deletedFiles)
+        }
         key("paused_ms")
         milliseconds(totals.paused)
         key("passed_ms")

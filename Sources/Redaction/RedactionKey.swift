@@ -19,16 +19,27 @@ package struct RedactionKey: Sendable {
         hmac = HMACSHA256(key: bytes)
     }
 
+    /// The text by which recordings name the key: `#key:` and 64 bits that tell nothing about it. It is not a rule.
+    package var name: String { Self.namePrefix + String(buffer: digits(of: ByteBuffer(string: "the name of this key"))) }
+
+    package static let namePrefix = "#key:"
+
     /// `«redacted:0123456789abcdef»`.
     func marker(of value: ByteBuffer) -> ByteBuffer {
         var marker = ByteBuffer()
         marker.writeImmutableBuffer(RedactionMarker.hashStart)
-        for byte in hmac.code(value).prefix(RedactionMarker.hashBytes) {
-            marker.writeInteger(RedactionMarker.digits[Int(byte >> 4)])
-            marker.writeInteger(RedactionMarker.digits[Int(byte & 15)])
-        }
+        marker.writeImmutableBuffer(digits(of: value))
         marker.writeImmutableBuffer(RedactionMarker.end)
         return marker
+    }
+
+    private func digits(of value: ByteBuffer) -> ByteBuffer {
+        var text = ByteBuffer()
+        for byte in hmac.code(value).prefix(RedactionMarker.hashBytes) {
+            text.writeInteger(RedactionMarker.digits[Int(byte >> 4)])
+            text.writeInteger(RedactionMarker.digits[Int(byte & 15)])
+        }
+        return text
     }
 }
 

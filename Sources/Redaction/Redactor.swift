@@ -15,6 +15,9 @@ package struct Redactor: Sendable {
         (self.rules, self.key) = (rules, key)
     }
 
+    /// What a recording names: the rules in canonical form, and the key if they hash.
+    package var named: [String] { rules.canonical + (rules.needsKey ? key.map { [$0.name] } ?? [] : []) }
+
     func method(of rule: Int) -> RedactionMethod { rules.rules[rule].method }
 
     /// The text that stands for a value that is not removed: a marker, or a JSON Web Token without its values.

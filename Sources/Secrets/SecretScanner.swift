@@ -72,6 +72,9 @@ package final class SecretScanner: Sendable {
         groups = rules.rules.map(\.expression.groups).max() ?? 0
     }
 
+    /// The beginning of what redaction writes in place of a secret, also in a URL and in JSON of ASCII.
+    private static let redacted = KeywordAutomaton(["«redacted", "%C2%ABredacted", "\\u00abredacted"].map { Array($0.utf8) })
+
     /// For our own list of rules.
     package static let builtIn = SecretScanner(.builtIn)
 
@@ -230,7 +233,7 @@ package final class SecretScanner: Sendable {
                 else { return nil }
                 let secret = Self.secret(of: rule, match, matcher)
                 let bytes = text.extracting(secret)
-                if secret.isEmpty { return match }
+                if secret.isEmpty || SecretScanner.redacted.isFound(in: bytes) { return match }
                 if let bound = rule.entropy, entropy(of: bytes) <= bound { return match }
                 for allowlist in rule.allowlists where try allowlist.allows(secret, match: match, in: text, matcher) {
                     return match

@@ -7,12 +7,36 @@ import Glibc
 import NIOCore
 
 /// One thing to read.
-package enum ArchiveSource: Sendable, Hashable {
-    case file(String)
-    case standardInput
+package struct ArchiveSource: Sendable {
+    package enum Place: Sendable, Hashable {
+        case file(String)
+        case standardInput
+    }
+
+    package let place: Place
+    /// Decrypt it if it is encrypted.
+    private let keys: ArchiveKeys
+
+    private init(_ place: Place, _ keys: ArchiveKeys) {
+        self.place = place
+        self.keys = keys
+    }
+
+    package static func file(_ path: String, keys: ArchiveKeys = ArchiveKeys()) -> ArchiveSource {
+        ArchiveSource(.file(path), keys)
+    }
+    package static func standardInput(keys: ArchiveKeys) -> ArchiveSource { ArchiveSource(.standardInput, keys) }
+
+    package var isStandardInput: Bool { place == .standardInput }
+
+    /// The name in the file system; nil for standard input.
+    package var path: String? {
+        guard case .file(let path) = place else { return nil }
+        return path
+    }
 
     package var name: String {
-        switch self {
+        switch place {
         case .file(let path): path
         case .standardInput: "standard input"
         }
@@ -36,15 +60,20 @@ package enum ArchiveSource: Sendable, Hashable {
 
     /// Opens it to be read from its beginning.
     package func input() throws(ArchiveError) -> ArchiveInput {
-        switch self {
+        switch place {
         case .file(let path):
             guard !isDirectory(path) else {
                 throw ArchiveError(.system(EISDIR), "there is no .mflow file in the directory \(path)")
             }
-            return try ArchiveInput(path: path)
-        case .standardInput: return ArchiveInput(descriptor: 0, name: name)
+            return try ArchiveInput(path: path, keys: keys)
+        case .standardInput: return ArchiveInput(descriptor: 0, name: name, keys: keys)
         }
     }
+}
+
+extension ArchiveSource: Hashable {
+    package static func == (one: ArchiveSource, other: ArchiveSource) -> Bool { one.place == other.place }
+    package func hash(into hasher: inout Hasher) { hasher.combine(place) }
 }
 
 /// A source that is ready to be read.
@@ -61,24 +90,25 @@ package enum OpenedSource {
     }
 }
 
-/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
+/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` and `.mflow.age` files, at any depth, in the order of their names; without
 /// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened. A name that mitm-record was given, with
 /// conversions of strftime(3), stands for the files that have such names.
+/// - Parameter keys: decrypt the files that are encrypted.
 /// - Throws: ``ToolError`` for a terminal as stdin.
-package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
+package func archiveSources(_ arguments: [FilePath], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
-    guard !arguments.isEmpty else { return [.standardInput] }
+    guard !arguments.isEmpty else { return [.standardInput(keys: keys)] }
     var sources: [ArchiveSource] = []
     for argument in arguments {
         let path = argument.path
         if argument.isStandard {
-            sources.append(.standardInput)
+            sources.append(.standardInput(keys: keys))
         } else if isDirectory(path) {
             let files = flowFiles(in: path)
-            sources += files.isEmpty ? [.file(path)] : files.map { .file(path + "/" + $0) }
+            sources += files.isEmpty ? [.file(path, keys: keys)] : files.map { .file(path + "/" + $0, keys: keys) }
         } else {
             let rotated = rotatedFiles(path)
-            sources += rotated.isEmpty ? [.file(path)] : rotated.map { .file($0) }
+            sources += rotated.isEmpty ? [.file(path, keys: keys)] : rotated.map { .file($0, keys: keys) }
         }
     }
     return sources
@@ -112,6 +142,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
     private let isQuiet: Bool
+    private let carried = CarriedFlows()
 
     /// - Parameters:
     ///   - jobs: threads that search flow files. Flows come in the order of the files, whatever their number.
@@ -149,7 +180,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         observer?.begin(sources)
         defer { observer?.end() }
-        for source in sources {
+        for (index, source) in sources.enumerated() {
+            let isLast = index == sources.count - 1
             do {
                 observer?.begin(source)
                 let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
@@ -160,7 +192,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     hasBegun = true
                     try begin(source, opened.canBeReadAgain)
                 }
-                let goesOn = try read(opened, source.name, user, note, beginOnce, flow)
+                let goesOn = try read(opened, source.name, isLast: isLast, user, note, beginOnce, flow)
                 sourcesRead += 1
                 guard goesOn else { break }
                 // A source without such a flow was read too.
@@ -174,12 +206,14 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 damage("\(error)")
             }
         }
+        // The sources after it could not be read.
+        if user.error == nil { _ = try endCarried(user, note, flow) }
         if let error = user.error { throw error }
     }
 
     private mutating func read(
-        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ opened: OpenedSource, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
@@ -187,8 +221,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
             if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
-            return try readArchive(reader, name, user, damage, begin, flow)
+            reader.predecessor = { [carried] in carried.take($0).map { .flows($0) } ?? .unknown }
+            return try readArchive(reader, name, isLast: isLast, user, damage, begin, flow)
         case .foreign(var foreign):
+            guard try endCarried(user, damage, flow) else { return false }
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             if let observer {
                 foreign.beforeFlow = { offset in
@@ -215,8 +251,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func readArchive(
-        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ reader: ArchiveReader, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
@@ -228,10 +264,25 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         defer { tellFound() }
         while let item = try reader.next() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
         }
-        for item in try reader.finish() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+        for item in try reader.finish(keepsOpen: !isLast) {
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
+        }
+        guard try endCarried(user, damage, flow) else { return false }
+        if !isLast { carried.keep(reader.takeOpenFlows(), of: name) }
+        return true
+    }
+
+    /// Ends flows of an earlier source that do not continue in the current one.
+    private mutating func endCarried(
+        _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        guard let (flows, name) = carried.takeAll() else { return true }
+        let predicate = predicate
+        for found in flows.unfinished {
+            let proceeds = try use(name, user, damage) { try predicate.matches(found) ? flow(found) : true }
+            guard proceeds else { return false }
         }
         return true
     }
@@ -269,6 +320,25 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             damage("\(name): \(error)")
             return true
         }
+    }
+}
+
+/// Flows that are open at the end of a source, until the next one continues them or has begun without them.
+private final class CarriedFlows {
+    private var kept: (flows: OpenFlows, name: String)?
+
+    func keep(_ flows: OpenFlows?, of name: String) { kept = flows.map { ($0, name) } }
+
+    /// - Returns: nil when they are not of this segment.
+    func take(_ segment: Timestamp) -> OpenFlows? {
+        guard let flows = kept?.flows, flows.segment == segment else { return nil }
+        kept = nil
+        return flows
+    }
+
+    func takeAll() -> (flows: OpenFlows, name: String)? {
+        defer { kept = nil }
+        return kept
     }
 }
 

@@ -29,6 +29,9 @@ package struct BodyArguments: ParsableArguments {
         onlyMetadata ? .onlyMetadata : bodyLimit.map { ContentLimit(maximum: $0.bytes) }
     }
 
+    /// The option that is given.
+    package var name: String { onlyMetadata ? "--only-metadata" : "--body-limit" }
+
     /// Make the stages of a flow.
     package var makers: [@Sendable () -> any FlowEventStage] { limit.map { limit in [{ limit.stage() }] } ?? [] }
 }

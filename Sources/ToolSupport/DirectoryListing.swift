@@ -3,8 +3,8 @@
 import FlowArchive
 import Glibc
 
-/// Names of the `.mflow` files in a directory and in those below it, from there, in their order.
-func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow"]) }
+/// Names of the `.mflow` files, encrypted or not, in a directory and in those below it, from there, in their order.
+func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow", ".mflow.age"]) }
 
 /// Names of the files with one of these endings, in a directory and in those below it, from there, in their order. Links to directories are
 /// not followed.
@@ -47,13 +47,7 @@ func rotatedFiles(_ pattern: String) -> [String] {
         default: wildcards.append(character)
         }
     }
-    var found = unsafe glob_t()
-    defer { unsafe globfree(&found) }
-    guard unsafe FileName.withCString(wildcards, { unsafe glob($0, 0, nil, &found) }) == 0 else { return [] }
-    return unsafe (0..<Int(found.gl_pathc)).compactMap { index in
-        guard let path = unsafe found.gl_pathv[index] else { return nil }
-        return unsafe FileName.text(UnsafeRawBufferPointer(start: path, count: strlen(path)))
-    }
+    return FileName.matching(wildcards)
 }
 
 private func name(of entry: UnsafeMutablePointer<dirent>) -> String {

@@ -127,6 +127,12 @@ struct MitmDump: Tool {
     @OptionGroup
     var secrets: SecretArguments
 
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -151,7 +157,7 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets, identities: identities)
         do {
             if structure || verify { return try describe(asked) }
             let status: ToolStatus
@@ -176,16 +182,15 @@ struct MitmDump: Tool {
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
     private func print(_ asked: FilterAndFiles, where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
-        let files = asked.files
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: .text)
-        let sources = try archiveSources(files)
-        let file = OutputFile(output?.path, format: format)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
         guard summary || query != nil else { return try printFlows(sources, asked, where: predicate, format, file) }
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
         let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
             sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
@@ -210,8 +215,8 @@ struct MitmDump: Tool {
             follows: follow && format == .text,
             limit: maxCount)
         let sorter = try table.sorter(limit: maxCount, rows: printer.output.rows)
-        if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if follow, sources.map(\.place) != [.standardInput] { return try followFiles(asked, where: predicate, &printer) }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
@@ -242,12 +247,12 @@ struct MitmDump: Tool {
 
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
     /// if there are only pipes.
-    private func followFiles(_ files: [FilePath], where predicate: some FlowPredicate, _ printer: inout Printer) throws
+    private func followFiles(_ asked: FilterAndFiles, where predicate: some FlowPredicate, _ printer: inout Printer) throws
         -> ToolStatus
     {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(files, where: predicate, warn: warn, fail: fail)
+        var followed = FollowedFiles(asked.files, asked.keys, where: predicate, warn: warn, fail: fail)
         try followed.find()
         guard followed.isPromising else { return .failed }
         try printer.output.begin()
@@ -288,8 +293,8 @@ struct MitmDump: Tool {
             let other = asked.filter == nil ? "--since and --until" : "a filter"
             throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with \(other)")
         }
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: .text)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: .text, encryption: try encryption.encryption())
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false

@@ -97,6 +97,9 @@ struct MitmFilter: Tool {
     var explaining: ExplainArguments
 
     @OptionGroup
+    var bodies: BodyArguments
+
+    @OptionGroup
     var messages: MessageArguments
 
     @OptionGroup
@@ -110,6 +113,12 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var secrets: SecretArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -129,7 +138,13 @@ struct MitmFilter: Tool {
         if views.contentView != nil, json || format != .text {
             throw ValidationError("--content-view is for text; add --format text")
         }
+        if append, !encryption.encryptTo.isEmpty {
+            throw ValidationError("--append cannot be combined with --encrypt-to: an encrypted file cannot be continued")
+        }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
+        if bodies.limit != nil, json || format ?? .mflow != .mflow || count || quiet || groups.isGiven {
+            throw ValidationError("\(bodies.name) is for a flow file (--format mflow)")
+        }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
@@ -152,16 +167,18 @@ struct MitmFilter: Tool {
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
-        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets)
+        let asked = try FilterAndFiles(
+            selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: query != nil ? .text : findings ? .json : .mflow)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
+        let sources = try asked.sources()
+        let file = OutputFile(
+            output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
         if !count, !quiet { try file.check(sources) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
         explanation?.prepare(filter, sources)
@@ -185,7 +202,7 @@ struct MitmFilter: Tool {
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
-                    schema: asked.schema)
+                    schema: asked.schema, limit: bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {

@@ -55,7 +55,7 @@ struct MitmRecord: Tool {
         help: ArgumentHelp(
             """
             Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording. (default: a new file named \
-            capture-DATE-TIME.mflow)
+            capture-DATE-TIME.mflow, with --encrypt-to .mflow.age)
             """, valueName: "file"))
     var write: FilePath?
 
@@ -109,8 +109,14 @@ struct MitmRecord: Tool {
     @OptionGroup
     var bodies: BodyArguments
 
-    @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
-    var flushInterval = TimeSpan(seconds: 1)
+    @OptionGroup
+    var encryption: EncryptionArguments
+
+    @Option(
+        help: ArgumentHelp(
+            "Maximum time before recorded data is written to the file. (default: 1s, and 10s with --encrypt-to)", valueName: "time")
+    )
+    var flushInterval: TimeSpan?
 
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none

@@ -128,12 +128,19 @@ struct Recorder {
         }
         var options = RecordingFiles.Options(pattern: arguments.write?.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
-        options.flushInterval = arguments.flushInterval.nanoseconds
+        try options.encrypt(arguments.encryption)
+        options.flushInterval = flushInterval
         options.archive.sync = arguments.sync
         options.disk = arguments.disk.options
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
+    }
+
+    /// Nanoseconds after which what was recorded is in the file.
+    private var flushInterval: Int64 {
+        let usual = arguments.encryption.encryptTo.isEmpty ? 1_000_000_000 : EncryptionArguments.flushInterval
+        return arguments.flushInterval?.nanoseconds ?? usual
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
@@ -155,7 +162,7 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
-        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
+        limits.flushInterval = .nanoseconds(flushInterval)
         if let notice = try descriptors.bound(&limits, listeners: listeners) { log.log(.notice, "limit", notice) }
         return limits
     }

@@ -95,6 +95,12 @@ struct MitmReplay: Tool {
     var truncate = false
 
     @OptionGroup
+    var encryption: EncryptionArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
     var tls: ServerTLSArguments
 
     @Option(help: ArgumentHelp("Maximum time for connecting to a server.", valueName: "time"))

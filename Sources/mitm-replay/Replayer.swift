@@ -118,7 +118,7 @@ struct Replayer {
     private func makePlan(
         _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
     ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
-        let sources = try archiveSources(arguments.files)
+        let sources = try archiveSources(arguments.files, keys: arguments.identities.keys())
         let places = PlaceNotes(filter: try arguments.selection.parsed())
         var sequence = ArchiveSequence(sources, where: places)
         let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
@@ -126,8 +126,8 @@ struct Replayer {
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
-                guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
-                builder.addFile(try ArchiveLookup(path: path))
+                guard canBeReadAgain, source.path != nil else { return places.begin(canBeReadAgain: false) }
+                builder.addFile(try ArchiveLookup(source.input()))
                 places.begin(canBeReadAgain: true)
             }, damage: { log.log(.error, "damage", $0) }
         ) { flow in
@@ -185,6 +185,7 @@ struct Replayer {
         var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         options.disk.whenFull = .stop
+        try options.encrypt(arguments.encryption)
         let files = try RecordingFiles(options, now: clock.now())
         var recording = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
         recording.failed = { Signals.askToEnd() }

@@ -66,10 +66,17 @@ final class RecordingLoader {
     /// Reading failed in the middle; what was read is served.
     private var hasFailed = false
 
+    /// The loaders of all sources, which may have the beginnings of flows that continue in this one.
+    private let others: () -> [RecordingLoader]
+
     /// - Parameter mayBeAbsent: the file may be created later.
     /// - Throws: if it cannot be read.
-    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false) throws {
+    init(
+        _ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false,
+        others: @escaping () -> [RecordingLoader] = { [] }
+    ) throws {
         self.source = source
+        self.others = others
         self.recordings = recordings
         self.filter = filter
         if mayBeAbsent, !isThere { return }
@@ -80,6 +87,7 @@ final class RecordingLoader {
     private init(_ source: ArchiveSource, _ flows: [Flow], into recordings: Recordings) {
         self.source = source
         self.recordings = recordings
+        others = { [] }
         filter = nil
         kept = flows
         isFirstRound = false
@@ -96,23 +104,30 @@ final class RecordingLoader {
     }
 
     private var isThere: Bool {
-        guard case .file(let path) = source else { return true }
+        guard let path = source.path else { return true }
         return unsafe FileName.withCString(path) { unsafe access($0, F_OK) } == 0 || errno != ENOENT
     }
 
     private func open() throws {
-        if case .file(let path) = source { state = FileState(path: path) }
+        if let path = source.path { state = FileState(path: path) }
         if state == nil { kept = [] }
         switch try source.openAny() {
         case .archive(let input):
             var lookup: ArchiveLookup?
-            if input.canBeReadAgain, case .file(let path) = source {
-                beginning = Self.beginning(of: path)
-                lookup = try ArchiveLookup(path: path)
+            if input.canBeReadAgain, source.path != nil {
+                beginning = currentBeginning()
+                lookup = try ArchiveLookup(source.input())
             }
             number = recordings.state.withLock { $0.index.addSource(source.name, lookup) }
             let collector = Collector(recordings: recordings, source: lookup == nil ? nil : number, filter: filter)
-            reader = ArchiveReader(input, where: collector)
+            let reader = ArchiveReader(input, where: collector)
+            reader.predecessor = { [others] name in
+                guard let before = others().first(where: { $0.reader?.segment == name }) else { return .unknown }
+                // Its recorder sealed it before this file had a block.
+                try before.load { _ in }
+                return before.reader?.openFlows.map { .flows($0) } ?? .unknown
+            }
+            self.reader = reader
             self.collector = collector
         case .foreign(let opened):
             foreign = opened
@@ -133,14 +148,15 @@ final class RecordingLoader {
         guard let now else { return .replacement }
         guard collector != nil else { return .growth }
         guard reader != nil, !hasFailed, let state, state.size > 0, now.isSameFile(as: state), now.size > state.size,
-            case .file(let path) = source, Self.beginning(of: path).readableBytesView.starts(with: beginning.readableBytesView)
+            source.path != nil, currentBeginning().readableBytesView.starts(with: beginning.readableBytesView)
         else { return .replacement }
         return .growth
     }
 
-    private static func beginning(of path: String) -> ByteBuffer {
-        guard let input = try? ArchiveInput(path: path), let bytes = try? input.peekUpTo(beginningSize) else { return ByteBuffer() }
-        return ByteBuffer(bytes: bytes.readableBytesView.prefix(beginningSize))
+    /// The first bytes of the file that has the name now.
+    private func currentBeginning() -> ByteBuffer {
+        guard let input = try? source.input(), let bytes = try? input.peekUpTo(Self.beginningSize) else { return ByteBuffer() }
+        return ByteBuffer(bytes: bytes.readableBytesView.prefix(Self.beginningSize))
     }
 
     // MARK: Reading
@@ -157,7 +173,7 @@ final class RecordingLoader {
         }
         guard let collector, !hasFailed else { return }
         // Another file of this name is a replacement.
-        if case .file(let path) = source, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
+        if let path = source.path, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
         do {
             guard let reader else { return try loadForeign(collector, progress, warn) }
             if let progress {

@@ -50,6 +50,9 @@ struct MitmServe: Tool {
     var answering: AnsweringArguments
 
     @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
     var clientTLS: ClientTLSArguments
 
     @OptionGroup(title: "Servers of --on-miss")
@@ -145,6 +148,9 @@ struct AnsweringArguments: ParsableArguments {
             where no file is named.
             """, valueName: "file"))
     var write: FilePath?
+
+    @OptionGroup
+    var encryption: EncryptionArguments
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
     var noRefresh = false

@@ -44,11 +44,14 @@ struct RecordingResponder: Responder {
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
-                case .flow(let recorded, let entry):
-                    let flow = try recorded.decodingCutResponse()
+                case .flow(let flow, let entry):
+                    // A HEAD is answered without content.
+                    if !request.head.isMethod("HEAD"), let reason = flow.cutAnswer {
+                        return miss(request, MissExplanation(reason, nearest: flow.id), now)
+                    }
                     let response = state.index.response(of: entry, flow, for: context(request, now))
                     // An unreadable recording must show before a head is sent.
-                    let player = player(flow, response, for: request, now, state.index.recordedRedactions)
+                    let player = player(flow, response, for: request, now, state.index.redactions)
                     try player.readAhead()
                     return .play(noted(player, flow, state.index.sourceName(of: entry), request, now))
                 case .exhausted:
@@ -67,12 +70,9 @@ struct RecordingResponder: Responder {
         served.current.state.withLock { state -> (any ServerPlayer)? in
             let host = host(of: request)
             let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
-            guard let (recorded, entry) = try? state.index.duplexAnswer(query), let flow = try? recorded.decodingCutResponse()
-            else {
-                return nil
-            }
+            guard let (flow, entry) = try? state.index.duplexAnswer(query), flow.cutAnswer == nil else { return nil }
             let response = flow.response(for: context(request, now))
-            let player = player(flow, response, for: request, now, state.index.recordedRedactions, isComplete: false)
+            let player = player(flow, response, for: request, now, state.index.redactions, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)
         }
     }
@@ -182,7 +182,7 @@ struct RecordingResponder: Responder {
         let candidates = candidates(for: target, recordings)
         guard !candidates.isEmpty else { return nil }
         let chosen = ChosenRecording()
-        let redactions = recordings.state.withLock { $0.index.recordedRedactions }
+        let redactions = recordings.state.withLock { $0.index.redactions }
         let player = StreamPlayer(
             candidates, timing: settings.timing, matching: settings.dialogues, now: now, redactions: redactions
         ) { number in
@@ -202,6 +202,7 @@ struct RecordingResponder: Responder {
     private func candidates(for target: FlowTarget, _ recordings: Recordings) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
+                .filter { $0.flow.cutAnswer == nil }
             let same = all.filter { $0.flow.target.isOf(target) }
             let left = (same.isEmpty ? all : same).map { ($0, state.played[$0.number] ?? 0) }
             return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)

@@ -95,7 +95,8 @@ struct RecordingServer {
 
     private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
         RecordingSelection(
-            files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
+            files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
+            mayBeEmpty: settings.onMiss.contactsServers,
             filter: try arguments.matching.selection.parsed(), rules: try rules(),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
@@ -160,6 +161,7 @@ struct RecordingServer {
         options.failed = { Signals.askToEnd() }
         var files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         files.disk.whenFull = .stop
+        try files.encrypt(arguments.answering.encryption)
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 

@@ -113,6 +113,10 @@ struct Golden: CustomTestStringConvertible, Sendable {
             bytes.writeImmutableBuffer(second.bytes)
             return (bytes, first.flows + second.flows)
         },
+        Golden("continued") {
+            let recording = try RotatedFiles(seed: 117, kinds: [3, 6, 0, 4, 3], files: 3)
+            return (recording.joined, try recording.flows.map(describe))
+        },
         Golden("torn", damage: 1) {
             var samples = SampleFlows(seed: 110)
             let events = (0..<3).flatMap { _ in samples.next(kind: 0) }

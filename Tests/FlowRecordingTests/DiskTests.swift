@@ -123,21 +123,17 @@ private struct Stock: Equatable {
 
     /// What is in files.
     init(_ paths: [String]) throws {
-        for path in paths {
-            let isEncrypted = path.hasSuffix(".age")
-            // Without a whole chunk nothing can be decrypted.
-            if isEncrypted, try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0 < AgePayload.sealedSize {
-                continue
-            }
-            let reader = ArchiveReader(try ArchiveInput(path: path, keys: ArchiveKeys([identity])))
-            func takeItem(_ item: ArchiveItem) {
-                // What a full disk takes of a chunk cannot be removed.
-                if isEncrypted, case .damage(let damage) = item, damage.kind == .tornTail { return }
-                take(item)
-            }
-            while let item = try reader.next() { takeItem(item) }
-            try reader.finish().forEach(takeItem)
+        let isEncrypted = paths.first?.hasSuffix(".age") == true
+        for item in try items(paths.filter { try !isEncrypted || Self.hasChunk($0) }, keys: ArchiveKeys([identity])) {
+            // What a full disk takes of a chunk cannot be removed.
+            if isEncrypted, case .damage(let damage) = item, damage.kind == .tornTail { continue }
+            take(item)
         }
+    }
+
+    /// Without a whole chunk nothing can be decrypted.
+    private static func hasChunk(_ path: String) throws -> Bool {
+        try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0 >= AgePayload.sealedSize
     }
 
     private mutating func take(_ item: ArchiveItem) {
@@ -228,6 +224,7 @@ struct DiskTests {
                     let place = Comment("call \(call), \(shortened) bytes: \(notices)")
                     let stock = try Stock(paths)
                     #expect(stock == Stock(totals, of: Self.came), place)
+                    #expect(notices.count { $0.hasSuffix(" was deleted: the disk is full") } == totals.deletedFiles, place)
                     let pauses = fault.error == EIO ? fault.failed == .pause : fault.full == .pause
                     guard pauses, fault.count < Self.forEver, !script.hasFailedClosing else { return }
                     #expect(stock == Self.came && failure == nil, place)
@@ -302,10 +299,15 @@ struct DiskTests {
             options.disk.onError = fault.failed
             options.disk.clock = script.clock
             options.archive.sync = sync
-            let encryption = pattern.hasSuffix(".age") ? ArchiveEncryption([identity.recipient].compactMap(\.self)) : nil
+            if pattern.hasSuffix(".age"), let recipient = identity.recipient { options.encryption = ArchiveEncryption([recipient]) }
+            // A file that is deleted keeps this name.
+            let kept = directory + "/kept"
+            try FileManager.default.createDirectory(atPath: kept, withIntermediateDirectories: false)
             options.wrapStorage = { file in
-                let storage = FaultyStorage(file, script)
-                return (try? encryption?.storage(over: storage)) ?? storage
+                for path in (try? FileNames.all(in: directory)) ?? [] where path != kept {
+                    _ = unsafe link(path, kept + "/" + FileNames.last(path))
+                }
+                return FaultyStorage(file, script)
             }
             var files: RecordingFiles
             do { files = try RecordingFiles(options, now: start) } catch {
@@ -325,14 +327,16 @@ struct DiskTests {
                 script.advance()
             }
             script.close()
-            attempt { () throws(ArchiveError) in try files.close() }
-            let paths = try FileNames.all(in: directory)
+            attempt { () throws(ArchiveError) in try files.close(now: start) }
+            let paths = try FileNames.all(in: kept)
             try check(files.diskTotals, failure, notices.withLock { $0 }, paths)
         }
     }
 }
 
 private enum FileNames {
+    static func last(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
     static func all(in directory: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: directory).sorted().map { directory + "/" + $0 }
     }

@@ -4,40 +4,40 @@ import Digests
 import FlowModel
 import HTTPSemantics
 import NIOCore
+import Redaction
 import TestSupport
 import Testing
 
 @testable import FlowReplay
 
-/// Rules that put `*` in the place of each value that follows `=`.
+/// Rules that hide the values after `NAME=`, wherever they are.
 func masking(_ name: String) -> RecordedRedaction {
-    @Sendable func masked(_ bytes: ByteBuffer) -> ByteBuffer {
-        var parts = String(buffer: bytes).split(separator: name + "=", omittingEmptySubsequences: false)[...]
-        var out = String(parts.removeFirst())
-        for part in parts { out += name + "=*" + part.drop { !"&; \r".contains($0) && $0 != "\r\n" } }
-        return ByteBuffer(string: out)
+    do {
+        let rules = try RedactionRules(["pattern:(?<=\(name)=)[^&;\\s]+"], keepsUnparsed: true)
+        return RecordedRedaction(Redactor(rules, key: nil))
+    } catch {
+        fatalError("\(error)")
     }
-    return RecordedRedaction(texts: [name]) { head, content in
-        (RequestHead(parsing: masked(head.wire), version: head.version), masked(content))
-    } message: {
-        masked($0.content)
-    }
+}
+
+extension Flow {
+    /// The flow as a recording with these rules has it.
+    fileprivate func redacted(by redaction: RecordedRedaction?) throws -> Flow { try redaction?.stored(self) ?? self }
 }
 
 @Suite("A request and redacted recordings")
 struct RequestFormTests {
-    /// Recordings of `GET /?token=…`, in their order, and the rules by which they were redacted.
+    /// Recordings of `GET /?token=…`, in their order, each with the rules by which it was redacted.
     private static func asker(
-        _ tokens: [String], _ redactions: [RecordedRedaction?], rules: MatchRules = MatchRules(), order: ReplayOrder = .sequence,
-        isOnce: Bool = false
-    ) -> Asker {
-        let flows = tokens.enumerated().map { index, token in
-            exchange(
-                number: UInt64(index + 1), at: Int64(index * 10),
-                requestHead("GET /?token=\(token) HTTP/1.1", ["A: token=\(token)"]))
+        _ recordings: [(token: String, redaction: RecordedRedaction?)], rules: MatchRules = MatchRules(),
+        order: ReplayOrder = .sequence, isOnce: Bool = false
+    ) throws -> Asker {
+        let flows = try recordings.enumerated().map { index, recording in
+            try exchange(number: UInt64(index + 1), at: Int64(index * 10), request(recording.token)).redacted(
+                by: recording.redaction)
         }
         var asker = Asker(flows, rules: rules, order: order, isOnce: isOnce)
-        for redaction in redactions { asker.index.add(redaction) }
+        for redaction in recordings.compactMap(\.redaction) { asker.index.add(redaction) }
         return asker
     }
 
@@ -47,17 +47,19 @@ struct RequestFormTests {
 
     @Test("A request is answered by a recording in which its value is masked")
     func masked() throws {
-        var asker = Self.asker(["*"], [masking("token")])
+        let redaction = masking("token")
+        var asker = try Self.asker([("old", redaction)])
         #expect(try asker.ask(Self.request("live")) == "1")
         // The mask itself, which a client may have from a redacted response.
-        #expect(try asker.ask(Self.request("*")) == "1")
-        var without = Self.asker(["*"], [])
+        #expect(try asker.ask(redaction.request(Self.request("old"), ByteBuffer()).head) == "1")
+        var without = try Self.asker([("old", nil)])
         #expect(try without.ask(Self.request("live")) == "-")
     }
 
     @Test("Content is compared as it would have been stored")
     func content() throws {
-        var asker = Asker([exchange(number: 1, requestHead("POST / HTTP/1.1"), content: "a=1&token=*")])
+        let recorded = exchange(number: 1, requestHead("POST / HTTP/1.1"), content: "a=1&token=old")
+        var asker = Asker([try recorded.redacted(by: masking("token"))])
         asker.index.add(masking("token"))
         #expect(try asker.ask(requestHead("POST / HTTP/1.1"), content: "a=1&token=live") == "1")
         #expect(try asker.ask(requestHead("POST / HTTP/1.1"), content: "a=2&token=live") == "-")
@@ -71,8 +73,9 @@ struct RequestFormTests {
             (.cycle, false, ["1", "3", "4", "1"]),
         ] as [(ReplayOrder, Bool, [String])])
     func mixed(_ order: ReplayOrder, _ isOnce: Bool, _ expected: [String]) throws {
-        var asker = Self.asker(
-            ["alice", "bob", "*", "alice"], [nil, masking("token"), nil, masking("token")], order: order, isOnce: isOnce)
+        let redaction = masking("token")
+        let recordings = [("alice", nil), ("bob", nil), ("dora", redaction), ("alice", nil)] as [(String, RecordedRedaction?)]
+        var asker = try Self.asker(recordings, order: order, isOnce: isOnce)
         #expect(try (0..<4).map { _ in try asker.ask(Self.request("alice")) } == expected)
         // Every other one is answered by the recording that cannot tell them apart.
         #expect(try asker.ask(Self.request("carol")) == (isOnce ? "x" : "3"))
@@ -81,8 +84,8 @@ struct RequestFormTests {
     @Test("Recordings with different rules have one request in different forms")
     func differentRules() throws {
         var asker = Asker([
-            exchange(number: 1, requestHead("GET /?token=*&code=1 HTTP/1.1")),
-            exchange(number: 2, requestHead("GET /?token=2&code=* HTTP/1.1")),
+            try exchange(number: 1, requestHead("GET /?token=8&code=1 HTTP/1.1")).redacted(by: masking("token")),
+            try exchange(number: 2, requestHead("GET /?token=2&code=8 HTTP/1.1")).redacted(by: masking("code")),
         ])
         asker.index.add(masking("token"))
         asker.index.add(masking("code"))
@@ -96,15 +99,15 @@ struct RequestFormTests {
         var rules = MatchRules()
         rules.headers = ["a"]
         rules.ignore.query = true
-        var asker = Self.asker(["*", "bob"], [masking("token"), nil], rules: rules)
+        var asker = try Self.asker([("old", masking("token")), ("bob", nil)], rules: rules)
         #expect(try (0..<3).map { _ in try asker.ask(Self.request("bob")) } == ["1", "2", "2"])
         #expect(try asker.ask(Self.request("carol")) == "1")
     }
 
     @Test("A request for any host is asked in each form for each host")
     func anyHost() throws {
-        var asker = Asker([exchange(number: 1, host: "b.example", requestHead("GET /?token=* HTTP/1.1"))])
-        asker.index.add(nil)
+        let recorded = exchange(number: 1, host: "b.example", requestHead("GET /?token=old HTTP/1.1"))
+        var asker = Asker([try recorded.redacted(by: masking("token"))])
         asker.index.add(masking("token"))
         #expect(try asker.ask(requestHead("GET /?token=live HTTP/1.1"), host: "127.0.0.1", isForAnyHost: true) == "1")
     }
@@ -142,12 +145,11 @@ struct RequestFormTests {
     }
 
     @Test("A miss is explained without the values that the rules mask")
-    func explanation() {
-        var asker = Self.asker(["*"], [masking("token")])
-        #expect(
-            asker.explain(requestHead("GET /?token=live&x=1 HTTP/1.1"))
-                == "the nearest recording is GET http://a.example/?token=*, which differs in the query: 'x=1' is not in the recording"
-        )
+    func explanation() throws {
+        var asker = try Self.asker([("old", masking("token"))])
+        let text = asker.explain(requestHead("GET /?token=live&x=1 HTTP/1.1"))
+        #expect(text.hasSuffix(", which differs in the query: 'x=1' is not in the recording"))
+        #expect(!text.contains("live") && !text.contains("old"))
     }
 }
 
@@ -185,23 +187,26 @@ struct RedactedDialogueTests {
 
     @Test("Messages of a WebSocket are compared as they would have been stored")
     func messages() throws {
-        let flow = Self.redacted(.http, [said("token=*;", by: .client, .text), said("welcome", by: .server, .text)])
+        let flow = Self.redacted(.http, [said("token=«redacted»;", by: .client, .text), said("welcome", by: .server, .text)])
         func player(_ redactions: [RecordedRedaction]) -> FlowPlayer {
             FlowPlayer(flow, response: nil, timing: .none, matching: .content, now: moment(0), redactions: redactions)
         }
         let message = FlowPiece(kind: .text, from: .client, content: bytes("token=live;"))
         #expect(try Self.play(player([masking("code"), masking("token")]), [message]) == ["welcome"])
         #expect(
-            try Self.play(player([]), [message]) == ["the client sent 'token=live;', the recording has 'token=*;'"])
+            try Self.play(player([]), [message]) == ["the client sent 'token=live;', the recording has 'token=??redacted??;'"])
         let other = FlowPiece(kind: .text, from: .client, content: bytes("token=live;x"))
         #expect(
-            try Self.play(player([masking("token")]), [other]) == ["the client sent 'token=*;x', the recording has 'token=*;'"])
+            try Self.play(player([masking("token")]), [other]) == [
+                "the client sent 'token=??redacted??;x', the recording has 'token=??redacted??;'"
+            ])
     }
 
     @Test("Of a stream as many bytes are waited for as the recorded client sent, however many are stored")
     func streams() throws {
         let flow = Self.redacted(
-            .tcp, [Self.sent("token=*;", size: 11), said("+OK", by: .server), Self.sent("", size: 3), said("bye", by: .server)])
+            .tcp,
+            [Self.sent("token=«redacted»;", size: 11), said("+OK", by: .server), Self.sent("", size: 3), said("bye", by: .server)])
         let player = StreamPlayer(
             [(0, flow)], timing: .none, matching: .content, now: moment(0), redactions: [masking("token")]
         ) { _ in }
@@ -218,7 +223,7 @@ struct RedactedDialogueTests {
 
     @Test("The first bytes choose among redacted streams")
     func choice() throws {
-        let flows = ["token=*;1", "token=*;2"].enumerated().map { index, first in
+        let flows = ["token=«redacted»;1", "token=«redacted»;2"].enumerated().map { index, first in
             (index, Self.redacted(.tcp, [Self.sent(first, size: 12), said("\(index + 1)", by: .server)]))
         }
         var chosen: [Int] = []
@@ -230,5 +235,57 @@ struct RedactedDialogueTests {
             _ = try player.next(at: moment(0))
         }
         #expect(chosen == [1, 0])
+    }
+}
+
+@Suite("The rules that a recording names")
+struct RecordedRulesTests {
+    private static let key = RedactionKey(Array(repeating: 7, count: RedactionKey.size))
+    private static let other = RedactionKey(Array(repeating: 8, count: RedactionKey.size))
+
+    /// The redactions for what a recording with one rule names, and the warnings.
+    private static func redactions(_ rules: [String], key: RedactionKey?) -> (found: [RecordedRedaction], warnings: [String]) {
+        var recorded = RecordedRules(key: key)
+        var warnings: [String] = []
+        let found = recorded.redactions(named: rules, after: 0, by: "a.mflow") { warnings.append($0) }
+        return (found, warnings)
+    }
+
+    @Test("Hashed values equal those of the same key; with another key, or none, that is reported")
+    func keys() throws {
+        let rules = try RedactionRules(["query:token=hash"])
+        let named = Redactor(rules, key: Self.key).named
+        #expect(named.count == 2)
+        let head = requestHead("GET /?token=abc HTTP/1.1")
+        func target(_ key: RedactionKey?) throws -> (target: String, warnings: [String]) {
+            let (found, warnings) = Self.redactions(named, key: key)
+            return (String(buffer: try #require(found.first).request(head, ByteBuffer()).head.target), warnings)
+        }
+        let recorded = String(buffer: RecordedRedaction(Redactor(rules, key: Self.key)).request(head, ByteBuffer()).head.target)
+        let (same, different, none) = try (target(Self.key), target(Self.other), target(nil))
+        #expect(same.target == recorded && same.warnings == [])
+        #expect(different.target != recorded && none.target != recorded)
+        let warning =
+            "values in a.mflow were hashed with the key of another machine, so they equal none of this one; copy its redaction.key to the configuration directory"
+        #expect(different.warnings == [warning] && none.warnings == [warning])
+    }
+
+    @Test("Rules of several segments are tried together and by themselves, each once")
+    func segments() {
+        var recorded = RecordedRules(key: nil)
+        func texts(_ named: [String], _ count: Int) -> [[String]] {
+            recorded.redactions(named: named, after: count, by: "a.mflow") { Issue.record("\($0)") }.map(\.texts)
+        }
+        let found = [
+            texts(["header:a"], 0), texts(["header:a", "header:b"], 1), texts(["header:a", "header:b"], 1), texts(["header:b"], 0),
+        ]
+        #expect(found == [[["header:a"]], [["header:a", "header:b"], ["header:b"]], [], []])
+    }
+
+    @Test("A rule of a later version is named, and the others are applied")
+    func unknown() {
+        let (found, warnings) = Self.redactions(["header:a", "later:x", "header:b"], key: nil)
+        #expect(found.map(\.texts) == [["header:a", "header:b"]])
+        #expect(warnings == ["a.mflow was redacted by the rule 'later:x', which this version does not know"])
     }
 }

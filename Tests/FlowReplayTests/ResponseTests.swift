@@ -180,24 +180,6 @@ struct ResponseTests {
         #expect(text(flow.response(for: occasion())) == expected)
     }
 
-    @Test("Encoded content that was cut when it was recorded is sent decoded")
-    func cutContent() throws {
-        // The beginning of a stored block of deflate in gzip: `hello`, of 100 bytes.
-        let gzip: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1, 100, 0, 155, 255] + Array("hello".utf8)
-        let recorded = flow(
-            number: 1,
-            [
-                (0, .request(requestHead())), (0, .finished(.client)),
-                (1, .response(responseHead("HTTP/1.1 200 OK", ["Content-Encoding: gzip", "Content-Length: 123"]))),
-                (1, .piece(FlowPiece(from: .server, content: ByteBuffer(bytes: gzip), wireSize: 123))),
-                (1, .cut(from: .server, ContentCut(size: 123, sha256: ByteBuffer()))), (1, .finished(.server)),
-                (1, .ended(FlowEnding(state: .complete))),
-            ])
-        let served = try recorded.decodingCutResponse()
-        #expect(text(served.response(for: occasion())) == "HTTP/1.1 200 OK|Content-Length: 5||")
-        #expect(try String(buffer: served.pieces.content(from: .server)) == "hello")
-    }
-
     @Test("A head without content keeps the length of the content, once")
     func framingWithoutContent() {
         func lengths(_ method: String, _ status: String, _ lines: [String]) -> [String] {

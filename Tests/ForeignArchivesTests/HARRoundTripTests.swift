@@ -1,3 +1,4 @@
+import ContentLimit
 import FlowModel
 import FlowPrinter
 import Foundation
@@ -33,6 +34,29 @@ struct HARRoundTripTests {
     private func bytes(_ text: String) -> ByteBuffer {
         // U+0080 to U+00FF stand for bytes here.
         ByteBuffer(bytes: text.unicodeScalars.map { UInt8($0.value) })
+    }
+
+    @Test("Content that is not all stored comes back as incomplete, with a comment")
+    func cut() throws {
+        let whole = flow(
+            bytes("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), bytes("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"),
+            content: bytes("abcdef"))
+        let stage = ContentLimit(maximum: 2).stage()
+        var assembler: FlowAssembler?
+        try whole.forEachEvent { event in
+            stage.receive(event.what, at: event.at) { what, at in
+                if case .opened(let opening) = what {
+                    assembler = FlowAssembler(id: event.flow, at: at, opening: opening, keepsPieces: true)
+                }
+                assembler?.receive(what, at: at)
+            }
+        }
+        let cut = try #require(assembler?.flow)
+        let file = try #require(try written(cut))
+        #expect(String(buffer: file).contains(#""comment":"4 bytes are not in the recording""#))
+        let (flows, errors) = try harFlows(file)
+        #expect(errors == [] && flows.map(\.state) == [.incomplete])
+        #expect(try flows.map { try $0.pieces.content(from: .server) } == [bytes("ab")])
     }
 
     @Test(

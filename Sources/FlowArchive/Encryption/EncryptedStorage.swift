@@ -80,7 +80,7 @@ final class EncryptedStorage: ArchiveStorage {
     }
 
     /// A chunk of which a part was passed on is of no use.
-    var kept: Int {
+    var keptBytes: Int {
         let beforeLast = sealed.readableBytes - (lastSealed + AgePayload.overhead)
         guard sealed.readableBytes > 0, index > 0 else { return pending.readableBytes }
         let chunks = (max(0, beforeLast) + AgePayload.sealedSize - 1) / AgePayload.sealedSize

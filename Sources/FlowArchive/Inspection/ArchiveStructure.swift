@@ -41,11 +41,13 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    /// Of the segment before, until the first block of this one is checked.
+    private var heldFlows: (segment: Timestamp, flows: Set<FlowID>)?
     private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
-    package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
+    package var flows: UInt64 { endedFlows + UInt64(openFlows.count + (heldFlows?.flows.count ?? 0)) }
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
@@ -72,8 +74,8 @@ package struct ArchiveStructure {
         switch frame {
         case .segment(let header):
             sequence = 0
+            holdOpenFlows()
             segment = header.created
-            endOpenFlows()
             var line = line(.segment, start, frames.offset - start)
             line.isIntact = verifies ? true : nil
             line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
@@ -118,7 +120,7 @@ package struct ArchiveStructure {
         // The header of its segment may be lost.
         if header.segment != segment {
             sequence = 0
-            endOpenFlows()
+            holdOpenFlows()
         }
         segment = header.segment
         blocks += 1
@@ -195,6 +197,7 @@ package struct ArchiveStructure {
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
         var walk = RecordWalk(block.records)
+        continueFlows(from: FoundRecords.predecessor(in: block.records))
         while let entry = try? walk.next() {
             if entry.type == RecordType.tombstone {
                 var reader = RecordReader(block.content(entry))
@@ -213,10 +216,17 @@ package struct ArchiveStructure {
         }
     }
 
-    /// No flow continues in the next segment.
-    private mutating func endOpenFlows() {
-        endedFlows = flows
+    /// A segment has ended. Its flows may continue in the next one.
+    private mutating func holdOpenFlows() {
+        continueFlows(from: nil)
+        heldFlows = segment.map { ($0, openFlows) }
         openFlows = []
+    }
+
+    private mutating func continueFlows(from name: Timestamp?) {
+        guard let held = heldFlows else { return }
+        heldFlows = nil
+        if held.segment == name { openFlows = held.flows } else { endedFlows += UInt64(held.flows.count) }
     }
 
     private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {

@@ -53,7 +53,7 @@ struct ArchivePieces: FlowPieces {
                 guard item.tag == ItemTag.piece else { continue }
                 let place = try PiecePlace(item.content)
                 let size = place.sentSize(isContinuing: isContinuing)
-                sizes.count(place.kind, from: place.from, size: size, endsMessage: !place.continues)
+                sizes.count(place.kind, from: place.from, size: size, endsMessage: !place.continues, isCut: place.cut != nil)
                 isContinuing = place.continues
                 if place.kind == .close, sizes.close == nil {
                     // A damaged recording has lost the reason; the sizes are known.

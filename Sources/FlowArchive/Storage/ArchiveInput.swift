@@ -10,6 +10,19 @@ import Synchronization
 final class ArchiveFile: Sendable {
     let descriptor: Int32
     let path: String
+    /// Set once the descriptor is closed: the file is opened again for each reading, as long as its name leads to it.
+    private let parked = Mutex<FileIdentity?>(nil)
+
+    private struct FileIdentity: Equatable {
+        var device: UInt64
+        var inode: UInt64
+
+        init?(_ descriptor: Int32) {
+            var status = stat()
+            guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+            (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+        }
+    }
     /// nil: bytes are read as they are stored.
     private let keys: ArchiveKeys?
     private let content = Mutex(Content.undecided)
@@ -27,7 +40,28 @@ final class ArchiveFile: Sendable {
         self.keys = keys
     }
 
-    deinit { Glibc.close(descriptor) }
+    deinit { if parked.withLock({ $0 == nil }) { Glibc.close(descriptor) } }
+
+    /// Closes the descriptor: a flow may have parts in more files than a process may have open. The input of the file is read no more.
+    func park() {
+        parked.withLock { parked in
+            guard parked == nil, let identity = FileIdentity(descriptor) else { return }
+            parked = identity
+            Glibc.close(descriptor)
+        }
+    }
+
+    /// Lends a descriptor of the file.
+    private func withDescriptor<Result>(_ body: (Int32) -> Result) throws(ArchiveError) -> Result {
+        guard let identity = parked.withLock({ $0 }) else { return body(descriptor) }
+        let again = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_RDONLY | O_CLOEXEC) }
+        guard again >= 0 else { throw POSIXStorage.failure("cannot open", path) }
+        defer { Glibc.close(again) }
+        guard FileIdentity(again) == identity else {
+            throw ArchiveError(.damagedContent, "\(path) was replaced while it was read; its part of the flow is missing")
+        }
+        return body(again)
+    }
 
     /// Whether a recorder has the file open for writing, by the lock that it keeps (proc_locks(5)). Asking for the lock itself could keep a
     /// recorder from getting it.
@@ -128,9 +162,12 @@ final class ArchiveFile: Sendable {
 
     /// Bytes of the file.
     func storedSize() throws(ArchiveError) -> UInt64 {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw POSIXStorage.failure("cannot read", path) }
-        return UInt64(max(0, status.st_size))
+        let size = try withDescriptor { descriptor -> off_t? in
+            var status = stat()
+            return unsafe fstat(descriptor, &status) == 0 ? status.st_size : nil
+        }
+        guard let size else { throw POSIXStorage.failure("cannot read", path) }
+        return UInt64(max(0, size))
     }
 
     /// Bytes as they are stored.
@@ -140,20 +177,24 @@ final class ArchiveFile: Sendable {
             bytes.reserveCapacity(prefix.readableBytes + count)
             bytes.writeImmutableBuffer(prefix)
         }
-        var failed: Int32 = 0
-        unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
-            var filled = 0
-            while filled < count {
-                let result = unsafe pread(descriptor, target.baseAddress! + filled, count - filled, off_t(offset) + off_t(filled))
-                if result < 0 {
-                    if errno == EINTR { continue }
-                    failed = errno
-                    break
+        let failed = try withDescriptor { descriptor in
+            var failed: Int32 = 0
+            unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+                var filled = 0
+                while filled < count {
+                    let result = unsafe pread(
+                        descriptor, target.baseAddress! + filled, count - filled, off_t(offset) + off_t(filled))
+                    if result < 0 {
+                        if errno == EINTR { continue }
+                        failed = errno
+                        break
+                    }
+                    if result == 0 { break }
+                    filled += result
                 }
-                if result == 0 { break }
-                filled += result
+                return filled
             }
-            return filled
+            return failed
         }
         if failed != 0 { throw POSIXStorage.failure("cannot read", path, failed) }
         return bytes

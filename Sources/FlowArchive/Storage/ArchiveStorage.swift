@@ -11,9 +11,9 @@ package protocol ArchiveStorage: AnyObject {
     /// How many bytes must be appended after a number of others so that a flush passes everything on. Only a storage that writes whole
     /// chunks needs any.
     func missing(after count: Int) -> Int
-    /// How many of the bytes that were appended last are kept, because nothing took them yet.
-    var kept: Int { get }
-    /// Passes on what was appended and kept.
+    /// Bytes that append has taken and not passed on.
+    var keptBytes: Int { get }
+    /// Passes on what was appended and kept, as far as it fills chunks.
     func flush() throws(ArchiveError)
     /// Returns when the appended bytes survive a loss of power.
     func sync() throws(ArchiveError)
@@ -23,10 +23,10 @@ package protocol ArchiveStorage: AnyObject {
 }
 
 extension ArchiveStorage {
-    package func removeLast(_ count: Int) {}
     package func missing(after count: Int) -> Int { 0 }
-    package var kept: Int { 0 }
+    package var keptBytes: Int { 0 }
     package func flush() throws(ArchiveError) {}
+    package func removeLast(_ count: Int) {}
 
     /// Appends the bytes of one buffer in the same way.
     package func append(_ bytes: ByteBuffer) throws(ArchiveError) -> Int {

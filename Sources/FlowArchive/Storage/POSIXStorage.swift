@@ -129,15 +129,20 @@ package final class POSIXStorage: ArchiveStorage {
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
     /// - Parameters:
     ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
+    ///   - mustBeNew: there must be no such file.
     ///   - isEncrypted: an existing file that is not empty is not appended to.
-    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to, `encrypted` when it or what would be
-    ///   appended is encrypted; it stays unchanged.
-    package static func open(path: String, truncates: Bool, isEncrypted: Bool = false) throws(ArchiveError) -> POSIXStorage {
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to,
+    ///   `encrypted` when it or what would be appended is encrypted; it stays unchanged.
+    package static func open(
+        path: String, truncates: Bool, mustBeNew: Bool = false, isEncrypted: Bool = false
+    ) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
         var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
         let isNew = descriptor >= 0
-        if errno == EEXIST, !isNew { descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) } }
+        if !isNew, errno == EEXIST, !mustBeNew {
+            descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
@@ -151,7 +156,7 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
-            if isEncrypted { throw encryptedCannotContinue(path) }
+            if isEncrypted { throw cannotContinue("\(path) exists, and") }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
@@ -164,10 +169,8 @@ package final class POSIXStorage: ArchiveStorage {
         return storage
     }
 
-    private static func encryptedCannotContinue(_ path: String) -> ArchiveError {
-        ArchiveError(
-            .encrypted,
-            "\(path) exists, and a recording cannot be continued with encryption; choose another name, or remove it first")
+    private static func cannotContinue(_ beginning: String) -> ArchiveError {
+        ArchiveError(.encrypted, "\(beginning) an encrypted file cannot be continued; choose another name, or remove it first")
     }
 
     /// The end of the last whole frame of a flow file.
@@ -179,7 +182,7 @@ package final class POSIXStorage: ArchiveStorage {
         } catch {
             switch error.kind {
             case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
-            case .encrypted: throw encryptedCannotContinue(path)
+            case .encrypted: throw cannotContinue("\(path) is encrypted, and")
             default: throw error
             }
         }
@@ -274,6 +277,25 @@ package final class POSIXStorage: ArchiveStorage {
         return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
     }
 
+    /// Another program has cut bytes off that were written, as logrotate(8) does with `copytruncate`. Writing at the old offset would leave
+    /// a hole.
+    package var isTruncated: Bool {
+        var status = stat()
+        guard isRegular, descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return false }
+        return UInt64(max(0, status.st_size)) < length
+    }
+
+    /// Continues at the end of what is left of the file.
+    package func continueAtEnd() {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return }
+        length = UInt64(max(0, status.st_size))
+        writtenBack = length
+    }
+
+    /// Bytes of the file.
+    package var size: UInt64 { length }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
         guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
@@ -298,6 +320,7 @@ package final class POSIXStorage: ArchiveStorage {
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
+        uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw uncertain("cannot close") }

@@ -16,8 +16,18 @@ package enum ArchiveSync: String, Sendable, CaseIterable {
     case always
 }
 
+/// Flows that were open when their segment was sealed. They continue in the next one.
+package struct OpenFlowRecords {
+    /// The name of the segment.
+    let segment: Timestamp
+    /// The records that would follow those that were written, in the order of the flows.
+    let records: [FlowRecord]
+}
+
 /// How a recording is laid out.
 package struct ArchiveOptions: Sendable {
+    /// The number of the segment's file in a recording of several files; nil: flows do not continue in another file.
+    package var file: Int?
     /// Bytes of records, details and content, before compression, after which a block is written. At most 8 MiB.
     package var blockTarget = 512 * 1024
     package var compression = ArchiveCompression.fast
@@ -46,9 +56,13 @@ package final class ArchiveWriter {
     private var spare: [FlowRecord] = []
     /// What has come event by event and is in no block.
     private var pending: FlowRecordBuffer
+    /// Flows that began in another file.
+    private var continued: [FlowID] = []
     /// What the storage has still to take, and the records of the block that is being built.
     private var unwritten = UnwrittenBlocks()
     private var unwrittenRecords = UnwrittenRecords()
+    /// A block was written since the last flush.
+    private var hasUnflushedBlock = false
     /// The index and the footer are written, or wait to be: nothing can be added.
     package private(set) var hasEnded = false
     private var isClosed = false
@@ -84,9 +98,28 @@ package final class ArchiveWriter {
     /// Flows that have begun and not ended.
     package var openFlows: Int { open.count }
     package var openFlowIDs: [FlowID] { Array(open.keys) }
+    /// Those that began in another file.
+    package var openFlowsOfEarlierFiles: [FlowID] {
+        open.filter { $0.value.history.map { $0.firstFile != options.file } ?? false }.map(\.key)
+    }
 
     /// Whether a flow has begun here and not ended.
     package func holds(_ flow: FlowID) -> Bool { open[flow] != nil }
+
+    /// Flows from another file that this one shows.
+    package var writtenContinuations: [FlowID] {
+        let records = notTaken
+        return continued.filter { !records.hasContinuation(of: $0) }
+    }
+
+    /// The number of the first file that has a part of a flow which is open; nil without any.
+    package var firstFileOfOpenFlows: Int? { open.values.compactMap { $0.history?.firstFile }.min() }
+
+    /// No flow has been recorded.
+    package private(set) var isEmpty = true
+
+    /// Bytes of the segment with its end, without the block that is not full yet.
+    package var length: UInt64 { block.segmentLength + UInt64(block.endLength) }
 
     /// Records that are in no block which the storage has taken.
     package var notTaken: UnwrittenRecords {
@@ -139,6 +172,7 @@ package final class ArchiveWriter {
             return try flow.flow().forEachEvent { try append($0) }
         }
         if unflushedSince == nil { unflushedSince = flow.started }
+        isEmpty = false
         block.write(flow, content: content)
         unwrittenRecords.countWholeFlow()
         if block.size >= options.blockTarget { cut() }
@@ -157,9 +191,31 @@ package final class ArchiveWriter {
         release(flow)
     }
 
-    /// Ends all open flows in the same way: events and records of them that still come are ignored. Nothing is written yet.
-    package func endOpenFlows(_ ending: FlowEnding, at: Timestamp) {
-        for flow in open.keys.sorted() { take(FlowEvent(flow: flow, at: at, what: .ended(ending))) }
+    /// Ends open flows in the same way: events and records of them that still come are ignored. Nothing is written yet.
+    package func end(_ flows: [FlowID], _ ending: FlowEnding, at: Timestamp) {
+        for flow in flows { take(FlowEvent(flow: flow, at: at, what: .ended(ending))) }
+    }
+
+    /// Gives up the flows that are open, for the writer of the next file. This one ignores further records of them.
+    package func handOver() -> OpenFlowRecords {
+        writePending()
+        defer { open = [:] }
+        current = nil
+        return OpenFlowRecords(segment: block.segment, records: open.values.sorted { $0.id < $1.id })
+    }
+
+    /// Continues flows from the segment before. Called before anything else is written.
+    package func continueFlows(_ flows: OpenFlowRecords, at: Timestamp) {
+        guard !flows.records.isEmpty else { return }
+        block.writeContinuation(of: flows.segment)
+        note(at)
+        for record in flows.records {
+            guard let history = record.history else { continue }
+            open[record.id] = record
+            continued.append(record.id)
+            unwrittenRecords.countContinuation(of: record.id)
+            write(FlowRecord(continuing: record, history, at: at))
+        }
     }
 
     /// Writes everything that came, also of flows that are open.
@@ -168,11 +224,14 @@ package final class ArchiveWriter {
         writePending()
         cut()
         unflushedSince = nil
-        let padding = storage.missing(after: unwritten.bytes.count)
-        unwritten.add { block.writePadding(padding, into: &$0) }
+        if hasUnflushedBlock {
+            hasUnflushedBlock = false
+            let missing = storage.missing(after: unwritten.bytes.count)
+            unwritten.add { block.writePadding(missing, into: &$0) }
+        }
         try drain()
         try storage.flush()
-        unwritten.removeFirst(0, kept: storage.kept)
+        unwritten.removeFirst(0, kept: storage.keptBytes)
         if options.sync != .none { try storage.sync() }
     }
 
@@ -243,10 +302,11 @@ package final class ArchiveWriter {
     private func take(_ record: FlowRecord) {
         precondition(!hasEnded, "nothing is recorded after the end")
         if !record.isFirst {
-            guard open[record.id] != nil else { return }
-            open[record.id] = record.hasEnded ? nil : FlowRecord(following: record)
+            guard let known = open[record.id] else { return }
+            if !record.hasEnded { known.history?.add(record) }
+            open[record.id] = record.hasEnded ? nil : FlowRecord(following: record, history: known.history)
         } else if !record.hasEnded {
-            open[record.id] = FlowRecord(following: record)
+            open[record.id] = FlowRecord(following: record, history: options.file.map { FlowHistory(record, firstFile: $0) })
         }
         note(record.started)
         write(record)
@@ -259,6 +319,7 @@ package final class ArchiveWriter {
     // MARK: Blocks
 
     private func write(_ record: FlowRecord) {
+        isEmpty = false
         block.write(record)
         unwrittenRecords.count(record)
         if block.size >= options.blockTarget { cut() }
@@ -275,6 +336,7 @@ package final class ArchiveWriter {
         guard !block.isEmpty else { return }
         unwritten.add(unwrittenRecords) { block.end(into: &$0) }
         unwrittenRecords = UnwrittenRecords()
+        hasUnflushedBlock = true
         if block.isIndexDue { unwritten.add { block.writeIndex(into: &$0) } }
         if !pending.hasOpen { unflushedSince = nil }
     }
@@ -284,7 +346,7 @@ package final class ArchiveWriter {
         while !unwritten.bytes.isEmpty {
             let taken = try storage.append(unwritten.bytes)
             precondition(taken > 0 && taken <= unwritten.bytes.count, "a storage takes something or throws")
-            unwritten.removeFirst(taken, kept: storage.kept)
+            unwritten.removeFirst(taken, kept: storage.keptBytes)
         }
         if options.sync == .always { try storage.sync() }
     }

@@ -15,7 +15,8 @@ final class BlockBuilder {
     /// Chunks in a block of the usual size, and one in hand.
     private static let maximumRecycled = 3
 
-    private let segment: Timestamp
+    /// The name of the segment.
+    let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
     private let records = ByteWriter(capacity: 256 * 1024)
@@ -31,7 +32,7 @@ final class BlockBuilder {
     private var connections = ConnectionTable()
 
     /// Bytes of the segment that precede the block.
-    private var segmentLength: UInt64 = 0
+    private(set) var segmentLength: UInt64 = 0
     /// Offset and header frame of each block that is in no index frame yet, and the offset of the last index frame.
     private var entries = ByteBuffer()
     private var entryCount: UInt32 = 0
@@ -80,12 +81,23 @@ final class BlockBuilder {
     }
 
     func writeTombstone(_ flow: FlowID) {
-        records.append(UInt32(RecordType.prefix + 16))
-        records.append(RecordType.tombstone)
-        records.append(UInt8(0))
-        records.append(UInt16(0))
+        begin(RecordType.tombstone, length: 16)
         records.append(flow.high)
         records.append(flow.low)
+    }
+
+    /// Names the segment from which flows continue.
+    func writeContinuation(of segment: Timestamp) {
+        begin(RecordType.continuation, length: 8)
+        records.append(segment.nanoseconds)
+    }
+
+    /// Begins a record that is no flow, in a block that readers must not skip.
+    private func begin(_ type: UInt8, length: Int) {
+        records.append(UInt32(RecordType.prefix + length))
+        records.append(type)
+        records.append(UInt8(0))
+        records.append(UInt16(0))
         header.records += 1
         header.flags |= BlockHeader.holdsPartsFlag
     }
@@ -214,6 +226,11 @@ final class BlockBuilder {
         out.append(frame)
         entries.clear()
         entryCount = 0
+    }
+
+    /// Bytes of the segment's end.
+    var endLength: Int {
+        2 * ArchiveFormat.frameHeader + ArchiveFormat.indexFixed + entries.readableBytes + 4 + ArchiveFormat.footerPayload
     }
 
     /// Ends the segment: the last index and the footer.

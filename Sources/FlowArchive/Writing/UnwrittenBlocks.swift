@@ -8,6 +8,8 @@ package struct UnwrittenRecords: Sendable {
     /// Records of a flow that is not whole in one.
     private struct Part {
         var hasFirst = false
+        /// The record that continues it from another file is here.
+        var hasContinuation = false
         var bytes: UInt64 = 0
     }
 
@@ -35,7 +37,11 @@ package struct UnwrittenRecords: Sendable {
     package mutating func formUnion(_ other: UnwrittenRecords) {
         wholeFlows += other.wholeFlows
         wholeBytes += other.wholeBytes
-        parts.merge(other.parts) { Part(hasFirst: $0.hasFirst || $1.hasFirst, bytes: $0.bytes + $1.bytes) }
+        parts.merge(other.parts) {
+            Part(
+                hasFirst: $0.hasFirst || $1.hasFirst, hasContinuation: $0.hasContinuation || $1.hasContinuation,
+                bytes: $0.bytes + $1.bytes)
+        }
         removed.formUnion(other.removed)
     }
 
@@ -50,6 +56,12 @@ package struct UnwrittenRecords: Sendable {
         }
     }
 
+    func hasContinuation(of flow: FlowID) -> Bool { parts[flow]?.hasContinuation ?? false }
+    mutating func countContinuation(of flow: FlowID) { parts[flow, default: Part()].hasContinuation = true }
+
+    /// A part of a flow is in a later file.
+    package mutating func noteWritten(_ flow: FlowID) { parts[flow]?.hasFirst = false }
+
     mutating func countWholeFlow() { wholeFlows += 1 }
     mutating func countTombstone(of flow: FlowID) { removed.insert(flow) }
 }
@@ -58,7 +70,7 @@ package struct UnwrittenRecords: Sendable {
 struct UnwrittenBlocks {
     private(set) var bytes = ScatteredBytes()
     private var blocks: [(length: Int, records: UnwrittenRecords)] = []
-    /// Bytes from the beginning of the first block on that the storage has taken.
+    /// Bytes that the storage has taken of the first block and of those after it.
     private(set) var begun = 0
 
     /// Adds a block, or other bytes that are of no use in part.
@@ -69,7 +81,7 @@ struct UnwrittenBlocks {
     }
 
     /// The storage has taken bytes at the front.
-    /// - Parameter kept: bytes at the end of what it has taken that may still be lost.
+    /// - Parameter kept: the bytes that were taken last and can still be lost. A block is written when none of its bytes is among them.
     mutating func removeFirst(_ count: Int, kept: Int) {
         bytes.removeFirst(count)
         begun += count

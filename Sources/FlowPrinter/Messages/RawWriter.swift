@@ -18,8 +18,9 @@ struct RawWriter: MessageWriter {
         defer { out = output.bytes }
         let isDamaged = try flow.isConversation ? conversation(flow, &output, drain) : exchange(flow.asStored, &output, drain)
         let isMissing =
-            !flow.isConversation
-            && (sides.includes(.client) && flow.request?.hasAllContent == false
+            flow.isConversation
+            ? flow.isTruncated
+            : (sides.includes(.client) && flow.request?.hasAllContent == false
                 || sides.includes(.server) && flow.response?.hasAllContent == false)
         if isDamaged || isMissing {
             omissions.leaveOut(Set((isDamaged ? [.damage] : []) + (isMissing ? [.missing] : [])))

@@ -176,6 +176,10 @@ extension RecordingIndex {
         let one = RequestContent.comparable(query.content, query.head.fields, rules)
         let other = RequestContent.comparable(recorded, head.fields, rules)
         let at = one.commonPrefix(with: other)
+        if let cut = flow.cut(of: .client), at == other.readableBytes {
+            return
+                "the body, of which only the first \(at) of \(cut.size) bytes are recorded: asked with \(one.readableBytes) bytes, whose SHA-256 is another"
+        }
         func near(_ bytes: ByteBuffer) -> String {
             let start = max(0, at - 16)
             return String(buffer: bytes.slice(ByteRange(start, min(bytes.readableBytes, at + 32)))).short

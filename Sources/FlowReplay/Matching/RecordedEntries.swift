@@ -1,7 +1,6 @@
 // Recorded requests with their flows: which entries fit a request. Facts come from the table; heads and content are read from the
 // flows when the table does not decide.
 
-import Digests
 import FlowModel
 import HTTPSemantics
 import NIOCore
@@ -10,38 +9,21 @@ import NIOCore
 struct Criteria {
     /// The values of the fields that must be equal, in the order of the rules, for each form of the request.
     var fields: [[ByteBuffer?]]
-    /// The contents of the request in its forms, where those of the entries are not in the recording.
-    var unknownContents: [UnknownContent] = []
     /// The client can use neither a 206 nor a 304.
     var needsWhole: Bool
 }
 
-/// What can be compared with content that is not in the recording.
-struct UnknownContent {
-    private let size: UInt64
-    private let sha256: ByteBuffer
-
-    init(_ content: ByteBuffer) {
-        size = UInt64(content.readableBytes)
-        sha256 = ByteBuffer(bytes: SHA256.digest(content.readableBytesUInt8Span))
-    }
-
-    /// Content that redaction left out may have been any.
-    func mayBe(_ cut: ContentCut?) -> Bool {
-        guard let cut else { return true }
-        return cut.size == size && (cut.sha256.readableBytes == 0 || cut.sha256 == sha256)
-    }
-}
-
 /// Entries, their chains by content, and their flows.
 struct RecordedEntries {
-    /// The digest of content that is not, or not all, in the recording. Those of other content are odd, or 0.
+    /// The digest of content that redaction left out. Those of other content are odd, or 0.
     static let unknownDigest: UInt64 = 4
 
     let rules: MatchRules
     var table = EntryTable()
     var flows = RecordedFlows()
     private var contents = ContentChains()
+    /// The content of a request was not all stored.
+    private var holdsCutRequests = false
 
     init(rules: MatchRules) { self.rules = rules }
 
@@ -65,10 +47,20 @@ struct RecordedEntries {
         return contents.first(key, digest: content)
     }
 
+    /// The first entry with a key whose content is not all stored, and has the size and the SHA-256 of a content.
+    mutating func first(_ key: RequestKey, cutFrom content: ByteBuffer) -> Entry? {
+        guard holdsCutRequests, content.readableBytes > 0 else { return nil }
+        return first(key, digest: RequestContent.digest(ContentCut(of: content)))
+    }
+
     /// The digest of the content of an entry; 0 if it has none or content is ignored.
     private mutating func digest(_ entry: Entry) throws -> UInt64 {
         guard table.has(entry, .hasContent), rules.body != .none, !rules.ignore.body else { return 0 }
         let flow = try flow(entry)
+        if let cut = flow.cut(of: .client) {
+            holdsCutRequests = true
+            return RequestContent.digest(cut)
+        }
         if flow.request?.hasAllContent == false { return Self.unknownDigest }
         // Damaged content equals no other: digests are odd.
         guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { return 2 }
@@ -84,13 +76,8 @@ struct RecordedEntries {
 
     mutating func matches(_ entry: Entry, _ criteria: Criteria) throws -> Bool {
         if table.has(entry, .isReplaced) || criteria.needsWhole && table.has(entry, .isPartial) { return false }
-        guard !rules.headers.isEmpty || !criteria.unknownContents.isEmpty else { return true }
-        let flow = try flow(entry)
-        if !criteria.unknownContents.isEmpty {
-            let cut = flow.cut(of: .client)
-            guard criteria.unknownContents.contains(where: { $0.mayBe(cut) }) else { return false }
-        }
-        guard let head = flow.request?.head else { return false }
+        guard !rules.headers.isEmpty else { return true }
+        guard let head = try flow(entry).request?.head else { return false }
         return criteria.fields.contains(rules.headers.map { head.fields.joined($0) })
     }
 

@@ -23,8 +23,8 @@ package struct RecordingIndex {
     private var streamSources: [RecordingSource] = []
     /// The positions of those that had not ended when they were added.
     private var openStreams: [FlowID: Int] = [:]
-    /// The rules by which recordings were redacted, each once; nil for recordings without rules.
-    private var redactions: [RecordedRedaction?] = []
+    /// The rules by which recordings may have been redacted, each once.
+    package private(set) var redactions: [RecordedRedaction] = []
     /// Request-targets that were read for explanations.
     var examinedTargets: [Entry: ByteBuffer] = [:]
 
@@ -45,13 +45,10 @@ package struct RecordingIndex {
         entries.flows.addSource(name, file)
     }
 
-    /// Some of the recordings were redacted by these rules, or, with nil, by none. Without a call none was.
-    package mutating func add(_ redaction: RecordedRedaction?) {
-        if !redactions.contains(where: { $0?.texts == redaction?.texts }) { redactions.append(redaction) }
+    /// Some of the recordings may have been redacted by these rules.
+    package mutating func add(_ redaction: RecordedRedaction) {
+        if !redactions.contains(where: { $0.texts == redaction.texts }) { redactions.append(redaction) }
     }
-
-    /// The rules by which recordings were redacted.
-    package var recordedRedactions: [RecordedRedaction] { redactions.compactMap(\.self) }
 
     /// Adds an HTTP flow that is whole in its block.
     /// - Parameter source: one with a file.
@@ -89,7 +86,7 @@ package struct RecordingIndex {
 
     private static func flags(_ flow: some FlowAttributes, hasContent: Bool) -> EntryFlags {
         var flags: EntryFlags = []
-        if flow.state == .complete { flags.insert(.isComplete) }
+        if flow.state == .complete, !flow.isTruncated { flags.insert(.isComplete) }
         if hasContent { flags.insert(.hasContent) }
         if flow.status == 206 || flow.status == 304, flow.requestFields?.askForLess == true { flags.insert(.isPartial) }
         return flags
@@ -124,15 +121,15 @@ package struct RecordingIndex {
 
     // MARK: Finding
 
-    /// The different forms in which recordings may have a request.
+    /// The different forms in which recordings may have a request. The last one is that of recordings without rules.
     func forms(of query: ReplayQuery) -> [RequestForm] {
-        guard redactions.count > 1 else { return [RequestForm(query, redactions.first ?? nil, rules)] }
         var forms: [RequestForm] = []
         for redaction in redactions {
             let form = RequestForm(query, redaction, rules)
             if !forms.contains(where: { $0.isSame(as: form) }) { forms.append(form) }
         }
-        return forms
+        let sent = RequestForm(query, nil, rules)
+        return forms.contains { $0.isSame(as: sent) } ? forms : forms + [sent]
     }
 
     /// Finds the recording that answers next.
@@ -172,24 +169,21 @@ package struct RecordingIndex {
     }
 
     private mutating func answer(_ forms: [RequestForm], _ elapsed: Int64) throws -> Answer {
-        let found = forms.compactMap { form in entries.first(form.key, digest: form.digest).map { (form, $0) } }
-        if !found.isEmpty { return try answer(found, [], forms, elapsed) }
-        // Recordings that do not have the content that was sent.
-        let unknown = forms.compactMap { form -> (RequestForm, Entry)? in
-            guard form.digest != 0, let first = entries.first(form.key, digest: RecordedEntries.unknownDigest) else { return nil }
-            return (form, first)
+        var found = forms.compactMap { form in
+            (entries.first(form.key, digest: form.digest) ?? entries.first(form.key, cutFrom: form.content)).map { (form, $0) }
         }
-        guard !unknown.isEmpty else { return .none }
-        return try answer(unknown, unknown.map { UnknownContent($0.0.content) }, forms, elapsed)
-    }
-
-    /// - Parameter found: the forms that have recordings, with the first entry of each.
-    private mutating func answer(
-        _ found: [(form: RequestForm, first: Entry)], _ unknownContents: [UnknownContent], _ forms: [RequestForm], _ elapsed: Int64
-    ) throws -> Answer {
+        if found.isEmpty {
+            // Content that redaction left out may have been any.
+            found = forms.compactMap { form in
+                form.digest == 0 ? nil : entries.first(form.key, digest: RecordedEntries.unknownDigest).map { (form, $0) }
+            }
+        }
+        guard !found.isEmpty else { return .none }
+        // Forms that differ in fields alone have the same entries.
+        let matching = MatchingEntries(Set(found.map(\.1)).sorted())
         let choice = try order.choose(
-            RequestGroup(found.map(\.form)), MatchingEntries(Set(found.map(\.first)).sorted()), fields: found.map(\.form.fields),
-            unknownContents: unknownContents, asksForLess: forms[0].head.fields.askForLess, elapsed: elapsed, &entries)
+            RequestGroup(found.map(\.0)), matching, fields: found.map(\.0.fields), asksForLess: forms[0].head.fields.askForLess,
+            elapsed: elapsed, &entries)
         switch choice {
         case .entry(let entry): return .flow(try entries.flow(entry), entry)
         case .exhausted(let entry): return .exhausted(entry)

@@ -84,13 +84,11 @@ struct ReplayOrderState {
     /// - Parameters:
     ///   - matching: the entries with the key and content of the group.
     ///   - fields: the values of the fields that must be equal, in each form of the request.
-    ///   - unknownContents: those of the request, where the recordings do not have their contents.
     ///   - asksForLess: the client can use a 206 or a 304.
     ///   - elapsed: nanoseconds since the start.
     /// - Throws: if a recording cannot be read.
     mutating func choose(
-        _ group: RequestGroup, _ matching: MatchingEntries, fields: [[ByteBuffer?]],
-        unknownContents: [UnknownContent] = [], asksForLess: Bool, elapsed: Int64,
+        _ group: RequestGroup, _ matching: MatchingEntries, fields: [[ByteBuffer?]], asksForLess: Bool, elapsed: Int64,
         _ entries: inout RecordedEntries
     ) throws -> Choice {
         var position = positions[group] ?? Position()
@@ -98,12 +96,12 @@ struct ReplayOrderState {
         let takesPartial = asksForLess || !entries.table.holdsPartials
         if !takesPartial {
             choice = try nextInOrder(
-                &position, matching, Criteria(fields: fields, unknownContents: unknownContents, needsWhole: true), elapsed, &entries
+                &position, matching, Criteria(fields: fields, needsWhole: true), elapsed, &entries
             )
         }
         if choice == nil, takesPartial || position.whole == nil {
             choice = try nextInOrder(
-                &position, matching, Criteria(fields: fields, unknownContents: unknownContents, needsWhole: false), elapsed,
+                &position, matching, Criteria(fields: fields, needsWhole: false), elapsed,
                 &entries)
         }
         let last = position.last(needsWhole: false)

@@ -24,24 +24,6 @@ package struct ReplayQuery: Sendable {
     }
 }
 
-/// The rules by which recordings were redacted, to be applied to what is compared with them.
-package struct RecordedRedaction: Sendable {
-    /// Rules with the same texts are the same.
-    let texts: [String]
-    /// Head and content of a request as they would have been stored.
-    let request: @Sendable (_ head: RequestHead, _ content: ByteBuffer) -> (head: RequestHead, content: ByteBuffer)
-    /// The content of a message of a conversation, or of a piece of a stream, as it would have been stored.
-    let message: @Sendable (FlowPiece) -> ByteBuffer
-
-    package init(
-        texts: [String],
-        request: @escaping @Sendable (_ head: RequestHead, _ content: ByteBuffer) -> (head: RequestHead, content: ByteBuffer),
-        message: @escaping @Sendable (FlowPiece) -> ByteBuffer
-    ) {
-        (self.texts, self.request, self.message) = (texts, request, message)
-    }
-}
-
 /// One form of a request.
 struct RequestForm {
     let head: RequestHead
@@ -54,7 +36,8 @@ struct RequestForm {
     let fields: [ByteBuffer?]
 
     init(_ query: ReplayQuery, _ redaction: RecordedRedaction?, _ rules: MatchRules) {
-        (head, content) = redaction?.request(query.head, query.content) ?? (query.head, query.content)
+        let stored = redaction?.request(query.head, query.content) ?? (query.head, query.content)
+        (head, content) = stored
         key = RequestKey(method: query.method, host: query.host, target: head.target, rules)
         digest = RequestContent.digest(content, head.fields, rules)
         let head = head

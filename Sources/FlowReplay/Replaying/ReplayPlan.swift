@@ -249,7 +249,9 @@ package struct ReplayPlan: Sendable {
         if flow.asksForWebSocket {
             if options.onlySafeMethods { return "WebSocket messages are not safe (--safe-methods)" }
             let isReadable = request.size == 0 && flow.response.map { $0.head.status != 101 || $0.size == 0 } ?? true
-            return isReadable ? nil : "a WebSocket conversation was recorded as bytes"
+            if !isReadable { return "a WebSocket conversation was recorded as bytes" }
+            let isCut = (try? flow.pieces.sizes())?.client.isCut == true
+            return isCut ? "a message of the client is not whole in the recording" : nil
         }
         if flow.response?.head.status == 101 { return "a protocol other than WebSocket follows" }
         guard request.hasAllContent else { return "the request's content is not whole in the recording" }
@@ -258,6 +260,7 @@ package struct ReplayPlan: Sendable {
 
     private static func obstacleOfBytes(_ flow: Flow, _ options: Options) -> String? {
         if flow.passthrough != nil { return "it was passed through unread" }
+        if flow.cut(of: .client) != nil { return "the client's data is not whole in the recording" }
         if options.onlySafeMethods { return "a stream of bytes is not safe (--safe-methods)" }
         if options.hasHTTPTarget, !options.hasTCPTarget { return "it is a stream of bytes, and the target is not" }
         if !options.hasTCPTarget, flow.target.host.isEmpty { return "its server is not known" }

@@ -133,7 +133,7 @@ package struct HARWriter: Sendable {
             json.comment(missing: request.hasAllContent ? 0 : request.size - min(request.storedSize, request.size))
             json.endObject()
         }
-        sizes(head.wire, head.version, request.size, isComplete: request.ended != nil && !isDamaged, &json)
+        sizes(head.wire, head.version, request.size, isComplete: request.ended != nil && !request.isCut && !isDamaged, &json)
         json.endObject()
     }
 
@@ -176,7 +176,7 @@ package struct HARWriter: Sendable {
         }
         json.endObject()
         if let response = flow.response {
-            let isComplete = !isDamaged && (response.ended != nil || flow.status == 101)
+            let isComplete = !isDamaged && (response.ended != nil && !response.isCut || flow.status == 101)
             sizes(response.head.wire, response.head.version, size, isComplete: isComplete, &json)
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
@@ -293,6 +293,7 @@ package struct HARWriter: Sendable {
                 json.key("_dataBase64")
                 json.base64(piece.content)
             }
+            if let cut = piece.cut?.value { json.comment(missing: cut.size - min(UInt64(piece.content.readableBytes), cut.size)) }
             json.endObject()
             return true
         } damaged: { piece in
