@@ -207,7 +207,7 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
                 "FlowTable",
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),

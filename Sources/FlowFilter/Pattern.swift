@@ -11,7 +11,7 @@ import NIOCore
 
     private let code: OpaquePointer
     private let context: OpaquePointer
-    let text: String
+    package let text: String
 
     /// How a pattern is compiled.
     package struct Options {

@@ -75,7 +75,7 @@ package struct FlowRedaction: Sendable, Equatable {
                 case .rule: "that a rule leaves out"
                 case .undecodable: "that could not be decoded"
                 case .unparsed: "that could not be parsed"
-                case .tooLarge: "that were too large"
+                case .tooLarge: "above the limit of redaction"
                 }
             }
         }

@@ -116,6 +116,7 @@ struct DiskState {
     /// What an incomplete flow says of its end.
     var cause: String { "\(isFull ? "the disk was full" : "the disk failed"); the rest of the flow was not recorded" }
 
+    mutating func note(_ error: ArchiveError) { isFull = error.isDiskFull }
     mutating func cut(_ flow: FlowID) { missed.cut(flow) }
     mutating func discard(_ flow: FlowID) { missed.discard(flow) }
 
@@ -272,7 +273,7 @@ struct DiskState {
     private mutating func change(to next: DiskTotals.Condition, _ error: ArchiveError?) {
         condition = condition.at(options.clock.now())
         condition.condition = next
-        if let error { isFull = error.isDiskFull }
+        if let error { note(error) }
         changed(totals)
     }
 }

@@ -241,11 +241,12 @@ package struct RecordingFiles {
     ) throws(ArchiveError) {
         let failure: ArchiveError
         do throws(ArchiveError) { return try body() } catch { failure = error }
+        self.disk.note(failure)
         var (disk, isDone, cut) = (disk, false, [] as [FlowID])
         defer {
-            if !isDone, !disk.isRecording { cut += end(current.writer.openFlowIDs, at: now) }
-            cut.forEach { disk.cut($0) }
             self.disk = disk
+            if !isDone, !disk.isRecording { cut += end(current.writer.openFlowIDs, at: now) }
+            cut.forEach { self.disk.cut($0) }
         }
         isDone = try disk.follow(failure, isOpening: isOpening, deleteOldest: { makeRoom(&cut, at: now) }, again: again)
     }

@@ -14,6 +14,8 @@ package struct RecordingTotals: Sendable, Equatable {
     /// Why flows failed or were cut: the error messages, with a count each. Bounded; the rest is `other`.
     package var reasons: [String: Int] = [:]
 
+    /// What redaction changed.
+    package var redaction = RedactionTotals()
     /// What the disk has cost.
     package var disk = DiskTotals()
 
@@ -23,6 +25,7 @@ package struct RecordingTotals: Sendable, Equatable {
         if record.isFirst { flows += 1 }
         bytesFromClients += record.wireSizeFromClient
         bytesFromServers += record.wireSizeFromServer
+        if let facts = record.redaction { redaction.count(facts) }
         guard record.hasEnded else { return }
         switch record.state {
         case .complete: complete += 1

@@ -61,6 +61,8 @@ package final class FlowRecord: @unchecked Sendable {
         var beginsInPiece = false
         /// Redaction changed the flow, in this record or in one before it. Not in the file.
         var isRedacted = false
+        /// What this record has of the facts of redaction. Not in the file as such: the items have it.
+        var redaction: FlowRedaction?
     }
 
     package private(set) var id: FlowID
@@ -109,6 +111,8 @@ package final class FlowRecord: @unchecked Sendable {
     package var wireSizeFromClient: UInt64 { prefix.wireSizeFromClient }
     package var wireSizeFromServer: UInt64 { prefix.wireSizeFromServer }
     package var errorMessage: String? { prefix.error }
+    /// The facts of redaction that this record has.
+    package var redaction: FlowRedaction? { prefix.redaction }
 
     /// Lends the content, in chunks.
     package func withContent(_ body: (UnsafeRawBufferPointer) -> Void) { unsafe content.forEach(body) }
@@ -447,6 +451,7 @@ package final class FlowRecord: @unchecked Sendable {
     /// Appends the facts of redaction (docs/flow-file-format.md, item 11).
     func redacted(_ redaction: FlowRedaction, at: Timestamp) {
         prefix.isRedacted = true
+        if prefix.redaction == nil { prefix.redaction = redaction } else { prefix.redaction?.merge(redaction) }
         let content = ByteWriter(capacity: 64)
         content.append(UInt8((redaction.isRequestDecoded ? 1 : 0) | (redaction.isResponseDecoded ? 2 : 0)))
         let changes = redaction.changes.prefix(RecordLimits.maximumRedactions)

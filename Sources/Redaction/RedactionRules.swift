@@ -62,7 +62,8 @@ package final class RedactionRules: Sendable {
         for text in texts { parsed.append(try ParsedRule(text, environment: environment)) }
         for rule in parsed { if case .set(let set) = rule.subject { compiler.add(set, rule) } }
         for rule in parsed { compiler.add(rule) }
-        canonical = parsed.map(\.canonical)
+        compiler.hideTextsOfRules()
+        canonical = parsed.map { compiler.stored($0) }
         self.limit = limit
         self.keepsUnparsed = keepsUnparsed
         (rules, headers, cookies, allCookies) = (compiler.rules, compiler.headers, compiler.cookies, compiler.allCookies)
@@ -125,6 +126,8 @@ private struct RuleCompiler {
     var userinfo: Int?
     var share: Int?
     private let scanner: SecretScanner
+    /// The rules that are not sets, with their indexes.
+    private var parsedRules: [(index: Int, parsed: ParsedRule)] = []
 
     init(_ scanner: SecretScanner) { self.scanner = scanner }
 
@@ -150,9 +153,57 @@ private struct RuleCompiler {
         for name in RedactionSets.clientAddressFields { headers.add(name, rule: hides) }
     }
 
+    /// Gives the rules the texts that recordings may have, when all of them are known.
+    mutating func hideTextsOfRules() {
+        for (index, parsed) in parsedRules { rules[index].text = stored(parsed) }
+    }
+
+    /// The text of a rule as a recording may have it. The text of a pattern that is itself what the pattern hides is left out, and so is what
+    /// patterns and the search for secrets find in the constants of an expression or a path.
+    func stored(_ parsed: ParsedRule) -> String {
+        let marker = String(buffer: RedactionMarker.mask)
+        let harmless: String
+        switch parsed.subject {
+        case .pattern: harmless = "pattern:\(marker)"
+        case .body(_?): harmless = "body:!(~all)"
+        case .json where parsed.canonical.contains("?"): harmless = "json:$['\(marker)']"
+        default: return parsed.canonical
+        }
+        let isHidden = if case .pattern(let pattern) = parsed.subject { isLiteral(pattern) } else { finds(in: parsed.canonical) }
+        guard isHidden else { return parsed.canonical }
+        return parsed.method == .mask ? harmless : "\(harmless)=\(parsed.method.rawValue)"
+    }
+
+    /// A pattern has a text that it finds, and that is not made of wildcards; or one that is a secret.
+    private func isLiteral(_ pattern: Pattern) -> Bool {
+        let text = ByteBuffer(string: pattern.text)
+        do {
+            if try secrets?.scanner.finds(in: text) ?? false { return true }
+            return try pattern.ranges(in: text).contains { range in
+                !text.slice(ByteRange(range.lowerBound, range.upperBound)).readableBytesView.contains {
+                    #"\.[](){}*+?|^$"#.utf8.contains($0)
+                }
+            }
+        } catch {
+            return true
+        }
+    }
+
+    private func finds(in text: String) -> Bool {
+        let text = ByteBuffer(string: text)
+        // A search that cannot be completed may have missed something.
+        do {
+            for (pattern, _) in patterns where try !pattern.ranges(in: text).isEmpty { return true }
+            return try secrets?.scanner.finds(in: text) ?? false
+        } catch {
+            return true
+        }
+    }
+
     /// Adds a rule that is not a set.
     mutating func add(_ parsed: ParsedRule) {
         if case .set = parsed.subject { return }
+        parsedRules.append((rules.count, parsed))
         rules.append(RedactionRules.Rule(text: parsed.canonical, method: parsed.method))
         let rule = rules.count - 1
         switch parsed.subject {

@@ -147,20 +147,24 @@ private let sextets: [UInt8] = {
 extension EncodedText {
     /// Fewer characters of Base64, or hexadecimal digits, hold no secret that has a rule.
     private static let minimumRun = 24
+    /// Shorter parts with escapes hold none either.
+    private static let minimumEscaped = 10
     /// Bytes at the beginning that decide whether a decoded text is one.
     private static let probe = 24
 
-    /// The parts of a text that are in a code, in no particular order. Parts of one code do not overlap.
-    static func parts(of text: Span<UInt8>) -> [EncodedText] {
-        var parts: [EncodedText] = []
-        addEscaped(.percent, sign: 0x25, in: text, to: &parts)
-        addEscaped(.json, sign: 0x5C, in: text, to: &parts)
-        addRuns(in: text, to: &parts)
-        return parts
+    /// Visits the parts of a text that are in a code, one code after the other. Parts of one code do not overlap.
+    /// - Parameter visit: returns false to stop.
+    static func forEachPart(of text: Span<UInt8>, _ visit: (EncodedText) throws -> Bool) rethrows {
+        guard try forEachEscaped(.percent, sign: 0x25, in: text, visit), try forEachEscaped(.json, sign: 0x5C, in: text, visit)
+        else { return }
+        try forEachRun(in: text, visit)
     }
 
-    /// Adds the parts with escapes, from delimiter to delimiter.
-    private static func addEscaped(_ code: Code, sign: UInt8, in text: Span<UInt8>, to parts: inout [EncodedText]) {
+    /// Visits the parts with escapes, from delimiter to delimiter.
+    /// - Returns: false when the visit stopped.
+    private static func forEachEscaped(
+        _ code: Code, sign: UInt8, in text: Span<UInt8>, _ visit: (EncodedText) throws -> Bool
+    ) rethrows -> Bool {
         /// Everything before it is done.
         var done = 0
         var position = 0
@@ -185,9 +189,11 @@ extension EncodedText {
                 }
             }
             end = min(end, text.count)
-            parts.append(EncodedText(code: code, range: start..<end))
             (done, position) = (end, end)
+            guard end - start >= minimumEscaped else { continue }
+            guard try visit(EncodedText(code: code, range: start..<end)) else { return false }
         }
+        return true
     }
 
     private static func place(of byte: UInt8, in text: Span<UInt8>, from start: Int) -> Int? {
@@ -213,8 +219,8 @@ extension EncodedText {
         return byte <= 0x20 || byte >= 0x7F || byte == 0x22 || byte == 0x3C || byte == 0x3E || byte == 0x5C || byte == 0x60
     }
 
-    /// Adds runs of Base64 or hexadecimal digits that are text when they are decoded.
-    private static func addRuns(in text: Span<UInt8>, to parts: inout [EncodedText]) {
+    /// Visits the runs of Base64 or hexadecimal digits that are text when they are decoded.
+    private static func forEachRun(in text: Span<UInt8>, _ visit: (EncodedText) throws -> Bool) rethrows {
         let sextets = sextets.span
         let count = text.count
         var start = 0
@@ -228,7 +234,7 @@ extension EncodedText {
             }
             var end = start &+ minimumRun
             while end < count, sextets[Int(text[end])] < 64 { end &+= 1 }
-            if let part = run(start..<end, in: text) { parts.append(part) }
+            if let part = run(start..<end, in: text), try !visit(part) { return }
             start = end &+ 1
         }
     }

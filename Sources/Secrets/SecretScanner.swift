@@ -172,13 +172,13 @@ package final class SecretScanner: Sendable {
             try searchPlain(text)
             var all = found
             if depth < SecretScanner.maximumDepth, !isDone {
-                for part in EncodedText.parts(of: text) where part.range.count <= budget {
+                try EncodedText.forEachPart(of: text) { part in
+                    guard part.range.count <= budget else { return true }
                     budget -= part.range.count
-                    let decoded = part.decoded(in: text)
-                    let inner = try run(decoded.span, depth: depth + 1)
+                    let inner = try run(part.decoded(in: text).span, depth: depth + 1)
                     let places = part.places(of: inner.map(\.range), in: text)
                     all += zip(inner, places).map { Candidate(rule: $0.rule, range: $1, secret: $0.secret) }
-                    if stopsAtFirst, !all.isEmpty { break }
+                    return !stopsAtFirst || all.isEmpty
                 }
             }
             found = outer

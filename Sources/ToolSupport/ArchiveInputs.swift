@@ -138,6 +138,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
+    /// Changes the flows that are returned; with it none is copied as it is stored.
+    package var redaction: RecordingRedaction?
+    /// Receives rules of redaction that a flow file names, before the flows that come after them.
+    package var namedRules: (([String]) -> Void)?
     /// Follows the reading, and may end it.
     package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
@@ -236,7 +240,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             return try foreign.forEach(where: predicate, damage: damage) { found in
                 try user.goesOn {
                     try begin()
-                    return try flow(found)
+                    return try flow(redacted(found))
                 }
             }
         }
@@ -244,8 +248,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     private func tellNews(of reader: ArchiveReader) -> (() throws -> Void)? {
         guard let news else { return beforeWaiting }
-        return { [unowned reader, beforeWaiting] in
-            for flow in reader.takeNewPieces() { try news(flow) }
+        return { [unowned reader, beforeWaiting, redaction] in
+            for flow in reader.takeNewPieces() { try news(redaction?.redact(news: flow) ?? flow) }
             try beforeWaiting?()
         }
     }
@@ -263,7 +267,15 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             }
         }
         defer { tellFound() }
+        var rules = 0
+        func noteRules() {
+            guard reader.redactionRules.count > rules else { return }
+            rules = reader.redactionRules.count
+            namedRules?(reader.redactionRules)
+        }
+        defer { noteRules() }
         while let item = try reader.next() {
+            noteRules()
             guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
         }
         for item in try reader.finish(keepsOpen: !isLast) {
@@ -279,9 +291,9 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         guard let (flows, name) = carried.takeAll() else { return true }
-        let predicate = predicate
+        let (predicate, redacted) = (predicate, redacted)
         for found in flows.unfinished {
-            let proceeds = try use(name, user, damage) { try predicate.matches(found) ? flow(found) : true }
+            let proceeds = try use(name, user, damage) { try predicate.matches(found) ? flow(redacted(found)) : true }
             guard proceeds else { return false }
         }
         return true
@@ -297,18 +309,21 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             damage("\(name): \(found)")
             return true
         case .flow(let found):
+            let redacted = redacted
             return try use(name, user, damage) {
                 try begin()
-                return try flow(found)
+                return try flow(redacted(found))
             }
         case .stored(let found):
-            let stored = stored
+            let (stored, redacted) = (redaction == nil ? stored : nil, redacted)
             return try use(name, user, damage) {
                 try begin()
-                return try stored?(found) ?? flow(found.flow())
+                return try stored?(found) ?? flow(redacted(found.flow()))
             }
         }
     }
+
+    private func redacted(_ flow: Flow) throws -> Flow { try redaction?.redact(flow) ?? flow }
 
     private mutating func use(
         _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ body: () throws -> Bool

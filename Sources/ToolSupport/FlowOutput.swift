@@ -26,6 +26,8 @@ package final class FlowOutput {
     private let rawBody: Bool
     private let messages: MessageOptions
     private let columns: [FlowKey]
+    /// Rules of redaction that a flow file names: those that the flows have passed, and those of the inputs.
+    private var redactionRules: [String]
     /// Of a flow file: how much content is stored; nil is all.
     private let limit: ContentLimit?
     private var style: TextStyle
@@ -39,17 +41,19 @@ package final class FlowOutput {
     ///   - messages: choices for a format of messages.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
+    ///   - redaction: what the flows have passed.
     ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
         messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
-        limit: ContentLimit? = nil
+        redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.messages = messages
         self.columns = columns
+        redactionRules = redaction?.rules ?? []
         self.limit = limit
         self.style = style
         self.style.schema = schema
@@ -71,10 +75,18 @@ package final class FlowOutput {
             try file.write { out, _ in rows.writeHead(into: &out) }
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
-            encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
+            var options = ArchiveOptions()
+            options.redactionRules = redactionRules
+            encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
         case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
         case .messages(let format): encoder = .messages(format.writer(messages))
         }
+    }
+
+    /// Takes over the rules of redaction that an input names.
+    package func add(redactionRules rules: [String]) {
+        redactionRules += rules.filter { !redactionRules.contains($0) }
+        if case .archive(let writer) = encoder, !writer.hasEnded { writer.addRedactionRules(rules) }
     }
 
     /// How rows are written; nil for a format without rows.

@@ -21,6 +21,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     private let arguments: [FilePath]
     private let keys: ArchiveKeys
     private let predicate: Predicate
+    private let redaction: RecordingRedaction?
     private let warn: (String) -> Void
     private let fail: (String) -> Void
     private var open: [Followed] = []
@@ -36,15 +37,18 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     private let continued = ContinuedFlows()
 
     /// - Parameters:
+    ///   - redaction: changes the flows before they are printed.
     ///   - warn: receives sentences about damage.
     ///   - fail: receives sentences about files that cannot be read.
     init(
-        _ arguments: [FilePath], _ keys: ArchiveKeys, where predicate: Predicate, warn: @escaping (String) -> Void,
+        _ arguments: [FilePath], _ keys: ArchiveKeys, where predicate: Predicate, _ redaction: RecordingRedaction?,
+        warn: @escaping (String) -> Void,
         fail: @escaping (String) -> Void
     ) {
         self.arguments = arguments
         self.keys = keys
         self.predicate = predicate
+        self.redaction = redaction
         self.warn = warn
         self.fail = fail
     }
@@ -116,7 +120,9 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     /// Prints new flows and messages: those of a file that was just found in one go, the others in the order in which they ended.
     mutating func printNew(_ printer: inout Printer) throws {
         continued.beginRound(open.map(\.reader))
-        for flow in continued.takeEnded() where try predicate.matches(flow) { try printer.print(flow) }
+        for flow in continued.takeEnded() where try predicate.matches(flow) {
+            try printer.print(redaction?.redact(flow) ?? flow)
+        }
         for index in open.indices where !open[index].isCaughtUp {
             while let flow = try nextFlow(index) { try printer.print(flow) }
             open[index].isCaughtUp = true
@@ -131,7 +137,10 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             if let flow = try nextFlow(heads[first].file) { heads[first].flow = flow } else { heads.remove(at: first) }
         }
         for file in open {
-            for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
+            printer.output.add(redactionRules: file.reader.redactionRules)
+            for flow in file.reader.takeNewPieces() {
+                try printer.printNews(redaction?.redact(news: flow) ?? flow, where: predicate)
+            }
         }
         try closeFinished(&printer)
     }
@@ -152,8 +161,8 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     private func flow(_ item: ArchiveItem, of file: Followed) throws -> Flow? {
         switch item {
-        case .flow(let flow): return flow
-        case .stored(let stored): return try stored.flow()
+        case .flow(let flow): return try redaction?.redact(flow) ?? flow
+        case .stored(let stored): return try redaction?.redact(stored.flow()) ?? stored.flow()
         case .damage(let damage):
             warn("\(file.source.name): \(damage)")
             return nil

@@ -112,6 +112,9 @@ struct MitmDump: Tool {
     @OptionGroup(title: "Groups")
     var groups: GroupArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @OptionGroup
     var messages: MessageArguments
 
@@ -187,14 +190,20 @@ struct MitmDump: Tool {
         let sources = try asked.sources()
         let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
-        guard summary || query != nil else { return try printFlows(sources, asked, where: predicate, format, file) }
+        let redaction = try redaction.redaction(settings.confdir, selection.environment)
+        guard summary || query != nil else {
+            let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
+            if let redaction { warn(redaction.summary) }
+            return status
+        }
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
-        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output), redaction: redaction)
         if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
             sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
         if let sentence = result.emptiness { warn(sentence) }
+        if let redaction { warn(redaction.summary) }
         try endInterrupted(observer)
         return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
     }
@@ -203,26 +212,30 @@ struct MitmDump: Tool {
 
     private func printFlows(
         _ sources: [ArchiveSource], _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ format: OutputFormat,
-        _ file: OutputFile
+        _ file: OutputFile, _ redaction: RecordingRedaction?
     ) throws -> ToolStatus {
         let columns = format.rows == nil ? [] : try table.keys(for: format)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
-                style: views.style(text.style(for: output)), schema: asked.schema),
+                style: views.style(text.style(for: output)), schema: asked.schema,
+                redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
             follows: follow && format == .text,
             limit: maxCount)
-        let sorter = try table.sorter(limit: maxCount, rows: printer.output.rows)
-        if follow, sources.map(\.place) != [.standardInput] { return try followFiles(asked, where: predicate, &printer) }
+        let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: printer.output.rows)
+        if follow, sources.map(\.place) != [.standardInput] {
+            return try followFiles(asked, where: predicate, redaction, &printer)
+        }
         if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin,
+                namedRules: { [output = printer.output] in output.add(redactionRules: $0) }, report: fail
             ) {
                 switch $0 {
                 case .flow(let flow): _ = try printer.print(flow)
@@ -236,6 +249,8 @@ struct MitmDump: Tool {
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        sequence.namedRules = { [output = printer.output] in output.add(redactionRules: $0) }
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         sequence.stored = { try printer.take($0) }
@@ -247,12 +262,12 @@ struct MitmDump: Tool {
 
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
     /// if there are only pipes.
-    private func followFiles(_ asked: FilterAndFiles, where predicate: some FlowPredicate, _ printer: inout Printer) throws
-        -> ToolStatus
-    {
+    private func followFiles(
+        _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ redaction: RecordingRedaction?, _ printer: inout Printer
+    ) throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(asked.files, asked.keys, where: predicate, warn: warn, fail: fail)
+        var followed = FollowedFiles(asked.files, asked.keys, where: predicate, redaction, warn: warn, fail: fail)
         try followed.find()
         guard followed.isPromising else { return .failed }
         try printer.output.begin()

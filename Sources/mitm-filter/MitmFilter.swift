@@ -96,6 +96,9 @@ struct MitmFilter: Tool {
     @OptionGroup
     var explaining: ExplainArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @OptionGroup
     var bodies: BodyArguments
 
@@ -166,6 +169,7 @@ struct MitmFilter: Tool {
     }
 
     func work() throws -> ToolStatus {
+        let redaction = try redaction.redaction(settings.confdir, selection.environment)
         let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(
             selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
@@ -188,12 +192,13 @@ struct MitmFilter: Tool {
         do {
             let result: ReadingResult
             if let query {
-                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                let report = try FlowReport(
+                    .groups(query, top: groups.top), format: format, file: file, style: style, redaction: redaction)
                 let named = times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression)
                 result = try print(report, of: sources, where: filter, named: named, observer)
             } else if count || quiet {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
-                result = try choose(filter, from: sources, into: number, observer)
+                result = try choose(filter, from: sources, into: number, nil, observer)
             } else if findings {
                 let rules = asked.secretRules ?? .builtIn
                 let names = filter.secretRuleNames
@@ -202,13 +207,14 @@ struct MitmFilter: Tool {
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
-                    schema: asked.schema, limit: bodies.limit)
-                if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
+                    schema: asked.schema, redaction: redaction, limit: bodies.limit)
+                if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
-                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                    result = try choose(filter, from: sources, into: .flows(flows), redaction, observer)
                 }
             }
+            if let redaction, !count, !quiet, !findings { printError(redaction.summary, as: "mitm-filter") }
             try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
             if !quiet, let sentence = UnsearchedContent.sentence { printError(sentence, as: "mitm-filter") }
             return try status(of: result, observer)
@@ -251,7 +257,8 @@ struct MitmFilter: Tool {
         _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let result = try sorter.forEach(
-            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin,
+            namedRules: { flows.add(redactionRules: $0) }
         ) {
             printError($0, as: "mitm-filter")
         } _: {
@@ -275,7 +282,8 @@ struct MitmFilter: Tool {
     }
 
     private func choose(
-        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ redaction: RecordingRedaction?,
+        _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
@@ -283,6 +291,8 @@ struct MitmFilter: Tool {
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        if let flows { sequence.namedRules = { flows.add(redactionRules: $0) } }
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in

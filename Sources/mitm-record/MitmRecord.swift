@@ -109,6 +109,9 @@ struct MitmRecord: Tool {
     @OptionGroup
     var bodies: BodyArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @OptionGroup
     var encryption: EncryptionArguments
 

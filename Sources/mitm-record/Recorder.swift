@@ -54,13 +54,14 @@ struct Recorder {
             log.log(.notice, "authority", $0)
         }
         let certificates = try certificateCache(authority)
+        let redaction = try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { path in
             path.isEmpty ? nil : try KeyLog(path: path) { [log] in log.log(.error, "key-log", $0) }
         }
-        let sessions = try SessionSettings(arguments, keyLog, log.lowest)
+        let sessions = try SessionSettings(arguments, redaction, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }
-        let files = try recordingFiles(now)
+        let files = try recordingFiles(now, redaction)
         let recorder = FlowRecorder(files: files, options: recordingOptions(filter))
         let clock = clock
         let server: ProxyServer
@@ -99,7 +100,7 @@ struct Recorder {
             if status == nil { status = launched.waitForEnd(interval: 60) { false } }
             launched.clear()
         }
-        report(recorder, files?.path)
+        report(recorder, files?.path, isRedacted: redaction != nil)
         // The log has the reason of a failure.
         if recorder.failure != nil, !recorder.isReaderGone {
             throw ExitCode(launch == nil ? ToolStatus.failed.rawValue : Launch.failureStatus)
@@ -109,8 +110,9 @@ struct Recorder {
     }
 
     /// Prints what was recorded, and where if the user did not say where.
-    private func report(_ recorder: FlowRecorder, _ path: String?) {
+    private func report(_ recorder: FlowRecorder, _ path: String?, isRedacted: Bool) {
         log.log(recorder.totals, as: "summary")
+        if isRedacted { log.log(.notice, "summary", recorder.totals.redaction.summary) }
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
             log.log(.notice, "summary", "\(count) × \(reason)")
         }
@@ -121,7 +123,7 @@ struct Recorder {
 
     // MARK: Parts
 
-    private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
+    private func recordingFiles(_ now: Timestamp, _ redaction: RecordingRedaction?) throws -> RecordingFiles? {
         guard arguments.write?.text != "none" else { return nil }
         if arguments.write?.isStandard == true, isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
@@ -131,6 +133,7 @@ struct Recorder {
         try options.encrypt(arguments.encryption)
         options.flushInterval = flushInterval
         options.archive.sync = arguments.sync
+        options.archive.redactionRules = redaction?.rules ?? []
         options.disk = arguments.disk.options
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
@@ -206,11 +209,19 @@ struct Recorder {
         return proxy
     }
 
+    /// Prints totals, if requested.
+    private func logStats(_ recorder: FlowRecorder) {
+        guard arguments.stats != nil else { return }
+        let totals = recorder.totals
+        log.log(totals, as: "stats")
+        if !totals.redaction.isEmpty { log.log(.notice, "stats", totals.redaction.summary) }
+    }
+
     /// Waits for the end of a program.
     /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
     private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
         let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
-            if arguments.stats != nil { log.log(recorder.totals, as: "stats") }
+            logStats(recorder)
             return recorder.failure != nil
         }
         if status == nil { launched.program.send(SIGTERM) }
@@ -242,7 +253,7 @@ struct Recorder {
                 manager.report(.ready)
                 continue
             }
-            if arguments.stats != nil { log.log(recorder.totals, as: "stats") }
+            logStats(recorder)
         }
     }
 
@@ -276,6 +287,7 @@ extension ProxyMode {
 /// Settings that the sessions of all modes share.
 private struct SessionSettings {
     private let arguments: MitmRecord
+    private let stages: FlowEventStages
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
     private let credentials: Credentials?
@@ -283,8 +295,12 @@ private struct SessionSettings {
     /// Holds for all modes and may change.
     let hosts: HostPolicy
 
-    init(_ arguments: MitmRecord, _ keyLog: KeyLog?, _ lowestLogLevel: LogLine.Level) throws {
+    init(
+        _ arguments: MitmRecord, _ redaction: RecordingRedaction?, _ keyLog: KeyLog?, _ lowestLogLevel: LogLine.Level
+    ) throws {
         self.arguments = arguments
+        // What is left of a body after redaction is cut, and its digest is of that.
+        stages = FlowEventStages((redaction.map { [$0.maker] } ?? []) + arguments.bodies.makers)
         self.lowestLogLevel = lowestLogLevel
         credentials = try arguments.hosts.proxyauth.map { try Credentials($0) }
         hosts = HostPolicy(try arguments.hosts.rules)
@@ -332,7 +348,7 @@ private struct SessionSettings {
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
-            timeouts: timeouts, ownAddresses: own, recordStages: FlowEventStages(arguments.bodies.makers),
+            timeouts: timeouts, ownAddresses: own, recordStages: stages,
             lowestLogLevel: lowestLogLevel)
     }
 }

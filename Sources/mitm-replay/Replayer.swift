@@ -56,8 +56,11 @@ struct Replayer {
             return isDamaged ? .damaged : .noMatch
         }
         try checkTargets(plan, targets)
-        let servers = try ServerSettings(arguments, coreLevel, now: clock.now())
-        let recorder = try makeRecorder()
+        let redaction =
+            arguments.write == nil
+            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
+        let servers = try ServerSettings(arguments, redaction, coreLevel, now: clock.now())
+        let recorder = try makeRecorder(redaction)
         let comparer = ResponseComparer(
             plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log, report: report)
         let limits = try transportLimits(descriptors)
@@ -74,6 +77,7 @@ struct Replayer {
         wait { await server.shutDown(grace: .seconds(2)) }
         let (status, tally) = comparer.finish()
         recorder?.finish()
+        if redaction != nil, let recorder { say(recorder.totals.redaction.summary) }
         try end(report, tally, plan, unsent: scheduler.unsent, elapsed: (scheduler.end ?? clock.now()) - start)
         // The log has the reason of a failure.
         if let recorder, recorder.failure != nil {
@@ -174,7 +178,7 @@ struct Replayer {
         return options
     }
 
-    private func makeRecorder() throws -> FlowRecorder? {
+    private func makeRecorder(_ redaction: RecordingRedaction?) throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
         if let identity = FileIdentity(path: path.path),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
@@ -185,6 +189,7 @@ struct Replayer {
         var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
         options.disk.whenFull = .stop
+        options.archive.redactionRules = redaction?.rules ?? []
         try options.encrypt(arguments.encryption)
         let files = try RecordingFiles(options, now: clock.now())
         var recording = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
@@ -296,9 +301,13 @@ struct ServerSettings: Sendable {
     private let authority: CertificateAuthority
     private let timeouts: SessionTimeouts
     private let own = OwnAddresses()
+    private let stages: FlowEventStages
     private let lowestLogLevel: LogLine.Level
 
-    init(_ arguments: MitmReplay, _ lowestLogLevel: LogLine.Level, now: Timestamp) throws {
+    init(
+        _ arguments: MitmReplay, _ redaction: RecordingRedaction?, _ lowestLogLevel: LogLine.Level, now: Timestamp
+    ) throws {
+        stages = FlowEventStages(redaction.map { [$0.maker] } ?? [])
         self.lowestLogLevel = lowestLogLevel
         (serverTLS, clientTLS) = try tlsContexts(TLSServerOptions(), arguments.tls.options)
         do throws(CertificateError) {
@@ -318,7 +327,8 @@ struct ServerSettings: Sendable {
             mode: .reverse(target.protocol, target.endpoint), modeText: "replay:\(target.protocol.rawValue)://\(target.endpoint)",
             strategy: .lazy, keepsHostHeader: targets.http == nil, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             validation: .lenient, allowsHTTP2: connection.wireProtocol == .http2, http2Validation: .lenient, webSocketPings: .relay,
-            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
+            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, recordStages: stages,
+            lowestLogLevel: lowestLogLevel)
     }
 
     private static func recorded(_ connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint) {

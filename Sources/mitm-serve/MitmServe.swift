@@ -58,6 +58,9 @@ struct MitmServe: Tool {
     @OptionGroup(title: "Servers of --on-miss")
     var serverTLS: ServerTLSArguments
 
+    @OptionGroup(title: "Redaction of the file of --on-miss record")
+    var redaction: RedactionArguments
+
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 

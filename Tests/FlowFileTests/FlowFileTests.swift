@@ -224,6 +224,23 @@ struct FlowFileTests {
         }
     }
 
+    @Test("Content that is not all stored has the size and the digest of the whole")
+    func truncated() throws {
+        let reader = try FlowFileReader(path: archives + "cut-content.mflow")
+        var found: [String] = []
+        while let flow = try reader.next() {
+            let cuts = [flow.truncation(of: .client), flow.truncation(of: .server)]
+            found.append("\(flow.kind) \(cuts.map { $0?.size ?? 0 }) \(cuts.map { $0?.sha256?.count ?? 0 })")
+            #expect(flow.response?.isComplete != true)
+            var data = flow.data
+            while let element = try data.next() {
+                #expect(element.count <= 3 && element.wireSize >= UInt64(element.count))
+                #expect(flow.isWebSocket == (element.truncation != nil))
+            }
+        }
+        #expect(found.count == 3 && found.allSatisfy { $0.hasSuffix(" [8589934592, 300] [32, 0]") })
+    }
+
     @Test("The bytes of data can be read without a copy")
     func spans() {
         let data = FlowData(from: .client, [3, 4], at: start)

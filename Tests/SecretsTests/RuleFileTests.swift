@@ -80,7 +80,7 @@ struct RuleFileTests {
             ),
             ("extend: {path: a.toml}", 1, "'path' of extend is not supported; useDefault and disabledRules are possible"),
             ("rule: []", 1, "there is no key 'rule'; rules, extend and allowlists are possible"),
-            ("rules: [", 1, "this is not YAML: did not find expected node content"),
+            ("rules: [", 2, "this is not YAML: did not find expected node content"),
         ])
     func mistakes(text: String, line: Int?, message: String) {
         let error = #expect(throws: SecretRulesError.self) { try SecretRules(yaml: text) }

@@ -1,5 +1,5 @@
 // Writes an age file: what is appended is gathered into chunks, and a chunk is passed on when it is full. A chunk is written once, so bytes that
-// do not fill one wait for more; whoever flushes fills it up.
+// do not fill one wait for more. A flush fills it with padding.
 
 import AgeFormat
 import NIOCore

@@ -160,6 +160,8 @@ package final class ProxyConfiguration: Sendable {
     package let isRecording: Bool
     /// Change the events of each flow before they are recorded.
     package let recordStages: FlowEventStages
+    /// The event log shows content: not what a stage keeps out of the recording.
+    var logsContent: Bool { recordStages.isEmpty }
     /// Lines of the event log below this level are not made.
     package let lowestLogLevel: LogLine.Level
 

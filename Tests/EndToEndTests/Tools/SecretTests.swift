@@ -91,7 +91,7 @@ struct SecretTests {
             #expect(
                 places.sorted() == [
                     "github-token request.body - 40 ghp_…(36)", "github-token request.body - 40 ghp_…(36)",
-                    "github-token request.headers X-key 40 ghp_…(36)", "github-token response.body - 40 ghp_…(36)",
+                    "github-token request.headers X-Key 40 ghp_…(36)", "github-token response.body - 40 ghp_…(36)",
                     "github-token tcp.messages[0] - 40 ghp_…(36)", "github-token websocket.messages[0] - 40 ghp_…(36)",
                 ])
             for token in Self.tokens { #expect(!found.output.contains(token.dropFirst(4).prefix(8))) }
