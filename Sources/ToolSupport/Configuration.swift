@@ -25,7 +25,7 @@ struct ToolSettings {
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
     private static let alternatives: [[String]] = [
         ["color", "no-color"], ["format", "json"], ["quiet", "verbose"], ["count", "format", "json"],
-        ["verify", "structure"], ["verify", "format", "json"], ["structure", "format", "json"], ["verify", "filter"],
+        ["verify", "structure"], ["verify", "format", "json"], ["structure", "format"], ["verify", "filter"],
         ["structure", "filter"], ["verify", "follow"], ["structure", "follow"], ["count", "group-by"], ["count", "sort"],
         ["count", "fields"], ["group-by", "sort"], ["group-by", "fields"], ["group-by", "follow"], ["group-by", "append"],
         ["sort", "follow"], ["summary", "group-by"], ["summary", "sort"], ["summary", "fields"],

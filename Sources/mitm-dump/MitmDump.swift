@@ -358,7 +358,7 @@ struct MitmDump: Tool {
         return walk
     }
 
-    private var summarisesStructure: Bool { structure && (json || format == .json) }
+    private var summarisesStructure: Bool { structure && json }
 
     private func write(_ summary: ArchiveSummary, of source: ArchiveSource, to file: OutputFile) throws {
         try file.write { out, _ in
