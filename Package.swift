@@ -164,7 +164,7 @@ let package = Package(
             dependencies: [
                 "BenchmarkTraffic", "HTTPSemantics", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", "FlowModel",
                 "FlowArchive",
-                "FlowFilter", "FlowPrinter", nioCore,
+                "FlowFilter", "FlowPrinter", "Redaction", nioCore,
             ],
             path: "Benchmarks/MicroBenchmarks", swiftSettings: settings),
         // tests
@@ -203,11 +203,12 @@ let package = Package(
         tests("ForeignArchivesTests", ["ContentLimit", "ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests(
             "FlowRecordingTests",
-            ["FlowRecording", "FlowArchive", "AgeFormat", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
+            ["FlowRecording", "AgeFormat", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [
-                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter",
+                "FlowModel",
                 "FlowTable",
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),

@@ -36,6 +36,8 @@ package struct RecordingFiles {
     struct OpenFile {
         var path: String
         var storage: POSIXStorage
+        /// What the writer writes to: the storage, or what encrypts on the way to it.
+        let destination: any ArchiveStorage
         var writer: ArchiveWriter
         let archive: ArchiveOptions
         /// It was made by this recorder.
@@ -44,11 +46,13 @@ package struct RecordingFiles {
         var began: Timestamp
         /// Bytes that precede the current segment.
         var start: UInt64
+        /// Bytes that the flows which continue take at its beginning.
+        var repeated: UInt64 = 0
 
         /// Its number in this run.
         var number: Int { archive.file ?? 0 }
         /// Bytes, without the block that is not full yet.
-        var size: UInt64 { start + writer.length }
+        var size: UInt64 { max(start + writer.length, storage.size) }
     }
 
     let options: Options
@@ -79,7 +83,9 @@ package struct RecordingFiles {
         var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
         let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
-        if options.pattern == nil || isLimited && !options.truncates {
+        // An encrypted file is not continued.
+        let wantsNew = isLimited || options.encryption != nil && names.followTime
+        if options.pattern == nil || wantsNew && !options.truncates {
             current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
                 try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
             }
@@ -132,10 +138,11 @@ package struct RecordingFiles {
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
         var destination = options.wrapStorage(storage)
-        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination, begun: now) }
         let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
         return OpenFile(
-            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
+            path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,
+            start: storage.size)
     }
 
     // MARK: Writing
@@ -208,7 +215,6 @@ package struct RecordingFiles {
     /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
     /// ``Options/onSealed`` has run with the last file. It is not called again.
     package mutating func close(now: Timestamp) throws(ArchiveError) {
-        defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
         var (failure, disk) = (nil as ArchiveError?, disk)
         for file in closing + [current] {
@@ -218,6 +224,9 @@ package struct RecordingFiles {
         }
         disk.countLost()
         self.disk = disk
+        programs?.finish()
+        // No flow is open any more.
+        retention.enforce(at: now, current: nil) { _, _ in true }
         if let failure { throw failure }
     }
 

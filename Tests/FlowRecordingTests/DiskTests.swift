@@ -124,7 +124,7 @@ private struct Stock: Equatable {
     /// What is in files.
     init(_ paths: [String]) throws {
         let isEncrypted = paths.first?.hasSuffix(".age") == true
-        for item in try items(paths.filter { try !isEncrypted || Self.hasChunk($0) }, keys: ArchiveKeys([identity])) {
+        for item in try items(of: paths.filter { try !isEncrypted || Self.hasChunk($0) }, keys: ArchiveKeys([identity])) {
             // What a full disk takes of a chunk cannot be removed.
             if isEncrypted, case .damage(let damage) = item, damage.kind == .tornTail { continue }
             take(item)

@@ -42,21 +42,26 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
 
 /// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
 /// of one whose beginning is in another file.
-func recorded(_ paths: String...) throws -> [String] { try recorded(paths) }
+func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
 
-func recorded(_ paths: [String]) throws -> [String] {
-    try items(paths).compactMap { item in
+func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
+    try items(of: paths, keys: keys).compactMap { item in
         guard case .flow(let flow) = item else { return nil }
         let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
         let isRest = flow.error?.message.contains("in an earlier file") == true
-        return (isRest ? "…" : "") + target + (flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut")
+        let end = flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"
+        return (isRest ? "…" : "") + target + end
     }
 }
 
-/// What is in files that were written one after the other.
-func items(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
-    var items: [ArchiveItem] = []
+/// What readers find in files that were written one after the other.
+func items(of paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
+    var all: [ArchiveItem] = []
     var before: OpenFlows?
+    func endOpen() {
+        all += before?.unfinished.map { .flow($0) } ?? []
+        before = nil
+    }
     for path in paths {
         let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
         reader.predecessor = { name in
@@ -66,9 +71,11 @@ func items(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [Arch
         }
         var found: [ArchiveItem] = []
         while let item = try reader.next() { found.append(item) }
-        found += try reader.finish(keepsOpen: path != paths.last)
-        items += (before?.unfinished ?? []).map { .flow($0) } + found
+        found += try reader.finish(keepsOpen: true)
+        endOpen()
+        all += found
         before = reader.takeOpenFlows()
     }
-    return items + (before?.unfinished ?? []).map { .flow($0) }
+    endOpen()
+    return all
 }

@@ -2,6 +2,7 @@
 // do not fill one wait for more. A flush fills it with padding.
 
 import AgeFormat
+import FlowModel
 import NIOCore
 
 /// Encrypts on the way to another storage.
@@ -10,7 +11,9 @@ final class EncryptedStorage: ArchiveStorage {
     private static let batch = 16 * AgePayload.sealedSize
 
     private let storage: any ArchiveStorage
-    private let payload: AgePayload
+    private let encryption: ArchiveEncryption
+    private let begun: Timestamp?
+    private var payload: AgePayload
     /// The number of the next chunk.
     private var index: UInt64 = 0
     /// Plaintext of the next chunk. A full one waits until it is known that it is not the last.
@@ -23,12 +26,19 @@ final class EncryptedStorage: ArchiveStorage {
     /// The owner wants what was written to survive a loss of power.
     private var isSynced = false
 
-    /// - Parameter header: with the payload's nonce. It is written with the first chunk.
-    init(_ storage: any ArchiveStorage, header: ByteBuffer, _ payload: AgePayload) {
+    /// - Throws: for a recipient that cannot be used. The header is written with the first chunk.
+    init(_ storage: any ArchiveStorage, _ encryption: ArchiveEncryption, begun: Timestamp?) throws(ArchiveError) {
+        self.begun = begun
         self.storage = storage
-        self.payload = payload
+        self.encryption = encryption
         pending = ByteBufferAllocator().buffer(capacity: AgePayload.chunkSize)
-        sealed = header
+        (sealed, payload) = try encryption.beginFile(begun)
+    }
+
+    /// Begins the file again, with another key, and with what is in no chunk yet.
+    func beginAgain() throws(ArchiveError) {
+        (sealed, payload) = try encryption.beginFile(begun)
+        index = 0
     }
 
     /// Takes the bytes. An error of the storage is thrown by the call that cannot take any; what was taken before is kept.
