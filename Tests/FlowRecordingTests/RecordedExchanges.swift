@@ -42,31 +42,40 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
 
 /// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
 /// of one whose beginning is in another file.
-func recorded(_ paths: String...) throws -> [String] { try recorded(paths) }
+func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
 
-func recorded(_ paths: [String]) throws -> [String] {
-    var targets: [String] = []
-    func add(_ flow: Flow) {
+func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
+    try items(of: paths, keys: keys).compactMap { item in
+        guard case .flow(let flow) = item else { return nil }
         let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
         let isRest = flow.error?.message.contains("in an earlier file") == true
-        targets.append(
-            (isRest ? "…" : "") + target + (flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"))
+        let end = flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"
+        return (isRest ? "…" : "") + target + end
     }
+}
+
+/// What readers find in files that were written one after the other.
+func items(of paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
+    var all: [ArchiveItem] = []
     var before: OpenFlows?
+    func endOpen() {
+        all += before?.unfinished.map { .flow($0) } ?? []
+        before = nil
+    }
     for path in paths {
-        let reader = try ArchiveReader(path: path)
+        let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
         reader.predecessor = { name in
             guard let flows = before, flows.segment == name else { return .unknown }
             before = nil
             return .flows(flows)
         }
-        var items: [ArchiveItem] = []
-        while let item = try reader.next() { items.append(item) }
-        items += try reader.finish(keepsOpen: path != paths.last)
-        before?.unfinished.forEach(add)
-        for case .flow(let flow) in items { add(flow) }
+        var found: [ArchiveItem] = []
+        while let item = try reader.next() { found.append(item) }
+        found += try reader.finish(keepsOpen: true)
+        endOpen()
+        all += found
         before = reader.takeOpenFlows()
     }
-    before?.unfinished.forEach(add)
-    return targets
+    endOpen()
+    return all
 }
