@@ -61,6 +61,6 @@ enum RedactionSets {
     /// Whether content of a type is a script or an image.
     static func isScriptOrImage(_ contentType: ByteBuffer) -> Bool {
         let type = String(buffer: contentType).prefix { $0 != ";" }.lowercased()
-        return type.hasPrefix("image/") || type.contains("javascript") || type.contains("ecmascript") || type.contains("/wasm")
+        return type.hasPrefix("image/") || type.includes("javascript") || type.includes("ecmascript") || type.includes("/wasm")
     }
 }
