@@ -44,11 +44,13 @@ package struct RecordingFiles {
         var began: Timestamp
         /// Bytes that precede the current segment.
         var start: UInt64
+        /// Bytes that the flows which continue take at its beginning.
+        var repeated: UInt64 = 0
 
         /// Its number in this run.
         var number: Int { archive.file ?? 0 }
         /// Bytes, without the block that is not full yet.
-        var size: UInt64 { start + writer.length }
+        var size: UInt64 { max(start + writer.length, storage.size) }
     }
 
     let options: Options
@@ -130,11 +132,17 @@ package struct RecordingFiles {
         storage.reserve = reserve
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
-        var destination = options.wrapStorage(storage)
-        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
-        let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
+        let writer = try writer(over: storage, archive, options, now)
         return OpenFile(
             path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
+    }
+
+    static func writer(
+        over storage: POSIXStorage, _ archive: ArchiveOptions, _ options: Options, _ now: Timestamp
+    ) throws(ArchiveError) -> ArchiveWriter {
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
+        return ArchiveWriter(beginning: destination, options: archive, now: now)
     }
 
     // MARK: Writing
@@ -207,7 +215,6 @@ package struct RecordingFiles {
     /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
     /// ``Options/onSealed`` has run with the last file. It is not called again.
     package mutating func close(now: Timestamp) throws(ArchiveError) {
-        defer { programs?.finish() }
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
         var failure: ArchiveError?
         for file in closing + [current] {
@@ -216,6 +223,9 @@ package struct RecordingFiles {
             } catch { failure = failure ?? error }
         }
         disk.countLost()
+        programs?.finish()
+        // No flow is open any more.
+        retention.enforce(at: now, current: nil) { _, _ in true }
         if let failure { throw failure }
     }
 

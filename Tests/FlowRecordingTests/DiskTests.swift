@@ -120,11 +120,7 @@ private struct Stock: Equatable {
 
     /// What is in files.
     init(_ paths: [String]) throws {
-        for path in paths {
-            let reader = try ArchiveReader(path: path)
-            while let item = try reader.next() { take(item) }
-            try reader.finish().forEach { take($0) }
-        }
+        for item in try items(of: paths) { take(item) }
     }
 
     private mutating func take(_ item: ArchiveItem) {
