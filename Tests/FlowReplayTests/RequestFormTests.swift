@@ -327,6 +327,15 @@ struct RedactedComparisonTests {
             try Self.lines(plain, Self.exchange("{\"p\":\"new\"}", cookie: "1"), [cookies]) == ["body: $.p: \"old\" → \"new\""])
     }
 
+    @Test("A value that differs and that its own rules do not hide is shown")
+    func shown() throws {
+        let (cookies, members) = (try Self.redaction(["cookie:*"]), try Self.redaction(["json:$.p"]))
+        let recorded = try cookies.stored(Self.exchange("{\"p\":\"old\"}"))
+        #expect(
+            try Self.lines(recorded, Self.exchange("{\"p\":\"new\"}", cookie: "2"), [members, cookies])
+                == ["body: $.p: \"old\" → \"new\""])
+    }
+
     @Test("Content that redaction left out is not compared")
     func leftOut() throws {
         let recorded = try Self.redaction(["json:$.p"], keepsUnparsed: false).stored(Self.exchange("{\"p\":\"old"))

@@ -30,6 +30,8 @@ COUNT = 500
 # What has neither a name nor a known shape needs a pattern.
 RULES = ["share", "secrets", "pattern:zq-[a-z0-9]{20}"]
 OPTIONS = [argument for rule in RULES for argument in ("--redact", rule)] + ["--redact-limit", "64k"]
+# Stands for a value.
+MARK = "«redacted»".encode()
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 

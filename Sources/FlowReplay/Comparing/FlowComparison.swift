@@ -42,16 +42,20 @@ package struct FlowComparison: Sendable {
     /// - Throws: if content cannot be read.
     package func differences(recorded: Flow, new: Flow, redactions: [RecordedRedaction] = []) throws -> FlowDifferences {
         var fewest: FlowDifferences?
+        func take(_ found: FlowDifferences) {
+            let known = fewest.map { ($0.count, $0.madeByRedaction) } ?? (.max, .max)
+            if (found.count, found.madeByRedaction) < known { fewest = found }
+        }
         for redaction in redactions {
             let found = try differences(recorded, redaction.stored(new))
             if found.isEmpty { return found }
-            if found.count < fewest?.count ?? .max { fewest = found }
+            take(found)
         }
         // A flow that redaction changed was not recorded without it.
         if let fewest, recorded.redaction != nil { return fewest }
         let found = try differences(recorded, new)
-        if let fewest, fewest.count <= found.count { return fewest }
-        return found
+        take(found)
+        return fewest ?? found
     }
 
     private func differences(_ recorded: Flow, _ new: Flow) throws -> FlowDifferences {

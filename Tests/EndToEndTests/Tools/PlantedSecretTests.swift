@@ -8,7 +8,8 @@ struct PlantedSecretTests {
     @Test("No redacted recording, export or log has one of 500 secrets, and the recording still answers and compares")
     func secrets() throws {
         let result = try run(
-            "env", ["MITM_TOOLS=" + toolDirectory, ".build-test-venv/bin/python", "Tests/Foreign/secrets", "--fast"], in: repository)
+            "env", ["MITM_TOOLS=" + toolDirectory, ".build-test-venv/bin/python", "Tests/Foreign/secrets", "--fast"], in: repository
+        )
         let failed = result.output.split(separator: "\n").filter { !$0.hasPrefix("ok ") }
         #expect(failed == [])
         #expect(result.output.contains("ok     a recording without redaction has each of the "))
