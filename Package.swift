@@ -207,7 +207,8 @@ let package = Package(
         tests(
             "ToolSupportTests",
             [
-                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter", "FlowModel",
+                "ContentLimit", "ToolSupport", "ProxyToolSupport", "ProxyCore", "ProxyTransport", "FlowArchive", "FlowFilter",
+                "FlowModel",
                 "FlowTable",
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
