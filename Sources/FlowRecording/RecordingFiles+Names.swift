@@ -31,6 +31,15 @@ extension RecordingFiles {
     /// Another program has emptied the current file: a segment is begun in it, in which open flows continue. What was cut off is gone
     /// from this file; a copy that the program made can be read together with it.
     mutating func continueTruncated(at now: Timestamp) throws(ArchiveError) {
+        guard options.encryption == nil else {
+            options.notice(
+                RecordingNotice(
+                    .warning,
+                    "\(current.path) was truncated by another program, and what it had not received yet may be lost: an encrypted file cannot be continued. Rename the file and send SIGUSR1 instead, or use --rotate-size"
+                ))
+            current.storage.continueAtEnd()
+            return try rotateNow(at: now)
+        }
         options.notice(
             RecordingNotice(
                 .warning,

@@ -24,7 +24,8 @@ extension RecordingFiles {
 
     /// Continues in the next file after the current one has reached its size.
     mutating func rotateIfFull(at now: Timestamp) throws(ArchiveError) {
-        guard let most = options.rotation.size, current.size >= most else { return }
+        // Many open flows may take more than the limit at the beginning of each file.
+        guard let most = options.rotation.size, current.size >= max(most, current.repeated + most / 2) else { return }
         try rotateItself(at: now)
     }
 
@@ -60,6 +61,9 @@ extension RecordingFiles {
     }
 
     mutating func rotateNow(at now: Timestamp) throws(ArchiveError) {
+        // What the flows have so far is in the file before they continue in the next one.
+        try attemptFlush(of: current.writer, at: now)
+        guard disk.isRecording else { return }
         let hasItsName = current.storage.hasItsName
         var (names, next) = (names, nil as OpenFile?)
         let open = { [options, disk, number = current.number + 1] () throws(ArchiveError) in
@@ -68,17 +72,20 @@ extension RecordingFiles {
             }
         }
         do throws(ArchiveError) {
-            try attempt(at: now, again: open, open)
+            try attempt(at: now, isOpening: true, again: open, open)
         } catch {
-            guard disk.isRecording else { throw error }
-            rotationFailed = now
-            return options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+            guard error.isDiskFull else {
+                rotationFailed = now
+                return options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+            }
+            try attempt(at: now, again: open) { () throws(ArchiveError) in throw error }
         }
         guard let next else { return }
         (self.names, rotationFailed) = (names, nil)
         replaceCurrent(with: next, at: now, hasItsName: hasItsName)
         try closeSealed(at: now)
         if disk.isRecording { try attemptFlush(of: current.writer, at: now) }
+        current.repeated = current.size
         enforceRetention(at: now)
     }
 

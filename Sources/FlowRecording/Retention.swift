@@ -56,9 +56,9 @@ struct Retention {
 
     /// Deletes what is beyond the limits.
     /// - Parameters:
-    ///   - current: bytes of the current file.
+    ///   - current: bytes of the current file; nil when the last one is sealed.
     ///   - mayDelete: whether a file, by its path and its number in this run, is not needed any more.
-    mutating func enforce(at now: Timestamp, current: UInt64, mayDelete: (String, Int?) -> Bool) {
+    mutating func enforce(at now: Timestamp, current: UInt64?, mayDelete: (String, Int?) -> Bool) {
         guard limits.isGiven else { return }
         findEarlier()
         while let option = exceeded(at: now, current: current), let oldest = files.first {
@@ -88,9 +88,9 @@ struct Retention {
     }
 
     /// The option whose limit is exceeded.
-    private func exceeded(at now: Timestamp, current: UInt64) -> String? {
-        if let most = limits.files, files.count + 1 > most { return "--keep-files" }
-        if let most = limits.size, size + current > most { return "--keep-size" }
+    private func exceeded(at now: Timestamp, current: UInt64?) -> String? {
+        if let most = limits.files, files.count + (current == nil ? 0 : 1) > most { return "--keep-files" }
+        if let most = limits.size, size + (current ?? 0) > most { return "--keep-size" }
         if let most = limits.age, let oldest = files.first, now - oldest.sealed > most { return "--keep-age" }
         return nil
     }
@@ -132,7 +132,7 @@ private struct FileKey: Hashable {
     var device: UInt64
     var inode: UInt64
 
-    /// - Returns: nil when the name is none of a regular file; a link is not followed.
+    /// - Returns: nil unless it is the name of a regular file; links are not followed.
     static func named(_ path: String) -> (file: FileKey, size: UInt64, changed: Timestamp)? {
         var status = stat()
         guard unsafe FileName.withCString(path, { unsafe lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -43,8 +43,9 @@ package struct ArchiveSource: Sendable {
     }
 
     /// Opens it to describe its structure.
-    package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
-        try ArchiveStructure(try input(), verifies: verifies)
+    /// - Parameter counts: count flows for the summary.
+    package func structure(verifies: Bool, counts: Bool = false) throws(ArchiveError) -> ArchiveStructure {
+        try ArchiveStructure(try input(), verifies: verifies, counts: counts)
     }
 
     /// Opens it as the format that its first bytes show.
@@ -99,7 +100,8 @@ package func archiveSources(_ arguments: [FilePath], keys: ArchiveKeys = Archive
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
     guard !arguments.isEmpty else { return [.standardInput(keys: keys)] }
     var sources: [ArchiveSource] = []
-    for argument in arguments {
+    // A shell sorts `a-00001.mflow` before `a.mflow`.
+    for argument in inRecordedOrder(arguments) {
         let path = argument.path
         if argument.isStandard {
             sources.append(.standardInput(keys: keys))

@@ -28,7 +28,7 @@ func files(in directory: String, endings: [String]) -> [String] {
             }
         }
     }
-    return found.sorted()
+    return found.sortedAsRecorded()
 }
 
 /// The files with names that strftime(3) can make of a pattern, in their order; none if the pattern itself is a name, or has no conversion.
@@ -47,7 +47,42 @@ func rotatedFiles(_ pattern: String) -> [String] {
         default: wildcards.append(character)
         }
     }
-    return FileName.matching(wildcards)
+    return FileName.matching(wildcards).sortedAsRecorded()
+}
+
+extension [String] {
+    /// Sorted by names without their extensions: `a.mflow` is recorded before `a-00001.mflow`.
+    fileprivate func sortedAsRecorded() -> [String] {
+        func stem(_ path: String) -> Substring {
+            for ending in [".mflow.age", ".mflow"] where path.hasSuffix(ending) { return path.dropLast(ending.count) }
+            return path[...]
+        }
+        return map { ($0, stem($0)) }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
+    }
+}
+
+/// Paths with each file before those that a recorder begins after it: `a.mflow` before `a-00001.mflow`, where a shell has it after them.
+func inRecordedOrder(_ paths: [FilePath]) -> [FilePath] {
+    /// The name from which a recorder made a numbered one; nil in other names.
+    func base(_ path: String) -> String? {
+        guard let dash = path.lastIndex(of: "-") else { return nil }
+        let digits = path[path.index(after: dash)...].prefix { $0.isASCII && $0.isNumber }
+        guard digits.count >= 5, digits.endIndex == path.endIndex || path[digits.endIndex] == "." else { return nil }
+        return String(path[..<dash] + path[digits.endIndex...])
+    }
+    var firstNumbered: [String: Int] = [:]
+    for (index, path) in paths.enumerated() {
+        if let base = base(path.path), firstNumbered[base] == nil { firstNumbered[base] = index }
+    }
+    var moved: [Int: Int] = [:]
+    for (index, path) in paths.enumerated() {
+        if let first = firstNumbered[path.path], first < index { moved[first] = index }
+    }
+    guard !moved.isEmpty else { return paths }
+    let late = Set(moved.values)
+    return paths.indices.filter { !late.contains($0) }.flatMap { index in
+        (moved[index].map { [paths[$0]] } ?? []) + [paths[index]]
+    }
 }
 
 private func name(of entry: UnsafeMutablePointer<dirent>) -> String {

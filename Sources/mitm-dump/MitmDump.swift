@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import FlowPrinter
 import Foundation
 import Glibc
 import NIOCore
@@ -81,7 +82,11 @@ struct MitmDump: Tool {
             """)
     var follow = false
 
-    @Flag(help: "Print the file's structure instead of its flows: frames, offsets, sizes.")
+    @Flag(
+        help: """
+            Print the file's structure instead of its flows: frames, offsets, sizes; with --json an object for each file (sealed, flows, \
+            bytes, earliest, latest).
+            """)
     var structure = false
 
     @Flag(help: "Check every byte of the file instead of printing its flows.")
@@ -190,7 +195,7 @@ struct MitmDump: Tool {
         let sources = try asked.sources()
         let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
-        let redaction = try redaction.redaction(settings.confdir, selection.environment)
+        let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         guard summary || query != nil else {
             let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
             if let redaction { warn(redaction.summary) }
@@ -325,7 +330,8 @@ struct MitmDump: Tool {
                 guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
-                guard verify else { continue }
+                if summarisesStructure { try write(walk.summary, of: source, to: file) }
+                guard verify, !summarisesStructure else { continue }
                 let verdict = walk.damage.isEmpty ? "verified" : "damaged"
                 let counts = "\(counted(walk.blocks, "block")), \(counted(Int(walk.flows), "flow"))"
                 try file.write { out, _ in out.writeBytes(FileName.bytes("\(source.name): \(counts): \(verdict)\n")) }
@@ -344,12 +350,38 @@ struct MitmDump: Tool {
     private func walk(
         _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
     ) throws -> ArchiveStructure {
-        var walk = try source.structure(verifies: verify)
+        var walk = try source.structure(verifies: verify, counts: summarisesStructure)
         while proceed(walk), let line = try walk.next() {
-            guard structure else { continue }
+            guard structure, !summarisesStructure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }
         return walk
+    }
+
+    private var summarisesStructure: Bool { structure && (json || format == .json) }
+
+    private func write(_ summary: ArchiveSummary, of source: ArchiveSource, to file: OutputFile) throws {
+        try file.write { out, _ in
+            var object = JSONWriter()
+            object.beginObject()
+            object.key("file")
+            object.string(source.name)
+            object.key("sealed")
+            object.bool(summary.isSealed)
+            object.key("flows")
+            object.number(summary.flows)
+            object.key("bytes")
+            object.number(summary.bytes)
+            if let times = summary.times {
+                object.key("earliest")
+                object.time(times.lowerBound)
+                object.key("latest")
+                object.time(times.upperBound)
+            }
+            object.endObject()
+            object.write(into: &out)
+            out.writeString("\n")
+        }
     }
 
     private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

@@ -31,6 +31,7 @@ struct MitmRecord: Tool {
               mitm-record -w x.mflow -- curl https://example.org/
               mitm-record -w x.mflow --browser https://example.org/
               mitm-record -w capture.mflow
+              mitm-record -w capture.mflow --rotate-size 1g --keep-size 20g
               mitm-record -w 'capture-%Y%m%d-%H.mflow' --mode reverse:https://api.example@8443
               mitm-record -w - '~d api.example' | mitm-dump
 
@@ -41,8 +42,8 @@ struct MitmRecord: Tool {
             is no such command, 128+n if signal n ended it. Without a command it is 0, and 2 after an error.
 
             SIGHUP reloads the configuration file and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; when \
-            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
-            of -w names now, or the same name again if the file was renamed. On a terminal the keys O, then T, ask for a TCP host.
+            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file, with the \
+            name that the pattern of -w gives now; a number is added if there is such a file (capture-00001.mflow). On a terminal the keys O, then T, ask for a TCP host.
 
             Options can also be set by their long names in the section 'record' of config.yaml in the configuration directory.
 
@@ -124,6 +125,9 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
+    @OptionGroup(title: "Several files")
+    var rotation: RotationArguments
+
     @OptionGroup
     var disk: DiskArguments
 
@@ -142,6 +146,9 @@ struct MitmRecord: Tool {
     @OptionGroup
     var selection: FilterArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @Argument(help: "Record only flows that match, the same as -f (see --help-filter).")
     var filter: [String] = []
 
@@ -159,6 +166,7 @@ struct MitmRecord: Tool {
     }
 
     func validate() throws {
+        try rotation.check(write)
         if !(0...2).contains(detail) {
             throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
         }

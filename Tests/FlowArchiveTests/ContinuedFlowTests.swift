@@ -196,4 +196,19 @@ struct ContinuedFlowTests {
             }
         }
     }
+
+    @Test("The summary of a file has as many flows as a reader returns")
+    func summary() throws {
+        let recording = try RotatedFiles(seed: 14, kinds: [3, 6, 0, 0, 3, 6], files: 3, closesLast: false)
+        for bytes in recording.files + [recording.joined] {
+            for verifies in [false, true] {
+                var structure = try ArchiveStructure(ArchiveInput(bytes: bytes), verifies: verifies, counts: true)
+                while try structure.next() != nil {}
+                let summary = structure.summary
+                #expect(summary.flows == UInt64(try Self.flows(of: bytes).count))
+                #expect(summary.bytes == UInt64(bytes.readableBytes) && summary.times != nil)
+                #expect(summary.isSealed == (bytes == recording.files[0] || bytes == recording.files[1]))
+            }
+        }
+    }
 }

@@ -45,14 +45,23 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
 func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
 
 func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
-    var targets: [String] = []
-    func add(_ flow: Flow) {
+    try items(of: paths, keys: keys).compactMap { item in
+        guard case .flow(let flow) = item else { return nil }
         let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
         let isRest = flow.error?.message.contains("in an earlier file") == true
-        targets.append(
-            (isRest ? "…" : "") + target + (flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"))
+        let end = flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"
+        return (isRest ? "…" : "") + target + end
     }
+}
+
+/// What readers find in files that were written one after the other.
+func items(of paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
+    var all: [ArchiveItem] = []
     var before: OpenFlows?
+    func endOpen() {
+        all += before?.unfinished.map { .flow($0) } ?? []
+        before = nil
+    }
     for path in paths {
         let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
         reader.predecessor = { name in
@@ -60,13 +69,13 @@ func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [S
             before = nil
             return .flows(flows)
         }
-        var items: [ArchiveItem] = []
-        while let item = try reader.next() { items.append(item) }
-        items += try reader.finish(keepsOpen: path != paths.last)
-        before?.unfinished.forEach(add)
-        for case .flow(let flow) in items { add(flow) }
+        var found: [ArchiveItem] = []
+        while let item = try reader.next() { found.append(item) }
+        found += try reader.finish(keepsOpen: true)
+        endOpen()
+        all += found
         before = reader.takeOpenFlows()
     }
-    before?.unfinished.forEach(add)
-    return targets
+    endOpen()
+    return all
 }

@@ -180,7 +180,7 @@ struct RetentionTests {
             var options = options(directory + "/a.mflow", Notices())
             options.retention.age = 3 * hour + 1
             try record(20, options)
-            #expect(try names(in: directory) == (16...19).map { "a-000\($0).mflow" })
+            #expect(try names(in: directory) == (15...19).map { "a-000\($0).mflow" })
         }
     }
 

@@ -20,6 +20,8 @@ final class EncryptedStorage: ArchiveStorage {
     private var pending: ByteBuffer
     /// What the storage has not taken yet.
     private var sealed: ByteBuffer
+    /// Plaintext of the last chunk that was sealed.
+    private var lastSealed = 0
     private var hasEnded = false
     /// The owner wants what was written to survive a loss of power.
     private var isSynced = false
@@ -72,6 +74,7 @@ final class EncryptedStorage: ArchiveStorage {
 
     private func seal(isLast: Bool) {
         payload.seal(pending, index: index, isLast: isLast, into: &sealed)
+        lastSealed = pending.readableBytes
         index += 1
         pending.clear()
     }
@@ -86,10 +89,12 @@ final class EncryptedStorage: ArchiveStorage {
         return rest == 0 ? 0 : AgePayload.chunkSize - rest
     }
 
+    /// A chunk of which a part was passed on is of no use.
     var keptBytes: Int {
-        // Less than a whole chunk of ciphertext may be the rest of one.
-        let chunks = (sealed.readableBytes + AgePayload.sealedSize - 1) / AgePayload.sealedSize
-        return pending.readableBytes + min(chunks * AgePayload.chunkSize, Int(clamping: index) * AgePayload.chunkSize)
+        let beforeLast = sealed.readableBytes - (lastSealed + AgePayload.overhead)
+        guard sealed.readableBytes > 0, index > 0 else { return pending.readableBytes }
+        let chunks = (max(0, beforeLast) + AgePayload.sealedSize - 1) / AgePayload.sealedSize
+        return pending.readableBytes + lastSealed + chunks * AgePayload.chunkSize
     }
 
     func flush() throws(ArchiveError) {

@@ -28,11 +28,25 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var text: String
 }
 
+/// What a file is as a whole.
+package struct ArchiveSummary: Sendable, Equatable {
+    /// It was closed in order: a footer ends it.
+    package var isSealed = false
+    /// Flows, those without an end in the file included: as many as a reader returns.
+    package var flows: UInt64 = 0
+    package var bytes: UInt64 = 0
+    /// The earliest start and the latest end of its flows, or of their parts in the file; nil without flows.
+    package var times: ClosedRange<Timestamp>?
+}
+
 /// Scans a file and describes its frames.
 package struct ArchiveStructure {
     private let input: ArchiveInput
     private var frames: ArchiveFrameScanner
     private let verifies: Bool
+    private let counts: Bool
+    private var lastKind = ArchiveStructureLine.Kind.segment
+    private var times: ClosedRange<Timestamp>?
     private var segment: Timestamp?
     private var sequence: UInt64 = 0
     private var waiting: [ArchiveStructureLine] = []
@@ -54,20 +68,37 @@ package struct ArchiveStructure {
         try self.init(try ArchiveInput(path: path), verifies: verifies)
     }
 
-    /// - Parameter input: an input at its beginning.
-    package init(_ input: ArchiveInput, verifies: Bool) throws(ArchiveError) {
+    /// - Parameters:
+    ///   - input: an input at its beginning.
+    ///   - counts: count flows for ``summary``, which decompresses records of blocks with parts of flows.
+    package init(_ input: ArchiveInput, verifies: Bool, counts: Bool = false) throws(ArchiveError) {
+        self.counts = counts
         self.input = input
         frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
         try frames.checkBeginning(isStrict: false)
     }
 
+    /// The file as a whole, after the last line, when flows are counted.
+    package var summary: ArchiveSummary {
+        ArchiveSummary(isSealed: lastKind == .footer, flows: flows, bytes: frames.offset, times: times)
+    }
+
     /// The next line; nil at the end, when ``damage`` is complete.
     package mutating func next() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard let line = try nextLine() else { return nil }
+        lastKind = line.kind
+        if let found = line.times {
+            times = times.map { min($0.lowerBound, found.lowerBound)...max($0.upperBound, found.upperBound) } ?? found
+        }
+        return line
+    }
+
+    private mutating func nextLine() throws(ArchiveError) -> ArchiveStructureLine? {
         if !waiting.isEmpty { return waiting.removeFirst() }
         let start = frames.offset
         guard let frame = try frames.next() else {
-            if try frames.giveUpIncomplete() { return try next() }
+            if try frames.giveUpIncomplete() { return try nextLine() }
             if let damage = frames.endDamage() { return report(damage) }
             return try reportEncryption()
         }
@@ -130,6 +161,7 @@ package struct ArchiveStructure {
         }
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
+        if counts, !verifies { try count(header, offset) }
         if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
         let rules = header.holdsRules ? try redactionRules(header) : nil
         frames.skipFrames(of: header)
@@ -191,6 +223,21 @@ package struct ArchiveStructure {
                     header: header, offset: offset, records: records, source: source, connections: SegmentConnections()))
         }
         return faults + others
+    }
+
+    /// Counts the flows of the block whose header was just read.
+    private mutating func count(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) {
+        guard header.holdsParts else {
+            continueFlows(from: nil)
+            endedFlows += UInt64(header.flows)
+            return
+        }
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return }
+        let source = BlockSource(place: .memory(ByteBuffer()), header: header, blockOffset: offset)
+        count(
+            DecodedBlock(header: header, offset: offset, records: records, source: source, connections: SegmentConnections()))
     }
 
     /// Counts flows as a reader returns them.

@@ -166,16 +166,17 @@ package final class ArchiveReader {
         if let damage = try input.endDamage() { items.append(.damage(damage)) }
         try endHeld()
         let start = waiting.count
-        // A file that is being written has no next one.
-        let isLive = !open.isEmpty && input.file?.isBeingWritten == true
-        if isLive || !keepsOpen { try endOpenFlows() }
-        if isLive { markOpen(from: start) }
+        if !keepsOpen {
+            let isLive = isLive
+            try endOpenFlows()
+            if isLive { markOpen(from: start) }
+        }
         defer { waiting.removeAll() }
         return items + waiting
     }
 
     /// The flows that are open at the end of what was read.
-    package var openFlows: OpenFlows? { segment.flatMap { OpenFlows(open, in: $0) } }
+    package var openFlows: OpenFlows? { segment.flatMap { OpenFlows(open, in: $0, isLive: isLive) } }
 
     /// Takes the flows that are open at the end of the input, of which nothing more is read.
     package func takeOpenFlows() -> OpenFlows? {
@@ -187,13 +188,11 @@ package final class ArchiveReader {
 
     /// Open flows as far as they are recorded, in the order of their starts. Each is returned again when it ends.
     package var unfinished: [Flow] {
-        let isLive = !open.isEmpty && input.file?.isBeingWritten == true
-        return open.values.sorted { $0.order < $1.order }.map { open in
-            var flow = open.flow
-            flow.isBeingRecorded = isLive
-            return flow
-        }
+        openFlows?.unfinished ?? []
     }
+
+    /// A recorder is still writing flows that are open.
+    private var isLive: Bool { !open.isEmpty && input.file?.isBeingWritten == true }
 
     /// Open flows that received pieces since the last call, each with only its new pieces, in the order of their starts.
     package func takeNewPieces() -> [Flow] {
@@ -338,7 +337,8 @@ package final class ArchiveReader {
         case RecordType.continuation:
             break
         case RecordType.redactionRules:
-            for rule in try RedactionRulesRecord.rules(block.content(entry)) where !redactionRules.contains(rule) {
+            for rule in try RedactionRulesRecord.rules(block.content(entry))
+            where redactionRules.count < RedactionRulesRecord.maximum && !redactionRules.contains(rule) {
                 redactionRules.append(rule)
             }
         case RecordType.tombstone:
@@ -405,7 +405,7 @@ package final class ArchiveReader {
 
     private func beginSegment(_ name: Timestamp) throws {
         try endHeld()
-        held = openFlows
+        held = segment.flatMap { OpenFlows(open, in: $0, isLive: false) }
         open = [:]
         segment = name
         isFirstBlock = true
@@ -439,7 +439,7 @@ package final class ArchiveReader {
     }
 
     private func endOpenFlows() throws {
-        for flow in openFlows?.sorted ?? [] { try end(flow) }
+        for flow in open.values.sorted(by: { $0.order < $1.order }) { try end(flow) }
         open.removeAll()
     }
 
