@@ -164,7 +164,7 @@ let package = Package(
             dependencies: [
                 "BenchmarkTraffic", "HTTPSemantics", "HTTP1Codec", "HTTP2Codec", "WebSocketCodec", "TLSEngine", "FlowModel",
                 "FlowArchive",
-                "FlowFilter", "FlowPrinter", nioCore,
+                "FlowFilter", "FlowPrinter", "Redaction", nioCore,
             ],
             path: "Benchmarks/MicroBenchmarks", swiftSettings: settings),
         // tests

@@ -99,6 +99,9 @@ package struct FlowRedaction: Sendable, Equatable {
     package var isRequestDecoded = false
     package var isResponseDecoded = false
 
+    /// Changes, and omissions, that are kept: a recording may be made to do harm.
+    private static let maximumEntries = 1024
+
     /// The tag of a flow that redaction changed.
     package static let tag = "redacted"
 
@@ -128,7 +131,7 @@ package struct FlowRedaction: Sendable, Equatable {
     package mutating func add(_ change: Change) {
         if let index = changes.firstIndex(where: { $0.rule == change.rule && $0.place == change.place }) {
             changes[index].count &+= change.count
-        } else {
+        } else if changes.count < Self.maximumEntries {
             changes.append(change)
         }
     }
@@ -139,7 +142,7 @@ package struct FlowRedaction: Sendable, Equatable {
         }
         if let index = omissions.firstIndex(where: same) {
             omissions[index].count &+= omission.count
-        } else {
+        } else if omissions.count < Self.maximumEntries {
             omissions.append(omission)
         }
     }

@@ -66,6 +66,8 @@ private struct PassedPieces: FlowPieces {
     }
 }
 
+/// Passes the events of a flow on, and returns the pieces.
+///
 /// `@unchecked Sendable`: a cursor is used by one thread at a time, and a copy of it continues where the original is.
 private final class PassedPieceCursor: FlowPieceCursor, @unchecked Sendable {
     private var events: FlowEventCursor

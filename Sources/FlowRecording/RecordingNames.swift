@@ -7,8 +7,7 @@ import Glibc
 /// Names one file after the other. A file that exists is never opened by ``next(at:isFree:)``.
 struct RecordingNames {
     /// What a recording without a name is called, in the working directory.
-    private static let automatic = "capture-%Y%m%d-%H%M%S.mflow"
-    private static let encrypted = ".age"
+    private static let automatic = "capture-%Y%m%d-%H%M%S"
 
     private let pattern: String
     /// A time that gives another name begins another file.
@@ -17,9 +16,11 @@ struct RecordingNames {
     private(set) var base = ""
     private var number = 0
 
-    /// - Parameter pattern: nil for a name that is made of the date and the time.
+    /// - Parameters:
+    ///   - pattern: nil for a name that is made of the date and the time.
+    ///   - isEncrypted: that name says so.
     init(_ pattern: String?, isEncrypted: Bool = false) {
-        self.pattern = pattern ?? Self.automatic + (isEncrypted ? Self.encrypted : "")
+        self.pattern = pattern ?? Self.automatic + (isEncrypted ? ".mflow.age" : ".mflow")
         followTime = pattern?.contains("%") == true
     }
 
@@ -113,7 +114,7 @@ struct RecordingNames {
     /// A name before and from its extension on; `.mflow.age` is one.
     private static func divided(_ path: String) -> (stem: String, ending: String) {
         let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
-        let compound = ".mflow" + encrypted
+        let compound = ".mflow.age"
         if name.hasSuffix(compound), name.count > compound.count {
             return (String(path.dropLast(compound.count)), compound)
         }

@@ -132,7 +132,7 @@ private struct FileKey: Hashable {
     var device: UInt64
     var inode: UInt64
 
-    /// - Returns: nil when the name is none of a regular file; a link is not followed.
+    /// - Returns: nil unless it is the name of a regular file; links are not followed.
     static func named(_ path: String) -> (file: FileKey, size: UInt64, changed: Timestamp)? {
         var status = stat()
         guard unsafe FileName.withCString(path, { unsafe lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG else {

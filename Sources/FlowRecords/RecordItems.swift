@@ -130,7 +130,7 @@ package enum RecordItem {
         }
     }
 
-    /// Entries whose place or reason is not known are passed over: a later version wrote them.
+    /// Entries whose place or reason is not known are skipped: a later version wrote them.
     package static func redaction(_ reader: inout RecordReader) throws(MalformedRecord) -> FlowRedaction {
         var redaction = FlowRedaction()
         let bits = try reader.byte()

@@ -26,7 +26,10 @@ struct BodyType {
 
     var isJSON: Bool { name.contains("json") }
     var isForm: Bool { name == "application/x-www-form-urlencoded" }
-    var isMultipart: Bool { name.hasPrefix("multipart/") }
+    /// Parts that can have names or be JSON. Ranges and images that follow one another have neither, and the latter have no end.
+    var isMultipart: Bool {
+        name.hasPrefix("multipart/") && name != "multipart/byteranges" && name != "multipart/x-mixed-replace"
+    }
     /// Content without a type that describes it may be a form.
     var mayBeForm: Bool { isForm || name.isEmpty || name == "text/plain" || name == "application/octet-stream" || isJSON }
 

@@ -32,10 +32,19 @@ struct BodyStage {
         }
     }
 
-    /// Pieces that wait for the end of their body.
+    /// Content that waits for the end of its body. It is copied, so that it does not keep the buffers alive into which it was received.
     struct Held {
-        var pieces: [(at: Timestamp, piece: FlowPiece)] = []
-        var bytes = 0
+        private struct Piece {
+            var at: Timestamp
+            var size: Int
+            var wireSize: UInt64
+        }
+
+        /// More pieces are joined, so that those of one byte do not occupy many times their size.
+        private static let maximumPieces = 4096
+
+        private(set) var content = ByteBuffer()
+        private var pieces: [Piece] = []
         /// A rule for whole bodies is not decided yet.
         var isUndecided = false
         /// It is certain that a rule can change it.
@@ -43,36 +52,48 @@ struct BodyStage {
         /// A rule hashes all of it.
         var hashes: Int?
 
-        var sent: Sent {
-            var sent = Sent()
-            for (at, piece) in pieces { sent.add(piece, at) }
-            return sent
+        init(isUndecided: Bool = false, hashes: Int? = nil) { (self.isUndecided, self.hashes) = (isUndecided, hashes) }
+
+        mutating func add(_ piece: FlowPiece, _ at: Timestamp) {
+            content.writeImmutableBuffer(piece.content)
+            let size = piece.content.readableBytes
+            if pieces.count < Self.maximumPieces {
+                pieces.append(Piece(at: at, size: size, wireSize: piece.wireSize))
+            } else {
+                pieces[pieces.count - 1].size += size
+                pieces[pieces.count - 1].wireSize += piece.wireSize
+            }
         }
 
-        /// The content, joined.
-        var content: ByteBuffer {
-            guard pieces.count != 1 else { return pieces[0].piece.content }
-            var joined = ByteBuffer()
-            joined.reserveCapacity(bytes)
-            for (_, piece) in pieces { joined.writeImmutableBuffer(piece.content) }
-            return joined
+        /// Few pieces have come so far.
+        var isBeginning: Bool { pieces.count <= 4 }
+
+        var sent: Sent { Sent(size: pieces.reduce(0) { $0 + $1.wireSize }, first: pieces.first?.at) }
+
+        func forEachPiece(from side: Side, _ visit: (FlowPiece, Timestamp) -> Void) {
+            var rest = content
+            for piece in pieces {
+                guard let bytes = rest.readSlice(length: piece.size) else { return }
+                visit(FlowPiece(from: side, content: bytes, wireSize: piece.wireSize), piece.at)
+            }
         }
     }
 
     let side: Side
-    let type: BodyType
-    let codings: [ByteBuffer]
     var plan: Plan
+    private let fields: FieldSection
+    /// An earlier redaction removed the content codings.
+    private let isDecoded: Bool
+    /// Read when there is content: most requests have none.
+    private(set) lazy var type = BodyType(fields)
+    private(set) lazy var codings = isDecoded ? [] : fields.declaredCodings
     /// It is known that the recording does not have all of it.
     var isCut = false
     /// The side has sent its end, or trailers, which wait with the content.
     var ends: [(what: FlowEvent.What, at: Timestamp)] = []
 
     init(_ side: Side, _ fields: FieldSection, isDecoded: Bool, plan: Plan) {
-        self.side = side
-        type = BodyType(fields)
-        codings = isDecoded ? [] : fields.declaredCodings
-        self.plan = plan
+        (self.side, self.fields, self.isDecoded, self.plan) = (side, fields, isDecoded, plan)
     }
 
     /// Takes a piece.
@@ -91,19 +112,23 @@ struct BodyStage {
         case .hold(var held):
             // The array has one owner while it grows.
             plan = .pass
-            held.pieces.append((at, piece))
-            held.bytes += piece.content.readableBytes
+            held.add(piece, at)
             plan = .hold(held)
-            if held.bytes > redactor.rules.limit { return exceed(held, redactor, into: next) }
+            if held.content.readableBytes > redactor.rules.limit { return exceed(held, redactor, into: next) }
             guard !held.isUndecided, !held.isCertain, held.hashes == nil else { return }
             decide(held, redactor, into: next)
         }
     }
 
+    /// Passes on what was held as it came.
+    func release(_ held: Held, into next: (FlowEvent.What, Timestamp) -> Void) {
+        held.forEachPiece(from: side) { piece, at in next(.piece(piece), at) }
+    }
+
     /// More was sent than is held.
     private mutating func exceed(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
         if redactor.rules.keepsUnparsed, held.hashes == nil, !held.isUndecided {
-            for (at, piece) in held.pieces { next(.piece(piece), at) }
+            release(held, into: next)
             plan = .pass
         } else {
             plan = .omit(rule: held.hashes ?? redactor.structureRule, .tooLarge, held.sent)
@@ -119,16 +144,16 @@ struct BodyStage {
             held.isCertain = true
             plan = .hold(held)
         case false:
-            for (at, piece) in held.pieces { next(.piece(piece), at) }
+            release(held, into: next)
             plan = .pass
         case nil: return
         }
     }
 
     /// The first bytes without content codings; nil while there are none.
-    private func start(of held: Held) -> ByteBuffer? {
+    private mutating func start(of held: Held) -> ByteBuffer? {
         // All of a large content is not decoded again and again: it is decided at its end then.
-        guard held.pieces.count <= 4 else { return nil }
+        guard held.isBeginning else { return nil }
         let content = held.content
         guard !codings.isEmpty else { return content }
         let decoded = decodeContent(content, codings: codings, maximum: 256)

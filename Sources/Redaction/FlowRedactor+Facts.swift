@@ -55,8 +55,8 @@ extension FlowRedactor {
         isStream = true
         settleRequest(into: next)
         for stage in [request, response] {
-            guard let stage else { continue }
-            conclude(stage, isCut: true, into: next)
+            guard var stage else { continue }
+            conclude(&stage, isCut: true, into: next)
         }
         (request, response) = (nil, nil)
         var ending = ending

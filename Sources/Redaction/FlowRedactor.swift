@@ -163,7 +163,7 @@ package final class FlowRedactor: FlowEventStage {
             plan = planWithoutVerdict(fields)
         }
         stage.plan = plan
-        for (at, piece) in held.pieces { stage.receive(piece, at: at, redactor, into: next) }
+        held.forEachPiece(from: .client) { piece, at in stage.receive(piece, at: at, redactor, into: next) }
         let ends = stage.ends
         stage.ends = []
         request = stage
@@ -190,7 +190,7 @@ package final class FlowRedactor: FlowEventStage {
         if case .hold(let held) = stage.plan, held.isUndecided {
             stage.ends.append((what, at))
         } else {
-            conclude(stage, isCut: false, into: next)
+            conclude(&stage, isCut: false, into: next)
             stage.plan = .pass
             next(what, at)
         }
@@ -199,7 +199,7 @@ package final class FlowRedactor: FlowEventStage {
 
     /// Passes on what is stored of a body.
     /// - Parameter isCut: its end was not received.
-    func conclude(_ stage: BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
+    func conclude(_ stage: inout BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
         let place = FlowRedaction.Place.body(of: stage.side)
         switch stage.plan {
         case .pass: return
@@ -215,24 +215,20 @@ package final class FlowRedactor: FlowEventStage {
                 if isCut { return omit(held.sent, rule, .unparsed, stage.side, into: next) }
                 let content = held.content
                 let decoded = decodeContent(content, codings: stage.codings, maximum: rules.limit)
-                guard let marker = redactor.hidden(decoded.content, rule) else { return release(held, into: next) }
+                guard let marker = redactor.hidden(decoded.content, rule) else { return stage.release(held, into: next) }
                 facts.add(FlowRedaction.Change(rule: rules.rules[rule].text, place: place))
                 return store(marker, held.sent.size, stage.side, first, into: next)
             }
             if isCut { return omit(held.sent, redactor.structureRule, .unparsed, stage.side, into: next) }
             var tally = Tally()
             switch redactor.redact(body: held.content, stage.type, codings: stage.codings, &tally) {
-            case .unchanged: release(held, into: next)
+            case .unchanged: stage.release(held, into: next)
             case .changed(let content):
                 report(tally, place)
                 store(content, held.sent.size, stage.side, first, into: next)
             case .omitted(let rule, let reason): omit(held.sent, rule, reason, stage.side, into: next)
             }
         }
-    }
-
-    private func release(_ held: BodyStage.Held, into next: (FlowEvent.What, Timestamp) -> Void) {
-        for (at, piece) in held.pieces { next(.piece(piece), at) }
     }
 
     private func store(

@@ -95,7 +95,7 @@ extension Redactor {
                 edits.add(found, offset: start)
                 return .edits(edits)
             }
-            if !type.isOther, !type.isForm { return .notReadable }
+            if !type.isOther, !(type.mayBeForm && content.beginsLikeForm == true) { return .notReadable }
         }
         if rules.readsForms, type.isForm || type.mayBeForm && content.beginsLikeForm == true {
             return .edits(formEdits(content, &tally))

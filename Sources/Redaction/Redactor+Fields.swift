@@ -12,23 +12,27 @@ extension Redactor {
         let named = rules.headers.bits & fields.names
         let hasCookies = readsCookies && (fields.contains("cookie") || fields.contains("set-cookie"))
         let wire = fields.wire
-        let hasURLs = rules.changesURLs && wire.mayContainURL
+        let hasURLs = rules.changesURLs && (wire.mayContainURL || fields.contains("location") || fields.contains("referer"))
         // Most heads end here.
         guard named != 0 || hasCookies || hasURLs else { return edits }
         let span = wire.readableBytesUInt8Span
-        for (index, line) in fields.lines.enumerated() {
-            let value = fields.slice(line.value)
+        for index in fields.lines.indices {
+            let line = fields.lines[index]
             var found = Edits()
             var isDropped = false
             if named != 0, let rule = rules.headers.rule(span.extracting(Int(line.name.start)..<Int(line.name.end))) {
                 isDropped = method(of: rule) == .drop
-                if isDropped { tally.add(rule) } else { found = credentialEdits(value, rule, &tally) }
+                if isDropped { tally.add(rule) } else { found = credentialEdits(fields.slice(line.value), rule, &tally) }
             } else if hasCookies, wire.equalsIgnoringCase(line.name, "cookie") {
-                (found, isDropped) = cookieEdits(value, &tally)
+                (found, isDropped) = cookieEdits(fields.slice(line.value), &tally)
             } else if hasCookies, wire.equalsIgnoringCase(line.name, "set-cookie") {
-                (found, isDropped) = setCookieEdits(value, &tally)
-            } else if hasURLs, value.mayContainURL {
-                found = urlEdits(value, isURL: Self.isURLField(line.name, wire), &tally)
+                (found, isDropped) = setCookieEdits(fields.slice(line.value), &tally)
+            } else if hasURLs {
+                let isURL = Self.isURLField(line.name, wire)
+                // Most lines end here.
+                guard isURL || wire.mayContainURL(line.value) else { continue }
+                let value = fields.slice(line.value)
+                found = urlEdits(value, isURL: isURL, &tally)
                 if wire.equalsIgnoringCase(line.name, "host"), let edit = authorityEdit(value, &tally) {
                     found.replace(edit.range, with: edit.new)
                 }
@@ -36,7 +40,7 @@ extension Redactor {
             if isDropped {
                 let next = index + 1 < fields.lines.count ? Int(fields.lines[index + 1].name.start) : wire.readableBytes
                 edits.remove(Int(line.name.start)..<next)
-            } else {
+            } else if !found.isEmpty {
                 edits.add(found, offset: Int(line.value.start))
             }
         }
@@ -170,12 +174,17 @@ extension ByteBuffer {
     }
 
     /// Has a byte without which a text has neither parameters nor userinfo.
-    var mayContainURL: Bool {
-        // SAFETY: memchr(3) reads the readable bytes.
+    var mayContainURL: Bool { mayContainURL(ByteRange(0, readableBytes)) }
+
+    /// The same for a range.
+    func mayContainURL(_ range: ByteRange) -> Bool {
+        // SAFETY: memchr(3) reads the range, which is within the readable bytes.
         unsafe withUnsafeReadableBytes { bytes in
-            guard let base = bytes.baseAddress else { return false }
-            return unsafe memchr(base, 0x3F, bytes.count) != nil || memchr(base, 0x23, bytes.count) != nil
-                || memchr(base, 0x40, bytes.count) != nil
+            guard let start = unsafe bytes.baseAddress.map({ unsafe $0 + Int(range.start) }), Int(range.end) <= bytes.count,
+                range.count > 0
+            else { return false }
+            return unsafe memchr(start, 0x3F, range.count) != nil || memchr(start, 0x23, range.count) != nil
+                || memchr(start, 0x40, range.count) != nil
         }
     }
 }

@@ -33,11 +33,15 @@ extension Redactor {
                 isPath = false
             case 0x3B where isPath && !query.isEmpty:
                 var end = index + 1
-                while end < span.count, ![0x2F, 0x3F, 0x23].contains(span[end]) { end += 1 }
+                while end < span.count, !span[end].endsURLPart { end += 1 }
                 parameters(text, index + 1..<end, separator: 0x3B, depth: depth, &edits, &tally)
                 index = end
             case 0x3A where index + 2 < span.count && span[index + 1] == 0x2F && span[index + 2] == 0x2F:
                 index = userinfo(text, from: index + 3, &edits, &tally)
+                isPath = true
+            case 0...0x20, 0x22, 0x3C, 0x3E:
+                isPath = isURL
+                index += 1
             default: index += 1
             }
         }
@@ -61,7 +65,7 @@ extension Redactor {
         let span = text.readableBytesUInt8Span
         var end = start
         var at: Int?
-        while end < span.count, ![0x2F, 0x3F, 0x23, 0x22, 0x3C, 0x3E].contains(span[end]), span[end] > 0x20 {
+        while end < span.count, !span[end].endsURLPart {
             if span[end] == 0x40 { at = end }
             end += 1
         }
@@ -145,6 +149,16 @@ extension Redactor {
         for removal in items.ranges { edits.remove(removal) }
         edits.normalize()
         return edits
+    }
+}
+
+extension UInt8 {
+    /// Ends an authority or a segment of a path, or the URL.
+    fileprivate var endsURLPart: Bool {
+        switch self {
+        case 0...0x20, 0x2F, 0x3F, 0x23, 0x22, 0x3C, 0x3E: true
+        default: false
+        }
     }
 }
 

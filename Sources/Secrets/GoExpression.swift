@@ -8,6 +8,8 @@ func translatedFromGo(_ text: String) -> String {
     var position = 0
     /// The place of the opening bracket of a class.
     var opening: Int?
+    /// The place after a set in a class, such as `\w` and `[:alpha:]`.
+    var afterSet: Int?
     while position < scalars.count {
         let scalar = scalars[position]
         let next = position + 1 < scalars.count ? scalars[position + 1] : nil
@@ -17,6 +19,7 @@ func translatedFromGo(_ text: String) -> String {
             translated.append(contentsOf: next == "v" ? "\\x0B".unicodeScalars : "\\".unicodeScalars)
             if let next, next != "v" { translated.append(next) }
             position += next == nil ? 1 : 2
+            if let next, opening != nil, "wWdDsS".unicodeScalars.contains(next) { afterSet = position }
             continue
         case "[" where opening == nil:
             opening = position
@@ -39,7 +42,11 @@ func translatedFromGo(_ text: String) -> String {
             while end + 1 < scalars.count, scalars[end] != ":" || scalars[end + 1] != "]" { end += 1 }
             translated.append(contentsOf: scalars[position..<min(end + 2, scalars.count)])
             position = end + 2
+            afterSet = position
             continue
+        case "-" where afterSet == position && next != "]":
+            // No range begins here, and PCRE2 takes it for a mistake.
+            translated.append(contentsOf: "\\-".unicodeScalars)
         case "]" where opening != nil:
             opening = nil
             translated.append(scalar)

@@ -6,7 +6,7 @@ import Synchronization
 
 /// May be used by several threads.
 package final class RecordingRedaction: Sendable {
-    /// The rules in canonical form, for the files that are written.
+    /// What the files that are written name: the rules in canonical form, and the key of hashes.
     package let rules: [String]
     /// Makes the stage of a flow.
     package let maker: @Sendable () -> any FlowEventStage
@@ -16,7 +16,7 @@ package final class RecordingRedaction: Sendable {
     package init(_ redactor: Redactor) {
         let connections = RedactedConnections()
         let maker: @Sendable () -> any FlowEventStage = { FlowRedactor(redactor, connections: connections) }
-        rules = redactor.rules.canonical
+        rules = redactor.named
         self.maker = maker
         stages = FlowEventStages([maker])
     }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowFilter
 import Redaction
+import Secrets
 
 package struct RedactionArguments: ParsableArguments {
     /// What happens with content to which a rule cannot be applied.
@@ -44,7 +45,8 @@ package struct RedactionArguments: ParsableArguments {
         do throws(RedactionError) {
             rules = try RedactionRules(
                 redact, limit: redactLimit.map { Int(clamping: $0.bytes) } ?? RedactionRules.defaultLimit,
-                keepsUnparsed: redactUnparsed == .keep, environment: environment)
+                keepsUnparsed: redactUnparsed == .keep,
+                secrets: environment.secretRules.map { SecretScanner($0) } ?? .builtIn, environment: environment)
         } catch {
             throw ToolError("\(error)")
         }

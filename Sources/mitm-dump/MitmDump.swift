@@ -195,7 +195,7 @@ struct MitmDump: Tool {
         let sources = try asked.sources()
         let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
-        let redaction = try redaction.redaction(settings.confdir, selection.environment)
+        let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         guard summary || query != nil else {
             let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
             if let redaction { warn(redaction.summary) }

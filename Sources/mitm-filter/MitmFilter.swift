@@ -37,8 +37,8 @@ struct MitmFilter: Tool {
 
             Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
-            Exit status: 0 a flow matched (--findings: a secret was found), 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
-            is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
+            Exit status: 0 a flow matched (--findings: a secret was found), 1 no flow matched, 2 an error, or an input could not be read (the \
+            others are searched), 3 the input is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -157,22 +157,27 @@ struct MitmFilter: Tool {
         if count || append, groups.isGiven {
             throw ValidationError("--\(count ? "count" : "append") cannot be combined with groups (--group-by, --stats, --bucket)")
         }
-        if findings {
-            let other =
-                count ? "count" : quiet ? "quiet" : append ? "append" : json ? "json" : format != nil ? "format" : nil
-            if let other { throw ValidationError("--findings prints secrets, so it cannot be combined with --\(other)") }
-            if table.isGiven || groups.isGiven {
-                throw ValidationError("--findings prints secrets, so it cannot be combined with columns, an order or groups")
-            }
-        }
+        if findings { try checkFindings() }
         try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
     }
 
+    private func checkFindings() throws {
+        let other = count ? "count" : quiet ? "quiet" : append ? "append" : json ? "json" : format != nil ? "format" : nil
+        if let other { throw ValidationError("--findings prints JSON Lines of secrets, so it cannot be combined with --\(other)") }
+        if table.isGiven || groups.isGiven {
+            throw ValidationError(
+                "--findings prints JSON Lines of secrets, so it cannot be combined with columns, an order or groups")
+        }
+        if bodies.limit != nil {
+            throw ValidationError("--findings searches all content, so it cannot be combined with \(bodies.name)")
+        }
+    }
+
     func work() throws -> ToolStatus {
-        let redaction = try redaction.redaction(settings.confdir, selection.environment)
         let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(
             selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
+        let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
@@ -203,7 +208,7 @@ struct MitmFilter: Tool {
                 let rules = asked.secretRules ?? .builtIn
                 let names = filter.secretRuleNames
                 let scanner = SecretScanner(names.isEmpty ? rules : rules.named(anyOf: names))
-                result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, observer)
+                result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
@@ -311,12 +316,13 @@ struct MitmFilter: Tool {
     /// Prints the secrets of the flows that match.
     private func find(
         _ secrets: FlowSecrets, in choice: FlowFilter, from sources: [ArchiveSource], into file: OutputFile,
-        _ observer: ReadingObserver
+        _ redaction: RecordingRedaction?, _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let output = FindingOutput(file, secrets)
         var sequence = ArchiveSequence(
             sources, where: choice, jobs: threads, delivery: .flows, skipsUnreadable: true, isQuiet: false)
         sequence.observer = observer
+        sequence.redaction = redaction
         sequence.beforeWaiting = { try output.flush() }
         var flows = 0
         try sequence.forEach(begin: { _, _ in try output.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in

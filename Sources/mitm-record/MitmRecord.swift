@@ -146,6 +146,9 @@ struct MitmRecord: Tool {
     @OptionGroup
     var selection: FilterArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @Argument(help: "Record only flows that match, the same as -f (see --help-filter).")
     var filter: [String] = []
 

@@ -47,14 +47,16 @@ struct Recorder {
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try arguments.modes
-        let filter = try arguments.expression.map { try arguments.selection.parse($0) }
+        let secretRules = try arguments.secrets.secretRules()
+        let filter = try arguments.expression.map { try arguments.selection.parse($0, secretRules: secretRules) }
         let now = clock.now()
         let directory = configurationDirectory(arguments.settings.confdir)
         let authority = try Authority.load(from: directory, now: now.nanoseconds / 1_000_000_000) {
             log.log(.notice, "authority", $0)
         }
         let certificates = try certificateCache(authority)
-        let redaction = try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
+        let redaction = try arguments.redaction.redaction(
+            arguments.settings.confdir, arguments.selection.environment(secretRules))
         let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
         let sessions = try SessionSettings(arguments, redaction, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }

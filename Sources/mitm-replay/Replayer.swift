@@ -50,7 +50,7 @@ struct Replayer {
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, isDamaged) = try makePlan(options, report, ending: ending)
+        let (plan, redactions, isDamaged) = try makePlan(options, report, ending: ending)
         guard plan.flowCount > 0 else {
             try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
@@ -62,7 +62,8 @@ struct Replayer {
         let servers = try ServerSettings(arguments, redaction, coreLevel, now: clock.now())
         let recorder = try makeRecorder(redaction)
         let comparer = ResponseComparer(
-            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log, report: report)
+            plan, comparison: arguments.diff ? comparison : nil, redactions: redactions, recorder: recorder, log: log,
+            report: report)
         let limits = try transportLimits(descriptors)
         let schedulerOptions = schedulerOptions(limits)
         let server = makeServer(comparer, limits, loops: descriptors.loops)
@@ -118,12 +119,21 @@ struct Replayer {
     /// - Parameter ending: blocked signals, of which one ends the reading.
     private func makePlan(
         _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
-    ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
+    ) throws -> (plan: ReplayPlan, redactions: [RecordedRedaction], isDamaged: Bool) {
+        var rules = RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)))
+        var redactions: [RecordedRedaction] = []
+        var known: [String] = []
         let sources = try archiveSources(arguments.files, keys: arguments.identities.keys())
         let places = PlaceNotes(filter: try arguments.selection.parsed())
         var sequence = ArchiveSequence(sources, where: places)
         let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
         sequence.observer = observer
+        sequence.namedRules = { [log] named in
+            // Each file names its own, some of them later.
+            let count = named.starts(with: known) ? known.count : 0
+            redactions += rules.redactions(named: named, after: count, by: "the recording") { log.log(.notice, "redaction", $0) }
+            known = named
+        }
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
@@ -143,7 +153,14 @@ struct Replayer {
             say("interrupted while the recording was read; nothing was sent")
             throw ExitCode(128 + signal)
         }
-        return (builder.finish(), sequence.isDamaged)
+        let plan = builder.finish()
+        if plan.redacted > 0 {
+            let requests = plan.redacted == 1 ? "1 request is" : "\(groupedDigits(plan.redacted)) requests are"
+            say(
+                "\(requests) sent as redaction left \(plan.redacted == 1 ? "it" : "them") in the recording: with «redacted», or nothing, in place of hidden values"
+            )
+        }
+        return (plan, redactions, sequence.isDamaged)
     }
 
     /// Ensures that every connection goes to an allowed server.

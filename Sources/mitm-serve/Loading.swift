@@ -63,6 +63,8 @@ final class RecordingLoader {
     private var beginning = ByteBuffer()
     /// Flows of a source that can be read only once; nil: it is a file.
     private var kept: [Flow]?
+    /// The rules of redaction that the file has named.
+    private var redactionRules: [String] = []
     /// Reading failed in the middle; what was read is served.
     private var hasFailed = false
 
@@ -84,7 +86,7 @@ final class RecordingLoader {
     }
 
     /// Adds the flows of a source that can be read only once to another index.
-    private init(_ source: ArchiveSource, _ flows: [Flow], into recordings: Recordings) {
+    private init(_ source: ArchiveSource, _ flows: [Flow], _ redactionRules: [String], into recordings: Recordings) {
         self.source = source
         self.recordings = recordings
         others = { [] }
@@ -96,11 +98,12 @@ final class RecordingLoader {
             number = state.index.addSource(source.name)
             for flow in flows { state.index.add(flow, from: number) }
         }
+        take(redactionRules)
     }
 
     /// - Returns: a loader for the same source and another index; nil if the source can be read again.
     func copy(into recordings: Recordings) -> RecordingLoader? {
-        kept.map { RecordingLoader(source, $0, into: recordings) }
+        kept.map { RecordingLoader(source, $0, redactionRules, into: recordings) }
     }
 
     private var isThere: Bool {
@@ -183,6 +186,7 @@ final class RecordingLoader {
                 }
             }
             defer { reader.beforeBlock = nil }
+            defer { take(reader.redactionRules) }
             while let item = try reader.next() { try add(item, warn) }
             guard isFirstRound else { return }
             isFirstRound = false
@@ -195,6 +199,13 @@ final class RecordingLoader {
             hasFailed = true
             throw error
         }
+    }
+
+    /// - Parameter named: all rules of redaction that the file has named.
+    private func take(_ named: [String]) {
+        guard named.count > redactionRules.count else { return }
+        recordings.add(redactionRules: named, after: redactionRules.count, by: source.name)
+        redactionRules = named
     }
 
     /// Ends reading: reports an incomplete block at the end of the file.

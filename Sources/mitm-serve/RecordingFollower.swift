@@ -26,10 +26,14 @@ struct RecordingSelection: Sendable {
     var mayBeEmpty = false
     var filter: FlowFilter?
     var rules: MatchRules
+    /// For the rules of redaction that recordings name.
+    var recordedRules: RecordedRules
     var order: ReplayOrder
     var isOnce: Bool
 
-    func emptyRecordings() -> Recordings { Recordings(RecordingIndex(rules: rules, order: order, isOnce: isOnce)) }
+    func emptyRecordings() -> Recordings {
+        Recordings(RecordingIndex(rules: rules, order: order, isOnce: isOnce), recordedRules)
+    }
 
     /// The files as they are now. Without any it is the file of --write.
     /// - Throws: ``ToolError`` if there is nothing to read.
@@ -180,6 +184,10 @@ final class RecordingFollower: Sendable {
         log.log(.error, "damage", text)
     }
 
+    private func logNotices(of recordings: Recordings) {
+        for notice in recordings.takeNotices() { log.log(.notice, "redaction", notice) }
+    }
+
     private func run() {
         defer { ended.signal() }
         let set = RecordingSet(selection)
@@ -198,6 +206,7 @@ final class RecordingFollower: Sendable {
             throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
         }
         served.replace(with: set.recordings)
+        logNotices(of: set.recordings)
         return Started(requests: requests, streams: streams, files: set.loaders.count)
     }
 
@@ -215,6 +224,7 @@ final class RecordingFollower: Sendable {
             if isStopped { return set.finish(warn: warn) }
             let start = DispatchTime.now()
             let isDue = poll(set, &watch)
+            logNotices(of: set.recordings)
             var taken = Self.seconds(since: start)
             pause = max(Self.interval, taken * Self.pollFactor)
             guard isRequested || isDue && DispatchTime.now() >= mayReload else { continue }

@@ -100,6 +100,7 @@ struct RecordingServer {
             files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
             mayBeEmpty: settings.onMiss.contactsServers,
             filter: try arguments.matching.selection.parsed(), rules: try rules(),
+            recordedRules: RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir))),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 

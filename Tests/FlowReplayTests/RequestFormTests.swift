@@ -289,3 +289,49 @@ struct RecordedRulesTests {
         #expect(warnings == ["a.mflow was redacted by the rule 'later:x', which this version does not know"])
     }
 }
+
+@Suite("Answers compared with redacted ones")
+struct RedactedComparisonTests {
+    /// An exchange with a JSON answer.
+    private static func exchange(_ answer: String, cookie: String = "1") -> Flow {
+        let fields = ["Content-Type: application/json", "Content-Length: \(answer.utf8.count)", "Set-Cookie: sid=\(cookie)"]
+        return FlowReplayTests.exchange(number: 1, requestHead(), responseHead("HTTP/1.1 200 OK", fields), answer: answer)
+    }
+
+    private static func redaction(_ rules: [String], keepsUnparsed: Bool = true) throws -> RecordedRedaction {
+        RecordedRedaction(Redactor(try RedactionRules(rules, keepsUnparsed: keepsUnparsed), key: nil))
+    }
+
+    private static func lines(_ recorded: Flow, _ new: Flow, _ redactions: [RecordedRedaction]) throws -> [String] {
+        try FlowComparison().differences(recorded: recorded, new: new, redactions: redactions).lines
+    }
+
+    @Test("Masked values are equal; other differences are found, and show no hidden value")
+    func masked() throws {
+        let rules = try Self.redaction(["cookie:*", "json:$.p"])
+        let recorded = try rules.stored(Self.exchange("{\"p\":\"old\",\"n\":1}", cookie: "2"))
+        #expect(try Self.lines(recorded, Self.exchange("{\"p\":\"new\",\"n\":1}", cookie: "3"), [rules]) == [])
+        #expect(try Self.lines(recorded, Self.exchange("{\"p\":\"new\",\"n\":2}"), [rules]) == ["body: $.n: 1 → 2"])
+        let without = try Self.lines(recorded, Self.exchange("{\"p\":\"new\",\"n\":1}"), [])
+        #expect(without.count == 2)
+    }
+
+    @Test("Of several rules those count by which the flow may have been stored, and none for a flow that no rule changed")
+    func severalRules() throws {
+        let (cookies, members) = (try Self.redaction(["cookie:*"]), try Self.redaction(["json:$.p"]))
+        let recorded = try members.stored(Self.exchange("{\"p\":\"old\"}", cookie: "1"))
+        #expect(try Self.lines(recorded, Self.exchange("{\"p\":\"new\"}", cookie: "1"), [cookies, members]) == [])
+        let plain = Self.exchange("{\"p\":\"old\"}", cookie: "1")
+        #expect(try Self.lines(plain, plain, [cookies, members]) == [])
+        #expect(
+            try Self.lines(plain, Self.exchange("{\"p\":\"new\"}", cookie: "1"), [cookies]) == ["body: $.p: \"old\" → \"new\""])
+    }
+
+    @Test("Content that redaction left out is not compared")
+    func leftOut() throws {
+        let recorded = try Self.redaction(["json:$.p"], keepsUnparsed: false).stored(Self.exchange("{\"p\":\"old"))
+        let rules = try Self.redaction(["json:$.p"])
+        #expect(recorded.response?.storedSize == 0)
+        #expect(try Self.lines(recorded, Self.exchange("{\"p\":\"new"), [rules]) == [])
+    }
+}

@@ -46,7 +46,8 @@ struct BodyTests {
         "Forms are read by their type and by what they look like",
         arguments: [
             ("form:p", "p=1&q=2&P=%33&p", "p=%C2%ABredacted%C2%BB&q=2&P=%C2%ABredacted%C2%BB&p"),
-            ("form:p=drop", "p=1&q=2&p=3", "q=2"), ("form:p=drop", "p=1", ""),
+            ("form:p=drop", "p=1&q=2&p=3", "q=2"), ("default", "[0][a]=1&[0][token]=2", "[0][a]=1&[0][token]=%C2%ABredacted%C2%BB"),
+            ("form:p=drop", "p=1", ""),
             ("default", "user[password]=x&a=b", "user[password]=%C2%ABredacted%C2%BB&a=b"),
         ])
     func forms(rule: String, content: String, stored: String) throws {
@@ -129,6 +130,7 @@ struct BodyTests {
         "A body that a rule is meant for and that cannot be read is not stored, unless it is to be kept",
         arguments: [
             ("json:$..p", #"{"p":"hunter2""#, "application/json", FlowRedaction.Omission.Reason.unparsed),
+            ("json:$..p", #"{"p":"hunter2""#, "application/x-www-form-urlencoded", .unparsed),
             ("json:$..p", #"{"p":"hunter2"} x"#, "text/plain", .unparsed),
             ("default", #"{"x":"hunter2""#, "application/json", .unparsed),
             ("pattern:hunter[0-9]", "\u{FEFF}h\0u\0", "text/plain; charset=UTF-16", .unparsed),
@@ -173,6 +175,23 @@ struct BodyTests {
         }
         #expect(pieces.map(\.content.readableBytes) == [3, whole.readableBytes - 3])
         #expect(try flow.pieces.content(from: .client) == whole)
+    }
+
+    @Test("Content in pieces of one byte is held whole, and keeps its bytes and its size")
+    func manyPieces() throws {
+        var builder = FlowBuilder().request("POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n", isWhole: false)
+        let content = ByteBuffer(string: "[" + String(repeating: "1,", count: 4000) + "2]")
+        for (index, byte) in content.readableBytesView.enumerated() {
+            builder = builder.data(ByteBuffer(integer: byte), from: .client, at: Int64(index))
+        }
+        builder = builder.event(.finished(.client), at: 9000).ended(at: 9000)
+        let kept = try redactor(["json:$..p"]).flow(builder)
+        #expect(try kept.pieces.content(from: .client) == content)
+        #expect(kept.request?.size == UInt64(content.readableBytes))
+        #expect(kept.pieces.count == 4096)
+        let changed = try redactor(["json:$[4000]"]).flow(builder)
+        #expect(try String(buffer: changed.pieces.content(from: .client)).hasSuffix(#",1,"«redacted»"]"#))
+        #expect(changed.request?.size == UInt64(content.readableBytes))
     }
 
     @Test("A flow that is cut never stores what was held")

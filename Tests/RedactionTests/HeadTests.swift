@@ -76,6 +76,10 @@ struct HeadTests {
                 "HTTP/1.1 200 OK\r\nX-CSRF-Token: a\r\nRefresh: 0; url=/?token=1\r\n\r\n",
                 "HTTP/1.1 200 OK\r\nX-CSRF-Token: «redacted»\r\nRefresh: 0; url=/?token=%C2%ABredacted%C2%BB\r\n\r\n"
             ),
+            (
+                "HTTP/1.1 302 F\r\nLocation: /a;jsessionid=12;v=1\r\nX: see http://a/b;token=1?x c;token=2\r\nY: #\r\n\r\n",
+                "HTTP/1.1 302 F\r\nLocation: /a;jsessionid=%C2%ABredacted%C2%BB;v=1\r\nX: see http://a/b;token=%C2%ABredacted%C2%BB?x c;token=2\r\nY: #\r\n\r\n"
+            ),
             (":status: 200\r\nset-cookie: a=b\r\n\r\n", ":status: 200\r\nset-cookie: a=«redacted»\r\n\r\n"),
         ])
     func responses(head: String, stored: String) throws {

@@ -4,6 +4,9 @@ import FlowRecords
 import NIOCore
 
 enum RedactionRulesRecord {
+    /// Rules of a file that a reader keeps.
+    static let maximum = 4096
+
     /// The rules of a record.
     /// - Parameter record: without its length and type.
     static func rules(_ record: ByteBuffer) throws(MalformedRecord) -> [String] {

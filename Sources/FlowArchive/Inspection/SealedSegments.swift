@@ -3,7 +3,7 @@
 import FlowModel
 import NIOCore
 
-/// Looks at the two ends of a file.
+/// Reads the two ends of a file.
 package enum SealedSegments {
     /// When the first segment of a sealed flow file was begun.
     /// - Returns: nil for anything else: no flow file, one that a recorder writes or has left without a footer.

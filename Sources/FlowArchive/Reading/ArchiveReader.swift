@@ -337,7 +337,8 @@ package final class ArchiveReader {
         case RecordType.continuation:
             break
         case RecordType.redactionRules:
-            for rule in try RedactionRulesRecord.rules(block.content(entry)) where !redactionRules.contains(rule) {
+            for rule in try RedactionRulesRecord.rules(block.content(entry))
+            where redactionRules.count < RedactionRulesRecord.maximum && !redactionRules.contains(rule) {
                 redactionRules.append(rule)
             }
         case RecordType.tombstone:

@@ -42,6 +42,8 @@ package struct ReplayPlan: Sendable {
     private let kept: [Flow]
     /// The number of flows that are not sent, by reason.
     package let leftOut: [String: Int]
+    /// The number of flows that are sent without values that redaction hid.
+    package let redacted: Int
 
     /// A flow that has not been read again yet.
     fileprivate struct Planned {
@@ -123,6 +125,7 @@ package struct ReplayPlan: Sendable {
         private var files: [ArchiveLookup] = []
         private var kept: [Flow] = []
         private var leftOut: [String: Int] = [:]
+        private var redacted = 0
 
         package init(_ options: Options) { self.options = options }
 
@@ -137,6 +140,7 @@ package struct ReplayPlan: Sendable {
                 leftOut[reason, default: 0] += 1
                 return reason
             }
+            if flow.redaction?.changesClient == true { redacted += 1 }
             var planned = Planned(
                 started: flow.started.nanoseconds, ended: flow.ended?.nanoseconds ?? Planned.open, block: UInt64(kept.count),
                 record: 0,
@@ -185,14 +189,16 @@ package struct ReplayPlan: Sendable {
             flows.sort { a, b in
                 (a.started, a.stream, a.file, a.block, a.record) < (b.started, b.stream, b.file, b.block, b.record)
             }
-            return ReplayPlan(flows, lines, targets: targets, files: files, kept: kept, leftOut: leftOut)
+            return ReplayPlan(flows, lines, targets: targets, files: files, kept: kept, leftOut: leftOut, redacted: redacted)
         }
     }
 
     fileprivate init(
-        _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int]
+        _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int],
+        redacted: Int
     ) {
         (self.flows, self.targets, self.files, self.kept, self.leftOut) = (flows, targets, files, kept, leftOut)
+        self.redacted = redacted
         // Sorts connections by their first flow.
         var places = [UInt32](repeating: .max, count: lines.count)
         self.lines = []
@@ -281,6 +287,14 @@ package struct ReplayPlan: Sendable {
             return "the request's content is shorter than its Content-Length"
         }
         return nil
+    }
+}
+
+extension FlowRedaction {
+    /// It may have changed what the client sends.
+    fileprivate var changesClient: Bool {
+        changes.contains { [.request, .requestBody, .messages].contains($0.place) }
+            || omissions.contains { [.requestBody, .messages].contains($0.place) }
     }
 }
 

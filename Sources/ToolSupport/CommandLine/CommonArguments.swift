@@ -33,15 +33,21 @@ package struct FilterArguments: ParsableArguments {
     package func parse(
         _ expression: String, schema: ProtobufSchema? = nil, secretRules: SecretRules? = nil
     ) throws -> FlowFilter {
-        var environment = environment
+        var environment = environment(secretRules)
         environment.schema = schema
-        environment.secretRules = secretRules
         let filter = try FlowFilter(expression, environment: environment)
         for name in filter.fieldNames where schema?.find({ $0.hasField(name) ? true : nil }) == nil {
             let advice = schema == nil ? "" : "give its descriptors with --proto, or "
             throw ToolError("no known message has a field '\(name)', which ~proto names; \(advice)write the number of the field")
         }
         return filter
+    }
+
+    /// The same, with rules for secrets; nil for the built-in list.
+    package func environment(_ secretRules: SecretRules?) -> FilterEnvironment {
+        var environment = environment
+        environment.secretRules = secretRules
+        return environment
     }
 
     /// Now, the time zone of the system, and the views of the configuration file.

@@ -96,6 +96,10 @@ struct RedactionTests {
                     "mitm-dump", Self.rules + ["--confdir", "conf", "--format", format, "plain.mflow"], in: directory)
                 #expect(result.status == 0 && !result.output.isEmpty && !result.output.contains("secret"), "\(format)")
             }
+            let page = try String(contentsOfFile: repository + "/docs/redaction.md", encoding: .utf8)
+            let example = page.components(separatedBy: "## Sharing a recording")[1].components(separatedBy: "```")[1]
+                .replacing("capture.mflow", with: "plain.mflow").replacing("secret-value-that-I-know", with: "body-secret")
+            #expect(try run("bash", ["-c", "PATH=\(toolDirectory):$PATH\n" + example], in: directory).output == "3\n0\n")
             let groups = try run(
                 "mitm-filter", Self.rules + ["--confdir", "conf", "--group-by", "url", "~all", "plain.mflow"], in: directory)
             #expect(groups.output.contains("redacted") && !groups.output.contains("secret"))

@@ -98,6 +98,8 @@ struct SecretTests {
             #expect(try filter("--count", "~secret github-token").output == "5\n")
             #expect(try filter("-q", "~secret").status == 0)
             #expect(try filter("-q", "~secret jwt").status == 1)
+            let left = try filter("--findings", "--redact", "secrets", "--confdir", "conf", "~all")
+            #expect([left.output, "\(left.status)"] == ["", "1"])
             let other = try filter("--findings", "~secret jwt | ~secret 'aws-*'")
             #expect([other.output, "\(other.status)"] == ["", "1"])
         }
