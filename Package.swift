@@ -201,7 +201,9 @@ let package = Package(
         tests("FlowPrinterTests", ["ContentLimit", "FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
         tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ContentLimit", "ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
-        tests("FlowRecordingTests", ["FlowRecording", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
+        tests(
+            "FlowRecordingTests",
+            ["FlowRecording", "AgeFormat", "FlowArchive", "FlowFilter", "FlowModel", "FlowRecords", "HTTPSemantics"]),
         tests(
             "ToolSupportTests",
             [

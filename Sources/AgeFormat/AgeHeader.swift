@@ -110,17 +110,26 @@ package struct AgeHeader: Sendable {
     }
 
     /// Makes the header of a new file.
-    /// - Parameter recipients: at least one.
+    /// - Parameters:
+    ///   - recipients: at least one.
+    ///   - label: words of an additional stanza, which other programs ignore; it can be read without a key.
     /// - Throws: ``AgeError/invalidKey(_:)`` for a recipient that cannot be used.
     package static func write(
-        _ fileKey: AgeFileKey, for recipients: [AgeRecipient], using generator: inout some RandomNumberGenerator
+        _ fileKey: AgeFileKey, for recipients: [AgeRecipient], label: [String] = [],
+        using generator: inout some RandomNumberGenerator
     ) throws(AgeError) -> ByteBuffer {
         precondition(!recipients.isEmpty, "a file has a recipient")
         var stanzas: [AgeStanza] = []
         for recipient in recipients {
             stanzas.append(try recipient.stanza(wrapping: fileKey, ephemeral: randomBytes(32, &generator)))
         }
+        if !label.isEmpty { stanzas.append(AgeStanza(arguments: label, body: [])) }
         return text(of: stanzas, fileKey)
+    }
+
+    /// The words of a label after its first one; nil without such a label. Only a key shows that they were not changed.
+    package func label(_ name: String) -> [String]? {
+        stanzas.first { $0.arguments[0] == name }.map { Array($0.arguments.dropFirst()) }
     }
 
     static func text(of stanzas: [AgeStanza], _ fileKey: AgeFileKey) -> ByteBuffer {

@@ -1,4 +1,4 @@
-// What happens when the disk takes no more bytes: the traffic waits, the recording ends, or the traffic passes unrecorded.
+// What happens when the disk takes no more bytes: the traffic waits, the recording ends, the traffic passes unrecorded, or old files are deleted.
 
 import FlowArchive
 import FlowModel
@@ -13,6 +13,8 @@ package enum DiskFullPolicy: String, Sendable, CaseIterable {
     case stop
     /// Traffic continues and is not recorded until there is room again. Flows that are open at that moment end as incomplete.
     case pass
+    /// The oldest sealed file of the recording is deleted. Without one traffic waits.
+    case rotate
 }
 
 /// What to do when the disk reports another error.
@@ -60,7 +62,8 @@ struct DiskState {
         case pause
         case pass
         case stop
-        /// Not a matter of the disk: the caller handles it.
+        case makeRoom
+        /// The caller handles it.
         case report
     }
 
@@ -77,6 +80,8 @@ struct DiskState {
     /// The files are being closed, and what they could not write.
     private var isClosing = false
     private var lost = UnwrittenRecords()
+    /// Flows of which a later file has a part.
+    private var continued: [FlowID] = []
     /// Whether waiting for the disk is to end.
     var isEnding: @Sendable () -> Bool = { false }
     /// Called with each change of state.
@@ -111,35 +116,41 @@ struct DiskState {
     /// What an incomplete flow says of its end.
     var cause: String { "\(isFull ? "the disk was full" : "the disk failed"); the rest of the flow was not recorded" }
 
+    mutating func note(_ error: ArchiveError) { isFull = error.isDiskFull }
     mutating func cut(_ flow: FlowID) { missed.cut(flow) }
     mutating func discard(_ flow: FlowID) { missed.discard(flow) }
 
     // MARK: Policies
 
-    private func reaction(to error: ArchiveError) -> Reaction {
-        guard case .system(let code) = error.kind, code != EPIPE else { return .stop }
-        if code == EMFILE || code == ENFILE { return .report }
+    /// - Parameter isOpening: of a file that is not the first. The recording can continue in the one before.
+    private func reaction(to error: ArchiveError, isOpening: Bool = false) -> Reaction {
+        guard case .system(let code) = error.kind, code != EPIPE else { return isOpening ? .report : .stop }
         let pausing = isClosing || isEnding() ? Reaction.stop : .pause
-        guard error.isDiskFull else { return options.onError == .pause ? pausing : .stop }
+        guard error.isDiskFull else { return isOpening ? .report : options.onError == .pause ? pausing : .stop }
         switch options.whenFull {
         case .pause: return pausing
         case .pass: return .pass
         case .stop: return .stop
+        // Another file does not get this one below the limit on a file's size.
+        case .rotate: return code == EFBIG ? pausing : .makeRoom
         }
     }
 
-    /// Does something that fails when the disk takes no more bytes, and then follows the policy.
-    /// - Parameter again: repeats what has failed.
+    /// Follows the policy after something has failed because the disk takes no more bytes.
+    /// - Parameters:
+    ///   - again: repeats what has failed.
+    ///   - isOpening: it was the opening of the next file.
+    ///   - deleteOldest: deletes the oldest file that is not needed; returns whether there was one.
     /// - Returns: whether it is done; otherwise traffic passes from now on.
-    /// - Throws: ``ArchiveError`` when the recording ends.
-    mutating func attempt(
-        again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
+    /// - Throws: ``ArchiveError`` when the recording ends, or cannot continue in another file.
+    mutating func follow(
+        _ error: ArchiveError, isOpening: Bool, deleteOldest: () -> Bool, again: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) -> Bool {
-        var failure: ArchiveError
-        do throws(ArchiveError) { return try done(body) } catch { failure = error }
+        var failure = error
         while true {
-            switch reaction(to: failure) {
+            switch reaction(to: failure, isOpening: isOpening) {
             case .report:
+                if condition.condition == .paused { change(to: .recording, nil) }
                 throw failure
             case .stop where mayUseReserve(after: failure):
                 reserve?.isLifted = true
@@ -151,15 +162,29 @@ struct DiskState {
                 change(to: .passing, failure)
                 warn("\(failure); traffic continues and is not recorded until there is room")
                 return false
-            case .pause:
-                if condition.condition != .paused {
-                    change(to: .paused, failure)
-                    warn("\(failure); traffic waits until \(failure.isDiskFull ? "there is room" : "the disk works")")
-                }
-                wait()
+            case .makeRoom where deleteOldest():
+                condition.deletedFiles += 1
+            case .makeRoom where isClosing || isEnding():
+                change(to: .stopped, failure)
+                throw failure
+            case .makeRoom, .pause:
+                pause(failure)
             }
-            do throws(ArchiveError) { return try done(again) } catch { failure = error }
+            do throws(ArchiveError) {
+                try again()
+                continueAfterPause()
+                return true
+            } catch { failure = error }
         }
+    }
+
+    private mutating func pause(_ error: ArchiveError) {
+        if condition.condition != .paused {
+            change(to: .paused, error)
+            let reason = options.whenFull == .rotate && error.isDiskFull ? "no earlier file can be deleted, so " : ""
+            warn("\(error); \(reason)traffic waits until \(error.isDiskFull ? "there is room" : "the disk works")")
+        }
+        wait()
     }
 
     /// Traffic that waited ends: there may be room for what it has brought.
@@ -167,9 +192,8 @@ struct DiskState {
         error.isDiskFull && options.whenFull == .pause && reserve?.isLifted == false
     }
 
-    private mutating func done(_ body: () throws(ArchiveError) -> Void) throws(ArchiveError) -> Bool {
-        try body()
-        guard condition.condition == .paused else { return true }
+    private mutating func continueAfterPause() {
+        guard condition.condition == .paused else { return }
         let waited = DiskTotals.seconds(options.clock.now() - condition.since)
         let text =
             if reserve?.isLifted == true {
@@ -179,7 +203,6 @@ struct DiskState {
             }
         change(to: .recording, nil)
         notice(RecordingNotice(.progress, text, disk: totals))
-        return true
     }
 
     /// The writer keeps the block that was not written. While this thread waits the queue fills, and the traffic stops.
@@ -209,35 +232,48 @@ struct DiskState {
     /// Closes a file at the end, when nothing waits for room any more.
     /// - Returns: whether the file has all that was to be written.
     /// - Throws: ``ArchiveError`` when that ends the recording.
-    mutating func close(_ writer: ArchiveWriter) throws(ArchiveError) -> Bool {
+    mutating func close(_ writer: ArchiveWriter, deleteOldest: () -> Bool) throws(ArchiveError) -> Bool {
         isClosing = true
         reserve?.isLifted = true
-        do throws(ArchiveError) {
-            try writer.close()
-            return true
-        } catch {
-            lost.formUnion(writer.notTaken)
-            writer.giveUp()
-            // The reason was reported before.
-            guard condition.condition != .stopped else { return false }
-            guard reaction(to: error) != .pass else {
-                warn("\(error); what waited for room is missing from the file")
-                return false
+        defer { continued += writer.writtenContinuations }
+        while true {
+            do throws(ArchiveError) {
+                try writer.close()
+                return true
+            } catch {
+                let reaction = reaction(to: error)
+                if reaction == .makeRoom, deleteOldest() {
+                    condition.deletedFiles += 1
+                    continue
+                }
+                lost.formUnion(writer.notTaken)
+                writer.giveUp()
+                // The reason was reported before.
+                guard condition.condition != .stopped else { return false }
+                guard reaction != .pass else {
+                    warn("\(error); what waited for room is missing from the file")
+                    return false
+                }
+                change(to: .stopped, error)
+                throw error
             }
-            change(to: .stopped, error)
-            throw error
         }
     }
 
     /// All files are closed: counts what is lost.
-    mutating func countLost() { missed.add(lost) }
+    mutating func countLost() {
+        continued.forEach { lost.noteWritten($0) }
+        missed.add(lost)
+        condition = condition.at(options.clock.now())
+        condition.condition = .stopped
+    }
 
     private func warn(_ text: String) { notice(RecordingNotice(.warning, text, disk: totals)) }
 
     private mutating func change(to next: DiskTotals.Condition, _ error: ArchiveError?) {
         condition = condition.at(options.clock.now())
         condition.condition = next
-        if let error { isFull = error.isDiskFull }
+        if let error { note(error) }
         changed(totals)
     }
 }

@@ -30,6 +30,9 @@ package struct DiskTotals: Sendable, Equatable {
     /// Flows that the filter has refused and of which the beginning could not be removed from the files.
     package internal(set) var refusedFlows = 0
 
+    /// Files that were deleted to make room.
+    package internal(set) var deletedFiles = 0
+
     package init() {}
 
     /// With the time of the condition so far.
@@ -56,11 +59,12 @@ package struct DiskTotals: Sendable, Equatable {
         if refusedFlows > 0 { parts.append("recorded in part although the filter refused them: \(Self.flows(refusedFlows))") }
         if paused > 0 { parts.append("traffic waited \(Self.seconds(paused)) for the disk") }
         if passed > 0 { parts.append("traffic continued unrecorded for \(Self.seconds(passed))") }
+        if deletedFiles > 0 { parts.append("files deleted to make room: \(deletedFiles)") }
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 
     /// `37 flows and the end of 2 flows, 1.2 MiB`; nil if nothing is missing.
-    var missing: String? {
+    package var missing: String? {
         var flows: [String] = []
         if missingFlows > 0 { flows.append(Self.flows(missingFlows)) }
         if cutFlows > 0 { flows.append("the end of \(Self.flows(cutFlows))") }

@@ -47,10 +47,13 @@ extension RecordingFiles {
             ))
         let (storage, writer) = (current.storage, current.writer)
         storage.continueAtEnd()
+        // An encrypted file is readable only from its first byte on.
+        if options.encryption != nil, storage.size > 0 { return try rotateNow(at: now) }
+        try current.destination.beginAgain()
         // A block that was begun belongs to the segment that was cut off.
         try attemptFlush(of: writer, at: now)
         guard disk.isRecording else { return }
-        let next = try Self.writer(over: storage, current.archive, options, now)
+        let next = ArchiveWriter(beginning: current.destination, options: current.archive, now: now)
         next.continueFlows(writer.handOver(), at: now)
         current.writer = next
         current.start = storage.size

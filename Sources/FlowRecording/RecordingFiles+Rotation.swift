@@ -72,7 +72,7 @@ extension RecordingFiles {
             }
         }
         do throws(ArchiveError) {
-            try open()
+            try attempt(at: now, isOpening: true, again: open, open)
         } catch {
             guard error.isDiskFull else {
                 rotationFailed = now

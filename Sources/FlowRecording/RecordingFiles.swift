@@ -36,6 +36,8 @@ package struct RecordingFiles {
     struct OpenFile {
         var path: String
         var storage: POSIXStorage
+        /// What the writer writes to: the storage, or what encrypts on the way to it.
+        let destination: any ArchiveStorage
         var writer: ArchiveWriter
         let archive: ArchiveOptions
         /// It was made by this recorder.
@@ -81,7 +83,9 @@ package struct RecordingFiles {
         var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
         let disk = DiskState(options.disk, notice: options.notice)
         let isLimited = options.rotation.size != nil || options.rotation.interval != nil
-        if options.pattern == nil || isLimited && !options.truncates {
+        // An encrypted file is not continued.
+        let wantsNew = isLimited || options.encryption != nil && names.followTime
+        if options.pattern == nil || wantsNew && !options.truncates {
             current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
                 try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
             }
@@ -105,8 +109,9 @@ package struct RecordingFiles {
         do throws(ArchiveError) {
             try writer.flush()
         } catch {
-            guard error.isDiskFull, options.disk.whenFull == .pass else { throw error }
-            try attempt(at: now, again: { () throws(ArchiveError) in }) { () throws(ArchiveError) in throw error }
+            let isFollowed = options.disk.whenFull == .pass || options.disk.whenFull == .rotate && deleteOldest()
+            guard error.isDiskFull, isFollowed else { throw error }
+            try attemptFlush(of: writer, at: now)
         }
     }
 
@@ -132,17 +137,12 @@ package struct RecordingFiles {
         storage.reserve = reserve
         var archive = options.archive
         archive.file = storage.isLive ? nil : number
-        let writer = try writer(over: storage, archive, options, now)
-        return OpenFile(
-            path: path, storage: storage, writer: writer, archive: archive, isNew: isNew, began: now, start: storage.size)
-    }
-
-    static func writer(
-        over storage: POSIXStorage, _ archive: ArchiveOptions, _ options: Options, _ now: Timestamp
-    ) throws(ArchiveError) -> ArchiveWriter {
         var destination = options.wrapStorage(storage)
-        if let encryption = options.encryption { destination = try encryption.storage(over: destination) }
-        return ArchiveWriter(beginning: destination, options: archive, now: now)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination, begun: now) }
+        let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
+        return OpenFile(
+            path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,
+            start: storage.size)
     }
 
     // MARK: Writing
@@ -216,13 +216,14 @@ package struct RecordingFiles {
     /// ``Options/onSealed`` has run with the last file. It is not called again.
     package mutating func close(now: Timestamp) throws(ArchiveError) {
         if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
-        var failure: ArchiveError?
+        var (failure, disk) = (nil as ArchiveError?, disk)
         for file in closing + [current] {
             do throws(ArchiveError) {
-                if try disk.close(file.writer) { sealed(file, at: now) }
+                if try disk.close(file.writer, deleteOldest: { deleteOldest() }) { sealed(file, at: now) }
             } catch { failure = failure ?? error }
         }
         disk.countLost()
+        self.disk = disk
         programs?.finish()
         // No flow is open any more.
         retention.enforce(at: now, current: nil) { _, _ in true }
@@ -240,27 +241,43 @@ package struct RecordingFiles {
     package var diskTotals: DiskTotals { disk.totals }
 
     /// Does something that fails when the disk takes no more bytes, and then follows the policy.
-    /// - Parameter again: repeats what has failed.
+    /// - Parameters:
+    ///   - isOpening: it opens the next file.
+    ///   - again: repeats what has failed.
     mutating func attempt(
-        at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
+        at now: Timestamp, isOpening: Bool = false, again: () throws(ArchiveError) -> Void,
+        _ body: () throws(ArchiveError) -> Void
     ) throws(ArchiveError) {
-        do throws(ArchiveError) {
-            if try !disk.attempt(again: again, body) { endOpenFlows(at: now) }
-        } catch {
-            if !disk.isRecording { endOpenFlows(at: now) }
-            throw error
+        let failure: ArchiveError
+        do throws(ArchiveError) { return try body() } catch { failure = error }
+        self.disk.note(failure)
+        var (disk, isDone, cut) = (disk, false, [] as [FlowID])
+        defer {
+            self.disk = disk
+            if !isDone, !disk.isRecording { cut += end(current.writer.openFlowIDs, at: now) }
+            cut.forEach { self.disk.cut($0) }
         }
+        isDone = try disk.follow(failure, isOpening: isOpening, deleteOldest: { makeRoom(&cut, at: now) }, again: again)
     }
 
-    /// Open flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
-    private mutating func endOpenFlows(at now: Timestamp) {
-        let ending = FlowEnding(
-            state: .incomplete,
-            error: FlowError(side: nil, message: disk.cause, at: now))
+    /// Deletes the oldest file. If flows that began in earlier files are open, they end before: their files cannot be deleted otherwise.
+    private mutating func makeRoom(_ cut: inout [FlowID], at now: Timestamp) -> Bool {
+        if deleteOldest() { return true }
+        cut += end(current.writer.openFlowsOfEarlierFiles, at: now)
+        return deleteOldest()
+    }
+
+    /// Flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
+    /// - Returns: the ones that are cut.
+    private func end(_ flows: [FlowID], at now: Timestamp) -> [FlowID] {
         let writer = current.writer
-        for flow in writer.openFlowIDs where refuses(flow) { writer.discard(flow) }
-        for flow in writer.openFlowIDs { disk.cut(flow) }
-        writer.endOpenFlows(ending, at: now)
+        var cut: [FlowID] = []
+        for flow in flows.sorted() {
+            if refuses(flow) { writer.discard(flow) } else { cut.append(flow) }
+        }
+        let ending = FlowEnding(state: .incomplete, error: FlowError(side: nil, message: disk.cause, at: now))
+        writer.end(cut, ending, at: now)
+        return cut
     }
 
     /// Tries a disk that was full again, from time to time.

@@ -138,6 +138,11 @@ package final class OutputFile {
         try flush()
         try destination?.close()
     }
+
+    /// An error ends the output: a file that it is appended to is as before.
+    package func undo() {
+        if appends { storage?.undoAppending() }
+    }
 }
 
 /// Does something that writes to the output.

@@ -225,6 +225,9 @@ struct MitmFilter: Tool {
             return try status(of: result, observer)
         } catch is ReaderGone {
             return .done
+        } catch let error as ArchiveError {
+            file.undo()
+            throw error
         }
     }
 

@@ -10,7 +10,7 @@ struct DiskArguments: ParsableArguments {
         help: ArgumentHelp(
             """
             When the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, unrecorded \
-            until there is room).
+            until there is room), rotate (the oldest file of this recording is deleted).
             """, valueName: "policy"))
     var onDiskFull = DiskFullPolicy.pause
 

@@ -57,7 +57,9 @@ struct Recorder {
         let certificates = try certificateCache(authority)
         let redaction = try arguments.redaction.redaction(
             arguments.settings.confdir, arguments.selection.environment(secretRules))
-        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
+        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { path in
+            path.isEmpty ? nil : try KeyLog(path: path) { [log] in log.log(.error, "key-log", $0) }
+        }
         let sessions = try SessionSettings(arguments, redaction, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }

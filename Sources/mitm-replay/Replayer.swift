@@ -81,7 +81,10 @@ struct Replayer {
         if redaction != nil, let recorder { say(recorder.totals.redaction.summary) }
         try end(report, tally, plan, unsent: scheduler.unsent, elapsed: (scheduler.end ?? clock.now()) - start)
         // The log has the reason of a failure.
-        if recorder?.failure != nil { return .failed }
+        if let recorder, recorder.failure != nil {
+            if let missing = recorder.totals.disk.missing { log.log(.error, "recording-failed", "not recorded: \(missing)") }
+            return .failed
+        }
         // As a shell reports a program that a signal has ended.
         if let signal { throw ExitCode(128 + signal) }
         return status == .done && isDamaged ? .damaged : status
@@ -202,12 +205,13 @@ struct Replayer {
         if path.isStandard { throw ToolError("results go to standard output; name a file with -w") }
         var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
+        options.disk.whenFull = .stop
         options.archive.redactionRules = redaction?.rules ?? []
         try options.encrypt(arguments.encryption)
         let files = try RecordingFiles(options, now: clock.now())
-        return FlowRecorder(
-            files: files,
-            options: RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() }))
+        var recording = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
+        recording.failed = { Signals.askToEnd() }
+        return FlowRecorder(files: files, options: recording)
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {

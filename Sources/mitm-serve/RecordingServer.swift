@@ -73,7 +73,10 @@ struct RecordingServer {
             "\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
         if redaction != nil { log.log(.notice, "summary", recorder.totals.redaction.summary) }
         // The log has the reason of a failure.
-        if recorder.failure != nil { return .failed }
+        if recorder.failure != nil {
+            if let missing = recorder.totals.disk.missing { log.log(.error, "recording-failed", "not recorded: \(missing)") }
+            return .failed
+        }
         return totals.isDamaged ? .damaged : .done
     }
 
@@ -163,6 +166,7 @@ struct RecordingServer {
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
         var files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        files.disk.whenFull = .stop
         files.archive.redactionRules = redaction?.rules ?? []
         try files.encrypt(arguments.answering.encryption)
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)

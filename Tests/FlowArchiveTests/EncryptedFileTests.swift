@@ -287,9 +287,10 @@ struct EncryptedFileTests {
             try write(try archive(Self.flows), to: plain)
             func failure(_ body: () throws -> Void) -> String { do { try body(); return "" } catch { return "\(error)" } }
             let continued = "an encrypted file cannot be continued; choose another name, or remove it first"
-            #expect(failure { _ = try POSIXStorage.open(path: sealed, truncates: false) } == "\(sealed) is encrypted, and \(continued)")
-            #expect(
-                failure { _ = try POSIXStorage.open(path: plain, truncates: false, isEncrypted: true) } == "\(plain) exists, and \(continued)")
+            let ours = failure { _ = try POSIXStorage.open(path: sealed, truncates: false) }
+            #expect(ours == "\(sealed) is encrypted, and \(continued)")
+            let encrypting = failure { _ = try POSIXStorage.open(path: plain, truncates: false, isEncrypted: true) }
+            #expect(encrypting == "\(plain) exists, and \(continued)")
             let replaced = "is encrypted, so it was not replaced; choose another name, or remove it first"
             #expect(failure { _ = try POSIXStorage.open(path: sealed, truncates: true) } == "\(sealed) \(replaced)")
             #expect(failure { _ = try POSIXStorage.replacing(path: sealed) } == "\(sealed) \(replaced)")

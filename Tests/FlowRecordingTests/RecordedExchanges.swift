@@ -42,10 +42,10 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
 
 /// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
 /// of one whose beginning is in another file.
-func recorded(_ paths: String...) throws -> [String] { try recorded(paths) }
+func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
 
-func recorded(_ paths: [String]) throws -> [String] {
-    try items(of: paths).compactMap { item in
+func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
+    try items(of: paths, keys: keys).compactMap { item in
         guard case .flow(let flow) = item else { return nil }
         let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
         let isRest = flow.error?.message.contains("in an earlier file") == true
@@ -55,7 +55,7 @@ func recorded(_ paths: [String]) throws -> [String] {
 }
 
 /// What readers find in files that were written one after the other.
-func items(of paths: [String]) throws -> [ArchiveItem] {
+func items(of paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
     var all: [ArchiveItem] = []
     var before: OpenFlows?
     func endOpen() {
@@ -63,7 +63,7 @@ func items(of paths: [String]) throws -> [ArchiveItem] {
         before = nil
     }
     for path in paths {
-        let reader = try ArchiveReader(path: path)
+        let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
         reader.predecessor = { name in
             guard let flows = before, flows.segment == name else { return .unknown }
             before = nil

@@ -1,6 +1,7 @@
 // What opens encrypted recordings, and what they are encrypted to.
 
 import AgeFormat
+import FlowModel
 import NIOCore
 
 /// The keys with which inputs are decrypted. A file that is not encrypted needs none.
@@ -51,16 +52,29 @@ package struct ArchiveEncryption: Sendable {
     }
 
     /// A new encrypted file.
-    /// - Parameter storage: is empty, and receives the file.
+    /// - Parameters:
+    ///   - storage: is empty, and receives the file.
+    ///   - begun: of a recording: can be read without a key (``SealedSegments``).
     /// - Throws: an ``ArchiveError`` for a recipient that cannot be used. Nothing is written yet.
-    package func storage(over storage: any ArchiveStorage) throws(ArchiveError) -> any ArchiveStorage {
+    package func storage(
+        over storage: any ArchiveStorage, begun: Timestamp? = nil
+    ) throws(ArchiveError) -> any ArchiveStorage {
+        try EncryptedStorage(storage, self, begun: begun)
+    }
+
+    /// The first word of the label of a recording; the second one is the time when it was begun, in nanoseconds since 1970.
+    static let label = "mitm/flow-file"
+
+    /// The beginning of a file with a new key: its header and the nonce of its payload.
+    func beginFile(_ begun: Timestamp?) throws(ArchiveError) -> (header: ByteBuffer, payload: AgePayload) {
         var generator = SystemRandomNumberGenerator()
         let key = AgeFileKey(using: &generator)
         do throws(AgeError) {
-            var header = try AgeHeader.write(key, for: recipients, using: &generator)
+            let label = begun.map { [Self.label, "\($0.nanoseconds)"] } ?? []
+            var header = try AgeHeader.write(key, for: recipients, label: label, using: &generator)
             let nonce = AgePayload.makeNonce(using: &generator)
             header.writeBytes(nonce)
-            return EncryptedStorage(storage, header: header, AgePayload(key, nonce: nonce))
+            return (header, AgePayload(key, nonce: nonce))
         } catch {
             throw ArchiveError(.encrypted, "a recipient of --encrypt-to \(error)")
         }

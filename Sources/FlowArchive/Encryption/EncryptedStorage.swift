@@ -2,6 +2,7 @@
 // do not fill one wait for more. A flush fills it with padding.
 
 import AgeFormat
+import FlowModel
 import NIOCore
 
 /// Encrypts on the way to another storage.
@@ -10,23 +11,34 @@ final class EncryptedStorage: ArchiveStorage {
     private static let batch = 16 * AgePayload.sealedSize
 
     private let storage: any ArchiveStorage
-    private let payload: AgePayload
+    private let encryption: ArchiveEncryption
+    private let begun: Timestamp?
+    private var payload: AgePayload
     /// The number of the next chunk.
     private var index: UInt64 = 0
     /// Plaintext of the next chunk. A full one waits until it is known that it is not the last.
     private var pending: ByteBuffer
     /// What the storage has not taken yet.
     private var sealed: ByteBuffer
+    /// Plaintext of the last chunk that was sealed.
+    private var lastSealed = 0
     private var hasEnded = false
     /// The owner wants what was written to survive a loss of power.
     private var isSynced = false
 
-    /// - Parameter header: with the payload's nonce. It is written with the first chunk.
-    init(_ storage: any ArchiveStorage, header: ByteBuffer, _ payload: AgePayload) {
+    /// - Throws: for a recipient that cannot be used. The header is written with the first chunk.
+    init(_ storage: any ArchiveStorage, _ encryption: ArchiveEncryption, begun: Timestamp?) throws(ArchiveError) {
+        self.begun = begun
         self.storage = storage
-        self.payload = payload
+        self.encryption = encryption
         pending = ByteBufferAllocator().buffer(capacity: AgePayload.chunkSize)
-        sealed = header
+        (sealed, payload) = try encryption.beginFile(begun)
+    }
+
+    /// Begins the file again, with another key, and with what is in no chunk yet.
+    func beginAgain() throws(ArchiveError) {
+        (sealed, payload) = try encryption.beginFile(begun)
+        index = 0
     }
 
     /// Takes the bytes. An error of the storage is thrown by the call that cannot take any; what was taken before is kept.
@@ -62,6 +74,7 @@ final class EncryptedStorage: ArchiveStorage {
 
     private func seal(isLast: Bool) {
         payload.seal(pending, index: index, isLast: isLast, into: &sealed)
+        lastSealed = pending.readableBytes
         index += 1
         pending.clear()
     }
@@ -76,10 +89,12 @@ final class EncryptedStorage: ArchiveStorage {
         return rest == 0 ? 0 : AgePayload.chunkSize - rest
     }
 
+    /// A chunk of which a part was passed on is of no use.
     var keptBytes: Int {
-        // Less than a whole chunk of ciphertext may be the rest of one.
-        let chunks = (sealed.readableBytes + AgePayload.sealedSize - 1) / AgePayload.sealedSize
-        return pending.readableBytes + min(chunks * AgePayload.chunkSize, Int(clamping: index) * AgePayload.chunkSize)
+        let beforeLast = sealed.readableBytes - (lastSealed + AgePayload.overhead)
+        guard sealed.readableBytes > 0, index > 0 else { return pending.readableBytes }
+        let chunks = (max(0, beforeLast) + AgePayload.sealedSize - 1) / AgePayload.sealedSize
+        return pending.readableBytes + lastSealed + chunks * AgePayload.chunkSize
     }
 
     func flush() throws(ArchiveError) {

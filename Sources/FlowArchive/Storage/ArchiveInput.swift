@@ -423,10 +423,14 @@ package struct Spool {
         let directory = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
         var template = Array("\(directory)/mitm-XXXXXX".utf8CString)
         let descriptor = unsafe mkstemp(&template)
-        guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a temporary file in", directory) }
+        guard descriptor >= 0 else { throw Self.advised(POSIXStorage.failure("cannot make a temporary file in", directory)) }
         // Without a name it disappears with the process.
         unsafe unlink(template)
         file = ArchiveFile(takingOwnershipOf: descriptor, path: "a temporary file in \(directory)")
+    }
+
+    private static func advised(_ error: ArchiveError) -> ArchiveError {
+        ArchiveError(error.kind, "\(error); choose another directory with TMPDIR")
     }
 
     /// Bytes at an offset; fewer than requested at the end.
@@ -448,7 +452,7 @@ package struct Spool {
                 written += result
             }
         }
-        if failed != 0 { throw POSIXStorage.failure("cannot write", file.path, failed) }
+        if failed != 0 { throw Self.advised(POSIXStorage.failure("cannot write", file.path, failed)) }
         defer { length += UInt64(bytes.readableBytes) }
         return length
     }

@@ -15,6 +15,8 @@ package protocol ArchiveStorage: AnyObject {
     var keptBytes: Int { get }
     /// Passes on what was appended and kept, as far as it fills chunks.
     func flush() throws(ArchiveError)
+    /// Another program has emptied the file: what is appended from now on must be readable by itself.
+    func beginAgain() throws(ArchiveError)
     /// Returns when the appended bytes survive a loss of power.
     func sync() throws(ArchiveError)
     func close() throws(ArchiveError)
@@ -25,6 +27,7 @@ package protocol ArchiveStorage: AnyObject {
 extension ArchiveStorage {
     package func missing(after count: Int) -> Int { 0 }
     package var keptBytes: Int { 0 }
+    package func beginAgain() throws(ArchiveError) {}
     package func flush() throws(ArchiveError) {}
     package func removeLast(_ count: Int) {}
 

@@ -13,6 +13,8 @@ package final class POSIXStorage: ArchiveStorage {
     /// The offset of the next byte, and the end of the bytes that the system was advised to write back.
     private var length: UInt64 = 0
     private var writtenBack: UInt64 = 0
+    /// The length of the file that is continued.
+    private var began: UInt64 = 0
     /// nil unless it is a file on a disk.
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
@@ -161,6 +163,7 @@ package final class POSIXStorage: ArchiveStorage {
             if storage.cutTail > 0, ftruncate(descriptor, off_t(length)) != 0 { throw failure("cannot cut the torn tail of", path) }
         }
         storage.length = length
+        storage.began = length
         storage.writtenBack = length
         storage.uncached = UncachedFile(sameFileAs: descriptor)
         return storage
@@ -312,6 +315,8 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     package func close() throws(ArchiveError) {
+        guard descriptor >= 0 else { return }
+        try checkWritten()
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
@@ -319,6 +324,19 @@ package final class POSIXStorage: ArchiveStorage {
         let result = Glibc.close(descriptor)
         descriptor = -1
         guard result == 0 else { throw uncertain("cannot close") }
+    }
+
+    /// A file of a network learns at close(2) which bytes could not be written: closing a copy asks for that before the file gets its name.
+    private func checkWritten() throws(ArchiveError) {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0, Glibc.close(copy) != 0, errno != EINTR else { return }
+        throw uncertain("cannot close")
+    }
+
+    /// An error ends the additions to an existing file: it becomes again what it was when it was opened.
+    package func undoAppending() {
+        guard isRegular, replacement == nil, descriptor > 2 else { return }
+        removeLast(Int(length - began))
     }
 
     private func uncertain(_ what: String) -> ArchiveError {

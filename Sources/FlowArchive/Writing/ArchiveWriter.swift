@@ -56,6 +56,8 @@ package final class ArchiveWriter {
     private var spare: [FlowRecord] = []
     /// What has come event by event and is in no block.
     private var pending: FlowRecordBuffer
+    /// Flows that began in another file.
+    private var continued: [FlowID] = []
     /// What the storage has still to take, and the records of the block that is being built.
     private var unwritten = UnwrittenBlocks()
     private var unwrittenRecords = UnwrittenRecords()
@@ -96,9 +98,19 @@ package final class ArchiveWriter {
     /// Flows that have begun and not ended.
     package var openFlows: Int { open.count }
     package var openFlowIDs: [FlowID] { Array(open.keys) }
+    /// Those that began in another file.
+    package var openFlowsOfEarlierFiles: [FlowID] {
+        open.filter { $0.value.history.map { $0.firstFile != options.file } ?? false }.map(\.key)
+    }
 
     /// Whether a flow has begun here and not ended.
     package func holds(_ flow: FlowID) -> Bool { open[flow] != nil }
+
+    /// Flows from another file that this one shows.
+    package var writtenContinuations: [FlowID] {
+        let records = notTaken
+        return continued.filter { !records.hasContinuation(of: $0) }
+    }
 
     /// The number of the first file that has a part of a flow which is open; nil without any.
     package var firstFileOfOpenFlows: Int? { open.values.compactMap { $0.history?.firstFile }.min() }
@@ -179,9 +191,9 @@ package final class ArchiveWriter {
         release(flow)
     }
 
-    /// Ends all open flows in the same way: events and records of them that still come are ignored. Nothing is written yet.
-    package func endOpenFlows(_ ending: FlowEnding, at: Timestamp) {
-        for flow in open.keys.sorted() { take(FlowEvent(flow: flow, at: at, what: .ended(ending))) }
+    /// Ends open flows in the same way: events and records of them that still come are ignored. Nothing is written yet.
+    package func end(_ flows: [FlowID], _ ending: FlowEnding, at: Timestamp) {
+        for flow in flows { take(FlowEvent(flow: flow, at: at, what: .ended(ending))) }
     }
 
     /// Gives up the flows that are open, for the writer of the next file. This one ignores further records of them.
@@ -200,6 +212,8 @@ package final class ArchiveWriter {
         for record in flows.records {
             guard let history = record.history else { continue }
             open[record.id] = record
+            continued.append(record.id)
+            unwrittenRecords.countContinuation(of: record.id)
             write(FlowRecord(continuing: record, history, at: at))
         }
     }
@@ -236,6 +250,7 @@ package final class ArchiveWriter {
         if options.sync != .none { try storage.sync() }
         try storage.close()
         isClosed = true
+        unwritten.removeFirst(0, kept: 0)
     }
 
     /// Gives up what the storage did not take: the file ends with its last whole block. Called after ``close()`` has failed, as the last.

@@ -8,6 +8,8 @@ package struct UnwrittenRecords: Sendable {
     /// Records of a flow that is not whole in one.
     private struct Part {
         var hasFirst = false
+        /// The record that continues it from another file is here.
+        var hasContinuation = false
         var bytes: UInt64 = 0
     }
 
@@ -35,7 +37,11 @@ package struct UnwrittenRecords: Sendable {
     package mutating func formUnion(_ other: UnwrittenRecords) {
         wholeFlows += other.wholeFlows
         wholeBytes += other.wholeBytes
-        parts.merge(other.parts) { Part(hasFirst: $0.hasFirst || $1.hasFirst, bytes: $0.bytes + $1.bytes) }
+        parts.merge(other.parts) {
+            Part(
+                hasFirst: $0.hasFirst || $1.hasFirst, hasContinuation: $0.hasContinuation || $1.hasContinuation,
+                bytes: $0.bytes + $1.bytes)
+        }
         removed.formUnion(other.removed)
     }
 
@@ -49,6 +55,12 @@ package struct UnwrittenRecords: Sendable {
             if record.isFirst { parts[record.id]?.hasFirst = true }
         }
     }
+
+    func hasContinuation(of flow: FlowID) -> Bool { parts[flow]?.hasContinuation ?? false }
+    mutating func countContinuation(of flow: FlowID) { parts[flow, default: Part()].hasContinuation = true }
+
+    /// A part of a flow is in a later file.
+    package mutating func noteWritten(_ flow: FlowID) { parts[flow]?.hasFirst = false }
 
     mutating func countWholeFlow() { wholeFlows += 1 }
     mutating func countTombstone(of flow: FlowID) { removed.insert(flow) }
