@@ -233,6 +233,7 @@ struct ReplaySessionTests {
         for _ in 0..<8 { pieces.pieces.append((flow.started, FlowPiece(from: .client, content: ByteBuffer(string: piece)))) }
         flow.pieces = pieces
         flow.request?.size = UInt64(200 * 1024 * 8)
+        flow.request?.storedSize = UInt64(200 * 1024 * 8)
         let stage = try Stage([flow])
         func sent(_ commands: [ProxyCommand]) -> Int {
             commands.reduce(0) { sum, command in

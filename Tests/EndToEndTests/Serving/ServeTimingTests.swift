@@ -35,7 +35,7 @@ struct ServeTimingTests {
         let script = """
             import sys; sys.path.insert(0, sys.argv[1]); import mflow
             for flow in mflow.File(open(sys.argv[2], "rb").read(), "").flows():
-                print(*[(piece[0] - flow.request["ended"]) / 1e6 for piece in flow.pieces if piece[2] == "server"])
+                print(*[(piece.at - flow.request["ended"]) / 1e6 for piece in flow.pieces if piece.side == "server"])
             """
         let result = try run("python3", ["-c", script, repository + "/tools", "capture.mflow"], in: directory)
         return result.output.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }

@@ -64,7 +64,7 @@ struct ServiceTests {
 
     @Test(
         "SIGUSR1 changes nothing for standard output",
-        arguments: [("-", "standard output is one file"), ("none", "nothing is recorded")])
+        arguments: [("-", "standard output cannot be rotated"), ("none", "nothing is recorded")])
     func nothingToRotate(file: String, notice: String) throws {
         try withTemporaryDirectory { directory in
             let recorder = try Recorder([], in: directory, file: file)
