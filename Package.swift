@@ -83,6 +83,7 @@ let package = Package(
         .target(
             name: "FlowReplay", dependencies: ["HTTPSemantics", "FlowModel", "FlowArchive", "ContentCoding", "JSONQuery", nioCore],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
+        module("FlowView", ["HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", nioCore]),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
@@ -110,6 +111,14 @@ let package = Package(
                 "FlowModel", "FlowRecords", "FlowArchive", "FlowPrinter", "FlowRecording", "ProxyCore", "ProxyTransport",
                 "TLSEngine", "HTTP2Codec", "ToolSupport", "CJemalloc", nioCore, arguments,
             ]),
+        .target(name: "CViewPage", exclude: ["page"]),
+        module(
+            "ViewServer",
+            [
+                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView", "ForeignArchives",
+                "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
+            ]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -120,6 +129,7 @@ let package = Package(
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
+        tool("mitm-view", ["FlowModel", "FlowArchive", "FlowFilter", "FlowView", "ViewServer", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -181,6 +191,13 @@ let package = Package(
                 "HTTPSemantics", "TLSEngine", arguments,
             ]),
         tests("FlowReplayTests", ["FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive"]),
+        tests("FlowViewTests", ["FlowView", "FlowArchive", "FlowFilter", "FlowModel", "FlowTable", "HTTPSemantics"]),
+        tests(
+            "ViewServerTests",
+            [
+                "ViewServer", "FlowView", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "HTTPSemantics"]),
     ]
 )

@@ -8,13 +8,16 @@ import Protobuf
 /// Prints flows as JSON Lines.
 package struct FlowJSONPrinter: Sendable {
     private let rawBody: Bool
+    private let withContent: Bool
     private let schema: ProtobufSchema
 
     /// - Parameters:
     ///   - rawBody: bodies as they were sent, in base64; otherwise decoded, as text where they are text.
+    ///   - withContent: otherwise bodies have their sizes alone, and messages are left out.
     ///   - schema: the types of protobuf messages.
-    package init(rawBody: Bool, schema: ProtobufSchema = .builtIn) {
+    package init(rawBody: Bool, withContent: Bool = true, schema: ProtobufSchema = .builtIn) {
         self.rawBody = rawBody
+        self.withContent = withContent
         self.schema = schema
     }
 
@@ -47,8 +50,8 @@ package struct FlowJSONPrinter: Sendable {
         if !flow.interims.isEmpty { interims(flow.interims, &json) }
         if let response = flow.response { try self.response(flow, response, &json) }
         if let reply = flow.localReply { localReply(reply, &json) }
-        if flow.isWebSocket { try webSocket(flow, &json, pour) }
-        if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
+        if flow.isWebSocket, withContent { try webSocket(flow, &json, pour) }
+        if withContent, flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
         ending(flow, &json)
         json.endObject()
         json.newLine()
@@ -264,6 +267,7 @@ package struct FlowJSONPrinter: Sendable {
     private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
         throws
     {
+        guard withContent else { return size(of: message, &json) }
         let body = try FlowBody(flow, side, fields: fields, size: message.size)
         json.key("body")
         json.beginObject()
@@ -297,6 +301,18 @@ package struct FlowJSONPrinter: Sendable {
             }
             if type.isEventStream { try chunks(flow, side, &json) }
         }
+        json.endObject()
+    }
+
+    private func size<Head>(of message: Message<Head>, _ json: inout JSONWriter) {
+        json.key("body")
+        json.beginObject()
+        json.key("size")
+        json.number(message.size)
+        json.key("stored")
+        json.number(message.storedSize)
+        json.key("complete")
+        json.bool(message.isComplete)
         json.endObject()
     }
 
