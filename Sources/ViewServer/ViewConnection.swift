@@ -3,6 +3,7 @@
 import Dispatch
 import NIOCore
 import NIOHTTP1
+import NIOWebSocket
 
 /// Answers the requests of one connection, one after the other.
 final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
@@ -36,7 +37,11 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The request of a WebSocket that was refused comes as any other one, and is answered.
+        if error is NIOWebSocketUpgradeError { return }
+        context.close(promise: nil)
+    }
 
     private func respond(to head: HTTPRequestHead, _ channel: any Channel) {
         let (api, requestGuard, body) = (api, requestGuard, body)
