@@ -16,12 +16,13 @@ printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext
 openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem
 cat server.pem server.key > both.pem; mkdir www tmp
 head -c 768 /dev/urandom | base64 -w0 | head -c 1024 > www/1k; head -c 1048576 /dev/urandom > www/1m
+printf '{"user": "ada", "password": "hunter2hunter2", "items": [%s1]}' "$(seq -s, 100 333)," > www/1k.json
 """
 
 NGINX = """
 %(user)s daemon off; pid %(work)s/pid; error_log stderr crit; worker_processes 1; events { worker_connections 4096; }
 http {
-  access_log off; keepalive_requests 1000000000; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:4m;
+  types { application/json json; } access_log off; keepalive_requests 1000000000; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:4m;
   client_body_temp_path %(work)s/tmp; proxy_temp_path %(work)s/tmp; fastcgi_temp_path %(work)s/tmp; uwsgi_temp_path %(work)s/tmp;
   scgi_temp_path %(work)s/tmp;
   server {
@@ -116,11 +117,11 @@ class Traffic:
                    self.bench.path("server.pem")]
         return Proxy(self.bench.start(command, port), {"h2": port})
 
-    def start_recorder(self, target, **modes):
-        """mitm-record in the given reverse modes (name=mode); target is a flow file or none."""
+    def start_recorder(self, target, options=(), **modes):
+        """mitm-record in the given reverse modes (name=mode), with further options; target is a flow file or none."""
         ports = {name: free_port() for name in modes}
         command = [self.bench.tool("mitm-record"), "-q", "-w", target, "--confdir", self.bench.path("conf"), "--ca-file",
-                   self.bench.path("ca.pem")]
+                   self.bench.path("ca.pem"), *options]
         if target != "none":
             command.append("--truncate")
         for name, mode in modes.items():
@@ -133,10 +134,10 @@ class Traffic:
         return {name: known[name] % self.ports for name in names}
 
     @contextlib.contextmanager
-    def recorder(self, *names):
+    def recorder(self, *names, options=()):
         """A recorder for one row. Its recording is deleted at the end."""
-        target = self.bench.path("row.mflow")
-        proxy = self.start_recorder(target, **self.modes(*names))
+        target = self.bench.path("row-%d.mflow" % len(self.bench.started))
+        proxy = self.start_recorder(target, options, **self.modes(*names))
         proxy.target = target
         try:
             yield proxy

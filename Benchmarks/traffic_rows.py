@@ -2,6 +2,7 @@
 import os
 import socket
 import ssl
+import subprocess
 import time
 from types import SimpleNamespace
 
@@ -183,28 +184,59 @@ def idle_tls(bench):
     return [Result("idle-tls", [(ours, theirs)], "KiB/session")]
 
 
-def download(bench):
-    """Incompressible, so the recording is at least as large as the body."""
-    traffic = Traffic.of(bench)
-    served = bench.path("www/large")
+def download(name, options=(), file="large", is_stored=True):
+    """The peak memory of a recorder in a large download, against that in a small one. The content is incompressible, so a recording of all of
+    it is at least as large."""
 
-    def peak(size):
-        with open("/dev/urandom", "rb") as source, open(served, "wb") as out:
-            for _ in range(size >> 20):
-                out.write(source.read(1 << 20))
-        try:
-            with traffic.recorder("tls") as recorder:
-                got = int(bench.output(["curl", "-sk", "-o", "/dev/null", "-w", "%{size_download}", recorder.url("tls", "large")]))
-                reached = memory(recorder.process, "VmHWM")
-                traffic.check_recording(recorder, 1, 0)
-                recorded = os.path.getsize(recorder.target)
-            if got != size or recorded < size:
-                raise Invalid("%d bytes of %d came, and the recording has %d" % (got, size, recorded))
-            return reached / 2**20
-        finally:
-            os.unlink(served)
+    def run(bench):
+        traffic = Traffic.of(bench)
+        served = bench.path("www/" + file)
 
-    return [Result("download-1g", [(peak(1 << 30), peak(1 << 26))], "MiB")]
+        def peak(size):
+            with open("/dev/urandom", "rb") as source, open(served, "wb") as out:
+                for _ in range(size >> 20):
+                    out.write(source.read(1 << 20))
+            try:
+                with traffic.recorder("tls", options=options) as recorder:
+                    got = int(bench.output(["curl", "-sk", "-o", "/dev/null", "-w", "%{size_download}", recorder.url("tls", file)]))
+                    reached = memory(recorder.process, "VmHWM")
+                    traffic.check_recording(recorder, 1, 0)
+                    recorded = os.path.getsize(recorder.target)
+                if got != size or (recorded >= size) != is_stored:
+                    raise Invalid("%d bytes of %d came, and the recording has %d" % (got, size, recorded))
+                return reached / 2**20
+            finally:
+                os.unlink(served)
+
+        return [Result(name, [(peak(1 << 30), peak(1 << 26))], "MiB")]
+
+    return run
+
+
+# -- redaction -----------------------------------------------------------------------------------------------------------------------
+
+
+def redaction(name, path, rules, extra=()):
+    """CPU for each request of wrk, with rules and without, by two recorders of one build in turn. No secret is left in the first recording."""
+
+    def run(bench):
+        traffic = Traffic.of(bench)
+        options = [word for rule in rules for word in ("--redact", rule)]
+        pairs, sent = [], 0
+        with traffic.recorder("tls") as plain, traffic.recorder("tls", options=options) as redacting:
+            for _ in range(bench.rounds):
+                ours, requests = traffic.cost(redacting, lambda: traffic.wrk(redacting.url("tls", path), extra=extra)[0])
+                theirs, _ = traffic.cost(plain, lambda: traffic.wrk(plain.url("tls", path), extra=extra)[0])
+                pairs.append((ours, theirs))
+                sent += requests
+            peak = memory(redacting.process, "VmHWM")
+            traffic.check_recording(redacting, sent, bench.rounds * 32)
+            left = subprocess.run(["bash", "-c", "lz4 -dc \"$0\" | grep -caF hunter2", redacting.target], stdout=subprocess.PIPE, text=True).stdout
+            if int(left):
+                raise Invalid("secrets are in the recording")
+        return [Result(name, pairs, "us CPU/request", "peak memory %.0f MiB" % (peak / 2**20))]
+
+    return run
 
 
 # -- serving -------------------------------------------------------------------------------------------------------------------------
@@ -232,6 +264,7 @@ def serve(bench):
 
 
 ONE = at_most_times(1.0)
+HEAD_RULES = ["header:authorization", "cookie:session", "query:token", "header:x-api-key"]
 HAPROXY = "HAProxy, which records nothing"
 
 ROWS = [
@@ -256,7 +289,16 @@ ROWS = [
     Row("idle-tls", "memory for each of 1,000 idle TLS sessions (a client's and a server's connection), recorded",
         "HAProxy with as many server connections", at_most(64, "KiB/session"), idle_tls),
     Row("download-1g", "peak memory of the recorder in a download of 1 GiB that cannot be compressed, TLS", "a download of 64 MiB",
-        at_most_times(1.25), download),
+        at_most_times(1.25), download("download-1g")),
+    Row("body-limit-1g", "the same as download-1g with --body-limit 64k", "a download of 64 MiB", at_most_times(1.25),
+        download("body-limit-1g", ["--body-limit", "64k"], is_stored=False)),
+    Row("redaction-1g", "the same as download-1g with a rule json: that the content is too large for", "a download of 64 MiB", at_most_times(1.25),
+        download("redaction-1g", ["--redact", "json:$..password"], "large.json", is_stored=False)),
+    Row("redaction-heads", "CPU for a request of HTTP/1.1, TLS to TLS, 1 KiB, whose heads and query are redacted (4 rules, 3 values)",
+        "the recorder without rules", at_most_times(1.1),
+        redaction("redaction-heads", "1k?token=hunter2", HEAD_RULES, ["-H", "Authorization: Bearer hunter2", "-H", "Cookie: session=hunter2; theme=dark"])),
+    Row("redaction-json", "CPU for a request of HTTP/1.1, TLS to TLS, with a rule json: for its response of 1 KiB", "the recorder without rules",
+        at_most_times(1.3), redaction("redaction-json", "1k.json", ["json:$..password"])),
     Row("serve", "CPU for a request that mitm-serve answers from a recording, HTTP/1.1, plain, 1 KiB, 32 connections", "nginx, which serves the file",
         at_most_times(1.5), serve),
 ]

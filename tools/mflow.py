@@ -18,6 +18,8 @@ MARKER = b"\x8bmfblk\xf3\n"
 CHUNK = 256 * 1024
 KINDS = ["http", "tcp", "tls"]
 STATES = ["complete", "incomplete", "failed"]
+PLACES = ["connection", "request", "request.body", "response", "response.body", "messages"]
+REASONS = ["rule", "undecodable", "unparsed", "too-large"]
 PIECES = ["data", "text", "binary", "ping", "pong", "close"]
 SIDES = ["client", "server"]
 SETTINGS = {
@@ -42,11 +44,26 @@ class Lost:
         return self.size
 
 
-def shown(data):
+class Piece:
+    """Data, or a message, and the bytes that were sent; cut is set for a message that is not all stored."""
+
+    def __init__(self, at, kind, side, data, wire, cut):
+        self.at, self.kind, self.side, self.data, self.wire, self.cut = at, kind, side, data, wire, cut
+        # Of data the bytes that were sent, of a message those without compression.
+        self.size = cut["size"] if cut else wire if kind == "data" else len(data)
+
+
+def shown(piece):
     """A message's size and content; a mark where the content is damaged."""
-    if isinstance(data, Lost):
-        return {"size": len(data), "damaged": True}
-    return {"size": len(data), "base64": base64.b64encode(data).decode()}
+    if isinstance(piece.data, Lost):
+        return {"size": len(piece.data), "damaged": True}
+    out = {"size": piece.size}
+    if piece.size != len(piece.data):
+        out["stored"] = len(piece.data)
+    out["base64"] = base64.b64encode(piece.data).decode()
+    if piece.cut:
+        out["truncated"] = piece.cut
+    return out
 
 
 class Damaged(Exception):
@@ -281,12 +298,24 @@ class Flow:
         self.request = self.response = None
         self.interims, self.pieces, self.tags = [], [], []
         self.notes, self.malformed, self.local_reply = [], [], None
-        self.reset = self.torn = False
+        self.reset = self.torn = self.continues = False
+        self.redacted, self.decoded = {}, 0
+        self.cuts = {}
+        self.before = None
         self.next_part = 0
 
 
 def message(version, head, at):
     return {"version": version, "head": head, "started": at, "ended": None, "trailers": None, "size": 0}
+
+
+def cut_of(reader):
+    """The size and the digest of content that is not all stored."""
+    out = {"size": reader.varint()}
+    digest = reader.take(reader.number("B"))
+    if digest:
+        out["sha256"] = digest.hex()
+    return out
 
 
 class Record:
@@ -333,6 +362,9 @@ def apply(flow, block, record):
             head = content.take(1)[0]
             kind, side, size = PIECES[head >> 4], SIDES[head & 1], content.varint()
             wire = content.varint() if head & 2 else size
+            if head & 2:
+                content.varint()
+            cut = cut_of(content) if head & 8 else None
             if position + size > record.content_at + record.content:
                 raise Damaged("a piece lies outside of its record's content")
             try:
@@ -344,9 +376,11 @@ def apply(flow, block, record):
             position += size
             half = flow.request if side == "client" else flow.response
             if kind == "data" and half:
-                half["size"] += size
-            if not head & 4:
-                flow.pieces.append((at, kind, side, joined, wire))
+                # Each part of a divided piece has the bytes on the wire of all of it.
+                half["size"] += size if not head & 2 else 0 if flow.continues else wire
+            flow.continues = head & 4 != 0
+            if not flow.continues:
+                flow.pieces.append(Piece(at, kind, side, joined, wire if head & 2 else len(joined), cut))
                 joined = b""
         elif tag == 5:
             half = flow.request if content.take(1)[0] == 0 else flow.response
@@ -366,6 +400,30 @@ def apply(flow, block, record):
             version = (content.take(1)[0], content.take(1)[0])
             head = content.take(content.number("I"))
             flow.local_reply = (message(version, head, at), content.data[content.position :])
+        elif tag == 11:
+            redacted(flow, content)
+        elif tag == 12:
+            side = SIDES[content.take(1)[0]]
+            flow.cuts[side] = cut_of(content)
+        elif tag == 13:
+            content.varint()
+            flow.kind, flow.stream, flow.started = KINDS[record.kind], record.stream, at
+            flow.scheme, flow.host, flow.port = record.scheme, record.host, record.port
+            flow.before = (content.varint(), content.varint())
+
+
+def redacted(flow, content):
+    flow.decoded |= content.take(1)[0]
+
+    def add(place, count, rule, reason=None):
+        key = (rule, place, reason)
+        flow.redacted[key] = flow.redacted.get(key, 0) + count
+
+    for _ in range(content.varint()):
+        add(content.take(1)[0], content.varint(), content.text())
+    for _ in range(content.varint()):
+        place, reason = content.take(1)[0], content.take(1)[0]
+        add(place, content.varint(), content.text(), reason)
 
 
 def end(flow, record, content, at):
@@ -426,6 +484,18 @@ class Block:
         except Damaged:
             return False
         return True
+
+    def predecessor(self):
+        """The name of the segment from which flows continue, from a record before those of flows."""
+        position = 0
+        while position + 16 <= len(self.records):
+            length, kind = struct.unpack_from("<IB", self.records, position)
+            if kind == 7:
+                return struct.unpack_from("<q", self.records, position + 8)[0]
+            if kind == 4 or length < 8:
+                return None
+            position += length
+        return None
 
     def connection(self, reference, kind):
         start = reference - 1
@@ -554,11 +624,14 @@ class File:
         what = "the file ends in the middle of a block" if bad[1] else "damaged"
         self.complain("%s at offset %d: %d bytes were skipped" % (what, bad[0], position - bad[0]))
 
-    def flows(self):
+    def flows(self, held=(None, {})):
+        """The flows that end here. Those that are open at the end of the file before are held: (name of their segment, flows)."""
         segment, expected, open_flows = None, 0, {}
         for kind, offset, block in self.frames():
             if kind == "segment" or (kind == "block" and block.segment != segment):
-                yield from self.unended(open_flows)
+                if segment is not None:
+                    yield from self.unended(held[1])
+                    held, open_flows = (segment, open_flows), {}
                 expected = 0
                 segment = block.segment if kind == "block" else struct.unpack_from("<q", self.data, offset + 20)[0]
             if kind != "block":
@@ -568,12 +641,16 @@ class File:
             expected = block.sequence + 1
             try:
                 block.decode()
+                if held[0] is not None and block.predecessor() == held[0]:
+                    open_flows, held = held[1], (None, {})
+                yield from self.unended(held[1])
                 yield from self.records(block, open_flows)
                 if block.lost:
                     self.complain("content of the block at offset %d is damaged" % offset)
             except Damaged as error:
                 self.complain("the block at offset %d: %s" % (offset, error))
-        yield from self.unended(open_flows)
+        yield from self.unended(held[1])
+        self.held = (segment, open_flows)
 
     @staticmethod
     def unended(open_flows):
@@ -598,10 +675,13 @@ class File:
             record = Record(data)
             if record.flags & 1 and record.id in open_flows:
                 yield open_flows.pop(record.id)
+            is_known = record.id in open_flows
             flow = open_flows.pop(record.id, None) or Flow(record.id, record.started)
-            flow.torn = flow.torn or record.part != flow.next_part
-            flow.next_part = record.part + 1
-            apply(flow, block, record)
+            repeats = not record.flags & 1 and block.details(record.details_at, record.details)[:1] == b"\x0d"
+            flow.torn = flow.torn or (record.part != flow.next_part and (is_known or not repeats))
+            flow.next_part = record.part if repeats else record.part + 1
+            if not (repeats and is_known):
+                apply(flow, block, record)
             if record.flags & 2:
                 yield flow
             else:
@@ -661,13 +741,21 @@ def version_name(version):
 
 
 def body(flow, side, half, pairs):
-    pieces = [data for _, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
-    if any(isinstance(data, Lost) for data in pieces):
-        return {"size": half["size"], "stored": half["size"], "complete": False, "damaged": True}
-    stored = b"".join(pieces)
-    out = {"size": half["size"], "stored": half["size"], "complete": half["ended"] is not None, "base64": base64.b64encode(stored).decode()}
+    pieces = [piece for piece in flow.pieces if piece.kind == "data" and piece.side == side]
+    kept, cut = sum(len(piece.data) for piece in pieces), flow.cuts.get(side)
+    if any(isinstance(piece.data, Lost) for piece in pieces):
+        return {"size": half["size"], "stored": kept, "complete": False, "damaged": True}
+    stored = b"".join(piece.data for piece in pieces)
+    is_decoded = flow.decoded & (1 if side == "client" else 2) != 0
+    is_complete = half["ended"] is not None and not cut and (is_decoded or kept == half["size"])
+    out = {"size": half["size"], "stored": kept, "complete": is_complete}
+    if is_decoded:
+        out["stored_decoded"] = True
+    out["base64"] = base64.b64encode(stored).decode()
+    if cut:
+        out["truncated"] = cut
     if next((value for name, value in pairs if name.lower() == "content-type"), "").lower().startswith("text/event-stream"):
-        out["chunks"] = [{"at": rfc3339(at), "size": len(data)} for at, kind, source, data, _ in flow.pieces if kind == "data" and source == side]
+        out["chunks"] = [{"at": rfc3339(piece.at), "size": piece.size} for piece in pieces]
     return out
 
 
@@ -778,19 +866,32 @@ def notes_json(flow):
     return out
 
 
+def redacted_json(flow):
+    out = []
+    for (rule, place, reason), count in sorted(flow.redacted.items(), key=lambda item: item[0][2] is not None):
+        if place >= len(PLACES) or (reason is not None and reason >= len(REASONS)):
+            continue
+        entry = {"rule": rule, "in": PLACES[place], "count": count}
+        if reason is not None:
+            entry["not_stored"] = REASONS[reason]
+        out.append(entry)
+    return out
+
+
 def websocket_json(flow):
     messages, close = [], None
-    for at, kind, side, data, wire in flow.pieces:
-        if kind == "data":
+    for piece in flow.pieces:
+        if piece.kind == "data":
             continue
-        one = {"at": rfc3339(at), "from": side, "opcode": kind} | shown(data)
+        one = {"at": rfc3339(piece.at), "from": piece.side, "opcode": piece.kind} | shown(piece)
         messages.append(one)
+        data = piece.data
         if isinstance(data, Lost):
             continue
-        if wire != len(data):
-            one["compressed_size"] = wire
-        if kind == "close" and close is None and len(data) >= 2:
-            close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": side}
+        if piece.wire != piece.size:
+            one["compressed_size"] = piece.wire
+        if piece.kind == "close" and close is None and len(data) >= 2:
+            close = {"code": data[0] << 8 | data[1], "reason": text(data[2:]), "by": piece.side}
     out = {"messages": messages}
     if close:
         out["close"] = close
@@ -798,11 +899,9 @@ def websocket_json(flow):
 
 
 def tcp_json(flow):
-    out = {
-        "messages": [
-            {"at": rfc3339(at), "from": side} | shown(data) for at, _, side, data, _ in flow.pieces
-        ]
-    }
+    out = {"messages": [{"at": rfc3339(piece.at), "from": piece.side} | shown(piece) for piece in flow.pieces]}
+    if flow.cuts:
+        out["truncated"] = [{"from": side} | flow.cuts[side] for side in SIDES if side in flow.cuts]
     if flow.closed_by:
         out.update(closed_by=flow.closed_by, how="reset" if flow.reset else "fin")
     return out
@@ -811,6 +910,12 @@ def tcp_json(flow):
 def flow_json(flow):
     out = {"id": flow.id, "kind": flow.kind, "state": flow.state, "started": rfc3339(flow.started)}
     error = flow.error
+    if flow.before:
+        out["state"] = "incomplete"
+        error = error or {
+            "message": "the beginning of this flow is in an earlier file of the recording (%d bytes from the client, %d from the server)"
+            % flow.before
+        }
     if flow.torn:
         out["state"], error = "incomplete", {"message": "a part of this flow's recording was lost"}
     if flow.ended is not None:
@@ -843,7 +948,7 @@ def flow_json(flow):
         out["response"] = response_json(flow)
     if flow.local_reply:
         out["local_reply"] = local_reply_json(flow)
-    is_websocket = any(kind != "data" for _, kind, _, _, _ in flow.pieces)
+    is_websocket = any(piece.kind != "data" for piece in flow.pieces)
     if is_websocket:
         out["websocket"] = websocket_json(flow)
     if flow.kind == "tcp" or (response_status(flow) == 101 and not is_websocket):
@@ -854,6 +959,8 @@ def flow_json(flow):
         out["malformed"] = malformed_json(flow)
     if flow.notes:
         out["notes"] = notes_json(flow)
+    if flow.redacted or flow.decoded:
+        out["redacted"] = redacted_json(flow)
     if flow.tags:
         out["tags"] = flow.tags
     if flow.comment is not None:
@@ -864,6 +971,7 @@ def flow_json(flow):
 def main(arguments):
     structure = "--structure" in arguments
     damaged = False
+    held = (None, {})
     for path in (argument for argument in arguments if argument != "--structure"):
         with open(path, "rb") as source:
             file = File(source.read(), path)
@@ -872,9 +980,12 @@ def main(arguments):
                 detail = "%d records, %d flows, %d content chunks" % (rest.count, rest.flows, len(rest.chunks)) if kind == "block" else "%d bytes" % rest
                 print(offset, kind, detail)
         else:
-            for flow in file.flows():
+            for flow in file.flows(held):
                 print(json.dumps(flow_json(flow), ensure_ascii=False))
+            held = file.held
         damaged = damaged or file.damaged
+    for flow in File.unended(held[1]):
+        print(json.dumps(flow_json(flow), ensure_ascii=False))
     return 3 if damaged else 0
 
 

@@ -9,7 +9,7 @@ import Foundation
 struct MicroBenchmarks {
     private static let groups: [(name: String, run: @Sendable (inout Results) throws -> Void)] = [
         ("http1", measureHTTP1), ("websocket", measureWebSocket), ("tls", measureTLS), ("http2", measureHTTP2),
-        ("archive", measureArchive),
+        ("archive", measureArchive), ("redaction", measureRedaction),
     ]
 
     static func main() throws {

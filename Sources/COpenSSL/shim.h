@@ -11,6 +11,8 @@
 #include <openssl/rsa.h>
 #include <openssl/bio.h>
 #include <openssl/rand.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
 
 static inline void mitm_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
 

@@ -50,11 +50,6 @@ package struct DecodedContent: Sendable, Equatable {
     package static let truncated = "the encoded content is truncated"
 }
 
-extension FieldSection {
-    /// The elements of Content-Encoding, in the order in which the codings were applied.
-    package var contentCodings: [ByteBuffer] { all("content-encoding").flatMap { $0.listElements() } }
-}
-
 /// A content coding that can be decoded.
 package enum ContentCoding: Sendable, Equatable {
     case identity
@@ -75,16 +70,6 @@ package enum ContentCoding: Sendable, Equatable {
         default: return nil
         }
     }
-}
-
-/// Decodes the content of a message.
-/// - Parameters:
-///   - wire: the content as it was sent.
-///   - fields: the fields of the message; nil if it has none.
-///   - maximum: the most bytes to return.
-/// - Returns: the decoded content, or the bytes as they were sent and the reason.
-package func decodeContent(_ wire: ByteBuffer, of fields: FieldSection?, maximum: Int) -> DecodedContent {
-    decodeContent(wire, codings: fields?.contentCodings ?? [], maximum: maximum)
 }
 
 /// Decodes content.

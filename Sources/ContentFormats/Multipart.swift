@@ -26,6 +26,8 @@ package struct MultipartReader {
     package private(set) var preamble = ByteBuffer()
     /// What is after the close delimiter; nil if there was none so far.
     package private(set) var epilogue: ByteBuffer?
+    /// Where the last part is in the body: its head, the empty line and its content, which ends there.
+    package private(set) var partRange = 0..<0
 
     /// - Parameter boundary: the parameter of the media type.
     package init(_ body: ByteBuffer, boundary: ByteBuffer) {
@@ -54,6 +56,7 @@ package struct MultipartReader {
         }
         guard let start else { return nil }
         let end = found?.contentEnd ?? body.readableBytes
+        partRange = start..<max(start, end)
         let part = part(body.slice(ByteRange(start, max(start, end))), isUnended: found == nil)
         if let found { advance(found) } else { self.start = nil }
         return part

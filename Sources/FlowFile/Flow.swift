@@ -153,14 +153,17 @@ public struct Flow: Sendable, Identifiable {
     /// - Throws: as ``content(from:maximum:)``, and `.undecodableContent` if the content does not match its coding or the coding is unknown.
     public func decodedContent(from side: Side, maximum: Int = 64 << 20) throws(FlowFileError) -> [UInt8] {
         let sent = try buffer(from: side, maximum: maximum)
-        let fields = side == .client ? model.request?.head.fields : model.response?.head.fields
-        let decoded = decodeContent(sent, codings: fields?.contentCodings ?? [], maximum: maximum)
+        let decoded = decodeContent(sent, codings: model.storedCodings(from: side.model), maximum: maximum)
         switch decoded.outcome {
         case .complete, .truncated, .limited: return Array(decoded.content.readableBytesView)
         case .failed(let reason): throw FlowFileError(.undecodableContent, "the content cannot be decoded: \(reason)")
         case .unknownCoding(let name): throw FlowFileError(.undecodableContent, "the content coding \(name) is not known")
         }
     }
+
+    /// What is missing of one side's content, of its HTTP message or its part of a TCP stream, because the recorder was asked to store less
+    /// (`--body-limit`, `--only-metadata`); nil if nothing was cut. The messages of a WebSocket have ``FlowData/truncation``.
+    public func truncation(of side: Side) -> Truncation? { model.cut(of: side.model).map { Truncation($0) } }
 
     private func buffer(from side: Side, maximum: Int) throws(FlowFileError) -> ByteBuffer {
         do { return try model.pieces.content(from: side.model, maximum: maximum) } catch { throw FlowFileError(error) }

@@ -38,12 +38,15 @@ public struct FlowData: Sendable, Equatable {
     public var kind: Kind { Kind(piece.kind) }
     /// The side that sent it.
     public var side: Side { Side(piece.from) }
-    /// The number of bytes.
+    /// The number of bytes that are in the recording.
     public var count: Int { piece.content.readableBytes }
-    /// A copy of the bytes. A WebSocket message is whole and inflated.
+    /// A copy of the bytes that are in the recording. A WebSocket message is inflated, and whole unless it has a ``truncation``.
     public var bytes: [UInt8] { Array(piece.content.readableBytesView) }
-    /// WebSocket: payload bytes that were sent, before permessage-deflate was undone. Otherwise ``count``.
+    /// WebSocket: payload bytes that were sent, before permessage-deflate was undone. Otherwise the bytes that were sent: more than
+    /// ``count`` if the recorder was asked to store less.
     public var wireSize: UInt64 { piece.wireSize }
+    /// A WebSocket message that is not all stored. Of other content ``Flow/truncation(of:)`` tells.
+    public var truncation: Truncation? { piece.cut.map { Truncation($0.value) } }
 
     /// Gives access to the bytes without a copy.
     /// - Parameter body: must not keep the span.
@@ -73,6 +76,19 @@ extension FlowData.Kind {
         case .pong: .pong
         case .close: .close
         }
+    }
+}
+
+/// Content that a recorder was asked not to store to its end.
+public struct Truncation: Sendable, Equatable {
+    /// Bytes of the whole content.
+    public let size: UInt64
+    /// SHA-256 of the whole content, 32 bytes; nil if it is not known.
+    public let sha256: [UInt8]?
+
+    init(_ cut: ContentCut) {
+        size = cut.size
+        sha256 = cut.sha256.readableBytes == 0 ? nil : Array(cut.sha256.readableBytesView)
     }
 }
 

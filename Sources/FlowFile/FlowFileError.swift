@@ -15,6 +15,8 @@ public struct FlowFileError: Error, Sendable, Hashable, CustomStringConvertible 
         case unsupportedVersion
         /// Content is damaged in the file. Other flows and other content can be read.
         case damagedContent
+        /// The file is encrypted, which this library does not read. The program `age` decrypts it.
+        case encrypted
         /// Content does not match its content coding, or the coding is unknown.
         case undecodableContent
         /// Another reason, such as a regular expression that takes too many steps.
@@ -34,6 +36,8 @@ public struct FlowFileError: Error, Sendable, Hashable, CustomStringConvertible 
     init(_ error: any Error) {
         switch error {
         case let error as FlowFileError: self = error
+        case let error as ArchiveError where error.kind == .encrypted:
+            self.init(.encrypted, "the file is encrypted; decrypt it first, with age -d")
         case let error as ArchiveError: self.init(Kind(error.kind), error.description)
         default: self.init(.other, "\(error)")
         }
@@ -43,10 +47,11 @@ public struct FlowFileError: Error, Sendable, Hashable, CustomStringConvertible 
 extension FlowFileError.Kind {
     init(_ kind: ArchiveError.Kind) {
         switch kind {
-        case .system(let number): self = .system(number)
+        case .system(let number), .uncertain(let number): self = .system(number)
         case .notAFlowFile: self = .notAFlowFile
         case .version: self = .unsupportedVersion
         case .damagedContent: self = .damagedContent
+        case .encrypted: self = .encrypted
         }
     }
 }
@@ -84,6 +89,8 @@ public struct Damage: Sendable, Hashable, CustomStringConvertible {
             case .missing(let blocks): .missingBlocks(blocks)
             case .content(let flows): .damagedContent(flows: flows)
             case .record: .damagedRecord
+            case .refused: .damagedBlock
+            case .unfinished: .tornTail
             }
         offset = damage.offset
         length = damage.length

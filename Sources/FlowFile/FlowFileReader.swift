@@ -15,9 +15,15 @@ internal import FlowModel
 /// Memory stays small whatever the file's size: content is fetched from the file when it is asked for. With a filter, blocks of the file
 /// that cannot hold a matching flow are not decompressed. A reader belongs to one task at a time.
 public final class FlowFileReader {
-    private let reader: ArchiveReader
-    /// What ``ArchiveReader/finish()`` found, in reverse order; nil before the end.
-    private var rest: [ArchiveItem]?
+    private var reader: ArchiveReader
+    /// Files that follow the one that is being read.
+    private var waiting: ArraySlice<String> = []
+    private let filter: FlowFilter?
+    /// Flows that were open at the end of the file before, until this one continues them or has begun without them.
+    private let continued = ContinuedFlows()
+    /// What was found and not returned yet, in reverse order.
+    private var ready: [ArchiveItem] = []
+    private var isAtEnd = false
 
     /// What could not be read so far. Reading continues after it.
     public private(set) var damage: [Damage] = []
@@ -31,6 +37,19 @@ public final class FlowFileReader {
         do {
             reader = try ArchiveReader(path: path, where: Selection(filter: filter?.filter))
         } catch { throw FlowFileError(error) }
+        self.filter = filter?.filter
+    }
+
+    /// Opens the files of a recording that rotates. A flow that was open when a file was sealed continues in the next one; it is returned
+    /// once, where it ended.
+    /// - Parameters:
+    ///   - paths: flow files, in their order; at least one.
+    ///   - filter: only flows that match are returned; nil returns all.
+    /// - Throws: `.system` if the first file cannot be opened; a later one is opened by ``next()``.
+    public convenience init(paths: [String], where filter: Filter? = nil) throws(FlowFileError) {
+        guard let first = paths.first else { throw FlowFileError(.other, "there is no file to read: the list of paths is empty") }
+        try self.init(path: first, where: filter)
+        waiting = paths.dropFirst()
     }
 
     /// Reads an open file descriptor, such as a pipe, once. Content that is still needed is kept in a temporary file without a name.
@@ -39,6 +58,7 @@ public final class FlowFileReader {
     ///   - name: names the input in errors.
     public init(descriptor: Int32, name: String, where filter: Filter? = nil) {
         reader = ArchiveReader(descriptor: descriptor, name: name, where: Selection(filter: filter?.filter))
+        self.filter = filter?.filter
     }
 
     /// - Returns: the next flow; nil after the last one.
@@ -57,11 +77,30 @@ public final class FlowFileReader {
     }
 
     private func nextItem() throws -> ArchiveItem? {
-        if rest == nil {
-            if let item = try reader.next() { return item }
-            rest = try reader.finish().reversed()
+        while ready.isEmpty, !isAtEnd { ready = try nextItems().reversed() }
+        return ready.popLast()
+    }
+
+    /// - Returns: what comes next, perhaps nothing at the end of a file.
+    private func nextItems() throws -> [ArchiveItem] {
+        if let item = try reader.next() { return try endContinued() + [item] }
+        let rest = try reader.finish(keepsOpen: !waiting.isEmpty)
+        let items = try endContinued() + rest
+        guard let path = waiting.popFirst() else {
+            isAtEnd = true
+            return items
         }
-        return rest?.popLast()
+        continued.flows = reader.takeOpenFlows()
+        reader = try ArchiveReader(path: path, where: Selection(filter: filter))
+        reader.predecessor = { [continued] in continued.take($0) }
+        return items
+    }
+
+    /// Flows that the current file does not continue.
+    private func endContinued() throws -> [ArchiveItem] {
+        guard let flows = continued.flows else { return [] }
+        continued.flows = nil
+        return try flows.unfinished.filter { try filter?.matches($0) ?? true }.map { .flow($0) }
     }
 
     /// Reads all flows that are left.
@@ -69,6 +108,17 @@ public final class FlowFileReader {
     /// - Throws: what ``next()`` throws, and what `body` throws.
     public func forEach(_ body: (Flow) throws -> Void) throws {
         while let flow = try next() { try body(flow) }
+    }
+}
+
+/// Shared by a reader and the one of the next file.
+private final class ContinuedFlows {
+    var flows: OpenFlows?
+
+    func take(_ segment: FlowModel.Timestamp) -> Predecessor {
+        guard let flows, flows.segment == segment else { return .unknown }
+        self.flows = nil
+        return .flows(flows)
     }
 }
 

@@ -18,16 +18,18 @@ public struct Message: Sendable {
     public let ended: Timestamp?
     /// Bytes of content that were sent, transfer codings removed.
     public let size: UInt64
-    /// Bytes of the content that are in the recording; fewer than ``size`` if the recorder limited it.
+    /// Bytes of the content that are in the recording; fewer than ``size`` if the recorder limited it, and any number if
+    /// ``isStoredDecoded``.
     public let storedSize: UInt64
+    /// Redaction stored the content without its content codings, whatever ``headers`` declare.
+    public let isStoredDecoded: Bool
+    /// The message came to its end, and all of its content is in the recording. ``Flow/truncation(of:)`` tells what a recorder left out.
+    public let isComplete: Bool
     private let wire: ByteBuffer
 
     /// The head as received. HTTP/1: from the start-line to the empty line. HTTP/2: one `name: value` line for each field, pseudo-header
     /// fields first.
     public var head: [UInt8] { Array(wire.readableBytesView) }
-
-    /// The message came to its end, and all of its content is in the recording.
-    public var isComplete: Bool { ended != nil && storedSize == size }
 
     fileprivate init<Head>(_ model: FlowModel.Message<Head>, _ version: HTTPVersion, _ wire: ByteBuffer, _ fields: FieldSection) {
         self.version = version.description
@@ -38,6 +40,8 @@ public struct Message: Sendable {
         ended = model.ended.map { Timestamp($0) }
         size = model.size
         storedSize = model.storedSize
+        isStoredDecoded = model.isStoredDecoded
+        isComplete = model.isComplete
     }
 }
 

@@ -54,7 +54,30 @@ extension FilterParser {
                 throw error("'\(word)' is not a status of gRPC; write UNAVAILABLE, 14, >0 or 1-5", at: begin)
             }
             return try term(row, .grpcStatus(test))
+        case .secret:
+            return try term(row, .secret(try secret(row)))
         }
+    }
+
+    /// Reads the name of a rule, or none: the end, a closing parenthesis, a connective or another operator follows then.
+    private mutating func secret(_ row: FilterOperator) throws(FilterSyntaxError) -> SecretTest {
+        skipSpace()
+        let begin = position
+        var rule: String?
+        if position < text.count, !")(|&~!".contains(text[position]), !["and", "or", "not"].contains(where: { begins(with: $0) }) {
+            rule = try wordOrQuoted().text
+        }
+        guard
+            let test = SecretTest(
+                rule: rule, in: environment.secretRules, acceptsAny: environment.acceptsAnySecretRule)
+        else {
+            let names = (environment.secretRules ?? .builtIn).names
+            let hint = nearestWord(to: rule ?? "", in: names).map { "did you mean '\($0)'?" }
+            throw error(
+                "there is no rule '\(rule ?? "")' for secrets; \(hint ?? "write & before another term, and see --list-rules")",
+                at: begin)
+        }
+        return test
     }
 
     private mutating func protobufField(_ row: FilterOperator) throws(FilterSyntaxError) -> ProtobufFieldTest {

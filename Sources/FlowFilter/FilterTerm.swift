@@ -25,6 +25,7 @@ final class FilterTerm: Sendable {
         case time(TimeBound, TimeRange)
         indirect case protobufField(ProtobufFieldTest)
         indirect case grpcStatus(GRPCStatusTest)
+        indirect case secret(SecretTest)
     }
 
     let row: FilterOperator
@@ -53,6 +54,7 @@ final class FilterTerm: Sendable {
         case .time(_, let range): range.contains(flow.started)
         case .protobufField(let test): try test.matches(flow)
         case .grpcStatus(let test): try test.matches(flow)
+        case .secret(let test): try test.matches(flow)
         }
     }
 
@@ -70,6 +72,7 @@ final class FilterTerm: Sendable {
         case .interim: return block.mayContain(.http)
         case .named(let text, _, _): return text.mayMatch(block)
         case .json, .protobufField, .grpcStatus: return block.mayContain(.http)
+        case .secret: return block.mayContain(.http) || block.mayContain(.tcp)
         case .time(_, let range): return block.times.map { range.overlaps($0) } ?? false
         }
     }
@@ -88,6 +91,7 @@ final class FilterTerm: Sendable {
         case .time(let bound, let range): "\(row.name) \(range.text(bound))"
         case .protobufField(let test): Self.joined("\(row.name)[\(test.text)]", test.value)
         case .grpcStatus(let test): "\(row.name) \(test.text)"
+        case .secret(let test): row.name + (test.rule.map { " \($0)" } ?? "")
         }
     }
 

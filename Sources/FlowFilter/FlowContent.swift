@@ -13,13 +13,21 @@ struct FlowContent {
     let bytes: ByteBuffer
     /// The fields of the message whose body it is; nil for WebSocket messages and the data of streams.
     let fields: FieldSection?
-    /// The elements of Content-Encoding.
+    /// Its content codings.
     let codings: [ByteBuffer]
+    /// Who sent it.
+    let side: Side
+    /// The number of the message or piece of a stream among those of both sides; nil for a body.
+    let message: Int?
 
-    private init(_ bytes: ByteBuffer, of fields: FieldSection?) {
+    private init(
+        _ bytes: ByteBuffer, from side: Side, message: Int? = nil, of fields: FieldSection? = nil, codings: [ByteBuffer] = []
+    ) {
         self.bytes = bytes
+        self.side = side
+        self.message = message
         self.fields = fields
-        codings = fields?.contentCodings ?? []
+        self.codings = codings
     }
 
     /// Visits the contents of a flow: WebSocket messages and the data of TCP streams one by one, then the message bodies whole.
@@ -37,17 +45,27 @@ struct FlowContent {
         var request: ByteBuffer?
         var response: ByteBuffer?
         let isStream = flow.isStream
+        // Control frames count, as in JSON Lines.
+        var messages = 0
         try flow.pieces.forEach { _, piece in
+            defer { if piece.kind != .data || isStream && !flow.isWebSocket { messages += 1 } }
             guard side == nil || piece.from == side else { return true }
             if piece.kind == .data, !isStream {
                 if piece.from == .client { request.append(piece.content) } else { response.append(piece.content) }
             } else if piece.kind.isMessage {
-                continues = try visit(FlowContent(piece.content, of: nil))
+                continues = try visit(FlowContent(piece.content, from: piece.from, message: messages))
+                if continues, piece.lacksContent { UnsearchedContent.add() }
             }
             return continues
         }
-        if continues, let request { continues = try visit(FlowContent(request, of: requestFields ?? flow.requestFields)) }
-        if continues, let response { _ = try visit(FlowContent(response, of: responseFields ?? flow.responseFields)) }
+        func visitBody(_ bytes: ByteBuffer, _ side: Side, _ fields: FieldSection?) throws -> Bool {
+            let content = FlowContent(bytes, from: side, of: fields, codings: flow.storedCodings(from: side, declaredBy: fields))
+            guard try visit(content) else { return false }
+            try flow.noteSearched(bytes, from: side, maximum: Self.maximum)
+            return true
+        }
+        if continues, let request { continues = try visitBody(request, .client, requestFields ?? flow.requestFields) }
+        if continues, let response { _ = try visitBody(response, .server, responseFields ?? flow.responseFields) }
     }
 
     /// Without content codings; as it was sent when it cannot be decoded.

@@ -82,6 +82,11 @@ package struct FlowFilter: FlowPredicate, Sendable {
     /// - Parameter known: the parts of the flow that are final.
     package func decide(_ flow: some FlowAttributes, known: FlowProgress) throws -> Bool? { try expression.decide(flow, known) }
 
+    /// The first term that neither the opening nor the heads of a flow answer; nil if they answer all.
+    package var termBeyondHeads: String? {
+        expression.terms.first { !$0.term.row.availability.isOfHeads }?.term.canonical
+    }
+
     /// Whether content must be fetched to answer.
     package var needsContent: Bool { expression.cost >= 9 }
 
@@ -90,6 +95,14 @@ package struct FlowFilter: FlowPredicate, Sendable {
         expression.terms.flatMap { term -> [String] in
             if case .protobufField(let test) = term.term.comparison { test.path.names } else { [] }
         }
+    }
+
+    /// The rules that `~secret` names outside of negations; empty for every rule.
+    package var secretRuleNames: [String] {
+        let names = expression.terms.compactMap { term -> String?? in
+            if term.isPlain, case .secret(let test) = term.term.comparison { .some(test.rule) } else { nil }
+        }
+        return names.contains(nil) ? [] : names.compactMap { $0 }
     }
 
     /// A form that parses to the same filter.

@@ -23,8 +23,12 @@ enum FlowProperty: Equatable {
     case informational
     /// A connection that was passed through unread.
     case passthrough
+    /// Content of it is not all stored (`--body-limit`).
+    case truncated
     /// The certificate of the server was verified.
     case verified
+    /// Redaction changed it before it was stored.
+    case redacted
 
     func matches(_ flow: some FlowAttributes) -> Bool {
         switch self {
@@ -42,6 +46,8 @@ enum FlowProperty: Equatable {
         case .offersHTTP3: flow.responseFields?.offersHTTP3 == true
         case .informational: !flow.interimStatuses.isEmpty
         case .passthrough: flow.isPassthrough
+        case .redacted: flow.redaction != nil
+        case .truncated: flow.isTruncated
         case .verified: flow.connectionText(.verification, of: .server) == ConnectionText.verified
         }
     }
@@ -53,7 +59,7 @@ enum FlowProperty: Equatable {
         case .kind(let kind): block.mayContain(kind)
         case .webSocket, .asset, .hasResponse, .hasNoResponse, .offersHTTP3, .informational: block.mayContain(.http)
         case .passthrough: block.mayContain(.tcp)
-        case .any, .error, .incomplete, .tagged, .localReply, .verified: true
+        case .any, .error, .incomplete, .tagged, .localReply, .truncated, .verified, .redacted: true
         }
     }
 

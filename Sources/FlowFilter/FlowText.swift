@@ -91,6 +91,7 @@ enum FlowText: Equatable {
         try flow.pieces.forEach { _, piece in
             guard piece.from == side, piece.kind.isMessage, piece.kind != .data || flow.isStream else { return true }
             isFound = try pattern.matches(piece.content)
+            if !isFound, piece.lacksContent { UnsearchedContent.add() }
             return !isFound
         }
         return isFound

@@ -32,11 +32,14 @@ struct GRPCStatusTest: Sendable, Equatable {
         guard let media = ProtobufMedia(contentType: type), media.framing == .grpcWeb else { return nil }
         let maximum = 64 * 1024 * 1024
         let wire = try flow.pieces.content(from: .server, maximum: maximum)
-        var frames = RPCFrameReader(decodeContent(wire, of: fields, maximum: maximum).content, media: media)
+        var frames = RPCFrameReader(
+            decodeContent(wire, codings: flow.storedCodings(from: .server, declaredBy: fields), maximum: maximum).content,
+            media: media)
         while let frame = try? frames.next() {
             guard frame.isEnd, !frame.isCompressed else { continue }
             return FieldSection(parsing: frame.content).first("grpc-status").map { GRPCStatus($0) }
         }
+        try flow.noteSearched(wire, from: .server, maximum: maximum)
         return nil
     }
 }

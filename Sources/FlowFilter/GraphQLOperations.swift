@@ -15,16 +15,22 @@ extension FlowAttributes {
         // One byte more than is read, so that a larger content is not taken for a whole one.
         let maximum = GraphQLRequest.maximumSize + 1
         let wire = try pieces.content(from: .client, maximum: maximum)
-        let content = decodeContent(wire, of: requestFields, maximum: maximum).content
+        let content = decodeContent(wire, codings: storedCodings(from: .client), maximum: maximum).content
         let requests = GraphQLRequest.requests(
             method: method, target: requestTarget, type: requestFields?.first("content-type"), content: content)
-        return try requests.contains { try pattern.matches($0.name) }
+        if try requests.contains(where: { try pattern.matches($0.name) }) { return true }
+        try noteSearched(wire, from: .client, maximum: maximum)
+        return false
     }
 
     private func subscribes(_ pattern: Pattern) throws -> Bool {
         var isFound = false
         try pieces.forEach { _, piece in
-            guard piece.kind == .text, piece.from == .client, let message = GraphQLMessage(piece.content) else { return true }
+            guard piece.kind == .text, piece.from == .client else { return true }
+            guard let message = GraphQLMessage(piece.content) else {
+                if piece.lacksContent { UnsearchedContent.add() }
+                return true
+            }
             isFound = try pattern.matches(message.request.name)
             return !isFound
         }

@@ -16,6 +16,8 @@ enum NamedText: Equatable {
     case cookie
     /// Tags: `name`, or `name:value`.
     case tag
+    /// Rules of redaction that changed the flow; the value is the part of the flow.
+    case redaction
 
     /// What is written in brackets, for messages.
     var noun: String {
@@ -25,6 +27,7 @@ enum NamedText: Equatable {
         case .query: "the name of a parameter of the query"
         case .cookie: "the name of a cookie"
         case .tag: "a tag"
+        case .redaction: "a rule of redaction"
         }
     }
 
@@ -41,6 +44,7 @@ enum NamedText: Equatable {
         case .query: return try Self.query(of: flow, name, test)
         case .cookie: return try Self.cookies(of: flow, name, test)
         case .tag: return try Self.tags(of: flow, name, test)
+        case .redaction: return try Self.redaction(of: flow, name, test)
         }
     }
 
@@ -48,7 +52,7 @@ enum NamedText: Equatable {
     func mayMatch(_ block: some BlockSummary) -> Bool {
         switch self {
         case .field, .trailer, .query, .cookie: block.mayContain(.http)
-        case .tag: true
+        case .tag, .redaction: true
         }
     }
 
@@ -93,6 +97,19 @@ enum NamedText: Equatable {
         while let first = text.first, first == 0x20 || first == 0x09 { text = text.dropFirst() }
         while let last = text.last, last == 0x20 || last == 0x09 { text = text.dropLast() }
         return text
+    }
+
+    /// A rule has the name when that is its text, or the beginning of it up to a colon or an equals sign.
+    private static func redaction(of flow: some FlowAttributes, _ name: ParameterName, _ test: ValueTest) throws -> Bool {
+        guard let redaction = flow.redaction else { return false }
+        func accepts(_ rule: String, _ place: FlowRedaction.Place) throws -> Bool {
+            guard rule.utf8.starts(with: name.text.utf8) else { return false }
+            let next = rule.utf8.dropFirst(name.text.utf8.count).first
+            guard next == nil || next == UInt8(ascii: ":") || next == UInt8(ascii: "=") else { return false }
+            return try test.accepts(ByteBuffer(string: place.description))
+        }
+        return try redaction.changes.contains { try accepts($0.rule, $0.place) }
+            || redaction.omissions.contains { try accepts($0.rule, $0.place) }
     }
 
     /// The value of a tag is what stands after the name and a colon.

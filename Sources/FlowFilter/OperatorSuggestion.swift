@@ -5,8 +5,10 @@ private let otherNames = [
     "address": "~dst", "body": "~b", "client": "~src", "code": "~c", "comments": "~comment", "content": "~b", "cookies": "~cookie",
     "date": "~time", "dest": "~dst", "domain": "~d", "dur": "~duration", "elapsed": "~duration", "errors": "~e", "from": "~since",
     "header": "~h", "headers": "~h", "host": "~d", "hostname": "~d", "latency": "~duration", "method": "~m", "param": "~query",
-    "path": "~u", "reqbody": "~bq", "respbody": "~bs", "resp": "~s", "response": "~s", "server": "~dst", "source": "~src",
-    "status": "~c", "tags": "~tag", "to": "~until", "type": "~t", "url": "~u", "uri": "~u", "verb": "~m", "ws": "~websocket",
+    "path": "~u", "reqbody": "~bq", "respbody": "~bs", "credential": "~secret", "leak": "~secret", "password": "~secret",
+    "resp": "~s", "response": "~s", "server": "~dst", "source": "~src",
+    "status": "~c", "tags": "~tag", "to": "~until", "token": "~secret", "type": "~t", "url": "~u", "uri": "~u", "verb": "~m",
+    "ws": "~websocket",
 ]
 
 /// The sentence for an operator that does not exist.

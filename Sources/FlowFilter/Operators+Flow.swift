@@ -28,12 +28,18 @@ extension FilterOperator {
         FilterOperator(
             "~ms", .text(.messages(.server), .content), .end, cost: 9, "message from the server: of a WebSocket or a TCP stream"),
         FilterOperator("~note", .text(.note, .plain), .end, cost: 6, "notes: unusual things that did not end the flow"),
+        FilterOperator("~redacted", .property(.redacted), .end, cost: 6, "flows that redaction changed before they were stored"),
+        FilterOperator(
+            "~secret", .secret, .end, cost: 10,
+            "a key, token or password, of any rule or of RULE: jwt, github-token, aws-*; in heads, decoded bodies, messages"),
         FilterOperator("~since", .time(.earliest), .opening, cost: 1, "flows that started at TIME or later"),
         FilterOperator("~size", .number(.size(nil), .size), .end, cost: 2, "bytes of content from both sides: >1m, <=64k, 1k-2k"),
         FilterOperator("~sizeq", .number(.size(.client), .size), .end, cost: 2, "bytes of content from the client"),
         FilterOperator("~sizes", .number(.size(.server), .size), .end, cost: 2, "bytes of content from the server"),
         FilterOperator("~time", .time(.range), .opening, cost: 1, "flows that started in TIME, or >TIME, <=TIME, TIME-TIME"),
         FilterOperator("~trailer", .text(.trailers, .lines), .end, cost: 6, "trailer fields of request or response"),
+        FilterOperator(
+            "~truncated", .property(.truncated), .end, cost: 6, "content of the flow is not all stored (--body-limit)"),
         FilterOperator(
             "~ttfb", .number(.timeToFirstByte, .duration), .end, cost: 2,
             "time from the end of the request to the head of the response, in whole microseconds"),

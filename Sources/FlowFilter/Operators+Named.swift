@@ -10,6 +10,9 @@ extension FilterOperator {
         FilterOperator("~hq", .named(.field(.client)), .request, cost: 5, "header field of the request"),
         FilterOperator("~hs", .named(.field(.server)), .response, cost: 5, "header field of the response"),
         FilterOperator("~query", .named(.query), .request, cost: 4, "parameter of the query, decoded"),
+        FilterOperator(
+            "~redacted", .named(.redaction), .end, cost: 7,
+            "flows that this rule of redaction changed; VALUE is the part of the flow"),
         FilterOperator("~tag", .named(.tag), .end, cost: 6, "tag NAME, or NAME:VALUE"),
         FilterOperator("~trailer", .named(.trailer), .end, cost: 6, "trailer field of request or response"),
     ]

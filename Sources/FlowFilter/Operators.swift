@@ -30,19 +30,21 @@ enum FilterOperand: Sendable {
     case protobufField
     /// A name or a number, or a range of numbers: ``GRPCStatusTest``.
     case grpcStatus
+    /// The name of a rule, or none.
+    case secret
 
     /// Whether brackets follow the name. An operator without brackets may have the same name.
     var takesParameter: Bool {
         switch self {
         case .named, .interim, .json, .protobufField: true
-        case .property, .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: false
+        case .property, .text, .url, .status, .number, .choice, .time, .view, .grpcStatus, .secret: false
         }
     }
 
     /// Whether something must follow that is neither in brackets nor optional.
     var needsArgument: Bool {
         switch self {
-        case .property, .named, .interim, .json, .protobufField: false
+        case .property, .named, .interim, .json, .protobufField, .secret: false
         case .text, .url, .status, .number, .choice, .time, .view, .grpcStatus: true
         }
     }
@@ -62,6 +64,7 @@ enum FilterOperand: Sendable {
         case .view: " NAME"
         case .protobufField: "[FIELD] [VALUE]"
         case .grpcStatus: " STATUS"
+        case .secret: " [RULE]"
         }
     }
 }
@@ -83,6 +86,14 @@ enum Availability {
     case response
     case responseContent
     case end
+
+    /// The heads of a flow, and what is known before them.
+    var isOfHeads: Bool {
+        switch self {
+        case .opening, .request, .response: true
+        case .requestContent, .responseContent, .end: false
+        }
+    }
 }
 
 struct FilterOperator: Sendable {

@@ -5,25 +5,29 @@ import NIOCore
 
 /// A compiled pattern. Compiled code is read-only, so several threads may use it; each match has its own match data.
 // SAFETY: `code` is never written after init, and each match uses match data of its own.
-@safe final class Pattern: @unchecked Sendable {
+@safe package final class Pattern: @unchecked Sendable {
     /// Limit on backtracking steps per match; a pattern that exceeds it is an error.
     private static let matchLimit: UInt32 = 10_000_000
 
     private let code: OpaquePointer
     private let context: OpaquePointer
-    let text: String
+    package let text: String
 
     /// How a pattern is compiled.
-    struct Options {
-        var isCaseSensitive = false
+    package struct Options {
+        var isCaseSensitive: Bool
         /// `^` and `$` match at lines (Python's MULTILINE).
-        var isMultiline = false
+        var isMultiline: Bool
         /// `.` matches line ends (Python's DOTALL).
-        var dotMatchesAll = false
+        var dotMatchesAll: Bool
+
+        package init(isCaseSensitive: Bool = false, isMultiline: Bool = false, dotMatchesAll: Bool = false) {
+            (self.isCaseSensitive, self.isMultiline, self.dotMatchesAll) = (isCaseSensitive, isMultiline, dotMatchesAll)
+        }
     }
 
     /// - Throws: what is not valid, and its position in bytes.
-    init(_ text: String, _ options: Options) throws(PatternError) {
+    package init(_ text: String, _ options: Options) throws(PatternError) {
         var flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C
         if !options.isCaseSensitive { flags |= PCRE2_CASELESS }
         if options.isMultiline { flags |= PCRE2_MULTILINE }
@@ -68,14 +72,43 @@ import NIOCore
         }
         if result >= 0 { return true }
         if result == PCRE2_ERROR_NOMATCH || result == PCRE2_ERROR_PARTIAL { return false }
-        throw FilterEvaluationError(message: "the regular expression '\(text)' takes too many steps on a flow; make it simpler")
+        throw tooManySteps
+    }
+
+    /// Where the pattern matches in the bytes: from left to right, without empty matches.
+    /// - Throws: when a match takes more steps than allowed.
+    package func ranges(in bytes: ByteBuffer) throws -> [Range<Int>] {
+        guard bytes.readableBytes > 0 else { return [] }
+        let data = unsafe pcre2_match_data_create_8(1, nil)!
+        defer { unsafe pcre2_match_data_free_8(data) }
+        var ranges: [Range<Int>] = []
+        var offset = 0
+        while offset < bytes.readableBytes {
+            let result = unsafe bytes.withUnsafeReadableBytes { source in
+                let base = unsafe source.baseAddress!.assumingMemoryBound(to: UInt8.self)
+                return unsafe pcre2_match_8(code, base, source.count, offset, 0, data, context)
+            }
+            if result == PCRE2_ERROR_NOMATCH || result == PCRE2_ERROR_PARTIAL { break }
+            guard result >= 0 else { throw tooManySteps }
+            let places = unsafe pcre2_get_ovector_pointer_8(data)!
+            let (start, end) = unsafe (Int(places[0]), Int(places[1]))
+            if start < end { ranges.append(start..<end) }
+            // An empty match does not move; the next one is searched one byte later.
+            offset = max(end, offset) + (end > offset ? 0 : 1)
+        }
+        return ranges
+    }
+
+    private var tooManySteps: FilterEvaluationError {
+        FilterEvaluationError(message: "the regular expression '\(text)' takes too many steps on a flow; make it simpler")
     }
 }
 
 /// Why a pattern cannot be compiled.
-struct PatternError: Error {
-    var message: String
-    var offset: Int
+package struct PatternError: Error {
+    package var message: String
+    /// Bytes from the start of the pattern.
+    package var offset: Int
 }
 
 /// A filter could not be evaluated on a flow.

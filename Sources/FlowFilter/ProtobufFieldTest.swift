@@ -29,8 +29,12 @@ struct ProtobufFieldTest: Sendable {
             let media = ProtobufMedia(contentType: type), !media.isJSON
         else { return false }
         let wire = try flow.pieces.content(from: side, maximum: Self.maximumContent)
-        let decoded = decodeContent(wire, of: fields, maximum: Self.maximumContent)
-        guard wire.readableBytes > 0, decoded.isDecoded else { return false }
+        let decoded = decodeContent(
+            wire, codings: flow.storedCodings(from: side, declaredBy: fields), maximum: Self.maximumContent)
+        guard wire.readableBytes > 0, decoded.isDecoded else {
+            try flow.noteSearched(wire, from: side, maximum: Self.maximumContent)
+            return false
+        }
         let call = flow.requestTarget.flatMap { RPCMessage(target: $0, from: side) }
         let found = schema?.type(named: media.messageType, of: call)
         var isFound = false
@@ -41,6 +45,7 @@ struct ProtobufFieldTest: Sendable {
             }
             return !isFound
         }
+        if !isFound { try flow.noteSearched(wire, from: side, maximum: Self.maximumContent) }
         return isFound
     }
 

@@ -98,3 +98,7 @@ package final class Shared<Value: Sendable>: Sendable {
 
     package init(_ value: Value) { self.value = value }
 }
+
+extension Shared: Equatable where Value: Equatable {
+    package static func == (a: Shared, b: Shared) -> Bool { a === b || a.value == b.value }
+}

@@ -10,6 +10,8 @@ package struct ConversationSizes: Sendable, Equatable {
         package var messages = 0
         /// Bytes of them, without compression.
         package var bytes: UInt64 = 0
+        /// A message is not all stored: ``FlowPiece/cut``.
+        package var isCut = false
     }
 
     package var client = Sent()
@@ -26,7 +28,12 @@ package struct ConversationSizes: Sendable, Equatable {
 
     /// Counts a piece, or a part of one.
     /// - Parameter endsMessage: false for a part that another one follows.
-    package mutating func count(_ kind: FlowPiece.Kind, from: Side, size: UInt64, endsMessage: Bool = true) {
+    package mutating func count(
+        _ kind: FlowPiece.Kind, from: Side, size: UInt64, endsMessage: Bool = true, isCut: Bool = false
+    ) {
+        if isCut {
+            if from == .client { client.isCut = true } else { server.isCut = true }
+        }
         switch kind {
         case .data, .text, .binary: break
         case .ping, .pong, .close: return
@@ -38,7 +45,7 @@ package struct ConversationSizes: Sendable, Equatable {
     }
 
     package mutating func count(_ piece: FlowPiece) {
-        count(piece.kind, from: piece.from, size: UInt64(piece.content.readableBytes))
+        count(piece.kind, from: piece.from, size: piece.size, isCut: piece.cut != nil)
         if piece.kind == .close, close == nil { close = (piece.content, piece.from) }
     }
 }

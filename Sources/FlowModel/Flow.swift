@@ -44,6 +44,14 @@ package struct Flow: Sendable {
     }
     /// Rare and large: a flow is copied often.
     private var sharedLocalReply: Shared<Timed<LocalReply>>?
+    private var sharedCuts: Shared<ContentCuts>?
+
+    /// What redaction changed before the flow was stored; nil when it changed nothing.
+    package var redaction: FlowRedaction? {
+        get { sharedRedaction?.value }
+        set { sharedRedaction = newValue.map { Shared($0) } }
+    }
+    private var sharedRedaction: Shared<FlowRedaction>?
 
     package init(id: FlowID, opening: FlowOpening, started: Timestamp) {
         self.id = id
@@ -54,6 +62,19 @@ package struct Flow: Sendable {
         self.stream = opening.stream
         self.client = opening.client
         self.pieces = PiecesInMemory()
+    }
+}
+
+extension Flow {
+    /// Why the content of one side, of its message or its stream, is not all stored; nil when nothing of it was cut. Each message of a
+    /// WebSocket has its own, ``FlowPiece/cut``.
+    package func cut(of side: Side) -> ContentCut? { sharedCuts?.value[side] }
+
+    package mutating func setCut(_ cut: ContentCut, of side: Side) {
+        var cuts = sharedCuts?.value ?? ContentCuts()
+        cuts[side] = cut
+        sharedCuts = Shared(cuts)
+        if side == .client { request?.isCut = true } else { response?.isCut = true }
     }
 }
 
@@ -89,18 +110,26 @@ package struct Message<Head: Sendable & Equatable>: Sendable, Equatable {
     package var trailers: FieldSection?
     /// Bytes of content on the wire, without transfer codings.
     package var size: UInt64 = 0
-    /// Bytes of it that are in the recording.
+    /// Bytes of content that are in the recording.
     package var storedSize: UInt64 = 0
+    /// Redaction stored the content without content codings: ``storedSize`` counts decoded bytes.
+    package var isStoredDecoded = false
+    /// Some of its content was not stored: ``Flow/cut(of:)``.
+    package var isCut = false
     /// When the first byte of content was received.
     package var firstByte: Timestamp?
 
-    package init(head: Head, started: Timestamp) {
+    package init(head: Head, started: Timestamp, isStoredDecoded: Bool = false, isCut: Bool = false) {
         self.head = head
         self.started = started
+        self.isStoredDecoded = isStoredDecoded
+        self.isCut = isCut
     }
 
+    /// The content that was received is in the recording, as it was sent or without its content codings.
+    package var hasAllContent: Bool { !isCut && (storedSize == size || isStoredDecoded) }
     /// The whole message was received and is in the recording.
-    package var isComplete: Bool { ended != nil && storedSize == size }
+    package var isComplete: Bool { ended != nil && hasAllContent }
 }
 
 /// Where the pieces of a flow are: in memory or in a file.
@@ -189,7 +218,31 @@ package struct PiecesInMemory: FlowPieces {
     }
 }
 
+extension Message<RequestHead> {
+    /// The content codings (RFC 9110 section 8.4.1) of the stored content, in the order in which they were applied.
+    package var storedCodings: [ByteBuffer] { isStoredDecoded ? [] : head.fields.declaredCodings }
+}
+
+extension Message<ResponseHead> {
+    /// The content codings (RFC 9110 section 8.4.1) of the stored content, in the order in which they were applied.
+    package var storedCodings: [ByteBuffer] { isStoredDecoded ? [] : head.fields.declaredCodings }
+}
+
+extension FieldSection {
+    /// The elements of Content-Encoding, in the order in which the codings were applied. Stored content may be without them.
+    package var declaredCodings: [ByteBuffer] { all("content-encoding").flatMap { $0.listElements() } }
+}
+
 extension Flow {
+    /// Adds to ``redaction``.
+    mutating func add(_ redaction: FlowRedaction) {
+        var sum = self.redaction ?? FlowRedaction()
+        sum.merge(redaction)
+        self.redaction = sum
+        request?.isStoredDecoded = sum.isRequestDecoded
+        response?.isStoredDecoded = sum.isResponseDecoded
+    }
+
     /// Visits the flow as events, in an order that a recorder could have seen. Content is fetched piece by piece.
     /// Damaged content is left out; the flow is incomplete then, with an error that reports it.
     /// - Throws: other errors of fetching a piece; errors of `visit`.

@@ -34,11 +34,13 @@ package struct FlowAssembler: Sendable {
         case .client(let client):
             partial.client = client
         case .request(let head):
-            partial.request = Message(head: head, started: at)
+            partial.request = Message(
+                head: head, started: at, isStoredDecoded: partial.isStoredDecoded(.client), isCut: partial.cut(of: .client) != nil)
         case .interim(let head):
             partial.interims.append(Timed(at: at, value: head))
         case .response(let head):
-            partial.response = Message(head: head, started: at)
+            partial.response = Message(
+                head: head, started: at, isStoredDecoded: partial.isStoredDecoded(.server), isCut: partial.cut(of: .server) != nil)
         case .piece(let piece):
             receive(piece, at: at)
         case .trailers(.client, let fields):
@@ -55,14 +57,17 @@ package struct FlowAssembler: Sendable {
             partial.malformed.append(Timed(at: at, value: MalformedBytes(from: side, bytes)))
         case .localReply(let reply):
             partial.localReply = Timed(at: at, value: reply)
+        case .redacted(let redaction):
+            partial.add(redaction)
+        case .cut(let side, let cut):
+            partial.setCut(cut, of: side)
         case .ended(let ending):
-            partial.receive(ending, at: at)
+            partial.receive(partial.redaction == nil ? ending : ending.ofRedacted, at: at)
         }
     }
 
     private mutating func receive(_ piece: FlowPiece, at: Timestamp) {
-        let size = UInt64(piece.content.readableBytes)
-        count(piece.kind, from: piece.from, size: size, stored: size, at: at)
+        count(piece.kind, from: piece.from, size: piece.wireSize, stored: UInt64(piece.content.readableBytes), at: at)
         if kept == nil { counted.add(piece) } else { kept?.pieces.append((at, piece)) }
     }
 

@@ -53,6 +53,10 @@ package protocol FlowAttributes {
     var interimStatuses: [Int] { get }
     /// A connection that was passed through unread.
     var isPassthrough: Bool { get }
+    /// Content of it is not all stored, because the recorder was asked for less: ``ContentCut``.
+    var isTruncated: Bool { get }
+    /// What redaction changed before the flow was stored; nil when it changed nothing.
+    var redaction: FlowRedaction? { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
     /// ``ServerConnection/certificateNames``.
@@ -99,6 +103,12 @@ extension Flow: FlowAttributes {
     package func trailers(from side: Side) -> FieldSection? { side == .client ? request?.trailers : response?.trailers }
     package var interimStatuses: [Int] { interims.map(\.value.status) }
     package var isPassthrough: Bool { kind == .tcp && passthrough != nil }
+    package var isTruncated: Bool {
+        if cut(of: .client) != nil || cut(of: .server) != nil { return true }
+        // Items that cannot be read are reported where the pieces are fetched.
+        guard isWebSocket, let sizes = try? pieces.sizes() else { return false }
+        return sizes.client.isCut || sizes.server.isCut
+    }
     package var tagTexts: [ByteBuffer] { tags.map { ByteBuffer(string: $0) } }
     package var serverCertificateNames: ByteBuffer? { server?.value.certificateNames }
     package func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer? {
@@ -107,6 +117,20 @@ extension Flow: FlowAttributes {
 }
 
 extension FlowAttributes {
+    /// Whether redaction stored the body of a side without content codings.
+    package func isStoredDecoded(_ side: Side) -> Bool { redaction?.isDecoded(side) ?? false }
+
+    /// The content codings (RFC 9110 section 8.4.1) of the stored body of a side, in the order in which they were applied.
+    package func storedCodings(from side: Side) -> [ByteBuffer] {
+        storedCodings(from: side, declaredBy: side == .client ? requestFields : responseFields)
+    }
+
+    /// - Parameter fields: those of the side's message, for a caller that has them.
+    package func storedCodings(from side: Side, declaredBy fields: FieldSection?) -> [ByteBuffer] {
+        let declared = fields?.declaredCodings ?? []
+        return declared.isEmpty || isStoredDecoded(side) ? [] : declared
+    }
+
     /// `ip:port` of the client.
     package var clientAddress: ByteBuffer? { connectionText(.address, of: .client) }
     /// `host:port` of the server as it was requested.

@@ -38,6 +38,11 @@ package struct FlowEvent: Sendable {
         case malformed(from: Side, ByteBuffer)
         /// A response of the recorder itself.
         indirect case localReply(LocalReply)
+        /// Redaction changed the flow. May occur several times; what the later ones report is added to the earlier. One that marks a body
+        /// as decoded precedes the content of that body.
+        indirect case redacted(FlowRedaction)
+        /// Not all of one side's content, of a message or a stream, is stored. May occur several times; the last one counts.
+        case cut(from: Side, ContentCut)
         /// The last event of a flow, unless the recorder ended first.
         case ended(FlowEnding)
     }
@@ -98,7 +103,8 @@ package enum FlowKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
 /// Data or a message that a flow carries after its heads. The pieces of both sides form one sequence, in the order of their times.
 package struct FlowPiece: Sendable, Equatable {
     package enum Kind: UInt8, Sendable {
-        /// Bytes of a message's content (transfer codings removed, content codings not), or of a TCP stream.
+        /// Bytes of a message's content (transfer codings removed, content codings not), or of a TCP stream. Redaction may have removed
+        /// the content codings (``FlowRedaction/isDecoded(_:)``).
         case data = 0
         /// WebSocket messages and control frames (RFC 6455 §5.6, §5.5).
         case text = 1
@@ -111,17 +117,24 @@ package struct FlowPiece: Sendable, Equatable {
     package var kind: Kind
     package var from: Side
     package var content: ByteBuffer
-    /// WebSocket: payload bytes on the wire before permessage-deflate was undone; for the other kinds the size of `content`.
+    /// WebSocket: payload bytes on the wire before permessage-deflate was undone. Data: the bytes that were sent, which are more or fewer
+    /// than those of `content` when the recorder changed it or left some of it out. Other kinds: the size of `content`.
     package var wireSize: UInt64
     /// WebSocket: the number of frames of the message; otherwise 1.
     package var frames: UInt32
+    /// WebSocket: `content` is not all of the message. Of other content ``FlowEvent/What/cut(from:_:)`` tells.
+    package var cut: Shared<ContentCut>?
 
-    package init(kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1) {
+    package init(
+        kind: Kind = .data, from: Side, content: ByteBuffer, wireSize: UInt64? = nil, frames: UInt32 = 1,
+        cut: Shared<ContentCut>? = nil
+    ) {
         self.kind = kind
         self.from = from
         self.content = content
         self.wireSize = wireSize ?? UInt64(content.readableBytes)
         self.frames = frames
+        self.cut = cut
     }
 }
 
@@ -165,6 +178,16 @@ package struct FlowEnding: Sendable, Equatable {
         self.error = error
         self.closedBy = closedBy
         self.isReset = isReset
+    }
+}
+
+extension FlowEnding {
+    /// The ending with the tag of a flow that redaction changed.
+    package var ofRedacted: FlowEnding {
+        guard !tags.contains(FlowRedaction.tag) else { return self }
+        var tagged = self
+        tagged.tags.append(FlowRedaction.tag)
+        return tagged
     }
 }
 

@@ -28,10 +28,16 @@ package struct FlowEventCursor: Sendable {
             kind: flow.kind, client: flow.client ?? Shared(.unknown), target: flow.target, stream: flow.stream)
         rest.append((flow.started, .opened(opening), true))
         if let server = flow.server { rest.append((flow.started, .server(server), true)) }
+        if let redaction = flow.redaction { rest.append((flow.started, .redacted(redaction), true)) }
         if let request = flow.request { rest.append((request.started, .request(request.head), true)) }
         // Events with times of their own, after the request's head.
         var later: [(at: Timestamp, what: FlowEvent.What)] = flow.interims.map { ($0.at, .interim($0.value)) }
         if let response = flow.response { later.append((response.started, .response(response.head))) }
+        for side in [Side.client, .server] {
+            guard let cut = flow.cut(of: side) else { continue }
+            let end = side == .client ? flow.request?.ended : flow.response?.ended
+            later.append((end ?? flow.ended ?? flow.started, .cut(from: side, cut)))
+        }
         if let request = flow.request, let end = request.ended {
             if let trailers = request.trailers { later.append((end, .trailers(from: .client, trailers))) }
             later.append((end, .finished(.client)))

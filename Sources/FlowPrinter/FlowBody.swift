@@ -17,19 +17,23 @@ struct FlowBody {
     var isCut: Bool
     /// Content of it is damaged in the recording; nothing of it is shown.
     var isDamaged: Bool
+    /// nil if all of it is stored.
+    var storedShare: StoredShare?
 
     /// - Throws: errors of fetching content, unless it is damaged.
-    init(_ flow: Flow, _ side: Side, fields: FieldSection?, size: UInt64) throws {
+    init(_ flow: Flow, _ side: Side, size: UInt64) throws {
         let content = try flow.pieces.contentUnlessDamaged(from: side, maximum: Self.maximum)
         isDamaged = content == nil
         wire = content ?? ByteBuffer()
         isCut = size > UInt64(Self.maximum)
-        decoded = decodeContent(wire, of: fields, maximum: Self.maximum)
+        storedShare = flow.storedShare(of: side)
+        decoded = decodeContent(wire, codings: flow.storedCodings(from: side), maximum: Self.maximum)
     }
 
     /// Why the decoded content is not all of it; nil if it is.
     var remark: String? {
-        decoded.outcome.remark ?? (isCut ? DecodedContent.Outcome.limited.remark : nil)
+        // What is not stored explains why it cannot be decoded to its end.
+        storedShare?.sentence ?? decoded.outcome.remark ?? (isCut ? DecodedContent.Outcome.limited.remark : nil)
     }
 }
 

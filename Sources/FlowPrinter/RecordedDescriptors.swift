@@ -32,7 +32,7 @@ extension Flow {
         guard isReflectionCall, let response, let type = response.head.fields.first("content-type"),
             let media = ProtobufMedia(contentType: type), media.isFramed, !media.isJSON
         else { return [] }
-        let body = try FlowBody(self, .server, fields: response.head.fields, size: response.size)
+        let body = try FlowBody(self, .server, size: response.size)
         var messages = GRPCMessageReader(body.decoded.content, media: media, coding: response.head.fields.messageCoding)
         var found: [ByteBuffer] = []
         while let message = try? messages.next() {

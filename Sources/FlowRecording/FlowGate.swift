@@ -17,8 +17,8 @@ struct FlowGate {
         case wait
         /// Write these, in order.
         case write([FlowRecord])
-        /// The flow was written in part: remove it.
-        case discard(FlowID)
+        /// The flow was written in part: remove it. The bytes on the wire of what was written.
+        case discard(FlowID, fromClient: UInt64, fromServer: UInt64)
         /// The filter has no answer, so the flow is recorded: write these, in order.
         case failed(any Error, [FlowRecord])
     }
@@ -29,6 +29,15 @@ struct FlowGate {
         var held: [FlowRecord] = []
         var heldBytes = 0
         var isWritten = false
+        var writtenFromClient: UInt64 = 0
+        var writtenFromServer: UInt64 = 0
+
+        mutating func countWritten(_ records: [FlowRecord]) {
+            for record in records {
+                writtenFromClient += record.wireSizeFromClient
+                writtenFromServer += record.wireSizeFromServer
+            }
+        }
     }
 
     private enum State {
@@ -60,6 +69,19 @@ struct FlowGate {
         }
     }
 
+    private func discard(_ flow: Undecided, _ id: FlowID) -> Decision {
+        .discard(id, fromClient: flow.writtenFromClient, fromServer: flow.writtenFromServer)
+    }
+
+    /// No more of a flow will be written: what has come decides.
+    /// - Returns: a removal if the flow was written in part and does not match; the rest of it is refused then.
+    mutating func cut(_ id: FlowID) -> Decision {
+        guard case .undecided(let flow)? = states[id], flow.isWritten else { return .wait }
+        let matches = (try? filter.matches(flow.assembler.flow)) ?? true
+        states[id] = matches ? .accepted : .refused
+        return matches ? .wait : discard(flow, id)
+    }
+
     private func undecided(_ record: FlowRecord) -> Undecided? {
         record.opening.map { opening in
             Undecided(
@@ -82,13 +104,15 @@ struct FlowGate {
             return .write(flow.isWritten ? [record] : flow.held)
         case false?:
             if !record.hasEnded { states[record.id] = .refused }
-            return flow.isWritten ? .discard(record.id) : .wait
+            return flow.isWritten ? discard(flow, record.id) : .wait
         case nil:
             var decision = Decision.wait
             if flow.isWritten {
                 decision = .write([record])
+                flow.countWritten([record])
             } else if flow.heldBytes > Self.maximumHeld {
                 decision = .write(flow.held)
+                flow.countWritten(flow.held)
                 flow.held = []
                 flow.isWritten = true
             }

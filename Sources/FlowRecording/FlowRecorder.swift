@@ -13,7 +13,7 @@ import Synchronization
 package struct RecordingOptions: Sendable {
     /// Which flows are recorded; nil is all.
     package var filter: FlowFilter?
-    /// Called on the recording's thread with each flow that was recorded and has ended, without its content; nil: flows are not put together.
+    /// Called on the recording's thread with each flow that the filter accepted and that has ended, without its content; nil: flows are not put together.
     package var flowEnded: (@Sendable (Flow) -> Void)?
     /// Called on the recording's thread with something for the user: the disk is full, a file was begun.
     package var notice: @Sendable (RecordingNotice) -> Void
@@ -41,10 +41,13 @@ package struct RecordingNotice: Sendable {
 
     package var kind: Kind
     package var text: String
+    /// The state of the disk, if that has changed.
+    package var disk: DiskTotals?
 
-    package init(_ kind: Kind, _ text: String) {
+    package init(_ kind: Kind, _ text: String, disk: DiskTotals? = nil) {
         self.kind = kind
         self.text = text
+        self.disk = disk
     }
 }
 
@@ -52,11 +55,14 @@ package struct RecordingNotice: Sendable {
 package final class FlowRecorder: Sendable {
     /// How long records are collected before they are written, when there are few.
     private static let gathering = 0.01
+    /// How often times of files are checked while nothing is recorded.
+    private static let checking = 1.0
 
     package let queue: RecordQueue
     private let options: RecordingOptions
     private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
+    private let diskTime: @Sendable () -> Int64
 
     private struct State {
         var totals = RecordingTotals()
@@ -75,7 +81,10 @@ package final class FlowRecorder: Sendable {
         state = Mutex(State())
         var files = files
         files?.isEnding = { queue.isClosed }
+        let clock = files?.options.disk.clock ?? DiskClock()
+        diskTime = clock.now
         let worker = Worker(files: files, options: options)
+        worker.onDiskChange { disk in self.state.withLock { $0.totals.disk = disk } }
         // The worker moves to its thread and is never touched from here again.
         nonisolated(unsafe) let moved = worker
         let thread = Thread { unsafe self.run(moved) }
@@ -84,12 +93,16 @@ package final class FlowRecorder: Sendable {
         thread.start()
     }
 
-    package var totals: RecordingTotals { state.withLock { $0.totals } }
+    package var totals: RecordingTotals {
+        var totals = state.withLock { $0.totals }
+        totals.disk = totals.disk.at(diskTime())
+        return totals
+    }
 
     /// Why the recording stopped by itself, in one sentence; nil while it continues.
     package var failure: String? { state.withLock { $0.failure } }
 
-    /// Asks for the next file. Flows that have begun stay in the file before it.
+    /// Asks for the next file. Flows that are open continue in it.
     package func rotate() {
         state.withLock { $0.rotationIsRequested = true }
         queue.wake()
@@ -107,11 +120,12 @@ package final class FlowRecorder: Sendable {
 
     private func run(_ worker: Worker) {
         var seconds: Double? = Self.gathering
-        while let batches = queue.take(within: seconds) {
+        var isIdle = false
+        while let batches = queue.take(within: seconds, endsWithFirst: isIdle) {
             for batch in batches { worker.receive(batch.records) }
             if takeRotationRequest() { worker.rotate() }
-            let isIdle = worker.flushIfDue()
-            seconds = batches.isEmpty && isIdle ? nil : Self.gathering
+            isIdle = worker.flushIfDue() && batches.isEmpty
+            seconds = !isIdle ? Self.gathering : worker.needsTime ? Self.checking : nil
             let hasFailed = state.withLock { state in
                 state.totals = worker.totals
                 state.isReaderGone = worker.isReaderGone
@@ -153,6 +167,7 @@ private final class Worker {
         self.files = files
         self.options = options
         self.gate = options.filter.map { FlowGate(filter: $0) }
+        self.files?.refuses = { [unowned self] in self.refuses($0) }
     }
 
     func receive(_ records: [FlowRecord]) {
@@ -161,7 +176,8 @@ private final class Worker {
             switch gate?.receive(record) {
             case .write(let records)?:
                 write(records)
-            case .discard(let flow)?:
+            case .discard(let flow, let fromClient, let fromServer)?:
+                discard(flow, fromClient, fromServer)
                 files?.discard(flow)
             case .failed(let error, let records)?:
                 options.notice(RecordingNotice(.warning, "the filter failed on a flow, which is recorded: \(error)"))
@@ -171,6 +187,20 @@ private final class Worker {
             }
         }
     }
+
+    private func discard(_ flow: FlowID, _ fromClient: UInt64, _ fromServer: UInt64) {
+        totals.discard(fromClient: fromClient, fromServer: fromServer)
+        assemblers[flow] = nil
+    }
+
+    /// The disk allows no more of a flow.
+    private func refuses(_ flow: FlowID) -> Bool {
+        guard case .discard(let flow, let fromClient, let fromServer)? = gate?.cut(flow) else { return false }
+        discard(flow, fromClient, fromServer)
+        return true
+    }
+
+    func onDiskChange(_ change: @escaping @Sendable (DiskTotals) -> Void) { files?.disk.changed = change }
 
     private func write(_ records: [FlowRecord]) {
         for record in records { totals.count(record) }
@@ -192,22 +222,27 @@ private final class Worker {
             return options.notice(RecordingNotice(.warning, "nothing is recorded, so there is no file to rotate"))
         }
         guard failure == nil else { return }
-        files?.rotate(now: options.now())
+        attempt { try files?.rotate(now: options.now()) }
     }
+
+    var needsTime: Bool { failure == nil && files?.needsTime == true }
 
     func close() {
-        attempt { try files?.close() }
+        attempt { try files?.close(now: options.now()) }
     }
 
+    /// After a failure the files count what comes, and write no more of it.
     private func attempt(_ body: () throws -> Void) {
-        guard failure == nil else { return }
+        // A pipe's reader has all that it wanted.
+        defer { totals.disk = isReaderGone ? DiskTotals() : files?.diskTotals ?? DiskTotals() }
         do {
             try body()
         } catch {
+            guard failure == nil else { return }
             failure = "\(error)"
             // A reader that has what it wanted is no failure to tell of.
             isReaderGone = (error as? ArchiveError)?.kind == .system(EPIPE)
-            if !isReaderGone { options.notice(RecordingNotice(.failure, "recording stopped: \(error)")) }
+            if !isReaderGone { options.notice(RecordingNotice(.failure, "recording stopped: \(error)", disk: files?.diskTotals)) }
         }
     }
 

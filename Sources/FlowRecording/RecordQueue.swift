@@ -89,16 +89,20 @@ package final class RecordQueue: Sendable {
     }
 
     /// Waits for records.
-    /// - Parameter seconds: the longest wait; nil waits for the first record.
+    /// - Parameters:
+    ///   - seconds: the longest wait; nil for any time.
+    ///   - endsWithFirst: the first record ends the wait; otherwise many do.
     /// - Returns: the batches in order, perhaps none; nil when the queue is closed and empty.
-    package func take(within seconds: Double?) -> [RecordBatch]? {
-        if let seconds {
-            if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
-        } else {
+    package func take(within seconds: Double?, endsWithFirst: Bool = false) -> [RecordBatch]? {
+        if seconds == nil || endsWithFirst {
             condition.lock()
             let isIdle = unsafe state.batches.isEmpty && !state.isClosed && !state.isWoken
             unsafe state.isConsumerParked = isIdle
             condition.unlock(withValue: !isIdle)
+        }
+        if let seconds {
+            if !condition.lock(whenValue: true, timeoutSeconds: seconds) { condition.lock() }
+        } else {
             condition.lock(whenValue: true)
         }
         unsafe state.isConsumerParked = false

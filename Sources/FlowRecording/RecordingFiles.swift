@@ -1,21 +1,11 @@
-// The files of a recording: opened, rotated when the pattern of their name gives another name or on request, flushed when it is time. A flow stays in the
-// file in which it began. A file that was rotated away is closed when its last flow has ended and no record of an earlier time can come.
+// The files of a recording: opened, written, flushed when it is time, sealed one after the other. A flow that is open when a file is sealed
+// continues in the next one.
 
 import FlowArchive
 import FlowModel
 import FlowRecords
 import Glibc
 import NIOCore
-
-/// What to do when the disk is full.
-package enum DiskFullPolicy: String, Sendable, CaseIterable {
-    /// Traffic waits until there is room again; nothing is lost.
-    case pause
-    /// The recording ends, and the tool with it.
-    case stop
-    /// Traffic continues and is not recorded until there is room again. Flows that are open at that moment end as incomplete.
-    case pass
-}
 
 /// Where a recording goes and how.
 package struct RecordingFiles {
@@ -26,7 +16,15 @@ package struct RecordingFiles {
         package var truncates = false
         package var flushInterval: Int64 = 1_000_000_000
         package var archive = ArchiveOptions()
-        package var whenFull = DiskFullPolicy.pause
+        /// Each file is encrypted; nil: none is.
+        package var encryption: ArchiveEncryption?
+        package var disk = DiskOptions()
+        package var rotation = RotationLimits()
+        package var retention = RetentionLimits()
+        /// A program that is run with each file that was sealed.
+        package var onSealed: String?
+        /// What is written to in place of the file itself, in tests.
+        package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
         package var notice: @Sendable (RecordingNotice) -> Void
 
         package init(pattern: String?, notice: @escaping @Sendable (RecordingNotice) -> Void) {
@@ -35,105 +33,152 @@ package struct RecordingFiles {
         }
     }
 
-    private struct OpenFile {
+    struct OpenFile {
         var path: String
         var storage: POSIXStorage
+        /// What the writer writes to: the storage, or what encrypts on the way to it.
+        let destination: any ArchiveStorage
         var writer: ArchiveWriter
-        /// Flows that began before this moment belong to an earlier file.
+        let archive: ArchiveOptions
+        /// It was made by this recorder.
+        var isNew: Bool
+        var isRemoved = false
         var began: Timestamp
-        /// When the next file began.
-        var rotated = Timestamp(nanoseconds: .max)
+        /// Bytes that precede the current segment.
+        var start: UInt64
+        /// Bytes that the flows which continue take at its beginning.
+        var repeated: UInt64 = 0
+
+        /// Its number in this run.
+        var number: Int { archive.file ?? 0 }
+        /// Bytes, without the block that is not full yet.
+        var size: UInt64 { max(start + writer.length, storage.size) }
     }
 
-    private let options: Options
+    let options: Options
+    var names: RecordingNames
+    /// Whether each record may begin another file.
     private let rotates: Bool
-    private var current: OpenFile
-    /// Earlier files, in their order: flows of them are open, or records of them may still come.
-    private var closing: [OpenFile] = []
+    var current: OpenFile
+    /// Sealed files whose ends are not written, because the disk was full.
+    var closing: [OpenFile] = []
+    /// When the next file is due; nil for no time.
+    var boundary: Timestamp?
+    /// When the last try to begin a file failed.
+    var rotationFailed: Timestamp?
     /// The second for which the name was last made.
-    private var nameChecked: Int64 = .min
-    private var nameWatch = NameWatch()
-    /// Nothing is recorded because the disk is full; when writing was last tried again.
-    private var passingSince: Timestamp?
-    /// Whether waiting for room is to end. Set by the owner.
-    package var isEnding: @Sendable () -> Bool = { false }
-
-    /// How long to wait before trying a full disk again.
-    private static let retryInterval: Int64 = 500_000_000
-    /// How much later than the flush interval the first record of a flow may come.
-    private static let lateness: Int64 = 1_000_000_000
+    var nameChecked: Int64 = .min
+    var nameWatch = NameWatch()
+    var retention: Retention
+    let programs: SealedPrograms?
+    var disk: DiskState
+    /// Decides on a flow that is written in part while the filter has no answer, when it ends because of the disk. Set by the owner.
+    var refuses: (FlowID) -> Bool = { _ in false }
 
     /// Opens the first file.
     /// - Throws: ``ArchiveError`` when it cannot be opened, or is not a flow file.
     package init(_ options: Options, now: Timestamp) throws(ArchiveError) {
-        self.options = options
-        rotates = options.pattern?.contains("%") == true
-        current = try Self.open(options, now)
+        var options = options
+        if let target = options.rotation.blockTarget { options.archive.blockTarget = min(options.archive.blockTarget, target) }
+        var names = RecordingNames(options.pattern, isEncrypted: options.encryption != nil)
+        let disk = DiskState(options.disk, notice: options.notice)
+        let isLimited = options.rotation.size != nil || options.rotation.interval != nil
+        // An encrypted file is not continued.
+        let wantsNew = isLimited || options.encryption != nil && names.followTime
+        if options.pattern == nil || wantsNew && !options.truncates {
+            current = try names.next(at: now, isFree: true) { path throws(ArchiveError) in
+                try Self.open(path, isNew: true, number: 0, options, disk.reserve, now)
+            }
+        } else {
+            current = try Self.open(names.first(at: now), isNew: false, number: 0, options, disk.reserve, now)
+        }
+        rotates = names.followTime || isLimited
+        boundary = options.rotation.interval.map { RotationLimits.boundary(after: now, interval: $0) }
+        retention = Retention(options.retention, names: names, notice: options.notice)
+        programs = options.onSealed.map { SealedPrograms($0, notice: options.notice) }
+        (self.options, self.names, self.disk) = (options, names, disk)
+        do throws(ArchiveError) { try beginFirst(now) } catch {
+            current.storage.removeNew()
+            throw error
+        }
+    }
+
+    /// Writes the beginning of the first file. A disk that is full from the start is an error, unless traffic is to pass.
+    private mutating func beginFirst(_ now: Timestamp) throws(ArchiveError) {
+        let writer = current.writer
+        do throws(ArchiveError) {
+            try writer.flush()
+        } catch {
+            let isFollowed = options.disk.whenFull == .pass || options.disk.whenFull == .rotate && deleteOldest()
+            guard error.isDiskFull, isFollowed else { throw error }
+            try attemptFlush(of: writer, at: now)
+        }
     }
 
     /// The file that is written to now.
     package var path: String { current.path }
 
-    private static func open(_ options: Options, _ now: Timestamp) throws(ArchiveError) -> OpenFile {
-        let path = if let pattern = options.pattern { expand(pattern, now) } else { try newName(now) }
+    /// - Parameter isNew: there must be no such file.
+    static func open(
+        _ path: String, isNew: Bool, number: Int, _ options: Options, _ reserve: DiskReserve?, _ now: Timestamp
+    ) throws(ArchiveError) -> OpenFile {
         let storage: POSIXStorage
         if path == "-" {
             storage = POSIXStorage(standard: 1)
         } else {
-            storage = try POSIXStorage.open(path: path, truncates: options.truncates)
+            storage = try POSIXStorage.open(
+                path: path, truncates: options.truncates, mustBeNew: isNew, isEncrypted: options.encryption != nil)
             if storage.cutTail > 0 {
                 options.notice(
                     RecordingNotice(
                         .warning, "\(path): its last block was torn; \(storage.cutTail) bytes that could not be read were cut off"))
             }
         }
-        let writer = try ArchiveWriter(storage: storage, options: options.archive, now: now)
-        return OpenFile(path: path, storage: storage, writer: writer, began: now)
-    }
-
-    /// Makes an empty file, named after a moment, in the working directory. A recorder that starts in the same second gets another one.
-    /// - Throws: ``ArchiveError`` when it cannot be made.
-    private static func newName(_ now: Timestamp) throws(ArchiveError) -> String {
-        let base = expand("capture-%Y%m%d-%H%M%S", now)
-        var number = 1
-        while true {
-            let name = number == 1 ? base + ".mflow" : "\(base)-\(number).mflow"
-            let descriptor = unsafe Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-            if descriptor >= 0 {
-                Glibc.close(descriptor)
-                return name
-            }
-            guard errno == EEXIST else {
-                throw ArchiveError(.system(errno), unsafe "cannot write \(name): \(String(cString: strerror(errno)).lowercased())")
-            }
-            number += 1
-        }
-    }
-
-    /// A file name at a moment, in local time.
-    static func expand(_ pattern: String, _ now: Timestamp) -> String {
-        guard pattern.contains("%") else { return pattern }
-        var seconds = time_t(now.nanoseconds / 1_000_000_000)
-        var parts = unsafe tm()
-        unsafe localtime_r(&seconds, &parts)
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let length = unsafe strftime(&buffer, buffer.count, pattern, &parts)
-        return length > 0 ? String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) : pattern
+        storage.reserve = reserve
+        var archive = options.archive
+        archive.file = storage.isLive ? nil : number
+        var destination = options.wrapStorage(storage)
+        if let encryption = options.encryption { destination = try encryption.storage(over: destination, begun: now) }
+        let writer = ArchiveWriter(beginning: destination, options: archive, now: now)
+        return OpenFile(
+            path: path, storage: storage, destination: destination, writer: writer, archive: archive, isNew: isNew, began: now,
+            start: storage.size)
     }
 
     // MARK: Writing
 
-    /// Takes records.
+    /// Takes records. Those that the disk does not allow to record are counted.
     /// - Throws: ``ArchiveError`` when one cannot be written and the policy is to stop.
     package mutating func append(_ records: [FlowRecord]) throws(ArchiveError) {
-        guard let first = records.first, try isRecording(at: first.last) else { return }
-        guard rotates || !closing.isEmpty else { return try write(records, to: current.writer, at: first.last) }
-        for record in records where passingSince == nil {
-            if rotates { try rotateIfDue(record) }
-            guard passingSince == nil else { return }
-            try write([record], to: writer(of: record), at: record.last)
-            if !closing.isEmpty { try closeFinished(at: record.last) }
+        guard let first = records.first else { return }
+        if !disk.isRecording { try retry() }
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: first.last) }
+        guard rotates || !disk.takesEverything else {
+            return try write(records, to: current.writer, at: first.last)
         }
+        var failure: ArchiveError?
+        for record in records {
+            do throws(ArchiveError) { try append(record) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func append(_ record: FlowRecord) throws(ArchiveError) {
+        var failure: ArchiveError?
+        if rotates, disk.isRecording {
+            do throws(ArchiveError) { try rotateIfDue(before: record) } catch { failure = error }
+        }
+        // Rotation may have found the disk full.
+        if !disk.misses(record) {
+            try write([record], to: current.writer, at: record.last)
+            if rotates, disk.isRecording { try rotateIfFull(at: record.last) }
+        }
+        if let failure { throw failure }
+    }
+
+    mutating func attemptFlush(of writer: ArchiveWriter, at now: Timestamp) throws(ArchiveError) {
+        let flush = { () throws(ArchiveError) in try writer.flush() }
+        try attempt(at: now, again: flush, flush)
     }
 
     private mutating func write(_ records: [FlowRecord], to writer: ArchiveWriter, at now: Timestamp) throws(ArchiveError) {
@@ -143,201 +188,103 @@ package struct RecordingFiles {
     }
 
     package mutating func discard(_ flow: FlowID) {
-        for file in closing + [current] { file.writer.discard(flow) }
+        disk.discard(flow)
+        current.writer.discard(flow)
     }
 
     /// Flushes what is older than the interval.
     /// - Returns: whether nothing waits to be flushed.
     package mutating func flushWhenDue(now: Timestamp) throws(ArchiveError) -> Bool {
-        guard try isRecording(at: now) else { return false }
-        if !closing.isEmpty { try closeFinished(at: now) }
-        guard passingSince == nil else { return false }
+        if !disk.isRecording { try retry() }
+        guard disk.isRecording else { return false }
+        if !closing.isEmpty { try closeSealed(at: now) }
+        if disk.isRecording, current.storage.isTruncated { try continueTruncated(at: now) }
+        if disk.isRecording { try rotateAndDeleteIfDue(now: now) }
+        guard disk.isRecording else { return false }
         watchName(now: now)
-        var isIdle = !closing.contains { $0.writer.openFlows == 0 }
-        for file in [current] + closing {
-            guard let oldest = file.writer.unflushedSince else { continue }
-            if now - oldest >= options.flushInterval || options.archive.sync == .always {
-                let flush = { () throws(ArchiveError) in try file.writer.flush() }
-                try attempt(at: now, again: flush, flush)
-            } else {
-                isIdle = false
-            }
-        }
-        return isIdle
-    }
-
-    package mutating func close() throws(ArchiveError) {
-        if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
-        for file in closing + [current] {
-            do throws(ArchiveError) {
-                try file.writer.close()
-            } catch {
-                guard passingSince != nil, error.isDiskFull else { throw error }
-                options.notice(
-                    RecordingNotice(.warning, "\(error); events from before the disk was full are missing from the file"))
-            }
-        }
-    }
-
-    // MARK: A full disk
-
-    /// Does something that fails when the disk is full, and then follows the policy.
-    /// - Parameter again: repeats what has failed.
-    private mutating func attempt(
-        at now: Timestamp, again: () throws(ArchiveError) -> Void, _ body: () throws(ArchiveError) -> Void
-    ) throws(ArchiveError) {
-        do throws(ArchiveError) {
-            try body()
-        } catch {
-            guard error.isDiskFull, options.whenFull != .stop else { throw error }
-            if options.whenFull == .pass { return pass(error, at: now) }
-            options.notice(RecordingNotice(.warning, "\(error); traffic waits until there is room"))
-            try waitForRoom(again)
-            options.notice(RecordingNotice(.progress, "there is room again; traffic continues"))
-        }
-    }
-
-    /// The writer keeps the block that was not written. While this thread waits the queue fills, and the traffic stops.
-    private func waitForRoom(_ again: () throws(ArchiveError) -> Void) throws(ArchiveError) {
-        while true {
-            usleep(useconds_t(Self.retryInterval / 1000))
-            do throws(ArchiveError) {
-                return try again()
-            } catch {
-                guard error.isDiskFull, !isEnding() else { throw error }
-            }
-        }
-    }
-
-    /// Stops recording. Open flows end here, because a part of them would be missing.
-    private mutating func pass(_ error: ArchiveError, at now: Timestamp) {
-        passingSince = now
-        options.notice(RecordingNotice(.warning, "\(error); traffic continues and is not recorded until there is room"))
-        let ending = FlowEnding(
-            state: .incomplete,
-            error: FlowError(side: nil, message: "the disk was full; the rest of the flow was not recorded", at: now))
-        for file in [current] + closing { file.writer.endOpenFlows(ending, at: now) }
-    }
-
-    /// Whether records are written; after a full disk writing is tried again from time to time.
-    private mutating func isRecording(at now: Timestamp) throws(ArchiveError) -> Bool {
-        guard let since = passingSince else { return true }
-        guard now - since >= Self.retryInterval else { return false }
-        passingSince = now
-        do throws(ArchiveError) {
-            for file in closing + [current] { try file.writer.flush() }
-        } catch {
-            guard error.isDiskFull else { throw error }
-            return false
-        }
-        passingSince = nil
-        options.notice(RecordingNotice(.progress, "there is room again; recording continues"))
+        guard let oldest = current.writer.unflushedSince else { return true }
+        guard now - oldest >= options.flushInterval || options.archive.sync == .always else { return false }
+        try attemptFlush(of: current.writer, at: now)
+        if disk.isRecording { try rotateIfFull(at: now) }
         return true
     }
 
-    // MARK: Rotation
+    /// Whether ``flushWhenDue(now:)`` has to be called about once a second although nothing is recorded.
+    package var needsTime: Bool { hasTimes }
 
-    private func writer(of record: FlowRecord) -> ArchiveWriter {
-        guard !closing.isEmpty else { return current.writer }
-        if record.isFirst {
-            guard record.started < current.began, let file = closing.last(where: { $0.began <= record.started }) ?? closing.first
-            else { return current.writer }
-            return file.writer
+    /// Writes what is left and closes all files, whatever happened before. What is lost is counted. Returns when the program of
+    /// ``Options/onSealed`` has run with the last file. It is not called again.
+    package mutating func close(now: Timestamp) throws(ArchiveError) {
+        if !nameWatch.isReported, !current.storage.hasItsName { reportName() }
+        var (failure, disk) = (nil as ArchiveError?, disk)
+        for file in closing + [current] {
+            do throws(ArchiveError) {
+                if try disk.close(file.writer, deleteOldest: { deleteOldest() }) { sealed(file, at: now) }
+            } catch { failure = failure ?? error }
         }
-        return closing.first { $0.writer.holds(record.id) }?.writer ?? current.writer
+        disk.countLost()
+        self.disk = disk
+        programs?.finish()
+        // No flow is open any more.
+        retention.enforce(at: now, current: nil) { _, _ in true }
+        if let failure { throw failure }
     }
 
-    private mutating func rotateIfDue(_ record: FlowRecord) throws(ArchiveError) {
-        // Records come when they are finished: one that began earlier does not bring the earlier name back.
-        let second = record.started.nanoseconds / 1_000_000_000
-        guard record.isFirst, second > nameChecked else { return }
-        nameChecked = second
-        let moment = record.started
-        guard let pattern = options.pattern, Self.expand(pattern, moment) != current.path else { return }
-        var next: OpenFile?
-        let open = { [options] () throws(ArchiveError) in next = try Self.open(options, moment) }
-        do throws(ArchiveError) {
-            try attempt(at: moment, again: open, open)
-        } catch {
-            guard case .system(let code) = error.kind, code == EMFILE || code == ENFILE else { throw error }
-            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
+    // MARK: The disk
+
+    /// Whether waiting for the disk is to end. Set by the owner.
+    package var isEnding: @Sendable () -> Bool {
+        get { disk.isEnding }
+        set { disk.isEnding = newValue }
+    }
+
+    package var diskTotals: DiskTotals { disk.totals }
+
+    /// Does something that fails when the disk takes no more bytes, and then follows the policy.
+    /// - Parameters:
+    ///   - isOpening: it opens the next file.
+    ///   - again: repeats what has failed.
+    mutating func attempt(
+        at now: Timestamp, isOpening: Bool = false, again: () throws(ArchiveError) -> Void,
+        _ body: () throws(ArchiveError) -> Void
+    ) throws(ArchiveError) {
+        let failure: ArchiveError
+        do throws(ArchiveError) { return try body() } catch { failure = error }
+        self.disk.note(failure)
+        var (disk, isDone, cut) = (disk, false, [] as [FlowID])
+        defer {
+            self.disk = disk
+            if !isDone, !disk.isRecording { cut += end(current.writer.openFlowIDs, at: now) }
+            cut.forEach { self.disk.cut($0) }
         }
-        guard let next else { return }
-        replaceCurrent(with: next, at: Timestamp(nanoseconds: second * 1_000_000_000))
+        isDone = try disk.follow(failure, isOpening: isOpening, deleteOldest: { makeRoom(&cut, at: now) }, again: again)
     }
 
-    private mutating func replaceCurrent(with next: OpenFile, at moment: Timestamp) {
-        current.rotated = moment
-        closing.append(current)
-        current = next
-        current.began = moment
-        nameWatch = NameWatch()
-        options.notice(RecordingNotice(.progress, "recording to \(next.path)"))
+    /// Deletes the oldest file. If flows that began in earlier files are open, they end before: their files cannot be deleted otherwise.
+    private mutating func makeRoom(_ cut: inout [FlowID], at now: Timestamp) -> Bool {
+        if deleteOldest() { return true }
+        cut += end(current.writer.openFlowsOfEarlierFiles, at: now)
+        return deleteOldest()
     }
 
-    /// Begins the next file on request: the one that the pattern names now, or the same name again if the file has lost it.
-    package mutating func rotate(now: Timestamp) {
-        guard current.path != "-" else {
-            return options.notice(RecordingNotice(.warning, "standard output is one file; it was not rotated"))
+    /// Flows end where a part of them would be missing. Those that the filter refuses, as far as they came, are removed.
+    /// - Returns: the ones that are cut.
+    private func end(_ flows: [FlowID], at now: Timestamp) -> [FlowID] {
+        let writer = current.writer
+        var cut: [FlowID] = []
+        for flow in flows.sorted() {
+            if refuses(flow) { writer.discard(flow) } else { cut.append(flow) }
         }
-        let path = options.pattern.map { Self.expand($0, now) }
-        guard path != current.path || !current.storage.hasItsName else {
-            return options.notice(
-                RecordingNotice(
-                    .warning, "recording continues in \(current.path); rename the file before the request for the next one"))
+        let ending = FlowEnding(state: .incomplete, error: FlowError(side: nil, message: disk.cause, at: now))
+        writer.end(cut, ending, at: now)
+        return cut
+    }
+
+    /// Tries a disk that was full again, from time to time.
+    private mutating func retry() throws(ArchiveError) {
+        let files = closing + [current]
+        try disk.retry { () throws(ArchiveError) in
+            for file in files { try file.writer.flush() }
         }
-        do throws(ArchiveError) {
-            replaceCurrent(with: try Self.open(options, now), at: now)
-        } catch {
-            options.notice(RecordingNotice(.warning, "\(error); recording continues in \(current.path)"))
-        }
-    }
-
-    private mutating func closeFinished(at now: Timestamp) throws(ArchiveError) {
-        // The first record of a flow comes within the flush interval.
-        let last = now.advanced(byNanoseconds: -(options.flushInterval + Self.lateness))
-        let isFinished = { (file: OpenFile) in file.writer.openFlows == 0 && file.rotated < last }
-        for file in closing where isFinished(file) {
-            let close = { () throws(ArchiveError) in try file.writer.close() }
-            try attempt(at: now, again: close, close)
-        }
-        guard passingSince == nil else { return }
-        closing.removeAll(where: isFinished)
-    }
-}
-
-// MARK: Names
-
-/// Whether the current file has its name still. A file that is renamed to be rotated lacks it for a moment, which is not reported.
-private struct NameWatch {
-    static let interval: Int64 = 1_000_000_000
-
-    var checked: Timestamp?
-    var wasMissing = false
-    var isReported = false
-}
-
-extension RecordingFiles {
-    private mutating func watchName(now: Timestamp) {
-        guard !nameWatch.isReported, now - (nameWatch.checked ?? current.began) >= NameWatch.interval else { return }
-        nameWatch.checked = now
-        let isMissing = !current.storage.hasItsName
-        if isMissing, nameWatch.wasMissing { reportName() }
-        nameWatch.wasMissing = isMissing
-    }
-
-    private mutating func reportName() {
-        nameWatch.isReported = true
-        options.notice(
-            RecordingNotice(
-                .warning, "\(current.path) was renamed or removed; its flows are still written to the file that had this name"))
-    }
-}
-
-extension ArchiveError {
-    /// No room on the disk, none within a quota, or none within the limit on a file's size (RLIMIT_FSIZE).
-    fileprivate var isDiskFull: Bool {
-        guard case .system(let code) = kind else { return false }
-        return code == ENOSPC || code == EDQUOT || code == EFBIG
     }
 }

@@ -14,12 +14,18 @@ package struct RecordingTotals: Sendable, Equatable {
     /// Why flows failed or were cut: the error messages, with a count each. Bounded; the rest is `other`.
     package var reasons: [String: Int] = [:]
 
+    /// What redaction changed.
+    package var redaction = RedactionTotals()
+    /// What the disk has cost.
+    package var disk = DiskTotals()
+
     static let maximumReasons = 100
 
     mutating func count(_ record: FlowRecord) {
         if record.isFirst { flows += 1 }
         bytesFromClients += record.wireSizeFromClient
         bytesFromServers += record.wireSizeFromServer
+        if let facts = record.redaction { redaction.count(facts) }
         guard record.hasEnded else { return }
         switch record.state {
         case .complete: complete += 1
@@ -29,12 +35,20 @@ package struct RecordingTotals: Sendable, Equatable {
         if let message = record.errorMessage { count(reason: message) }
     }
 
+    /// The filter has refused a flow of which records were counted, and which has not ended.
+    mutating func discard(fromClient: UInt64, fromServer: UInt64) {
+        flows -= 1
+        bytesFromClients -= fromClient
+        bytesFromServers -= fromServer
+    }
+
     private mutating func count(reason: String) {
         let known = reasons[reason] != nil || reasons.count < Self.maximumReasons
         reasons[known ? reason : "other", default: 0] += 1
     }
 
-    /// `1204 flows (1200 complete, 3 incomplete, 1 failed), 1.2 MB from clients, 310.0 MB from servers`
+    /// `1204 flows (1200 complete, 3 incomplete, 1 failed), 1.2 MiB from clients, 310.0 MiB from servers`, and what is not in the
+    /// files: the flows are those that came.
     package var summary: String {
         var parts = ["\(complete) complete"]
         if incomplete > 0 { parts.append("\(incomplete) incomplete") }
@@ -42,7 +56,7 @@ package struct RecordingTotals: Sendable, Equatable {
         let open = flows - complete - incomplete - failed
         if open > 0 { parts.append("\(open) open") }
         return "\(flows) flows (\(parts.joined(separator: ", "))), \(Self.size(bytesFromClients)) from clients, "
-            + "\(Self.size(bytesFromServers)) from servers"
+            + "\(Self.size(bytesFromServers)) from servers" + (disk.text.map { "; " + $0 } ?? "")
     }
 
     static func size(_ bytes: UInt64) -> String {

@@ -55,6 +55,14 @@ package final class FlowRecord: @unchecked Sendable {
         var wireSizeFromServer: UInt64 = 0
         /// The first piece is the rest of one that the record before this one began.
         var continuesPiece = false
+        /// Items other than pieces have been recorded. Not in the file.
+        var hasFacts = false
+        /// The same at the beginning of this record.
+        var beginsInPiece = false
+        /// Redaction changed the flow, in this record or in one before it. Not in the file.
+        var isRedacted = false
+        /// What this record has of the facts of redaction. Not in the file as such: the items have it.
+        var redaction: FlowRedaction?
     }
 
     package private(set) var id: FlowID
@@ -63,7 +71,11 @@ package final class FlowRecord: @unchecked Sendable {
     package private(set) var server: Shared<ServerConnection>?
     private(set) var prefix = Prefix()
     package let items: ByteWriter
-    private var content = RecordContent()
+    private(set) var content = RecordContent()
+    /// What the records before this one have; nil unless a writer keeps it.
+    package private(set) var history: FlowHistory?
+    /// Changes the events of the flow before they get here; nil for none, and after the end.
+    package var stage: (any FlowEventStage)?
     /// Whether something happened since the record before this one.
     private(set) var isPending = false
     /// Its place among the open records of a ``FlowRecordBuffer``, and the order in which it got there.
@@ -99,6 +111,8 @@ package final class FlowRecord: @unchecked Sendable {
     package var wireSizeFromClient: UInt64 { prefix.wireSizeFromClient }
     package var wireSizeFromServer: UInt64 { prefix.wireSizeFromServer }
     package var errorMessage: String? { prefix.error }
+    /// The facts of redaction that this record has.
+    package var redaction: FlowRedaction? { prefix.redaction }
 
     /// Lends the content, in chunks.
     package func withContent(_ body: (UnsafeRawBufferPointer) -> Void) { unsafe content.forEach(body) }
@@ -119,13 +133,63 @@ package final class FlowRecord: @unchecked Sendable {
     }
 
     /// A record, empty so far, that follows a record which was written.
-    package init(following part: FlowRecord) {
+    package init(following part: FlowRecord, history: FlowHistory? = nil) {
         id = part.id
         items = ByteWriter(capacity: 64)
         client = part.client
         server = part.server
         prefix = part.prefix
+        self.history = history
         beginNext()
+    }
+
+    /// The record that begins the rest of a flow in another file: it repeats what the file before has, without the content. It has the
+    /// number of the record that follows it.
+    /// - Parameters:
+    ///   - next: the record that would follow those that were written, with its history.
+    ///   - at: when the other file begins.
+    package init(continuing next: FlowRecord, _ history: FlowHistory, at: Timestamp) {
+        id = next.id
+        items = ByteWriter(capacity: Self.usualCapacity)
+        client = next.client
+        server = next.server
+        prefix.kind = next.prefix.kind
+        prefix.port = next.prefix.port
+        prefix.stream = next.prefix.stream
+        prefix.number = next.prefix.number
+        prefix.scheme = history.target.scheme
+        prefix.host = history.target.host
+        touch(at)
+        begin(ItemTag.continued, history.started)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.appendVarint(history.pieces)
+        items.appendVarint(history.wireSizeFromClient)
+        items.appendVarint(history.wireSizeFromServer)
+        // At most 30 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+        for fact in history.facts {
+            let what = try? RecordItem.event(fact.tag, fact.content, fact.at, error: nil, comment: nil)
+            if let what { receive(what, at: fact.at) }
+        }
+        prefix.last = at.nanoseconds
+    }
+
+    /// Appends an event that is no piece, and neither the first nor the last of its flow.
+    func receive(_ what: FlowEvent.What, at: Timestamp) {
+        switch what {
+        case .request(let head): request(head, at: at)
+        case .interim(let head): response(ItemTag.interim, head, at: at)
+        case .response(let head): response(ItemTag.response, head, at: at)
+        case .trailers(let side, let fields): trailers(side, fields, at: at)
+        case .finished(let side): finished(side, at: at)
+        case .note(let message): note(message, at: at)
+        case .malformed(let side, let bytes): malformed(side, bytes, at: at)
+        case .localReply(let reply): localReply(reply, at: at)
+        case .redacted(let redaction): redacted(redaction, at: at)
+        case .cut(let side, let facts): cut(side, facts, at: at)
+        case .opened, .server, .client, .piece, .ended: preconditionFailure("the caller handles it")
+        }
     }
 
     private func beginNext() {
@@ -138,6 +202,8 @@ package final class FlowRecord: @unchecked Sendable {
         next.started = prefix.last
         next.last = prefix.last
         next.continuesPiece = prefix.continuesPiece
+        next.beginsInPiece = prefix.continuesPiece
+        next.isRedacted = prefix.isRedacted
         prefix = next
     }
 
@@ -157,6 +223,8 @@ package final class FlowRecord: @unchecked Sendable {
     package func clear() {
         client = nil
         server = nil
+        history = nil
+        stage = nil
         prefix = Prefix()
         items.clear()
         content = RecordContent()
@@ -176,6 +244,7 @@ package final class FlowRecord: @unchecked Sendable {
     /// Begins an item and notes its time.
     @inline(__always) private func begin(_ tag: UInt8, _ at: Timestamp) {
         touch(at)
+        if tag != ItemTag.piece { prefix.hasFacts = true }
         items.append(tag)
         items.appendZigzag(at.nanoseconds &- prefix.last)
         prefix.last = at.nanoseconds
@@ -288,22 +357,25 @@ package final class FlowRecord: @unchecked Sendable {
         let isPlain = piece.wireSize == UInt64(piece.content.readableBytes) && piece.frames == 1
         let lengthAt = items.count
         items.append(UInt8(0))
-        items.append(piece.kind.rawValue &<< 4 | (continues ? 4 : 0) | (isPlain ? 0 : 2) | piece.from.rawValue)
+        items.append(
+            piece.kind.rawValue &<< 4 | (piece.cut == nil ? 0 : PieceFlag.isCut) | (continues ? PieceFlag.continues : 0)
+                | (isPlain ? 0 : PieceFlag.hasWireSize) | piece.from.rawValue)
         items.appendVarint(UInt64(size))
         if !isPlain {
             items.appendVarint(piece.wireSize)
             items.appendVarint(UInt64(piece.frames))
         }
-        // At most 26 bytes, so the length is one byte.
+        if let cut = piece.cut?.value { append(cut) }
+        // At most 69 bytes, so the length is one byte.
         items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
         if !continues { prefix.pieces &+= 1 }
         if piece.kind != .data {
             if !continues { prefix.messages &+= 1 }
             prefix.flags |= FlowPrefix.isWebSocket
-        } else if piece.from == .client {
-            prefix.requestSize &+= UInt64(size)
         } else {
-            prefix.responseSize &+= UInt64(size)
+            // A piece that was changed has its size on the wire once, however often it is divided.
+            let sent = isPlain ? UInt64(size) : prefix.continuesPiece ? 0 : piece.wireSize
+            if piece.from == .client { prefix.requestSize &+= sent } else { prefix.responseSize &+= sent }
         }
         if !prefix.continuesPiece {
             if piece.from == .client {
@@ -338,6 +410,23 @@ package final class FlowRecord: @unchecked Sendable {
         items.append(utf8: message)
     }
 
+    func cut(_ side: Side, _ cut: ContentCut, at: Timestamp) {
+        begin(ItemTag.cut, at)
+        let lengthAt = items.count
+        items.append(UInt8(0))
+        items.append(side.rawValue)
+        append(cut)
+        // At most 44 bytes, so the length is one byte.
+        items.set(UInt8(items.count - lengthAt - 1), at: lengthAt)
+    }
+
+    /// Appends size and digest.
+    private func append(_ cut: ContentCut) {
+        items.appendVarint(cut.size)
+        items.append(UInt8(cut.sha256.readableBytes))
+        append(cut.sha256)
+    }
+
     func malformed(_ side: Side, _ bytes: ByteBuffer, at: Timestamp) {
         begin(ItemTag.malformed, at)
         items.appendVarint(UInt64(min(bytes.readableBytes, RecordLimits.maximumHead)) + 1)
@@ -359,7 +448,34 @@ package final class FlowRecord: @unchecked Sendable {
         prefix.flags |= FlowPrefix.hasLocalReply
     }
 
-    func ended(_ ending: FlowEnding, at: Timestamp) {
+    /// Appends the facts of redaction (docs/flow-file-format.md, item 11).
+    func redacted(_ redaction: FlowRedaction, at: Timestamp) {
+        prefix.isRedacted = true
+        if prefix.redaction == nil { prefix.redaction = redaction } else { prefix.redaction?.merge(redaction) }
+        let content = ByteWriter(capacity: 64)
+        content.append(UInt8((redaction.isRequestDecoded ? 1 : 0) | (redaction.isResponseDecoded ? 2 : 0)))
+        let changes = redaction.changes.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(changes.count))
+        for change in changes {
+            content.append(change.place.rawValue)
+            content.appendVarint(change.count)
+            content.appendText(change.rule.limited(to: RecordLimits.maximumRule))
+        }
+        let omissions = redaction.omissions.prefix(RecordLimits.maximumRedactions)
+        content.appendVarint(UInt64(omissions.count))
+        for omission in omissions {
+            content.append(omission.place.rawValue)
+            content.append(omission.reason.rawValue)
+            content.appendVarint(omission.count)
+            content.appendText(omission.rule.limited(to: RecordLimits.maximumRule))
+        }
+        begin(ItemTag.redacted, at)
+        items.appendVarint(UInt64(content.count))
+        unsafe items.append(content.bytes)
+    }
+
+    func ended(_ flowEnding: FlowEnding, at: Timestamp) {
+        let ending = prefix.isRedacted ? flowEnding.ofRedacted : flowEnding
         begin(ItemTag.ended, at)
         // Tags are few; the length is set afterwards and has the fixed width of a varint of four bytes.
         let lengthAt = items.count
@@ -458,48 +574,13 @@ package final class FlowRecord: @unchecked Sendable {
     private func text(_ run: Run) -> UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(rebasing: items.bytes[Int(run.at)..<Int(run.at + run.length)])
     }
-
-    // MARK: Reading it back
-
-    /// How the flow began; nil unless this is its first record.
-    package var opening: FlowOpening? {
-        guard isFirst else { return nil }
-        let target = FlowTarget(scheme: prefix.scheme, host: prefix.host, port: prefix.port)
-        return FlowOpening(
-            kind: kind, client: client ?? Shared(.unknown), target: target, stream: StreamID(prefix.stream))
-    }
-
-    /// Visits the events of the record in their order. Of facts of connections the last ones come, before everything else.
-    package func forEachEvent(_ visit: (FlowEvent) throws -> Void) throws {
-        func report(_ at: Timestamp, _ what: FlowEvent.What) throws { try visit(FlowEvent(flow: id, at: at, what: what)) }
-        if let opening {
-            try report(started, .opened(opening))
-        } else if let client {
-            try report(started, .client(client))
-        }
-        if let server { try report(started, .server(server)) }
-        let bytes = unsafe ByteBuffer(bytes: items.bytes)
-        let (error, comment) = (prefix.error.map { ByteBuffer(string: $0) }, prefix.comment.map { ByteBuffer(string: $0) })
-        var reader = ItemReader(bytes, from: started)
-        var chunks = content.reader()
-        while let item = try reader.next() {
-            guard item.tag == ItemTag.piece else {
-                let what = try RecordItem.event(item.tag, item.content, item.at, error: error, comment: comment)
-                if let what { try report(item.at, what) }
-                continue
-            }
-            let place = try PiecePlace(item.content)
-            let piece = FlowPiece(
-                kind: place.kind, from: place.from, content: chunks.read(Int(place.size)), wireSize: place.wireSize,
-                frames: place.frames)
-            try report(item.at, .piece(piece))
-        }
-    }
 }
 
 extension String {
     /// What a record may hold of it.
-    fileprivate var limited: String {
-        utf8.count <= RecordLimits.maximumText ? self : String(decoding: utf8.prefix(RecordLimits.maximumText), as: UTF8.self)
+    fileprivate var limited: String { limited(to: RecordLimits.maximumText) }
+
+    fileprivate func limited(to maximum: Int) -> String {
+        utf8.count <= maximum ? self : String(decoding: utf8.prefix(maximum), as: UTF8.self)
     }
 }

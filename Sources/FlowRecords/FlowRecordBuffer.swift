@@ -27,9 +27,16 @@ package struct FlowRecordBuffer {
     // MARK: Filling
 
     /// A record for a flow that begins.
-    package mutating func record(for flow: FlowID) -> FlowRecord {
-        guard let record = spare.popLast() else { return FlowRecord(flow) }
-        record.begin(flow)
+    /// - Parameter stages: change the events of the flow.
+    package mutating func record(for flow: FlowID, stages: FlowEventStages = FlowEventStages()) -> FlowRecord {
+        let record: FlowRecord
+        if let empty = spare.popLast() {
+            record = empty
+            record.begin(flow)
+        } else {
+            record = FlowRecord(flow)
+        }
+        record.stage = stages.begin()
         return record
     }
 
@@ -38,34 +45,39 @@ package struct FlowRecordBuffer {
         if !records.isEmpty { spare = records }
     }
 
-    /// Appends an event to the record of its flow, unless that has ended.
+    /// Appends an event to the record of its flow, unless that has ended. It passes the record's stage first.
     package mutating func add(_ what: FlowEvent.What, to record: FlowRecord, at: Timestamp) {
         guard !record.hasEnded else { return }
         events?.append(FlowEvent(flow: record.id, at: at, what: what))
+        if record.stage == nil { store(what, in: record, at: at) } else { pass(what, through: record, at: at) }
+    }
+
+    private mutating func pass(_ what: FlowEvent.What, through record: FlowRecord, at: Timestamp) {
+        record.stage?.receive(what, at: at) { what, at in store(what, in: record, at: at) }
+        guard case .ended = what else { return }
+        precondition(record.hasEnded, "a stage passes the end of a flow on")
+        // Another thread gets the record.
+        record.stage = nil
+    }
+
+    private mutating func store(_ what: FlowEvent.What, in record: FlowRecord, at: Timestamp) {
         if !record.isPending { enter(record) }
         let before = record.size
         switch what {
         case .opened(let opening): record.opened(opening, at: at)
         case .server(let server): record.connected(server, at: at)
         case .client(let client): record.identified(client, at: at)
-        case .request(let head): record.request(head, at: at)
-        case .interim(let head): record.response(ItemTag.interim, head, at: at)
-        case .response(let head): record.response(ItemTag.response, head, at: at)
-        case .piece(let piece): return add(piece, to: record, at: at)
-        case .trailers(let side, let fields): record.trailers(side, fields, at: at)
-        case .finished(let side): record.finished(side, at: at)
-        case .note(let note): record.note(note, at: at)
-        case .malformed(let side, let bytes): record.malformed(side, bytes, at: at)
-        case .localReply(let reply): record.localReply(reply, at: at)
+        case .piece(let piece): return store(piece, in: record, at: at)
         case .ended(let ending):
             record.ended(ending, at: at)
             leave(record, bytes: before)
             return finish(record)
+        default: record.receive(what, at: at)
         }
         grew(record, from: before)
     }
 
-    private mutating func add(_ piece: FlowPiece, to record: FlowRecord, at: Timestamp) {
+    private mutating func store(_ piece: FlowPiece, in record: FlowRecord, at: Timestamp) {
         let before = record.size
         guard piece.content.readableBytes > RecordLimits.maximumPiece else {
             record.piece(piece, piece.content, continues: false, at: at)

@@ -11,6 +11,9 @@ package enum RecordLimits {
     /// The longest error, comment or tag, and the most tags of a flow.
     package static let maximumText = 32 * 1024
     package static let maximumTags = 256
+    /// The longest rule of redaction that a flow names, and the most entries of its facts.
+    package static let maximumRule = 1024
+    package static let maximumRedactions = 1024
     /// A piece is divided where it is larger than this, so that a block stays within its limits.
     package static let maximumPiece = 8 * 1024 * 1024
     /// Bytes of one flow after which a record is finished and another one begins.
@@ -40,6 +43,8 @@ package enum RecordLimits {
     @inlinable package static var certificate: UInt8 { 3 }
     @inlinable package static var flow: UInt8 { 4 }
     @inlinable package static var tombstone: UInt8 { 5 }
+    @inlinable package static var redactionRules: UInt8 { 6 }
+    @inlinable package static var continuation: UInt8 { 7 }
     /// Bytes of a record's length and type, and three that are 0. A flow's record has other fields after the type.
     @inlinable package static var prefix: Int { 8 }
 }
@@ -119,6 +124,17 @@ package enum RecordLimits {
     @inlinable package static var note: UInt8 { 8 }
     @inlinable package static var malformed: UInt8 { 9 }
     @inlinable package static var localReply: UInt8 { 10 }
+    @inlinable package static var redacted: UInt8 { 11 }
+    @inlinable package static var cut: UInt8 { 12 }
+    @inlinable package static var continued: UInt8 { 13 }
+}
+
+/// Bits of the first byte of an ``ItemTag/piece`` item. The kind is above them.
+@usableFromInline package enum PieceFlag {
+    @inlinable package static var fromServer: UInt8 { 1 }
+    @inlinable package static var hasWireSize: UInt8 { 2 }
+    @inlinable package static var continues: UInt8 { 4 }
+    @inlinable package static var isCut: UInt8 { 8 }
 }
 
 /// Bits of an ``ItemTag/ended`` item.

@@ -15,6 +15,8 @@ package struct PiecePlace {
     /// Of a piece that continues: it was received as it is, so its size on the wire is the sum of its places. Otherwise each place has the
     /// size of the whole.
     package var isPlain: Bool
+    /// A message of which not all is stored.
+    package var cut: Shared<ContentCut>?
 
     package init(_ bytes: ByteBuffer) throws(MalformedRecord) {
         var reader = RecordReader(bytes)
@@ -22,11 +24,46 @@ package struct PiecePlace {
         guard let kind = FlowPiece.Kind(rawValue: head >> 4), let from = Side(rawValue: head & 1) else { throw MalformedRecord() }
         self.kind = kind
         self.from = from
-        continues = head & 4 != 0
+        continues = head & PieceFlag.continues != 0
         size = try reader.varint()
-        isPlain = head & 2 == 0
+        isPlain = head & PieceFlag.hasWireSize == 0
         wireSize = isPlain ? size : try reader.varint()
         frames = isPlain ? 1 : UInt32(clamping: try reader.varint())
+        if head & PieceFlag.isCut != 0 { cut = Shared(try ContentCut(&reader)) }
+    }
+
+    /// Bytes that the item adds to what its side sent, without compression; as ``FlowPiece/size`` of a whole piece.
+    /// - Parameter isContinuing: the item before it is of the same piece.
+    package func sentSize(isContinuing: Bool) -> UInt64 {
+        if let cut { return isContinuing ? 0 : cut.value.size }
+        if kind == .data, !isPlain { return isContinuing ? 0 : wireSize }
+        return size
+    }
+}
+
+extension ContentCut {
+    fileprivate init(_ reader: inout RecordReader) throws(MalformedRecord) {
+        self.init(size: try reader.varint(), sha256: try reader.slice(UInt64(try reader.byte())))
+    }
+}
+
+/// What a part that continues a flow from the segment before reports of the parts there: the first of its items.
+package struct ContinuedFlow {
+    package var started: Timestamp
+    package var pieces: UInt64
+    package var wireSizeFromClient: UInt64
+    package var wireSizeFromServer: UInt64
+
+    /// - Returns: nil when the items do not begin with one, as those of other parts.
+    package init?(_ items: ByteBuffer, from started: Timestamp) throws(MalformedRecord) {
+        guard items.getInteger(at: items.readerIndex, as: UInt8.self) == ItemTag.continued else { return nil }
+        var reader = ItemReader(items, from: started)
+        guard let item = try reader.next() else { return nil }
+        self.started = item.at
+        var content = RecordReader(item.content)
+        pieces = try content.varint()
+        wireSizeFromClient = try content.varint()
+        wireSizeFromServer = try content.varint()
     }
 }
 
@@ -83,9 +120,36 @@ package enum RecordItem {
             let version = HTTPVersion(major: try reader.byte(), minor: try reader.byte())
             let head = ResponseHead(parsing: try reader.slice(UInt64(try reader.number(UInt32.self))), version: version)
             return .localReply(LocalReply(head: head, content: reader.bytes))
+        case ItemTag.redacted:
+            return .redacted(try redaction(&reader))
+        case ItemTag.cut:
+            guard let side = Side(rawValue: try reader.byte()) else { throw MalformedRecord() }
+            return .cut(from: side, try ContentCut(&reader))
         default:
             return nil
         }
+    }
+
+    /// Entries whose place or reason is not known are skipped: a later version wrote them.
+    package static func redaction(_ reader: inout RecordReader) throws(MalformedRecord) -> FlowRedaction {
+        var redaction = FlowRedaction()
+        let bits = try reader.byte()
+        (redaction.isRequestDecoded, redaction.isResponseDecoded) = (bits & 1 != 0, bits & 2 != 0)
+        for _ in 0..<(try reader.count()) {
+            let place = FlowRedaction.Place(rawValue: try reader.byte())
+            let count = try reader.varint()
+            let rule = try reader.text()
+            if let place { redaction.add(FlowRedaction.Change(rule: rule, place: place, count: count)) }
+        }
+        for _ in 0..<(try reader.count()) {
+            let place = FlowRedaction.Place(rawValue: try reader.byte())
+            let reason = FlowRedaction.Omission.Reason(rawValue: try reader.byte())
+            let count = try reader.varint()
+            let rule = try reader.text()
+            guard let place, let reason else { continue }
+            redaction.add(FlowRedaction.Omission(rule: rule, place: place, reason: reason, count: count))
+        }
+        return redaction
     }
 
     private static func ending(

@@ -44,13 +44,16 @@ package struct JSONKey: Sendable, Hashable {
             let fields = side == .client ? flow.requestFields : flow.responseFields
             guard let fields, try flow.contentSize(from: side) ?? 0 > 0 else { continue }
             let wire = try flow.pieces.content(from: side, maximum: Self.maximumBody)
-            let body = decodeContent(wire, of: fields, maximum: Self.maximumBody).content
+            let body = decodeContent(
+                wire, codings: flow.storedCodings(from: side, declaredBy: fields), maximum: Self.maximumBody
+            ).content
             var found: ByteBuffer?
             path.forEachValue(in: body) { value in
                 found = Self.text(of: value)
                 return false
             }
             if let found { return .text(found) }
+            try flow.noteSearched(wire, from: side, maximum: Self.maximumBody)
         }
         return .none
     }

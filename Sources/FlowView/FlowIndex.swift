@@ -15,6 +15,8 @@ package final class FlowIndex: Sendable {
         var name: String
         /// Fetches flows again; nil: all flows are kept.
         var lookup: ArchiveLookup?
+        /// Decrypt the file.
+        var keys = ArchiveKeys()
         var status = SourceStatus()
         /// The numbers of its blocks, in the order of their offsets.
         var blocks: [UInt32] = []
@@ -63,11 +65,13 @@ package final class FlowIndex: Sendable {
     // MARK: Adding
 
     /// Adds a source.
-    /// - Parameter lookup: nil for one whose flows are all kept.
+    /// - Parameters:
+    ///   - lookup: nil for one whose flows are all kept.
+    ///   - keys: decrypt the file.
     /// - Returns: its number.
-    package func addSource(_ name: String, _ lookup: ArchiveLookup? = nil) -> Int {
+    package func addSource(_ name: String, _ lookup: ArchiveLookup? = nil, keys: ArchiveKeys = ArchiveKeys()) -> Int {
         state.withLock { state in
-            state.sources.append(Source(name: name, lookup: lookup))
+            state.sources.append(Source(name: name, lookup: lookup, keys: keys))
             return state.sources.count - 1
         }
     }
@@ -119,9 +123,10 @@ package final class FlowIndex: Sendable {
     package func flowWithCertificates(_ ordinal: Int) throws -> Flow? {
         guard let flow = try flow(ordinal) else { return nil }
         let tls = [flow.client?.value.tls, flow.server?.value.tls]
-        guard tls.contains(where: { $0?.certificates.isEmpty == false }), case .stored(let lookup, _)? = place(of: ordinal),
-            let reader = try? ArchiveReader(path: lookup.path, where: OneFlow(flow))
+        guard tls.contains(where: { $0?.certificates.isEmpty == false }), let source = source(of: ordinal),
+            let path = source.lookup?.path, let input = try? ArchiveInput(path: path, keys: source.keys)
         else { return flow }
+        let reader = ArchiveReader(input, where: OneFlow(flow))
         // Blocks without certificates and outside of its time are skipped.
         while let item = try reader.next() {
             if case .flow(let found) = item { return found }
@@ -146,6 +151,14 @@ package final class FlowIndex: Sendable {
         case .kept(let flow)?: try body(flow)
         case .stored(let lookup, let place)?: try lookup.withRecord(at: place, body)
         case nil: nil
+        }
+    }
+
+    /// The file of a flow that is whole in its block.
+    private func source(of ordinal: Int) -> Source? {
+        state.withLock { state in
+            let facts = state.facts[ordinal]
+            return facts.isKept ? nil : state.sources[state.blocks[Int(facts.block)].source]
         }
     }
 

@@ -171,7 +171,7 @@ package final class FlowList: Sendable {
             scanKept(filter, scan)
             for (number, source) in current.sources.enumerated() {
                 guard let lookup = source.lookup, !isCancelled.load(ordering: .relaxed) else { continue }
-                scanFile(number, lookup.path, filter, scan)
+                scanFile(number, lookup.path, source.keys, filter, scan)
             }
         } else if order != nil {
             // Facts of kept flows change, and their places in an order with them.
@@ -210,9 +210,11 @@ package final class FlowList: Sendable {
 
     private func note(failure: String) { state.withLock { $0.failure = $0.failure ?? failure } }
 
-    private func scanFile(_ source: Int, _ path: String, _ filter: FlowFilter, _ scan: Scan) {
+    private func scanFile(
+        _ source: Int, _ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter, _ scan: Scan
+    ) {
         do {
-            let file = try scan.files[source] ?? ScannedFile(source, path: path, filter)
+            let file = try scan.files[source] ?? ScannedFile(source, path: path, keys: keys, filter)
             scan.files[source] = file
             try file.read(
                 into: index, isCancelled: { [self] in isCancelled.load(ordering: .relaxed) },

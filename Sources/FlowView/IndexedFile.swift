@@ -11,20 +11,27 @@ package final class IndexedFile {
     private let index: FlowIndex
     private let source: Int
     private let reader: ArchiveReader
+    private let continued: ContinuedFlows
     /// What was known of each flow that has not ended when it was added last.
     private var open: [FlowID: Progress] = [:]
     private var hasFailed = false
     /// It was read to its end, and no more follows.
     package private(set) var isFinished = false
 
-    /// - Parameter name: how messages call it.
+    /// - Parameters:
+    ///   - keys: decrypt the file.
+    ///   - continued: flows that are open at the ends of other files of the recording.
     /// - Throws: why the file cannot be opened.
-    package init(path: String, name: String? = nil, into index: FlowIndex) throws(ArchiveError) {
+    package init(
+        path: String, keys: ArchiveKeys = ArchiveKeys(), continued: ContinuedFlows = ContinuedFlows(), into index: FlowIndex
+    ) throws(ArchiveError) {
         self.path = path
         self.index = index
-        let lookup = try ArchiveLookup(path: path)
-        source = index.addSource(name ?? path, lookup)
-        reader = ArchiveReader(try ArchiveInput(path: path), where: IndexingPredicate(index, source))
+        self.continued = continued
+        let lookup = try ArchiveLookup(try ArchiveInput(path: path, keys: keys))
+        source = index.addSource(path, lookup, keys: keys)
+        reader = ArchiveReader(try ArchiveInput(path: path, keys: keys), where: IndexingPredicate(index, source))
+        reader.predecessor = { [continued] in continued.take($0) }
     }
 
     /// Reads what is there.
@@ -44,7 +51,12 @@ package final class IndexedFile {
             if follows, mayGrow {
                 addOpen()
             } else {
-                for item in try reader.finish() { take(item, isOpen: false) }
+                for item in try reader.finish(keepsOpen: true) { take(item, isOpen: false) }
+                if let open = reader.takeOpenFlows() {
+                    // They may continue in the next file, whose reader replaces them.
+                    for flow in open.unfinished { index.add(flow, isOpen: true) }
+                    continued.keep(open)
+                }
                 isFinished = true
             }
         } catch {
@@ -93,6 +105,20 @@ package final class IndexedFile {
         case .stored(let stored): if let flow = try? stored.flow() { index.add(flow, isOpen: isOpen) }
         case .damage(let damage): index.update(source) { $0.note(damage: "\(path): \(damage)") }
         }
+    }
+}
+
+/// Flows that are open at the end of a file, for the reader of the next one. Used by one thread.
+package final class ContinuedFlows {
+    private var kept: [OpenFlows] = []
+
+    package init() {}
+
+    func keep(_ flows: OpenFlows) { kept.append(flows) }
+
+    func take(_ segment: Timestamp) -> Predecessor {
+        guard let index = kept.firstIndex(where: { $0.segment == segment }) else { return .unknown }
+        return .flows(kept.remove(at: index))
     }
 }
 

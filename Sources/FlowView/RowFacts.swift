@@ -1,5 +1,6 @@
 // Facts of a row that a list shows beside its columns.
 
+import FlowArchive
 import FlowModel
 
 /// The facts of a flow that mark its row, and place it in the waterfall.
@@ -45,8 +46,8 @@ extension FlowIndex {
     package var isComplete: Bool { state.withLock { $0.isComplete } }
 
     /// The sources with what is known of them.
-    package var sources: [(name: String, path: String?, status: SourceStatus)] {
-        state.withLock { $0.sources.map { ($0.name, $0.lookup?.path, $0.status) } }
+    package var sources: [(name: String, path: String?, keys: ArchiveKeys, status: SourceStatus)] {
+        state.withLock { $0.sources.map { ($0.name, $0.lookup?.path, $0.keys, $0.status) } }
     }
 
     /// The flows of sources that are not flow files.

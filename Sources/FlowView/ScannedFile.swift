@@ -19,10 +19,10 @@ final class ScannedFile {
     private var reported = Date.distantPast
 
     /// - Throws: why the file cannot be opened.
-    init(_ source: Int, path: String, _ filter: FlowFilter) throws(ArchiveError) {
+    init(_ source: Int, path: String, keys: ArchiveKeys, _ filter: FlowFilter) throws(ArchiveError) {
         self.source = source
         reader = ArchiveReader(
-            try ArchiveInput(path: path), where: PlacingPredicate(filter, places),
+            try ArchiveInput(path: path, keys: keys), where: PlacingPredicate(filter, places),
             jobs: ProcessInfo.processInfo.activeProcessorCount)
     }
 

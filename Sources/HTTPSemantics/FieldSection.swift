@@ -29,7 +29,7 @@ import NIOCore
     /// (RFC 7541 §7.1.3).
     package let neverIndexed: [Int]
     /// The bits of all names: a name whose bit is not set is not the name of any line.
-    @usableFromInline let names: UInt64
+    @usableFromInline package let names: UInt64
     /// The bits that the names of several lines have.
     @usableFromInline let repeatedNames: UInt64
     /// For each bit of ``names`` the first line whose name has it, or 255 where it is beyond.
@@ -60,7 +60,9 @@ import NIOCore
     }
 
     /// One of 64 numbers, by a name's length and its first byte without regard to case.
-    @inlinable @inline(__always) static func place(count: Int, first: UInt8) -> Int { (count &* 7 &+ Int(first | 0x20)) & 63 }
+    @inlinable @inline(__always) package static func place(count: Int, first: UInt8) -> Int {
+        (count &* 7 &+ Int(first | 0x20)) & 63
+    }
 
     /// The first line with a name; nil if there is no such line. The name is compared without regard to case (RFC 9110 §5.1).
     /// - Parameter name: in lower case.

@@ -67,6 +67,8 @@ extension JSONPath {
     private(set) var failure: (any Error)?
     /// The values of the last text.
     private(set) var values: [JSONTree] = []
+    /// The places of the values, if they are to be found and not the values.
+    private var places: JSONPlaces?
     /// The answer is known: the rest is only checked.
     private var isDecided = false
 
@@ -119,6 +121,16 @@ extension JSONPath {
         let isValid = value(1, 0, 0) && endsText()
         if !isValid { isFound = false }
         return isValid
+    }
+
+    /// Finds the places of the values in all texts.
+    /// - Returns: nil if the body is not valid to its end.
+    mutating func findPlaces() -> [Range<Int>]? {
+        places = JSONPlaces()
+        while beginText() {
+            guard evaluateText() else { return nil }
+        }
+        return scanner.offset >= scanner.end ? places?.found : nil
     }
 
     /// The next text as a tree; nil at the end, or if it is not valid.
@@ -304,12 +316,12 @@ extension JSONPath {
         let start = scanner.offset
         guard scanner.skip(depth), let value = tree(at: start) else { return false }
         var rest = states | passing(candidates, value)
-        if rest & final != 0 { receive(value) }
+        if rest & final != 0 { receive(value, at: start, []) }
         rest &= ~final
         var evaluation = JSONPathEvaluation(segments, root: root)
         while rest != 0, !isDecided {
-            _ = evaluation.select(from: value, segment: rest.trailingZeroBitCount) { found, _ in
-                receive(found)
+            _ = evaluation.select(from: value, segment: rest.trailingZeroBitCount) { found, positions in
+                receive(found, at: start, positions)
                 return !isDecided
             }
             rest &= rest &- 1
@@ -339,7 +351,9 @@ extension JSONPath {
 
     /// Takes a selected value between an offset and the scanner.
     private mutating func receive(_ start: Int) {
-        if let test {
+        if places != nil {
+            places?.found.append(start..<scanner.offset)
+        } else if let test {
             decide(Result { try test.passes(scanner, start, scanner.offset, body) })
         } else if let value = tree(at: start) {
             values.append(value)
@@ -347,9 +361,14 @@ extension JSONPath {
     }
 
     /// Takes a selected value that is a tree.
-    private mutating func receive(_ value: JSONTree) {
+    /// - Parameters:
+    ///   - start: of the value that contains it, or is it.
+    ///   - positions: of the children on the way from there.
+    private mutating func receive(_ value: JSONTree, at start: Int, _ positions: [Int]) {
         if isDecided { return }
-        if let test {
+        if places != nil {
+            places?.find(positions, from: start, scanner)
+        } else if let test {
             decide(Result { try test.passes(value) })
         } else {
             values.append(value)
@@ -371,7 +390,11 @@ extension JSONPath {
 extension JSONPathStream {
     /// Whether a body can have a selected value: not if it has no name that every one needs, with escapes or without.
     static func mayContain(_ body: ByteBuffer, _ program: JSONPathProgram) -> Bool {
-        guard body.readableBytes > 0, body.mayBeginJSON else { return false }
+        body.readableBytes > 0 && body.mayBeginJSON && mayContainName(body, program)
+    }
+
+    /// Whether a body has the name that every selected value needs, with escapes or without.
+    static func mayContainName(_ body: ByteBuffer, _ program: JSONPathProgram) -> Bool {
         guard let name = program.requiredName else { return true }
         return body.contains(name) || body.hasBackslash && body.contains([0x5C, 0x75])
     }

@@ -69,7 +69,9 @@ final class SessionContext {
 
     /// Appends one event to the record of a flow. After the end of a flow nothing is appended.
     func record(_ flow: FlowID, at: Timestamp, _ what: FlowEvent.What) {
-        guard configuration.isRecording, let record = flows.record(of: flow, what, from: &output.records) else { return }
+        guard configuration.isRecording,
+            let record = flows.record(of: flow, what, from: &output.records, stages: configuration.recordStages)
+        else { return }
         output.records.add(what, to: record, at: at)
         if record.hasEnded { flows.remove(record) }
     }

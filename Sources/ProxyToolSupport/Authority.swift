@@ -55,16 +55,16 @@ package enum Authority {
 
 /// Appends lines of the key log format to the file that SSLKEYLOGFILE names.
 package final class KeyLog: Sendable {
-    private let handle: FileHandle
+    private let file: LineFile
+    private let report: @Sendable (String) -> Void
 
-    package init(path: String) throws {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw ToolError("cannot write the key log \(path), which SSLKEYLOGFILE names: \(systemMessage())")
-        }
-        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    /// - Parameter report: receives a sentence when lines cannot be written.
+    package init(path: String, report: @escaping @Sendable (String) -> Void) throws {
+        file = try LineFile(path, name: "the key log of SSLKEYLOGFILE,")
+        self.report = report
     }
 
-    /// One write for each line, so that lines of several threads do not mix.
-    package func append(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
+    package func append(_ line: String) {
+        if let change = file.append(Array((line + "\n").utf8)) { report(change) }
+    }
 }

@@ -49,7 +49,7 @@ package final class EventLog: Sendable {
     package let lowest: LogLine.Level
     private let tool: String
     private let format: LogFormat
-    private let file: LogFile?
+    private let file: LineFile?
     private let write: @Sendable (String) -> Void
     private let palette: Palette
     private let printer: FlowTextPrinter
@@ -72,7 +72,7 @@ package final class EventLog: Sendable {
         self.hints = hints
         format = arguments.logFormat
         lowest = arguments.quiet ? quiet : arguments.verbose ? .debug : level
-        file = try arguments.logFile.map { try LogFile($0.path) }
+        file = try arguments.logFile.map { try LineFile($0.path, name: "the event log") }
         self.write = write
         palette = Palette(isColoured: format == .text && file == nil && arguments.colours.isColoured(on: 2))
         var style = TextStyle(detail: format == .text ? detail : min(detail, 1), isColoured: palette.isColoured)
@@ -101,10 +101,21 @@ package final class EventLog: Sendable {
 
     /// A message of a recording.
     package func log(_ notice: RecordingNotice) {
-        switch notice.kind {
-        case .progress: log(.notice, "recording", notice.text)
-        case .warning: log(.error, "recording", notice.text)
-        case .failure: log(.error, "recording-failed", notice.text)
+        let (level, event): (LogLine.Level, String) =
+            switch notice.kind {
+            case .progress: (.notice, "recording")
+            case .warning: (.error, "recording")
+            case .failure: (.error, "recording-failed")
+            }
+        log(level, event, notice.text, facts: notice.disk.map { disk in { $0.disk(disk) } })
+    }
+
+    /// Totals of a recording, at an interval or at the end.
+    package func log(_ totals: RecordingTotals, as event: String) {
+        log(.notice, event, totals.summary) { json in
+            json.key("flows")
+            json.number(totals.flows)
+            json.disk(totals.disk)
         }
     }
 
@@ -135,7 +146,8 @@ package final class EventLog: Sendable {
         case .json: writeJSON(line, facts, into: &out)
         }
         let text = String(buffer: out)
-        if let file { file.write(FileName.bytes(text)) } else { write(text) }
+        guard let file else { return write(text) }
+        if let change = file.append(FileName.bytes(text)) { printError(change, as: tool) }
     }
 
     private func writeText(_ line: LogLine, isFlow: Bool, into out: inout ByteBuffer) {
@@ -183,6 +195,33 @@ package final class EventLog: Sendable {
 }
 
 extension JSONWriter {
+    /// What a full or failing disk has cost.
+    fileprivate mutating func disk(_ totals: DiskTotals) {
+        key("disk")
+        beginObject()
+        key("state")
+        string(totals.condition.rawValue)
+        key("missing_flows")
+        number(totals.missingFlows)
+        key("cut_flows")
+        number(totals.cutFlows)
+        key("missing_bytes")
+        number(totals.missingBytes)
+        if totals.refusedFlows > 0 {
+            key("refused_flows")
+            number(totals.refusedFlows)
+        }
+        if totals.deletedFiles > 0 {
+            key("deleted_files")
+            number(totals.deletedFiles)
+        }
+        key("paused_ms")
+        milliseconds(totals.paused)
+        key("passed_ms")
+        milliseconds(totals.passed)
+        endObject()
+    }
+
     /// The members of a flow's line in the event log.
     fileprivate mutating func summary(of flow: Flow) {
         key("flow")
@@ -221,49 +260,4 @@ extension JSONWriter {
 extension ByteBuffer {
     /// Without the last byte.
     fileprivate func dropLast() -> ByteBuffer { getSlice(at: readerIndex, length: max(0, readableBytes - 1)) ?? self }
-}
-
-/// A file that lines are appended to.
-private final class LogFile: Sendable {
-    private let path: String
-    private let descriptor: Mutex<Int32>
-
-    init(_ path: String) throws {
-        self.path = path
-        descriptor = Mutex(try Self.open(path))
-    }
-
-    deinit { descriptor.withLock { _ = close($0) } }
-
-    private static func open(_ path: String) throws -> Int32 {
-        let descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write the event log \(path): \(String(cString: strerror(errno)).lowercased())")
-        }
-        return descriptor
-    }
-
-    /// Opens the path again. The file stays as it is if that fails.
-    func reopen() throws {
-        let next = try Self.open(path)
-        let last = descriptor.withLock { descriptor in
-            defer { descriptor = next }
-            return descriptor
-        }
-        close(last)
-    }
-
-    /// A log that cannot be written does not stop the tool.
-    func write(_ line: [UInt8]) {
-        descriptor.withLock { descriptor in
-            unsafe line.withUnsafeBytes { bytes in
-                var written = 0
-                while written < bytes.count {
-                    let result = unsafe Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-                    if result < 0, errno != EINTR { return }
-                    written += max(0, result)
-                }
-            }
-        }
-    }
 }

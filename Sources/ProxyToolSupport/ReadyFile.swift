@@ -46,9 +46,19 @@ package struct ReadyFile {
     private func write(_ text: String, to path: String, _ flags: Int32) throws {
         let descriptor = unsafe open(path, flags, 0o644)
         guard descriptor >= 0 else { throw failure() }
-        defer { close(descriptor) }
-        let bytes = Array(text.utf8)
-        guard unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw failure() }
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                bytes = bytes.dropFirst(count)
+            } else if errno != EINTR {
+                let failure = failure()
+                close(descriptor)
+                if path == temporary { unsafe unlink(temporary) }
+                throw failure
+            }
+        }
+        close(descriptor)
     }
 
     /// The tool no longer listens.

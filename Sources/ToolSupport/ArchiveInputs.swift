@@ -7,23 +7,45 @@ import Glibc
 import NIOCore
 
 /// One thing to read.
-package enum ArchiveSource: Sendable, Hashable {
-    case file(String)
-    case standardInput
+package struct ArchiveSource: Sendable {
+    package enum Place: Sendable, Hashable {
+        case file(String)
+        case standardInput
+    }
+
+    package let place: Place
+    /// Decrypt it if it is encrypted.
+    private let keys: ArchiveKeys
+
+    private init(_ place: Place, _ keys: ArchiveKeys) {
+        self.place = place
+        self.keys = keys
+    }
+
+    package static func file(_ path: String, keys: ArchiveKeys = ArchiveKeys()) -> ArchiveSource {
+        ArchiveSource(.file(path), keys)
+    }
+    package static func standardInput(keys: ArchiveKeys) -> ArchiveSource { ArchiveSource(.standardInput, keys) }
+
+    package var isStandardInput: Bool { place == .standardInput }
+
+    /// The name in the file system; nil for standard input.
+    package var path: String? {
+        guard case .file(let path) = place else { return nil }
+        return path
+    }
 
     package var name: String {
-        switch self {
+        switch place {
         case .file(let path): path
         case .standardInput: "standard input"
         }
     }
 
     /// Opens it to describe its structure.
-    package func structure(verifies: Bool) throws(ArchiveError) -> ArchiveStructure {
-        switch self {
-        case .file(let path): try ArchiveStructure(path: path, verifies: verifies)
-        case .standardInput: try ArchiveStructure(descriptor: 0, name: name, verifies: verifies)
-        }
+    /// - Parameter counts: count flows for the summary.
+    package func structure(verifies: Bool, counts: Bool = false) throws(ArchiveError) -> ArchiveStructure {
+        try ArchiveStructure(try input(), verifies: verifies, counts: counts)
     }
 
     /// Opens it as the format that its first bytes show.
@@ -39,15 +61,20 @@ package enum ArchiveSource: Sendable, Hashable {
 
     /// Opens it to be read from its beginning.
     package func input() throws(ArchiveError) -> ArchiveInput {
-        switch self {
+        switch place {
         case .file(let path):
             guard !isDirectory(path) else {
                 throw ArchiveError(.system(EISDIR), "there is no .mflow file in the directory \(path)")
             }
-            return try ArchiveInput(path: path)
-        case .standardInput: return ArchiveInput(descriptor: 0, name: name)
+            return try ArchiveInput(path: path, keys: keys)
+        case .standardInput: return ArchiveInput(descriptor: 0, name: name, keys: keys)
         }
     }
+}
+
+extension ArchiveSource: Hashable {
+    package static func == (one: ArchiveSource, other: ArchiveSource) -> Bool { one.place == other.place }
+    package func hash(into hasher: inout Hasher) { hasher.combine(place) }
 }
 
 /// A source that is ready to be read.
@@ -64,24 +91,26 @@ package enum OpenedSource {
     }
 }
 
-/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` files, at any depth, in the order of their names; without
+/// What command-line arguments stand for: `-` is stdin, a directory its `.mflow` and `.mflow.age` files, at any depth, in the order of their names; without
 /// arguments it is stdin. A directory without flow files stands for itself, which cannot be opened. A name that mitm-record was given, with
 /// conversions of strftime(3), stands for the files that have such names.
+/// - Parameter keys: decrypt the files that are encrypted.
 /// - Throws: ``ToolError`` for a terminal as stdin.
-package func archiveSources(_ arguments: [FilePath]) throws -> [ArchiveSource] {
+package func archiveSources(_ arguments: [FilePath], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveSource] {
     if arguments.isEmpty, isTerminal(0) { throw ToolError("there is nothing to read; name a flow file, or pipe one in") }
-    guard !arguments.isEmpty else { return [.standardInput] }
+    guard !arguments.isEmpty else { return [.standardInput(keys: keys)] }
     var sources: [ArchiveSource] = []
-    for argument in arguments {
+    // A shell sorts `a-00001.mflow` before `a.mflow`.
+    for argument in inRecordedOrder(arguments) {
         let path = argument.path
         if argument.isStandard {
-            sources.append(.standardInput)
+            sources.append(.standardInput(keys: keys))
         } else if isDirectory(path) {
             let files = flowFiles(in: path)
-            sources += files.isEmpty ? [.file(path)] : files.map { .file(path + "/" + $0) }
+            sources += files.isEmpty ? [.file(path, keys: keys)] : files.map { .file(path + "/" + $0, keys: keys) }
         } else {
             let rotated = rotatedFiles(path)
-            sources += rotated.isEmpty ? [.file(path)] : rotated.map { .file($0) }
+            sources += rotated.isEmpty ? [.file(path, keys: keys)] : rotated.map { .file($0, keys: keys) }
         }
     }
     return sources
@@ -111,10 +140,15 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
+    /// Changes the flows that are returned; with it none is copied as it is stored.
+    package var redaction: RecordingRedaction?
+    /// Receives rules of redaction that a flow file names, before the flows that come after them.
+    package var namedRules: (([String]) -> Void)?
     /// Follows the reading, and may end it.
     package var observer: ReadingObserver?
     private let skipsUnreadable: Bool
     private let isQuiet: Bool
+    private let carried = CarriedFlows()
 
     /// - Parameters:
     ///   - jobs: threads that search flow files. Flows come in the order of the files, whatever their number.
@@ -152,7 +186,8 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
         }
         observer?.begin(sources)
         defer { observer?.end() }
-        for source in sources {
+        for (index, source) in sources.enumerated() {
+            let isLast = index == sources.count - 1
             do {
                 observer?.begin(source)
                 let opened = try source.openAny(beforeWaiting: user.beforeWaiting(beforeWaiting))
@@ -163,7 +198,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     hasBegun = true
                     try begin(source, opened.canBeReadAgain)
                 }
-                let goesOn = try read(opened, source.name, user, note, beginOnce, flow)
+                let goesOn = try read(opened, source.name, isLast: isLast, user, note, beginOnce, flow)
                 sourcesRead += 1
                 guard goesOn else { break }
                 // A source without such a flow was read too.
@@ -177,12 +212,14 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 damage("\(error)")
             }
         }
+        // The sources after it could not be read.
+        if user.error == nil { _ = try endCarried(user, note, flow) }
         if let error = user.error { throw error }
     }
 
     private mutating func read(
-        _ opened: OpenedSource, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ opened: OpenedSource, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
@@ -190,8 +227,10 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                 input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
             if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
-            return try readArchive(reader, name, user, damage, begin, flow)
+            reader.predecessor = { [carried] in carried.take($0).map { .flows($0) } ?? .unknown }
+            return try readArchive(reader, name, isLast: isLast, user, damage, begin, flow)
         case .foreign(var foreign):
+            guard try endCarried(user, damage, flow) else { return false }
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             if let observer {
                 foreign.beforeFlow = { offset in
@@ -203,7 +242,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             return try foreign.forEach(where: predicate, damage: damage) { found in
                 try user.goesOn {
                     try begin()
-                    return try flow(found)
+                    return try flow(redacted(found))
                 }
             }
         }
@@ -211,15 +250,15 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
 
     private func tellNews(of reader: ArchiveReader) -> (() throws -> Void)? {
         guard let news else { return beforeWaiting }
-        return { [unowned reader, beforeWaiting] in
-            for flow in reader.takeNewPieces() { try news(flow) }
+        return { [unowned reader, beforeWaiting, redaction] in
+            for flow in reader.takeNewPieces() { try news(redaction?.redact(news: flow) ?? flow) }
             try beforeWaiting?()
         }
     }
 
     private mutating func readArchive(
-        _ reader: ArchiveReader, _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ begin: () throws -> Void,
-        _ flow: (Flow) throws -> Bool
+        _ reader: ArchiveReader, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         defer { counted += reader.counted }
         // Damage in the content of flows is known after they have been used.
@@ -230,11 +269,34 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             }
         }
         defer { tellFound() }
-        while let item = try reader.next() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+        var rules = 0
+        func noteRules() {
+            guard reader.redactionRules.count > rules else { return }
+            rules = reader.redactionRules.count
+            namedRules?(reader.redactionRules)
         }
-        for item in try reader.finish() {
-            guard try take(item, name, user, damage, begin, flow) else { return false }
+        defer { noteRules() }
+        while let item = try reader.next() {
+            noteRules()
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
+        }
+        for item in try reader.finish(keepsOpen: !isLast) {
+            guard try endCarried(user, damage, flow), try take(item, name, user, damage, begin, flow) else { return false }
+        }
+        guard try endCarried(user, damage, flow) else { return false }
+        if !isLast { carried.keep(reader.takeOpenFlows(), of: name) }
+        return true
+    }
+
+    /// Ends flows of an earlier source that do not continue in the current one.
+    private mutating func endCarried(
+        _ user: FlowUser, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
+        guard let (flows, name) = carried.takeAll() else { return true }
+        let (predicate, redacted) = (predicate, redacted)
+        for found in flows.unfinished {
+            let proceeds = try use(name, user, damage) { try predicate.matches(found) ? flow(redacted(found)) : true }
+            guard proceeds else { return false }
         }
         return true
     }
@@ -249,18 +311,21 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             damage("\(name): \(found)")
             return true
         case .flow(let found):
+            let redacted = redacted
             return try use(name, user, damage) {
                 try begin()
-                return try flow(found)
+                return try flow(redacted(found))
             }
         case .stored(let found):
-            let stored = stored
+            let (stored, redacted) = (redaction == nil ? stored : nil, redacted)
             return try use(name, user, damage) {
                 try begin()
-                return try stored?(found) ?? flow(found.flow())
+                return try stored?(found) ?? flow(redacted(found.flow()))
             }
         }
     }
+
+    private func redacted(_ flow: Flow) throws -> Flow { try redaction?.redact(flow) ?? flow }
 
     private mutating func use(
         _ name: String, _ user: FlowUser, _ damage: (String) -> Void, _ body: () throws -> Bool
@@ -272,6 +337,25 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             damage("\(name): \(error)")
             return true
         }
+    }
+}
+
+/// Flows that are open at the end of a source, until the next one continues them or has begun without them.
+private final class CarriedFlows {
+    private var kept: (flows: OpenFlows, name: String)?
+
+    func keep(_ flows: OpenFlows?, of name: String) { kept = flows.map { ($0, name) } }
+
+    /// - Returns: nil when they are not of this segment.
+    func take(_ segment: Timestamp) -> OpenFlows? {
+        guard let flows = kept?.flows, flows.segment == segment else { return nil }
+        kept = nil
+        return flows
+    }
+
+    func takeAll() -> (flows: OpenFlows, name: String)? {
+        defer { kept = nil }
+        return kept
     }
 }
 

@@ -20,11 +20,12 @@ struct ToolSettings {
     /// The named expressions of the configuration file.
     private(set) var views: [ConfigurationFile.View] = []
     private(set) var printsContentViews = false
+    private(set) var printsSecretRules = false
 
     /// Options of which at most one counts: together they are a contradiction, unless they mean the same.
     private static let alternatives: [[String]] = [
         ["color", "no-color"], ["format", "json"], ["quiet", "verbose"], ["count", "format", "json"],
-        ["verify", "structure"], ["verify", "format", "json"], ["structure", "format", "json"], ["verify", "filter"],
+        ["verify", "structure"], ["verify", "format", "json"], ["structure", "format"], ["verify", "filter"],
         ["structure", "filter"], ["verify", "follow"], ["structure", "follow"], ["count", "group-by"], ["count", "sort"],
         ["count", "fields"], ["group-by", "sort"], ["group-by", "fields"], ["group-by", "follow"], ["group-by", "append"],
         ["sort", "follow"], ["summary", "group-by"], ["summary", "sort"], ["summary", "fields"],
@@ -49,6 +50,7 @@ struct ToolSettings {
         printsConfiguration = given.settings.contains { $0.option.name == "print-config" }
         printsFilterHelp = given.settings.contains { $0.option.name == "help-filter" }
         printsContentViews = given.settings.contains { $0.option.name == "list-views" }
+        printsSecretRules = given.settings.contains { $0.option.name == "list-rules" }
         for setting in given.settings { try Self.check(setting) }
         var set: [Setting] = []
         for setting in given.settings where setting.option.name == "set" {

@@ -3,8 +3,8 @@
 import FlowArchive
 import Glibc
 
-/// Names of the `.mflow` files in a directory and in those below it, from there, in their order.
-func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow"]) }
+/// Names of the `.mflow` files, encrypted or not, in a directory and in those below it, from there, in their order.
+func flowFiles(in directory: String) -> [String] { files(in: directory, endings: [".mflow", ".mflow.age"]) }
 
 /// Names of the files with one of these endings, in a directory and in those below it, from there, in their order. Links to directories are
 /// not followed.
@@ -28,7 +28,7 @@ func files(in directory: String, endings: [String]) -> [String] {
             }
         }
     }
-    return found.sorted()
+    return found.sortedAsRecorded()
 }
 
 /// The files with names that strftime(3) can make of a pattern, in their order; none if the pattern itself is a name, or has no conversion.
@@ -47,12 +47,41 @@ func rotatedFiles(_ pattern: String) -> [String] {
         default: wildcards.append(character)
         }
     }
-    var found = unsafe glob_t()
-    defer { unsafe globfree(&found) }
-    guard unsafe FileName.withCString(wildcards, { unsafe glob($0, 0, nil, &found) }) == 0 else { return [] }
-    return unsafe (0..<Int(found.gl_pathc)).compactMap { index in
-        guard let path = unsafe found.gl_pathv[index] else { return nil }
-        return unsafe FileName.text(UnsafeRawBufferPointer(start: path, count: strlen(path)))
+    return FileName.matching(wildcards).sortedAsRecorded()
+}
+
+extension [String] {
+    /// Sorted by names without their extensions: `a.mflow` is recorded before `a-00001.mflow`.
+    fileprivate func sortedAsRecorded() -> [String] {
+        func stem(_ path: String) -> Substring {
+            for ending in [".mflow.age", ".mflow"] where path.hasSuffix(ending) { return path.dropLast(ending.count) }
+            return path[...]
+        }
+        return map { ($0, stem($0)) }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
+    }
+}
+
+/// Paths with each file before those that a recorder begins after it: `a.mflow` before `a-00001.mflow`, where a shell has it after them.
+func inRecordedOrder(_ paths: [FilePath]) -> [FilePath] {
+    /// The name from which a recorder made a numbered one; nil in other names.
+    func base(_ path: String) -> String? {
+        guard let dash = path.lastIndex(of: "-") else { return nil }
+        let digits = path[path.index(after: dash)...].prefix { $0.isASCII && $0.isNumber }
+        guard digits.count >= 5, digits.endIndex == path.endIndex || path[digits.endIndex] == "." else { return nil }
+        return String(path[..<dash] + path[digits.endIndex...])
+    }
+    var firstNumbered: [String: Int] = [:]
+    for (index, path) in paths.enumerated() {
+        if let base = base(path.path), firstNumbered[base] == nil { firstNumbered[base] = index }
+    }
+    var moved: [Int: Int] = [:]
+    for (index, path) in paths.enumerated() {
+        if let first = firstNumbered[path.path], first < index { moved[first] = index }
+    }
+    guard !moved.isEmpty else { return paths }
+    let late = Set(moved.values)
+    return paths.indices.filter { !late.contains($0) }.flatMap { index in
+        (moved[index].map { [paths[$0]] } ?? []) + [paths[index]]
     }
 }
 

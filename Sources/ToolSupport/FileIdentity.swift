@@ -41,7 +41,7 @@ package func refuseInput(asOutput output: String?, _ sources: [ArchiveSource]) t
 extension ArchiveSource {
     /// nil if it is not a file on a disk.
     package var identity: FileIdentity? {
-        switch self {
+        switch place {
         case .file(let path): FileIdentity(path: path)
         case .standardInput: FileIdentity(descriptor: 0)
         }
@@ -54,7 +54,7 @@ extension ArchiveSource {
     }
 
     /// A file on a disk that was named: it can be read again from its beginning.
-    var isNamedFile: Bool { if case .file = self { size != nil } else { false } }
+    var isNamedFile: Bool { path != nil && size != nil }
 
     /// A pipe, a socket or a terminal: data may arrive while it is read.
     package var isLive: Bool {
@@ -65,7 +65,7 @@ extension ArchiveSource {
     private var status: stat? {
         var status = stat()
         let result =
-            switch self {
+            switch place {
             case .file(let path): unsafe FileName.withCString(path) { unsafe stat($0, &status) }
             case .standardInput: unsafe fstat(0, &status)
             }

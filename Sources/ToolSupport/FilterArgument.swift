@@ -4,6 +4,7 @@ import FlowArchive
 import FlowFilter
 import Glibc
 import Protobuf
+import Secrets
 
 /// A filter and the files that it is applied to.
 package struct FilterAndFiles {
@@ -12,21 +13,33 @@ package struct FilterAndFiles {
     /// The filter as it was written.
     package let expression: String?
     package let files: [FilePath]
+    /// Decrypt the files.
+    package let keys: ArchiveKeys
     /// The types of protobuf messages: those that options name, and those of the files.
     package let schema: ProtobufSchema
+    /// The rules for secrets; nil for the built-in list.
+    package let secretRules: SecretRules?
 
     /// Takes as the filter an argument that names no existing file and contains an operator, such as `~c`.
     /// - Throws: ``ToolError`` for two filters; a `FilterSyntaxError`.
-    package init(_ selection: FilterArguments, arguments: [String], types: ProtobufArguments) throws {
+    package init(
+        _ selection: FilterArguments, arguments: [String], types: ProtobufArguments, secrets: SecretArguments,
+        identities: IdentityArguments
+    ) throws {
         let expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
-        try self.init(selection, arguments, expressions, types)
+        try self.init(selection, arguments, expressions, types, secrets, identities)
     }
+
+    /// The recordings that the files stand for.
+    /// - Throws: ``ToolError`` for a terminal as stdin.
+    package func sources() throws -> [ArchiveSource] { try archiveSources(files, keys: keys) }
 
     /// The same; without -f the first argument is the filter, with or without an operator, unless it names an existing file.
     /// - Parameter mayBeAbsent: the flows are limited in another way.
     /// - Throws: ``ToolError`` for no filter, or two; a `FilterSyntaxError`.
     package init(
-        _ selection: FilterArguments, required arguments: [String], mayBeAbsent: Bool = false, types: ProtobufArguments
+        _ selection: FilterArguments, required arguments: [String], mayBeAbsent: Bool = false, types: ProtobufArguments,
+        secrets: SecretArguments, identities: IdentityArguments
     ) throws {
         let option = selection.filter
         var expressions = arguments.indices.filter { Self.isExpression(arguments[$0]) }
@@ -38,10 +51,13 @@ package struct FilterAndFiles {
             let what = first == "-" ? "- is standard input" : "\(first) is a \(isDirectory(first) ? "directory" : "file")"
             throw ToolError("\(what); an expression is missing; '~all' matches every flow, and -f takes any expression")
         }
-        try self.init(selection, arguments, expressions, types)
+        try self.init(selection, arguments, expressions, types, secrets, identities)
     }
 
-    private init(_ selection: FilterArguments, _ arguments: [String], _ expressions: [Int], _ types: ProtobufArguments) throws {
+    private init(
+        _ selection: FilterArguments, _ arguments: [String], _ expressions: [Int], _ types: ProtobufArguments,
+        _ secrets: SecretArguments, _ identities: IdentityArguments
+    ) throws {
         let option = selection.filter
         let found = (option.map { [$0] } ?? []) + expressions.map { arguments[$0] }
         guard found.count < 2 else {
@@ -53,8 +69,10 @@ package struct FilterAndFiles {
             throw ToolError("\(option) is a file, and -f takes a filter; name the file without an option")
         }
         expression = found.first
-        schema = try types.schema(files)
-        filter = try found.first.map { try selection.parse($0, schema: schema) }
+        keys = try identities.keys()
+        schema = try types.schema(files, keys)
+        secretRules = try secrets.secretRules()
+        filter = try found.first.map { try selection.parse($0, schema: schema, secretRules: secretRules) }
     }
 
     /// It is a name of something that is there. Only a name with a slash stands for a file in a user's directory: `~all` is an operator,

@@ -1,5 +1,6 @@
 // Flows on their way to the output, in any of the formats.
 
+import ContentLimit
 import FlowArchive
 import FlowModel
 import FlowPrinter
@@ -25,6 +26,10 @@ package final class FlowOutput {
     private let rawBody: Bool
     private let messages: MessageOptions
     private let columns: [FlowKey]
+    /// Rules of redaction that a flow file names: those that the flows have passed, and those of the inputs.
+    private var redactionRules: [String]
+    /// Of a flow file: how much content is stored; nil is all.
+    private let limit: ContentLimit?
     private var style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
@@ -36,21 +41,26 @@ package final class FlowOutput {
     ///   - messages: choices for a format of messages.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
+    ///   - redaction: what the flows have passed.
+    ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn
+        messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
+        redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.messages = messages
         self.columns = columns
+        redactionRules = redaction?.rules ?? []
+        self.limit = limit
         self.style = style
         self.style.schema = schema
     }
 
     /// In which form the reader passes flows that are whole in their block.
-    package var delivery: FlowDelivery { format == .mflow ? .stored : .flows }
+    package var delivery: FlowDelivery { format == .mflow && limit == nil ? .stored : .flows }
 
     /// Opens the output, when an input was opened.
     package func begin() throws {
@@ -65,10 +75,18 @@ package final class FlowOutput {
             try file.write { out, _ in rows.writeHead(into: &out) }
         case .mflow:
             let now = Timestamp(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
-            encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, now: now) })
+            var options = ArchiveOptions()
+            options.redactionRules = redactionRules
+            encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
         case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
         case .messages(let format): encoder = .messages(format.writer(messages))
         }
+    }
+
+    /// Takes over the rules of redaction that an input names.
+    package func add(redactionRules rules: [String]) {
+        redactionRules += rules.filter { !redactionRules.contains($0) }
+        if case .archive(let writer) = encoder, !writer.hasEnded { writer.addRedactionRules(rules) }
     }
 
     /// How rows are written; nil for a format without rows.
@@ -102,7 +120,7 @@ package final class FlowOutput {
         case .json(let printer):
             try file.write { out, drain in try printer.print(flow, into: &out, drain: drain) }
         case .rows(let rows): try file.write { out, _ in try rows.write(flow, into: &out) }
-        case .archive(let writer): try endingQuietly { try flow.forEachEvent { try writer.append($0) } }
+        case .archive(let writer): try endingQuietly { try append(flow, to: writer) }
         case .foreign(var writer):
             encoder = nil
             defer { encoder = .foreign(writer) }
@@ -113,6 +131,22 @@ package final class FlowOutput {
             try file.write { out, drain in try writer.write(flow, into: &out, drain: drain) }
         case nil: break
         }
+    }
+
+    private func append(_ flow: Flow, to writer: ArchiveWriter) throws {
+        guard let stage = limit?.stage() else { return try flow.forEachEvent { try writer.append($0) } }
+        var failure: (any Error)?
+        func store(_ what: FlowEvent.What, _ at: Timestamp) {
+            do { try writer.append(FlowEvent(flow: flow.id, at: at, what: what)) } catch { failure = failure ?? error }
+        }
+        var last = flow.started
+        try flow.forEachEvent { event in
+            last = event.at
+            stage.receive(event.what, at: event.at, into: store)
+            if let failure { throw failure }
+        }
+        if flow.ended == nil { stage.stop(at: last, into: store) }
+        if let failure { throw failure }
     }
 
     private func textPrinter(_ detail: Int) -> FlowTextPrinter {

@@ -35,9 +35,20 @@ package struct ForeignSource {
         where predicate: some FlowPredicate, damage: (String) -> Void, flow: (Flow) throws -> Bool
     ) throws -> Bool {
         func take(_ found: Flow) throws -> Bool { try predicate.matches(found) ? flow(found) : true }
-        return switch format {
-        case .mitmproxy: try readMitmproxy(damage, take)
-        case .har: try readHAR(damage, take)
+        let isWhole =
+            switch format {
+            case .mitmproxy: try readMitmproxy(damage, take)
+            case .har: try readHAR(damage, take)
+            }
+        if isWhole { try reportEncryption(damage) }
+        return isWhole
+    }
+
+    /// Reports what the encryption of a file that was read to its end shows.
+    private mutating func reportEncryption(_ damage: (String) -> Void) throws(ArchiveError) {
+        for found in input.takeDamage() + [try input.endDamage()].compactMap({ $0 }) {
+            isDamaged = true
+            damage("\(name): \(found)")
         }
     }
 

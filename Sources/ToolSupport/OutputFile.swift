@@ -14,15 +14,19 @@ package final class OutputFile {
     private let path: String?
     private let format: OutputFormat
     private let appends: Bool
-    /// nil until it is opened.
+    private let encryption: ArchiveEncryption?
+    /// nil until it is opened. What is written goes to the second one, which may encrypt it.
     private var storage: POSIXStorage?
+    private var destination: (any ArchiveStorage)?
     private var buffer = ByteBuffer()
 
     /// Nothing is opened yet.
     /// - Parameters:
     ///   - path: nil and `-` are standard output.
     ///   - appends: to an existing flow file.
-    package init(_ path: String?, format: OutputFormat, appends: Bool = false) {
+    ///   - encryption: to whom the output is encrypted; nil: it is not.
+    package init(_ path: String?, format: OutputFormat, appends: Bool = false, encryption: ArchiveEncryption? = nil) {
+        self.encryption = encryption
         self.path = path == "-" ? nil : path
         self.format = format
         self.appends = appends
@@ -33,6 +37,9 @@ package final class OutputFile {
     package func check(_ sources: [ArchiveSource]) throws {
         try refuseInput(asOutput: path, sources)
         guard let path else {
+            guard encryption == nil || !isTerminal else {
+                throw ToolError("encrypted output is not for a terminal; use -o or a pipe")
+            }
             guard format.isText || !isTerminal else {
                 throw ToolError(
                     "the format \(format) cannot be written to a terminal; use -o, a pipe, or --format text or json")
@@ -47,6 +54,7 @@ package final class OutputFile {
     /// A recording replaces only a recording of the same format, and other output replaces no recording: a mistake in a command line must not
     /// cost a file.
     private func checkReplaced(_ file: ArchiveInput) throws(ArchiveError) {
+        try POSIXStorage.checkKnown(file)
         guard let beginning = try file.peekUpTo(ForeignFormat.sniffedBytes) else { return }
         let found = ForeignFormat(sniffing: beginning)
         switch format {
@@ -67,8 +75,8 @@ package final class OutputFile {
     /// Opens it. Called when the first input was opened.
     /// - Throws: why it cannot be written.
     @discardableResult
-    package func open() throws -> POSIXStorage {
-        if let storage { return storage }
+    package func open() throws -> any ArchiveStorage {
+        if let destination { return destination }
         let opened: POSIXStorage
         if let path {
             opened =
@@ -79,7 +87,9 @@ package final class OutputFile {
             opened = POSIXStorage(standard: 1)
         }
         storage = opened
-        return opened
+        let destination = try encryption?.storage(over: opened) ?? opened
+        self.destination = destination
+        return destination
     }
 
     /// It is a terminal.
@@ -87,8 +97,8 @@ package final class OutputFile {
 
     package var isStandardOutput: Bool { path == nil }
 
-    /// It is open, and a reader may wait for its bytes.
-    package var isLive: Bool { storage?.isLive ?? false }
+    /// It is open, and a reader may wait for its bytes. An encrypted output has its bytes in whole chunks.
+    package var isLive: Bool { encryption == nil && storage?.isLive ?? false }
 
     /// Appends, and writes when enough has gathered.
     /// - Parameter body: appends to the first argument, and may empty it by the second one before it is done. What it has
@@ -126,7 +136,12 @@ package final class OutputFile {
     /// Writes the rest, and gives a file its name.
     package func close() throws {
         try flush()
-        try storage?.close()
+        try destination?.close()
+    }
+
+    /// An error ends the output: a file that it is appended to is as before.
+    package func undo() {
+        if appends { storage?.undoAppending() }
     }
 }
 

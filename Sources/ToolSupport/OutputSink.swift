@@ -11,9 +11,14 @@ package struct ReaderGone: Error {}
 package struct OutputSink {
     private static let size = 64 * 1024
     private let descriptor: Int32
+    /// For errors.
+    private let name: String
     private var buffer = ByteBuffer()
 
-    package init(descriptor: Int32 = 1) { self.descriptor = descriptor }
+    package init(descriptor: Int32 = 1, name: String = "standard output") {
+        self.descriptor = descriptor
+        self.name = name
+    }
 
     /// Appends, and writes when enough has gathered.
     /// - Throws: ``ReaderGone``; ``ToolError`` when writing fails.
@@ -39,7 +44,7 @@ package struct OutputSink {
         buffer.clear()
         if failed == EPIPE { throw ReaderGone() }
         if failed != 0 {
-            throw ToolError("cannot write to standard output: \(systemMessage(failed))")
+            throw ToolError("cannot write to \(name): \(systemMessage(failed))")
         }
     }
 }

@@ -1,6 +1,7 @@
 // Options for the types of protobuf messages.
 
 import ArgumentParser
+import FlowArchive
 import FlowModel
 import FlowPrinter
 import NIOCore
@@ -25,15 +26,17 @@ package struct ProtobufArguments: ParsableArguments {
     package init() {}
 
     /// The types that the options name. Those that a server sent to a client are taken from recordings when another type is needed.
-    /// - Parameter files: the recordings, as arguments. Pipes are not searched.
+    /// - Parameters:
+    ///   - recordings: as arguments. Pipes are not searched.
+    ///   - keys: decrypt them.
     /// - Throws: ``ToolError`` for files without types.
-    package func schema(_ recordings: [FilePath]) throws(ToolError) -> ProtobufSchema {
+    package func schema(_ recordings: [FilePath], _ keys: ArchiveKeys) throws(ToolError) -> ProtobufSchema {
         var types = ProtobufTypes()
         var files = DescriptorFiles(importPaths: protoPath.map(\.path))
         for path in proto { try files.add(path.path, to: &types) }
         try files.compile(into: &types)
         return ProtobufSchema(types) {
-            let sources = recordings.isEmpty ? [] : (try? archiveSources(recordings)) ?? []
+            let sources = recordings.isEmpty ? [] : (try? archiveSources(recordings, keys: keys)) ?? []
             return recordedDescriptors(in: sources.filter { $0.isNamedFile })
         }
     }

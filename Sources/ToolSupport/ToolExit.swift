@@ -98,6 +98,9 @@ extension Tool {
         }
         if settings.given.asksForVersion { return try answerRequest(["--version"]) }
         if settings.printsFilterHelp { return try show(filterHelp()) }
+        if settings.printsSecretRules {
+            return try show(secretRuleList(settings.settings.last { $0.option.name == "rules" }?.value))
+        }
         if settings.printsContentViews { return try show(contentViewHelp()) }
         let tool = try parsed(settings.arguments(withRest: !takesCommand))
         return settings.printsConfiguration ? try show(settings.yaml()) : tool.status()

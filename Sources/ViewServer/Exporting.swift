@@ -91,7 +91,7 @@ private func writeArchive(_ list: FlowList, from index: FlowIndex, _ send: (Byte
             // Connections and certificates are in the files, so these are read again instead of single flows.
             for source in index.sources {
                 guard let path = source.path else { continue }
-                try copy(path, list.filter, into: writer)
+                try copy(path, source.keys, list.filter, into: writer)
             }
             for flow in index.flowsInMemory where try list.filter?.matches(flow) ?? true {
                 try flow.forEachEvent { try writer.append($0) }
@@ -103,8 +103,8 @@ private func writeArchive(_ list: FlowList, from index: FlowIndex, _ send: (Byte
     }
 }
 
-private func copy(_ path: String, _ filter: FlowFilter?, into writer: ArchiveWriter) throws {
-    let input = try ArchiveInput(path: path)
+private func copy(_ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter?, into writer: ArchiveWriter) throws {
+    let input = try ArchiveInput(path: path, keys: keys)
     let reader =
         filter.map { ArchiveReader(input, where: $0, delivery: .stored) } ?? ArchiveReader(input, delivery: .stored)
     func take(_ item: ArchiveItem) throws {

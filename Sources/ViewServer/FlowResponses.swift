@@ -264,9 +264,8 @@ extension ViewAPI {
     }
 
     private func decoded(_ flow: Flow, _ side: Side) throws -> ByteBuffer {
-        let fields = side == .client ? flow.request?.head.fields : flow.response?.head.fields
         let wire = try flow.pieces.content(from: side, maximum: Self.maximumPreview)
-        return decodeContent(wire, of: fields, maximum: Self.maximumPreview).content
+        return decodeContent(wire, codings: flow.storedCodings(from: side), maximum: Self.maximumPreview).content
     }
 
     /// The type of an image that browsers show without running anything, by its first bytes; nil for anything else.

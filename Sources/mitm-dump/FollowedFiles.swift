@@ -19,7 +19,9 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     }
 
     private let arguments: [FilePath]
+    private let keys: ArchiveKeys
     private let predicate: Predicate
+    private let redaction: RecordingRedaction?
     private let warn: (String) -> Void
     private let fail: (String) -> Void
     private var open: [Followed] = []
@@ -32,13 +34,21 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     private var missing: Set<ArchiveSource> = []
     /// A file was read, so one of its name may come after it.
     private var hasReadFile = false
+    private let continued = ContinuedFlows()
 
     /// - Parameters:
+    ///   - redaction: changes the flows before they are printed.
     ///   - warn: receives sentences about damage.
     ///   - fail: receives sentences about files that cannot be read.
-    init(_ arguments: [FilePath], where predicate: Predicate, warn: @escaping (String) -> Void, fail: @escaping (String) -> Void) {
+    init(
+        _ arguments: [FilePath], _ keys: ArchiveKeys, where predicate: Predicate, _ redaction: RecordingRedaction?,
+        warn: @escaping (String) -> Void,
+        fail: @escaping (String) -> Void
+    ) {
         self.arguments = arguments
+        self.keys = keys
         self.predicate = predicate
+        self.redaction = redaction
         self.warn = warn
         self.fail = fail
     }
@@ -56,8 +66,8 @@ struct FollowedFiles<Predicate: FlowPredicate> {
     /// Opens files that are there and were not before, and those that have grown since they were closed. A directory may still be empty.
     mutating func find() throws {
         var seen: Set<FileIdentity> = []
-        for source in try archiveSources(arguments) {
-            if case .file(let path) = source, isDirectory(path) { continue }
+        for source in try archiveSources(arguments, keys: keys) {
+            if let path = source.path, isDirectory(path) { continue }
             guard let identity = source.identity, let size = source.size else {
                 if !pipes.contains(source), !isPattern(source) { follow(source, nil, from: 0) }
                 continue
@@ -71,7 +81,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     /// A name of files that a recorder has not begun yet.
     private func isPattern(_ source: ArchiveSource) -> Bool {
-        if case .file(let path) = source { path.contains("%") && !source.isLive } else { false }
+        source.path?.contains("%") == true && !source.isLive
     }
 
     /// Where to begin with a file that is there; nil if there is nothing to begin.
@@ -94,7 +104,9 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             let input = try source.input()
             input.waits = false
             if offset > 0 { input.skip(Int(offset)) }
-            open.append(Followed(source: source, identity: identity, input: input, reader: ArchiveReader(input, where: predicate)))
+            let reader = ArchiveReader(input, where: predicate)
+            reader.predecessor = { [continued] in continued.predecessor($0) }
+            open.append(Followed(source: source, identity: identity, input: input, reader: reader))
             missing.remove(source)
             if identity == nil { pipes.insert(source) }
         } catch {
@@ -107,6 +119,10 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     /// Prints new flows and messages: those of a file that was just found in one go, the others in the order in which they ended.
     mutating func printNew(_ printer: inout Printer) throws {
+        continued.beginRound(open.map(\.reader))
+        for flow in continued.takeEnded() where try predicate.matches(flow) {
+            try printer.print(redaction?.redact(flow) ?? flow)
+        }
         for index in open.indices where !open[index].isCaughtUp {
             while let flow = try nextFlow(index) { try printer.print(flow) }
             open[index].isCaughtUp = true
@@ -121,7 +137,10 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             if let flow = try nextFlow(heads[first].file) { heads[first].flow = flow } else { heads.remove(at: first) }
         }
         for file in open {
-            for flow in file.reader.takeNewPieces() { try printer.printNews(flow, where: predicate) }
+            printer.output.add(redactionRules: file.reader.redactionRules)
+            for flow in file.reader.takeNewPieces() {
+                try printer.printNews(redaction?.redact(news: flow) ?? flow, where: predicate)
+            }
         }
         try closeFinished(&printer)
     }
@@ -142,8 +161,8 @@ struct FollowedFiles<Predicate: FlowPredicate> {
 
     private func flow(_ item: ArchiveItem, of file: Followed) throws -> Flow? {
         switch item {
-        case .flow(let flow): return flow
-        case .stored(let stored): return try stored.flow()
+        case .flow(let flow): return try redaction?.redact(flow) ?? flow
+        case .stored(let stored): return try redaction?.redact(stored.flow()) ?? stored.flow()
         case .damage(let damage):
             warn("\(file.source.name): \(damage)")
             return nil
@@ -157,15 +176,57 @@ struct FollowedFiles<Predicate: FlowPredicate> {
             if file.isBroken {
                 if let identity = file.identity { broken.insert(identity) }
             } else if file.identity == nil ? file.input.isAtEnd : !file.reader.mayGrow {
-                for item in try file.reader.finish() {
+                for item in try file.reader.finish(keepsOpen: file.identity != nil) {
                     if let flow = try flow(item, of: file) { try printer.print(flow) }
                 }
-                if let identity = file.identity { closed[identity] = file.reader.offset }
+                continued.keep(file.reader.takeOpenFlows())
+                if let identity = file.identity { closed[identity] = file.reader.storedOffset }
             } else {
                 continue
             }
             open.remove(at: index)
         }
+    }
+}
+
+/// Flows that were open when their file was sealed. Readers of the next files take them.
+private final class ContinuedFlows {
+    /// Rounds, of a tenth of a second, that flows wait for the next file, and that the next file waits for the one before.
+    private static let patience = 30
+
+    private var kept: [(flows: OpenFlows, rounds: Int)] = []
+    private var readers: [ArchiveReader] = []
+    /// Segments that are waited for.
+    private var awaited: [Timestamp: Int] = [:]
+
+    func beginRound(_ readers: [ArchiveReader]) {
+        self.readers = readers
+        for index in kept.indices { kept[index].rounds += 1 }
+        for name in awaited.keys { awaited[name, default: 0] += 1 }
+    }
+
+    func keep(_ flows: OpenFlows?) {
+        if let flows { kept.append((flows, 0)) }
+    }
+
+    func predecessor(_ name: Timestamp) -> Predecessor {
+        if let index = kept.firstIndex(where: { $0.flows.segment == name }) {
+            awaited[name] = nil
+            return .flows(kept.remove(at: index).flows)
+        }
+        guard readers.contains(where: { $0.segment == name }), awaited[name, default: 0] < Self.patience else {
+            awaited[name] = nil
+            return .unknown
+        }
+        awaited[name] = awaited[name] ?? 0
+        return .notYetRead
+    }
+
+    /// Flows that no file continues.
+    func takeEnded() -> [Flow] {
+        let ended = kept.filter { $0.rounds > Self.patience }
+        kept.removeAll { $0.rounds > Self.patience }
+        return ended.flatMap(\.flows.unfinished)
     }
 }
 

@@ -4,6 +4,7 @@ import ArgumentParser
 import FlowArchive
 import FlowFilter
 import FlowModel
+import FlowPrinter
 import Foundation
 import Glibc
 import NIOCore
@@ -81,7 +82,11 @@ struct MitmDump: Tool {
             """)
     var follow = false
 
-    @Flag(help: "Print the file's structure instead of its flows: frames, offsets, sizes.")
+    @Flag(
+        help: """
+            Print the file's structure instead of its flows: frames, offsets, sizes; with --json an object for each file (sealed, flows, \
+            bytes, earliest, latest).
+            """)
     var structure = false
 
     @Flag(help: "Check every byte of the file instead of printing its flows.")
@@ -112,6 +117,9 @@ struct MitmDump: Tool {
     @OptionGroup(title: "Groups")
     var groups: GroupArguments
 
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
     @OptionGroup
     var messages: MessageArguments
 
@@ -123,6 +131,15 @@ struct MitmDump: Tool {
 
     @OptionGroup
     var types: ProtobufArguments
+
+    @OptionGroup
+    var secrets: SecretArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -148,13 +165,17 @@ struct MitmDump: Tool {
     }
 
     func work() throws -> ToolStatus {
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
+        let asked = try FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets, identities: identities)
         do {
             if structure || verify { return try describe(asked) }
+            let status: ToolStatus
             if let filter = try times.limiting(asked.filter, selection.environment) {
-                return try print(asked, where: filter, named: times.describing(asked.expression))
+                status = try print(asked, where: filter, named: times.describing(asked.expression))
+            } else {
+                status = try print(asked, where: EveryFlow(), named: nil)
             }
-            return try print(asked, where: EveryFlow(), named: nil)
+            if let sentence = UnsearchedContent.sentence { warn(sentence) }
+            return status
         } catch is ReaderGone {
             return .done
         }
@@ -169,20 +190,25 @@ struct MitmDump: Tool {
     private var threads: Int { jobs ?? ProcessInfo.processInfo.activeProcessorCount }
 
     private func print(_ asked: FilterAndFiles, where predicate: some FlowPredicate, named filter: String?) throws -> ToolStatus {
-        let files = asked.files
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: .text)
-        let sources = try archiveSources(files)
-        let file = OutputFile(output?.path, format: format)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
-        guard summary || query != nil else { return try printFlows(sources, asked, where: predicate, format, file) }
+        let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
+        guard summary || query != nil else {
+            let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
+            if let redaction { warn(redaction.summary) }
+            return status
+        }
         let question = query.map { FlowReport.Question.groups($0, top: groups.top) } ?? .summary
-        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output))
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let report = try FlowReport(question, format: format, file: file, style: text.style(for: output), redaction: redaction)
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let observer = ReadingObserver("reading", on: ProgressLine(isQuiet: quiet))
         let result = try report.print(
             sources, where: predicate, filter: filter, jobs: threads, limit: maxCount, isQuiet: quiet, observer, report: fail)
         if let sentence = result.emptiness { warn(sentence) }
+        if let redaction { warn(redaction.summary) }
         try endInterrupted(observer)
         return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
     }
@@ -191,26 +217,30 @@ struct MitmDump: Tool {
 
     private func printFlows(
         _ sources: [ArchiveSource], _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ format: OutputFormat,
-        _ file: OutputFile
+        _ file: OutputFile, _ redaction: RecordingRedaction?
     ) throws -> ToolStatus {
         let columns = format.rows == nil ? [] : try table.keys(for: format)
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
-                style: views.style(text.style(for: output)), schema: asked.schema),
+                style: views.style(text.style(for: output)), schema: asked.schema,
+                redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
             follows: follow && format == .text,
             limit: maxCount)
-        let sorter = try table.sorter(limit: maxCount, rows: printer.output.rows)
-        if follow, sources != [.standardInput] { return try followFiles(asked.files, where: predicate, &printer) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: printer.output.rows)
+        if follow, sources.map(\.place) != [.standardInput] {
+            return try followFiles(asked, where: predicate, redaction, &printer)
+        }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let isSorted = sorter != nil
         let observer = ReadingObserver(
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin, report: fail
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin,
+                namedRules: { [output = printer.output] in output.add(redactionRules: $0) }, report: fail
             ) {
                 switch $0 {
                 case .flow(let flow): _ = try printer.print(flow)
@@ -224,6 +254,8 @@ struct MitmDump: Tool {
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        sequence.namedRules = { [output = printer.output] in output.add(redactionRules: $0) }
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
         sequence.stored = { try printer.take($0) }
@@ -235,12 +267,12 @@ struct MitmDump: Tool {
 
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
     /// if there are only pipes.
-    private func followFiles(_ files: [FilePath], where predicate: some FlowPredicate, _ printer: inout Printer) throws
-        -> ToolStatus
-    {
+    private func followFiles(
+        _ asked: FilterAndFiles, where predicate: some FlowPredicate, _ redaction: RecordingRedaction?, _ printer: inout Printer
+    ) throws -> ToolStatus {
         let ending = [SIGINT, SIGTERM]
         Signals.block(ending)
-        var followed = FollowedFiles(files, where: predicate, warn: warn, fail: fail)
+        var followed = FollowedFiles(asked.files, asked.keys, where: predicate, redaction, warn: warn, fail: fail)
         try followed.find()
         guard followed.isPromising else { return .failed }
         try printer.output.begin()
@@ -281,8 +313,8 @@ struct MitmDump: Tool {
             let other = asked.filter == nil ? "--since and --until" : "a filter"
             throw ToolError("--\(verify ? "verify" : "structure") describes the file, so it cannot be combined with \(other)")
         }
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: .text)
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: .text, encryption: try encryption.encryption())
         try file.check(sources)
         var isDamaged = false
         var hasFailed = false
@@ -298,7 +330,8 @@ struct MitmDump: Tool {
                 guard observer.signal == nil else { break }
                 for damage in walk.damage { warn("\(source.name): \(damage)") }
                 isDamaged = isDamaged || !walk.damage.isEmpty
-                guard verify else { continue }
+                if summarisesStructure { try write(walk.summary, of: source, to: file) }
+                guard verify, !summarisesStructure else { continue }
                 let verdict = walk.damage.isEmpty ? "verified" : "damaged"
                 let counts = "\(counted(walk.blocks, "block")), \(counted(Int(walk.flows), "flow"))"
                 try file.write { out, _ in out.writeBytes(FileName.bytes("\(source.name): \(counts): \(verdict)\n")) }
@@ -317,12 +350,38 @@ struct MitmDump: Tool {
     private func walk(
         _ source: ArchiveSource, _ file: OutputFile, _ proceed: (ArchiveStructure) -> Bool
     ) throws -> ArchiveStructure {
-        var walk = try source.structure(verifies: verify)
+        var walk = try source.structure(verifies: verify, counts: summarisesStructure)
         while proceed(walk), let line = try walk.next() {
-            guard structure else { continue }
+            guard structure, !summarisesStructure else { continue }
             try file.write { out, _ in out.writeString("\(line.offset)\t\(line.text)\n") }
         }
         return walk
+    }
+
+    private var summarisesStructure: Bool { structure && json }
+
+    private func write(_ summary: ArchiveSummary, of source: ArchiveSource, to file: OutputFile) throws {
+        try file.write { out, _ in
+            var object = JSONWriter()
+            object.beginObject()
+            object.key("file")
+            object.string(source.name)
+            object.key("sealed")
+            object.bool(summary.isSealed)
+            object.key("flows")
+            object.number(summary.flows)
+            object.key("bytes")
+            object.number(summary.bytes)
+            if let times = summary.times {
+                object.key("earliest")
+                object.time(times.lowerBound)
+                object.key("latest")
+                object.time(times.upperBound)
+            }
+            object.endObject()
+            object.write(into: &out)
+            out.writeString("\n")
+        }
     }
 
     private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

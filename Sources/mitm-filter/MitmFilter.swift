@@ -5,6 +5,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import Foundation
+import Secrets
 import ToolSupport
 
 @main
@@ -26,6 +27,7 @@ struct MitmFilter: Tool {
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
               mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
               mitm-filter --group-by host,status '~d example' capture.mflow
+              mitm-filter --findings '~secret' captures/ | jq .rule
 
             The expression is the value of -f, or the first argument, or an argument that contains an operator (~c) and names no existing file. \
             A first argument that names an existing file is a file. With --since or --until the expression may be left out; -v does not invert them.
@@ -35,8 +37,8 @@ struct MitmFilter: Tool {
 
             Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
-            Exit status: 0 a flow matched, 1 no flow matched, 2 an error, or an input could not be read (the others are searched), 3 the input \
-            is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
+            Exit status: 0 a flow matched (--findings: a secret was found), 1 no flow matched, 2 an error, or an input could not be read (the \
+            others are searched), 3 the input is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -78,6 +80,13 @@ struct MitmFilter: Tool {
     @Flag(name: .shortAndLong, help: "Write nothing, and stop at the first match: the exit status tells.")
     var quiet = false
 
+    @Flag(
+        help: """
+            Print a JSON object for each secret in the matching flows: rule, place, length, and no part of the secret. An expression with \
+            ~secret RULE limits the rules.
+            """)
+    var findings = false
+
     @OptionGroup(title: "Tables")
     var table: TableArguments
 
@@ -86,6 +95,12 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var explaining: ExplainArguments
+
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
+    @OptionGroup
+    var bodies: BodyArguments
 
     @OptionGroup
     var messages: MessageArguments
@@ -98,6 +113,15 @@ struct MitmFilter: Tool {
 
     @OptionGroup
     var types: ProtobufArguments
+
+    @OptionGroup
+    var secrets: SecretArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
 
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
@@ -117,7 +141,13 @@ struct MitmFilter: Tool {
         if views.contentView != nil, json || format != .text {
             throw ValidationError("--content-view is for text; add --format text")
         }
+        if append, !encryption.encryptTo.isEmpty {
+            throw ValidationError("--append cannot be combined with --encrypt-to: an encrypted file cannot be continued")
+        }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
+        if bodies.limit != nil, json || format ?? .mflow != .mflow || count || quiet || groups.isGiven {
+            throw ValidationError("\(bodies.name) is for a flow file (--format mflow)")
+        }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
         }
@@ -127,21 +157,37 @@ struct MitmFilter: Tool {
         if count || append, groups.isGiven {
             throw ValidationError("--\(count ? "count" : "append") cannot be combined with groups (--group-by, --stats, --bucket)")
         }
+        if findings { try checkFindings() }
         try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
+    }
+
+    private func checkFindings() throws {
+        let other = count ? "count" : quiet ? "quiet" : append ? "append" : json ? "json" : format != nil ? "format" : nil
+        if let other { throw ValidationError("--findings prints JSON Lines of secrets, so it cannot be combined with --\(other)") }
+        if table.isGiven || groups.isGiven {
+            throw ValidationError(
+                "--findings prints JSON Lines of secrets, so it cannot be combined with columns, an order or groups")
+        }
+        if bodies.limit != nil {
+            throw ValidationError("--findings searches all content, so it cannot be combined with \(bodies.name)")
+        }
     }
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
-        let asked = try FilterAndFiles(selection, required: arguments, mayBeAbsent: times.isGiven, types: types)
+        let asked = try FilterAndFiles(
+            selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
+        let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
         let query = try groups.query()
-        let format = try table.format(json ? .json : format, otherwise: query == nil ? .mflow : .text)
+        let format = try table.format(json ? .json : format, otherwise: query != nil ? .text : findings ? .json : .mflow)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
-        let sources = try archiveSources(asked.files)
-        let file = OutputFile(output?.path, format: count ? .text : format, appends: append)
+        let sources = try asked.sources()
+        let file = OutputFile(
+            output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
         if !count, !quiet { try file.check(sources) }
-        if sources.contains(.standardInput) { Signals.leaveInterruptToWriter() }
+        if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
         explanation?.prepare(filter, sources)
@@ -151,26 +197,37 @@ struct MitmFilter: Tool {
         do {
             let result: ReadingResult
             if let query {
-                let report = try FlowReport(.groups(query, top: groups.top), format: format, file: file, style: style)
+                let report = try FlowReport(
+                    .groups(query, top: groups.top), format: format, file: file, style: style, redaction: redaction)
                 let named = times.describing(invert ? "!(\(asked.expression ?? ""))" : asked.expression)
                 result = try print(report, of: sources, where: filter, named: named, observer)
             } else if count || quiet {
                 let number = Output.number(file, isPrinted: count && explaining.explain != .json)
-                result = try choose(filter, from: sources, into: number, observer)
+                result = try choose(filter, from: sources, into: number, nil, observer)
+            } else if findings {
+                let rules = asked.secretRules ?? .builtIn
+                let names = filter.secretRuleNames
+                let scanner = SecretScanner(names.isEmpty ? rules : rules.named(anyOf: names))
+                result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
-                    schema: asked.schema)
-                if let sorter = try table.sorter(limit: maxCount, rows: flows.rows) {
+                    schema: asked.schema, redaction: redaction, limit: bodies.limit)
+                if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
-                    result = try choose(filter, from: sources, into: .flows(flows), observer)
+                    result = try choose(filter, from: sources, into: .flows(flows), redaction, observer)
                 }
             }
+            if let redaction, !count, !quiet, !findings { printError(redaction.summary, as: "mitm-filter") }
             try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
+            if !quiet, let sentence = UnsearchedContent.sentence { printError(sentence, as: "mitm-filter") }
             return try status(of: result, observer)
         } catch is ReaderGone {
             return .done
+        } catch let error as ArchiveError {
+            file.undo()
+            throw error
         }
     }
 
@@ -205,7 +262,8 @@ struct MitmFilter: Tool {
         _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let result = try sorter.forEach(
-            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin,
+            namedRules: { flows.add(redactionRules: $0) }
         ) {
             printError($0, as: "mitm-filter")
         } _: {
@@ -229,7 +287,8 @@ struct MitmFilter: Tool {
     }
 
     private func choose(
-        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ observer: ReadingObserver
+        _ choice: FlowFilter, from sources: [ArchiveSource], into output: Output, _ redaction: RecordingRedaction?,
+        _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let limit = quiet ? 1 : maxCount
         let flows: FlowOutput? = if case .flows(let flows) = output { flows } else { nil }
@@ -237,6 +296,8 @@ struct MitmFilter: Tool {
             sources, where: choice, jobs: threads, delivery: flows?.delivery ?? (limit == nil ? .counted : .flows),
             skipsUnreadable: true, isQuiet: quiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        if let flows { sequence.namedRules = { flows.add(redactionRules: $0) } }
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
         sequence.stored = { flow in
@@ -253,6 +314,27 @@ struct MitmFilter: Tool {
         let isFlows = flows != nil
         if sequence.sourcesRead > 0, !(isFlows && isDropped(observer)) { try finish(output, matched) }
         return ReadingResult(sequence, matched: matched)
+    }
+
+    /// Prints the secrets of the flows that match.
+    private func find(
+        _ secrets: FlowSecrets, in choice: FlowFilter, from sources: [ArchiveSource], into file: OutputFile,
+        _ redaction: RecordingRedaction?, _ observer: ReadingObserver
+    ) throws -> ReadingResult {
+        let output = FindingOutput(file, secrets)
+        var sequence = ArchiveSequence(
+            sources, where: choice, jobs: threads, delivery: .flows, skipsUnreadable: true, isQuiet: false)
+        sequence.observer = observer
+        sequence.redaction = redaction
+        sequence.beforeWaiting = { try output.flush() }
+        var flows = 0
+        try sequence.forEach(begin: { _, _ in try output.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
+            flows += 1
+            try output.take(flow)
+            return flows < maxCount ?? .max
+        }
+        if sequence.sourcesRead > 0, !isDropped(observer) { try output.finish() }
+        return ReadingResult(sequence, matched: output.count)
     }
 
     private func finish(_ output: Output, _ matched: Int) throws {

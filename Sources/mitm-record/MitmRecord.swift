@@ -31,6 +31,7 @@ struct MitmRecord: Tool {
               mitm-record -w x.mflow -- curl https://example.org/
               mitm-record -w x.mflow --browser https://example.org/
               mitm-record -w capture.mflow
+              mitm-record -w capture.mflow --rotate-size 1g --keep-size 20g
               mitm-record -w 'capture-%Y%m%d-%H.mflow' --mode reverse:https://api.example@8443
               mitm-record -w - '~d api.example' | mitm-dump
 
@@ -41,8 +42,8 @@ struct MitmRecord: Tool {
             is no such command, 128+n if signal n ended it. Without a command it is 0, and 2 after an error.
 
             SIGHUP reloads the configuration file and applies its hosts (tcp, ignore-hosts, allow-hosts) to new connections; when \
-            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file: the one that the pattern \
-            of -w names now, or the same name again if the file was renamed. On a terminal the keys O, then T, ask for a TCP host.
+            the terminal is closed the recorder ends (unless started by nohup). SIGUSR1 begins the next flow file, with the \
+            name that the pattern of -w gives now; a number is added if there is such a file (capture-00001.mflow). On a terminal the keys O, then T, ask for a TCP host.
 
             Options can also be set by their long names in the section 'record' of config.yaml in the configuration directory.
 
@@ -55,7 +56,7 @@ struct MitmRecord: Tool {
         help: ArgumentHelp(
             """
             Flow file to write; strftime patterns rotate, - is stdout, none forwards without recording. (default: a new file named \
-            capture-DATE-TIME.mflow)
+            capture-DATE-TIME.mflow, with --encrypt-to .mflow.age)
             """, valueName: "file"))
     var write: FilePath?
 
@@ -106,19 +107,29 @@ struct MitmRecord: Tool {
     @OptionGroup(title: "Limits")
     var limits: LimitArguments
 
-    @Option(help: ArgumentHelp("Maximum time before recorded data is written to the file.", valueName: "time"))
-    var flushInterval = TimeSpan(seconds: 1)
+    @OptionGroup
+    var bodies: BodyArguments
+
+    @OptionGroup(title: "Redaction")
+    var redaction: RedactionArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
+
+    @Option(
+        help: ArgumentHelp(
+            "Maximum time before recorded data is written to the file. (default: 1s, and 10s with --encrypt-to)", valueName: "time")
+    )
+    var flushInterval: TimeSpan?
 
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            When the disk is full: pause (traffic waits), stop (the recorder ends with status 2), pass (traffic continues, unrecorded \
-            until there is room).
-            """, valueName: "policy"))
-    var onDiskFull = DiskFullPolicy.pause
+    @OptionGroup(title: "Several files")
+    var rotation: RotationArguments
+
+    @OptionGroup
+    var disk: DiskArguments
 
     @Option(help: ArgumentHelp("Print totals at this interval.", valueName: "time"))
     var stats: TimeSpan?
@@ -134,6 +145,9 @@ struct MitmRecord: Tool {
 
     @OptionGroup
     var selection: FilterArguments
+
+    @OptionGroup
+    var secrets: SecretArguments
 
     @Argument(help: "Record only flows that match, the same as -f (see --help-filter).")
     var filter: [String] = []
@@ -152,6 +166,7 @@ struct MitmRecord: Tool {
     }
 
     func validate() throws {
+        try rotation.check(write)
         if !(0...2).contains(detail) {
             throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
         }
@@ -194,7 +209,6 @@ extension ConnectionStrategy: ExpressibleByArgument {}
 extension WebSocketPings: ExpressibleByArgument {}
 extension AltSvcPolicy: ExpressibleByArgument {}
 extension ArchiveSync: ExpressibleByArgument {}
-extension DiskFullPolicy: ExpressibleByArgument {}
 
 /// TLS on both sides.
 struct TLSArguments: ParsableArguments {

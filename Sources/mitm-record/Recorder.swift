@@ -47,18 +47,23 @@ struct Recorder {
         let terminal = ControllingTerminal()
         let descriptors = prepareProcess()
         let modes = try arguments.modes
-        let filter = try arguments.expression.map { try arguments.selection.parse($0) }
+        let secretRules = try arguments.secrets.secretRules()
+        let filter = try arguments.expression.map { try arguments.selection.parse($0, secretRules: secretRules) }
         let now = clock.now()
         let directory = configurationDirectory(arguments.settings.confdir)
         let authority = try Authority.load(from: directory, now: now.nanoseconds / 1_000_000_000) {
             log.log(.notice, "authority", $0)
         }
         let certificates = try certificateCache(authority)
-        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { $0.isEmpty ? nil : try KeyLog(path: $0) }
-        let sessions = try SessionSettings(arguments, keyLog, log.lowest)
+        let redaction = try arguments.redaction.redaction(
+            arguments.settings.confdir, arguments.selection.environment(secretRules))
+        let keyLog = try ProcessInfo.processInfo.environment["SSLKEYLOGFILE"].flatMap { path in
+            path.isEmpty ? nil : try KeyLog(path: path) { [log] in log.log(.error, "key-log", $0) }
+        }
+        let sessions = try SessionSettings(arguments, redaction, keyLog, log.lowest)
         let ready = try arguments.listening.readyFile.map { try ReadyFile(path: $0.path) }
         defer { ready?.remove() }
-        let files = try recordingFiles(now)
+        let files = try recordingFiles(now, redaction)
         let recorder = FlowRecorder(files: files, options: recordingOptions(filter))
         let clock = clock
         let server: ProxyServer
@@ -97,7 +102,7 @@ struct Recorder {
             if status == nil { status = launched.waitForEnd(interval: 60) { false } }
             launched.clear()
         }
-        report(recorder, files?.path)
+        report(recorder, files?.path, isRedacted: redaction != nil)
         // The log has the reason of a failure.
         if recorder.failure != nil, !recorder.isReaderGone {
             throw ExitCode(launch == nil ? ToolStatus.failed.rawValue : Launch.failureStatus)
@@ -107,8 +112,9 @@ struct Recorder {
     }
 
     /// Prints what was recorded, and where if the user did not say where.
-    private func report(_ recorder: FlowRecorder, _ path: String?) {
-        log.log(.notice, "summary", recorder.totals.summary)
+    private func report(_ recorder: FlowRecorder, _ path: String?, isRedacted: Bool) {
+        log.log(recorder.totals, as: "summary")
+        if isRedacted { log.log(.notice, "summary", recorder.totals.redaction.summary) }
         for (reason, count) in recorder.totals.reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }).prefix(10) {
             log.log(.notice, "summary", "\(count) × \(reason)")
         }
@@ -119,19 +125,28 @@ struct Recorder {
 
     // MARK: Parts
 
-    private func recordingFiles(_ now: Timestamp) throws -> RecordingFiles? {
+    private func recordingFiles(_ now: Timestamp, _ redaction: RecordingRedaction?) throws -> RecordingFiles? {
         guard arguments.write?.text != "none" else { return nil }
         if arguments.write?.isStandard == true, isTerminal(1) {
             throw ToolError("a flow file is not for a terminal; name a file with -w, or pipe to mitm-dump")
         }
         var options = RecordingFiles.Options(pattern: arguments.write?.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
-        options.flushInterval = arguments.flushInterval.nanoseconds
+        try options.encrypt(arguments.encryption)
+        options.flushInterval = flushInterval
         options.archive.sync = arguments.sync
-        options.whenFull = arguments.onDiskFull
+        options.archive.redactionRules = redaction?.rules ?? []
+        options.disk = arguments.disk.options
+        arguments.rotation.apply(to: &options)
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
+    }
+
+    /// Nanoseconds after which what was recorded is in the file.
+    private var flushInterval: Int64 {
+        let usual = arguments.encryption.encryptTo.isEmpty ? 1_000_000_000 : EncryptionArguments.flushInterval
+        return arguments.flushInterval?.nanoseconds ?? usual
     }
 
     private func recordingOptions(_ filter: FlowFilter?) -> RecordingOptions {
@@ -153,7 +168,7 @@ struct Recorder {
         limits.maximumConnections = arguments.limits.maximumConnections
         limits.maximumConnectionsPerClient = arguments.limits.maximumConnectionsPerClient
         limits.connectTimeout = .nanoseconds(arguments.limits.connectTimeout.nanoseconds)
-        limits.flushInterval = .nanoseconds(arguments.flushInterval.nanoseconds)
+        limits.flushInterval = .nanoseconds(flushInterval)
         if let notice = try descriptors.bound(&limits, listeners: listeners) { log.log(.notice, "limit", notice) }
         return limits
     }
@@ -197,11 +212,19 @@ struct Recorder {
         return proxy
     }
 
+    /// Prints totals, if requested.
+    private func logStats(_ recorder: FlowRecorder) {
+        guard arguments.stats != nil else { return }
+        let totals = recorder.totals
+        log.log(totals, as: "stats")
+        if !totals.redaction.isEmpty { log.log(.notice, "stats", totals.redaction.summary) }
+    }
+
     /// Waits for the end of a program.
     /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
     private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
         let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
-            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
+            logStats(recorder)
             return recorder.failure != nil
         }
         if status == nil { launched.program.send(SIGTERM) }
@@ -233,7 +256,7 @@ struct Recorder {
                 manager.report(.ready)
                 continue
             }
-            if arguments.stats != nil { log.log(.notice, "stats", recorder.totals.summary) }
+            logStats(recorder)
         }
     }
 
@@ -267,6 +290,7 @@ extension ProxyMode {
 /// Settings that the sessions of all modes share.
 private struct SessionSettings {
     private let arguments: MitmRecord
+    private let stages: FlowEventStages
     private let serverTLS: TLSServerContext
     private let clientTLS: TLSClientContext
     private let credentials: Credentials?
@@ -274,8 +298,12 @@ private struct SessionSettings {
     /// Holds for all modes and may change.
     let hosts: HostPolicy
 
-    init(_ arguments: MitmRecord, _ keyLog: KeyLog?, _ lowestLogLevel: LogLine.Level) throws {
+    init(
+        _ arguments: MitmRecord, _ redaction: RecordingRedaction?, _ keyLog: KeyLog?, _ lowestLogLevel: LogLine.Level
+    ) throws {
         self.arguments = arguments
+        // What is left of a body after redaction is cut, and its digest is of that.
+        stages = FlowEventStages((redaction.map { [$0.maker] } ?? []) + arguments.bodies.makers)
         self.lowestLogLevel = lowestLogLevel
         credentials = try arguments.hosts.proxyauth.map { try Credentials($0) }
         hosts = HostPolicy(try arguments.hosts.rules)
@@ -323,7 +351,8 @@ private struct SessionSettings {
             hosts: hosts, credentials: check,
             blocksGlobal: !arguments.listening.noBlockGlobal,
             maximumBodySize: arguments.limits.maximumBodySize?.bytes,
-            timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
+            timeouts: timeouts, ownAddresses: own, recordStages: stages,
+            lowestLogLevel: lowestLogLevel)
     }
 }
 

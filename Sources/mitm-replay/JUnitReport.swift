@@ -23,7 +23,7 @@ struct JUnitReport: ~Copyable {
             throw ToolError(unsafe "cannot make a temporary file in \(directory): \(String(cString: strerror(errno)).lowercased())")
         }
         unsafe unlink(name)
-        cases = OutputSink(descriptor: descriptor)
+        cases = OutputSink(descriptor: descriptor, name: "a temporary file in \(directory)")
     }
 
     deinit { close(descriptor) }
@@ -69,9 +69,13 @@ struct JUnitReport: ~Copyable {
         var isAtEnd = false
         while !isAtEnd {
             var bytes = ByteBuffer()
+            var hasFailed = false
             let count = unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 16) { target in
-                unsafe max(0, read(descriptor, target.baseAddress, target.count))
+                let count = unsafe read(descriptor, target.baseAddress, target.count)
+                hasFailed = count < 0
+                return max(0, count)
             }
+            guard !hasFailed else { throw failure() }
             isAtEnd = count == 0
             try sink.write { $0.writeImmutableBuffer(bytes) }
         }

@@ -94,6 +94,15 @@ struct MitmReplay: Tool {
     @Flag(help: "Overwrite that file instead of appending to it.")
     var truncate = false
 
+    @OptionGroup(title: "Redaction of the file of -w")
+    var redaction: RedactionArguments
+
+    @OptionGroup
+    var encryption: EncryptionArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
     @OptionGroup
     var tls: ServerTLSArguments
 

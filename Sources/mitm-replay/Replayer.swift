@@ -50,16 +50,20 @@ struct Replayer {
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, isDamaged) = try makePlan(options, report, ending: ending)
+        let (plan, redactions, isDamaged) = try makePlan(options, report, ending: ending)
         guard plan.flowCount > 0 else {
             try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
         }
         try checkTargets(plan, targets)
-        let servers = try ServerSettings(arguments, coreLevel, now: clock.now())
-        let recorder = try makeRecorder()
+        let redaction =
+            arguments.write == nil
+            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
+        let servers = try ServerSettings(arguments, redaction, coreLevel, now: clock.now())
+        let recorder = try makeRecorder(redaction)
         let comparer = ResponseComparer(
-            plan, comparison: arguments.diff ? comparison : nil, recorder: recorder, log: log, report: report)
+            plan, comparison: arguments.diff ? comparison : nil, redactions: redactions, recorder: recorder, log: log,
+            report: report)
         let limits = try transportLimits(descriptors)
         let schedulerOptions = schedulerOptions(limits)
         let server = makeServer(comparer, limits, loops: descriptors.loops)
@@ -74,9 +78,13 @@ struct Replayer {
         wait { await server.shutDown(grace: .seconds(2)) }
         let (status, tally) = comparer.finish()
         recorder?.finish()
+        if redaction != nil, let recorder { say(recorder.totals.redaction.summary) }
         try end(report, tally, plan, unsent: scheduler.unsent, elapsed: (scheduler.end ?? clock.now()) - start)
         // The log has the reason of a failure.
-        if recorder?.failure != nil { return .failed }
+        if let recorder, recorder.failure != nil {
+            if let missing = recorder.totals.disk.missing { log.log(.error, "recording-failed", "not recorded: \(missing)") }
+            return .failed
+        }
         // As a shell reports a program that a signal has ended.
         if let signal { throw ExitCode(128 + signal) }
         return status == .done && isDamaged ? .damaged : status
@@ -114,17 +122,26 @@ struct Replayer {
     /// - Parameter ending: blocked signals, of which one ends the reading.
     private func makePlan(
         _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
-    ) throws -> (plan: ReplayPlan, isDamaged: Bool) {
-        let sources = try archiveSources(arguments.files)
+    ) throws -> (plan: ReplayPlan, redactions: [RecordedRedaction], isDamaged: Bool) {
+        var rules = RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)))
+        var redactions: [RecordedRedaction] = []
+        var known: [String] = []
+        let sources = try archiveSources(arguments.files, keys: arguments.identities.keys())
         let places = PlaceNotes(filter: try arguments.selection.parsed())
         var sequence = ArchiveSequence(sources, where: places)
         let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
         sequence.observer = observer
+        sequence.namedRules = { [log] named in
+            // Each file names its own, some of them later.
+            let count = named.starts(with: known) ? known.count : 0
+            redactions += rules.redactions(named: named, after: count, by: "the recording") { log.log(.notice, "redaction", $0) }
+            known = named
+        }
         var builder = ReplayPlan.Builder(options)
         try sequence.forEach(
             begin: { source, canBeReadAgain in
-                guard canBeReadAgain, case .file(let path) = source else { return places.begin(canBeReadAgain: false) }
-                builder.addFile(try ArchiveLookup(path: path))
+                guard canBeReadAgain, source.path != nil else { return places.begin(canBeReadAgain: false) }
+                builder.addFile(try ArchiveLookup(source.input()))
                 places.begin(canBeReadAgain: true)
             }, damage: { log.log(.error, "damage", $0) }
         ) { flow in
@@ -139,7 +156,14 @@ struct Replayer {
             say("interrupted while the recording was read; nothing was sent")
             throw ExitCode(128 + signal)
         }
-        return (builder.finish(), sequence.isDamaged)
+        let plan = builder.finish()
+        if plan.redacted > 0 {
+            let requests = plan.redacted == 1 ? "1 request is" : "\(groupedDigits(plan.redacted)) requests are"
+            say(
+                "\(requests) sent as redaction left \(plan.redacted == 1 ? "it" : "them") in the recording: with «redacted», or nothing, in place of hidden values"
+            )
+        }
+        return (plan, redactions, sequence.isDamaged)
     }
 
     /// Ensures that every connection goes to an allowed server.
@@ -171,7 +195,7 @@ struct Replayer {
         return options
     }
 
-    private func makeRecorder() throws -> FlowRecorder? {
+    private func makeRecorder(_ redaction: RecordingRedaction?) throws -> FlowRecorder? {
         guard let path = arguments.write else { return nil }
         if let identity = FileIdentity(path: path.path),
             try archiveSources(arguments.files).contains(where: { $0.identity == identity })
@@ -181,10 +205,13 @@ struct Replayer {
         if path.isStandard { throw ToolError("results go to standard output; name a file with -w") }
         var options = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
         options.truncates = arguments.truncate
+        options.disk.whenFull = .stop
+        options.archive.redactionRules = redaction?.rules ?? []
+        try options.encrypt(arguments.encryption)
         let files = try RecordingFiles(options, now: clock.now())
-        return FlowRecorder(
-            files: files,
-            options: RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() }))
+        var recording = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
+        recording.failed = { Signals.askToEnd() }
+        return FlowRecorder(files: files, options: recording)
     }
 
     private func transportLimits(_ descriptors: DescriptorLimit) throws -> TransportLimits {
@@ -291,9 +318,13 @@ struct ServerSettings: Sendable {
     private let authority: CertificateAuthority
     private let timeouts: SessionTimeouts
     private let own = OwnAddresses()
+    private let stages: FlowEventStages
     private let lowestLogLevel: LogLine.Level
 
-    init(_ arguments: MitmReplay, _ lowestLogLevel: LogLine.Level, now: Timestamp) throws {
+    init(
+        _ arguments: MitmReplay, _ redaction: RecordingRedaction?, _ lowestLogLevel: LogLine.Level, now: Timestamp
+    ) throws {
+        stages = FlowEventStages(redaction.map { [$0.maker] } ?? [])
         self.lowestLogLevel = lowestLogLevel
         (serverTLS, clientTLS) = try tlsContexts(TLSServerOptions(), arguments.tls.options)
         do throws(CertificateError) {
@@ -313,7 +344,8 @@ struct ServerSettings: Sendable {
             mode: .reverse(target.protocol, target.endpoint), modeText: "replay:\(target.protocol.rawValue)://\(target.endpoint)",
             strategy: .lazy, keepsHostHeader: targets.http == nil, serverTLS: serverTLS, clientTLS: clientTLS, authority: authority,
             validation: .lenient, allowsHTTP2: connection.wireProtocol == .http2, http2Validation: .lenient, webSocketPings: .relay,
-            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, lowestLogLevel: lowestLogLevel)
+            blocksGlobal: false, timeouts: timeouts, ownAddresses: own, recordStages: stages,
+            lowestLogLevel: lowestLogLevel)
     }
 
     private static func recorded(_ connection: ReplayPlan.Connection) -> (protocol: ReverseProtocol, endpoint: Endpoint) {

@@ -27,6 +27,8 @@ final class ResponseComparer: FlowSink {
 
     private let plan: ReplayPlan
     private let comparison: FlowComparison?
+    /// The rules by which recorded flows may have been redacted.
+    private let redactions: [RecordedRedaction]
     private let log: EventLog
     private let recorder: FlowRecorder?
     private let report: ResultReport
@@ -36,9 +38,11 @@ final class ResponseComparer: FlowSink {
 
     /// - Parameter comparison: nil: flows are not compared.
     init(
-        _ plan: ReplayPlan, comparison: FlowComparison?, recorder: FlowRecorder?, log: EventLog, report: ResultReport
+        _ plan: ReplayPlan, comparison: FlowComparison?, redactions: [RecordedRedaction], recorder: FlowRecorder?, log: EventLog,
+        report: ResultReport
     ) {
         self.report = report
+        self.redactions = redactions
         self.plan = plan
         self.comparison = comparison
         self.log = log
@@ -115,7 +119,7 @@ final class ResponseComparer: FlowSink {
         var problem: String?
         if let comparison {
             do {
-                differences = try comparison.differences(recorded: recorded, new: new)
+                differences = try comparison.differences(recorded: recorded, new: new, redactions: redactions)
             } catch {
                 problem = "\(error)"
                 log.log(.error, "not-compared", "\(new.requestLine): not compared: \(error)")

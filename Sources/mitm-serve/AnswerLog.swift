@@ -95,24 +95,12 @@ struct AnswerLog: Sendable {
 
 /// A file with a line of JSON for each request and stream.
 final class Journal: Sendable {
-    private let descriptor: Int32
-    private let path: String
-    private let hasFailed = Mutex(false)
+    private let file: LineFile
 
     /// Opens the file; lines are appended.
     /// - Throws: ``ToolError``.
-    init(path: String) throws {
-        // Requests may hold secrets.
-        descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        self.path = path
-        guard descriptor >= 0 else {
-            throw ToolError(unsafe "cannot write the journal \(path): \(String(cString: strerror(errno)).lowercased())")
-        }
-    }
+    init(path: String) throws { file = try LineFile(path, name: "the journal") }
 
-    deinit { close(descriptor) }
-
-    /// One write for each line, so that lines of several threads do not mix. The first failure is reported.
     func append(_ record: AnswerRecord) {
         var bytes = ByteBuffer()
         var writer = JSONWriter()
@@ -123,14 +111,7 @@ final class Journal: Sendable {
         writer.endObject()
         writer.write(into: &bytes)
         bytes.writeString("\n")
-        let count = unsafe bytes.withUnsafeReadableBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
-        guard count != bytes.readableBytes else { return }
-        let reason = unsafe count < 0 ? String(cString: strerror(errno)).lowercased() : "the disk is full"
-        let isFirst = hasFailed.withLock { failed in
-            defer { failed = true }
-            return !failed
-        }
-        if isFirst { printError("cannot write the journal \(path): \(reason); requests are missing in it", as: "mitm-serve") }
+        if let change = file.append(Array(bytes.readableBytesView)) { printError(change, as: "mitm-serve") }
     }
 }
 

@@ -81,8 +81,9 @@ struct RecordingListing {
         } else {
             member("url", "\(flow.target.scheme)://\(Endpoint(host: flow.target.host, port: flow.target.port))")
             writer.key("size")
-            writer.number(try flow.pieces.sizeFromServer())
+            writer.number(try flow.pieces.wireSize(from: .server))
         }
+        if let reason = flow.cutAnswer { member("not_served", reason) }
         writer.endObject()
         writer.write(into: &bytes)
         bytes.writeString("\n")
@@ -125,18 +126,6 @@ struct RecordingListing {
             writer.string("fnv:" + String(content, radix: 16))
         }
         writer.endObject()
-    }
-}
-
-extension FlowPieces {
-    /// Bytes of the server's side.
-    fileprivate func sizeFromServer() throws -> Int {
-        var size = 0
-        try forEach { _, piece in
-            if piece.from == .server { size += piece.content.readableBytes }
-            return true
-        }
-        return size
     }
 }
 

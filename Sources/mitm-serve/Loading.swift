@@ -63,13 +63,22 @@ final class RecordingLoader {
     private var beginning = ByteBuffer()
     /// Flows of a source that can be read only once; nil: it is a file.
     private var kept: [Flow]?
+    /// The rules of redaction that the file has named.
+    private var redactionRules: [String] = []
     /// Reading failed in the middle; what was read is served.
     private var hasFailed = false
 
+    /// The loaders of all sources, which may have the beginnings of flows that continue in this one.
+    private let others: () -> [RecordingLoader]
+
     /// - Parameter mayBeAbsent: the file may be created later.
     /// - Throws: if it cannot be read.
-    init(_ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false) throws {
+    init(
+        _ source: ArchiveSource, into recordings: Recordings, filter: FlowFilter?, mayBeAbsent: Bool = false,
+        others: @escaping () -> [RecordingLoader] = { [] }
+    ) throws {
         self.source = source
+        self.others = others
         self.recordings = recordings
         self.filter = filter
         if mayBeAbsent, !isThere { return }
@@ -77,9 +86,10 @@ final class RecordingLoader {
     }
 
     /// Adds the flows of a source that can be read only once to another index.
-    private init(_ source: ArchiveSource, _ flows: [Flow], into recordings: Recordings) {
+    private init(_ source: ArchiveSource, _ flows: [Flow], _ redactionRules: [String], into recordings: Recordings) {
         self.source = source
         self.recordings = recordings
+        others = { [] }
         filter = nil
         kept = flows
         isFirstRound = false
@@ -88,31 +98,39 @@ final class RecordingLoader {
             number = state.index.addSource(source.name)
             for flow in flows { state.index.add(flow, from: number) }
         }
+        take(redactionRules)
     }
 
     /// - Returns: a loader for the same source and another index; nil if the source can be read again.
     func copy(into recordings: Recordings) -> RecordingLoader? {
-        kept.map { RecordingLoader(source, $0, into: recordings) }
+        kept.map { RecordingLoader(source, $0, redactionRules, into: recordings) }
     }
 
     private var isThere: Bool {
-        guard case .file(let path) = source else { return true }
+        guard let path = source.path else { return true }
         return unsafe FileName.withCString(path) { unsafe access($0, F_OK) } == 0 || errno != ENOENT
     }
 
     private func open() throws {
-        if case .file(let path) = source { state = FileState(path: path) }
+        if let path = source.path { state = FileState(path: path) }
         if state == nil { kept = [] }
         switch try source.openAny() {
         case .archive(let input):
             var lookup: ArchiveLookup?
-            if input.canBeReadAgain, case .file(let path) = source {
-                beginning = Self.beginning(of: path)
-                lookup = try ArchiveLookup(path: path)
+            if input.canBeReadAgain, source.path != nil {
+                beginning = currentBeginning()
+                lookup = try ArchiveLookup(source.input())
             }
             number = recordings.state.withLock { $0.index.addSource(source.name, lookup) }
             let collector = Collector(recordings: recordings, source: lookup == nil ? nil : number, filter: filter)
-            reader = ArchiveReader(input, where: collector)
+            let reader = ArchiveReader(input, where: collector)
+            reader.predecessor = { [others] name in
+                guard let before = others().first(where: { $0.reader?.segment == name }) else { return .unknown }
+                // Its recorder sealed it before this file had a block.
+                try before.load { _ in }
+                return before.reader?.openFlows.map { .flows($0) } ?? .unknown
+            }
+            self.reader = reader
             self.collector = collector
         case .foreign(let opened):
             foreign = opened
@@ -133,14 +151,15 @@ final class RecordingLoader {
         guard let now else { return .replacement }
         guard collector != nil else { return .growth }
         guard reader != nil, !hasFailed, let state, state.size > 0, now.isSameFile(as: state), now.size > state.size,
-            case .file(let path) = source, Self.beginning(of: path).readableBytesView.starts(with: beginning.readableBytesView)
+            source.path != nil, currentBeginning().readableBytesView.starts(with: beginning.readableBytesView)
         else { return .replacement }
         return .growth
     }
 
-    private static func beginning(of path: String) -> ByteBuffer {
-        guard let input = try? ArchiveInput(path: path), let bytes = try? input.peekUpTo(beginningSize) else { return ByteBuffer() }
-        return ByteBuffer(bytes: bytes.readableBytesView.prefix(beginningSize))
+    /// The first bytes of the file that has the name now.
+    private func currentBeginning() -> ByteBuffer {
+        guard let input = try? source.input(), let bytes = try? input.peekUpTo(Self.beginningSize) else { return ByteBuffer() }
+        return ByteBuffer(bytes: bytes.readableBytesView.prefix(Self.beginningSize))
     }
 
     // MARK: Reading
@@ -157,7 +176,7 @@ final class RecordingLoader {
         }
         guard let collector, !hasFailed else { return }
         // Another file of this name is a replacement.
-        if case .file(let path) = source, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
+        if let path = source.path, let now = FileState(path: path), state?.isSameFile(as: now) == true { state = now }
         do {
             guard let reader else { return try loadForeign(collector, progress, warn) }
             if let progress {
@@ -167,6 +186,7 @@ final class RecordingLoader {
                 }
             }
             defer { reader.beforeBlock = nil }
+            defer { take(reader.redactionRules) }
             while let item = try reader.next() { try add(item, warn) }
             guard isFirstRound else { return }
             isFirstRound = false
@@ -179,6 +199,13 @@ final class RecordingLoader {
             hasFailed = true
             throw error
         }
+    }
+
+    /// - Parameter named: all rules of redaction that the file has named.
+    private func take(_ named: [String]) {
+        guard named.count > redactionRules.count else { return }
+        recordings.add(redactionRules: named, after: redactionRules.count, by: source.name)
+        redactionRules = named
     }
 
     /// Ends reading: reports an incomplete block at the end of the file.

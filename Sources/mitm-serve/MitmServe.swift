@@ -50,10 +50,16 @@ struct MitmServe: Tool {
     var answering: AnsweringArguments
 
     @OptionGroup
+    var identities: IdentityArguments
+
+    @OptionGroup
     var clientTLS: ClientTLSArguments
 
     @OptionGroup(title: "Servers of --on-miss")
     var serverTLS: ServerTLSArguments
+
+    @OptionGroup(title: "Redaction of the file of --on-miss record")
+    var redaction: RedactionArguments
 
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
@@ -145,6 +151,9 @@ struct AnsweringArguments: ParsableArguments {
             where no file is named.
             """, valueName: "file"))
     var write: FilePath?
+
+    @OptionGroup
+    var encryption: EncryptionArguments
 
     @Flag(help: "Send dates and the expiry of cookies as recorded, not moved to the present.")
     var noRefresh = false

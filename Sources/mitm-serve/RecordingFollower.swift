@@ -5,6 +5,7 @@
 // pause between two polls, and between two reloads, grows with the time that they take, so that neither takes more than a small part
 // of one core.
 
+import FlowArchive
 import FlowFilter
 import FlowReplay
 import Foundation
@@ -17,34 +18,40 @@ import ToolSupport
 struct RecordingSelection: Sendable {
     /// Files and directories.
     var files: [FilePath]
+    /// Decrypt the files.
+    var keys: ArchiveKeys
     /// The file of --write, which may be absent.
     var written: FilePath?
     /// Starting without recordings is useful, because misses are sent to servers.
     var mayBeEmpty = false
     var filter: FlowFilter?
     var rules: MatchRules
+    /// For the rules of redaction that recordings name.
+    var recordedRules: RecordedRules
     var order: ReplayOrder
     var isOnce: Bool
 
-    func emptyRecordings() -> Recordings { Recordings(RecordingIndex(rules: rules, order: order, isOnce: isOnce)) }
+    func emptyRecordings() -> Recordings {
+        Recordings(RecordingIndex(rules: rules, order: order, isOnce: isOnce), recordedRules)
+    }
 
     /// The files as they are now. Without any it is the file of --write.
     /// - Throws: ``ToolError`` if there is nothing to read.
     func sources() throws -> [ArchiveSource] {
-        if files.isEmpty, let written { return [.file(written.path)] }
-        let sources = try archiveSources(files)
+        if files.isEmpty, let written { return [.file(written.path, keys: keys)] }
+        let sources = try archiveSources(files, keys: keys)
         // A directory without flow files stands for itself.
         return mayBeEmpty ? sources.filter { !isDirectory($0) } : sources
     }
 
     func isDirectory(_ source: ArchiveSource) -> Bool {
-        guard case .file(let path) = source else { return false }
+        guard let path = source.path else { return false }
         return ToolSupport.isDirectory(path)
     }
 
     /// It is the file of --write, which is created if it does not exist.
     func isWritten(_ source: ArchiveSource) -> Bool {
-        guard case .file(let path) = source, let written else { return false }
+        guard let path = source.path, let written else { return false }
         func identity(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
         return identity(path) == identity(written.path)
     }
@@ -84,7 +91,8 @@ private final class RecordingSet {
     /// - Throws: if it cannot be read.
     func add(_ source: ArchiveSource, _ progress: ReadingProgress? = nil, warn: (String) -> Void) throws {
         let loader = try RecordingLoader(
-            source, into: recordings, filter: selection.filter, mayBeAbsent: selection.isWritten(source))
+            source, into: recordings, filter: selection.filter, mayBeAbsent: selection.isWritten(source),
+            others: { [weak self] in self?.loaders ?? [] })
         loaders.append(loader)
         progress?.begin(source)
         try loader.load(progress, warn: warn)
@@ -176,6 +184,10 @@ final class RecordingFollower: Sendable {
         log.log(.error, "damage", text)
     }
 
+    private func logNotices(of recordings: Recordings) {
+        for notice in recordings.takeNotices() { log.log(.notice, "redaction", notice) }
+    }
+
     private func run() {
         defer { ended.signal() }
         let set = RecordingSet(selection)
@@ -194,6 +206,7 @@ final class RecordingFollower: Sendable {
             throw ToolError("there is nothing to serve: the recordings contain no request and no stream")
         }
         served.replace(with: set.recordings)
+        logNotices(of: set.recordings)
         return Started(requests: requests, streams: streams, files: set.loaders.count)
     }
 
@@ -211,6 +224,7 @@ final class RecordingFollower: Sendable {
             if isStopped { return set.finish(warn: warn) }
             let start = DispatchTime.now()
             let isDue = poll(set, &watch)
+            logNotices(of: set.recordings)
             var taken = Self.seconds(since: start)
             pause = max(Self.interval, taken * Self.pollFactor)
             guard isRequested || isDue && DispatchTime.now() >= mayReload else { continue }
@@ -233,11 +247,11 @@ final class RecordingFollower: Sendable {
         let known = Set(set.loaders.map(\.source))
         var files: [ArchiveSource: FileState?] = [:]
         for source in sources {
-            if case .file(let path) = source { files.updateValue(FileState(path: path), forKey: source) }
+            if let path = source.path { files.updateValue(FileState(path: path), forKey: source) }
         }
         var isChanged = false
         for loader in set.loaders {
-            guard case .file = loader.source else { continue }
+            guard loader.source.path != nil else { continue }
             guard let now = files[loader.source] else {
                 isChanged = true
                 continue

@@ -33,22 +33,25 @@ struct RecordingResponder: Responder {
         return served.current.state.withLock { state in
             let host = host(of: request)
             let query = ReplayQuery(
-                key: key(of: request, host, state.index.rules, method: request.asksForSwitch ? nil : request.method),
-                head: request.head, content: request.content, isForAnyHost: isUnnamed(host))
+                method: request.asksForSwitch ? nil : request.method, host: host, head: request.head, content: request.content,
+                isForAnyHost: isUnnamed(host))
             do {
                 var answer = try state.index.answer(query, elapsed: now - started)
                 // GET answers HEAD; a request for another protocol may have been refused, or ignored.
                 if case .none = answer, request.head.isMethod("HEAD") || request.asksForSwitch {
-                    let method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     var other = query
-                    other.key = key(of: request, host, state.index.rules, method: method)
+                    other.method = request.head.isMethod("HEAD") ? ByteBuffer(string: "GET") : request.method
                     answer = try state.index.answer(other, elapsed: now - started)
                 }
                 switch answer {
                 case .flow(let flow, let entry):
+                    // A HEAD is answered without content.
+                    if !request.head.isMethod("HEAD"), let reason = flow.cutAnswer {
+                        return miss(request, MissExplanation(reason, nearest: flow.id), now)
+                    }
                     let response = state.index.response(of: entry, flow, for: context(request, now))
                     // An unreadable recording must show before a head is sent.
-                    let player = player(flow, response, for: request, now)
+                    let player = player(flow, response, for: request, now, state.index.redactions)
                     try player.readAhead()
                     return .play(noted(player, flow, state.index.sourceName(of: entry), request, now))
                 case .exhausted:
@@ -66,10 +69,10 @@ struct RecordingResponder: Responder {
     func answerDuplex(_ request: RecordedRequestQuery, at now: Timestamp) -> (any ServerPlayer)? {
         served.current.state.withLock { state -> (any ServerPlayer)? in
             let host = host(of: request)
-            let key = key(of: request, host, state.index.rules, method: request.method)
-            guard let (flow, entry) = try? state.index.duplexAnswer(key, isForAnyHost: isUnnamed(host)) else { return nil }
+            let query = ReplayQuery(method: request.method, host: host, head: request.head, isForAnyHost: isUnnamed(host))
+            guard let (flow, entry) = try? state.index.duplexAnswer(query), flow.cutAnswer == nil else { return nil }
             let response = flow.response(for: context(request, now))
-            let player = player(flow, response, for: request, now, isComplete: false)
+            let player = player(flow, response, for: request, now, state.index.redactions, isComplete: false)
             return noted(player, flow, state.index.sourceName(of: entry), request, now)
         }
     }
@@ -83,11 +86,6 @@ struct RecordingResponder: Responder {
         let target = ByteBuffer(string: request.target.host)
         guard target.readableBytes == 0 || target.isAddress else { return target }
         return target.named(by: request.head.namedAuthority)
-    }
-
-    /// - Parameter method: nil for a request to switch protocols.
-    private func key(of request: RecordedRequestQuery, _ host: ByteBuffer, _ rules: MatchRules, method: ByteBuffer?) -> RequestKey {
-        RequestKey(method: method, host: host, target: request.head.target, rules)
     }
 
     /// The client names this machine and not a server.
@@ -111,11 +109,12 @@ struct RecordingResponder: Responder {
     }
 
     private func player(
-        _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp, isComplete: Bool = true
+        _ flow: Flow, _ response: EditedResponse?, for request: RecordedRequestQuery, _ now: Timestamp,
+        _ redactions: [RecordedRedaction], isComplete: Bool = true
     ) -> FlowPlayer {
         FlowPlayer(
             flow, response: response, timing: settings.timing, matching: settings.dialogues, now: now,
-            isRequestComplete: isComplete, sent100Continue: request.sent100Continue)
+            isRequestComplete: isComplete, sent100Continue: request.sent100Continue, redactions: redactions)
     }
 
     private func miss(_ request: RecordedRequestQuery, _ explanation: MissExplanation, _ now: Timestamp) -> ResponderAnswer {
@@ -183,7 +182,10 @@ struct RecordingResponder: Responder {
         let candidates = candidates(for: target, recordings)
         guard !candidates.isEmpty else { return nil }
         let chosen = ChosenRecording()
-        let player = StreamPlayer(candidates, timing: settings.timing, matching: settings.dialogues, now: now) { number in
+        let redactions = recordings.state.withLock { $0.index.redactions }
+        let player = StreamPlayer(
+            candidates, timing: settings.timing, matching: settings.dialogues, now: now, redactions: redactions
+        ) { number in
             served.totals.withLock { $0.streams += 1 }
             recordings.state.withLock { state in
                 state.played[number, default: 0] += 1
@@ -200,6 +202,7 @@ struct RecordingResponder: Responder {
     private func candidates(for target: FlowTarget, _ recordings: Recordings) -> [(number: Int, flow: Flow)] {
         recordings.state.withLock { state in
             let all = state.index.streams.enumerated().map { (number: $0.offset, flow: $0.element) }
+                .filter { $0.flow.cutAnswer == nil }
             let same = all.filter { $0.flow.target.isOf(target) }
             let left = (same.isEmpty ? all : same).map { ($0, state.played[$0.number] ?? 0) }
             return left.filter { !settings.isOnce || $0.1 == 0 }.sorted { ($0.1, $0.0.number) < ($1.1, $1.0.number) }.map(\.0)

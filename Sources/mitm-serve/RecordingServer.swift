@@ -54,9 +54,13 @@ struct RecordingServer {
         if recordings.requests + recordings.streams == 0 {
             log.log(.notice, "serving", "nothing is recorded yet; flows are served as they are added to the files")
         }
-        let recorder = try recorder()
+        let redaction =
+            arguments.answering.write == nil
+            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment)
+        let recorder = try recorder(redaction)
         let server = try start(
-            modes, follower.recordings, settings, recorder, descriptors, files: recordings.files, ready, authority, certificates)
+            modes, follower.recordings, settings, recorder, redaction, descriptors, files: recordings.files, ready, authority,
+            certificates)
         manager.report(.ready)
         waitForEnd(signals, terminal, recorder, follower)
         manager.report(.stopping)
@@ -67,8 +71,12 @@ struct RecordingServer {
         log.log(
             .notice, "summary",
             "\(totals.answered) requests answered, \(totals.missed) missed, \(totals.streams) streams, \(totals.faults) faults")
+        if redaction != nil { log.log(.notice, "summary", recorder.totals.redaction.summary) }
         // The log has the reason of a failure.
-        if recorder.failure != nil { return .failed }
+        if recorder.failure != nil {
+            if let missing = recorder.totals.disk.missing { log.log(.error, "recording-failed", "not recorded: \(missing)") }
+            return .failed
+        }
         return totals.isDamaged ? .damaged : .done
     }
 
@@ -92,8 +100,10 @@ struct RecordingServer {
 
     private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
         RecordingSelection(
-            files: arguments.files, written: arguments.answering.write, mayBeEmpty: settings.onMiss.contactsServers,
+            files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
+            mayBeEmpty: settings.onMiss.contactsServers,
             filter: try arguments.matching.selection.parsed(), rules: try rules(),
+            recordedRules: RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir))),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 
@@ -150,12 +160,15 @@ struct RecordingServer {
     }
 
     /// Records the answers of --on-miss record:URL. Requests that recordings answer have no server.
-    private func recorder() throws -> FlowRecorder {
+    private func recorder(_ redaction: RecordingRedaction?) throws -> FlowRecorder {
         var options = RecordingOptions(notice: { [log] in log.log($0) }, now: { [clock] in clock.now() })
         guard let path = arguments.answering.write else { return FlowRecorder(files: nil, options: options) }
         options.filter = try FlowFilter("~dst .")
         options.failed = { Signals.askToEnd() }
-        let files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        var files = RecordingFiles.Options(pattern: path.path) { [log] in log.log($0) }
+        files.disk.whenFull = .stop
+        files.archive.redactionRules = redaction?.rules ?? []
+        try files.encrypt(arguments.answering.encryption)
         return FlowRecorder(files: try RecordingFiles(files, now: clock.now()), options: options)
     }
 
@@ -171,7 +184,7 @@ struct RecordingServer {
 
     private func start(
         _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
-        _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
+        _ redaction: RecordingRedaction?, _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
         _ authority: CertificateAuthority, _ certificates: LeafCertificateCache
     ) throws -> ProxyServer {
         let now = clock.now()
@@ -190,7 +203,7 @@ struct RecordingServer {
             var settings = settings
             settings.isOrigin = mode.mode == .origin
             let responder = RecordingResponder(served: served, settings: settings, started: now)
-            let configuration = try configuration(mode, authority, own, responder)
+            let configuration = try configuration(mode, authority, own, responder, redaction)
             let bound = try server.listenAndWait(
                 ListenerSpec(
                     host: address.host, port: address.port, readsOriginalDestination: mode.mode == .transparent
@@ -208,13 +221,15 @@ struct RecordingServer {
     }
 
     private func configuration(
-        _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordingResponder
+        _ mode: ModeSpecification, _ authority: CertificateAuthority, _ own: OwnAddresses, _ responder: RecordingResponder,
+        _ redaction: RecordingRedaction?
     ) throws -> ProxyConfiguration {
         let tls = try tlsContexts(TLSServerOptions(), arguments.serverTLS.options)
         return ProxyConfiguration(
             mode: mode.mode, modeText: mode.text, strategy: .lazy, serverTLS: tls.server, clientTLS: tls.client,
             authority: authority, allowsHTTP2: !arguments.clientTLS.noHTTP2, webSocketPings: .relay,
             blocksGlobal: !arguments.listening.noBlockGlobal, ownAddresses: own, responder: responder,
-            isRecording: arguments.answering.write != nil, lowestLogLevel: coreLevel)
+            isRecording: arguments.answering.write != nil,
+            recordStages: FlowEventStages(redaction.map { [$0.maker] } ?? []), lowestLogLevel: coreLevel)
     }
 }

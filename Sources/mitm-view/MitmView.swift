@@ -49,6 +49,12 @@ struct MitmView: Tool {
     @OptionGroup
     var types: ProtobufArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
+    @OptionGroup
+    var identities: IdentityArguments
+
     @OptionGroup(title: "Configuration")
     var settings: ConfigurationArguments
 
@@ -60,10 +66,11 @@ struct MitmView: Tool {
     func work() throws -> ToolStatus {
         let signals = [SIGINT, SIGTERM]
         _ = Signals.block(signals)
-        let asked = try FilterAndFiles(selection, arguments: arguments, types: types)
+        let asked = try FilterAndFiles(
+            selection, arguments: arguments, types: types, secrets: secrets, identities: identities)
         let index = FlowIndex()
-        let sources = try ViewedSources(asked.files, follows: !noFollow, into: index)
-        var environment = selection.environment
+        let sources = try ViewedSources(asked, follows: !noFollow, into: index)
+        var environment = selection.environment(asked.secretRules)
         environment.schema = asked.schema
         var options = ViewOptions(environment: environment, version: toolVersion)
         options.filter = asked.expression

@@ -12,23 +12,20 @@ final class ViewedSources: Sendable {
     /// Seconds between two checks of the files.
     private static let interval = 0.25
 
-    private let arguments: [FilePath]
+    private let asked: FilterAndFiles
     private let follows: Bool
     private let index: FlowIndex
     private let isStopped = Mutex(false)
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Throws: ``ToolError`` when there is nothing to read, or a file cannot be opened.
-    init(_ arguments: [FilePath], follows: Bool, into index: FlowIndex) throws {
-        self.arguments = arguments
+    init(_ asked: FilterAndFiles, follows: Bool, into index: FlowIndex) throws {
+        self.asked = asked
         self.follows = follows
         self.index = index
-        for case .file(let path) in try archiveSources(arguments) {
-            if isDirectory(path) {
-                guard follows else { throw ToolError("there is no .mflow file in the directory \(path)") }
-            } else {
-                _ = try ArchiveInput(path: path)
-            }
+        for source in try asked.sources() {
+            if let path = source.path, isDirectory(path), follows { continue }
+            if source.path != nil { _ = try source.input() }
         }
     }
 
@@ -40,7 +37,7 @@ final class ViewedSources: Sendable {
     func start(changed: @escaping @Sendable () -> Void) {
         let thread = Thread { [self] in
             var reading = Reading(index: index, follows: follows) { [self] in isStopped.withLock { $0 } }
-            reading.run(arguments, changed)
+            reading.run(asked, changed)
             ended.signal()
         }
         thread.name = "recordings"
@@ -58,11 +55,12 @@ final class ViewedSources: Sendable {
         let isStopped: () -> Bool
         var files: [IndexedFile] = []
         var known: Set<ArchiveSource> = []
+        let continued = ContinuedFlows()
 
-        mutating func run(_ arguments: [FilePath], _ changed: () -> Void) {
+        mutating func run(_ asked: FilterAndFiles, _ changed: () -> Void) {
             var seen = 0
             while !isStopped() {
-                find(arguments)
+                find(asked)
                 for file in files where !file.isFinished { file.load(follows: follows, shouldStop: isStopped) }
                 index.noteComplete()
                 let changes = index.changeCount
@@ -74,20 +72,20 @@ final class ViewedSources: Sendable {
         }
 
         /// Opens files that were not there before.
-        private mutating func find(_ arguments: [FilePath]) {
-            for source in (try? archiveSources(arguments)) ?? [] where !known.contains(source) {
-                if case .file(let path) = source, isDirectory(path) { continue }
+        private mutating func find(_ asked: FilterAndFiles) {
+            for source in (try? asked.sources()) ?? [] where !known.contains(source) {
+                if let path = source.path, isDirectory(path) { continue }
                 known.insert(source)
-                open(source)
+                open(source, asked.keys)
             }
         }
 
-        private mutating func open(_ source: ArchiveSource) {
+        private mutating func open(_ source: ArchiveSource, _ keys: ArchiveKeys) {
             do {
                 switch try source.openAny() {
                 case .archive(let input):
-                    if input.canBeReadAgain, case .file(let path) = source {
-                        files.append(try IndexedFile(path: path, into: index))
+                    if input.canBeReadAgain, let path = source.path {
+                        files.append(try IndexedFile(path: path, keys: keys, continued: continued, into: index))
                     } else {
                         readOnce(input, source.name)
                     }

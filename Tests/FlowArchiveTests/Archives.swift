@@ -113,9 +113,17 @@ func describe(_ flow: Flow) throws -> String {
     }
     lines.append("\(flow.isWebSocket) \(String(describing: flow.closedBy)) \(flow.isReset) \(String(describing: flow.passthrough))")
     lines.append("\(flow.comment ?? "-") \(flow.tags) \(String(describing: flow.error)) \(flow.pieces.count)")
+    if let redaction = flow.redaction {
+        lines.append("\(redaction) \([flow.request?.isStoredDecoded, flow.response?.isStoredDecoded])")
+    }
     try flow.pieces.forEach { at, piece in
         lines.append("piece \(at.nanoseconds) \(piece.kind) \(piece.from) \(piece.wireSize) \(piece.frames) \(text(piece.content))")
+        if let cut = piece.cut?.value { lines.append("of \(piece.size) \(text(cut.sha256))") }
         return true
+    }
+    for side in [Side.client, .server] {
+        guard let cut = flow.cut(of: side) else { continue }
+        lines.append("cut \(side) \(cut.size) \(text(cut.sha256))")
     }
     return lines.joined(separator: "\n")
 }

@@ -91,6 +91,16 @@ struct Golden: CustomTestStringConvertible, Sendable {
         },
         Golden("listed-hosts") { try whole(115, [0, 6, 7, 0]) },
         Golden("bounds") { try whole(116, [0, 1, 3, 6, 4, 7, 2, 5]) },
+        Golden("redacted") {
+            let first = try RedactedFlows.archive(rules: ["header:authorization", "json:$..password"], created: 1)
+            let second = try RedactedFlows.archive(rules: ["secrets=hash"], created: 2)
+            return (first.bytes.followed(by: second.bytes), first.flows + second.flows)
+        },
+        Golden("cut-content") {
+            var samples = SampleFlows(seed: 117)
+            let events = [0, 3, 6].flatMap { cutting(samples.next(bodyBytes: 5000, kind: $0)) }
+            return (try archive(events, flushEvery: 5), try assemble(events).map(describe))
+        },
         Golden("every-kind") { try whole(106, [0, 1, 2, 3, 4, 5, 6, 7]) },
         Golden("open-flows") {
             var samples = SampleFlows(seed: 107)
@@ -102,6 +112,10 @@ struct Golden: CustomTestStringConvertible, Sendable {
             var bytes = first.bytes
             bytes.writeImmutableBuffer(second.bytes)
             return (bytes, first.flows + second.flows)
+        },
+        Golden("continued") {
+            let recording = try RotatedFiles(seed: 117, kinds: [3, 6, 0, 4, 3], files: 3)
+            return (recording.joined, try recording.flows.map(describe))
         },
         Golden("torn", damage: 1) {
             var samples = SampleFlows(seed: 110)
@@ -130,6 +144,31 @@ struct Golden: CustomTestStringConvertible, Sendable {
             return (bytes, try assemble(flows[0] + flows[2]).map(describe))
         },
     ]
+}
+
+/// The events of a flow of which only the first bytes of content are stored, three of each piece.
+private func cutting(_ events: [FlowEvent]) -> [FlowEvent] {
+    let digest = ByteBuffer(bytes: 0..<32)
+    return events.flatMap { event -> [FlowEvent] in
+        var event = event
+        switch event.what {
+        case .piece(var piece):
+            if piece.kind != .data {
+                piece.cut = Shared(ContentCut(size: UInt64(piece.content.readableBytes), sha256: digest))
+            }
+            piece.content = piece.content.getSlice(at: piece.content.readerIndex, length: min(3, piece.content.readableBytes))!
+            event.what = .piece(piece)
+            return [event]
+        case .ended:
+            let cuts = [
+                FlowEvent.What.cut(from: .client, ContentCut(size: 1 << 33, sha256: digest)),
+                .cut(from: .server, ContentCut(size: 300, sha256: ByteBuffer())),
+            ]
+            return cuts.map { FlowEvent(flow: event.flow, at: event.at, what: $0) } + [event]
+        default:
+            return [event]
+        }
+    }
 }
 
 @Suite("Files of earlier versions")

@@ -62,7 +62,7 @@ struct MeterTests {
             #expect(part.contentSize == all.contentSize)
             #expect(part.bytesRead < all.bytesRead)
             var estimate = QueryEstimate()
-            let hasIndex = try estimate.add(path: path, where: try FlowFilter(filter))
+            let hasIndex = try estimate.add(ArchiveInput(path: path), where: try FlowFilter(filter))
             #expect(hasIndex)
             #expect((estimate.allBlocks, estimate.allFlows, estimate.allContent) == (all.blocksRead, 400, all.contentSize))
             #expect((estimate.blocks, estimate.flows) == (part.blocksRead, part.records))

@@ -83,11 +83,26 @@ struct QueryFlows {
         if chance(4) { add(.note(FlowNote(side: .server, pick(["Content-Length was dropped", "two Host fields"]))), to: &flow) }
         if chance(3) { ending.comment = pick(["look here", "first\nsecond"]) }
         if chance(3) { ending.tags = pick([["marked"], ["one", "two:2"], ["two:7", "imported:har"]]) }
+        if chance(4) { add(.redacted(redaction), to: &flow) }
         // Some are slow, in runs of their own.
         pass(upTo: run % 4 == 0 && chance(3) ? 20_000_000_000 : 3_000_000)
         // One in twenty has no end.
         if !chance(20) { add(.ended(ending), to: &flow) }
         return flow.events
+    }
+
+    private var redaction: FlowRedaction {
+        mutating get {
+            var redaction = FlowRedaction(changes: [
+                FlowRedaction.Change(rule: "header:cookie", place: pick([.request, .response]))
+            ])
+            if chance(2) {
+                redaction.add(
+                    FlowRedaction.Omission(
+                        rule: "json:$..user=hash", place: pick([.requestBody, .responseBody]), reason: .unparsed))
+            }
+            return redaction
+        }
     }
 
     private func error(_ message: String) -> FlowError {
@@ -98,7 +113,11 @@ struct QueryFlows {
 
     private mutating func data(_ text: String, from side: Side, to flow: inout FlowBuilder) {
         pass(upTo: 100_000)
-        add(.piece(FlowPiece(from: side, content: ByteBuffer(string: text))), to: &flow)
+        guard chance(9) else { return add(.piece(FlowPiece(from: side, content: ByteBuffer(string: text))), to: &flow) }
+        // Its end is not stored.
+        let piece = FlowPiece(from: side, content: ByteBuffer(string: String(text.prefix(2))), wireSize: UInt64(text.utf8.count))
+        add(.piece(piece), to: &flow)
+        add(.cut(from: side, ContentCut(size: UInt64(text.utf8.count), sha256: ByteBuffer(bytes: 0..<32))), to: &flow)
     }
 
     private mutating func stream(_ ending: inout FlowEnding, _ flow: inout FlowBuilder) {
@@ -173,7 +192,7 @@ struct QueryFlows {
         let path = pick(["/p", "/users?id=\(Int.random(in: 1...9, using: &random))&name=a%20b", "/graphql", "/login?next=/&id=x"])
         let method = isWebSocket ? "GET" : pick([Self.methods[run % 5], Self.methods[(run + 1) % 5]])
         var fields = "accept: \(pick(["application/json", "*/*"]))\r\n"
-        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\n" }
+        if chance(3) { fields += "cookie: session=\(pick(["abc", "42"])); theme=dark\r\nauthorization: Basic dXNlcjpwYXNz\r\n" }
         if chance(2) {
             fields += "content-type: \(pick(["application/json", "application/x-www-form-urlencoded", "text/plain"]))\r\n"
         }
@@ -212,8 +231,10 @@ struct QueryFlows {
             pass(upTo: 900_000)
             let content = ByteBuffer(string: pick(["hello", Self.subscription, "news"]))
             let kind = pick([FlowPiece.Kind.text, .binary, .ping])
-            add(
-                .piece(FlowPiece(kind: kind, from: pick([.client, .server]), content: content, wireSize: 11, frames: 2)), to: &flow)
+            let cut = chance(7) ? Shared(ContentCut(size: 1000, sha256: ByteBuffer())) : nil
+            let piece = FlowPiece(
+                kind: kind, from: pick([.client, .server]), content: content, wireSize: 11, frames: 2, cut: cut)
+            add(.piece(piece), to: &flow)
         }
         guard !chance(3) else { return }
         var close = ByteBuffer()

@@ -53,7 +53,9 @@ private final class Interview: FlowPredicate, Sendable {
         lines.append("\(text(flow.method)) \(text(flow.requestTarget)) \(text(flow.requestAuthority)) \(text(flow.displayURL))")
         lines.append("\(flow.status) \(flow.requestFields?.description ?? "nil") \(flow.responseFields?.description ?? "nil")")
         lines.append("\(flow.requestVersion?.description ?? "nil") \(flow.stream) \(flow.timeToFirstByteMicroseconds ?? -1)")
-        lines.append("\(flow.interimStatuses) \(flow.isPassthrough) \(flow.tagTexts.map { text($0) }) \(flow.hasLocalReply)")
+        lines.append(
+            "\(flow.interimStatuses) \(flow.isPassthrough) \(flow.isTruncated) \(flow.tagTexts.map { text($0) }) \(flow.hasLocalReply)"
+        )
         for side in [Side.client, .server] {
             let size = try? flow.contentSize(from: side)
             lines.append("\(size.map { "\($0)" } ?? "nil") \(flow.trailers(from: side)?.description ?? "nil")")

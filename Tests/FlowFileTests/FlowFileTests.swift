@@ -224,10 +224,59 @@ struct FlowFileTests {
         }
     }
 
+    @Test("Content that is not all stored has the size and the digest of the whole")
+    func truncated() throws {
+        let reader = try FlowFileReader(path: archives + "cut-content.mflow")
+        var found: [String] = []
+        while let flow = try reader.next() {
+            let cuts = [flow.truncation(of: .client), flow.truncation(of: .server)]
+            found.append("\(flow.kind) \(cuts.map { $0?.size ?? 0 }) \(cuts.map { $0?.sha256?.count ?? 0 })")
+            #expect(flow.response?.isComplete != true)
+            var data = flow.data
+            while let element = try data.next() {
+                #expect(element.count <= 3 && element.wireSize >= UInt64(element.count))
+                #expect((element.kind != .bytes) == (element.truncation != nil))
+            }
+        }
+        #expect(found.count == 3 && found.allSatisfy { $0.hasSuffix(" [8589934592, 300] [32, 0]") })
+    }
+
     @Test("The bytes of data can be read without a copy")
     func spans() {
         let data = FlowData(from: .client, [3, 4], at: start)
         #expect(data.withBytes { $0.count + Int($0[1]) } == 6)
         #expect(data.bytes == [3, 4])
+    }
+
+    @Test(
+        "Flows that continue in the next file are returned once when both files are given, and as far as they are there when one is"
+    )
+    func severalFiles() throws {
+        try withTemporaryDirectory { directory in
+            let whole = try Data(contentsOf: URL(filePath: archives + "continued.mflow"))
+            let signature = Data([0x50, 0x2A, 0x4D, 0x18, 24, 0, 0, 0]) + Data("mflow\r\n".utf8)
+            var begins: [Int] = []
+            var from = whole.startIndex
+            while let found = whole.range(of: signature, in: from..<whole.endIndex) {
+                begins.append(found.lowerBound)
+                from = found.upperBound
+            }
+            #expect(begins.count == 3)
+            let paths = zip(begins, begins.dropFirst() + [whole.endIndex]).enumerated().map { index, range in
+                (path: "\(directory)/\(index).mflow", bytes: whole[range.0..<range.1])
+            }
+            for file in paths { try file.bytes.write(to: URL(filePath: file.path)) }
+            let reader = try FlowFileReader(paths: paths.map(\.path))
+            var found: [String] = []
+            try reader.forEach { found.append(try line($0)) }
+            #expect(try found == lines(archives + "continued.mflow"))
+            // The second file is missing.
+            let rest = try FlowFileReader(paths: [paths[0].path, paths[2].path])
+            var states: [String: Int] = [:]
+            try rest.forEach { states["\($0.state)", default: 0] += 1 }
+            let alone = try lines(paths[0].path) + lines(paths[2].path)
+            #expect(states.values.reduce(0, +) == alone.count && states["incomplete", default: 0] > 0)
+            #expect(throws: FlowFileError.self) { _ = try FlowFileReader(paths: []) }
+        }
     }
 }

@@ -57,6 +57,7 @@ private struct RandomExpressions {
                 + pick(["2026", "2026-01-01", "'2026-01-01 08:00'", "2026-01-01T08:00:00.5-05:00", "today", "-15m", "08:00"])
         case "[NAME]": return "[" + pick(["a", "content-type", "a b", "\"x]\"", "'\"'", "a[b][]", "\"\\\\\""]) + "]"
         case "[PATH]": return "[" + pick(["$", "$.a[*]['b',\"]\"]", " $..é ", "$[?@.a == ')' && !@['\\'']]", "$[1:-1:2]"]) + "]"
+        case " [RULE]": return pick(["", " jwt", " 'aws-*'", " github-token"])
         case " NAME": return " view"
         case "[FIELD]": return "[" + pick(["1", "1.2", "user.name", "a.3.b_c", "'1.2'"]) + "]"
         case " STATUS": return " " + pick(["OK", "unavailable", "14", ">0", "1-5"])

@@ -95,6 +95,19 @@ private let flows: [(String, Flow)] = [
     ("h", plain), ("s", secure), ("w", webSocket), ("t", tcp), ("p", passedThrough), ("f", failed),
 ]
 
+private let cut = ContentCut(size: 9, sha256: ByteBuffer())
+
+/// Flows of which not all content is stored: a body, a stream, a message.
+private let truncated = [
+    FlowBuilder().request("GET / HTTP/1.1\r\n\r\n").response("HTTP/1.1 200 OK\r\n\r\n", isWhole: false)
+        .event(.piece(FlowPiece(from: .server, content: ByteBuffer(string: "abc"), wireSize: 9))).event(.cut(from: .server, cut))
+        .ended().flow,
+    FlowBuilder(.tcp).event(.piece(FlowPiece(from: .client, content: ByteBuffer(string: "abc"), wireSize: 9)))
+        .event(.cut(from: .client, cut)).ended().flow,
+    FlowBuilder().request("GET / HTTP/1.1\r\n\r\n").response("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        .event(.piece(FlowPiece(kind: .text, from: .server, content: ByteBuffer(string: "abc"), cut: Shared(cut)))).ended().flow,
+]
+
 @Suite("A question for facts of a flow")
 struct FactTests {
     @Test(
@@ -123,6 +136,19 @@ struct FactTests {
         let filter = try FlowFilter(expression)
         #expect(try flows.filter { try filter.matches($0.1) }.map(\.0).joined() == expected)
         #expect(try FlowFilter(filter.canonical).canonical == filter.canonical)
+    }
+
+    @Test("Flows of which not all content is stored are found; their content is searched as far as it is stored")
+    func partlyStored() throws {
+        let filter = try FlowFilter("~truncated")
+        #expect(try truncated.allSatisfy { try filter.matches($0) })
+        #expect(try !flows.contains { try filter.matches($0.1) })
+        #expect(try truncated.allSatisfy { try FlowFilter("~b abc").matches($0) })
+        let before = UnsearchedContent.count
+        #expect(try !truncated.contains { try FlowFilter("~b xyz").matches($0) })
+        // Other tests count too.
+        #expect(UnsearchedContent.count >= before + 3 && UnsearchedContent.sentence != nil)
+        #expect(try truncated.map { try $0.contentSize(from: .server) } == [9, 0, 3])
     }
 
     @Test(
@@ -177,7 +203,7 @@ struct FactTests {
             ("!~duration >1s", true),
             ("~ttfb >300us", false), ("~ttfb 300us", true), ("~ttfb <20us", false), ("~ttfb 1us-20us", true),
             ("~sizeq >100", false), ("~sizeq 100", true), ("~sizes >=0", false), ("~size >100", false), ("~size <1", true),
-            ("~passthrough", false), ("~version 2", true), ("~trailer x", true), ("~close 1000", true),
+            ("~passthrough", false), ("~truncated", true), ("~version 2", true), ("~trailer x", true), ("~close 1000", true),
         ])
     func blocks(expression: String, mayMatch: Bool) throws {
         #expect(try FlowFilter(expression).mayMatch(Summary()) == mayMatch)

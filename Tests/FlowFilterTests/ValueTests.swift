@@ -29,6 +29,12 @@ struct ValueTests {
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 1500\r\nSet-Cookie: id=7; Path=/\r\n\r\n",
                 trailers: FieldSection([("Server-Timing", "db;dur=53")])
             )
+            .event(
+                .redacted(
+                    FlowRedaction(
+                        changes: [FlowRedaction.Change(rule: "header:authorization=hash", place: .request)],
+                        omissions: [FlowRedaction.Omission(rule: "json:$..a", place: .responseBody, reason: .unparsed)]))
+            )
             .ended(ending).flow
     }()
 
@@ -84,6 +90,16 @@ struct ValueTests {
             ("~tag[imported] =har", true),
             ("~tag[imported] mflow", false),
             ("~tag[imported:har]", true),
+            ("~tag[redacted]", true),
+            ("~redacted", true),
+            ("~redacted[header:authorization]", true),
+            ("~redacted[header:authorization=hash]", true),
+            ("~redacted[header:authorization=hash] =request", true),
+            ("~redacted[header:authorization] response", false),
+            ("~redacted[header:auth]", false),
+            ("~redacted[json]", true),
+            ("~redacted['json:$..a'] =response.body", true),
+            ("~redacted[cookie]", false),
         ])
     func values(expression: String, isFound: Bool) throws {
         #expect(try FlowFilter(expression).matches(Self.flow) == isFound)

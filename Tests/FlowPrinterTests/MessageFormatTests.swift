@@ -211,4 +211,77 @@ struct MessageFormatTests {
         #expect(try Self.written(refused, .raw).text == "\0?")
         #expect(try Self.written(refused, .raw, .server) == ("", "1 flow was left out (no bytes of that side: 1)"))
     }
+
+    // MARK: Content that is stored differently
+
+    /// An exchange whose content was encoded, and is stored decoded and changed, or not at all.
+    private static func redacted(request: String, response: String) -> Flow {
+        func content(_ text: String, _ side: Side) -> FlowEvent.What {
+            .piece(FlowPiece(from: side, content: ByteBuffer(string: text), wireSize: 99))
+        }
+        let fields = "Content-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"
+        return FlowBuilder(id: FlowID(high: 0x018B_CFE5_687B_7001, low: 0x8000_0000_0000_0001))
+            .event(.redacted(FlowRedaction(decoded: (request.isEmpty ? [] : [.client]) + (response.isEmpty ? [] : [.server]))))
+            .request("POST /p HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\nAccept: a\r\nContent-Type: t\r\n" + fields, isWhole: false)
+            .event(content(request, .client)).event(.finished(.client))
+            .response("HTTP/1.1 200 OK\r\n" + fields, isWhole: false)
+            .event(content(response, .server)).event(.finished(.server)).ended().flow
+    }
+
+    @Test("Content that redaction decoded is written with fields that fit it")
+    func decodedContent() throws {
+        let flow = Self.redacted(request: "p=*", response: "{}")
+        let curl = try Self.written(flow, .curl)
+        #expect(
+            curl.text == """
+                curl --http1.1 --path-as-is -g 'http://a/p' \\
+                  -H 'User-Agent: u' \\
+                  -H 'Accept: a' \\
+                  -H 'Content-Type: t' \\
+                  --data-raw 'p=*'
+
+                """)
+        let http = try Self.written(flow, .http, .both)
+        #expect(
+            http.text == """
+                ### 018bcfe5-687b-7001-8000-000000000001
+                POST http://a/p HTTP/1.1
+                Host: a
+                User-Agent: u
+                Accept: a
+                Content-Type: t
+                Content-Length: 3
+
+                p=*
+
+                ### 018bcfe5-687b-7001-8000-000000000001
+                HTTP/1.1 200 OK
+                Content-Length: 2
+
+                {}
+
+
+                """)
+        let raw = try Self.written(flow, .raw, .both)
+        #expect(
+            raw.text
+                == "POST /p HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\nAccept: a\r\nContent-Type: t\r\nContent-Length: 3\r\n\r\np=*"
+                + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        #expect([curl.omissions, http.omissions, raw.omissions] == [nil, nil, nil])
+    }
+
+    @Test("Content that is not in the recording is reported, and no field announces it")
+    func missingContent() throws {
+        let flow = Self.redacted(request: "", response: "")
+        let curl = try Self.written(flow, .curl)
+        #expect(curl.text == "")
+        #expect(curl.omissions == "1 flow was left out (content that is not in the recording: 1)")
+        let http = try Self.written(flow, .http)
+        #expect(http.text.contains("# The content is left out: 99 B.\n") && !http.text.contains("Content-Length"))
+        let raw = try Self.written(flow, .raw, .server)
+        #expect(raw.text == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        #expect(
+            [http.omissions, raw.omissions]
+                == Array(repeating: "1 flow was written without some parts (content that is not in the recording: 1)", count: 2))
+    }
 }

@@ -40,12 +40,42 @@ func handedOver(_ batches: [[FlowEvent]]) -> [[FlowRecord]] {
     }
 }
 
-/// The targets of the flows in a file, in order.
-func recorded(_ path: String) throws -> [String] {
-    let reader = try ArchiveReader(path: path)
-    var targets: [String] = []
-    while let item = try reader.next() {
-        if case .flow(let flow) = item { targets.append(String(buffer: flow.request?.head.target ?? ByteBuffer())) }
+/// The targets of the flows in files that were written one after the other, in order; `open` follows that of a flow without an end, `…` that
+/// of one whose beginning is in another file.
+func recorded(_ paths: String..., keys: ArchiveKeys = ArchiveKeys()) throws -> [String] { try recorded(paths, keys: keys) }
+
+func recorded(_ paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [String] {
+    try items(of: paths, keys: keys).compactMap { item in
+        guard case .flow(let flow) = item else { return nil }
+        let target = String(buffer: flow.request?.head.target ?? ByteBuffer())
+        let isRest = flow.error?.message.contains("in an earlier file") == true
+        let end = flow.ended == nil ? " open" : flow.state == .complete || isRest ? "" : " cut"
+        return (isRest ? "…" : "") + target + end
     }
-    return try targets + reader.finish().map { _ in "left over" }
+}
+
+/// What readers find in files that were written one after the other.
+func items(of paths: [String], keys: ArchiveKeys = ArchiveKeys()) throws -> [ArchiveItem] {
+    var all: [ArchiveItem] = []
+    var before: OpenFlows?
+    func endOpen() {
+        all += before?.unfinished.map { .flow($0) } ?? []
+        before = nil
+    }
+    for path in paths {
+        let reader = ArchiveReader(try ArchiveInput(path: path, keys: keys))
+        reader.predecessor = { name in
+            guard let flows = before, flows.segment == name else { return .unknown }
+            before = nil
+            return .flows(flows)
+        }
+        var found: [ArchiveItem] = []
+        while let item = try reader.next() { found.append(item) }
+        found += try reader.finish(keepsOpen: true)
+        endOpen()
+        all += found
+        before = reader.takeOpenFlows()
+    }
+    endOpen()
+    return all
 }

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// What a recording has to report.
-private final class Notices: Sendable {
+final class Notices: Sendable {
     private let lines = Mutex<[String]>([])
     var all: [String] { lines.withLock { $0 } }
     func add(_ line: String) { lines.withLock { $0.append(line) } }
@@ -24,7 +24,7 @@ struct RotationTests {
 
     private func rename(_ old: String, _ new: String) throws { try FileManager.default.moveItem(atPath: old, toPath: new) }
 
-    @Test("A renamed file keeps the flows that had begun; those that begin later are in a new file of its old name")
+    @Test("A renamed file is sealed; what is recorded later is in a new file of its old name")
     func renamed() throws {
         try withTemporaryDirectory { directory in
             let notices = Notices()
@@ -36,28 +36,35 @@ struct RotationTests {
             ])
             for batch in batches[..<2] { try files.append(batch) }
             try rename(directory + "/a.mflow", directory + "/b.mflow")
-            files.rotate(now: later)
+            try files.rotate(now: later)
             for batch in batches[2...] { try files.append(batch) }
-            try files.close()
-            #expect(try recorded(directory + "/b.mflow") == ["/2", "/1", "/4"])
-            #expect(try recorded(directory + "/a.mflow") == ["/3", "/5"])
+            try files.close(now: later)
+            #expect(try recorded(directory + "/b.mflow", directory + "/a.mflow") == ["/2", "/3", "/1", "/4", "/5"])
+            #expect(try recorded(directory + "/b.mflow") == ["/2", "/1 open"])
+            #expect(try recorded(directory + "/a.mflow") == ["/3", "…/1", "/4", "/5"])
             #expect(notices.all == ["recording to \(directory)/a.mflow"])
         }
     }
 
-    @Test("A file that still has its name is continued")
-    func notRenamed() throws {
+    @Test("A name that is taken gets a number, and no file that exists is opened")
+    func numbered() throws {
         try withTemporaryDirectory { directory in
             let notices = Notices()
             let path = directory + "/a.mflow"
+            try "mine".write(toFile: directory + "/a-00001.mflow", atomically: true, encoding: .utf8)
             var files = try files(path, notices)
-            let batches = handedOver([exchange(1), exchange(2, at: later)])
-            try files.append(batches[0])
-            files.rotate(now: later)
-            try files.append(batches[1])
-            try files.close()
-            #expect(try recorded(path) == ["/1", "/2"])
-            #expect(notices.all == ["recording continues in \(path); rename the file before the request for the next one"])
+            let batches = handedOver([exchange(1), exchange(2, at: later), exchange(3, at: later)])
+            for batch in batches {
+                try files.append(batch)
+                try files.rotate(now: later)
+            }
+            try files.close(now: later)
+            #expect(try recorded(path) == ["/1"])
+            #expect(try recorded(directory + "/a-00002.mflow") == ["/2"])
+            #expect(try recorded(directory + "/a-00003.mflow") == ["/3"])
+            #expect(try recorded(directory + "/a-00004.mflow") == [])
+            #expect(try String(contentsOfFile: directory + "/a-00001.mflow", encoding: .utf8) == "mine")
+            #expect(notices.all == (2...4).map { "recording to \(directory)/a-0000\($0).mflow" })
         }
     }
 
@@ -68,9 +75,9 @@ struct RotationTests {
             var files = try files(directory + "/%s.mflow", Notices())
             let batches = handedOver([exchange(1), exchange(2, at: later), exchange(3, at: latest)])
             try files.append(batches[0])
-            files.rotate(now: later)
+            try files.rotate(now: later)
             for batch in batches[1...] { try files.append(batch) }
-            try files.close()
+            try files.close(now: later)
             #expect(try recorded(directory + "/1700000000.mflow") == ["/1"])
             #expect(try recorded(directory + "/1700000010.mflow") == ["/2"])
             #expect(try recorded(directory + "/1700003610.mflow") == ["/3"])
@@ -81,18 +88,19 @@ struct RotationTests {
     func refused() throws {
         try withTemporaryDirectory { directory in
             let notices = Notices()
-            let path = directory + "/a.mflow"
-            var files = try files(path, notices)
+            let path = directory + "/1700000000/a.mflow"
+            try FileManager.default.createDirectory(atPath: directory + "/1700000000", withIntermediateDirectories: false)
+            var files = try files(directory + "/%s/a.mflow", notices)
             let batches = handedOver([exchange(1), exchange(2, at: later)])
             try files.append(batches[0])
-            try rename(path, directory + "/b.mflow")
-            try "not a flow file".write(toFile: path, atomically: true, encoding: .utf8)
-            files.rotate(now: later)
+            try files.rotate(now: later)
             try files.append(batches[1])
-            try files.close()
-            #expect(try recorded(directory + "/b.mflow") == ["/1", "/2"])
-            #expect(try String(contentsOfFile: path, encoding: .utf8) == "not a flow file")
-            #expect(notices.all.first?.hasSuffix("recording continues in \(path)") == true, "\(notices.all)")
+            try files.close(now: later)
+            #expect(try recorded(path) == ["/1", "/2"])
+            #expect(
+                notices.all == [
+                    "cannot write \(directory)/1700000010/a.mflow: no such file or directory; recording continues in \(path)"
+                ])
         }
     }
 
@@ -106,7 +114,7 @@ struct RotationTests {
             try files.append(handedOver([exchange(1)])[0])
             try FileManager.default.removeItem(atPath: path)
             for second in flushes { _ = try files.flushWhenDue(now: start.advanced(byNanoseconds: second * 1_000_000_000)) }
-            try files.close()
+            try files.close(now: later)
             #expect(notices.all == ["\(path) was renamed or removed; its flows are still written to the file that had this name"])
         }
     }
@@ -140,7 +148,7 @@ struct RotationTests {
             }
             recorder.finish()
             let names = (1...rotations).map { "/\($0).mflow" } + ["/a.mflow"]
-            let found = try names.flatMap { try recorded(directory + $0) }
+            let found = try recorded(names.map { directory + $0 })
             let expected = (1...rotations).flatMap { round in (0..<50).map { "/\(round * 100 + $0)" } }
             #expect(found.sorted() == expected.sorted())
         }

@@ -47,6 +47,7 @@ struct RecordBufferTests {
         let reply = LocalReply(
             head: ResponseHead(parsing: ByteBuffer(string: "HTTP/1.1 502 Bad Gateway\r\n\r\n"), version: .http1_1),
             content: ByteBuffer(string: "no"))
+        let cut = Shared(ContentCut(size: 9, sha256: ByteBuffer()))
         let built = FlowBuilder()
             .event(
                 .server(
@@ -61,26 +62,31 @@ struct RecordBufferTests {
             .event(.note(FlowNote(side: .client, "odd")), at: 4)
             .event(.malformed(from: .server, ByteBuffer(string: "\u{1}\u{2}")), at: 5)
             .event(.localReply(reply), at: 6)
+            .event(.piece(FlowPiece(from: .client, content: ByteBuffer(), wireSize: 1000)), at: 6)
+            .event(.cut(from: .client, ContentCut(size: 1007, sha256: ByteBuffer(bytes: 0..<32))), at: 6)
+            .event(.piece(FlowPiece(kind: .binary, from: .server, content: ByteBuffer(string: "be"), wireSize: 2, cut: cut)), at: 6)
             .ended(ending, at: 7)
         var session = Session()
         session.record(built.events)
         let records = session.buffer.take()
-        #expect(shapes(records) == ["0 first last 15"])
+        #expect(shapes(records) == ["0 first last 17"])
         let read = try flow(of: records)
         #expect(describe(read) == describe(built.flow))
-        #expect(records[0].wireSizeFromClient == 16 && records[0].wireSizeFromServer == 6)
+        #expect(records[0].wireSizeFromClient == 1016 && records[0].wireSizeFromServer == 8)
+        #expect(read.request?.size == 1007 && read.request?.storedSize == 7 && read.request?.isComplete == false)
+        #expect(try read.pieces.sizes().server.bytes == 15)
     }
 
     private func describe(_ flow: Flow) -> String {
         var pieces: [String] = []
         try? flow.pieces.forEach { at, piece in
-            pieces.append("\(at) \(piece)")
+            pieces.append("\(at) \(piece) \(piece.size)")
             return true
         }
         return """
             \(flow.kind) \(flow.target) \(flow.started) \(flow.request as Any) \(flow.interims) \(flow.response as Any) \(pieces)
             \(flow.notes) \(flow.malformed) \(flow.localReply as Any) \(flow.ended as Any) \(flow.state) \(flow.error as Any)
-            \(flow.closedBy as Any) \(flow.isReset) \(flow.comment as Any) \(flow.tags) \(flow.server?.value.id as Any)
+            \(flow.cut(of: .client) as Any) \(flow.cut(of: .server) as Any) \(flow.closedBy as Any) \(flow.isReset) \(flow.comment as Any) \(flow.tags) \(flow.server?.value.id as Any)
             """
     }
 
@@ -105,6 +111,17 @@ struct RecordBufferTests {
         let records = session.buffer.take()
         #expect(shapes(records) == ["0 first \(8 << 20)", "1 \(8 << 20)", "2 \(4 << 20)", "3 last 0"])
         #expect(records.map(\.wireSizeFromClient) == [99, 0, 0, 0])
+    }
+
+    @Test("Content that is changed before it is stored has its size on the wire once, however often it is divided")
+    func dividedAndCut() throws {
+        let piece = FlowPiece(from: .server, content: ByteBuffer(repeating: 7, count: 20 << 20), wireSize: 21 << 20)
+        var session = Session()
+        session.record(FlowBuilder().request(request).response(response).event(.piece(piece)).ended().events)
+        let records = session.buffer.take()
+        #expect(records.map(\.wireSizeFromServer) == [21 << 20, 0, 0, 0])
+        let read = try flow(of: records)
+        #expect(read.response?.size == 21 << 20 && read.response?.storedSize == 20 << 20)
     }
 
     @Test("Open flows are handed over in the order in which they began, and again only when something has happened")

@@ -394,9 +394,9 @@ struct OrderTests {
         let head = requestHead("POST / HTTP/1.1")
         let flows = [duplex(number: 1), exchange(number: 2, head, content: "onetwo"), duplex(number: 3)]
         var asker = Asker(flows, order: order, isOnce: isOnce)
-        let key = asker.query(head, host: "a.example", content: "", asksForSwitch: false).key
+        let query = asker.query(head, host: "a.example", content: "", asksForSwitch: false)
         var answers: [UInt64?] = []
-        for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(key)?.flow.id.low) }
+        for _ in 0..<4 { answers.append(try asker.index.duplexAnswer(query)?.flow.id.low) }
         #expect(answers == expected)
         guard isOnce else { return }
         // A recording that has answered so does not answer again when the request is complete.

@@ -74,9 +74,9 @@ struct Asker {
     func query(
         _ head: RequestHead, host: String, content: String, asksForSwitch: Bool, isForAnyHost: Bool = false
     ) -> ReplayQuery {
-        let key = RequestKey(
-            method: asksForSwitch ? nil : head.method, host: bytes(host), target: head.target, rules)
-        return ReplayQuery(key: key, head: head, content: bytes(content), isForAnyHost: isForAnyHost)
+        ReplayQuery(
+            method: asksForSwitch ? nil : head.method, host: bytes(host), head: head, content: bytes(content),
+            isForAnyHost: isForAnyHost)
     }
 
     mutating func ask(

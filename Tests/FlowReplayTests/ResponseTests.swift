@@ -160,6 +160,26 @@ struct ResponseTests {
         }
     }
 
+    @Test(
+        "The head describes the content that is in the recording, where redaction decoded it or left it out",
+        arguments: [
+            ("Content-Length: 10", "decoded", true, "HTTP/1.1 200 OK|Content-Length: 7||"),
+            ("Transfer-Encoding: chunked", "decoded", true, "HTTP/1.1 200 OK|Transfer-Encoding: chunked||"),
+            ("Content-Length: 10", "", false, "HTTP/1.1 200 OK|Content-Length: 0||"),
+        ] as [(String, String, Bool, String)])
+    func storedDifferently(_ line: String, _ stored: String, _ isDecoded: Bool, _ expected: String) {
+        let piece = FlowPiece(from: .server, content: bytes(stored), wireSize: 10)
+        let flow = flow(
+            number: 1,
+            [
+                (0, .request(requestHead())), (0, .finished(.client)),
+                (0, .redacted(FlowRedaction(decoded: isDecoded ? [.server] : []))),
+                (1, .response(responseHead("HTTP/1.1 200 OK", ["Content-Encoding: gzip", line]))), (1, .piece(piece)),
+                (1, .finished(.server)), (1, .ended(FlowEnding(state: .complete))),
+            ])
+        #expect(text(flow.response(for: occasion())) == expected)
+    }
+
     @Test("A head without content keeps the length of the content, once")
     func framingWithoutContent() {
         func lengths(_ method: String, _ status: String, _ lines: [String]) -> [String] {

@@ -1,3 +1,4 @@
+import ContentLimit
 import FlowModel
 import FlowPrinter
 import Foundation
@@ -33,6 +34,29 @@ struct HARRoundTripTests {
     private func bytes(_ text: String) -> ByteBuffer {
         // U+0080 to U+00FF stand for bytes here.
         ByteBuffer(bytes: text.unicodeScalars.map { UInt8($0.value) })
+    }
+
+    @Test("Content that is not all stored comes back as incomplete, with a comment")
+    func cut() throws {
+        let whole = flow(
+            bytes("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), bytes("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"),
+            content: bytes("abcdef"))
+        let stage = ContentLimit(maximum: 2).stage()
+        var assembler: FlowAssembler?
+        try whole.forEachEvent { event in
+            stage.receive(event.what, at: event.at) { what, at in
+                if case .opened(let opening) = what {
+                    assembler = FlowAssembler(id: event.flow, at: at, opening: opening, keepsPieces: true)
+                }
+                assembler?.receive(what, at: at)
+            }
+        }
+        let cut = try #require(assembler?.flow)
+        let file = try #require(try written(cut))
+        #expect(String(buffer: file).contains(#""comment":"4 bytes are not in the recording""#))
+        let (flows, errors) = try harFlows(file)
+        #expect(errors == [] && flows.map(\.state) == [.incomplete])
+        #expect(try flows.map { try $0.pieces.content(from: .server) } == [bytes("ab")])
     }
 
     @Test(
@@ -106,5 +130,59 @@ struct HARRoundTripTests {
     func malformed(head: String) throws {
         let file = try written(flow(bytes(head), bytes("HTTP/1.1 400 Bad Request\r\n\r\n")))
         #expect(file == nil)
+    }
+
+    @Test(
+        "The fields of content that is stored decoded, cut or not at all fit the content in the file, and it comes back whole",
+        arguments: [
+            ("{\"p\":\"*\"}", true, ["Content-Length: 9", "A: b"], nil),
+            ("{\"p\"", false, ["Content-Length: 4", "A: b"], "95 bytes are not in the recording"),
+            ("", false, ["Content-Length: 0", "A: b"], "99 bytes are not in the recording"),
+        ] as [(String, Bool, [String], String?)])
+    func storedDifferently(_ stored: String, _ isDecoded: Bool, _ fields: [String], _ comment: String?) throws {
+        func content(_ side: Side) -> FlowEvent.What {
+            .piece(FlowPiece(from: side, content: ByteBuffer(string: stored), wireSize: 99))
+        }
+        let lines = "Content-Length: 99\r\n" + (isDecoded ? "Content-Encoding: gzip\r\n" : "") + "A: b\r\n\r\n"
+        let flow = FlowBuilder(target: FlowTarget(scheme: "http", host: "a.example", port: 80))
+            .event(.redacted(FlowRedaction(decoded: isDecoded ? [.client, .server] : [])))
+            .request("POST / HTTP/1.1\r\n" + lines, isWhole: false).event(content(.client)).event(.finished(.client))
+            .response("HTTP/1.1 200 OK\r\n" + lines, isWhole: false).event(content(.server)).event(.finished(.server)).ended().flow
+        let file = try #require(try written(flow))
+        let entry = try #require(try HAREntry.entries(file).first)
+        for message in [entry.request, entry.response] {
+            #expect(message.headers.map { "\($0.name): \($0.value)" } == fields)
+        }
+        #expect([entry.request.postData?.text, entry.response.content?.text] == [stored, stored])
+        #expect([entry.request.postData?.comment, entry.response.content?.comment] == [comment, comment])
+        let (flows, errors) = try harFlows(file)
+        #expect(errors == [])
+        let back = try #require(flows.first)
+        #expect(back.request?.isComplete == true && back.response?.isComplete == true)
+        #expect(back.importNotes == [])
+        #expect(try String(buffer: back.pieces.content(from: .server)) == stored)
+    }
+}
+
+/// The part of a HAR entry that these tests read.
+private struct HAREntry: Decodable {
+    struct Field: Decodable { var name, value: String }
+    struct Content: Decodable {
+        var text: String?
+        var comment: String?
+    }
+    struct Message: Decodable {
+        var headers: [Field]
+        var postData: Content?
+        var content: Content?
+    }
+    private struct Archive: Decodable {
+        struct Log: Decodable { var entries: [HAREntry] }
+        var log: Log
+    }
+    var request, response: Message
+
+    static func entries(_ file: ByteBuffer) throws -> [HAREntry] {
+        try JSONDecoder().decode(Archive.self, from: Data(file.readableBytesView)).log.entries
     }
 }

@@ -19,7 +19,8 @@ PREFIX = pathlib.Path(sys.argv[1])
 # What is typed, and what must be among the matches.
 CASES = [
     ("mitm-record --flush-i", ["--flush-interval"]),
-    ("mitm-record --on-disk-full ", ["pause", "stop", "pass"]),
+    ("mitm-record --on-disk-full ", ["pause", "stop", "pass", "rotate"]),
+    ("mitm-record --on-disk-error ", ["pause", "stop"]),
     ("mitm-record --mode rev", ["reverse:"]),
     ("mitm-dump --fol", ["--follow"]),
     ("mitm-dump --format j", ["json"]),

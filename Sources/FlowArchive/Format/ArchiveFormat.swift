@@ -13,6 +13,8 @@ enum ArchiveFormat {
     static let blockMagic: UInt32 = 0x184D_2A51
     static let indexMagic: UInt32 = 0x184D_2A52
     static let footerMagic: UInt32 = 0x184D_2A53
+    /// Fills an encrypted chunk, and has no meaning.
+    static let paddingMagic: UInt32 = 0x184D_2A5F
     static let skippableMagics: ClosedRange<UInt32> = 0x184D_2A50...0x184D_2A5F
 
     /// `mflow` CR LF SUB: a transfer that changes line ends breaks it.

@@ -12,6 +12,8 @@ struct BlockHeader {
     static let holdsPartsFlag: UInt16 = 1
     /// Set in ``flags``: the block has certificates, which later blocks refer to.
     static let holdsCertificatesFlag: UInt16 = 2
+    /// Set in ``flags``: the block has rules of redaction.
+    static let holdsRulesFlag: UInt16 = 4
 
     /// The name of the segment: when it was created.
     var segment = Timestamp(nanoseconds: 0)
@@ -58,8 +60,9 @@ struct BlockHeader {
     var bodyLength: Int { Int(recordsFrame) + Int(detailsFrame) + contentFrames }
     var contentFrames: Int { chunks.reduce(0) { $0 + Int($1.frame) } }
     var contentSize: Int { chunks.reduce(0) { $0 + Int($1.size) } }
-    /// Whether no other block needs this one.
-    var standsAlone: Bool { flags & (Self.holdsPartsFlag | Self.holdsCertificatesFlag) == 0 }
+    /// Whether it is needed by no other block, and by no reader of other flows.
+    var standsAlone: Bool { flags & (Self.holdsPartsFlag | Self.holdsCertificatesFlag | Self.holdsRulesFlag) == 0 }
+    var holdsRules: Bool { flags & Self.holdsRulesFlag != 0 }
     var holdsParts: Bool { flags & Self.holdsPartsFlag != 0 }
 
     func write(into out: inout ByteBuffer) {

@@ -7,12 +7,17 @@ package struct ArchiveError: Error, Sendable, Equatable, CustomStringConvertible
     package enum Kind: Sendable, Equatable {
         /// The operating system reported an error: its errno.
         case system(Int32)
+        /// Bytes that the system accepted may not be on the disk: the errno of fsync(2) or close(2). The system may have dropped them, and
+        /// a second call would not report it, so nothing is repeated.
+        case uncertain(Int32)
         /// The file does not begin like a flow file.
         case notAFlowFile
         /// The file needs a later version of this program.
         case version(UInt16)
         /// Content of a flow is damaged or missing.
         case damagedContent
+        /// The file is encrypted, and cannot be decrypted or written with the keys that were given.
+        case encrypted
     }
 
     package var kind: Kind
@@ -45,6 +50,10 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
         case content(flows: Int)
         /// A record that is not valid, in a block with a right checksum.
         case record
+        /// Encrypted chunks that are not those that were written. Offset and length are those of their plaintext.
+        case refused
+        /// An encrypted file without its last chunk. The offset is the end of the plaintext that was read.
+        case unfinished
     }
 
     package var kind: Kind
@@ -79,6 +88,11 @@ package struct ArchiveDamage: Sendable, Equatable, CustomStringConvertible {
             case .content(let flows):
                 "content of \(flows == 1 ? "1 flow" : "\(flows) flows") cannot be read: the block at offset \(offset) is damaged"
             case .record: "a record that is not valid was skipped, in the block at offset \(offset)"
+            case .refused:
+                "the encryption shows that \(length) bytes at offset \(offset) were changed; they are not used"
+            case .unfinished:
+                "the encrypted file has no end: its recorder was killed, or it was cut or changed there; "
+                    + "\(length > 0 ? "its last \(length) bytes are not used" : "everything before is used")"
             }
         let lost = records.map { ", with up to \($0) records of block \(block ?? 0)" } ?? ""
         return what + lost

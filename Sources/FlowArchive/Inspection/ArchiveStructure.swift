@@ -20,10 +20,23 @@ package struct ArchiveStructureLine: Sendable, Equatable {
     package var records: UInt32?
     package var flows: UInt32?
     package var times: ClosedRange<Timestamp>?
+    /// The rules of redaction that the block names; nil without any.
+    package var redactionRules: [String]?
     /// Whether every checksum is right; nil when they were not checked.
     package var isIntact: Bool?
     /// One line of text, without its end.
     package var text: String
+}
+
+/// What a file is as a whole.
+package struct ArchiveSummary: Sendable, Equatable {
+    /// It was closed in order: a footer ends it.
+    package var isSealed = false
+    /// Flows, those without an end in the file included: as many as a reader returns.
+    package var flows: UInt64 = 0
+    package var bytes: UInt64 = 0
+    /// The earliest start and the latest end of its flows, or of their parts in the file; nil without flows.
+    package var times: ClosedRange<Timestamp>?
 }
 
 /// Scans a file and describes its frames.
@@ -31,6 +44,9 @@ package struct ArchiveStructure {
     private let input: ArchiveInput
     private var frames: ArchiveFrameScanner
     private let verifies: Bool
+    private let counts: Bool
+    private var lastKind = ArchiveStructureLine.Kind.segment
+    private var times: ClosedRange<Timestamp>?
     private var segment: Timestamp?
     private var sequence: UInt64 = 0
     private var waiting: [ArchiveStructureLine] = []
@@ -39,40 +55,58 @@ package struct ArchiveStructure {
     package private(set) var blocks = 0
     private var endedFlows: UInt64 = 0
     private var openFlows: Set<FlowID> = []
+    /// Of the segment before, until the first block of this one is checked.
+    private var heldFlows: (segment: Timestamp, flows: Set<FlowID>)?
+    private var isEncryptionReported = false
     /// Bytes that were read.
     package var offset: UInt64 { frames.offset }
     /// Flows whose heads can be read, including those without an end: as many as a reader returns. Counted when everything is checked.
-    package var flows: UInt64 { endedFlows + UInt64(openFlows.count) }
+    package var flows: UInt64 { endedFlows + UInt64(openFlows.count + (heldFlows?.flows.count ?? 0)) }
 
     /// - Parameter verifies: decompress and check everything, content included.
     package init(path: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(try ArchiveInput(path: path), verifies)
+        try self.init(try ArchiveInput(path: path), verifies: verifies)
     }
 
-    package init(descriptor: Int32, name: String, verifies: Bool) throws(ArchiveError) {
-        try self.init(ArchiveInput(descriptor: descriptor, name: name), verifies)
-    }
-
-    private init(_ input: ArchiveInput, _ verifies: Bool) throws(ArchiveError) {
+    /// - Parameters:
+    ///   - input: an input at its beginning.
+    ///   - counts: count flows for ``summary``, which decompresses records of blocks with parts of flows.
+    package init(_ input: ArchiveInput, verifies: Bool, counts: Bool = false) throws(ArchiveError) {
+        self.counts = counts
         self.input = input
         frames = ArchiveFrameScanner(input: input)
         self.verifies = verifies
         try frames.checkBeginning(isStrict: false)
     }
 
+    /// The file as a whole, after the last line, when flows are counted.
+    package var summary: ArchiveSummary {
+        ArchiveSummary(isSealed: lastKind == .footer, flows: flows, bytes: frames.offset, times: times)
+    }
+
     /// The next line; nil at the end, when ``damage`` is complete.
     package mutating func next() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard let line = try nextLine() else { return nil }
+        lastKind = line.kind
+        if let found = line.times {
+            times = times.map { min($0.lowerBound, found.lowerBound)...max($0.upperBound, found.upperBound) } ?? found
+        }
+        return line
+    }
+
+    private mutating func nextLine() throws(ArchiveError) -> ArchiveStructureLine? {
         if !waiting.isEmpty { return waiting.removeFirst() }
         let start = frames.offset
         guard let frame = try frames.next() else {
-            if try frames.giveUpIncomplete() { return try next() }
-            return frames.endDamage().map { report($0) }
+            if try frames.giveUpIncomplete() { return try nextLine() }
+            if let damage = frames.endDamage() { return report(damage) }
+            return try reportEncryption()
         }
         switch frame {
         case .segment(let header):
             sequence = 0
+            holdOpenFlows()
             segment = header.created
-            endOpenFlows()
             var line = line(.segment, start, frames.offset - start)
             line.isIntact = verifies ? true : nil
             line.text = "segment  version \(header.versionWritten), readable from version \(header.versionNeeded)"
@@ -84,6 +118,15 @@ package struct ArchiveStructure {
         case .damage(let damage):
             return report(damage)
         }
+    }
+
+    /// What the encryption of the whole input shows.
+    private mutating func reportEncryption() throws(ArchiveError) -> ArchiveStructureLine? {
+        guard !isEncryptionReported else { return nil }
+        isEncryptionReported = true
+        waiting = input.takeDamage().map { report($0) }
+        if let damage = try input.endDamage() { waiting.append(report(damage)) }
+        return waiting.isEmpty ? nil : waiting.removeFirst()
     }
 
     private mutating func report(_ found: ArchiveDamage) -> ArchiveStructureLine {
@@ -98,7 +141,7 @@ package struct ArchiveStructure {
         let kind: ArchiveStructureLine.Kind =
             magic == ArchiveFormat.indexMagic ? .index : magic == ArchiveFormat.footerMagic ? .footer : .other
         var line = line(kind, start, length)
-        line.text = "\(kind)  \(length) bytes"
+        line.text = "\(magic == ArchiveFormat.paddingMagic ? "padding" : "\(kind)")  \(length) bytes"
         // The checksums of indexes and footers are always checked. Frames of other programs have none.
         if kind != .other { line.isIntact = true }
         return line
@@ -108,7 +151,7 @@ package struct ArchiveStructure {
         // The header of its segment may be lost.
         if header.segment != segment {
             sequence = 0
-            endOpenFlows()
+            holdOpenFlows()
         }
         segment = header.segment
         blocks += 1
@@ -118,7 +161,9 @@ package struct ArchiveStructure {
         }
         sequence = header.sequence &+ 1
         let faults = verifies ? try check(header, offset) : []
+        if counts, !verifies { try count(header, offset) }
         if !faults.isEmpty { damage.append(ArchiveDamage(block: header, offset: offset)) }
+        let rules = header.holdsRules ? try redactionRules(header) : nil
         frames.skipFrames(of: header)
         var line = line(.block, offset, UInt64(header.frameLength + header.bodyLength))
         line.sequence = header.sequence
@@ -126,6 +171,7 @@ package struct ArchiveStructure {
         line.records = header.records
         line.flows = header.flows
         line.times = header.times
+        line.redactionRules = rules
         line.isIntact = verifies ? faults.isEmpty : nil
         line.text = Self.text(header, line, faults)
         guard let missing else { return line }
@@ -140,8 +186,24 @@ package struct ArchiveStructure {
         parts.append("details \(header.detailsFrame) of \(header.detailsSize)")
         parts.append("content \(header.contentFrames) of \(header.contentSize) in \(header.chunks.count) chunks")
         parts.append("\(size == 0 ? 0 : line.length * 100 / size) %")
+        if let rules = line.redactionRules { parts.append("redacted by \(rules.joined(separator: " "))") }
         if let isIntact = line.isIntact { parts.append(isIntact ? "checksums right" : faults.joined(separator: ", ")) }
         return parts.joined(separator: ", ")
+    }
+
+    /// The rules of redaction in the block whose header was just read; nil when they cannot be read.
+    private func redactionRules(_ header: BlockHeader) throws(ArchiveError) -> [String]? {
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return nil }
+        var walk = RecordWalk(records)
+        var rules: [String] = []
+        while let entry = try? walk.next() {
+            guard entry.type == RecordType.redactionRules else { continue }
+            let record = records.slice(Int(entry.start) + RecordType.prefix, Int(entry.length) - RecordType.prefix)
+            rules += (try? RedactionRulesRecord.rules(record)) ?? []
+        }
+        return rules.isEmpty ? nil : rules
     }
 
     /// Decompresses all frames of the block whose header was just read.
@@ -163,10 +225,26 @@ package struct ArchiveStructure {
         return faults + others
     }
 
+    /// Counts the flows of the block whose header was just read.
+    private mutating func count(_ header: BlockHeader, _ offset: UInt64) throws(ArchiveError) {
+        guard header.holdsParts else {
+            continueFlows(from: nil)
+            endedFlows += UInt64(header.flows)
+            return
+        }
+        guard let bytes = try input.bytes(at: 0, count: Int(header.recordsFrame)),
+            let records = decodeLZ4Frame(bytes, size: Int(header.recordsSize))
+        else { return }
+        let source = BlockSource(place: .memory(ByteBuffer()), header: header, blockOffset: offset)
+        count(
+            DecodedBlock(header: header, offset: offset, records: records, source: source, connections: SegmentConnections()))
+    }
+
     /// Counts flows as a reader returns them.
     private mutating func count(_ block: DecodedBlock) {
         var view = RecordView(block)
         var walk = RecordWalk(block.records)
+        continueFlows(from: FoundRecords.predecessor(in: block.records))
         while let entry = try? walk.next() {
             if entry.type == RecordType.tombstone {
                 var reader = RecordReader(block.content(entry))
@@ -185,10 +263,17 @@ package struct ArchiveStructure {
         }
     }
 
-    /// No flow continues in the next segment.
-    private mutating func endOpenFlows() {
-        endedFlows = flows
+    /// A segment has ended. Its flows may continue in the next one.
+    private mutating func holdOpenFlows() {
+        continueFlows(from: nil)
+        heldFlows = segment.map { ($0, openFlows) }
         openFlows = []
+    }
+
+    private mutating func continueFlows(from name: Timestamp?) {
+        guard let held = heldFlows else { return }
+        heldFlows = nil
+        if held.segment == name { openFlows = held.flows } else { endedFlows += UInt64(held.flows.count) }
     }
 
     private func line(_ kind: ArchiveStructureLine.Kind, _ offset: UInt64, _ length: UInt64) -> ArchiveStructureLine {

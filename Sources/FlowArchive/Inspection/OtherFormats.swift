@@ -29,6 +29,11 @@ package struct OtherFormat: Sendable, Equatable {
             ([0x4D, 0x3C, 0xB2, 0xA1], OtherFormat(name: "pcap", remedy: packets)),
             ([0xA1, 0xB2, 0x3C, 0x4D], OtherFormat(name: "pcap", remedy: packets)),
             (
+                Array("-----BEGIN AGE ENCRYPTED".utf8),
+                OtherFormat(
+                    name: "an age file as text", remedy: .other("decrypt it first: age -d -i KEY FILE > decrypted"))
+            ),
+            (
                 Array("PK\u{3}\u{4}".utf8),
                 OtherFormat(
                     name: "ZIP", remedy: .other("a SAZ file of Fiddler is one; export it as HAR, or extract the archive first"))

@@ -17,10 +17,11 @@ package struct QueryEstimate: Sendable, Equatable {
     package init() {}
 
     /// Adds a file.
+    /// - Parameter input: stands at its beginning.
     /// - Returns: false when the file has no index: it is a pipe, is being written, or was not closed.
     /// - Throws: why it cannot be read.
-    package mutating func add(path: String, where predicate: some FlowPredicate) throws(ArchiveError) -> Bool {
-        guard var index = try ArchiveIndex(of: ArchiveInput(path: path)) else { return false }
+    package mutating func add(_ input: ArchiveInput, where predicate: some FlowPredicate) throws(ArchiveError) -> Bool {
+        guard var index = try ArchiveIndex(of: input) else { return false }
         try index.forEach { header in
             allBlocks += 1
             allFlows += UInt64(header.flows)

@@ -41,10 +41,12 @@ package final class ArchiveLookup: Sendable {
     private let recent = Mutex<[Block]>([])
 
     /// - Throws: why the file cannot be opened.
-    package init(path: String) throws(ArchiveError) {
-        let input = try ArchiveInput(path: path)
+    package convenience init(path: String) throws(ArchiveError) { try self.init(try ArchiveInput(path: path)) }
+
+    /// - Throws: when the input is not a file.
+    package init(_ input: ArchiveInput) throws(ArchiveError) {
         guard let file = input.file else {
-            throw ArchiveError(.system(ESPIPE), "\(path) can only be read front to back; copy it to a file first")
+            throw ArchiveError(.system(ESPIPE), "\(input.path) can only be read front to back; copy it to a file first")
         }
         self.file = file
     }

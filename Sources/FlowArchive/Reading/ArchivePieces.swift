@@ -44,6 +44,7 @@ struct ArchivePieces: FlowPieces {
     /// Reads the items, and the content of the first close frame.
     func sizes() throws -> ConversationSizes {
         var sizes = ConversationSizes()
+        var isContinuing = false
         for (index, part) in parts.enumerated() {
             let details = try part.source.details(at: Int(part.detailsAt), count: Int(part.detailsLength))
             var items = ItemReader(details, from: part.started)
@@ -51,7 +52,9 @@ struct ArchivePieces: FlowPieces {
             while let item = try items.next() {
                 guard item.tag == ItemTag.piece else { continue }
                 let place = try PiecePlace(item.content)
-                sizes.count(place.kind, from: place.from, size: place.size, endsMessage: !place.continues)
+                let size = place.sentSize(isContinuing: isContinuing)
+                sizes.count(place.kind, from: place.from, size: size, endsMessage: !place.continues, isCut: place.cut != nil)
+                isContinuing = place.continues
                 if place.kind == .close, sizes.close == nil {
                     // A damaged recording has lost the reason; the sizes are known.
                     let content = try? part.source.content(at: offset, count: place.size)
@@ -138,7 +141,9 @@ struct ArchivePieceCursor: FlowPieceCursor {
         guard !isDamaged else { return nil }
         let content = try part.source.content(at: UInt64(part.contentAt) + start, count: place.size)
         guard var whole = begun else {
-            return FlowPiece(kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames)
+            return FlowPiece(
+                kind: place.kind, from: place.from, content: content, wireSize: place.wireSize, frames: place.frames, cut: place.cut
+            )
         }
         guard whole.content.readableBytes + content.readableBytes <= ArchiveFormat.maximumMessage else {
             throw part.source.contentError("a message is longer than one can be")

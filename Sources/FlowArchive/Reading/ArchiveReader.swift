@@ -38,6 +38,15 @@ package final class ArchiveReader {
     private var block: BlockPosition?
     private var connections = SegmentConnections()
     private var open: [FlowID: PartialFlow] = [:]
+    /// The name of the segment that is being read.
+    package private(set) var segment: Timestamp?
+    /// Flows that were open at the end of the segment before, until the first block of this one is there.
+    private var held: OpenFlows?
+    /// A block that continues a segment which is not yet read.
+    private var postponed: (fetched: FetchedBlock, found: FoundRecords)?
+    private var isFirstBlock = false
+    /// Called with the name of a segment from which the input continues flows, and which is not in the input itself.
+    package var predecessor: ((Timestamp) throws -> Predecessor)?
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks whose damage was reported.
     private var reported: Set<UInt64> = []
@@ -45,6 +54,9 @@ package final class ArchiveReader {
     /// the number of flows that it concerns by then.
     private var returned: [BlockSource] = []
     private var foundLater: [ArchiveDamage] = []
+    /// The rules of redaction that the segments name so far, each once. Those of a segment are at its head; a copy of several files may
+    /// name more later.
+    package private(set) var redactionRules: [String] = []
     /// Flows that ``FlowDelivery/counted`` did not return.
     package private(set) var counted = 0
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
@@ -97,8 +109,13 @@ package final class ArchiveReader {
     package var offset: UInt64 { input.offset }
     package var size: UInt64? { input.file == nil ? nil : (try? input.remaining()).map { $0 + input.offset } }
 
+    /// Bytes of the file in which what was read so far is stored.
+    package var storedOffset: UInt64 { input.storedOffset }
+
     /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
     package var mayGrow: Bool {
+        // A block may have reached an encrypted file in part.
+        if let hasEnd = input.hasEnd { return !hasEnd }
         guard let size, size == offset else { return false }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
@@ -117,21 +134,28 @@ package final class ArchiveReader {
                 endBlock()
                 continue
             }
+            if let (fetched, found) = postponed {
+                postponed = nil
+                guard try begin(fetched, found) else { return nil }
+                continue
+            }
             guard let (item, search) = try nextBlock() else {
                 reportLater()
+                waiting += input.takeDamage().map { .damage($0) }
                 if waiting.isEmpty { return nil }
                 continue
             }
             switch item {
-            case .segment: try beginSegment()
-            case .block(let fetched): begin(fetched, search)
+            case .segment(let name): try beginSegment(name)
+            case .block(let fetched): guard try begin(fetched, search?.wait()) else { return nil }
             case .damage(let damage): waiting.append(.damage(damage))
             }
         }
     }
 
     /// The input has ended: returns the rest of it, and the flows that have no end.
-    package func finish() throws -> [ArchiveItem] {
+    /// - Parameter keepsOpen: flows that may continue in another input are not returned but stay for ``takeOpenFlows()``.
+    package func finish(keepsOpen: Bool = false) throws -> [ArchiveItem] {
         var items: [ArchiveItem] = []
         while let item = try next() { items.append(item) }
         guard !isStopped else { return items }
@@ -139,22 +163,36 @@ package final class ArchiveReader {
             while let item = try next() { items.append(item) }
         }
         if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        if let damage = try input.endDamage() { items.append(.damage(damage)) }
+        try endHeld()
         let start = waiting.count
-        try endOpenFlows()
-        if start < waiting.count, input.file?.isBeingWritten == true { markOpen(from: start) }
+        if !keepsOpen {
+            let isLive = isLive
+            try endOpenFlows()
+            if isLive { markOpen(from: start) }
+        }
         defer { waiting.removeAll() }
         return items + waiting
     }
 
+    /// The flows that are open at the end of what was read.
+    package var openFlows: OpenFlows? { segment.flatMap { OpenFlows(open, in: $0, isLive: isLive) } }
+
+    /// Takes the flows that are open at the end of the input, of which nothing more is read.
+    package func takeOpenFlows() -> OpenFlows? {
+        guard let flows = openFlows else { return nil }
+        open = [:]
+        input.file?.park()
+        return flows
+    }
+
     /// Open flows as far as they are recorded, in the order of their starts. Each is returned again when it ends.
     package var unfinished: [Flow] {
-        let isLive = !open.isEmpty && input.file?.isBeingWritten == true
-        return open.values.sorted { $0.order < $1.order }.map { open in
-            var flow = open.flow
-            flow.isBeingRecorded = isLive
-            return flow
-        }
+        openFlows?.unfinished ?? []
     }
+
+    /// A recorder is still writing flows that are open.
+    private var isLive: Bool { !open.isEmpty && input.file?.isBeingWritten == true }
 
     /// Open flows that received pieces since the last call, each with only its new pieces, in the order of their starts.
     package func takeNewPieces() -> [Flow] {
@@ -205,18 +243,29 @@ package final class ArchiveReader {
         return item
     }
 
-    private func begin(_ fetched: FetchedBlock, _ search: BlockSearch?) {
-        guard let found = search?.wait() else {
+    /// - Parameter found: nil when the records are damaged.
+    /// - Returns: false when the block has to wait for another input.
+    private func begin(_ fetched: FetchedBlock, _ found: FoundRecords?) throws -> Bool {
+        if isFirstBlock {
+            guard try continueFlows(from: found?.predecessor) else {
+                postponed = found.map { (fetched, $0) }
+                return false
+            }
+            isFirstBlock = false
+        }
+        guard let found else {
             waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset)))
-            return
+            return true
         }
         counted += found.counted
         let block = DecodedBlock(fetched, records: found.records, connections: connections)
         self.block = BlockPosition(block, found)
+        return true
     }
 
     private func endBlock() {
         report(block?.block.source.foundDamage)
+        if let block, block.block.header.holdsParts { block.block.source.forgetDetails() }
         block = nil
     }
 
@@ -227,6 +276,7 @@ package final class ArchiveReader {
         noteReturned()
         report(block?.block.source.foundDamage)
         reportLater()
+        waiting += input.takeDamage().map { .damage($0) }
         defer { waiting.removeAll() }
         return waiting.compactMap { if case .damage(let damage) = $0 { damage } else { nil } }
     }
@@ -284,6 +334,13 @@ package final class ArchiveReader {
         switch entry.type {
         case RecordType.certificate:
             try connections.addCertificate(block.content(entry))
+        case RecordType.continuation:
+            break
+        case RecordType.redactionRules:
+            for rule in try RedactionRulesRecord.rules(block.content(entry))
+            where redactionRules.count < RedactionRulesRecord.maximum && !redactionRules.contains(rule) {
+                redactionRules.append(rule)
+            }
         case RecordType.tombstone:
             var reader = RecordReader(block.content(entry))
             let high = try reader.number(UInt64.self)
@@ -346,10 +403,39 @@ package final class ArchiveReader {
         }
     }
 
-    /// No flow continues in the next segment.
-    private func beginSegment() throws {
-        try endOpenFlows()
+    private func beginSegment(_ name: Timestamp) throws {
+        try endHeld()
+        held = segment.flatMap { OpenFlows(open, in: $0, isLive: false) }
+        open = [:]
+        segment = name
+        isFirstBlock = true
         connections = SegmentConnections()
+    }
+
+    /// Takes over the flows of the segment before, or ends them.
+    /// - Parameter name: the segment that the first block names.
+    /// - Returns: false when they are not known yet.
+    private func continueFlows(from name: Timestamp?) throws -> Bool {
+        if let name {
+            if let held, held.segment == name {
+                open = held.flows
+                self.held = nil
+            } else if let predecessor {
+                switch try predecessor(name) {
+                case .flows(let flows): open = flows.flows
+                case .unknown: break
+                case .notYetRead: return false
+                }
+            }
+        }
+        try endHeld()
+        return true
+    }
+
+    private func endHeld() throws {
+        guard let held else { return }
+        self.held = nil
+        for flow in held.sorted { try end(flow) }
     }
 
     private func endOpenFlows() throws {

@@ -13,6 +13,20 @@ struct FoundRecords: Sendable {
     var entries: [RecordWalk.Entry] = []
     /// Flows, and parts of flows, that the block has.
     var flows: UInt64 = 0
+    /// The name of the segment from which the flows that are open at its end continue; only the first block of a segment has one.
+    var predecessor: Timestamp? { Self.predecessor(in: records) }
+
+    /// It precedes the flows of its block.
+    static func predecessor(in records: ByteBuffer) -> Timestamp? {
+        var walk = RecordWalk(records)
+        while let entry = try? walk.next(), entry.type != RecordType.flow {
+            guard entry.type == RecordType.continuation, Int(entry.length) >= RecordType.prefix + 8 else { continue }
+            return records.getInteger(
+                at: records.readerIndex + Int(entry.start) + RecordType.prefix, endianness: .little, as: Int64.self
+            ).map { Timestamp(nanoseconds: $0) }
+        }
+        return nil
+    }
     /// Flows that match and are only counted.
     var counted = 0
     /// Why the search ended before the end of the block: an error of the predicate, or a record that is not valid.
@@ -86,7 +100,7 @@ struct BlockQuery: Sendable {
                 }
                 found.entries.append(entry)
                 found.entries[found.entries.count - 1].isUndecided = isMatch == nil
-            case RecordType.certificate, RecordType.tombstone:
+            case RecordType.certificate, RecordType.tombstone, RecordType.redactionRules, RecordType.continuation:
                 found.entries.append(entry)
             default:
                 // Connections are read when a flow refers to them; other types belong to a later version.

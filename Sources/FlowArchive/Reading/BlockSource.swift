@@ -140,6 +140,9 @@ final class BlockSource: Sendable {
     /// Nanoseconds that frames of this block took so far; 0 if they are not measured.
     var spent: Int64 { kept.withLock { $0.spent } }
 
+    /// Frees the details, of a block with parts of flows: a flow may have parts in many.
+    func forgetDetails() { kept.withLock { $0.details = nil } }
+
     /// Frees the chunk that was decompressed last.
     func forgetChunk() { kept.withLock { $0.chunk = nil } }
 

@@ -10,9 +10,14 @@ struct PartialFlow {
     private var assembler: FlowAssembler
     private var pieces = ArchivePieces()
     private var nextPart: UInt32 = 0
+    private var hasParts = false
     /// Parts are missing: their block was lost.
     private var isTorn = false
+    /// What the files before have of it, when they were not read.
+    private var before: ContinuedFlow?
     private var hasClient = true
+    /// The last piece continues in the next part.
+    private var isPieceOpen = false
     /// Parts with whole pieces. After them a piece has begun that continues in a later part.
     private var wholeParts = 0
     private var wholePieces = 0
@@ -47,20 +52,38 @@ struct PartialFlow {
             hasClient = true
         }
         if let server = block.server(view.serverReference) { assembler.receive(.server(server), at: view.started) }
-        var isPieceOpen = false
+        let continued = view.isFirst ? nil : try ContinuedFlow(details, from: view.started)
+        if let continued {
+            if hasParts { return noteNext(view.part) }
+            assembler = FlowAssembler(id: view.id, at: continued.started, opening: block.opening(view), keepsPieces: false)
+        }
+        var isPieceOpen = isPieceOpen
         try block.events(
             of: view, in: details, { what, at in assembler.receive(what, at: at) },
             piece: { place, at in
-                assembler.count(place.kind, from: place.from, size: place.size, stored: place.size, at: at)
+                let size = place.sentSize(isContinuing: isPieceOpen)
+                assembler.count(place.kind, from: place.from, size: size, stored: place.size, at: at)
                 isPieceOpen = place.continues
             })
-        self.assembler = assembler
-        if view.part != nextPart { isTorn = true }
-        nextPart = view.part &+ 1
+        (self.assembler, self.isPieceOpen) = (assembler, isPieceOpen)
+        if let continued {
+            before = continued
+            nextPart = view.part
+            hasParts = true
+            return
+        }
+        noteNext(view.part)
+        nextPart &+= 1
+        hasParts = true
         guard view.pieceCount > 0 || place.contentLength > 0 else { return }
         pieces.parts.append(place)
         pieces.count += view.pieceCount
         if !isPieceOpen { (wholeParts, wholePieces) = (pieces.parts.count, pieces.count) }
+    }
+
+    private mutating func noteNext(_ part: UInt32) {
+        if part != nextPart { isTorn = true }
+        nextPart = part
     }
 
     /// The flow as far as it is recorded, with only the pieces that were added since the last call; nil without any.
@@ -79,6 +102,12 @@ struct PartialFlow {
         var flow = assembler.flow
         flow.pieces = pieces
         if !hasClient { flow.client = nil }
+        if let before {
+            flow.state = .incomplete
+            if flow.error == nil {
+                flow.error = FlowError(side: nil, message: before.sentence, at: flow.ended ?? flow.started)
+            }
+        }
         if isTorn {
             flow.state = .incomplete
             flow.error = FlowError(side: nil, message: "a part of this flow's recording was lost", at: flow.ended ?? flow.started)
@@ -90,5 +119,13 @@ struct PartialFlow {
     var order: (Timestamp, FlowID) {
         let flow = assembler.flow
         return (flow.started, flow.id)
+    }
+}
+
+extension ContinuedFlow {
+    /// What is missing.
+    fileprivate var sentence: String {
+        "the beginning of this flow is in an earlier file of the recording "
+            + "(\(wireSizeFromClient) bytes from the client, \(wireSizeFromServer) from the server)"
     }
 }

@@ -69,6 +69,35 @@ extension RecordView {
     package var tagTexts: [ByteBuffer] { isTagged ? ending?.tags.map { ByteBuffer(string: $0) } ?? [] : [] }
     package var isPassthrough: Bool { kind == .tcp && ending?.passthrough != nil }
 
+    package var isTruncated: Bool {
+        // Most flows store what they received, which the record tells without its items.
+        let received = requestContentSize &+ responseContentSize
+        if !isWebSocket, !isTagged, received == UInt64(place.contentLength) { return false }
+        var isFound = false
+        forEachItem { tag, _, content in
+            isFound = tag == ItemTag.cut || tag == ItemTag.piece && (content.readableBytesView.first ?? 0) & PieceFlag.isCut != 0
+            return !isFound
+        }
+        return isFound
+    }
+
+    /// A flow that redaction changed has a tag, so that of the others no items are read.
+    package var redaction: FlowRedaction? {
+        guard isTagged else { return nil }
+        var found: FlowRedaction?
+        forEachItem { tag, at, content in
+            guard tag == ItemTag.redacted else { return true }
+            let event = try? RecordItem.event(tag, content, at, error: nil, comment: nil)
+            if case .redacted(let redaction) = event {
+                var sum = found ?? FlowRedaction()
+                sum.merge(redaction)
+                found = sum
+            }
+            return true
+        }
+        return found
+    }
+
     /// How the flow ended; nil without an end.
     private var ending: FlowEnding? {
         guard isLast else { return nil }

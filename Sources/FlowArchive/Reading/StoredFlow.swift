@@ -78,6 +78,11 @@ struct ItemCheck {
                 guard let side = content.byte(bytes), Side(rawValue: side) != nil else { return false }
             case ItemTag.note:
                 guard let side = content.byte(bytes), side <= 2 else { return false }
+            case ItemTag.redacted:
+                var reader = RecordReader(items.slice(content.range))
+                guard (try? RecordItem.redaction(&reader)) != nil else { return false }
+            case ItemTag.cut:
+                guard let side = content.byte(bytes), Side(rawValue: side) != nil, content.takeCut(bytes) else { return false }
             case ItemTag.localReply:
                 guard content.take(2) != nil, let head = content.uint32(bytes), content.take(UInt64(head)) != nil else {
                     return false
@@ -95,10 +100,11 @@ struct ItemCheck {
         guard let head = content.byte(bytes), FlowPiece.Kind(rawValue: head >> 4) != nil, let size = content.varint(bytes) else {
             return nil
         }
-        if head & 2 != 0, content.varint(bytes) == nil || content.varint(bytes) == nil { return nil }
+        if head & PieceFlag.hasWireSize != 0, content.varint(bytes) == nil || content.varint(bytes) == nil { return nil }
+        if head & PieceFlag.isCut != 0, !content.takeCut(bytes) { return nil }
         contentSize = contentSize.addingReportingOverflow(size).partialValue
         guard contentSize <= UInt64(UInt32.max), size <= UInt64(UInt32.max) else { return nil }
-        let continues = head & 4 != 0
+        let continues = head & PieceFlag.continues != 0
         if !continues { pieces += 1 }
         return continues
     }
@@ -124,6 +130,8 @@ private struct ByteCursor {
     init(_ range: Range<Int>) { (position, end) = (range.lowerBound, range.upperBound) }
 
     var isAtEnd: Bool { position == end }
+    /// What was not read yet, in the bytes.
+    var range: ByteRange { ByteRange(position, end) }
 
     mutating func byte(_ bytes: Span<UInt8>) -> UInt8? {
         guard position < end else { return nil }
@@ -151,6 +159,13 @@ private struct ByteCursor {
             shift += 7
         }
         return nil
+    }
+
+    /// Moves over the size and the digest of a cut.
+    /// - Returns: false when they are not there.
+    mutating func takeCut(_ bytes: Span<UInt8>) -> Bool {
+        guard varint(bytes) != nil, let length = byte(bytes) else { return false }
+        return take(UInt64(length)) != nil
     }
 
     /// The next bytes as a range of their own; nil when there are fewer.

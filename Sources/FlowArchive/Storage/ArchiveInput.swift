@@ -1,20 +1,67 @@
 // Bytes of a flow file as they are read: from a file that can be read anywhere, or from a pipe that passes once.
 
+import AgeFormat
 import FlowRecords
 import Glibc
 import NIOCore
+import Synchronization
 
 /// A descriptor that is shared by those who still have to read from it.
 final class ArchiveFile: Sendable {
     let descriptor: Int32
     let path: String
+    /// Set once the descriptor is closed: the file is opened again for each reading, as long as its name leads to it.
+    private let parked = Mutex<FileIdentity?>(nil)
 
-    init(takingOwnershipOf descriptor: Int32, path: String) {
-        self.descriptor = descriptor
-        self.path = path
+    private struct FileIdentity: Equatable {
+        var device: UInt64
+        var inode: UInt64
+
+        init?(_ descriptor: Int32) {
+            var status = stat()
+            guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+            (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+        }
+    }
+    /// nil: bytes are read as they are stored.
+    private let keys: ArchiveKeys?
+    private let content = Mutex(Content.undecided)
+
+    private enum Content: Sendable {
+        /// The file is too short to know whether it is encrypted.
+        case undecided
+        case plain
+        case encrypted(DecryptedFile)
     }
 
-    deinit { Glibc.close(descriptor) }
+    init(takingOwnershipOf descriptor: Int32, path: String, keys: ArchiveKeys? = nil) {
+        self.descriptor = descriptor
+        self.path = path
+        self.keys = keys
+    }
+
+    deinit { if parked.withLock({ $0 == nil }) { Glibc.close(descriptor) } }
+
+    /// Closes the descriptor: a flow may have parts in more files than a process may have open. The input of the file is read no more.
+    func park() {
+        parked.withLock { parked in
+            guard parked == nil, let identity = FileIdentity(descriptor) else { return }
+            parked = identity
+            Glibc.close(descriptor)
+        }
+    }
+
+    /// Lends a descriptor of the file.
+    private func withDescriptor<Result>(_ body: (Int32) -> Result) throws(ArchiveError) -> Result {
+        guard let identity = parked.withLock({ $0 }) else { return body(descriptor) }
+        let again = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_RDONLY | O_CLOEXEC) }
+        guard again >= 0 else { throw POSIXStorage.failure("cannot open", path) }
+        defer { Glibc.close(again) }
+        guard FileIdentity(again) == identity else {
+            throw ArchiveError(.damagedContent, "\(path) was replaced while it was read; its part of the flow is missing")
+        }
+        return body(again)
+    }
 
     /// Whether a recorder has the file open for writing, by the lock that it keeps (proc_locks(5)). Asking for the lock itself could keep a
     /// recorder from getting it.
@@ -32,28 +79,122 @@ final class ArchiveFile: Sendable {
         }
     }
 
+    // MARK: Content
+
+    /// Bytes that can be read now.
+    func size() throws(ArchiveError) -> UInt64 {
+        switch try decided() {
+        case .undecided: 0
+        case .plain: try storedSize()
+        case .encrypted(let file): try file.size(self)
+        }
+    }
+
     /// Bytes at an offset; fewer than requested at the end of the file.
     /// - Parameter prefix: bytes that precede them in the result.
     func read(at offset: UInt64, count: Int, after prefix: ByteBuffer = ByteBuffer()) throws(ArchiveError) -> ByteBuffer {
+        switch try decided() {
+        case .undecided: return prefix
+        case .plain: return try readStored(at: offset, count: count, after: prefix)
+        case .encrypted(let file):
+            var bytes = ByteBuffer()
+            // More than the file has is not reserved.
+            bytes.reserveCapacity(prefix.readableBytes + min(count, 1 << 20))
+            bytes.writeImmutableBuffer(prefix)
+            try file.read(self, at: offset, count: count, into: &bytes)
+            return bytes
+        }
+    }
+
+    /// The decrypted content; nil when the file is not encrypted.
+    var decrypted: DecryptedFile? {
+        guard case .encrypted(let file) = content.withLock({ $0 }) else { return nil }
+        return file
+    }
+
+    private func decided() throws(ArchiveError) -> Content {
+        guard let keys else { return .plain }
+        let known = content.withLock { $0 }
+        guard case .undecided = known else { return known }
+        let found = try decide(keys)
+        content.withLock { $0 = found }
+        return found
+    }
+
+    private func decide(_ keys: ArchiveKeys) throws(ArchiveError) -> Content {
+        let beginning = AgeHeader.beginning
+        let first = try readStored(at: 0, count: beginning.count)
+        guard first.readableBytesView.elementsEqual(beginning) else {
+            return first.readableBytes > 0 && !beginning.starts(with: first.readableBytesView) ? .plain : .undecided
+        }
+        let bytes = try readStored(at: 0, count: AgeHeader.maximumLength + 1)
+        guard let (header, key) = try keys.open(bytes, path: path),
+            let nonce = bytes.getBytes(at: bytes.readerIndex + header.length, length: AgePayload.nonceSize)
+        else { return .undecided }
+        let payload = AgePayload(key, nonce: nonce)
+        return .encrypted(DecryptedFile(payload, start: UInt64(header.length + AgePayload.nonceSize)))
+    }
+
+    /// Whether an encrypted file has its last chunk; nil for one that is not encrypted.
+    var hasEnd: Bool? {
+        guard let decrypted else { return nil }
+        return (try? decrypted.missingEnd(self)) ?? nil == nil
+    }
+
+    /// Chunks that were refused since the last call.
+    func takeDamage() -> [ArchiveDamage] { decrypted?.takeDamage() ?? [] }
+
+    /// What the end of an encrypted file lacks. A file that a recorder is writing has no end yet.
+    func missingEnd() throws(ArchiveError) -> ArchiveDamage? {
+        let found: ArchiveDamage?
+        switch try decided() {
+        case .plain: return nil
+        case .encrypted(let file): found = try file.missingEnd(self)
+        case .undecided:
+            // The beginning of a header.
+            let stored = try storedSize()
+            found = stored > 0 ? ArchiveDamage(.unfinished, offset: 0, length: stored) : nil
+        }
+        return found == nil || isBeingWritten ? nil : found
+    }
+
+    // MARK: Stored bytes
+
+    /// Bytes of the file.
+    func storedSize() throws(ArchiveError) -> UInt64 {
+        let size = try withDescriptor { descriptor -> off_t? in
+            var status = stat()
+            return unsafe fstat(descriptor, &status) == 0 ? status.st_size : nil
+        }
+        guard let size else { throw POSIXStorage.failure("cannot read", path) }
+        return UInt64(max(0, size))
+    }
+
+    /// Bytes as they are stored.
+    func readStored(at offset: UInt64, count: Int, after prefix: ByteBuffer = ByteBuffer()) throws(ArchiveError) -> ByteBuffer {
         var bytes = ByteBuffer()
         if prefix.readableBytes > 0 {
             bytes.reserveCapacity(prefix.readableBytes + count)
             bytes.writeImmutableBuffer(prefix)
         }
-        var failed: Int32 = 0
-        unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
-            var filled = 0
-            while filled < count {
-                let result = unsafe pread(descriptor, target.baseAddress! + filled, count - filled, off_t(offset) + off_t(filled))
-                if result < 0 {
-                    if errno == EINTR { continue }
-                    failed = errno
-                    break
+        let failed = try withDescriptor { descriptor in
+            var failed: Int32 = 0
+            unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+                var filled = 0
+                while filled < count {
+                    let result = unsafe pread(
+                        descriptor, target.baseAddress! + filled, count - filled, off_t(offset) + off_t(filled))
+                    if result < 0 {
+                        if errno == EINTR { continue }
+                        failed = errno
+                        break
+                    }
+                    if result == 0 { break }
+                    filled += result
                 }
-                if result == 0 { break }
-                filled += result
+                return filled
             }
-            return filled
+            return failed
         }
         if failed != 0 { throw POSIXStorage.failure("cannot read", path, failed) }
         return bytes
@@ -80,13 +221,14 @@ package final class ArchiveInput {
     /// Whether reading waits for a pipe. Otherwise one without bytes to read is like a file that may grow.
     package var waits = true
 
+    /// - Parameter keys: decrypt the file if it is encrypted; nil: it is read as it is stored.
     /// - Throws: why the file cannot be opened.
-    package init(path: String) throws(ArchiveError) {
+    package init(path: String, keys: ArchiveKeys? = ArchiveKeys()) throws(ArchiveError) {
         let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw POSIXStorage.failure("cannot open", path) }
         self.path = path
         self.descriptor = descriptor
-        let owner = ArchiveFile(takingOwnershipOf: descriptor, path: path)
+        let owner = ArchiveFile(takingOwnershipOf: descriptor, path: path, keys: keys)
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw POSIXStorage.failure("cannot open", path) }
         guard status.st_mode & S_IFMT != S_IFDIR else {
@@ -95,12 +237,16 @@ package final class ArchiveInput {
         isSeekable = status.st_mode & S_IFMT == S_IFREG
         file = isSeekable ? owner : nil
         owned = owner
+        pipe = keys.map { DecryptedPipe($0, path: path) }
     }
 
-    /// - Parameter descriptor: stays open; it is read once from its position, front to back.
-    package init(descriptor: Int32, name: String) {
+    /// - Parameters:
+    ///   - descriptor: stays open; it is read once from its position, front to back.
+    ///   - keys: decrypt the bytes if they are encrypted.
+    package init(descriptor: Int32, name: String, keys: ArchiveKeys = ArchiveKeys()) {
         self.descriptor = descriptor
         path = name
+        pipe = DecryptedPipe(keys, path: name)
         file = nil
         owned = nil
         isSeekable = false
@@ -123,6 +269,8 @@ package final class ArchiveInput {
     /// It is a regular file.
     package var canBeReadAgain: Bool { file != nil }
     private let owned: ArchiveFile?
+    /// Decrypts what passes once; nil: bytes are read as they are.
+    private var pipe: DecryptedPipe?
 
     /// The next bytes, without moving; nil when the input ends before (for now).
     package func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {
@@ -175,10 +323,9 @@ package final class ArchiveInput {
 
     /// Bytes after the current offset that are available now.
     func remaining() throws(ArchiveError) -> UInt64 {
-        guard file != nil else { return UInt64(window.readableBytes) }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw POSIXStorage.failure("cannot read", path) }
-        return UInt64(max(0, status.st_size)) - min(offset, UInt64(max(0, status.st_size)))
+        guard let file else { return UInt64(window.readableBytes) }
+        let size = try file.size()
+        return size - min(offset, size)
     }
 
     /// Moves past bytes that are available.
@@ -215,10 +362,18 @@ package final class ArchiveInput {
         let step = min(count, Self.maximumStep)
         if !waits, wouldWait { return false }
         if let beforeWaiting, wouldWait { beforeWaiting() }
+        guard pipe == nil || pipe?.isPlain == true else { return try fillDecrypted(step) }
+        let read = try read(step, into: &window)
+        isAtEnd = read == 0
+        return read > 0
+    }
+
+    /// - Returns: the number of bytes; 0 at the end.
+    private func read(_ count: Int, into bytes: inout ByteBuffer) throws(ArchiveError) -> Int {
         var failed: Int32 = 0
-        let read = unsafe window.writeWithUnsafeMutableBytes(minimumWritableBytes: step) { target in
+        let read = unsafe bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
             while true {
-                let result = unsafe Glibc.read(descriptor, target.baseAddress!, step)
+                let result = unsafe Glibc.read(descriptor, target.baseAddress!, count)
                 if result >= 0 { return result }
                 if errno != EINTR {
                     failed = errno
@@ -227,9 +382,36 @@ package final class ArchiveInput {
             }
         }
         if failed != 0 { throw POSIXStorage.failure("cannot read", path, failed) }
-        isAtEnd = read == 0
-        return read > 0
+        return read
     }
+
+    private func fillDecrypted(_ step: Int) throws(ArchiveError) -> Bool {
+        var stored = ByteBuffer()
+        isAtEnd = try read(step, into: &stored) == 0
+        let known = window.readableBytes
+        try pipe?.receive(stored, isEnd: isAtEnd, into: &window)
+        return !isAtEnd || window.readableBytes > known
+    }
+
+    // MARK: Decryption
+
+    /// Encrypted chunks that were refused since the last call.
+    package func takeDamage() -> [ArchiveDamage] { file?.takeDamage() ?? pipe?.takeDamage() ?? [] }
+
+    /// What the end of an encrypted input lacks, when everything was read.
+    package func endDamage() throws(ArchiveError) -> ArchiveDamage? { try file?.missingEnd() ?? pipe?.endDamage }
+
+    /// Whether an encrypted file has its last chunk; nil for a pipe, and for a file that is not encrypted.
+    var hasEnd: Bool? { file?.hasEnd }
+
+    /// Bytes of the file in which what was read so far is stored. Of an encrypted file that was read to its end it is all of it.
+    package var storedOffset: UInt64 {
+        guard let file, file.decrypted != nil, (try? file.size()) == offset else { return offset }
+        return (try? file.storedSize()) ?? offset
+    }
+
+    /// Encrypted chunks that were decrypted; 0 for an input that is not encrypted.
+    package var decryptedChunks: Int { file?.decrypted?.decryptedChunks ?? 0 }
 }
 
 /// A file without a name, in the directory for temporary files (TMPDIR), that keeps bytes that are needed later.
@@ -241,10 +423,14 @@ package struct Spool {
         let directory = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
         var template = Array("\(directory)/mitm-XXXXXX".utf8CString)
         let descriptor = unsafe mkstemp(&template)
-        guard descriptor >= 0 else { throw POSIXStorage.failure("cannot make a temporary file in", directory) }
+        guard descriptor >= 0 else { throw Self.advised(POSIXStorage.failure("cannot make a temporary file in", directory)) }
         // Without a name it disappears with the process.
         unsafe unlink(template)
         file = ArchiveFile(takingOwnershipOf: descriptor, path: "a temporary file in \(directory)")
+    }
+
+    private static func advised(_ error: ArchiveError) -> ArchiveError {
+        ArchiveError(error.kind, "\(error); choose another directory with TMPDIR")
     }
 
     /// Bytes at an offset; fewer than requested at the end.
@@ -266,7 +452,7 @@ package struct Spool {
                 written += result
             }
         }
-        if failed != 0 { throw POSIXStorage.failure("cannot write", file.path, failed) }
+        if failed != 0 { throw Self.advised(POSIXStorage.failure("cannot write", file.path, failed)) }
         defer { length += UInt64(bytes.readableBytes) }
         return length
     }

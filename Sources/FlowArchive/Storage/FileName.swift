@@ -63,3 +63,24 @@ package enum FileName {
         return unsafe name.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
     }
 }
+
+extension FileName {
+    /// The paths that match wildcards (glob(7)), in their order.
+    package static func matching(_ wildcards: String) -> [String] {
+        var found = unsafe glob_t()
+        defer { unsafe globfree(&found) }
+        guard unsafe withCString(wildcards, { unsafe glob($0, 0, nil, &found) }) == 0 else { return [] }
+        return unsafe (0..<Int(found.gl_pathc)).compactMap { index in
+            guard let path = unsafe found.gl_pathv[index] else { return nil }
+            return unsafe text(UnsafeRawBufferPointer(start: path, count: strlen(path)))
+        }
+    }
+
+    /// Wildcards that match this text alone.
+    package static func escaped(_ text: String) -> String {
+        text.reduce(into: "") { out, character in
+            if "*?[\\".contains(character) { out.append("\\") }
+            out.append(character)
+        }
+    }
+}

@@ -13,10 +13,16 @@ package final class POSIXStorage: ArchiveStorage {
     /// The offset of the next byte, and the end of the bytes that the system was advised to write back.
     private var length: UInt64 = 0
     private var writtenBack: UInt64 = 0
+    /// The length of the file that is continued.
+    private var began: UInt64 = 0
     /// nil unless it is a file on a disk.
     private var uncached: UncachedFile?
     /// Of a file that replaces another one when it is closed.
     private var replacement: Replacement?
+    /// The file was made for it.
+    package var isNew = false
+    /// Room that stays free on the disk.
+    package var reserve: DiskReserve?
 
     private init(path: String, descriptor: Int32, isRegular: Bool) {
         self.path = path
@@ -89,9 +95,21 @@ package final class POSIXStorage: ArchiveStorage {
 
     /// An existing file that is replaced or emptied must be a flow file: a mistake in a command line must not cost another file.
     package static func checkFlowFile(_ file: ArchiveInput) throws(ArchiveError) {
+        try checkKnown(file)
         guard !isFlowFile(file) else { return }
         throw ArchiveError(
             .notAFlowFile, "\(file.path) is not a flow file, so it was not replaced; choose another name, or remove it first")
+    }
+
+    /// Without its key, what an encrypted file has is not known.
+    package static func checkKnown(_ file: ArchiveInput) throws(ArchiveError) {
+        do throws(ArchiveError) {
+            _ = try file.peekUpTo(1)
+        } catch {
+            guard error.kind == .encrypted else { throw error }
+            throw ArchiveError(
+                .encrypted, "\(file.path) is encrypted, so it was not replaced; choose another name, or remove it first")
+        }
     }
 
     /// Whether a file is a flow file, of any version, or empty.
@@ -109,17 +127,28 @@ package final class POSIXStorage: ArchiveStorage {
     package var isLive: Bool { !isRegular }
 
     /// A file for a recording. It is created with mode 0600, because recordings contain secrets.
-    /// - Parameter truncates: overwrites an existing file; otherwise appends after its last whole block.
-    /// - Throws: `notAFlowFile` when the existing file is not a flow file and would be appended to; it stays unchanged.
-    package static func open(path: String, truncates: Bool) throws(ArchiveError) -> POSIXStorage {
+    /// - Parameters:
+    ///   - truncates: overwrites an existing file; otherwise appends after its last whole block.
+    ///   - mustBeNew: there must be no such file.
+    ///   - isEncrypted: an existing file that is not empty is not appended to.
+    /// - Throws: EEXIST for a file that must be new; `notAFlowFile` when the existing file is not a flow file and would be appended to,
+    ///   `encrypted` when it or what would be appended is encrypted; it stays unchanged.
+    package static func open(
+        path: String, truncates: Bool, mustBeNew: Bool = false, isEncrypted: Bool = false
+    ) throws(ArchiveError) -> POSIXStorage {
         if let descriptor = DescriptorName(path) { return try POSIXStorage(copying: descriptor) }
         let flags = O_RDWR | O_CREAT | O_CLOEXEC
-        let descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        var descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags | O_EXCL, 0o600) }
+        let isNew = descriptor >= 0
+        if !isNew, errno == EEXIST, !mustBeNew {
+            descriptor = unsafe FileName.withCString(path) { unsafe Glibc.open($0, flags, 0o600) }
+        }
         guard descriptor >= 0 else { throw failure("cannot write", path) }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw failure("cannot write", path) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         let storage = POSIXStorage(path: path, descriptor: descriptor, isRegular: isRegular)
+        storage.isNew = isNew
         guard isRegular else { return storage }
         try lock(descriptor, path)
         var length: UInt64 = 0
@@ -127,15 +156,21 @@ package final class POSIXStorage: ArchiveStorage {
             if status.st_size > 0 { try checkFlowFile(try ArchiveInput(path: path)) }
             guard ftruncate(descriptor, 0) == 0 else { throw failure("cannot empty", path) }
         } else if status.st_size > 0 {
+            if isEncrypted { throw cannotContinue("\(path) exists, and") }
             length = try endOfLastBlock(path: path)
             storage.cutTail = UInt64(status.st_size) - length
             // The tail was never a whole block, so no reader has seen any of it.
             if storage.cutTail > 0, ftruncate(descriptor, off_t(length)) != 0 { throw failure("cannot cut the torn tail of", path) }
         }
         storage.length = length
+        storage.began = length
         storage.writtenBack = length
         storage.uncached = UncachedFile(sameFileAs: descriptor)
         return storage
+    }
+
+    private static func cannotContinue(_ beginning: String) -> ArchiveError {
+        ArchiveError(.encrypted, "\(beginning) an encrypted file cannot be continued; choose another name, or remove it first")
     }
 
     /// The end of the last whole frame of a flow file.
@@ -145,7 +180,11 @@ package final class POSIXStorage: ArchiveStorage {
         do throws(ArchiveError) {
             try frames.checkBeginning(isStrict: true)
         } catch {
-            throw error.kind == .notAFlowFile ? ArchiveError(.notAFlowFile, "\(error); it was not changed") : error
+            switch error.kind {
+            case .notAFlowFile: throw ArchiveError(.notAFlowFile, "\(error); it was not changed")
+            case .encrypted: throw cannotContinue("\(path) is encrypted, and")
+            default: throw error
+            }
         }
         // A file that was closed in order ends with a footer.
         let size = try input.remaining()
@@ -169,6 +208,7 @@ package final class POSIXStorage: ArchiveStorage {
     }
 
     package func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
+        try reserve?.check(descriptor, path, adding: bytes.count)
         let outcome = write(bytes)
         // A failure after bytes that were written occurs again with the next call.
         if outcome.written == 0 { throw Self.failure("cannot write", path, outcome.error) }
@@ -237,18 +277,72 @@ package final class POSIXStorage: ArchiveStorage {
         return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
     }
 
+    /// Another program has cut bytes off that were written, as logrotate(8) does with `copytruncate`. Writing at the old offset would leave
+    /// a hole.
+    package var isTruncated: Bool {
+        var status = stat()
+        guard isRegular, descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return false }
+        return UInt64(max(0, status.st_size)) < length
+    }
+
+    /// Continues at the end of what is left of the file.
+    package func continueAtEnd() {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return }
+        length = UInt64(max(0, status.st_size))
+        writtenBack = length
+    }
+
+    /// Bytes of the file.
+    package var size: UInt64 { length }
+
     package func sync() throws(ArchiveError) {
         guard isRegular else { return }
-        guard fdatasync(descriptor) == 0 else { throw Self.failure("cannot sync", path) }
+        guard fdatasync(descriptor) == 0 else { throw uncertain("cannot sync") }
+    }
+
+    /// Removes a file that was made and has received nothing.
+    package func removeNew() {
+        guard isNew, length == 0, hasItsName else { return }
+        _ = unsafe FileName.withCString(path) { unsafe unlink($0) }
+    }
+
+    package func removeLast(_ count: Int) {
+        guard isRegular, replacement == nil, count > 0, descriptor >= 0, ftruncate(descriptor, off_t(length) - off_t(count)) == 0
+        else { return }
+        length -= UInt64(count)
+        writtenBack = min(writtenBack, length)
     }
 
     package func close() throws(ArchiveError) {
+        guard descriptor >= 0 else { return }
+        try checkWritten()
         guard descriptor > 2 else { return }
         try replacement?.finish(descriptor)
         replacement = nil
+        uncached = nil
         let result = Glibc.close(descriptor)
         descriptor = -1
-        guard result == 0 else { throw Self.failure("cannot close", path) }
+        guard result == 0 else { throw uncertain("cannot close") }
+    }
+
+    /// A file of a network learns at close(2) which bytes could not be written: closing a copy asks for that before the file gets its name.
+    private func checkWritten() throws(ArchiveError) {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0, Glibc.close(copy) != 0, errno != EINTR else { return }
+        throw uncertain("cannot close")
+    }
+
+    /// An error ends the additions to an existing file: it becomes again what it was when it was opened.
+    package func undoAppending() {
+        guard isRegular, replacement == nil, descriptor > 2 else { return }
+        removeLast(Int(length - began))
+    }
+
+    private func uncertain(_ what: String) -> ArchiveError {
+        let code = errno
+        return ArchiveError(
+            .uncertain(code), "\(Self.failure(what, path, code)); what was written last may be missing")
     }
 
     static func failure(_ what: String, _ path: String, _ code: Int32 = errno) -> ArchiveError {

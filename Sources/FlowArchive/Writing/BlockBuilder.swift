@@ -1,6 +1,7 @@
 // Builds one block: records, details and content in storage that is kept from block to block. Content chunks are compressed as they fill. When
 // the block ends, its header is put before it and an entry for the index is kept.
 
+import AgeFormat
 import FlowModel
 import FlowRecords
 import HTTPSemantics
@@ -14,7 +15,8 @@ final class BlockBuilder {
     /// Chunks in a block of the usual size, and one in hand.
     private static let maximumRecycled = 3
 
-    private let segment: Timestamp
+    /// The name of the segment.
+    let segment: Timestamp
     private let encoder: LZ4FrameEncoder
     private var header = BlockHeader()
     private let records = ByteWriter(capacity: 256 * 1024)
@@ -30,7 +32,7 @@ final class BlockBuilder {
     private var connections = ConnectionTable()
 
     /// Bytes of the segment that precede the block.
-    private var segmentLength: UInt64 = 0
+    private(set) var segmentLength: UInt64 = 0
     /// Offset and header frame of each block that is in no index frame yet, and the offset of the last index frame.
     private var entries = ByteBuffer()
     private var entryCount: UInt32 = 0
@@ -79,14 +81,36 @@ final class BlockBuilder {
     }
 
     func writeTombstone(_ flow: FlowID) {
-        records.append(UInt32(RecordType.prefix + 16))
-        records.append(RecordType.tombstone)
-        records.append(UInt8(0))
-        records.append(UInt16(0))
+        begin(RecordType.tombstone, length: 16)
         records.append(flow.high)
         records.append(flow.low)
+    }
+
+    /// Names the segment from which flows continue.
+    func writeContinuation(of segment: Timestamp) {
+        begin(RecordType.continuation, length: 8)
+        records.append(segment.nanoseconds)
+    }
+
+    /// Begins a record that is no flow, in a block that readers must not skip.
+    private func begin(_ type: UInt8, length: Int) {
+        records.append(UInt32(RecordType.prefix + length))
+        records.append(type)
+        records.append(UInt8(0))
+        records.append(UInt16(0))
         header.records += 1
         header.flags |= BlockHeader.holdsPartsFlag
+    }
+
+    /// Writes rules of redaction, by which flows of the segment were changed.
+    func writeRules(_ rules: [String]) {
+        let start = records.count
+        records.appendPrefix(RecordType.redactionRules)
+        records.appendVarint(UInt64(rules.count))
+        for rule in rules { records.appendText(rule) }
+        records.set(UInt32(records.count - start), at: start)
+        header.records += 1
+        header.flags |= BlockHeader.holdsRulesFlag
     }
 
     private func addContent(_ bytes: UnsafeRawBufferPointer) {
@@ -145,7 +169,6 @@ final class BlockBuilder {
         segmentLength += UInt64(end + frames.count + compressed.readableBytes)
         append(front, to: &out)
         beginBlock(header.sequence + 1)
-        if Int(entryCount) == ArchiveFormat.indexedBlocks { writeIndex(into: &out) }
     }
 
     private func append(_ front: ByteBuffer, to out: inout ScatteredBytes) {
@@ -171,10 +194,26 @@ final class BlockBuilder {
         connections.beginBlock(sequence)
     }
 
+    /// Appends a frame that readers skip.
+    /// - Parameter count: the bytes that are missing. A frame has at least eight, so for fewer another chunk is filled.
+    func writePadding(_ count: Int, into out: inout ScatteredBytes) {
+        guard count > 0 else { return }
+        let length = count < ArchiveFormat.frameHeader ? count + AgePayload.chunkSize : count
+        var frame = ByteBuffer()
+        frame.writeMultipleIntegers(
+            ArchiveFormat.paddingMagic, UInt32(length - ArchiveFormat.frameHeader), endianness: .little)
+        frame.writeRepeatingByte(0, count: length - ArchiveFormat.frameHeader)
+        segmentLength += UInt64(length)
+        out.append(frame)
+    }
+
     // MARK: The index
 
+    /// Whether an index frame follows the block that was ended.
+    var isIndexDue: Bool { Int(entryCount) == ArchiveFormat.indexedBlocks }
+
     /// An index frame repeats the headers of the blocks since the preceding index frame, and has its offset.
-    private func writeIndex(into out: inout ScatteredBytes) {
+    func writeIndex(into out: inout ScatteredBytes) {
         var payload = ByteBuffer()
         payload.writeMultipleIntegers(segment.nanoseconds, lastIndex, entryCount, endianness: .little)
         payload.writeBuffer(&entries)
@@ -187,6 +226,11 @@ final class BlockBuilder {
         out.append(frame)
         entries.clear()
         entryCount = 0
+    }
+
+    /// Bytes of the segment's end.
+    var endLength: Int {
+        2 * ArchiveFormat.frameHeader + ArchiveFormat.indexFixed + entries.readableBytes + 4 + ArchiveFormat.footerPayload
     }
 
     /// Ends the segment: the last index and the footer.

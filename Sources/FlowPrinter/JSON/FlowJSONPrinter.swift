@@ -268,7 +268,7 @@ package struct FlowJSONPrinter: Sendable {
         throws
     {
         guard withContent else { return size(of: message, &json) }
-        let body = try FlowBody(flow, side, fields: fields, size: message.size)
+        let body = try FlowBody(flow, side, size: message.size)
         json.key("body")
         json.beginObject()
         json.key("size")
@@ -277,6 +277,10 @@ package struct FlowJSONPrinter: Sendable {
         json.number(message.storedSize)
         json.key("complete")
         json.bool(message.isComplete && !body.isDamaged)
+        if message.isStoredDecoded {
+            json.key("stored_decoded")
+            json.bool(true)
+        }
         guard !body.isDamaged else {
             json.damageMark()
             return json.endObject()
@@ -286,6 +290,7 @@ package struct FlowJSONPrinter: Sendable {
             json.key("decoded")
             json.bool(false)
         }
+        if let cut = flow.cut(of: side) { json.truncated(cut) }
         if !rawBody, let remark = body.remark {
             json.key("remark")
             json.string(remark)
@@ -326,7 +331,7 @@ package struct FlowJSONPrinter: Sendable {
             json.key("at")
             json.time(at)
             json.key("size")
-            json.number(piece.content.readableBytes)
+            json.number(piece.size)
             json.endObject()
             return true
         }
@@ -351,12 +356,12 @@ package struct FlowJSONPrinter: Sendable {
         try flow.pieces.forEach { at, piece in
             if piece.kind == .data { return true }
             if piece.kind == .close, close == nil { close = piece }
-            begin(at, piece.from, piece.kind, UInt64(piece.content.readableBytes))
-            if piece.wireSize != UInt64(piece.content.readableBytes) {
+            begin(at, piece.from, piece.kind, piece.size)
+            if piece.wireSize != piece.size {
                 json.key("compressed_size")
                 json.number(piece.wireSize)
             }
-            json.content(piece.content, isText: !rawBody && piece.kind != .binary)
+            json.content(of: piece, isText: !rawBody && piece.kind != .binary)
             json.endObject()
             try pour(json)
             return true
@@ -389,8 +394,8 @@ package struct FlowJSONPrinter: Sendable {
         try flow.pieces.forEach { at, piece in
             json.message(at, piece.from)
             json.key("size")
-            json.number(piece.content.readableBytes)
-            json.content(piece.content, isText: !rawBody)
+            json.number(piece.size)
+            json.content(of: piece, isText: !rawBody)
             json.endObject()
             try pour(json)
             return true
@@ -403,6 +408,7 @@ package struct FlowJSONPrinter: Sendable {
             return true
         }
         json.endArray()
+        json.cuts(of: flow)
         if let closedBy = flow.closedBy {
             json.key("closed_by")
             json.string("\(closedBy)")
@@ -477,6 +483,7 @@ package struct FlowJSONPrinter: Sendable {
             json.number(sizes.fromServer)
             json.endObject()
         }
+        if let redaction = flow.redaction { json.redaction(redaction) }
         if !flow.tags.isEmpty {
             json.key("tags")
             json.beginArray()
@@ -498,6 +505,48 @@ extension JSONWriter {
         time(at)
         key("from")
         string("\(from)")
+    }
+
+    /// The content of a message, or of data of a stream, as far as it is stored.
+    fileprivate mutating func content(of piece: FlowPiece, isText: Bool) {
+        if UInt64(piece.content.readableBytes) != piece.size {
+            key("stored")
+            number(piece.content.readableBytes)
+        }
+        content(piece.content, isText: isText)
+        if let cut = piece.cut?.value { truncated(cut) }
+    }
+
+    /// Not all of a content is stored: size and digest of the whole.
+    fileprivate mutating func truncated(_ cut: ContentCut) {
+        key("truncated")
+        beginObject()
+        members(of: cut)
+        endObject()
+    }
+
+    private mutating func members(of cut: ContentCut) {
+        key("size")
+        number(cut.size)
+        guard let digest = cut.hexadecimalSHA256 else { return }
+        key("sha256")
+        string(digest)
+    }
+
+    /// The sides of a stream whose data is not all stored.
+    fileprivate mutating func cuts(of flow: Flow) {
+        let cuts = [Side.client, .server].compactMap { side in flow.cut(of: side).map { (side, $0) } }
+        guard !cuts.isEmpty else { return }
+        key("truncated")
+        beginArray()
+        for (side, cut) in cuts {
+            beginObject()
+            key("from")
+            string("\(side)")
+            members(of: cut)
+            endObject()
+        }
+        endArray()
     }
 
     /// The content is damaged in the recording, so it does not stand here.

@@ -16,7 +16,7 @@ struct CurlWriter: MessageWriter {
         guard flow.kind == .http, let request = flow.request else { return omissions.leaveOut(.noRequest) }
         do {
             let body = try body(of: flow, request)
-            var command = try CurlCommand(flow, request, body)
+            var command = try CurlCommand(flow, request.asStored, body)
             if request.trailers?.lines.isEmpty == false { command.lost.insert(.trailers) }
             if flow.isConversation { command.lost.insert(.messages) }
             command.write(into: &out)
@@ -29,9 +29,10 @@ struct CurlWriter: MessageWriter {
     private func body(of flow: Flow, _ request: Message<RequestHead>) throws -> CurlBody? {
         // The client of a conversation sends messages as long as it is open.
         guard !flow.isConversation else { return nil }
-        guard request.isComplete else { throw LeftOut(.incomplete) }
-        guard request.size > 0 else { return nil }
-        if request.size <= UInt64(ShellText.maximumInline) {
+        guard request.ended != nil else { throw LeftOut(.incomplete) }
+        guard request.hasAllContent else { throw LeftOut(.missing) }
+        guard request.storedSize > 0 else { return nil }
+        if request.storedSize <= UInt64(ShellText.maximumInline) {
             guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { throw LeftOut(.damaged) }
             if let inline = CurlBody(inline: content) { return inline }
         }

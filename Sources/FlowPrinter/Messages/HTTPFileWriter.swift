@@ -18,28 +18,31 @@ struct HTTPFileWriter: MessageWriter {
     init(_ options: MessageOptions) { self.options = options }
 
     mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws {
-        guard flow.kind == .http, let request = flow.request else { return omissions.leaveOut(.noRequest) }
+        let stored = flow.asStored
+        guard flow.kind == .http, let request = stored.request else { return omissions.leaveOut(.noRequest) }
+        let isRequestComplete = flow.request?.isComplete ?? false
         var lost: Set<Omissions.Part> = []
         var isWritten = false
         if options.sides.includes(.client) {
             guard !request.head.isMethod("CONNECT"), let url = flow.displayURL else { return omissions.leaveOut(.connect) }
             var message = try HTTPFileMessage(
-                flow, .client, request.head.fields, request.trailers, request.size, request.isComplete)
+                flow, .client, request.head.fields, request.trailers, request.size, isRequestComplete)
             message.startLine.writeImmutableBuffer(request.head.method)
             message.startLine.writeStaticString(" ")
             message.startLine.writeURL(url)
             message.startLine.writeStaticString(" HTTP/1.1")
             if request.head.version.major >= 2 { message.authority = request.head.authority }
-            try message.write(content: content(flow, .client, nil, request.isComplete), into: &out)
+            try message.write(content: content(flow, .client, nil, isRequestComplete), into: &out)
             lost.formUnion(message.lost)
             isWritten = true
         }
-        if options.sides.includes(.server), let response = flow.response {
+        if options.sides.includes(.server), let response = stored.response {
+            let isComplete = flow.response?.isComplete ?? false
             var message = try HTTPFileMessage(
-                flow, .server, response.head.fields, response.trailers, response.size, response.isComplete)
+                flow, .server, response.head.fields, response.trailers, response.size, isComplete)
             message.startLine.writeString("HTTP/1.1 \(response.head.status) ")
             message.startLine.writeVisible(response.head.reason)
-            try message.write(content: content(flow, .server, response.head.fields, response.isComplete), into: &out)
+            try message.write(content: content(flow, .server, response.storedCodings, isComplete), into: &out)
             lost.formUnion(message.lost)
             isWritten = true
         }
@@ -47,14 +50,17 @@ struct HTTPFileWriter: MessageWriter {
     }
 
     /// The content of a side.
-    /// - Parameter fields: name the content codings that are removed; nil: content stays as it was sent.
-    private func content(_ flow: Flow, _ side: Side, _ fields: FieldSection?, _ isComplete: Bool) throws -> HTTPFileMessage.Content
-    {
-        let size = (side == .client ? flow.request?.size : flow.response?.size) ?? 0
-        guard size > 0, !flow.isConversation else { return .none }
+    /// - Parameter codings: the content codings that are removed; nil: content stays as it was sent.
+    private func content(
+        _ flow: Flow, _ side: Side, _ codings: [ByteBuffer]?, _ isComplete: Bool
+    ) throws -> HTTPFileMessage.Content {
+        let sent = (side == .client ? flow.request?.size : flow.response?.size) ?? 0
+        let size = (side == .client ? flow.request?.storedSize : flow.response?.storedSize) ?? 0
+        guard sent > 0, !flow.isConversation else { return .none }
+        guard size > 0 else { return .missing(sent) }
         if size <= UInt64(Self.maximumInline) {
             guard let content = try flow.pieces.contentUnlessDamaged(from: side) else { return .leftOut(size) }
-            let decoded = fields.map { decodeContent(content, of: $0, maximum: Self.maximumInline) }
+            let decoded = codings.map { decodeContent(content, codings: $0, maximum: Self.maximumInline) }
             if decoded?.outcome == .complete || decoded == nil, isPlain(decoded?.content ?? content) {
                 return .text(decoded?.content ?? content, isDecoded: decoded?.content != nil && decoded?.content != content)
             }
@@ -86,6 +92,16 @@ private struct HTTPFileMessage {
         case file(String)
         /// Not text, too long, or damaged.
         case leftOut(UInt64)
+        /// It is not in the recording.
+        case missing(UInt64)
+
+        /// Bytes that were sent, and follow nowhere.
+        var leftOutSize: UInt64? {
+            switch self {
+            case .leftOut(let size), .missing(let size): size
+            case .none, .text, .file: nil
+            }
+        }
     }
 
     /// Empty, for the caller to fill.
@@ -107,8 +123,8 @@ private struct HTTPFileMessage {
 
     mutating func write(content: Content, into out: inout ByteBuffer) throws {
         out.writeString("### \(flow.id)\n")
-        if case .leftOut(let size) = content {
-            lost.insert(.content)
+        if let size = content.leftOutSize {
+            if case .missing = content { lost.insert(.missing) } else { lost.insert(.content) }
             out.writeString("# The content is left out: \(readableSize(size)).\n")
         }
         if !isComplete, !flow.isConversation { out.writeString("# The recording of this message is incomplete.\n") }
@@ -117,7 +133,7 @@ private struct HTTPFileMessage {
         if authority.readableBytes > 0, !fields.contains("host") { write(ByteBuffer(string: "Host"), authority, &out) }
         writeFields(content, &out)
         switch content {
-        case .none, .leftOut: break
+        case .none, .leftOut, .missing: break
         case .text(let text, _):
             out.writeStaticString("\n")
             out.writeImmutableBuffer(text)
@@ -138,10 +154,10 @@ private struct HTTPFileMessage {
         case .text(let text, let wasDecoded): (length, isDecoded) = (UInt64(text.readableBytes), wasDecoded)
         case .file: length = size
         case .none where fields.contains("transfer-encoding"): length = 0
-        case .none, .leftOut: break
+        case .none, .leftOut, .missing: break
         }
         // An editor would wait for content that is not there.
-        let isLeftOut = if case .leftOut = content { side == .client } else { false }
+        let isLeftOut = side == .client && content.leftOutSize != nil
         var hasLength = false
         var hasCookie = false
         for line in fields.lines {

@@ -67,6 +67,7 @@ package struct Omissions: Equatable, Sendable {
         case noMessages = "no bytes of that side"
         case connect = "CONNECT"
         case incomplete = "incomplete request"
+        case missing = "content that is not in the recording"
         case damaged = "damaged content"
         case headContent = "content of a HEAD request"
         case needsFile = "content that needs --bodies"
@@ -82,6 +83,7 @@ package struct Omissions: Equatable, Sendable {
         case messages = "messages after the upgrade"
         case version = "the version HTTP/3"
         case damage = "damaged content"
+        case missing = "content that is not in the recording"
     }
 
     private var flows: [Reason: Int] = [:]

@@ -16,9 +16,14 @@ struct RawWriter: MessageWriter {
         var output = RawOutput(bytes: out)
         out = ByteBuffer()
         defer { out = output.bytes }
-        let isDamaged = try flow.isConversation ? conversation(flow, &output, drain) : exchange(flow, &output, drain)
-        if isDamaged {
-            omissions.leaveOut([.damage])
+        let isDamaged = try flow.isConversation ? conversation(flow, &output, drain) : exchange(flow.asStored, &output, drain)
+        let isMissing =
+            flow.isConversation
+            ? flow.isTruncated
+            : (sides.includes(.client) && flow.request?.hasAllContent == false
+                || sides.includes(.server) && flow.response?.hasAllContent == false)
+        if isDamaged || isMissing {
+            omissions.leaveOut(Set((isDamaged ? [.damage] : []) + (isMissing ? [.missing] : [])))
         } else if output.isEmpty {
             omissions.leaveOut(.noMessages)
         }

@@ -94,7 +94,11 @@ struct FlowLine {
         }
         out.writeStaticString(" ")
         out.writeString(readableSize(response.size))
-        if !response.isComplete { out.writeStaticString(" (incomplete)") }
+        if response.ended == nil {
+            out.writeStaticString(" (incomplete)")
+        } else if let share = flow.storedShare(of: .server) {
+            out.writeString(" (\(share.short))")
+        }
         if let request = flow.request {
             out.writeStaticString(" ")
             out.writeString(readableDuration((response.ended ?? flow.ended ?? response.started) - request.started))

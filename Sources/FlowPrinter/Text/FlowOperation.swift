@@ -18,7 +18,7 @@ extension Flow {
     var graphQLOperation: String? {
         guard kind == .http, let head = request?.head, head.mayBeGraphQL else { return nil }
         let content = (try? pieces.contentUnlessDamaged(from: .client, maximum: GraphQLRequest.maximumSize + 1)) ?? ByteBuffer()
-        let decoded = decodeContent(content, of: head.fields, maximum: GraphQLRequest.maximumSize)
+        let decoded = decodeContent(content, codings: storedCodings(from: .client), maximum: GraphQLRequest.maximumSize)
         guard decoded.outcome == .complete else { return nil }
         let requests = GraphQLRequest.requests(
             method: head.method, target: head.target, type: head.fields.first("content-type"), content: decoded.content)

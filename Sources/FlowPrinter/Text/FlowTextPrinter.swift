@@ -38,17 +38,14 @@ package struct FlowTextPrinter: Sendable {
         guard detail > 1 else { return }
         FlowFacts(style: style).write(flow, into: &out)
         if let request = flow.request {
-            try message(
-                flow, .client, request.head.wire, request.head.fields, request.trailers, request.size, request.isComplete, &out)
+            try message(flow, .client, request.head.wire, request.head.fields, request, &out)
         }
         for interim in flow.interims {
             out.writeString("\n")
             head(interim.value.wire, &out)
         }
         if let response = flow.response {
-            try message(
-                flow, .server, response.head.wire, response.head.fields, response.trailers, response.size, response.isComplete, &out
-            )
+            try message(flow, .server, response.head.wire, response.head.fields, response, &out)
         }
         if detail > 2, withMessages, flow.isConversation {
             try messages(flow, &out, drain)
@@ -81,10 +78,8 @@ package struct FlowTextPrinter: Sendable {
         }
         try flow.pieces.forEach { at, piece in
             guard isNew() else { return true }
-            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
-            if detail > 2, !piece.isClose {
-                view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
-            }
+            line(at, piece.from, piece.kind, piece.size, piece.content)
+            if detail > 2, !piece.isClose { view(piece, of: flow, maximumLines: Self.maximumLines, &out) }
             if out.readableBytes > maximumPrinted { try drain(&out) }
             return true
         } damaged: { piece in
@@ -121,6 +116,13 @@ package struct FlowTextPrinter: Sendable {
         ContentLimits(lines: lines, characters: detail > 3 ? .max : Self.maximumCharacters)
     }
 
+    /// A message of a conversation, as far as it is stored.
+    private func view(_ piece: FlowPiece, of flow: Flow, maximumLines: Int, _ out: inout ByteBuffer) {
+        let share = StoredShare(piece)
+        if share?.stored != 0 { view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : maximumLines, &out) }
+        if let share { out.writeString(palette.text("    (\(share.sentence))", .warning) + "\n") }
+    }
+
     /// A message of a conversation, for its view.
     private func viewed(_ piece: FlowPiece, of flow: Flow) -> ViewedContent {
         var content = ViewedContent(piece.content)
@@ -133,10 +135,10 @@ package struct FlowTextPrinter: Sendable {
     // MARK: Heads and content
 
     private func message(
-        _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ trailers: FieldSection?, _ size: UInt64,
-        _ isComplete: Bool,
+        _ flow: Flow, _ side: Side, _ wire: ByteBuffer, _ fields: FieldSection, _ message: Message<some Any>,
         _ out: inout ByteBuffer
     ) throws {
+        let (size, trailers) = (message.size, message.trailers)
         out.writeString("\n")
         head(wire, details: detail > 2 ? HeadDetails(style: style, started: flow.started) : nil, &out)
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
@@ -144,7 +146,12 @@ package struct FlowTextPrinter: Sendable {
             try content(of: flow, from: side, fields, size: size, into: &out)
         }
         if detail > 2, side == .client, size == 0 { query(flow, &out) }
-        if !isComplete, flow.expectsContent(from: side, fields, size) {
+        if let omission = flow.redaction?.omission(of: side) {
+            out.writeString("    ")
+            palette.write(.warning, into: &out) { $0.writeVisible("(\(omission.sentence))") }
+            out.writeString("\n")
+        }
+        if message.ended == nil, flow.expectsContent(from: side, fields, size) {
             out.writeString(palette.text("    (incomplete: \(readableSize(size)) came)", .warning) + "\n")
         }
         if let trailers {
@@ -159,15 +166,16 @@ package struct FlowTextPrinter: Sendable {
     package func content(
         of flow: Flow, from side: Side, _ fields: FieldSection, size: UInt64, into out: inout ByteBuffer
     ) throws {
-        let body = try FlowBody(flow, side, fields: fields, size: size)
+        let body = try FlowBody(flow, side, size: size)
         if body.isDamaged { out.writeString(damageMark(size)) }
         // The media type does not describe bytes that could not be decoded.
         let type = body.decoded.isDecoded ? fields.first("content-type") : nil
         var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
         content.origin = ContentOrigin(
             side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
-            pieces: content.media == "text/event-stream" && fields.contentCodings.isEmpty ? try flow.contentPieces(side) : nil)
-        view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
+            pieces: content.media == "text/event-stream" && flow.storedCodings(from: side).isEmpty
+                ? try flow.contentPieces(side) : nil)
+        if body.storedShare?.stored != 0 { view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out) }
         if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
     }
 
@@ -214,6 +222,11 @@ package struct FlowTextPrinter: Sendable {
             out.writeVisible((note.side.map { "\($0): " } ?? "") + note.message)
             out.writeString("\n")
         }
+        if let redaction = flow.redaction {
+            out.writeString("    redacted: ")
+            out.writeVisible(redaction.sentence)
+            out.writeString("\n")
+        }
     }
 
     /// The lines of a head, indented, without the empty one. The names of fields are coloured.
@@ -250,9 +263,9 @@ package struct FlowTextPrinter: Sendable {
         }
         try flow.pieces.forEach { at, piece in
             guard lines > 0 else { return false }
-            line(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content)
+            line(at, piece.from, piece.kind, piece.size, piece.content)
             let start = out.writerIndex
-            if !piece.isClose { view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : lines, &out) }
+            if !piece.isClose { view(piece, of: flow, maximumLines: lines, &out) }
             if detail == 3 { lines -= max(1, out.lineEnds(from: start)) }
             shown += 1
             if out.readableBytes > maximumPrinted { try drain(&out) }

@@ -1,5 +1,6 @@
 // All differences of two contents: of JSON by place, of text by line, of other bytes the first one.
 
+import FlowModel
 import HTTPSemantics
 import JSONQuery
 import NIOCore
@@ -45,6 +46,17 @@ struct ContentComparison {
         if now.readableBytes == 0 { return found.add(place.difference(.text("\(was.readableBytes) bytes"), .text("empty"))) }
         if let a = Self.text(was), let b = Self.text(now) { return compareLines(a, b, &found) }
         compareBytes(was, now, &found)
+    }
+
+    /// Compares the beginning of content that is recorded, then its size and its digest.
+    func compare(_ recorded: ByteBuffer, _ cut: ContentCut, with now: ByteBuffer, _ found: inout FlowDifferences) {
+        let beginning = now.slice(ByteRange(0, min(recorded.readableBytes, now.readableBytes)))
+        if beginning != recorded { return compare(recorded, beginning, isJSON: false, &found) }
+        // What is ignored may be in the rest.
+        guard !cut.isOf(now), ignoredPaths.isEmpty || cut.size != UInt64(now.readableBytes) else { return }
+        let remark = "after the first \(recorded.readableBytes) bytes, which are recorded"
+        found.add(
+            place.difference(.text("\(cut.size) bytes"), .text("\(now.readableBytes) bytes, another SHA-256"), remark: remark))
     }
 
     private static func text(_ bytes: ByteBuffer) -> String? {

@@ -37,8 +37,28 @@ package struct FlowComparison: Sendable {
     }
 
     /// All differences, in the order of the answer.
+    /// - Parameter redactions: the rules by which the recorded flow may have been redacted. The new one is compared as it would have been
+    ///   stored by those that leave the fewest differences: others would make some.
     /// - Throws: if content cannot be read.
-    package func differences(recorded: Flow, new: Flow) throws -> FlowDifferences {
+    package func differences(recorded: Flow, new: Flow, redactions: [RecordedRedaction] = []) throws -> FlowDifferences {
+        var fewest: FlowDifferences?
+        func take(_ found: FlowDifferences) {
+            let known = fewest.map { ($0.count, $0.madeByRedaction) } ?? (.max, .max)
+            if (found.count, found.madeByRedaction) < known { fewest = found }
+        }
+        for redaction in redactions {
+            let found = try differences(recorded, redaction.stored(new))
+            if found.isEmpty { return found }
+            take(found)
+        }
+        // A flow that redaction changed was not recorded without it.
+        if let fewest, recorded.redaction != nil { return fewest }
+        let found = try differences(recorded, new)
+        take(found)
+        return fewest ?? found
+    }
+
+    private func differences(_ recorded: Flow, _ new: Flow) throws -> FlowDifferences {
         var found = FlowDifferences(maximum: maximum)
         if recorded.kind == .tcp {
             try compareStreams(recorded, new, &found)
@@ -169,11 +189,13 @@ package struct FlowComparison: Sendable {
         _ recorded: Flow, _ was: Message<ResponseHead>, _ new: Flow, _ now: Message<ResponseHead>,
         _ found: inout FlowDifferences
     ) throws {
+        // Redaction did not store it, so it may have been any.
+        if recorded.redaction?.omission(of: .server) != nil { return }
         var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
-        let (a, b) = (was.head.fields.contentCodings, now.head.fields.contentCodings)
+        let (a, b) = (was.storedCodings, now.storedCodings)
         // Content that is not in the recording is not compared.
-        let isCut = was.storedSize < was.size || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
+        let isCut = !was.hasAllContent || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
         if before != after, !(a.isEmpty && b.isEmpty) {
             let decoded = (
                 decodeContent(before, codings: a, maximum: Self.maximumContent),
@@ -198,6 +220,10 @@ package struct FlowComparison: Sendable {
             }
         }
         let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: .body)
+        if let cut = recorded.cut(of: .server), a == b {
+            return comparison.compare(
+                before, cut, with: try new.pieces.content(from: .server, maximum: Self.maximumContent), &found)
+        }
         comparison.compare(before, after, isJSON: was.head.isJSON || now.head.isJSON, &found)
     }
 
@@ -220,8 +246,12 @@ package struct FlowComparison: Sendable {
             if a.kind != b.kind {
                 found.add(place.difference(.text("\(a.kind)"), .text("\(b.kind)")))
             } else if !ignored.body {
-                ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(
-                    a.content, b.content, isJSON: false, &found)
+                let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: place)
+                if let cut = a.cut?.value {
+                    comparison.compare(a.content, cut, with: b.content, &found)
+                } else {
+                    comparison.compare(a.content, b.content, isJSON: false, &found)
+                }
             }
         }
         if was.count != now.count {
@@ -241,7 +271,9 @@ package struct FlowComparison: Sendable {
         let was = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
         let now = try new.pieces.content(from: .server, maximum: Self.maximumContent)
         let place = ContentPlace(path: "data", text: "data of the server")
-        ContentComparison(ignoredPaths: ignored.jsonPaths, place: place).compare(was, now, isJSON: false, &found)
+        let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: place)
+        if let cut = recorded.cut(of: .server) { return comparison.compare(was, cut, with: now, &found) }
+        comparison.compare(was, now, isJSON: false, &found)
     }
 
     // MARK: Ends

@@ -11,6 +11,9 @@ package struct FlowDifference: Sendable, Equatable {
         /// Compact text of a JSON value.
         case json(String)
 
+        /// Redaction hid it, or a part of it.
+        fileprivate var isHidden: Bool { text.contains("«redacted") }
+
         fileprivate var text: String {
             switch self {
             case .none: "none"
@@ -85,6 +88,9 @@ package struct FlowDifferences: Sendable, Equatable {
         if count < maximum { first.append(difference()) }
         count += 1
     }
+
+    /// Those of the first ones in which only the new value is hidden: rules hid it by which the recorded one was not.
+    var madeByRedaction: Int { first.count { $0.recorded != .none && $0.now.isHidden && !$0.recorded.isHidden } }
 
     /// Lines for people.
     package var lines: [String] { first.map(\.line) + (moreCount > 0 ? ["+ \(moreCount) more"] : []) }

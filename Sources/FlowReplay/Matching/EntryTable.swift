@@ -113,17 +113,20 @@ struct EntryTable {
         return chain
     }
 
-    /// The key with each of the other hosts for which it is recorded, in the order of the recording.
-    mutating func keysWithOtherHosts(_ key: RequestKey) -> [RequestKey] {
+    /// The other hosts for which one of the keys is recorded, in the order of the recording.
+    /// - Parameter keys: of one host.
+    mutating func otherHosts(than asked: [RequestKey]) -> [UInt32] {
         if hosts == nil {
             var known: Set<UInt32> = []
             hosts = keys.compactMap { known.insert($0.host).inserted ? $0.host : nil }
         }
-        return (hosts ?? []).compactMap { host in
-            guard host != key.host else { return nil }
-            var other = key
-            other.host = host
-            return chains[other.combined] == nil ? nil : other
+        return (hosts ?? []).filter { host in
+            asked.contains { key in
+                guard host != key.host else { return false }
+                var other = key
+                other.host = host
+                return chains[other.combined] != nil
+            }
         }
     }
 

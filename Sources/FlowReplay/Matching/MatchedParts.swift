@@ -32,7 +32,11 @@ extension Flow {
         guard let head = request?.head else { return nil }
         let (path, query) = head.target.pathAndQuery
         var content: UInt64 = 0
-        if !hasSwitched { content = RequestContent.digest(try pieces.content(from: .client), head.fields, rules) }
+        if !hasSwitched, let cut = cut(of: .client), !rules.ignore.body, rules.body != .none {
+            content = RequestContent.digest(cut)
+        } else if !hasSwitched {
+            content = RequestContent.digest(try pieces.content(from: .client), head.fields, rules)
+        }
         return MatchedParts(
             method: hasSwitched ? nil : head.method,
             host: rules.ignore.host ? nil : ByteBuffer(string: String(buffer: displayHost).lowercased()), path: path,

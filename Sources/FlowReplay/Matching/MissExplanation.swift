@@ -15,6 +15,18 @@ package struct MissExplanation: Sendable, Equatable {
     package init(_ text: String, nearest: FlowID? = nil) { (self.text, self.nearest) = (text, nearest) }
 }
 
+/// A form of a request for which no recording was found.
+private struct AskedForm {
+    let head: RequestHead
+    let content: ByteBuffer
+    let key: RequestKey
+    let isForAnyHost: Bool
+
+    init(_ form: RequestForm, _ query: ReplayQuery) {
+        (head, content, key, isForAnyHost) = (form.head, form.content, form.key, query.isForAnyHost)
+    }
+}
+
 extension RecordingIndex {
     /// Recordings whose request is read, those with the nearest shapes. Each may be in another block of its file.
     private static let maximumExamined = 24
@@ -34,6 +46,27 @@ extension RecordingIndex {
     /// Explains a miss by the nearest recording.
     package mutating func explain(_ query: ReplayQuery, host: String) -> MissExplanation {
         guard count > 0 else { return MissExplanation("the recordings contain no HTTP request") }
+        var nearest: (asked: AskedForm, distance: Int, entries: [Entry])?
+        for form in forms(of: query) {
+            let asked = AskedForm(form, query)
+            guard let (distance, entries) = nearestEntries(asked), distance < nearest?.distance ?? .max else { continue }
+            nearest = (asked, distance, entries)
+        }
+        guard let (asked, _, found) = nearest else { return MissExplanation("the nearest recording cannot be read") }
+        let sameKey = found.flatMap { entries.table.entries(from: $0, atMost: Self.maximumContents) }
+        guard let flow = nearestContent(sameKey, asked), let head = flow.request?.head else {
+            return MissExplanation("the nearest recording cannot be read")
+        }
+        let differences = differences(asked, host, flow, head)
+        let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
+        return MissExplanation(
+            "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))", nearest: flow.id)
+    }
+
+    // MARK: The nearest
+
+    /// The nearest recordings, and their distance; nil if none of them can be read.
+    private mutating func nearestEntries(_ query: AskedForm) -> (distance: Int, entries: [Entry])? {
         var nearest: [Entry] = []
         var least = Int.max
         for (entry, weight) in candidates(query) {
@@ -42,20 +75,11 @@ extension RecordingIndex {
             least = distance
             nearest.append(entry)
         }
-        let sameKey = nearest.flatMap { entries.table.entries(from: $0, atMost: Self.maximumContents) }
-        guard let flow = nearestContent(sameKey, query), let head = flow.request?.head else {
-            return MissExplanation("the nearest recording cannot be read")
-        }
-        let differences = differences(query, host, flow, head)
-        let name = "\(String(buffer: head.method)) \(flow.displayURL.map { String(buffer: $0) } ?? "")"
-        return MissExplanation(
-            "the nearest recording is \(name.short), which differs in \(differences.joined(separator: "; "))", nearest: flow.id)
+        return nearest.isEmpty ? nil : (least, nearest)
     }
 
-    // MARK: The nearest
-
     /// Entries that may be the nearest, one for each path, with the part of their distance that hashes tell.
-    private func candidates(_ query: ReplayQuery) -> [(entry: Entry, weight: Int)] {
+    private func candidates(_ query: AskedForm) -> [(entry: Entry, weight: Int)] {
         let asked = query.key
         var nearest = NearestShapes(capacity: Self.maximumExamined)
         entries.table.forEachKey { entry, key in
@@ -73,7 +97,7 @@ extension RecordingIndex {
     }
 
     /// - Returns: nil if the recording cannot be read.
-    private mutating func distance(of entry: Entry, _ weight: Int, to query: ReplayQuery) -> Int? {
+    private mutating func distance(of entry: Entry, _ weight: Int, to query: AskedForm) -> Int? {
         guard let target = target(of: entry) else { return nil }
         let (asked, recorded) = (query.head.target.pathAndQuery, target.pathAndQuery)
         let parameters = queryDifferences(asked.query, recorded.query).count
@@ -91,7 +115,7 @@ extension RecordingIndex {
 
     /// Among equally near recordings, the one with the most fields that must be equal, then with the longest common beginning of
     /// the content.
-    private func nearestContent(_ candidates: [Entry], _ query: ReplayQuery) -> Flow? {
+    private func nearestContent(_ candidates: [Entry], _ query: AskedForm) -> Flow? {
         let content = RequestContent.comparable(query.content, query.head.fields, rules)
         var nearest: (likeness: (Int, Int), flow: Flow)?
         var bytes: UInt64 = 0
@@ -108,7 +132,7 @@ extension RecordingIndex {
 
     // MARK: How it differs
 
-    private func differences(_ query: ReplayQuery, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
+    private func differences(_ query: AskedForm, _ host: String, _ flow: Flow, _ head: RequestHead) -> [String] {
         var found: [String] = []
         func compare(_ what: String, _ asked: String, _ recorded: String) {
             if asked != recorded { found.append("the \(what): asked for '\(asked.short)', recorded '\(recorded.short)'") }
@@ -147,11 +171,15 @@ extension RecordingIndex {
         }
     }
 
-    private func contentDifference(_ query: ReplayQuery, _ flow: Flow, _ head: RequestHead) -> String {
+    private func contentDifference(_ query: AskedForm, _ flow: Flow, _ head: RequestHead) -> String {
         guard let recorded = try? flow.pieces.content(from: .client) else { return "the body, which cannot be read" }
         let one = RequestContent.comparable(query.content, query.head.fields, rules)
         let other = RequestContent.comparable(recorded, head.fields, rules)
         let at = one.commonPrefix(with: other)
+        if let cut = flow.cut(of: .client), at == other.readableBytes {
+            return
+                "the body, of which only the first \(at) of \(cut.size) bytes are recorded: asked with \(one.readableBytes) bytes, whose SHA-256 is another"
+        }
         func near(_ bytes: ByteBuffer) -> String {
             let start = max(0, at - 16)
             return String(buffer: bytes.slice(ByteRange(start, min(bytes.readableBytes, at + 32)))).short

@@ -7,18 +7,23 @@ import NIOCore
 
 /// What an entry must have in addition to its key and its content.
 struct Criteria {
-    /// The values of the fields that must be equal, in the order of the rules.
-    var fields: [ByteBuffer?]
+    /// The values of the fields that must be equal, in the order of the rules, for each form of the request.
+    var fields: [[ByteBuffer?]]
     /// The client can use neither a 206 nor a 304.
     var needsWhole: Bool
 }
 
 /// Entries, their chains by content, and their flows.
 struct RecordedEntries {
+    /// The digest of content that redaction left out. Those of other content are odd, or 0.
+    static let unknownDigest: UInt64 = 4
+
     let rules: MatchRules
     var table = EntryTable()
     var flows = RecordedFlows()
     private var contents = ContentChains()
+    /// The content of a request was not all stored.
+    private var holdsCutRequests = false
 
     init(rules: MatchRules) { self.rules = rules }
 
@@ -42,10 +47,21 @@ struct RecordedEntries {
         return contents.first(key, digest: content)
     }
 
+    /// The first entry with a key whose content is not all stored, and has the size and the SHA-256 of a content.
+    mutating func first(_ key: RequestKey, cutFrom content: ByteBuffer) -> Entry? {
+        guard holdsCutRequests, content.readableBytes > 0 else { return nil }
+        return first(key, digest: RequestContent.digest(ContentCut(of: content)))
+    }
+
     /// The digest of the content of an entry; 0 if it has none or content is ignored.
     private mutating func digest(_ entry: Entry) throws -> UInt64 {
         guard table.has(entry, .hasContent), rules.body != .none, !rules.ignore.body else { return 0 }
         let flow = try flow(entry)
+        if let cut = flow.cut(of: .client) {
+            holdsCutRequests = true
+            return RequestContent.digest(cut)
+        }
+        if flow.request?.hasAllContent == false { return Self.unknownDigest }
         // Damaged content equals no other: digests are odd.
         guard let content = try flow.pieces.contentUnlessDamaged(from: .client) else { return 2 }
         return RequestContent.digest(content, flow.request?.head.fields ?? FieldSection(), rules)
@@ -60,9 +76,9 @@ struct RecordedEntries {
 
     mutating func matches(_ entry: Entry, _ criteria: Criteria) throws -> Bool {
         if table.has(entry, .isReplaced) || criteria.needsWhole && table.has(entry, .isPartial) { return false }
-        guard !criteria.fields.isEmpty else { return true }
+        guard !rules.headers.isEmpty else { return true }
         guard let head = try flow(entry).request?.head else { return false }
-        return zip(rules.headers, criteria.fields).allSatisfy { head.fields.joined($0) == $1 }
+        return criteria.fields.contains(rules.headers.map { head.fields.joined($0) })
     }
 
     /// Whether the response began before the request was complete.

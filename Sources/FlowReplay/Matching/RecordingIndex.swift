@@ -7,22 +7,6 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// A request that asks for a recording.
-package struct ReplayQuery {
-    package var key: RequestKey
-    package var head: RequestHead
-    package var content: ByteBuffer
-    /// The client named this machine and no server: every recorded host may answer, the one with the same name first.
-    package var isForAnyHost: Bool
-
-    package init(key: RequestKey, head: RequestHead, content: ByteBuffer, isForAnyHost: Bool = false) {
-        self.key = key
-        self.head = head
-        self.content = content
-        self.isForAnyHost = isForAnyHost
-    }
-}
-
 /// Finds recordings.
 package struct RecordingIndex {
     package enum Answer {
@@ -39,6 +23,8 @@ package struct RecordingIndex {
     private var streamSources: [RecordingSource] = []
     /// The positions of those that had not ended when they were added.
     private var openStreams: [FlowID: Int] = [:]
+    /// The rules by which recordings may have been redacted, each once.
+    package private(set) var redactions: [RecordedRedaction] = []
     /// Request-targets that were read for explanations.
     var examinedTargets: [Entry: ByteBuffer] = [:]
 
@@ -57,6 +43,11 @@ package struct RecordingIndex {
     /// - Returns: its number.
     package mutating func addSource(_ name: String, _ file: ArchiveLookup? = nil) -> RecordingSource {
         entries.flows.addSource(name, file)
+    }
+
+    /// Some of the recordings may have been redacted by these rules.
+    package mutating func add(_ redaction: RecordedRedaction) {
+        if !redactions.contains(where: { $0.texts == redaction.texts }) { redactions.append(redaction) }
     }
 
     /// Adds an HTTP flow that is whole in its block.
@@ -95,7 +86,7 @@ package struct RecordingIndex {
 
     private static func flags(_ flow: some FlowAttributes, hasContent: Bool) -> EntryFlags {
         var flags: EntryFlags = []
-        if flow.state == .complete { flags.insert(.isComplete) }
+        if flow.state == .complete, !flow.isTruncated { flags.insert(.isComplete) }
         if hasContent { flags.insert(.hasContent) }
         if flow.status == 206 || flow.status == 304, flow.requestFields?.askForLess == true { flags.insert(.isPartial) }
         return flags
@@ -130,17 +121,29 @@ package struct RecordingIndex {
 
     // MARK: Finding
 
+    /// The different forms in which recordings may have a request. The last one is that of recordings without rules.
+    func forms(of query: ReplayQuery) -> [RequestForm] {
+        var forms: [RequestForm] = []
+        for redaction in redactions {
+            let form = RequestForm(query, redaction, rules)
+            if !forms.contains(where: { $0.isSame(as: form) }) { forms.append(form) }
+        }
+        let sent = RequestForm(query, nil, rules)
+        return forms.contains { $0.isSame(as: sent) } ? forms : forms + [sent]
+    }
+
     /// Finds the recording that answers next.
     /// - Parameter elapsed: nanoseconds since the start, for ``ReplayOrder/time``.
     /// - Throws: if the recording cannot be read.
     package mutating func answer(_ query: ReplayQuery, elapsed: Int64) throws -> Answer {
-        guard query.isForAnyHost else { return try answer(query, as: query.key, elapsed) }
+        let forms = forms(of: query)
+        guard query.isForAnyHost else { return try answer(forms, elapsed) }
         var answer = Answer.none
         var error: (any Error)?
         for isOther in [false, true] {
-            for key in isOther ? entries.table.keysWithOtherHosts(query.key) : [query.key] {
+            for forms in isOther ? withOtherHosts(forms) : [forms] {
                 do {
-                    switch try self.answer(query, as: key, elapsed) {
+                    switch try self.answer(forms, elapsed) {
                     case .flow(let flow, let entry): return .flow(flow, entry)
                     case .exhausted(let entry): if case .none = answer { answer = .exhausted(entry) }
                     case .none: break
@@ -154,15 +157,33 @@ package struct RecordingIndex {
         return answer
     }
 
-    private mutating func answer(_ query: ReplayQuery, as key: RequestKey, _ elapsed: Int64) throws -> Answer {
-        let content = RequestContent.digest(query.content, query.head.fields, rules)
-        guard let first = entries.first(key, digest: content) else { return .none }
-        let fields = rules.headers.map { query.head.fields.joined($0) }
-        var values = ByteHash()
-        for field in fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
-        let group = RequestGroup(key: key.combined, content: content, fields: values.value)
+    /// The forms with each of the other hosts for which one is recorded, in the order of the recording.
+    private mutating func withOtherHosts(_ forms: [RequestForm]) -> [[RequestForm]] {
+        entries.table.otherHosts(than: forms.map(\.key)).map { host in
+            forms.map { form in
+                var other = form
+                other.key.host = host
+                return other
+            }
+        }
+    }
+
+    private mutating func answer(_ forms: [RequestForm], _ elapsed: Int64) throws -> Answer {
+        var found = forms.compactMap { form in
+            (entries.first(form.key, digest: form.digest) ?? entries.first(form.key, cutFrom: form.content)).map { (form, $0) }
+        }
+        if found.isEmpty {
+            // Content that redaction left out may have been any.
+            found = forms.compactMap { form in
+                form.digest == 0 ? nil : entries.first(form.key, digest: RecordedEntries.unknownDigest).map { (form, $0) }
+            }
+        }
+        guard !found.isEmpty else { return .none }
+        // Forms that differ in fields alone have the same entries.
+        let matching = MatchingEntries(Set(found.map(\.1)).sorted())
         let choice = try order.choose(
-            group, first, fields: fields, asksForLess: query.head.fields.askForLess, elapsed: elapsed, &entries)
+            RequestGroup(found.map(\.0)), matching, fields: found.map(\.0.fields), asksForLess: forms[0].head.fields.askForLess,
+            elapsed: elapsed, &entries)
         switch choice {
         case .entry(let entry): return .flow(try entries.flow(entry), entry)
         case .exhausted(let entry): return .exhausted(entry)
@@ -171,14 +192,17 @@ package struct RecordingIndex {
     }
 
     /// Finds a recording in which the response began before the request was complete.
-    /// - Parameter isForAnyHost: every recorded host may answer.
+    /// - Parameter query: its content is not known yet, and is not compared.
     /// - Returns: nil if there is none with the key.
     /// - Throws: if the recording cannot be read.
-    package mutating func duplexAnswer(_ key: RequestKey, isForAnyHost: Bool = false) throws -> (flow: Flow, entry: Entry)? {
-        if let entry = try order.chooseDuplex(key, &entries) { return (try entries.flow(entry), entry) }
-        guard isForAnyHost else { return nil }
-        for other in entries.table.keysWithOtherHosts(key) {
-            if let entry = try order.chooseDuplex(other, &entries) { return (try entries.flow(entry), entry) }
+    package mutating func duplexAnswer(_ query: ReplayQuery) throws -> (flow: Flow, entry: Entry)? {
+        let forms = forms(of: query)
+        for form in forms {
+            if let entry = try order.chooseDuplex(form.key, &entries) { return (try entries.flow(entry), entry) }
+        }
+        guard query.isForAnyHost else { return nil }
+        for form in withOtherHosts(forms).joined() {
+            if let entry = try order.chooseDuplex(form.key, &entries) { return (try entries.flow(entry), entry) }
         }
         return nil
     }

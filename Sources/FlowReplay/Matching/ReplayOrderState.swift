@@ -20,6 +20,23 @@ struct RequestGroup: Hashable {
     var fields: UInt64
 }
 
+extension RequestGroup {
+    /// The group of a request that has recordings in these forms.
+    init(_ forms: [RequestForm]) {
+        var (keys, values) = (ByteHash(), ByteHash())
+        for form in forms {
+            if forms.count > 1 {
+                keys.add(form.key.combined)
+                keys.add(form.digest)
+            }
+            for field in form.fields { values.add(field.map { ByteHash.of($0) } ?? 0) }
+        }
+        self.init(
+            key: forms.count == 1 ? forms[0].key.combined : keys.value, content: forms.count == 1 ? forms[0].digest : 0,
+            fields: values.value)
+    }
+}
+
 /// How far each group of equal requests has come.
 struct ReplayOrderState {
     private let order: ReplayOrder
@@ -65,22 +82,27 @@ struct ReplayOrderState {
 
     /// Chooses the next entry of a group.
     /// - Parameters:
-    ///   - first: the first entry with the key and content of the group.
+    ///   - matching: the entries with the key and content of the group.
+    ///   - fields: the values of the fields that must be equal, in each form of the request.
     ///   - asksForLess: the client can use a 206 or a 304.
     ///   - elapsed: nanoseconds since the start.
     /// - Throws: if a recording cannot be read.
     mutating func choose(
-        _ group: RequestGroup, _ first: Entry, fields: [ByteBuffer?], asksForLess: Bool, elapsed: Int64,
+        _ group: RequestGroup, _ matching: MatchingEntries, fields: [[ByteBuffer?]], asksForLess: Bool, elapsed: Int64,
         _ entries: inout RecordedEntries
     ) throws -> Choice {
         var position = positions[group] ?? Position()
         var choice: Entry?
         let takesPartial = asksForLess || !entries.table.holdsPartials
         if !takesPartial {
-            choice = try nextInOrder(&position, first, Criteria(fields: fields, needsWhole: true), elapsed, &entries)
+            choice = try nextInOrder(
+                &position, matching, Criteria(fields: fields, needsWhole: true), elapsed, &entries
+            )
         }
         if choice == nil, takesPartial || position.whole == nil {
-            choice = try nextInOrder(&position, first, Criteria(fields: fields, needsWhole: false), elapsed, &entries)
+            choice = try nextInOrder(
+                &position, matching, Criteria(fields: fields, needsWhole: false), elapsed,
+                &entries)
         }
         let last = position.last(needsWhole: false)
         if last != nil || choice != nil { positions[group] = position }
@@ -90,38 +112,39 @@ struct ReplayOrderState {
     }
 
     private func nextInOrder(
-        _ position: inout Position, _ first: Entry, _ criteria: Criteria, _ elapsed: Int64, _ entries: inout RecordedEntries
+        _ position: inout Position, _ matching: MatchingEntries, _ criteria: Criteria, _ elapsed: Int64,
+        _ entries: inout RecordedEntries
     ) throws -> Entry? {
         switch order {
         case .sequence:
-            if let next = try advance(&position, first, criteria, &entries) { return next }
+            if let next = try advance(&position, matching, criteria, &entries) { return next }
             return isOnce ? nil : position.last(needsWhole: criteria.needsWhole)
         case .cycle:
-            if let next = try advance(&position, first, criteria, &entries) { return next }
+            if let next = try advance(&position, matching, criteria, &entries) { return next }
             guard !isOnce, position.last(needsWhole: criteria.needsWhole) != nil else { return nil }
             position = Position()
-            return try advance(&position, first, criteria, &entries)
+            return try advance(&position, matching, criteria, &entries)
         case .last:
-            while try advance(&position, first, criteria, &entries) != nil {}
+            while try advance(&position, matching, criteria, &entries) != nil {}
             return position.last(needsWhole: criteria.needsWhole)
         case .time:
             let limit = (entries.table.firstStart ?? 0) &+ elapsed
-            return try latest(until: limit, from: first, criteria, &entries)
+            return try latest(until: limit, matching, criteria, &entries)
         }
     }
 
     /// Moves to the next entry: complete ones first, then truncated ones. With `--once` those that have answered a duplex request
     /// are skipped.
     private func advance(
-        _ position: inout Position, _ first: Entry, _ criteria: Criteria, _ entries: inout RecordedEntries
+        _ position: inout Position, _ matching: MatchingEntries, _ criteria: Criteria, _ entries: inout RecordedEntries
     ) throws -> Entry? {
         let capacity = entries.table.capacity
         guard max(position.searched, criteria.needsWhole ? position.searchedForWhole : 0) < capacity else { return nil }
         for isComplete in [true, false] {
             let known = isComplete ? position.complete : position.truncated
-            var entry = known.map { entries.next(after: $0) } ?? first
+            var entry = known.map { matching.next(after: $0, entries) } ?? matching.first
             while entry != .none {
-                defer { entry = entries.next(after: entry) }
+                defer { entry = matching.next(after: entry, entries) }
                 guard entries.table.has(entry, .isComplete) == isComplete, try entries.matches(entry, criteria) else { continue }
                 if isComplete { position.complete = entry } else { position.truncated = entry }
                 // A truncated recording does not take the place of a complete one.
@@ -136,12 +159,12 @@ struct ReplayOrderState {
 
     /// The last entry that began before a moment of the recording; if none did, the first of all.
     private func latest(
-        until limit: Int64, from first: Entry, _ criteria: Criteria, _ entries: inout RecordedEntries
+        until limit: Int64, _ matching: MatchingEntries, _ criteria: Criteria, _ entries: inout RecordedEntries
     ) throws -> Entry? {
         var best: Entry?
-        var entry = first
+        var entry = matching.first
         while entry != .none {
-            defer { entry = entries.next(after: entry) }
+            defer { entry = matching.next(after: entry, entries) }
             guard try entries.matches(entry, criteria) else { continue }
             guard let known = best else {
                 best = entry

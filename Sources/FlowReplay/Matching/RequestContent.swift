@@ -19,6 +19,14 @@ package enum RequestContent {
         return hash.value | 1
     }
 
+    /// The digest of content of which only the beginning is recorded. It is compared byte by byte.
+    static func digest(_ cut: ContentCut) -> UInt64 {
+        var hash = ByteHash()
+        hash.add(cut.size)
+        hash.add(cut.sha256)
+        return hash.value | 1
+    }
+
     static func comparable(_ content: ByteBuffer, _ fields: FieldSection, _ rules: MatchRules) -> ByteBuffer {
         guard content.readableBytes <= maximumParsed else { return content }
         let type = fields.first("content-type").map { String(buffer: $0).lowercased() } ?? ""

@@ -42,6 +42,8 @@ package struct ReplayPlan: Sendable {
     private let kept: [Flow]
     /// The number of flows that are not sent, by reason.
     package let leftOut: [String: Int]
+    /// The number of flows that are sent without values that redaction hid.
+    package let redacted: Int
 
     /// A flow that has not been read again yet.
     fileprivate struct Planned {
@@ -123,6 +125,7 @@ package struct ReplayPlan: Sendable {
         private var files: [ArchiveLookup] = []
         private var kept: [Flow] = []
         private var leftOut: [String: Int] = [:]
+        private var redacted = 0
 
         package init(_ options: Options) { self.options = options }
 
@@ -137,6 +140,7 @@ package struct ReplayPlan: Sendable {
                 leftOut[reason, default: 0] += 1
                 return reason
             }
+            if flow.redaction?.changesClient == true { redacted += 1 }
             var planned = Planned(
                 started: flow.started.nanoseconds, ended: flow.ended?.nanoseconds ?? Planned.open, block: UInt64(kept.count),
                 record: 0,
@@ -185,14 +189,16 @@ package struct ReplayPlan: Sendable {
             flows.sort { a, b in
                 (a.started, a.stream, a.file, a.block, a.record) < (b.started, b.stream, b.file, b.block, b.record)
             }
-            return ReplayPlan(flows, lines, targets: targets, files: files, kept: kept, leftOut: leftOut)
+            return ReplayPlan(flows, lines, targets: targets, files: files, kept: kept, leftOut: leftOut, redacted: redacted)
         }
     }
 
     fileprivate init(
-        _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int]
+        _ flows: [Planned], _ lines: [Line], targets: [FlowTarget], files: [ArchiveLookup], kept: [Flow], leftOut: [String: Int],
+        redacted: Int
     ) {
         (self.flows, self.targets, self.files, self.kept, self.leftOut) = (flows, targets, files, kept, leftOut)
+        self.redacted = redacted
         // Sorts connections by their first flow.
         var places = [UInt32](repeating: .max, count: lines.count)
         self.lines = []
@@ -249,14 +255,18 @@ package struct ReplayPlan: Sendable {
         if flow.asksForWebSocket {
             if options.onlySafeMethods { return "WebSocket messages are not safe (--safe-methods)" }
             let isReadable = request.size == 0 && flow.response.map { $0.head.status != 101 || $0.size == 0 } ?? true
-            return isReadable ? nil : "a WebSocket conversation was recorded as bytes"
+            if !isReadable { return "a WebSocket conversation was recorded as bytes" }
+            let isCut = (try? flow.pieces.sizes())?.client.isCut == true
+            return isCut ? "a message of the client is not whole in the recording" : nil
         }
         if flow.response?.head.status == 101 { return "a protocol other than WebSocket follows" }
-        return obstacleOfContent(request)
+        guard request.hasAllContent else { return "the request's content is not whole in the recording" }
+        return obstacleOfContent(request.asStored)
     }
 
     private static func obstacleOfBytes(_ flow: Flow, _ options: Options) -> String? {
         if flow.passthrough != nil { return "it was passed through unread" }
+        if flow.cut(of: .client) != nil { return "the client's data is not whole in the recording" }
         if options.onlySafeMethods { return "a stream of bytes is not safe (--safe-methods)" }
         if options.hasHTTPTarget, !options.hasTCPTarget { return "it is a stream of bytes, and the target is not" }
         if !options.hasTCPTarget, flow.target.host.isEmpty { return "its server is not known" }
@@ -266,7 +276,6 @@ package struct ReplayPlan: Sendable {
 
     private static func obstacleOfContent(_ request: Message<RequestHead>) -> String? {
         let declared = DeclaredFraming(request.head.fields)
-        guard request.storedSize == request.size else { return "the request's content is not whole in the recording" }
         if request.ended == nil {
             // Without declared content, the head is the whole request.
             let isBare = request.head.version.major < 2 && (declared.isAbsent || declared.codings.isEmpty && declared.length == 0)
@@ -278,6 +287,14 @@ package struct ReplayPlan: Sendable {
             return "the request's content is shorter than its Content-Length"
         }
         return nil
+    }
+}
+
+extension FlowRedaction {
+    /// It may have changed what the client sends.
+    fileprivate var changesClient: Bool {
+        changes.contains { [.request, .requestBody, .messages].contains($0.place) }
+            || omissions.contains { [.requestBody, .messages].contains($0.place) }
     }
 }
 

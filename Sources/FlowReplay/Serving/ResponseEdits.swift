@@ -33,7 +33,8 @@ package struct ResponseContext: Sendable {
 extension Flow {
     /// The recorded response for a request; nil if none was recorded.
     package func response(for context: ResponseContext) -> EditedResponse? {
-        guard let response else { return nil }
+        // Of content that is not all recorded only the head is sent, to HEAD: it describes the whole.
+        guard let response = (cut(of: .server) == nil ? asStored : self).response else { return nil }
         var edits = HeadEdits(response.head)
         if !context.keepsDates { edits.shiftDates(bySeconds: (context.now - response.started) / 1_000_000_000) }
         if opensWebSocket {

@@ -11,6 +11,7 @@ package final class StreamPlayer {
     private let timing: ReplayTiming
     private let matching: DialogueMatching
     private let begun: Timestamp
+    private let redactions: [RecordedRedaction]
     private let chosen: (Int) -> Void
     /// nil until a recording is chosen.
     private var player: FlowPlayer?
@@ -19,14 +20,16 @@ package final class StreamPlayer {
 
     /// - Parameters:
     ///   - candidates: in the order of preference.
+    ///   - redactions: the rules by which recordings were redacted.
     ///   - chosen: receives the number of the recording that answers.
     package init(
         _ candidates: [(number: Int, flow: Flow)], timing: ReplayTiming, matching: DialogueMatching, now: Timestamp,
-        chosen: @escaping (Int) -> Void
+        redactions: [RecordedRedaction] = [], chosen: @escaping (Int) -> Void
     ) {
         self.candidates = candidates
         self.timing = timing
         self.matching = matching
+        self.redactions = redactions
         self.chosen = chosen
         begun = now
     }
@@ -50,7 +53,8 @@ package final class StreamPlayer {
         if let player { return try player.next(at: now) }
         guard let choice = try choose() else { return .waitForClient }
         chosen(choice.number)
-        let player = FlowPlayer(choice.flow, response: nil, timing: timing, matching: matching, now: begun)
+        let player = FlowPlayer(
+            choice.flow, response: nil, timing: timing, matching: matching, now: begun, redactions: redactions)
         self.player = player
         if received.readableBytes > 0 { player.receive(FlowPiece(from: .client, content: received), at: now) }
         if hasClientFinished { player.clientFinished(at: now) }
@@ -63,7 +67,7 @@ package final class StreamPlayer {
         if matching == .time { return candidates.first }
         var isOpen = false
         for candidate in candidates {
-            switch try candidate.flow.likeness(to: received) {
+            switch try candidate.flow.likeness(to: received, redactions) {
             case .same: return candidate
             case .open: isOpen = true
             case .different: continue
@@ -82,16 +86,21 @@ extension Flow {
     }
 
     /// Compares the first bytes of the recorded client with those of another one.
-    fileprivate func likeness(to received: ByteBuffer) throws -> Likeness {
+    fileprivate func likeness(to received: ByteBuffer, _ redactions: [RecordedRedaction]) throws -> Likeness {
         var first: FlowPiece?
         try pieces.forEach { _, piece in
             first = piece
             return false
         }
         guard let first, first.from == .client else { return .same }
-        let common = received.commonPrefix(with: first.content)
-        if common == first.content.readableBytes { return .same }
-        return common == received.readableBytes ? .open : .different
+        let size = Int(clamping: first.wireSize)
+        guard received.readableBytes >= size else {
+            // Bytes that redaction would change are compared when all of them are there.
+            let isOpen = redaction != nil || received.commonPrefix(with: first.content) == received.readableBytes
+            return isOpen ? .open : .different
+        }
+        let begin = FlowPiece(from: .client, content: received.slice(ByteRange(0, size)))
+        return DialogueLikeness(self, redactions).isSame(begin, first) ? .same : .different
     }
 
     /// The server sends before the client does.

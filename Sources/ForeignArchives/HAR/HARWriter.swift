@@ -93,7 +93,7 @@ package struct HARWriter: Sendable {
     // MARK: Messages
 
     private func request(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
-        let head = request.head
+        let head = request.asStored.head
         var isDamaged = false
         json.beginObject()
         json.member("method", head.method, exact: "_methodBase64")
@@ -122,7 +122,7 @@ package struct HARWriter: Sendable {
             json.beginObject()
             json.key("mimeType")
             json.string(head.fields.first("content-type") ?? ByteBuffer())
-            if request.size <= UInt64(Self.maximumBody) {
+            if request.storedSize <= UInt64(Self.maximumBody) {
                 if let content = try flow.pieces.contentUnlessDamaged(from: .client) {
                     json.content(content, type: head.fields.first("content-type"))
                 } else {
@@ -130,9 +130,10 @@ package struct HARWriter: Sendable {
                     json.damageMark()
                 }
             }
+            json.comment(missing: request.hasAllContent ? 0 : request.size - min(request.storedSize, request.size))
             json.endObject()
         }
-        sizes(head.wire, head.version, request.size, isComplete: request.isComplete && !isDamaged, &json)
+        sizes(head.wire, head.version, request.size, isComplete: request.ended != nil && !request.isCut && !isDamaged, &json)
         json.endObject()
     }
 
@@ -148,7 +149,7 @@ package struct HARWriter: Sendable {
         json.beginArray()
         for line in flow.responseFields?.all("set-cookie") ?? [] { json.pair(line.parts(at: 0x3B)[0].trimmed()) }
         json.endArray()
-        fields(flow.responseFields ?? FieldSection(), &json)
+        fields(flow.response?.asStored.head.fields ?? FieldSection(), &json)
         if let trailers = flow.response?.trailers { fields(trailers, as: "_trailers", &json) }
         json.key("redirectURL")
         json.string(flow.responseFields?.first("location") ?? ByteBuffer())
@@ -156,7 +157,7 @@ package struct HARWriter: Sendable {
         json.beginObject()
         let size = flow.status == 101 ? 0 : flow.response?.size ?? 0
         var isDamaged = false
-        let decoded = size <= UInt64(Self.maximumBody) ? try decodedContent(of: flow, &isDamaged) : nil
+        let decoded = flow.response?.storedSize ?? 0 <= UInt64(Self.maximumBody) ? try decodedContent(of: flow, &isDamaged) : nil
         json.key("size")
         json.number(decoded.map { UInt64($0.content.readableBytes) } ?? size)
         json.key("mimeType")
@@ -170,9 +171,12 @@ package struct HARWriter: Sendable {
             }
         }
         if isDamaged { json.damageMark() }
+        if let response = flow.response, !response.hasAllContent, flow.status != 101 {
+            json.comment(missing: response.size - min(response.storedSize, response.size))
+        }
         json.endObject()
         if let response = flow.response {
-            let isComplete = !isDamaged && (response.isComplete || flow.status == 101)
+            let isComplete = !isDamaged && (response.ended != nil && !response.isCut || flow.status == 101)
             sizes(response.head.wire, response.head.version, size, isComplete: isComplete, &json)
         } else {
             sizes(ByteBuffer(), .http2, 0, isComplete: true, &json)
@@ -214,12 +218,11 @@ package struct HARWriter: Sendable {
         guard let response = flow.response, flow.status != 101 else {
             return DecodedContent(content: ByteBuffer(), outcome: .complete)
         }
-        guard response.size == 0 || response.storedSize > 0 else { return nil }
         guard let wire = try flow.pieces.contentUnlessDamaged(from: .server) else {
             isDamaged = true
             return nil
         }
-        let decoded = decodeContent(wire, of: response.head.fields, maximum: Self.maximumBody)
+        let decoded = decodeContent(wire, codings: response.storedCodings, maximum: Self.maximumBody)
         switch decoded.outcome {
         case .limited: return nil
         case .truncated where response.isComplete:
@@ -290,6 +293,7 @@ package struct HARWriter: Sendable {
                 json.key("_dataBase64")
                 json.base64(piece.content)
             }
+            if let cut = piece.cut?.value { json.comment(missing: cut.size - min(UInt64(piece.content.readableBytes), cut.size)) }
             json.endObject()
             return true
         } damaged: { piece in
@@ -304,6 +308,13 @@ package struct HARWriter: Sendable {
 }
 
 extension JSONWriter {
+    /// The comment on content of which some is not in the recording.
+    fileprivate mutating func comment(missing size: UInt64) {
+        guard size > 0 else { return }
+        key("comment")
+        string("\(size) bytes are not in the recording")
+    }
+
     /// Marks content that is left out because it is damaged in the recording.
     fileprivate mutating func damageMark() {
         key("_damaged")

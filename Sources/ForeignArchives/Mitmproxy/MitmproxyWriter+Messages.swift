@@ -6,7 +6,7 @@ import NIOCore
 
 extension MitmproxyWriter {
     func request(_ request: Message<RequestHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
-        let head = request.head
+        let head = request.asStored.head
         let target = RequestTarget(head)
         try out.dictionary { out in
             try message(request, head.version, head.fields, from: .client, flow, &out)
@@ -27,7 +27,7 @@ extension MitmproxyWriter {
 
     func response(_ response: Message<ResponseHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
         try out.dictionary { out in
-            try message(response, response.head.version, response.head.fields, from: .server, flow, &out)
+            try message(response, response.head.version, response.asStored.head.fields, from: .server, flow, &out)
             out.text("status_code")
             out.integer(response.head.status)
             out.text("reason")

@@ -70,11 +70,18 @@ package struct MitmproxyWriter: Sendable {
         out.text("metadata")
         out.dictionary { _ in }
         out.text("comment")
-        out.text(flow.comment ?? "")
+        out.text(Self.comment(on: flow))
         out.text("timestamp_created")
         out.time(flow.started)
         out.text("backup")
         out.null()
+    }
+
+    /// Its comment. The format cannot mark a message of a conversation that is not all stored.
+    private static func comment(on flow: Flow) -> String {
+        let known = flow.comment ?? ""
+        guard flow.kind == .tcp || flow.isWebSocket, flow.isTruncated else { return known }
+        return known + (known.isEmpty ? "" : "; ") + "not all content of the messages is in the recording"
     }
 
     // MARK: Connections

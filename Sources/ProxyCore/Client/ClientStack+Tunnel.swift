@@ -182,10 +182,11 @@ extension ClientStack {
 
     /// A line for the event log: sender, size and beginning of the data, with control characters as dots.
     private func logLine(_ bytes: ByteBuffer, from side: Side) -> String {
-        let start = bytes.readableBytesView.prefix(64).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x2E }
+        let start = !configuration.logsContent ? [] : bytes.readableBytesView.prefix(64).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x2E }
         let target = route?.destination.endpoint.description ?? ""
         let arrow = side == .client ? "\(clientFacts.value.peer) -> \(target)" : "\(clientFacts.value.peer) <- \(target)"
-        return "tcp \(arrow) \(bytes.readableBytes) B: \(String(decoding: start, as: UTF8.self))"
+        let shown = start.isEmpty ? "" : ": " + String(decoding: start, as: UTF8.self)
+        return "tcp \(arrow) \(bytes.readableBytes) B\(shown)"
     }
 
     private func sendThrough(_ bytes: ByteBuffer, to side: Side) {

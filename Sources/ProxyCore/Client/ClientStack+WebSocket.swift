@@ -85,15 +85,19 @@ extension ClientStack {
     func logControl(_ piece: FlowPiece, _ server: Endpoint?) {
         guard piece.kind == .ping || piece.kind == .pong, configuration.lowestLogLevel <= .info else { return }
         let arrow = piece.from == .client ? "->" : "<-"
-        let payload = piece.content.readableBytesView.map { byte in
-            byte >= 0x20 && byte < 0x7F && byte != 0x5C
-                ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }
+        let payload =
+            !configuration.logsContent
+            ? []
+            : piece.content.readableBytesView.map { byte in
+                byte >= 0x20 && byte < 0x7F && byte != 0x5C
+                    ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
         let name = piece.kind == .ping ? "PING" : "PONG"
         let size = piece.content.readableBytes
         log(
             .info, "websocket",
-            "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B: \(payload.joined())",
+            "websocket \(clientFacts.value.peer) \(arrow) \(server?.description ?? "") \(name) \(size) B"
+                + (configuration.logsContent ? ": \(payload.joined())" : ""),
             server: server)
     }
 

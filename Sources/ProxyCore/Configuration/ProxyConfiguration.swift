@@ -158,6 +158,10 @@ package final class ProxyConfiguration: Sendable {
     package let responder: (any Responder)?
     /// Flow events are made.
     package let isRecording: Bool
+    /// Change the events of each flow before they are recorded.
+    package let recordStages: FlowEventStages
+    /// The event log shows content: not what a stage keeps out of the recording.
+    var logsContent: Bool { recordStages.isEmpty }
     /// Lines of the event log below this level are not made.
     package let lowestLogLevel: LogLine.Level
 
@@ -177,7 +181,7 @@ package final class ProxyConfiguration: Sendable {
         maximumBodySize: UInt64? = nil,
         timeouts: SessionTimeouts = SessionTimeouts(),
         ownAddresses: OwnAddresses, responder: (any Responder)? = nil, isRecording: Bool = true,
-        lowestLogLevel: LogLine.Level = .info
+        recordStages: FlowEventStages = FlowEventStages(), lowestLogLevel: LogLine.Level = .info
     ) {
         self.mode = mode
         self.modeText = modeText
@@ -208,6 +212,7 @@ package final class ProxyConfiguration: Sendable {
         self.ownAddresses = ownAddresses
         self.responder = responder
         self.isRecording = isRecording
+        self.recordStages = recordStages
         self.lowestLogLevel = lowestLogLevel
     }
 }

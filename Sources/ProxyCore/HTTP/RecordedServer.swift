@@ -153,7 +153,7 @@ final class RecordedServer {
                 return .cut("the recording holds \(exchange.sizes.response) of \(promised) bytes of the response's content")
             }
             return .event(.end(trailers: trailers, wire: isChunked ? HTTP1Encoder.lastChunk(trailers: trailers) : ByteBuffer()))
-        case .opened, .server, .client, .request, .note, .malformed, .localReply, .ended:
+        case .opened, .server, .client, .request, .note, .malformed, .localReply, .redacted, .cut, .ended:
             return .nothing
         }
     }

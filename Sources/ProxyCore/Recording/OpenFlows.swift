@@ -10,15 +10,19 @@ struct OpenFlows {
     private var current = 0
 
     /// The record of the flow that an event belongs to; nil when the flow is not open. Its first event opens it.
-    /// - Parameter buffer: provides the record of a flow that begins.
-    mutating func record(of flow: FlowID, _ what: FlowEvent.What, from buffer: inout FlowRecordBuffer) -> FlowRecord? {
+    /// - Parameters:
+    ///   - buffer: provides the record of a flow that begins.
+    ///   - stages: change the events of a flow that begins.
+    mutating func record(
+        of flow: FlowID, _ what: FlowEvent.What, from buffer: inout FlowRecordBuffer, stages: FlowEventStages
+    ) -> FlowRecord? {
         if current < records.count, records[current].id == flow { return records[current] }
         if let index = records.lastIndex(where: { $0.id == flow }) {
             current = index
             return records[index]
         }
         guard case .opened = what else { return nil }
-        let record = buffer.record(for: flow)
+        let record = buffer.record(for: flow, stages: stages)
         current = records.count
         records.append(record)
         return record

@@ -61,7 +61,7 @@ struct ReplayConversation {
 
     private static func weight(_ piece: FlowPiece) -> Int {
         switch piece.kind {
-        case .data: piece.content.readableBytes
+        case .data: Int(clamping: piece.size)
         case .text, .binary: 1
         case .ping, .pong, .close: 0
         }

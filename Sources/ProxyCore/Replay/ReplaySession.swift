@@ -247,7 +247,7 @@ package final class ReplaySession: ProxySessionProtocol {
         startEvent = nil
         switch endpoint {
         case .http1:
-            guard let request = recorded.request else { return }
+            guard let request = recorded.request?.asStored else { return }
             if begun.opensWebSocket {
                 send(webSocketRequest(request.head))
             } else {
@@ -256,7 +256,7 @@ package final class ReplaySession: ProxySessionProtocol {
                 begun.body = RequestBody(request, of: recorded, isChunked: framing.isChunked)
             }
         case .http2(let connection):
-            guard let request = recorded.request else { return }
+            guard let request = recorded.request?.asStored else { return }
             let hasBody = request.size > 0 || request.trailers != nil || begun.opensWebSocket
             let isTunnel = request.head.isMethod("CONNECT")
             let stream = connection.sendRequest(

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FlowFilter
 import Protobuf
+import Secrets
 
 /// `-f, --filter`.
 package struct FilterArguments: ParsableArguments {
@@ -25,10 +26,14 @@ package struct FilterArguments: ParsableArguments {
     package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
 
     /// An expression that the tool was given.
-    /// - Parameter schema: the types of protobuf messages; nil for a tool that has none.
+    /// - Parameters:
+    ///   - schema: the types of protobuf messages; nil for a tool that has none.
+    ///   - secretRules: the rules of `~secret`; nil for the built-in list.
     /// - Throws: a `FilterSyntaxError`; ``ToolError`` for names of fields that no type has.
-    package func parse(_ expression: String, schema: ProtobufSchema? = nil) throws -> FlowFilter {
-        var environment = environment
+    package func parse(
+        _ expression: String, schema: ProtobufSchema? = nil, secretRules: SecretRules? = nil
+    ) throws -> FlowFilter {
+        var environment = environment(secretRules)
         environment.schema = schema
         let filter = try FlowFilter(expression, environment: environment)
         for name in filter.fieldNames where schema?.find({ $0.hasField(name) ? true : nil }) == nil {
@@ -36,6 +41,13 @@ package struct FilterArguments: ParsableArguments {
             throw ToolError("no known message has a field '\(name)', which ~proto names; \(advice)write the number of the field")
         }
         return filter
+    }
+
+    /// The same, with rules for secrets; nil for the built-in list.
+    package func environment(_ secretRules: SecretRules?) -> FilterEnvironment {
+        var environment = environment
+        environment.secretRules = secretRules
+        return environment
     }
 
     /// Now, the time zone of the system, and the views of the configuration file.

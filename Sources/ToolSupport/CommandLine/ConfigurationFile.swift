@@ -127,7 +127,9 @@ struct ConfigurationFile {
         let known = Dictionary(views.map { ($0.name, $0.expression) }) { _, last in last }
         for view in views {
             do throws(FilterSyntaxError) {
-                let environment = FilterEnvironment(now: Timestamp(nanoseconds: 0), views: known)
+                var environment = FilterEnvironment(now: Timestamp(nanoseconds: 0), views: known)
+                // --rules may be among the options.
+                environment.acceptsAnySecretRule = true
                 _ = try FlowFilter("~view \(view.name)", environment: environment)
             } catch {
                 throw ToolError(view.place.prefix(Self.viewSection) + ": " + error.rendered)
@@ -184,7 +186,7 @@ extension Node {
 }
 
 /// Options that say where settings come from, or ask for another work: they are no settings themselves.
-let commandLineOnly: Set<String> = ["config", "confdir", "set", "print-config", "help-filter", "list-views"]
+let commandLineOnly: Set<String> = ["config", "confdir", "set", "print-config", "help-filter", "list-rules", "list-views"]
 
 /// Names of mitmproxy's options that mean the same.
 private let foreignNames: [String: String] = [

@@ -20,6 +20,7 @@ package final class FlowSorter {
     private let order: SortOrder
     private let limit: Int?
     private let cutoff: SortCutoff?
+    private let redaction: RecordingRedaction?
     private let rows: TableRows?
     private var kept: KeptFlows
     private var keys: SortedKeys?
@@ -27,16 +28,21 @@ package final class FlowSorter {
 
     /// - Parameters:
     ///   - limit: the number of flows that are returned; nil is all.
+    ///   - redaction: changes the flows before they are sorted and kept.
     ///   - rows: keeps rows instead of flows, which are smaller: without their contents.
     ///   - memory: bytes of keys that are sorted in memory; more are sorted in parts, which wait in a temporary file.
     /// - Throws: when a temporary file cannot be made.
-    package init(_ order: SortOrder, limit: Int?, rows: TableRows? = nil, memory: UInt64) throws {
+    package init(
+        _ order: SortOrder, limit: Int?, redaction: RecordingRedaction? = nil, rows: TableRows? = nil, memory: UInt64
+    ) throws {
         self.order = order
+        self.redaction = redaction
         self.rows = rows
         self.limit = limit
         kept = try KeptFlows()
         if let limit, limit <= Self.maximumKept {
-            cutoff = SortCutoff()
+            // A reader compares flows as they are stored, which redaction may put in another order.
+            cutoff = redaction == nil ? SortCutoff() : nil
             first = FirstKeys(limit)
         } else {
             cutoff = nil
@@ -73,15 +79,19 @@ package final class FlowSorter {
     /// - Parameters:
     ///   - observer: follows the reading.
     ///   - begin: called with each source that could be read.
+    ///   - namedRules: receives the rules of redaction that the sources name.
     ///   - report: receives sentences about damage and sources that cannot be read.
     ///   - body: receives the flows.
     package func forEach(
         of sources: [ArchiveSource], where predicate: some FlowPredicate, jobs: Int, isQuiet: Bool, _ observer: ReadingObserver,
-        begin: () throws -> Void, report: (String) -> Void, _ body: (SortedFlow) throws -> Void
+        begin: () throws -> Void, namedRules: @escaping ([String]) -> Void, report: (String) -> Void,
+        _ body: (SortedFlow) throws -> Void
     ) throws -> ReadingResult {
         var sequence = ArchiveSequence(
             sources, where: self.predicate(predicate), jobs: jobs, skipsUnreadable: true, isQuiet: isQuiet)
         sequence.observer = observer
+        sequence.redaction = redaction
+        sequence.namedRules = namedRules
         var matched = 0
         try sequence.forEach(begin: { _, _ in try begin() }, damage: report) { flow in
             matched += 1

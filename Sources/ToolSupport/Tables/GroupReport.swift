@@ -34,10 +34,15 @@ package struct FlowReport {
     private let format: OutputFormat
     private let file: OutputFile
     private let style: TextStyle
+    private let redaction: RecordingRedaction?
 
-    /// - Parameter format: text or json; for groups also csv or fields.
+    /// - Parameters:
+    ///   - format: text or json; for groups also csv or fields.
+    ///   - redaction: changes the flows before they are counted.
     /// - Throws: ``ToolError`` for another format.
-    package init(_ question: Question, format: OutputFormat, file: OutputFile, style: TextStyle) throws(ToolError) {
+    package init(
+        _ question: Question, format: OutputFormat, file: OutputFile, style: TextStyle, redaction: RecordingRedaction? = nil
+    ) throws(ToolError) {
         switch question {
         case .groups:
             guard format == .text || format == .json || format.rows != nil else {
@@ -52,6 +57,7 @@ package struct FlowReport {
         self.format = format
         self.file = file
         self.style = style
+        self.redaction = redaction
     }
 
     /// Reads the sources and prints the result.
@@ -66,9 +72,11 @@ package struct FlowReport {
     ) throws -> ReadingResult {
         func read<Result>(_ collection: FlowCollection<Result>, write: (Result) throws -> Void) throws -> ReadingResult {
             var result =
-                if let limit {
+                if limit != nil || redaction != nil {
+                    // Flows that are evaluated where they are stored cannot be changed before.
                     try collect(
-                        sources, where: predicate, into: collection, limit: limit, isQuiet: isQuiet, observer, report: report)
+                        sources, where: predicate, into: collection, limit: limit ?? .max, isQuiet: isQuiet, observer,
+                        report: report)
                 } else {
                     try collect(sources, where: predicate, into: collection, jobs: jobs, isQuiet: isQuiet, observer, report: report)
                 }
@@ -118,6 +126,7 @@ package struct FlowReport {
         var sequence = ArchiveSequence(
             sources, where: NotingPredicate(predicate, in: collection), skipsUnreadable: true, isQuiet: isQuiet)
         sequence.observer = observer
+        sequence.redaction = redaction
         var matched = 0
         try sequence.forEach(begin: { _, _ in try file.open() }, damage: report) { flow in
             collection.add(flow)

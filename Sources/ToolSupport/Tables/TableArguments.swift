@@ -57,14 +57,15 @@ package struct TableArguments: ParsableArguments {
     ///   - rows: the rows of a format that has them.
     /// - Returns: nil unless flows are sorted.
     /// - Throws: ``ToolError`` for a column that does not exist.
-    package func sorter(limit: Int?, rows: TableRows?) throws -> FlowSorter? {
+    package func sorter(limit: Int?, redaction: RecordingRedaction?, rows: TableRows?) throws -> FlowSorter? {
         guard let sort else {
             guard sortMemory == nil else { throw ToolError("--sort-memory has an effect only with --sort") }
             return nil
         }
         let order: SortOrder
         do { order = try SortOrder(sort) } catch { throw ToolError("--sort: \(error)") }
-        return try FlowSorter(order, limit: limit, rows: rows, memory: sortMemory?.bytes ?? 256 << 20)
+        return try FlowSorter(
+            order, limit: limit, redaction: redaction, rows: rows, memory: sortMemory?.bytes ?? 256 << 20)
     }
 }
 

@@ -110,6 +110,7 @@ struct DiskFullTests {
             #expect(scene.recorder.program.errorLine(containing: "there is room again; recording continues") != nil)
             #expect(try scene.ask("/kept") == "200 2")
             #expect(scene.recorder.stop() == 0)
+            #expect(scene.recorder.program.errors.contains("; not recorded: 1 flow"))
             let message = "the disk was full; the rest of the flow was not recorded"
             let flows = try scene.flows()
             #expect(flows.map { $0[0] } == ["/small", "/big", "/kept"])
@@ -139,6 +140,7 @@ struct DiskFullTests {
             let client = try RunningProgram("curl", scene.arguments("/big"))
             #expect(scene.recorder.program.errorLine(containing: "traffic waits until there is room") != nil)
             #expect(scene.recorder.stop() == 2)
+            #expect(scene.recorder.program.errors.contains("; not recorded: "))
             #expect(scene.recorder.program.errors.contains("cannot write disk/capture.mflow: file too large"))
             _ = client.waitForEnd()
         }
