@@ -135,8 +135,8 @@ let package = Package(
         module(
             "ViewServer",
             [
-                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView", "ForeignArchives",
-                "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
+                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView",
+                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         // 5: the tools

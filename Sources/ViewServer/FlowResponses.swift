@@ -301,7 +301,8 @@ extension ViewAPI {
             var writer = chosen.writer(MessageOptions())
             try writer.write(flow, into: &out, drain: drain)
             if out.readableBytes == 0, rest.readableBytes == 0 {
-                throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(writer.omissions.sentence ?? "")")
+                let reason = writer.omissions.sentence ?? ""
+                throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(reason)")
             }
         }
         rest.writeBuffer(&out)

@@ -14,7 +14,8 @@ struct ViewQuery {
         var parameters: [String: String] = [:]
         for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            parameters[Self.decoded(halves[0], plusIsSpace: true)] = halves.count > 1 ? Self.decoded(halves[1], plusIsSpace: true) : ""
+            let value = halves.count > 1 ? Self.decoded(halves[1], plusIsSpace: true) : ""
+            parameters[Self.decoded(halves[0], plusIsSpace: true)] = value
         }
         self.parameters = parameters
     }

@@ -37,7 +37,8 @@ struct MitmView: Tool {
     @Option(help: ArgumentHelp("Listen on this port. (default: a free one)", valueName: "number"))
     var port: UInt16 = 0
 
-    @Option(help: ArgumentHelp("Listen on this address. Others than those of this machine let its network in.", valueName: "address"))
+    @Option(
+        help: ArgumentHelp("Listen on this address. Others than those of this machine let its network in.", valueName: "address"))
     var host = "127.0.0.1"
 
     @Flag(help: "Open the page in the browser of the desktop (xdg-open).")

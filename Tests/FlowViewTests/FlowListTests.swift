@@ -112,8 +112,10 @@ struct FlowListTests {
             }
             let statuses = Dictionary(grouping: http, by: \.status).mapValues(\.count)
             let counted = list.groups(by: .status, limit: 1000).groups.map { ($0.value, $0.count) }
-            #expect(Dictionary(uniqueKeysWithValues: counted) == Dictionary(
-                uniqueKeysWithValues: statuses.map { ($0.key == 0 ? "" : String($0.key), $0.value) }))
+            #expect(
+                Dictionary(uniqueKeysWithValues: counted)
+                    == Dictionary(
+                        uniqueKeysWithValues: statuses.map { ($0.key == 0 ? "" : String($0.key), $0.value) }))
             let timeline = try #require(Timeline(list, buckets: 37))
             #expect(timeline.counts.flatMap { $0 }.reduce(0, +) == http.count)
             #expect(timeline.counts.reduce(0) { $0 + $1[Timeline.Class.serverError.rawValue] } == statuses[500] ?? 0)
@@ -161,7 +163,8 @@ struct FlowListTests {
             var set = OrdinalSet()
             var expected: Set<Int> = []
             for _ in 0..<20 {
-                let others = (0..<Int.random(in: 0...8, using: &generator)).map { _ in UInt32.random(in: 0...60, using: &generator) }
+                let others = (0..<Int.random(in: 0...8, using: &generator)).map { _ in UInt32.random(in: 0...60, using: &generator)
+                }
                 set.insert(contentsOf: others)
                 expected.formUnion(others.map { Int($0) })
                 let one = Int.random(in: 0...60, using: &generator)

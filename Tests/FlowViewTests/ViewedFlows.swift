@@ -27,20 +27,24 @@ enum ViewedFlows {
                     opened: start, mode: "regular"))
             let took = Int64.random(in: 1...400, using: &generator)
             if number % 11 == 10 {
-                return FlowBuilder(.tcp, id: id(number), at: start, client: client, target: FlowTarget(scheme: "tcp", host: host, port: 5432))
-                    .data(ByteBuffer(string: "ping \(number)"), from: .client).data(ByteBuffer(string: "pong"), from: .server, at: 1)
+                let target = FlowTarget(scheme: "tcp", host: host, port: 5432)
+                return FlowBuilder(.tcp, id: id(number), at: start, client: client, target: target)
+                    .data(ByteBuffer(string: "ping \(number)"), from: .client).data(
+                        ByteBuffer(string: "pong"), from: .server, at: 1
+                    )
                     .ended(at: took)
             }
+            let target = FlowTarget(scheme: "http", host: host, port: 80)
             if number % 13 == 12 {
                 let error = FlowError(side: .server, message: "connection refused", at: start)
-                return FlowBuilder(id: id(number), at: start, client: client, target: FlowTarget(scheme: "http", host: host, port: 80))
+                return FlowBuilder(id: id(number), at: start, client: client, target: target)
                     .request("GET /refused HTTP/1.1\r\nHost: \(host)\r\n\r\n")
                     .ended(FlowEnding(state: .failed, error: error), at: took)
             }
             let method = ["GET", "POST", "PURGE"].randomElement(using: &generator)!
             let status = [200, 201, 304, 404, 500].randomElement(using: &generator)!
             let size = Int.random(in: 0...3000, using: &generator)
-            return FlowBuilder(id: id(number), at: start, client: client, target: FlowTarget(scheme: "http", host: host, port: 80))
+            return FlowBuilder(id: id(number), at: start, client: client, target: target)
                 .request("\(method) /item/\(number)?q=1 HTTP/1.1\r\nHost: \(host)\r\n\r\n")
                 .response(
                     "HTTP/1.1 \(status) X\r\nContent-Type: text/plain\r\n\r\n",

@@ -21,7 +21,10 @@ struct RequestGuardTests {
     func hosts() {
         let accepted = ["127.0.0.1:8042", "localhost:8042", "LOCALHOST:8042", "[::1]:8042"]
         #expect(accepted.allSatisfy { isAccepted([("Host", $0)]) })
-        let refused = ["evil.example:8042", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:8042", "", "127.0.0.1:8042.evil", "0.0.0.0:8042"]
+        let refused = [
+            "evil.example:8042", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:8042", "", "127.0.0.1:8042.evil",
+            "0.0.0.0:8042",
+        ]
         #expect(refused.allSatisfy { !isAccepted([("Host", $0)]) })
         #expect(!isAccepted([]))
         #expect(!isAccepted([("Host", "127.0.0.1:8042"), ("Host", "evil.example")]))
@@ -53,7 +56,9 @@ struct RequestGuardTests {
         #expect(has([("Authorization", "Bearer 5ec2e7")]))
         #expect(has([("authorization", "bearer  5ec2e7")]))
         #expect(has([("Cookie", "other=1; mitm-view-8042=5ec2e7")]))
-        for wrong in ["Bearer", "Bearer 5ec2e", "Bearer 5ec2e70", "Basic 5ec2e7", "5ec2e7", ""] { #expect(!has([("Authorization", wrong)])) }
+        for wrong in ["Bearer", "Bearer 5ec2e", "Bearer 5ec2e70", "Basic 5ec2e7", "5ec2e7", ""] {
+            #expect(!has([("Authorization", wrong)]))
+        }
         #expect(!has([("Cookie", "mitm-view-8043=5ec2e7")]))
         #expect(!has([("Cookie", "mitm-view-8042=")]))
         #expect(!has([]))

@@ -25,22 +25,32 @@ struct ViewAPITests {
     }
 
     private static let exchange = FlowBuilder(id: FlowID(high: 1, low: 1))
-        .request("POST /a?b=1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n", content: ByteBuffer(string: "{\"a\":[1,2]}"))
-        .response("HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n", content: ByteBuffer(string: "one\ntwo\n"), at: 5).ended(at: 9).flow
+        .request(
+            "POST /a?b=1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n",
+            content: ByteBuffer(string: "{\"a\":[1,2]}")
+        )
+        .response(
+            "HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n", content: ByteBuffer(string: "one\ntwo\n"), at: 5
+        ).ended(at: 9).flow
 
     private static let conversation = FlowBuilder(.tcp, id: FlowID(high: 1, low: 2))
-        .data(ByteBuffer(string: "hello"), from: .client).data(ByteBuffer(string: String(repeating: "x", count: 900)), from: .server, at: 2)
+        .data(ByteBuffer(string: "hello"), from: .client)
+        .data(ByteBuffer(string: String(repeating: "x", count: 900)), from: .server, at: 2)
         .ended(at: 3).flow
 
     /// Everything in it wants to be more than text.
     private static let hostile = FlowBuilder(id: FlowID(high: 1, low: 3))
-        .request("GET /<script>alert(1)</script>\u{202E} HTTP/1.1\r\nHost: a\r\nX: \u{1b}[31m\"><img src=x onerror=alert(1)>\r\n\r\n")
+        .request(
+            "GET /<script>alert(1)</script>\u{202E} HTTP/1.1\r\nHost: a\r\nX: \u{1b}[31m\"><img src=x onerror=alert(1)>\r\n\r\n"
+        )
         .response(
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
             content: ByteBuffer(string: "<script>fetch('http://evil.example')</script>"), at: 1
         ).ended(at: 2).flow
 
-    private func call(_ target: String, _ method: HTTPMethod = .GET, body: String = "") -> (status: UInt, text: String, response: ViewResponse) {
+    private func call(
+        _ target: String, _ method: HTTPMethod = .GET, body: String = ""
+    ) -> (status: UInt, text: String, response: ViewResponse) {
         let head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/1/\(target)")
         let response = api.response(to: head, ByteBuffer(string: body))
         var bytes = ByteBuffer()
@@ -78,7 +88,9 @@ struct ViewAPITests {
 
     @Test("Anything else is refused with a sentence")
     func refusals() {
-        for target in ["", "views/v9/rows", "views/v1/else", "flows/99", "flows/x", "flows/0/else", "flows/0/raw/else", "../secret", "files"] {
+        for target in [
+            "", "views/v9/rows", "views/v1/else", "flows/99", "flows/x", "flows/0/else", "flows/0/raw/else", "../secret", "files",
+        ] {
             let refused = call(target)
             #expect(refused.status >= 400)
             #expect(refused.text.hasPrefix("{\"error\":\""))

@@ -267,8 +267,7 @@ package struct FlowJSONPrinter: Sendable {
     private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
         throws
     {
-        guard withContent else { return size(of: message, &json) }
-        let body = try FlowBody(flow, side, size: message.size)
+        let body = withContent ? try FlowBody(flow, side, size: message.size) : nil
         json.key("body")
         json.beginObject()
         json.key("size")
@@ -276,11 +275,12 @@ package struct FlowJSONPrinter: Sendable {
         json.key("stored")
         json.number(message.storedSize)
         json.key("complete")
-        json.bool(message.isComplete && !body.isDamaged)
+        json.bool(message.isComplete && body?.isDamaged != true)
         if message.isStoredDecoded {
             json.key("stored_decoded")
             json.bool(true)
         }
+        guard let body else { return json.endObject() }
         guard !body.isDamaged else {
             json.damageMark()
             return json.endObject()
@@ -306,18 +306,6 @@ package struct FlowJSONPrinter: Sendable {
             }
             if type.isEventStream { try chunks(flow, side, &json) }
         }
-        json.endObject()
-    }
-
-    private func size<Head>(of message: Message<Head>, _ json: inout JSONWriter) {
-        json.key("body")
-        json.beginObject()
-        json.key("size")
-        json.number(message.size)
-        json.key("stored")
-        json.number(message.storedSize)
-        json.key("complete")
-        json.bool(message.isComplete)
         json.endObject()
     }
 
