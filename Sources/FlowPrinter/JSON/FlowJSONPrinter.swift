@@ -7,8 +7,7 @@ import Protobuf
 
 /// Prints flows as JSON Lines.
 package struct FlowJSONPrinter: Sendable {
-    private let rawBody: Bool
-    private let withContent: Bool
+    private let (rawBody, withContent): (Bool, Bool)
     private let schema: ProtobufSchema
 
     /// - Parameters:
@@ -16,8 +15,7 @@ package struct FlowJSONPrinter: Sendable {
     ///   - withContent: otherwise bodies have their sizes alone, and messages are left out.
     ///   - schema: the types of protobuf messages.
     package init(rawBody: Bool, withContent: Bool = true, schema: ProtobufSchema = .builtIn) {
-        self.rawBody = rawBody
-        self.withContent = withContent
+        (self.rawBody, self.withContent) = (rawBody, withContent)
         self.schema = schema
     }
 
