@@ -102,6 +102,7 @@ let package = Package(
                 "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "ContentCoding", "Digests", "JSONQuery", nioCore,
             ],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
+        module("FlowView", ["HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", nioCore]),
         // the library for other packages: the only module with public declarations
         module("FlowFile", ["FlowModel", "FlowArchive", "FlowFilter", "ContentCoding", "HTTPSemantics", nioCore]),
         // 4: sockets, the thread that records, and what the tools share
@@ -130,6 +131,14 @@ let package = Package(
                 "FlowModel", "FlowRecords", "FlowArchive", "FlowPrinter", "FlowRecording", "ProxyCore", "ProxyTransport",
                 "TLSEngine", "HTTP2Codec", "ToolSupport", "CJemalloc", nioCore, arguments,
             ]),
+        .target(name: "CViewPage", exclude: ["page"]),
+        module(
+            "ViewServer",
+            [
+                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView",
+                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
+            ]),
         // 5: the tools
         tool(
             "mitm-record",
@@ -140,6 +149,7 @@ let package = Package(
             ]),
         tool("mitm-dump", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", nioCore]),
         tool("mitm-filter", ["FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "Secrets", nioCore]),
+        tool("mitm-view", ["FlowModel", "FlowArchive", "FlowFilter", "FlowView", "ViewServer", nioCore]),
         tool(
             "mitm-serve",
             [
@@ -217,5 +227,12 @@ let package = Package(
         tests(
             "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
+        tests("FlowViewTests", ["FlowView", "FlowArchive", "FlowFilter", "FlowModel", "FlowTable", "HTTPSemantics"]),
+        tests(
+            "ViewServerTests",
+            [
+                "ViewServer", "FlowView", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
     ]
 )

@@ -40,3 +40,8 @@ package func filterHelp() -> String {
         title: "Operators", rows: FilterOperator.all.map { (form: $0.name + $0.operand.form, meaning: $0.help) })
     return [operators.text, arguments.text, combinations.text].joined(separator: "\n")
 }
+
+/// The operators with what each takes and means, for the completion of an expression.
+package var filterOperators: [(name: String, form: String, help: String)] {
+    FilterOperator.all.map { (name: $0.name, form: $0.operand.form, help: $0.help) }
+}

@@ -37,6 +37,7 @@ package final class ArchiveLookup: Sendable {
     }
 
     private let file: ArchiveFile
+    package var path: String { file.path }
     private let recent = Mutex<[Block]>([])
 
     /// - Throws: why the file cannot be opened.
@@ -52,6 +53,21 @@ package final class ArchiveLookup: Sendable {
 
     /// - Throws: when the block is damaged or no longer there.
     package func flow(at place: FlowPlace) throws -> Flow {
+        let (view, block) = try record(at: place)
+        do {
+            return try PartialFlow.whole(view, block)
+        } catch let error as ArchiveError {
+            throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
+        }
+    }
+
+    /// Lends the record of a flow. The certificates of its connections are not known.
+    /// - Throws: when the block is damaged or no longer there; what the body throws.
+    package func withRecord<Result>(at place: FlowPlace, _ body: (RecordView) throws -> Result) throws -> Result {
+        try body(try record(at: place).view)
+    }
+
+    private func record(at place: FlowPlace) throws(ArchiveError) -> (view: RecordView, block: DecodedBlock) {
         let found = try block(at: place)
         let records = found.records
         let block = DecodedBlock(
@@ -62,14 +78,10 @@ package final class ArchiveLookup: Sendable {
             Int(length) <= records.readableBytes - Int(place.record),
             view.move(to: RecordWalk.Entry(type: RecordType.flow, start: place.record, length: length))
         else { throw damaged(place) }
-        do {
-            return try PartialFlow.whole(view, block)
-        } catch let error as ArchiveError {
-            throw ArchiveError(error.kind, "\(file.path): \(error)", damage: error.damage)
-        }
+        return (view, block)
     }
 
-    private func block(at place: FlowPlace) throws -> Block {
+    private func block(at place: FlowPlace) throws(ArchiveError) -> Block {
         let known = recent.withLock { recent -> Block? in
             guard let index = recent.lastIndex(where: { $0.place == place.block }) else { return nil }
             let block = recent.remove(at: index)

@@ -7,14 +7,15 @@ import Protobuf
 
 /// Prints flows as JSON Lines.
 package struct FlowJSONPrinter: Sendable {
-    private let rawBody: Bool
+    private let (rawBody, withContent): (Bool, Bool)
     private let schema: ProtobufSchema
 
     /// - Parameters:
     ///   - rawBody: bodies as they were sent, in base64; otherwise decoded, as text where they are text.
+    ///   - withContent: otherwise bodies have their sizes alone, and messages are left out.
     ///   - schema: the types of protobuf messages.
-    package init(rawBody: Bool, schema: ProtobufSchema = .builtIn) {
-        self.rawBody = rawBody
+    package init(rawBody: Bool, withContent: Bool = true, schema: ProtobufSchema = .builtIn) {
+        (self.rawBody, self.withContent) = (rawBody, withContent)
         self.schema = schema
     }
 
@@ -47,8 +48,8 @@ package struct FlowJSONPrinter: Sendable {
         if !flow.interims.isEmpty { interims(flow.interims, &json) }
         if let response = flow.response { try self.response(flow, response, &json) }
         if let reply = flow.localReply { localReply(reply, &json) }
-        if flow.isWebSocket { try webSocket(flow, &json, pour) }
-        if flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
+        if flow.isWebSocket, withContent { try webSocket(flow, &json, pour) }
+        if withContent, flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
         ending(flow, &json)
         json.endObject()
         json.newLine()
@@ -264,7 +265,7 @@ package struct FlowJSONPrinter: Sendable {
     private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
         throws
     {
-        let body = try FlowBody(flow, side, size: message.size)
+        let body = withContent ? try FlowBody(flow, side, size: message.size) : nil
         json.key("body")
         json.beginObject()
         json.key("size")
@@ -272,11 +273,12 @@ package struct FlowJSONPrinter: Sendable {
         json.key("stored")
         json.number(message.storedSize)
         json.key("complete")
-        json.bool(message.isComplete && !body.isDamaged)
+        json.bool(message.isComplete && body?.isDamaged != true)
         if message.isStoredDecoded {
             json.key("stored_decoded")
             json.bool(true)
         }
+        guard let body else { return json.endObject() }
         guard !body.isDamaged else {
             json.damageMark()
             return json.endObject()

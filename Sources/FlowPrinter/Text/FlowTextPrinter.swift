@@ -142,18 +142,8 @@ package struct FlowTextPrinter: Sendable {
         out.writeString("\n")
         head(wire, details: detail > 2 ? HeadDetails(style: style, started: flow.started) : nil, &out)
         if detail > 2, size > 0, !flow.isWebSocket, !(side == .server && flow.response?.head.status == 101) {
-            let body = try FlowBody(flow, side, size: size)
             out.writeString("\n")
-            if body.isDamaged { out.writeString(damageMark(size)) }
-            // The media type does not describe bytes that could not be decoded.
-            let type = body.decoded.isDecoded ? fields.first("content-type") : nil
-            var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
-            content.origin = ContentOrigin(
-                side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
-                pieces: content.media == "text/event-stream" && flow.storedCodings(from: side).isEmpty
-                    ? try flow.contentPieces(side) : nil)
-            if body.storedShare?.stored != 0 { view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out) }
-            if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
+            try content(of: flow, from: side, fields, size: size, into: &out)
         }
         if detail > 2, side == .client, size == 0 { query(flow, &out) }
         if let omission = flow.redaction?.omission(of: side) {
@@ -169,6 +159,29 @@ package struct FlowTextPrinter: Sendable {
             head(trailers.wire, hasStartLine: false, &out)
         }
         if detail > 2, side == .server { statusDetails(trailers?.grpcStatusDetails ?? fields.grpcStatusDetails, &out) }
+    }
+
+    /// Appends the content of a message as its view shows it.
+    /// - Throws: errors of fetching content, unless it is damaged.
+    package func content(
+        of flow: Flow, from side: Side, _ fields: FieldSection, size: UInt64, into out: inout ByteBuffer
+    ) throws {
+        let body = try FlowBody(flow, side, size: size)
+        if body.isDamaged { out.writeString(damageMark(size)) }
+        // The media type does not describe bytes that could not be decoded.
+        let type = body.decoded.isDecoded ? fields.first("content-type") : nil
+        var content = ViewedContent(body.decoded.content, type: type, messageCoding: fields.messageCoding)
+        content.origin = ContentOrigin(
+            side: side, method: flow.request?.head.method, target: flow.request?.head.target, fields: fields,
+            pieces: content.media == "text/event-stream" && flow.storedCodings(from: side).isEmpty
+                ? try flow.contentPieces(side) : nil)
+        if body.storedShare?.stored != 0 { view(content, maximumLines: detail > 3 ? .max : Self.maximumLines, &out) }
+        if let remark = body.remark { out.writeString(palette.text("    (\(remark))", .warning) + "\n") }
+    }
+
+    /// Appends a message of a conversation as its view shows it.
+    package func content(of piece: FlowPiece, in flow: Flow, into out: inout ByteBuffer) {
+        view(viewed(piece, of: flow), maximumLines: detail > 3 ? .max : Self.maximumLines, &out)
     }
 
     /// Why a call of gRPC failed, beyond its code and message.

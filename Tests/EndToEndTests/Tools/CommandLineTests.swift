@@ -29,7 +29,7 @@ struct CommandLineTests {
         }
     }
 
-    private static let tools = ["mitm-record", "mitm-dump", "mitm-filter", "mitm-serve", "mitm-replay"]
+    private static let tools = ["mitm-record", "mitm-dump", "mitm-filter", "mitm-serve", "mitm-replay", "mitm-view"]
 
     @Test(
         "The options that the page on configuration lists for all tools mean the same in two tools or more, and every tool reads them"

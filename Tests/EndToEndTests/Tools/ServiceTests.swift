@@ -79,7 +79,7 @@ struct ServiceTests {
         arguments: [
             ("mitm-record", "OpenSSL nghttp2 zlib brotli zstd lz4 pcre2 jemalloc"), ("mitm-dump", "zlib brotli zstd lz4 pcre2"),
             ("mitm-filter", "zlib brotli zstd lz4 pcre2"), ("mitm-serve", "OpenSSL nghttp2 zlib brotli zstd lz4 pcre2 jemalloc"),
-            ("mitm-replay", "OpenSSL nghttp2 zlib brotli zstd lz4 pcre2 jemalloc"),
+            ("mitm-replay", "OpenSSL nghttp2 zlib brotli zstd lz4 pcre2 jemalloc"), ("mitm-view", "zlib brotli zstd lz4 pcre2"),
         ])
     func version(tool: String, libraries: String) throws {
         let result = try run(tool, ["--version"])

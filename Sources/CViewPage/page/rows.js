@@ -1,0 +1,87 @@
+// The arithmetic of a long list: which rows are shown at a scroll position. A browser limits the height of an element, so the position of a
+// very long list is scaled; single steps stay exact. Nothing here touches the page.
+
+export const rowHeight = 24;
+/** Browsers show taller elements wrongly. */
+export const maximumHeight = 8_000_000;
+
+export class RowWindow {
+  /** The first row, with a fraction. */
+  top = 0;
+  count = 0;
+  /** Pixels. */
+  height = 0;
+
+  /** Rows that fit. */
+  get visible() { return this.height / rowHeight; }
+  get maximumTop() { return Math.max(0, this.count - this.visible); }
+  /** The height of the scrolled element. */
+  get scrollHeight() { return Math.max(this.height, Math.min(this.count * rowHeight, maximumHeight)); }
+  get isScaled() { return this.count * rowHeight > maximumHeight; }
+
+  /** The scroll position that stands for the first row. */
+  get scrollTop() {
+    const range = this.scrollHeight - this.height;
+    return this.maximumTop > 0 ? range * (this.top / this.maximumTop) : 0;
+  }
+
+  /** Takes over a scroll position of the user's. @param {number} scrollTop */
+  scrolled(scrollTop) {
+    const range = this.scrollHeight - this.height;
+    this.moveTo(range > 0 ? this.maximumTop * (scrollTop / range) : 0);
+  }
+
+  /** @param {number} top */
+  moveTo(top) { this.top = Math.min(Math.max(0, top), this.maximumTop); }
+
+  /** Moves as little as possible so that a row is visible. @param {number} row */
+  reveal(row) {
+    if (row < this.top) this.moveTo(row);
+    else if (row + 1 > this.top + this.visible) this.moveTo(row + 1 - this.visible);
+  }
+
+  /** Rows from the first to the one after the last that are shown, with some around them. @param {number} around */
+  range(around = 20) {
+    return [Math.max(0, Math.floor(this.top) - around), Math.min(this.count, Math.ceil(this.top + this.visible) + around)];
+  }
+
+  /** Whether the last row is shown. */
+  get isAtEnd() { return this.top >= this.maximumTop - 0.5; }
+}
+
+/** Pages of rows, of which the last used are kept. */
+export class PageCache {
+  static pageSize = 120;
+  static kept = 50;
+  #pages = new Map();
+
+  clear() { this.#pages.clear(); }
+
+  /** @param {number} row */
+  row(row) {
+    const number = Math.floor(row / PageCache.pageSize);
+    const page = this.#pages.get(number);
+    if (!page) return undefined;
+    this.#pages.delete(number);
+    this.#pages.set(number, page);
+    return page[row - number * PageCache.pageSize];
+  }
+
+  /** @param {number} number @param {any[]} rows */
+  put(number, rows) {
+    this.#pages.delete(number);
+    this.#pages.set(number, rows);
+    while (this.#pages.size > PageCache.kept) this.#pages.delete(this.#pages.keys().next().value);
+  }
+
+  /** The pages of a range that are missing, or have fewer rows than there are now. */
+  missing(from, to, count) {
+    const numbers = [];
+    for (let number = Math.floor(from / PageCache.pageSize); number * PageCache.pageSize < to; number += 1) {
+      const wanted = Math.min(PageCache.pageSize, count - number * PageCache.pageSize);
+      const page = this.#pages.get(number);
+      if (wanted > 0 && (!page || page.length < wanted)) numbers.push(number);
+    }
+    return numbers;
+  }
+}

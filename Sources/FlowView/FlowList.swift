@@ -1,0 +1,265 @@
+// A list of flows: those that a filter lets through, in an order. It fills while the recordings are read, and grows with them.
+
+import Dispatch
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowTable
+import HTTPSemantics
+import NIOCore
+import Synchronization
+
+/// What a list knows at a moment.
+package struct ListStatus: Sendable, Equatable {
+    /// Flows in the list, flows that were tested, and flows of the recordings.
+    package var matched: Int
+    package var scanned: Int
+    package var total: Int
+    /// All flows that are there now were tested.
+    package var isDone: Bool
+    /// Counts changes of the list that are not only flows at its end.
+    package var revision: Int
+    /// Why the filter failed on a flow, which is not in the list.
+    package var failure: String?
+}
+
+/// A list of flows. Shared by threads.
+package final class FlowList: Sendable {
+    package let filter: FlowFilter?
+    package let order: FlowOrder?
+    private let index: FlowIndex
+    private let state: Mutex<State>
+    /// Reads the recordings, one round after the other.
+    private let queue = DispatchQueue(label: "list")
+    private let isCancelled = Atomic<Bool>(false)
+    private let changed: @Sendable () -> Void
+
+    fileprivate struct State: Sendable {
+        /// The flows in the order of the recordings; nil: all of them.
+        var found: OrdinalSet?
+        /// The flows in the order of the list, when that is another one.
+        var sorted: [UInt32] = []
+        var sortedCount = 0
+        var scanned = 0
+        var isDone = false
+        var revision = 0
+        var failure: String?
+        var isAdvancing = false
+        var mustAdvance = false
+        /// Threads that wait for the end of the first round.
+        var waiting: [DispatchSemaphore] = []
+
+        /// - Returns: whom to wake, when there is nothing more to wait for.
+        mutating func takeWaiting(isOver: Bool) -> [DispatchSemaphore] {
+            guard isOver else { return [] }
+            defer { waiting = [] }
+            return waiting
+        }
+    }
+
+    /// What the scanning thread owns.
+    private final class Scan {
+        var files: [Int: ScannedFile] = [:]
+        var lastChange = 0
+    }
+    // SAFETY: used only on `queue`.
+    nonisolated(unsafe) private let scan = Scan()
+
+    /// Begins to fill the list.
+    /// - Parameters:
+    ///   - filter: nil lists all flows.
+    ///   - order: nil is the order of the recordings.
+    ///   - changed: called from any thread when the list has changed, often.
+    package init(
+        of index: FlowIndex, where filter: FlowFilter?, order: FlowOrder? = nil, changed: @escaping @Sendable () -> Void = {}
+    ) {
+        self.index = index
+        self.filter = filter
+        self.order = order
+        self.changed = changed
+        state = Mutex(State(found: filter == nil ? nil : OrdinalSet()))
+        advance()
+    }
+
+    package var status: ListStatus {
+        let total = index.count
+        return state.withLock { state in
+            ListStatus(
+                matched: state.found?.count ?? total, scanned: state.found == nil ? total : min(total, state.scanned),
+                total: total, isDone: state.isDone, revision: state.revision, failure: state.failure)
+        }
+    }
+
+    /// The ordinals of a part of the list.
+    package func ordinals(_ range: Range<Int>) -> [Int] {
+        let total = index.count
+        return state.withLock { state in
+            if order != nil { return state.sorted[range.clamped(to: state.sorted.indices)].map { Int($0) } }
+            guard let found = state.found else { return Array(range.clamped(to: 0..<total)) }
+            return found.ordinals(range)
+        }
+    }
+
+    /// Where a flow is in the list; nil if it is not.
+    package func position(of ordinal: Int) -> Int? {
+        let total = index.count
+        return state.withLock { state in
+            if order != nil { return state.sorted.firstIndex(of: UInt32(clamping: ordinal)) }
+            guard let found = state.found else { return ordinal < total ? ordinal : nil }
+            return found.position(of: ordinal)
+        }
+    }
+
+    /// Calls back with the facts of all flows in the list, in the order of the recordings.
+    func forEachFacts(_ body: (Int, FlowFacts) -> Void) {
+        let facts = index.state.withLock { $0.facts }
+        let found = state.withLock { $0.found }
+        guard let found else { return facts.forEach(0..<facts.count, body) }
+        found.forEach { ordinal in if ordinal < facts.count { body(ordinal, facts[ordinal]) } }
+    }
+
+    /// The texts of hosts, or of clients, by their numbers.
+    func texts(of key: GroupKey) -> [ByteBuffer] {
+        index.state.withLock { key == .client ? $0.clients.texts : $0.hosts.texts }
+    }
+
+    /// Ends the reading.
+    package func cancel() {
+        isCancelled.store(true, ordering: .relaxed)
+        for waiting in state.withLock({ $0.takeWaiting(isOver: true) }) { waiting.signal() }
+    }
+
+    /// Waits until all flows that are there were tested, or the list is closed.
+    package func waitUntilDone() {
+        let done = DispatchSemaphore(value: 0)
+        let mustWait = state.withLock { state in
+            let mustWait = !state.isDone && !isCancelled.load(ordering: .relaxed)
+            if mustWait { state.waiting.append(done) }
+            return mustWait
+        }
+        if mustWait { done.wait() }
+    }
+
+    /// Continues after the index has grown or changed.
+    package func advance() {
+        let begins = state.withLock { state in
+            state.mustAdvance = true
+            defer { state.isAdvancing = true }
+            return !state.isAdvancing
+        }
+        guard begins else { return }
+        queue.async { [self] in
+            while takeRequest() { unsafe scanOnce(scan) }
+        }
+    }
+
+    private func takeRequest() -> Bool {
+        state.withLock { state in
+            let must = state.mustAdvance && !isCancelled.load(ordering: .relaxed)
+            state.mustAdvance = false
+            state.isAdvancing = must
+            return must
+        }
+    }
+
+    // MARK: Scanning
+
+    private func scanOnce(_ scan: Scan) {
+        let current = index.snapshot
+        if let filter {
+            state.withLock { $0.isDone = false }
+            scanKept(filter, scan)
+            for (number, source) in current.sources.enumerated() {
+                guard let lookup = source.lookup, !isCancelled.load(ordering: .relaxed) else { continue }
+                scanFile(number, lookup.path, source.keys, filter, scan)
+            }
+        } else if order != nil {
+            // Facts of kept flows change, and their places in an order with them.
+            scan.lastChange = index.changes(after: scan.lastChange).last
+        }
+        guard !isCancelled.load(ordering: .relaxed) else { return }
+        sort(isLast: true)
+        let waiting = state.withLock { state in
+            state.scanned = current.facts.count
+            state.isDone = current.isComplete
+            return state.takeWaiting(isOver: state.isDone)
+        }
+        for one in waiting { one.signal() }
+        changed()
+    }
+
+    /// Tests the flows that the index keeps.
+    private func scanKept(_ filter: FlowFilter, _ scan: Scan) {
+        let (flows, last) = index.changes(after: scan.lastChange)
+        scan.lastChange = last
+        guard !flows.isEmpty else { return }
+        let answers = flows.map { (ordinal: $0.ordinal, isMatch: test($0.flow, filter)) }
+        state.withLock { state in
+            for answer in answers { state.change(answer.ordinal, isMatch: answer.isMatch) }
+        }
+    }
+
+    private func test(_ flow: Flow, _ filter: FlowFilter) -> Bool {
+        do { return try filter.matches(flow) } catch let error as ArchiveError where error.kind == .damagedContent {
+            return false
+        } catch {
+            note(failure: "\(error)")
+            return false
+        }
+    }
+
+    private func note(failure: String) { state.withLock { $0.failure = $0.failure ?? failure } }
+
+    private func scanFile(
+        _ source: Int, _ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter, _ scan: Scan
+    ) {
+        do {
+            let file = try scan.files[source] ?? ScannedFile(source, path: path, keys: keys, filter)
+            scan.files[source] = file
+            try file.read(
+                into: index, isCancelled: { [self] in isCancelled.load(ordering: .relaxed) },
+                found: { [self] ordinals, scanned in
+                    state.withLock { state in
+                        state.found?.insert(contentsOf: ordinals)
+                        state.scanned = max(state.scanned, scanned)
+                    }
+                    sort(isLast: false)
+                    changed()
+                })
+        } catch {
+            note(failure: "\(error)")
+        }
+    }
+
+    // MARK: Order
+
+    /// - Parameter isLast: otherwise the order is made again only when the list has doubled.
+    private func sort(isLast: Bool) {
+        guard let order else { return }
+        let total = index.count
+        let (found, sortedCount) = state.withLock { ($0.found, $0.sortedCount) }
+        let count = found?.count ?? total
+        guard isLast || count > 2 * sortedCount else { return }
+        let sorted = order.sorted(found, index.snapshot)
+        state.withLock { state in
+            guard state.sorted != sorted else { return }
+            (state.sorted, state.sortedCount) = (sorted, count)
+            state.revision += 1
+        }
+    }
+}
+
+extension FlowList.State {
+    fileprivate mutating func change(_ ordinal: Int, isMatch: Bool) {
+        guard let last = found?.last else {
+            if isMatch { found?.insert(ordinal) }
+            return
+        }
+        if isMatch {
+            if ordinal < last, found?.position(of: ordinal) == nil { revision += 1 }
+            found?.insert(ordinal)
+        } else if found?.remove(ordinal) == true {
+            revision += 1
+        }
+    }
+}

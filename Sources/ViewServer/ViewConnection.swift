@@ -1,0 +1,117 @@
+// One HTTP connection of a view: collects each request, answers it on another thread, and writes the response.
+
+import Dispatch
+import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+
+/// Answers the requests of one connection, one after the other.
+final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// Bytes of a request's content.
+    private static let maximumBody = 64 * 1024
+
+    private let api: ViewAPI
+    private let requestGuard: RequestGuard
+    private var head: HTTPRequestHead?
+    private var body = ByteBuffer()
+
+    init(_ api: ViewAPI, _ requestGuard: RequestGuard) {
+        self.api = api
+        self.requestGuard = requestGuard
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body.clear()
+        case .body(var part):
+            if body.readableBytes <= Self.maximumBody { body.writeBuffer(&part) }
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            respond(to: head, context.channel)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The request of a WebSocket that was refused comes as any other one, and is answered.
+        if error is NIOWebSocketUpgradeError { return }
+        context.close(promise: nil)
+    }
+
+    private func respond(to head: HTTPRequestHead, _ channel: any Channel) {
+        let (api, requestGuard, body) = (api, requestGuard, body)
+        // Requests wait for files, and a body of a response for the client.
+        DispatchQueue.global().async {
+            let response = Self.response(to: head, body, api, requestGuard)
+            ViewConnection.write(response, head, to: channel)
+        }
+    }
+
+    private static func response(
+        to head: HTTPRequestHead, _ body: ByteBuffer, _ api: ViewAPI, _ requestGuard: RequestGuard
+    ) -> ViewResponse {
+        do throws(RequestGuard.Refusal) {
+            try requestGuard.checkOrigin(head)
+            let path = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0]
+            if let file = PageFile.all[String(path)] {
+                guard head.method == .GET else { return ViewAPI.response(to: .notAllowed) }
+                return ViewResponse(.ok, .page(type: file.type), file.bytes)
+            }
+            guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
+            guard body.readableBytes <= maximumBody else { return ViewAPI.response(to: .tooLarge) }
+            if path == "/session", head.method == .POST {
+                // The secret comes as a bearer token and becomes a cookie.
+                try requestGuard.checkSecret(head)
+                var response = ViewResponse(.ok, .json, ByteBuffer(string: "{}"))
+                response.extra = [("Set-Cookie", requestGuard.cookie)]
+                return response
+            }
+            try requestGuard.checkSecret(head)
+        } catch {
+            return refusal(error)
+        }
+        return api.response(to: head, body)
+    }
+
+    private static func refusal(_ refusal: RequestGuard.Refusal) -> ViewResponse {
+        switch refusal {
+        case .forbidden(let reason): ViewAPI.response(to: ViewError(.forbidden, reason))
+        case .unauthorized:
+            ViewAPI.response(to: ViewError(.unauthorized, "the request does not have the secret of the printed address"))
+        }
+    }
+
+    /// Writes a response, on a thread that may wait.
+    private static func write(_ response: ViewResponse, _ request: HTTPRequestHead, to channel: any Channel) {
+        var head = HTTPResponseHead(version: request.version, status: response.status, headers: response.fields)
+        if !request.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+        do {
+            switch response.body {
+            case .bytes(let bytes):
+                channel.write(HTTPServerResponsePart.head(head), promise: nil)
+                channel.write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
+            case .stream(let write):
+                try channel.writeAndFlush(HTTPServerResponsePart.head(head)).wait()
+                try write { piece in
+                    guard piece.readableBytes > 0 else { return }
+                    try channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).wait()
+                }
+            }
+            let end = channel.writeAndFlush(HTTPServerResponsePart.end(nil))
+            if !request.isKeepAlive { end.whenComplete { _ in channel.close(promise: nil) } }
+        } catch {
+            // A body that is not whole must not look as if it were.
+            channel.close(promise: nil)
+        }
+    }
+}
+
+extension ViewError {
+    fileprivate static var notAllowed: ViewError { ViewError(.methodNotAllowed, "only GET and POST are answered") }
+    fileprivate static var tooLarge: ViewError { ViewError(.payloadTooLarge, "the request is too large") }
+}

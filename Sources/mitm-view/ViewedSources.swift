@@ -1,0 +1,133 @@
+// Reads what a view shows, on a thread of its own, and looks for what is added to it.
+
+import FlowArchive
+import FlowModel
+import FlowView
+import Foundation
+import Synchronization
+import ToolSupport
+
+/// The recordings of a view.
+final class ViewedSources: Sendable {
+    /// Seconds between two checks of the files.
+    private static let interval = 0.25
+
+    private let asked: FilterAndFiles
+    private let follows: Bool
+    private let index: FlowIndex
+    private let isStopped = Mutex(false)
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// - Throws: ``ToolError`` when there is nothing to read, or a file cannot be opened.
+    init(_ asked: FilterAndFiles, follows: Bool, into index: FlowIndex) throws {
+        self.asked = asked
+        self.follows = follows
+        self.index = index
+        for source in try asked.sources() {
+            if let path = source.path, isDirectory(path), follows { continue }
+            if source.path != nil { _ = try source.input() }
+        }
+    }
+
+    /// Something could not be read.
+    var isDamaged: Bool { index.sources.contains { $0.status.damages > 0 || $0.status.failure != nil } }
+
+    /// Begins to read.
+    /// - Parameter changed: called after each look that found something.
+    func start(changed: @escaping @Sendable () -> Void) {
+        let thread = Thread { [self] in
+            var reading = Reading(index: index, follows: follows) { [self] in isStopped.withLock { $0 } }
+            reading.run(asked, changed)
+            ended.signal()
+        }
+        thread.name = "recordings"
+        thread.stackSize = 8 << 20
+        thread.start()
+    }
+
+    /// Ends reading at the next block.
+    func stop() { isStopped.withLock { $0 = true } }
+
+    /// What the thread owns.
+    private struct Reading {
+        let index: FlowIndex
+        let follows: Bool
+        let isStopped: () -> Bool
+        var files: [IndexedFile] = []
+        var known: Set<ArchiveSource> = []
+        let continued = ContinuedFlows()
+
+        mutating func run(_ asked: FilterAndFiles, _ changed: () -> Void) {
+            var seen = 0
+            while !isStopped() {
+                find(asked)
+                for file in files where !file.isFinished { file.load(follows: follows, shouldStop: isStopped) }
+                index.noteComplete()
+                let changes = index.changeCount
+                if changes != seen || seen == 0 { changed() }
+                seen = changes
+                guard follows, !isStopped() else { return }
+                Thread.sleep(forTimeInterval: ViewedSources.interval)
+            }
+        }
+
+        /// Opens files that were not there before.
+        private mutating func find(_ asked: FilterAndFiles) {
+            for source in (try? asked.sources()) ?? [] where !known.contains(source) {
+                if let path = source.path, isDirectory(path) { continue }
+                known.insert(source)
+                open(source, asked.keys)
+            }
+        }
+
+        private mutating func open(_ source: ArchiveSource, _ keys: ArchiveKeys) {
+            do {
+                switch try source.openAny() {
+                case .archive(let input):
+                    if input.canBeReadAgain, let path = source.path {
+                        files.append(try IndexedFile(path: path, keys: keys, continued: continued, into: index))
+                    } else {
+                        readOnce(input, source.name)
+                    }
+                case .foreign(let foreign): try read(foreign, source.name)
+                }
+            } catch {
+                let number = index.addSource(source.name)
+                index.update(number) { $0.failure = "\(error)" }
+            }
+        }
+
+        /// Reads a pipe; its flows are kept.
+        private func readOnce(_ input: ArchiveInput, _ name: String) {
+            let number = index.addSource(name)
+            let reader = ArchiveReader(input)
+            let (index, isStopped) = (index, isStopped)
+            reader.beforeBlock = { !isStopped() }
+            func take(_ item: ArchiveItem) {
+                switch item {
+                case .flow(let flow): index.add(flow)
+                case .stored(let stored): if let flow = try? stored.flow() { index.add(flow) }
+                case .damage(let damage): index.update(number) { $0.note(damage: "\(name): \(damage)") }
+                }
+            }
+            do {
+                while let item = try reader.next() { take(item) }
+                for item in try reader.finish() { take(item) }
+            } catch {
+                index.update(number) { $0.failure = "\(error)" }
+            }
+        }
+
+        private func read(_ foreign: ForeignSource, _ name: String) throws {
+            var foreign = foreign
+            let number = index.addSource(name)
+            foreign.beforeFlow = { [isStopped] _ in !isStopped() }
+            _ = try foreign.forEach(
+                where: EveryFlow(), damage: { sentence in index.update(number) { $0.note(damage: sentence) } },
+                flow: { flow in
+                    index.add(flow)
+                    return true
+                })
+        }
+    }
+}

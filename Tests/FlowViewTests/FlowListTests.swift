@@ -1,0 +1,182 @@
+// Lists against whole flows: what a filter selects, orders, growth, groups and the overview.
+
+import FlowArchive
+import FlowFilter
+import FlowModel
+import FlowTable
+import HTTPSemantics
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import FlowView
+
+@Suite("Lists of flows")
+struct FlowListTests {
+    private static let expressions = [
+        "~all", "~c 404", "~c >=400", "~d a.example", "~m PURGE", "~tcp", "~e", "~b aaa", "~u item/1 & !~c 200", "~duration >200ms",
+        "~size >2k", "~src 10.0.0.2:", "~q", "~hs text/plain | ~tcp",
+    ]
+
+    @Test("A list has the flows that the filter selects one by one, in the order of the recording", arguments: expressions)
+    func filters(expression: String) throws {
+        try withTemporaryDirectory { directory in
+            let flows = ViewedFlows.random(400, seed: 5)
+            let path = directory + "/a.mflow"
+            try WrittenFile.closed(path, flows)
+            let index = FlowIndex()
+            try IndexedFile(path: path, into: index).load(follows: false)
+            index.noteComplete()
+            let filter = try FlowFilter(expression)
+            let list = FilledList.make(of: index, where: filter)
+            let all = FilledList.make(of: index, where: nil)
+            let order = try all.ids(in: index)
+            let expected = try Set(flows.map(\.flow).filter { try filter.matches($0) }.map(\.id))
+            #expect(Set(order).count == flows.count)
+            #expect(try list.ids(in: index) == order.filter { expected.contains($0) })
+            #expect(list.status.matched == expected.count)
+            #expect(list.status.failure == nil)
+        }
+    }
+
+    @Test("A list is sorted by each key like the whole flows, in both directions", arguments: FlowOrder.Key.allCases)
+    func orders(key: FlowOrder.Key) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            try WrittenFile.closed(path, ViewedFlows.random(300, seed: 9))
+            let index = FlowIndex()
+            try IndexedFile(path: path, into: index).load(follows: false)
+            index.noteComplete()
+            let recorded = try FilledList.make(of: index, where: nil).ids(in: index)
+            let flows = try recorded.indices.map { try #require(try index.flow($0)) }
+            for isDescending in [false, true] {
+                let list = FilledList.make(of: index, where: nil, order: FlowOrder(key, isDescending: isDescending))
+                let sorted = try list.ids(in: index)
+                #expect(Set(sorted) == Set(recorded))
+                // Methods are in the order of their codes, the others in that of the table of all tools.
+                guard key != .method, key != .kind, key != .state, key != .client else { continue }
+                let order = try SortOrder(key.rawValue + (isDescending ? ":desc" : ""))
+                let keys = flows.map { order.key(of: $0) }
+                let expected = recorded.indices.sorted { (keys[$0], $0) < (keys[$1], $1) }.map { recorded[$0] }
+                #expect(sorted == expected)
+            }
+        }
+    }
+
+    @Test("A list grows with its file, and open flows are in it before they end")
+    func growth() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let events = ViewedFlows.events(ViewedFlows.random(200, seed: 3))
+            let file = try WrittenFile(path)
+            try file.write([])
+            let index = FlowIndex()
+            let read = try IndexedFile(path: path, into: index)
+            let growing = FilledList(of: index, where: try FlowFilter("~c >=400 | ~tcp"))
+            var written: [FlowEvent] = []
+            for part in stride(from: 0, to: events.count, by: 97) {
+                let next = Array(events[part..<min(events.count, part + 97)])
+                written += next
+                try file.write(next)
+                read.load(follows: true)
+                index.noteComplete()
+                growing.list.advance()
+                #expect(index.count == Set(written.map(\.flow)).count)
+            }
+            try file.close()
+            read.load(follows: true)
+            #expect(read.isFinished)
+            growing.list.advance()
+            let expected = Set(try FilledList.make(of: index, where: try FlowFilter("~c >=400 | ~tcp")).ids(in: index))
+            #expect(Set(try growing.finished(index.count).ids(in: index)) == expected)
+            let flows = try (0..<index.count).map { try #require(try index.flow($0)) }
+            #expect(flows.allSatisfy { $0.ended != nil })
+        }
+    }
+
+    @Test("Groups and the overview count each flow of a list once")
+    func groups() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let flows = ViewedFlows.random(250, seed: 21)
+            try WrittenFile.closed(path, flows)
+            let index = FlowIndex()
+            try IndexedFile(path: path, into: index).load(follows: false)
+            index.noteComplete()
+            let list = FilledList.make(of: index, where: try FlowFilter("~http"))
+            let http = flows.map(\.flow).filter { $0.kind == .http }
+            for key in GroupKey.allCases {
+                let (groups, count) = list.groups(by: key, limit: 1000)
+                #expect(groups.count == count)
+                #expect(groups.reduce(0) { $0 + $1.count } == http.count)
+            }
+            let statuses = Dictionary(grouping: http, by: \.status).mapValues(\.count)
+            let counted = list.groups(by: .status, limit: 1000).groups.map { ($0.value, $0.count) }
+            #expect(
+                Dictionary(uniqueKeysWithValues: counted)
+                    == Dictionary(
+                        uniqueKeysWithValues: statuses.map { ($0.key == 0 ? "" : String($0.key), $0.value) }))
+            let timeline = try #require(Timeline(list, buckets: 37))
+            #expect(timeline.counts.flatMap { $0 }.reduce(0, +) == http.count)
+            #expect(timeline.counts.reduce(0) { $0 + $1[Timeline.Class.serverError.rawValue] } == statuses[500] ?? 0)
+            #expect(timeline.from == http.map(\.started.nanoseconds).min())
+        }
+    }
+
+    @Test("A flow is found by its identifier, and its position in a list by its number")
+    func finding() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let flows = ViewedFlows.random(120, seed: 2)
+            try WrittenFile.closed(path, flows)
+            let index = FlowIndex()
+            try IndexedFile(path: path, into: index).load(follows: false)
+            index.noteComplete()
+            let list = FilledList.make(of: index, where: nil, order: FlowOrder(.duration, isDescending: true))
+            for flow in flows {
+                let ordinal = try #require(index.ordinal(of: flow.id))
+                #expect(try index.flow(ordinal)?.id == flow.id)
+                let position = try #require(list.position(of: ordinal))
+                #expect(list.ordinals(position..<position + 1) == [ordinal])
+            }
+            #expect(index.ordinal(of: FlowID(high: 9, low: 9)) == nil)
+        }
+    }
+
+    @Test("Flows in memory are in lists like those of files")
+    func memory() throws {
+        let index = FlowIndex()
+        _ = index.addSource("a pipe")
+        let flows = ViewedFlows.random(60, seed: 8).map(\.flow)
+        for flow in flows { index.add(flow) }
+        index.noteComplete()
+        let filter = try FlowFilter("~c 200")
+        let list = FilledList.make(of: index, where: filter)
+        #expect(try list.ids(in: index) == flows.filter { try filter.matches($0) }.map(\.id))
+        #expect(index.flowsInMemory.map(\.id) == flows.map(\.id))
+    }
+
+    @Test("Ordinals are kept in order, however they come")
+    func ordinals() {
+        var generator = SeededGenerator(seed: 4)
+        for _ in 0..<200 {
+            var set = OrdinalSet()
+            var expected: Set<Int> = []
+            for _ in 0..<20 {
+                let others = (0..<Int.random(in: 0...8, using: &generator)).map { _ in UInt32.random(in: 0...60, using: &generator)
+                }
+                set.insert(contentsOf: others)
+                expected.formUnion(others.map { Int($0) })
+                let one = Int.random(in: 0...60, using: &generator)
+                if Bool.random(using: &generator) {
+                    set.insert(one)
+                    expected.insert(one)
+                } else {
+                    #expect(set.remove(one) == (expected.remove(one) != nil))
+                }
+            }
+            #expect(set.ordinals(0..<1000) == expected.sorted())
+            for (place, ordinal) in expected.sorted().enumerated() { #expect(set.position(of: ordinal) == place) }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// The calls of the API, without sockets.
+
+import FlowFilter
+import FlowModel
+import HTTPSemantics
+import JSONQuery
+import NIOCore
+import NIOHTTP1
+import TestSupport
+import Testing
+
+@testable import FlowView
+@testable import ViewServer
+
+@Suite("The API of a view")
+struct ViewAPITests {
+    private let index = FlowIndex()
+    private let api: ViewAPI
+
+    init() {
+        _ = index.addSource("memory")
+        for flow in [Self.exchange, Self.conversation, Self.hostile] { index.add(flow) }
+        index.noteComplete()
+        api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1"), changed: {})
+    }
+
+    private static let exchange = FlowBuilder(id: FlowID(high: 1, low: 1))
+        .request(
+            "POST /a?b=1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n",
+            content: ByteBuffer(string: "{\"a\":[1,2]}")
+        )
+        .response(
+            "HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n", content: ByteBuffer(string: "one\ntwo\n"), at: 5
+        ).ended(at: 9).flow
+
+    private static let conversation = FlowBuilder(.tcp, id: FlowID(high: 1, low: 2))
+        .data(ByteBuffer(string: "hello"), from: .client)
+        .data(ByteBuffer(string: String(repeating: "x", count: 900)), from: .server, at: 2)
+        .ended(at: 3).flow
+
+    /// Everything in it wants to be more than text.
+    private static let hostile = FlowBuilder(id: FlowID(high: 1, low: 3))
+        .request(
+            "GET /<script>alert(1)</script>\u{202E} HTTP/1.1\r\nHost: a\r\nX: \u{1b}[31m\"><img src=x onerror=alert(1)>\r\n\r\n"
+        )
+        .response(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+            content: ByteBuffer(string: "<script>fetch('http://evil.example')</script>"), at: 1
+        ).ended(at: 2).flow
+
+    private func call(
+        _ target: String, _ method: HTTPMethod = .GET, body: String = ""
+    ) -> (status: UInt, text: String, response: ViewResponse) {
+        let head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/1/\(target)")
+        let response = api.response(to: head, ByteBuffer(string: body))
+        var bytes = ByteBuffer()
+        switch response.body {
+        case .bytes(let whole): bytes = whole
+        case .stream(let write): try? write { bytes.writeImmutableBuffer($0) }
+        }
+        return (response.status.code, String(buffer: bytes), response)
+    }
+
+    @Test("A list is opened with a filter and an order, and its rows have the columns that were asked for")
+    func rows() {
+        let opened = call("views", .POST, body: "{\"filter\": \"~c 500\", \"sort\": [\"duration_us\", \"desc\"]}")
+        #expect(opened.status == 201)
+        #expect(opened.text.hasPrefix("{\"view\":\"v1\",\"filter\":\"~c 500\""))
+        api.lists.list("v1")?.waitUntilDone()
+        #expect(
+            call("views/v1/rows?columns=method,status,path,size").text.contains(
+                """
+                "rows":[{"n":0,"id":"00000000-0000-0001-0000-000000000001","kind":"http","state":"complete","failed":true,\
+                "t":[1700000000000000,9000,5000],"cells":["POST",500,"/a",19]}]
+                """))
+        #expect(call("views/v1/position?n=0").text == "{\"position\":0}")
+        #expect(call("views/v1/position?n=1").text == "{}")
+    }
+
+    @Test("A mistake in a filter is reported with its place")
+    func mistakes() {
+        let wrong = call("views", .POST, body: "{\"filter\": \"~c 500 & (~d a\"}")
+        #expect(wrong.status == 422)
+        #expect(wrong.text.contains("\"at\":"))
+        #expect(call("views", .POST, body: "{\"sort\": [\"path\"]}").status == 422)
+        #expect(call("views", .POST, body: "no JSON").status == 400)
+    }
+
+    @Test("Anything else is refused with a sentence")
+    func refusals() {
+        for target in [
+            "", "views/v9/rows", "views/v1/else", "flows/99", "flows/x", "flows/0/else", "flows/0/raw/else", "../secret", "files",
+        ] {
+            let refused = call(target)
+            #expect(refused.status >= 400)
+            #expect(refused.text.hasPrefix("{\"error\":\""))
+        }
+        _ = call("views", .POST, body: "{}")
+        #expect(call("views/v1/rows?count=1001").status == 400)
+        #expect(call("views/v1/rows?columns=nothing").status == 422)
+        #expect(call("flows/0/content/response?view=nothing").status == 422)
+        #expect(call("views/v1/export?format=exe").status == 422)
+    }
+
+    @Test("Content comes in lines, as a view of it shows it, and in parts")
+    func content() {
+        #expect(call("flows/0/content/response?view=text").text == "{\"from\":0,\"total\":2,\"lines\":[\"one\",\"two\"]}")
+        #expect(call("flows/0/content/response?view=text&from=1&lines=1").text == "{\"from\":1,\"total\":2,\"lines\":[\"two\"]}")
+        #expect(call("flows/0/content/request").text.contains("\"total\":6"))
+        #expect(call("flows/0/raw/response").text == "one\ntwo\n")
+        #expect(call("flows/0/curl").text.hasPrefix("curl "))
+    }
+
+    @Test("Messages come in parts; long ones are cut in the list and whole by themselves")
+    func messages() {
+        let list = call("flows/1/messages").text
+        #expect(list.contains("\"total\":2"))
+        #expect(list.contains("\"text\":\"hello\""))
+        #expect(list.contains("\"size\":900"))
+        #expect(list.contains("\"cut\":true"))
+        #expect(call("flows/1/messages?from=1&count=1").text.contains("\"from\":1,\"total\":2,\"messages\":[{\"n\":1"))
+        #expect(call("flows/1/messages/1").text.contains(String(repeating: "x", count: 900)))
+        #expect(call("flows/1/messages/2").status == 404)
+    }
+
+    @Test("Recorded content never has a type that a browser runs, and previews have neither scripts nor network")
+    func types() {
+        func fields(_ target: String) -> HTTPHeaders { call(target).response.fields }
+        for target in ["flows/2/raw/response", "flows/2/raw/response?decoded=1"] {
+            let fields = fields(target)
+            #expect(fields["content-type"] == ["application/octet-stream"])
+            #expect(fields["content-disposition"].first?.hasPrefix("attachment") == true)
+            #expect(fields["content-security-policy"] == ["sandbox; default-src 'none'; frame-ancestors 'none'"])
+            #expect(fields["x-content-type-options"] == ["nosniff"])
+        }
+        #expect(
+            fields("flows/2/preview/response")["content-security-policy"] == [
+                "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+            ])
+        #expect(call("flows/0/preview/response").status == 415)
+        #expect(fields("flows/2/content/response")["content-type"] == ["application/json"])
+    }
+
+    @Test("Control characters and characters that turn text around reach a page as escapes")
+    func escapes() {
+        _ = call("views", .POST, body: "{}")
+        api.lists.list("v1")?.waitUntilDone()
+        // The object of JSON Lines is as mitm-dump prints it; the page escapes what it shows of it.
+        let heads = call("flows/2").text.split(separator: "\"heads\":").last.map { String($0) } ?? ""
+        let texts = [call("views/v1/rows?columns=path,url").text, heads]
+        for text in texts {
+            #expect(!text.unicodeScalars.contains { $0.value == 0x202E || $0.value == 0x1b })
+            #expect(text.contains("<script>"))
+        }
+    }
+
+    @Test("A list is exported in each format", arguments: ["json", "har", "curl", "http", "mflow", "mitmproxy"])
+    func export(format: String) {
+        _ = call("views", .POST, body: "{\"filter\": \"~http\"}")
+        let exported = call("views/v1/export?format=\(format)")
+        #expect(exported.status == 200)
+        #expect(!exported.text.isEmpty)
+        #expect(exported.response.fields["content-disposition"].first?.hasPrefix("attachment; filename=\"flows.") == true)
+    }
+
+    @Test("Each file of the page is there, and none makes markup of text")
+    func page() {
+        #expect(PageFile.all.keys.contains("/"))
+        #expect(PageFile.all["/app.js"] != nil)
+        for (name, file) in PageFile.all where name.hasSuffix(".js") {
+            let text = String(buffer: file.bytes)
+            for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"] {
+                #expect(!text.contains(forbidden), "\(name) has \(forbidden)")
+            }
+        }
+    }
+}
