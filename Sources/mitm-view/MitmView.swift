@@ -35,7 +35,7 @@ struct MitmView: Tool {
     var selection: FilterArguments
 
     @Option(help: ArgumentHelp("Listen on this port. (default: a free one)", valueName: "number"))
-    var port: UInt16 = 0
+    var port: UInt16?
 
     @Option(
         help: ArgumentHelp("Listen on this address. Others than those of this machine let its network in.", valueName: "address"))
@@ -78,9 +78,9 @@ struct MitmView: Tool {
         options.isFollowing = !noFollow
         let server: ViewServer
         do {
-            server = try ViewServer(index, options, host: host, port: Int(port))
+            server = try ViewServer(index, options, host: host, port: Int(port ?? 0))
         } catch {
-            throw ToolError("cannot listen on \(host):\(port): \(describe(error)); choose another --port, or none for a free one")
+            throw ToolError("cannot listen on \(host):\(port ?? 0): \(describe(error)); choose another --port, or none for a free one")
         }
         defer { server.shutDown() }
         sources.start { server.advance() }
