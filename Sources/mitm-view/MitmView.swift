@@ -80,7 +80,8 @@ struct MitmView: Tool {
         do {
             server = try ViewServer(index, options, host: host, port: Int(port ?? 0))
         } catch {
-            throw ToolError("cannot listen on \(host):\(port ?? 0): \(describe(error)); choose another --port, or none for a free one")
+            let address = port.map { "\(host):\($0)" } ?? host
+            throw ToolError("cannot listen on \(address): \(describe(error)); choose another --port, or none for a free one")
         }
         defer { server.shutDown() }
         sources.start { server.advance() }
