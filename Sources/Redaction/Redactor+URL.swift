@@ -100,16 +100,24 @@ extension Redactor {
                 nestedURL(encoded, at: value.lowerBound, depth: depth, &edits, &tally)
                 return
             }
-            if method(of: rule) == .drop {
-                items.drop()
-            } else if let hidden = hidden(DecodedText.percent(encoded, isForm: true)?.text ?? encoded, rule) {
-                edits.replace(value, with: hidden.percentEncoded)
-            } else {
-                return
-            }
-            tally.add(rule)
+            hide(encoded, at: value, rule, &items, &edits, &tally)
         }
         for removal in items.ranges { edits.remove(removal) }
+    }
+
+    /// Hides the value of a parameter, or removes the parameter.
+    private func hide(
+        _ encoded: ByteBuffer, at range: Range<Int>, _ rule: Int, _ items: inout Removals, _ edits: inout Edits,
+        _ tally: inout Tally
+    ) {
+        if method(of: rule) == .drop {
+            items.drop()
+        } else if let hidden = hidden(DecodedText.percent(encoded, isForm: true)?.text ?? encoded, rule) {
+            edits.replace(range, with: hidden.percentEncoded)
+        } else {
+            return
+        }
+        tally.add(rule)
     }
 
     /// Hides values in a URL that is the value of a parameter.
@@ -137,14 +145,7 @@ extension Redactor {
             items.add(pair.whole)
             guard let value = pair.value, let rule = pair.rule(in: form, rules.form) else { return }
             let encoded = form.slice(ByteRange(value.lowerBound, value.upperBound))
-            if method(of: rule) == .drop {
-                items.drop()
-            } else if let hidden = hidden(DecodedText.percent(encoded, isForm: true)?.text ?? encoded, rule) {
-                edits.replace(value, with: hidden.percentEncoded)
-            } else {
-                return
-            }
-            tally.add(rule)
+            hide(encoded, at: value, rule, &items, &edits, &tally)
         }
         for removal in items.ranges { edits.remove(removal) }
         edits.normalize()
