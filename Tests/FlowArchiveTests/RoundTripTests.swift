@@ -159,6 +159,27 @@ struct RoundTripTests {
         }
     }
 
+    @Test(
+        "Blocks that were written are synced with the next flush, which stays due under load",
+        arguments: [ArchiveSync.none, .interval])
+    func syncsUnderLoad(sync: ArchiveSync) throws {
+        var options = ArchiveOptions()
+        options.blockTarget = 4096
+        options.sync = sync
+        let storage = ScriptedStorage()
+        let writer = try ArchiveWriter(storage: storage, options: options, now: Timestamp(nanoseconds: 1))
+        let content = ByteBuffer(repeating: 7, count: 5000)
+        let flow = FlowBuilder(.tcp).data(content, from: .client)
+        for event in flow.events { try writer.append(event) }
+        // The flow has filled a block, and nothing is left of it.
+        #expect(storage.calls > 1)
+        #expect(writer.unflushedSince == (sync == .none ? nil : flow.start))
+        #expect(storage.synced == 0)
+        try writer.flush()
+        #expect(writer.unflushedSince == nil)
+        #expect(storage.synced == (sync == .none ? 0 : storage.bytes.readableBytes))
+    }
+
     @Test("A reader that has come to the end goes on when the file has grown")
     func following() throws {
         let events = Self.interleaved(seed: 13, count: 10)

@@ -338,7 +338,9 @@ package final class ArchiveWriter {
         unwrittenRecords = UnwrittenRecords()
         hasUnflushedBlock = true
         if block.isIndexDue { unwritten.add { block.writeIndex(into: &$0) } }
-        if !pending.hasOpen { unflushedSince = nil }
+        // A flush also syncs, and fills the chunk of an encrypted file: that stays due.
+        let isFlushed = options.sync == .none && storage.missing(after: unwritten.bytes.count) == 0
+        if !pending.hasOpen, isFlushed { unflushedSince = nil }
     }
 
     /// Passes on what is to be written.
