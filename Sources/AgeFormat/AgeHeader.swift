@@ -93,7 +93,7 @@ package struct AgeHeader: Sendable {
 
     /// The file key.
     /// - Parameter identities: are tried in their order.
-    /// - Throws: ``AgeError/noIdentity`` when there is none, ``AgeError/noMatch`` when none of them opens it,
+    /// - Throws: ``AgeError/noIdentity`` without identities, ``AgeError/noMatch`` when none of them opens it,
     ///   ``AgeError/needsPassphrase``, ``AgeError/malformedHeader(_:)``, ``AgeError/changedHeader``.
     package func fileKey(_ identities: [AgeIdentity]) throws(AgeError) -> AgeFileKey {
         // A passphrase authenticates the sender, so it must be the only way to open the file.

@@ -40,11 +40,9 @@ struct FlowFacts {
         let rawValue: UInt8
 
         static let hasError = Marks(rawValue: 1)
-        static let isTagged = Marks(rawValue: 2)
         static let hasLocalReply = Marks(rawValue: 4)
         /// Of a kept flow: its recorder has not ended it.
         static let isBeingRecorded = Marks(rawValue: 8)
-        static let isSecure = Marks(rawValue: 16)
     }
 
     /// - Parameters:
@@ -66,9 +64,7 @@ struct FlowFacts {
         state = flow.state
         marks = []
         if flow.errorMessage != nil { marks.insert(.hasError) }
-        if flow.isTagged { marks.insert(.isTagged) }
         if flow.hasLocalReply { marks.insert(.hasLocalReply) }
-        if flow.isSecure { marks.insert(.isSecure) }
     }
 
     private static func size(_ size: UInt64??) -> Int64 { (size ?? nil).map { Int64(clamping: $0) } ?? -1 }
@@ -117,14 +113,6 @@ extension FlowAttributes {
     fileprivate var methodCode: UInt8 {
         guard let method else { return 0 }
         return FlowMethods.code(of: method)
-    }
-
-    fileprivate var isSecure: Bool {
-        switch kind {
-        case .http: targetScheme.readableBytes == 5
-        case .tcp: targetScheme.readableBytes == 3 && targetScheme.readableBytesView.last == UInt8(ascii: "s")
-        case .tls: true
-        }
     }
 }
 

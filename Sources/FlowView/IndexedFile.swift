@@ -45,13 +45,13 @@ package final class IndexedFile {
             return !shouldStop()
         }
         do {
-            while let item = try reader.next() { take(item, isOpen: false) }
+            while let item = try reader.next() { take(item) }
             guard !reader.isStopped else { return }
             let mayGrow = reader.mayGrow
             if follows, mayGrow {
                 addOpen()
             } else {
-                for item in try reader.finish(keepsOpen: true) { take(item, isOpen: false) }
+                for item in try reader.finish(keepsOpen: true) { take(item) }
                 if let open = reader.takeOpenFlows() {
                     // They may continue in the next file, whose reader replaces them.
                     for flow in open.unfinished { index.add(flow, isOpen: true) }
@@ -99,10 +99,10 @@ package final class IndexedFile {
         }
     }
 
-    private func take(_ item: ArchiveItem, isOpen: Bool) {
+    private func take(_ item: ArchiveItem) {
         switch item {
-        case .flow(let flow): index.add(flow, isOpen: isOpen)
-        case .stored(let stored): if let flow = try? stored.flow() { index.add(flow, isOpen: isOpen) }
+        case .flow(let flow): index.add(flow, isOpen: false)
+        case .stored(let stored): if let flow = try? stored.flow() { index.add(flow, isOpen: false) }
         case .damage(let damage): index.update(source) { $0.note(damage: "\(path): \(damage)") }
         }
     }

@@ -67,7 +67,7 @@ struct NameIndex: Sendable {
 
     private func range(_ slot: Slot) -> Range<Int> { Int(slot.start)..<Int(slot.start + slot.count) }
 
-    /// The rule for a name; nil if there is none.
+    /// The rule for a name; nil without one.
     func rule(_ name: Span<UInt8>) -> Int? {
         guard count > 0 else { return nil }
         // Most names end here.

@@ -103,7 +103,7 @@ struct HeaderNames: Sendable {
         bits |= 1 &<< UInt64(FieldSection.place(count: name.utf8.count, first: first))
     }
 
-    /// The rule for the name of a line; nil if there is none.
+    /// The rule for the name of a line; nil without one.
     @inline(__always) func rule(_ name: Span<UInt8>) -> Int? {
         guard name.count > 0, bits &>> UInt64(FieldSection.place(count: name.count, first: name[0])) & 1 != 0 else { return nil }
         return names.rule(name)

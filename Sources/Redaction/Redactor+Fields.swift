@@ -104,7 +104,7 @@ extension Redactor {
 
     // MARK: Cookies
 
-    /// The rule for a cookie; nil if there is none.
+    /// The rule for a cookie; nil without one.
     private func rule(ofCookie name: ByteBuffer) -> Int? {
         rules.cookies.isEmpty ? rules.allCookies : rules.cookies.rule(name.readableBytesUInt8Span) ?? rules.allCookies
     }

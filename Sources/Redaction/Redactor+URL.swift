@@ -171,7 +171,7 @@ private struct ParameterPairs {
         /// nil without `=`.
         var value: Range<Int>?
 
-        /// The rule for the name; nil if there is none.
+        /// The rule for the name; nil without one.
         func rule(in text: ByteBuffer, _ names: RuleNames) -> Int? {
             let written = text.slice(ByteRange(name.lowerBound, name.upperBound))
             if let decoded = DecodedText.percent(written, isForm: true) {

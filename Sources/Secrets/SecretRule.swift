@@ -7,7 +7,7 @@ struct SecretRule: Sendable {
     let id: String
     let description: String
     let expression: SecretExpression
-    /// The group of the expression that is the secret; nil: the first that takes part, or the whole match if there is none.
+    /// The group of the expression that is the secret; nil: the first that takes part, or the whole match without groups.
     let secretGroup: Int?
     /// A secret has more bits of entropy for each byte.
     let entropy: Double?

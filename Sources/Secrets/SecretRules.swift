@@ -28,7 +28,7 @@ package struct SecretRules: Sendable {
     package var descriptions: [(name: String, description: String)] { rules.map { ($0.id, $0.description) } }
 
     /// The rules of a name, or of names with a common beginning: `github-*`.
-    /// - Returns: nil if there is none.
+    /// - Returns: nil without one.
     package func named(_ name: String) -> SecretRules? {
         let found = rules.filter { name.hasSuffix("*") ? $0.id.hasPrefix(name.dropLast()) : $0.id == name }
         return found.isEmpty ? nil : SecretRules(found)

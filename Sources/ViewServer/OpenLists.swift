@@ -17,17 +17,12 @@ final class OpenLists: Sendable {
 
     private let state = Mutex(State())
     private let index: FlowIndex
-    private let changed: @Sendable () -> Void
 
-    /// - Parameter changed: called from any thread when a list has changed.
-    init(_ index: FlowIndex, changed: @escaping @Sendable () -> Void) {
-        self.index = index
-        self.changed = changed
-    }
+    init(_ index: FlowIndex) { self.index = index }
 
     /// Begins a list.
     func open(_ filter: FlowFilter?, _ order: FlowOrder?) -> (name: String, list: FlowList) {
-        let list = FlowList(of: index, where: filter, order: order, changed: changed)
+        let list = FlowList(of: index, where: filter, order: order)
         let (name, closed) = state.withLock { state in
             state.made += 1
             state.uses += 1

@@ -33,11 +33,10 @@ final class ViewAPI: Sendable {
     let lists: OpenLists
     let contents = RenderedContents()
 
-    /// - Parameter changed: called from any thread when a list has changed.
-    init(_ index: FlowIndex, _ options: ViewOptions, changed: @escaping @Sendable () -> Void) {
+    init(_ index: FlowIndex, _ options: ViewOptions) {
         self.index = index
         self.options = options
-        lists = OpenLists(index, changed: changed)
+        lists = OpenLists(index)
     }
 
     /// The response to a request that the guard has let through. May wait for files.

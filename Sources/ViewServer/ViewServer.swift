@@ -22,7 +22,7 @@ package final class ViewServer: Sendable {
     /// - Throws: why it cannot listen there.
     package init(_ index: FlowIndex, _ options: ViewOptions, host: String, port: Int, secret: String? = nil) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let api = ViewAPI(index, options, changed: {})
+        let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()
         do {
             let channel = try ServerBootstrap(group: group)

@@ -21,7 +21,7 @@ struct ViewAPITests {
         _ = index.addSource("memory")
         for flow in [Self.exchange, Self.conversation, Self.hostile] { index.add(flow) }
         index.noteComplete()
-        api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1"), changed: {})
+        api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1"))
     }
 
     private static let exchange = FlowBuilder(id: FlowID(high: 1, low: 1))
