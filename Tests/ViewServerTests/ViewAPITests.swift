@@ -82,7 +82,7 @@ struct ViewAPITests {
         let wrong = call("views", .POST, body: "{\"filter\": \"~c 500 & (~d a\"}")
         #expect(wrong.status == 422)
         #expect(wrong.text.contains("\"at\":"))
-        #expect(call("views", .POST, body: "{\"sort\": [\"path\"]}").status == 422)
+        #expect(call("views", .POST, body: "{\"sort\": [\"error\"]}").status == 422)
         #expect(call("views", .POST, body: "no JSON").status == 400)
     }
 
