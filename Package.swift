@@ -137,7 +137,8 @@ let package = Package(
             "ViewServer",
             [
                 "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView",
-                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
+                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage", nioCore,
+                nioPosix,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         // 5: the tools
@@ -234,7 +235,7 @@ let package = Package(
         tests(
             "ViewServerTests",
             [
-                "ViewServer", "FlowView", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                "ViewServer", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
     ]

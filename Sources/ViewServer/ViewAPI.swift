@@ -19,10 +19,13 @@ package struct ViewOptions: Sendable {
     /// Files are followed as they grow.
     package var isFollowing = true
     package var version: String
+    /// The configuration directory, which has the key of the hashes of redaction.
+    package var configuration: String
 
-    package init(environment: FilterEnvironment, version: String) {
+    package init(environment: FilterEnvironment, version: String, configuration: String) {
         self.environment = environment
         self.version = version
+        self.configuration = configuration
     }
 }
 
@@ -32,6 +35,7 @@ final class ViewAPI: Sendable {
     let options: ViewOptions
     let lists: OpenLists
     let contents = RenderedContents()
+    let messageMarks = MessageMarks()
 
     init(_ index: FlowIndex, _ options: ViewOptions) {
         self.index = index

@@ -73,7 +73,8 @@ struct MitmView: Tool {
         let sources = try ViewedSources(asked, follows: !noFollow, into: index)
         var environment = selection.environment(asked.secretRules)
         environment.schema = asked.schema
-        var options = ViewOptions(environment: environment, version: toolVersion)
+        var options = ViewOptions(
+            environment: environment, version: toolVersion, configuration: configurationDirectory(settings.confdir))
         options.filter = asked.expression
         options.isFollowing = !noFollow
         let server: ViewServer
