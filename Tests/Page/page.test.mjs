@@ -87,7 +87,8 @@ test('values become arguments of the filter language that match them alone', () 
 });
 
 test('two texts are compared line by line', () => {
-  assert.deepEqual(differences(['a', 'b', 'c'], ['a', 'x', 'c']).filter(([x, y]) => x !== y), [['b', null], [null, 'x']]);
+  assert.deepEqual(differences(['a', 'b', 'c'], ['a', 'x', 'c']).filter(([x, y]) => x !== y), [['b', 'x']]);
+  assert.deepEqual(differences(['a', 'b', 'c'], ['b', 'c', 'd', 'e']), [['a', null], ['b', 'b'], ['c', 'c'], [null, 'd'], [null, 'e']]);
   assert.deepEqual(differences(['a'], ['a']), [['a', 'a']]);
   assert.deepEqual(differences([], ['a']), [[null, 'a']]);
 });

@@ -75,7 +75,7 @@ struct ViewAPITests {
             call("views/v1/rows?columns=method,status,path,size").text.contains(
                 """
                 "rows":[{"n":0,"id":"00000000-0000-0001-0000-000000000001","kind":"http","state":"complete","failed":true,\
-                "t":[1700000000000000,9000,5000],"cells":["POST",500,"/a",19]}]
+                "t":[1700000000000000,9000,5000,null,null],"cells":["POST",500,"/a",19]}]
                 """))
         #expect(call("views/v1/position?n=0").text == "{\"position\":0}")
         #expect(call("views/v1/position?n=1").text == "{}")

@@ -16,6 +16,12 @@ export function differences(a, b) {
   const [x, y] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
   const rows = a.slice(0, start).map((line) => [line, line]);
   const width = y.length + 1;
+  // What was removed and what stands there instead are side by side.
+  let [removed, added] = [[], []];
+  const change = () => {
+    for (let index = 0; index < Math.max(removed.length, added.length); index += 1) rows.push([removed[index] ?? null, added[index] ?? null]);
+    [removed, added] = [[], []];
+  };
   const lengths = new Uint32Array((x.length + 1) * width);
   for (let i = x.length - 1; i >= 0; i -= 1) {
     for (let j = y.length - 1; j >= 0; j -= 1) {
@@ -24,10 +30,13 @@ export function differences(a, b) {
   }
   let [i, j] = [0, 0];
   while (i < x.length || j < y.length) {
-    if (i < x.length && j < y.length && x[i] === y[j]) rows.push([x[i++], y[j++]]);
-    else if (j >= y.length || (i < x.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])) rows.push([x[i++], null]);
-    else rows.push([null, y[j++]]);
+    if (i < x.length && j < y.length && x[i] === y[j]) {
+      change();
+      rows.push([x[i++], y[j++]]);
+    } else if (j >= y.length || (i < x.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])) removed.push(x[i++]);
+    else added.push(y[j++]);
   }
+  change();
   return rows.concat(a.slice(a.length - end).map((line) => [line, line]));
 }
 
@@ -37,8 +46,8 @@ export async function compareFlows(first, second) {
   const parts = Object.keys({ ...both[0], ...both[1] }).map((part) => {
     const rows = differences(both[0][part] ?? [], both[1][part] ?? []);
     const changes = rows.filter(([x, y]) => x !== y).length;
-    const cell = (line, other, kind) => element(line === other ? 'td' : `td.${kind}`, {}, line ?? '');
-    return element('section', {}, element('h3', {}, `${part}: ${changes === 0 ? 'equal' : `${changes} lines differ`}`),
+    const cell = (line, other, kind) => element(line === other || line == null ? 'td' : `td.${kind}`, {}, line ?? '');
+    return element('section', {}, element('h3', {}, `${part}: ${changes === 0 ? 'equal' : `${changes} ${changes === 1 ? 'line differs' : 'lines differ'}`}`),
       element('table.difference', {}, element('tbody', {}, ...rows.map(([x, y]) => element('tr', {}, cell(x, y, 'removed'), cell(y, x, 'added'))))));
   });
   openDialog('Two flows', ...parts);

@@ -245,8 +245,8 @@ export class FlowGrid {
     return sign(`${value}${row.local ? '*' : ''}${kind === 'server-error' ? ' !' : ''}`, row.local ? 'An answer of the recorder itself' : row.kind === 'websocket' ? 'WebSocket' : null);
   }
 
-  /** When the flow connected, waited and received, among the rows that are visible. */
-  #waterfall({ t: [started, length, firstByte, connected] }) {
+  /** When the flow connected, agreed on TLS, waited and received, among the rows that are visible. */
+  #waterfall({ t: [started, length, firstByte, connected, secured] }) {
     const cell = element('div.cell.waterfall', { role: 'gridcell', 'aria-label': length == null ? 'open' : duration(length) });
     const scale = 100 / Math.max(1, this.#span[1] - this.#span[0]);
     const whole = length ?? this.#span[1] - started;
@@ -254,8 +254,8 @@ export class FlowGrid {
     bar.style.left = `${(started - this.#span[0]) * scale}%`;
     bar.style.width = `${whole * scale}%`;
     // Later phases cover earlier ones.
-    for (const [phase, from] of [['connect', connected && 0], ['wait', connected ?? 0], ['receive', firstByte]]) {
-      if (from == null || firstByte == null && phase === 'receive') continue;
+    for (const [phase, from] of [['connect', connected && 0], ['tls', secured && connected], ['wait', secured ?? connected ?? 0], ['receive', firstByte]]) {
+      if (from == null) continue;
       const part = element(`span.${phase}`);
       part.style.left = `${Math.min(100, from / Math.max(1, whole) * 100)}%`;
       bar.append(part);
