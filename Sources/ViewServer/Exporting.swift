@@ -111,7 +111,7 @@ private func copy(_ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter?, in
         switch item {
         case .stored(let flow): try writer.append(flow)
         case .flow(let flow): try flow.forEachEvent { try writer.append($0) }
-        case .damage: break
+        case .damage, .record: break
         }
     }
     while let item = try reader.next() { try take(item) }
