@@ -71,6 +71,9 @@ struct MitmServe: Tool {
     var json = false
 
     @OptionGroup
+    var viewing: ViewArguments
+
+    @OptionGroup
     var logging: LogArguments
 
     @Option(help: ArgumentHelp("Append a line of JSON for each request, answered or missed, to this file.", valueName: "file"))
@@ -83,6 +86,8 @@ struct MitmServe: Tool {
     var files: [FilePath] = []
 
     static func main() { launch() }
+
+    static let optionalValues = ["color": "always", "view": ViewArguments.anyPort]
 
     func work() throws -> ToolStatus {
         return try RecordingServer(self).run()
