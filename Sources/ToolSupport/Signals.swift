@@ -25,8 +25,9 @@ package enum Signals {
     /// Lets a signal that stops a program (SIGTSTP, SIGTTIN, SIGTTOU) do that to this one. Returns when it continues, or at once if the
     /// signal has no effect.
     package static func stop(by signal: Int32) {
+        // The key of the terminal may have sent it already: while it is blocked both become one, and the process stops once.
+        kill(getpid(), signal)
         unblock([signal])
-        raise(signal)
         block([signal])
     }
 

@@ -84,13 +84,18 @@ final class ViewAPI: Sendable {
 
     // MARK: Views
 
-    /// `{"filter": "~c 500", "sort": ["started", "desc"], "replaces": "v3"}`
+    /// `{"filter": "~c 500", "sort": ["started", "desc"], "base": "v2", "replaces": "v3"}`
     private func open(_ body: ByteBuffer) throws(ViewError) -> ViewResponse {
         guard let asked = JSONTree(parsing: body) else { throw ViewError(.badRequest, "the body is not JSON") }
         let expression = asked["filter"]?.string?.text ?? ""
+        var base: FlowList?
+        if let name = asked["base"]?.string?.text {
+            guard let found = lists.list(name) else { throw .closed }
+            base = found
+        }
         var filter: FlowFilter?
         do throws(FilterSyntaxError) {
-            for text in [options.filter ?? "", expression] where text.contains(where: { !$0.isWhitespace }) {
+            for text in [base == nil ? options.filter ?? "" : "", expression] where text.contains(where: { !$0.isWhitespace }) {
                 var environment = options.environment
                 environment.now = Timestamp.now
                 let parsed = try FlowFilter(text, environment: environment)
@@ -107,18 +112,18 @@ final class ViewAPI: Sendable {
             order = FlowOrder(key, isDescending: sort.dropFirst().first?.string?.text == "desc")
         }
         if let replaced = asked["replaces"]?.string?.text { lists.close(replaced) }
-        let (name, list) = lists.open(filter, order)
+        let (name, list) = lists.open(filter, order, within: base)
         var json = JSONText()
         json.object { json in
             json.member("view", name)
-            json.member("filter", filter?.canonical ?? "")
+            json.member("filter", list.filter?.canonical ?? "")
             json.counts(list.status)
         }
         return ViewResponse(.created, .json, json.bytes)
     }
 
     private func list(_ name: String, _ what: String, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
-        guard let list = lists.list(name) else { throw ViewError(.gone, "this view is no longer open") }
+        guard let list = lists.list(name) else { throw .closed }
         switch what {
         case "rows": return try rows(of: list, query)
         case "timeline": return try timeline(of: list, query)
@@ -202,6 +207,7 @@ final class ViewAPI: Sendable {
 
 extension ViewError {
     static var notFound: ViewError { ViewError(.notFound, "there is nothing here") }
+    static var closed: ViewError { ViewError(.gone, "this view is no longer open") }
 }
 
 extension ViewResponse {

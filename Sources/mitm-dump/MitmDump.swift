@@ -40,7 +40,7 @@ struct MitmDump: Tool {
             Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed; 130 interrupted by Ctrl-C.
+            and what could be read was printed, or --strict found a loss; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -63,7 +63,7 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
+            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
             archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
             raw (bytes as sent). (default: text)
             """)
@@ -124,6 +124,9 @@ struct MitmDump: Tool {
     var messages: MessageArguments
 
     @OptionGroup
+    var losses: LossArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -151,6 +154,7 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
+        try losses.check(json ? .json : format ?? .text, output: output)
         if summary || follow, groups.isGiven {
             throw ValidationError(
                 "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
@@ -195,6 +199,7 @@ struct MitmDump: Tool {
         let sources = try asked.sources()
         let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
+        try losses.check(sources)
         let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         guard summary || query != nil else {
             let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
@@ -223,7 +228,8 @@ struct MitmDump: Tool {
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
-                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
+                messages: try messages.options(),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,
@@ -239,7 +245,7 @@ struct MitmDump: Tool {
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin,
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: { try printer.output.begin() },
                 namedRules: { [output = printer.output] in output.add(redactionRules: $0) }, report: fail
             ) {
                 switch $0 {
@@ -249,7 +255,8 @@ struct MitmDump: Tool {
             }
             if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
             try endInterrupted(observer)
-            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+            return try losses.status(
+                result.hasFailed ? .failed : result.isDamaged ? .damaged : .done, of: printer.output)
         }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
@@ -258,11 +265,13 @@ struct MitmDump: Tool {
         sequence.namedRules = { [output = printer.output] in output.add(redactionRules: $0) }
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
+        sequence.record = { try printer.take($0) }
         sequence.stored = { try printer.take($0) }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
+        try sequence.forEach(begin: { source, _ in try printer.output.begin(source) }, damage: fail) { try printer.print($0) }
         if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
         try endInterrupted(observer)
-        return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
+        return try losses.status(
+            sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done, of: printer.output)
     }
 
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
@@ -293,7 +302,7 @@ struct MitmDump: Tool {
 
     private func end(_ followed: FollowedFiles<some FlowPredicate>, _ printer: inout Printer) throws -> ToolStatus {
         if let sentence = try printer.finish() { warn(sentence) }
-        return followed.hasFailed ? .failed : .done
+        return try losses.status(followed.hasFailed ? .failed : .done, of: printer.output)
     }
 
     /// A signal ended the reading, so a file of -o stays as it was.

@@ -105,7 +105,7 @@ struct Recorder {
         wait { await server.shutDown(grace: grace) }
         recorder.finish()
         if let launched {
-            if status == nil { status = launched.waitForEnd(interval: 60) { false } }
+            if status == nil { status = launched.waitForEnd { 60 } }
             launched.clear()
         }
         report(recorder, files?.path, isRedacted: redaction != nil)
@@ -234,12 +234,16 @@ struct Recorder {
         if !totals.redaction.isEmpty { log.log(.notice, "stats", totals.redaction.summary) }
     }
 
+    /// When totals are printed; failures of the recording are noticed as often.
+    private var statsTimer: IntervalTimer { IntervalTimer(seconds: max(arguments.stats?.seconds ?? 1, 0.1)) }
+
     /// Waits for the end of a program.
     /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
     private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
-        let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
-            logStats(recorder)
-            return recorder.failure != nil
+        var timer = statsTimer
+        let status = launched.waitForEnd {
+            if timer.fires() { logStats(recorder) }
+            return recorder.failure == nil ? timer.secondsLeft : nil
         }
         if status == nil { launched.program.send(SIGTERM) }
         return status
@@ -256,21 +260,19 @@ struct Recorder {
             ? nil : TerminalKeys(log) { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
         defer { keys?.end() }
-        let interval = arguments.stats?.seconds ?? 1
+        var timer = statsTimer
         while recorder.failure == nil {
-            if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
-                if signal == SIGUSR1 {
-                    recorder.rotate()
-                    log.reopen()
-                    continue
-                }
-                guard signal == SIGHUP, !terminal.isGone else { return }
-                manager.report(.reloading)
-                reload(sessions)
-                manager.report(.ready)
+            if timer.fires() { logStats(recorder) }
+            guard let signal = Signals.wait(for: signals, seconds: timer.secondsLeft) else { continue }
+            if signal == SIGUSR1 {
+                recorder.rotate()
+                log.reopen()
                 continue
             }
-            logStats(recorder)
+            guard signal == SIGHUP, !terminal.isGone else { return }
+            manager.report(.reloading)
+            reload(sessions)
+            manager.report(.ready)
         }
     }
 

@@ -61,6 +61,9 @@ struct MitmServe: Tool {
     @OptionGroup(title: "Redaction of the file of --on-miss record")
     var redaction: RedactionArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 

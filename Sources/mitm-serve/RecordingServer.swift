@@ -10,6 +10,7 @@ import NIOCore
 import ProxyCore
 import ProxyToolSupport
 import ProxyTransport
+import Secrets
 import Synchronization
 import TLSEngine
 import ToolSupport
@@ -32,7 +33,8 @@ struct RecordingServer {
         let terminal = ControllingTerminal()
         if arguments.format != nil || arguments.json, !arguments.list { throw ToolError("--format and --json are for --list") }
         let settings = try answerSettings()
-        let selection = try selection(settings)
+        let secretRules = try arguments.secrets.secretRules()
+        let selection = try selection(settings, secretRules)
         if arguments.list {
             return try RecordingListing(selection: selection, format: arguments.json ? .json : arguments.format ?? .text).print()
         }
@@ -56,7 +58,8 @@ struct RecordingServer {
         }
         let redaction =
             arguments.answering.write == nil
-            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment)
+            ? nil
+            : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment(secretRules))
         let recorder = try recorder(redaction)
         let view = RecordingView(of: "mitm-serve", work: "serving", log: log)
         defer { view.end() }
@@ -102,12 +105,13 @@ struct RecordingServer {
 
     // MARK: Parts
 
-    private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
+    private func selection(_ settings: AnswerSettings, _ secretRules: SecretRules?) throws -> RecordingSelection {
         RecordingSelection(
             files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
             mayBeEmpty: settings.onMiss.contactsServers,
-            filter: try arguments.matching.selection.parsed(), rules: try rules(),
-            recordedRules: RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir))),
+            filter: try arguments.matching.selection.parsed(secretRules), rules: try rules(),
+            recordedRules: RecordedRules(
+                key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)), secrets: secretRules),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 

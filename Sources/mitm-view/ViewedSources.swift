@@ -151,6 +151,7 @@ final class ViewedSources: Sendable {
                 case .flow(let flow): index.add(flow)
                 case .stored(let stored): if let flow = try? stored.flow() { index.add(flow) }
                 case .damage(let damage): index.update(number) { $0.note(damage: "\(name): \(damage)") }
+                case .record: break
                 }
             }
             do {

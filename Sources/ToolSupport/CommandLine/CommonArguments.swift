@@ -22,8 +22,11 @@ package struct FilterArguments: ParsableArguments {
     package init() {}
 
     /// The expression of -f; nil without one.
+    /// - Parameter secretRules: the rules of `~secret`; nil for the built-in list.
     /// - Throws: a `FilterSyntaxError`.
-    package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
+    package func parsed(_ secretRules: SecretRules? = nil) throws -> FlowFilter? {
+        try filter.map { try parse($0, secretRules: secretRules) }
+    }
 
     /// An expression that the tool was given.
     /// - Parameters:

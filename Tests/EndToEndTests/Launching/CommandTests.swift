@@ -194,9 +194,11 @@ struct CommandTests {
     func stop() throws {
         try withTemporaryDirectory { directory in
             let command =
-                "\(toolDirectory)/mitm-record -w a.mflow --confdir conf -- sh -c 'echo is-\"\"up; read x; echo end-\"\"$x; exit 4'"
-            let steps =
-                "see:$,type:\(command),see:is-up,key:26,see:Stopped,see:read x,type:fg,see:read x,type:42,see:end-42,type:echo rc-$?,see:rc-4,type:exit"
+                "\(toolDirectory)/mitm-record -w a.mflow --confdir conf -- sh -c 'echo is-\"\"up; while read x; do echo got-$x; done; exit 4'"
+            // Each time both stop once, in whichever order the signals of the key reach them.
+            let stop = "key:26,see:Stopped,see:read x,type:fg,see:read x,type:42,see:got-42"
+            let stops = Array(repeating: stop, count: 8).joined(separator: ",")
+            let steps = "see:$,type:\(command),see:is-up,\(stops),key:4,see:$,type:echo rc-$?,see:rc-4,type:exit"
             let result = try run(
                 "python3", ["-c", Self.terminalScript, steps, "env", "PS1=$", "bash", "--norc", "--noprofile", "-i"], in: directory)
             #expect(result == ProgramResult(status: 0, output: "status 0\n", errors: ""))
