@@ -11,7 +11,7 @@ struct InternedTexts {
     private var last: (text: ByteBuffer, number: UInt32)?
 
     /// The number of a text.
-    /// - Parameter maximum: the number of all texts that come after so many others.
+    /// - Parameter maximum: texts beyond this count share one number.
     mutating func number(of text: ByteBuffer, maximum: Int = Int(UInt32.max)) -> UInt32 {
         if let last, last.text == text { return last.number }
         if let known = numbers[text] {

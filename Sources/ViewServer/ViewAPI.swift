@@ -1,5 +1,5 @@
 // What a view answers to each request. docs/viewing.md describes the calls. Everything is read: no call changes a recording, and no path or
-// command comes from a request.
+// command comes from a request. Flows are sent again only to the target that the user has named.
 
 import FlowFilter
 import FlowModel
@@ -19,6 +19,8 @@ package struct ViewOptions: Sendable {
     /// Files are followed as they grow.
     package var isFollowing = true
     package var version: String
+    /// Sends flows again; nil: flows are only shown.
+    package var replayer: FlowReplayer?
     /// The configuration directory, which has the key of the hashes of redaction.
     package var configuration: String
 
@@ -68,8 +70,13 @@ final class ViewAPI: Sendable {
         switch (head.method, query.path[2], rest.count) {
         case (.GET, "status", 0): return status()
         case (.GET, "language", 0): return language()
+        case (.GET, "named-views", 0):
+            var json = JSONText()
+            namedViews(&json)
+            return ViewResponse(.json, json)
         case (.POST, "views", 0): return try open(body)
         case (.GET, "views", 2): return try list(rest[0], rest[1], query)
+        case (.POST, "flows", 2) where rest[1] == "replay": return try replay(rest[0], body)
         case (.GET, "flows", 1...): return try flow(rest[0], Array(rest.dropFirst()), query)
         default: throw .notFound
         }
@@ -139,6 +146,8 @@ final class ViewAPI: Sendable {
             json.member("version", options.version)
             json.member("flows", index.count)
             json.member("following", options.isFollowing)
+            json.key("replay")
+            if let replayer = options.replayer { json.string(replayer.target) } else { json.null() }
             json.member("complete", index.isComplete)
             if let filter = options.filter { json.member("filter", filter) }
             json.key("files")
@@ -161,6 +170,16 @@ final class ViewAPI: Sendable {
         return ViewResponse(.json, json)
     }
 
+    /// The expressions that the user's configuration names.
+    private func namedViews(_ json: inout JSONText) {
+        json.array(options.environment.views.sorted { $0.key < $1.key }) { json, view in
+            json.object { json in
+                json.member("name", view.key)
+                json.member("filter", view.value)
+            }
+        }
+    }
+
     /// The operators of the filter language, the columns, and what lists can be sorted and grouped by.
     private func language() -> ViewResponse {
         var json = JSONText()
@@ -174,12 +193,7 @@ final class ViewAPI: Sendable {
                 }
             }
             json.key("named")
-            json.array(options.environment.views.sorted { $0.key < $1.key }) { json, view in
-                json.object { json in
-                    json.member("name", view.key)
-                    json.member("filter", view.value)
-                }
-            }
+            namedViews(&json)
             json.key("columns")
             json.array(RowColumns.names) { $0.string($1) }
             json.key("sortable")

@@ -19,6 +19,7 @@ let counts = null;
 let language = null;
 let compared = null;
 let applied = 0;
+let mayGrow = true;
 let refreshed = 0;
 let refreshing = null;
 
@@ -105,7 +106,7 @@ function showCounts() {
   empty.hidden = matched > 0;
   if (matched > 0) return;
   if (!done) return empty.replaceChildren('Searching…');
-  if (total === 0) return empty.replaceChildren('There are no flows yet. They appear here as they are recorded.');
+  if (total === 0) return empty.replaceChildren(mayGrow ? 'There are no flows yet. They appear here as they are recorded.' : 'There are no flows in the recordings.');
   // The control that was used last has emptied the list: before it there were flows.
   const last = narrowings.at(-1);
   const within = [filter.value && `the filter ${filter.value}`, ...narrowings.slice(0, -1).map((one) => one.title)].filter(Boolean).join(', ');
@@ -186,6 +187,7 @@ async function showStatus() {
   byId('damage').textContent = `⚠ ${count(wrong.length)} damaged`;
   byId('damage').onclick = () => openDialog('Damage in the recordings', element('ul', {}, ...wrong.map((sentence) => element('li', {}, sentence))));
   byId('follow').hidden = !following;
+  mayGrow = following && files.some(({ growing }) => growing);
   details.replayTarget = target;
   setTimeout(() => showStatus().catch(() => {}), 3000);
 }
@@ -193,14 +195,14 @@ async function showStatus() {
 async function start() {
   if (!settings.get('facets', innerWidth >= 900)) toggleFacets();
   await begin();
-  live.connect();
   try {
     language = await call('language');
   } catch (error) {
     if (error.status !== 401) throw error;
-    return byId('main').replaceChildren(element('p.problem', { role: 'alert' },
-      'This address needs its secret: open the whole address that mitm-view has printed, with what follows the #.'));
+    return document.body.replaceChildren(element('main.alone', {}, element('h1', {}, 'mitm-view'), element('p.problem', { role: 'alert' },
+      'This address needs its secret. Open the whole address that mitm-view has printed, with the part after #.')));
   }
+  live.connect();
   filter.setLanguage(language);
   grid.setSortable(language.sortable);
   await showStatus();

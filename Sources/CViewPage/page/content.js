@@ -35,7 +35,7 @@ export class LineView {
     this.bar = element('div.content-bar', {}, this.choice, this.search, this.result,
       toggle('Wrap', 'Wrap long lines', 'wrap', () => this.#draw()), button('Copy', 'Copy the content as it is shown', () => this.#copy()));
     this.rows = new VirtualRows(this.box, {
-      height: 18, pageSize: 400, draw: (index, line) => this.#line(index, line),
+      height: 18, pageSize: 400, draw: (index, line) => this.#line(index, line), look: (index) => `${index === this.#found} ${this.#needle}`,
       load: async (from, lines) => {
         const answer = await call(`${this.path}?view=${this.#view}&from=${from}&lines=${lines}`);
         if (answer.total !== this.rows.count) this.rows.setCount(answer.total);

@@ -280,7 +280,7 @@ export class Details {
     const rows = (flow.redacted ?? []).map(({ rule, in: place, count: changed, not_stored: reason }) => element('tr', {},
       element('td', {}, element('code', {}, rule)), element('td', {}, place ?? ''), element('td.number', {}, count(changed ?? 0)), element('td', {}, reason ? `not stored: ${reason}` : 'hidden')));
     const times = (flow.notes ?? []).map((note) => element('tr', {}, element('td', {}, dateTime(Date.parse(note.at) * 1000)), element('td', {}, note.side ?? ''), element('td', {}, note.message)));
-    const table = (heads, body) => element('table.facts', {}, element('thead', {}, element('tr', {}, ...heads.map((title) => element('th', { scope: 'col' }, title)))), element('tbody', {}, ...body));
+    const table = (heads, body) => element('table.facts', {}, element('thead', {}, element('tr', {}, ...heads.map((title) => element(title === 'Values' ? 'th.number' : 'th', { scope: 'col' }, title)))), element('tbody', {}, ...body));
     return [
       element('h3', {}, 'Redaction'),
       rows.length ? table(['Rule', 'Part', 'Values', 'What was done'], rows) : element('p.muted', {}, 'No rule changed this flow before it was stored.'),

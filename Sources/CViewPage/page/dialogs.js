@@ -9,7 +9,7 @@ import { usualColumns } from './list.js';
 export function chooseColumns(grid, names) {
   const order = [...usualColumns, ...names.filter((name) => !usualColumns.includes(name))];
   const boxes = names.map((name) => element('label', {}, element('input', {
-    type: 'checkbox', checked: grid.columns.includes(name), onchange: (event) => {
+    type: 'checkbox', value: name, checked: grid.columns.includes(name), onchange: (event) => {
       const chosen = event.target.checked ? [...grid.columns, name] : grid.columns.filter((column) => column !== name);
       grid.setColumns(chosen.sort((a, b) => order.indexOf(a) - order.indexOf(b)));
     },

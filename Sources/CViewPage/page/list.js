@@ -64,6 +64,8 @@ export class FlowGrid {
     });
     this.rows = new VirtualRows(this.scroller, {
       height: 24, pageSize: 120, draw: (index, row) => this.#row(index, row), before: (rows) => this.#before(rows),
+      look: (index) => `${index === this.#active} ${this.rows.row(index)?.n === this.#selected} ${this.#hasWaterfall}`,
+      place: (made, row) => { if (row?.t && !row.damaged && this.#hasWaterfall) this.#place(made.lastChild.firstChild, row.t); },
       load: async (from, count) => {
         // Tags mark rows, whatever the columns are.
         const answer = await call(`views/${this.#view}/rows?from=${from}&count=${count}&columns=${[...this.columns, 'tags']}`);
@@ -219,7 +221,8 @@ export class FlowGrid {
     const cells = this.columns.map((name, column) => this.#cell(name, row.cells[column], row, kind));
     if (this.#hasWaterfall) cells.push(this.#waterfall(row));
     const tags = row.cells[this.columns.length];
-    if (tags) (cells[this.columns.findIndex((name) => known[name]?.least)] ?? cells[0]).append(...tags.split(',').map((tag) => element(`span.tag.hue-${hue(tag)}`, {}, tag)));
+    const place = ['path', 'url', 'host'].map((name) => cells[this.columns.indexOf(name)]).find(Boolean) ?? cells[0];
+    if (tags) place.append(...tags.split(',').map((tag) => element(`span.tag.hue-${hue(tag)}`, {}, tag)));
     return made(`.${kind}${row.n === this.#selected ? '.selected' : ''}`, cells);
   }
 
@@ -246,22 +249,26 @@ export class FlowGrid {
   }
 
   /** When the flow connected, agreed on TLS, waited and received, among the rows that are visible. */
-  #waterfall({ t: [started, length, firstByte, connected, secured] }) {
+  #waterfall({ t: [, length, firstByte, connected, secured] }) {
     const cell = element('div.cell.waterfall', { role: 'gridcell', 'aria-label': length == null ? 'open' : duration(length) });
-    const scale = 100 / Math.max(1, this.#span[1] - this.#span[0]);
-    const whole = length ?? this.#span[1] - started;
+    const whole = Math.max(1, length ?? Infinity);
     const bar = element('span.span');
-    bar.style.left = `${(started - this.#span[0]) * scale}%`;
-    bar.style.width = `${whole * scale}%`;
     // Later phases cover earlier ones.
     for (const [phase, from] of [['connect', connected && 0], ['tls', secured && connected], ['wait', secured ?? connected ?? 0], ['receive', firstByte]]) {
       if (from == null) continue;
       const part = element(`span.${phase}`);
-      part.style.left = `${Math.min(100, from / Math.max(1, whole) * 100)}%`;
+      part.style.left = `${Math.min(100, from / whole * 100)}%`;
       bar.append(part);
     }
     cell.append(bar);
     return cell;
+  }
+
+  #place(bar, [started, length]) {
+    const [from, to] = this.#span;
+    const scale = 100 / Math.max(1, to - from);
+    bar.style.left = `${(started - from) * scale}%`;
+    bar.style.width = `${(length ?? to - started) * scale}%`;
   }
 
   #spoken(row) {

@@ -28,7 +28,7 @@ export class MessageList {
     this.pane = element('div.message-content');
     this.element = element('div.messages', {}, element('div.content-bar', {}, this.search, this.side, this.result), this.box, this.pane);
     this.rows = new VirtualRows(this.box, {
-      height: 24, pageSize: 100, draw: (index, message) => this.#row(index, message),
+      height: 24, pageSize: 100, draw: (index, message) => this.#row(index, message), look: (index) => index === this.#chosen,
       load: async (from, wanted) => {
         const answer = await call(`${this.path}/messages?from=${from}&count=${wanted}${this.#parameters()}`);
         const found = answer.matched ?? answer.total;

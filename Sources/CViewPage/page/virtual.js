@@ -8,6 +8,8 @@ export class VirtualRows {
   #pending = new Map();
   #isOwnScroll = false;
   #isDrawing = false;
+  /** The elements of the rows that were drawn last, by index. */
+  #made = new Map();
 
   /**
    * @param {HTMLElement} box scrolls
@@ -16,7 +18,9 @@ export class VirtualRows {
    * @param {number} source.pageSize
    * @param {(from: number, count: number) => Promise<any[]>} source.load
    * @param {(index: number, row: any) => HTMLElement} source.draw a row, which is undefined until it is loaded
+   * @param {(index: number) => string} source.look what the look of a row depends on: with another one it is drawn again
    * @param {(rows: any[]) => void} [source.before] receives the visible rows before they are drawn
+   * @param {(made: HTMLElement, row: any) => void} [source.place] changes a row that may have been drawn before
    */
   constructor(box, source) {
     this.box = box;
@@ -108,11 +112,21 @@ export class VirtualRows {
     for (let index = from; index < to; index += 1) rows.push(this.row(index));
     const hidden = Math.max(0, Math.floor(this.window.top) - from);
     this.source.before?.(rows.slice(hidden, hidden + Math.ceil(this.window.visible)));
-    this.layer.replaceChildren(...rows.map((row, index) => {
-      const made = this.source.draw(from + index, row);
-      made.style.transform = `translateY(${(from + index - this.window.top) * this.window.rowHeight}px)`;
-      return made;
+    const made = new Map(rows.map((row, offset) => {
+      const index = from + offset;
+      const look = this.source.look(index);
+      const old = this.#made.get(index);
+      return [index, old && old.row === row && old.look === look ? old : { row, look, element: this.source.draw(index, row) }];
     }));
+    for (const [index, old] of this.#made) if (made.get(index) !== old) old.element.remove();
+    this.#made = made;
+    let next = this.layer.firstChild;
+    for (const [index, { row, element: drawn }] of made) {
+      drawn.style.transform = `translateY(${(index - this.window.top) * this.window.rowHeight}px)`;
+      this.source.place?.(drawn, row);
+      if (drawn === next) next = next.nextSibling;
+      else this.layer.insertBefore(drawn, next);
+    }
     for (const page of this.cache.missing(from, to, this.count)) this.load(page);
   }
 
