@@ -68,7 +68,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// What flows lose in the format is counted (``ConversionReport``).
     package var reportsLosses: Bool {
         switch self {
-        case .text, .json, .fields, .csv, .mflow: false
+        case .arrow, .text, .json, .fields, .csv, .mflow: false
         case .foreign: true
         case .messages(let format): format.fate(of: .tcp) != nil
         }
