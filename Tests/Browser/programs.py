@@ -14,21 +14,20 @@ def tool(name):
 
 
 class Program:
-    """A running tool. `first` is the first line that matches a pattern of the stream that is read."""
+    """A running tool. `found` are the first matches of patterns in the lines of the stream that is read."""
 
-    def __init__(self, command, pattern, stream):
+    def __init__(self, command, stream, *patterns):
         self.process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, **{stream: subprocess.PIPE})
-        output = getattr(self.process, stream)
+        self.output = getattr(self.process, stream)
         self.lines = []
-        self.first = None
-        for line in output:
+        self.found = [None] * len(patterns)
+        while None in self.found:
+            line = self.output.readline()
+            if not line:
+                raise AssertionError(f"{command[0]} ended with status {self.process.wait()}: {''.join(self.lines)}")
             self.lines.append(line)
-            self.first = re.search(pattern, line)
-            if self.first:
-                break
-        else:
-            raise AssertionError(f"{command[0]} ended with status {self.process.wait()}: {''.join(self.lines)}")
-        self.reader = threading.Thread(target=lambda: self.lines.extend(output), daemon=True)
+            self.found = [found or re.search(pattern, line) for found, pattern in zip(self.found, patterns)]
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.output), daemon=True)
         self.reader.start()
 
     def end(self):
@@ -36,6 +35,7 @@ class Program:
         self.process.terminate()
         status = self.process.wait(timeout=20)
         self.reader.join()
+        self.output.close()
         return status
 
     def __enter__(self):
@@ -46,13 +46,16 @@ class Program:
             self.end()
 
 
+ADDRESS = r"(http://127\.0\.0\.1:(\d+)/)#k=(\w+)"
+
+
 class View(Program):
     """A running mitm-view."""
 
     def __init__(self, *arguments):
-        super().__init__([tool("mitm-view"), *map(str, arguments)], r"(http://\S+:(\d+)/)#k=(\w+)", "stdout")
-        self.address = self.first.group(0)
-        self.origin, self.port, self.secret = self.first.group(1), int(self.first.group(2)), self.first.group(3)
+        super().__init__([tool("mitm-view"), *map(str, arguments)], "stdout", ADDRESS)
+        self.address = self.found[0].group(0)
+        self.origin, self.port, self.secret = self.found[0].group(1), int(self.found[0].group(2)), self.found[0].group(3)
 
     def call(self, method, target, body=None, **fields):
         """Status and content of the answer to a call of the interface; a field that is None is left out."""
@@ -68,8 +71,8 @@ class Recorder(Program):
 
     def __init__(self, path, *arguments, mode="regular"):
         command = [tool("mitm-record"), "-w", str(path), "--mode", f"{mode}@127.0.0.1:0", "--confdir", f"{path}.conf", *arguments]
-        super().__init__(command, r"listening on (\S+)", "stderr")
-        self.address = self.first.group(1)
+        super().__init__(command, "stderr", r"listening on (\S+)", *([ADDRESS] if "--view" in arguments else []))
+        self.address = self.found[0].group(1)
 
 
 class Trap(socketserver.ThreadingTCPServer):

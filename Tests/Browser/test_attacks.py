@@ -83,3 +83,27 @@ class Attacks(case.Case):
                 if "/preview/" in target:
                     self.assertIn("sandbox", policy)
                     self.assertNotIn("script-src", policy)
+
+
+class ThroughTheRecorder(case.Case):
+    """A client of the proxy is on the same machine as the view, so only the recorder can keep it from there."""
+
+    def test_the_recorder_forwards_nothing_to_its_view(self):
+        path = self.directory / "sent.mflow"
+        recorder = self.start(programs.Recorder(path, "--view"))
+        port, secret = recorder.found[1].group(2), recorder.found[1].group(3)
+        authorization = {"Authorization": f"Bearer {secret}"}
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)) as direct:
+            direct.request("GET", STATUS, headers=authorization)
+            self.assertEqual(direct.getresponse().status, 200)
+        for name in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1", "0.0.0.0", "127.0.0.2"]:
+            with contextlib.closing(http.client.HTTPConnection(recorder.address, timeout=20)) as proxied:
+                proxied.request("GET", f"http://{name}:{port}{STATUS}", headers=authorization | {"Host": f"127.0.0.1:{port}"})
+                self.assertIn(proxied.getresponse().status, (400, 502), name)
+            with contextlib.closing(http.client.HTTPConnection(recorder.address, timeout=20)) as tunnelled:
+                with self.assertRaises((OSError, http.client.HTTPException), msg=name):
+                    tunnelled.set_tunnel(f"{name}:{port}")
+                    tunnelled.request("GET", STATUS, headers=authorization | {"Host": f"127.0.0.1:{port}"})
+                    if tunnelled.getresponse().status == 502:
+                        raise OSError("refused")
+        self.assertEqual(recorder.end(), 0)
