@@ -13,6 +13,8 @@ extension ViewAPI {
     /// Lines of content in one response, and characters of each line.
     private static let maximumLines = 5000
     private static let maximumCharacters = 4096
+    /// Bytes of content, as sent, that views show: they are laid out in memory.
+    private static let maximumShown = 8 * 1024 * 1024
 
     /// - Parameter what: what follows the flow in the path.
     func flow(_ name: String, _ what: [String], _ query: ViewQuery) throws(ViewError) -> ViewResponse {
@@ -142,7 +144,14 @@ extension ViewAPI {
                 let piece = FlowPiece(from: .server, content: flow.localReply?.value.content ?? ByteBuffer())
                 printer.content(of: piece, in: flow, into: &text)
             } else if size > 0, !flow.isConversation || side == .client {
-                try printer.content(of: flow, from: side, fields, size: size, into: &text)
+                let isCut = size > UInt64(Self.maximumShown)
+                let shown = isCut ? try flow.beginning(of: side, maximum: Self.maximumShown) : flow
+                try printer.content(of: shown, from: side, fields, size: min(size, UInt64(Self.maximumShown)), into: &text)
+                if isCut {
+                    text.writeString(
+                        "    (only the first \(readableSize(UInt64(Self.maximumShown))) of \(readableSize(size)) are shown; download it for the rest)\n"
+                    )
+                }
             }
             return RenderedContent(text)
         }
@@ -255,5 +264,19 @@ enum ImageSignature {
         if has(Array("RIFF".utf8)), has(Array("WEBP".utf8), at: 8) { return "image/webp" }
         if has(Array("ftypavif".utf8), at: 4) { return "image/avif" }
         return nil
+    }
+}
+
+extension Flow {
+    /// The flow with the first bytes of a side's content, in memory.
+    /// - Throws: errors of fetching content, unless it is damaged.
+    fileprivate func beginning(of side: Side, maximum: Int) throws -> Flow {
+        // Damage is reported by the view of the content.
+        guard let content = try pieces.contentUnlessDamaged(from: side, maximum: maximum) else { return self }
+        var kept = PiecesInMemory()
+        kept.pieces = [(started, FlowPiece(from: side, content: content))]
+        var flow = self
+        flow.pieces = kept
+        return flow
     }
 }
