@@ -231,22 +231,28 @@ extension ViewAPI {
 
     private func text(_ flow: Flow, _ format: String, _ query: ViewQuery) throws -> ViewResponse {
         let flow = try redaction(query)?.redact(flow) ?? flow
+        if format == "json" {
+            let printer = FlowJSONPrinter(rawBody: false, schema: schema)
+            return ViewResponse(.text) { send in
+                var out = ByteBuffer()
+                try printer.print(flow, into: &out) { part in
+                    try send(part)
+                    part.clear()
+                }
+                try send(out)
+            }
+        }
+        guard let chosen = MessageFormat(rawValue: format) else { throw ViewError.notFound }
         var out = ByteBuffer()
         var rest = ByteBuffer()
-        let drain: Drain = { part in
+        var writer = chosen.writer(MessageOptions())
+        try writer.write(flow, into: &out) { part in
             rest.writeBuffer(&part)
             part.clear()
         }
-        switch format {
-        case "json": try FlowJSONPrinter(rawBody: false, schema: schema).print(flow, into: &out, drain: drain)
-        default:
-            guard let chosen = MessageFormat(rawValue: format) else { throw ViewError.notFound }
-            var writer = chosen.writer(MessageOptions())
-            try writer.write(flow, into: &out, drain: drain)
-            if out.readableBytes == 0, rest.readableBytes == 0 {
-                let reason = writer.omissions.sentence ?? ""
-                throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(reason)")
-            }
+        if out.readableBytes == 0, rest.readableBytes == 0 {
+            let reason = writer.omissions.sentence ?? ""
+            throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(reason)")
         }
         rest.writeBuffer(&out)
         return ViewResponse(.ok, .text, rest)
