@@ -77,7 +77,7 @@ test('values are written for people', () => {
 test('colours become pieces, and characters that turn text around become escapes', () => {
   assert.deepEqual(format.coloured('a\u001b[32mb\u001b[0mc'), [{ text: 'a', style: '' }, { text: 'b', style: 'good' }, { text: 'c', style: '' }]);
   assert.equal(format.plain('\u001b[1mx\u001b[0m'), 'x');
-  assert.equal(format.visible('a\u202eb\u0007\n'), 'a\\u{202e}b\\u{7}\n');
+  assert.equal(format.visible('a\u202eb\u061c\u0007\n'), 'a\\u{202e}b\\u{61c}\\u{7}\n');
 });
 
 test('values become arguments of the filter language that match them alone', () => {

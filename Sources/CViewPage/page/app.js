@@ -7,7 +7,7 @@ import { chooseColumns, chooseExport, help, replay } from './dialogs.js';
 import { announce, button, byId, element, openDialog, settings, toast } from './dom.js';
 import { Facets } from './facets.js';
 import { FilterBox } from './filter.js';
-import { count, size } from './format.js';
+import { count, size, visible } from './format.js';
 import { FlowGrid } from './list.js';
 import { Overview } from './overview.js';
 
@@ -181,8 +181,8 @@ for (const [id, action] of Object.entries({
 async function showStatus() {
   const { files, following, replay: target } = await call('status');
   const wrong = files.flatMap(({ damage = [], failure }) => (failure ? [...damage, failure] : damage));
-  document.title = files.map(({ path }) => path.split('/').pop()).slice(0, 3).join(', ') || 'mitm-view';
-  byId('counts').title = `${files.map(({ path }) => path).slice(0, 20).join('\n')}\n${size(files.reduce((sum, { bytes, read }) => sum + (bytes ?? read), 0))}`;
+  document.title = visible(files.map(({ path }) => path.split('/').pop()).slice(0, 3).join(', ')) || 'mitm-view';
+  byId('counts').title = `${visible(files.map(({ path }) => path).slice(0, 20).join('\n'))}\n${size(files.reduce((sum, { bytes, read }) => sum + (bytes ?? read), 0))}`;
   byId('damage').hidden = wrong.length === 0;
   byId('damage').textContent = `⚠ ${count(wrong.length)} damaged`;
   byId('damage').onclick = () => openDialog('Damage in the recordings', element('ul', {}, ...wrong.map((sentence) => element('li', {}, sentence))));

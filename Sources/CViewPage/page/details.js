@@ -253,7 +253,7 @@ export class Details {
     return [
       element('p', {}, `Started ${dateTime(Date.parse(flow.started) * 1000)}${flow.duration_ms == null ? '' : `, took ${duration(Math.round(flow.duration_ms * 1000))}`}`),
       at.server_opened < 0 ? element('p.muted', {}, 'The connection to the server was open already.') : null,
-      element('table.timing', {}, element('thead', {}, element('tr', {}, ...['Phase', 'After', 'Takes', ''].map((title) => element(/^[AT]/.test(title) ? 'th.number' : 'th', { scope: 'col' }, title)))),
+      element('table.timing', {}, element('thead', {}, element('tr', {}, ...['Phase', 'After', 'Takes', 'Course'].map((title) => element(/^[AT]/.test(title) ? 'th.number' : 'th', { scope: 'col' }, title)))),
         element('tbody', {}, ...rows)),
     ];
   }
