@@ -13,6 +13,8 @@ extension ViewAPI {
     /// Lines of content in one response, and characters of each line.
     private static let maximumLines = 5000
     private static let maximumCharacters = 4096
+    /// Bytes of content, as sent, that views show: they are laid out in memory.
+    private static let maximumShown = 8 * 1024 * 1024
 
     /// - Parameter what: what follows the flow in the path.
     func flow(_ name: String, _ what: [String], _ query: ViewQuery) throws(ViewError) -> ViewResponse {
@@ -142,7 +144,14 @@ extension ViewAPI {
                 let piece = FlowPiece(from: .server, content: flow.localReply?.value.content ?? ByteBuffer())
                 printer.content(of: piece, in: flow, into: &text)
             } else if size > 0, !flow.isConversation || side == .client {
-                try printer.content(of: flow, from: side, fields, size: size, into: &text)
+                let isCut = size > UInt64(Self.maximumShown)
+                let shown = isCut ? try flow.beginning(of: side, maximum: Self.maximumShown) : flow
+                try printer.content(of: shown, from: side, fields, size: min(size, UInt64(Self.maximumShown)), into: &text)
+                if isCut {
+                    text.writeString(
+                        "    (only the first \(readableSize(UInt64(Self.maximumShown))) of \(readableSize(size)) are shown; download it for the rest)\n"
+                    )
+                }
             }
             return RenderedContent(text)
         }
@@ -222,22 +231,28 @@ extension ViewAPI {
 
     private func text(_ flow: Flow, _ format: String, _ query: ViewQuery) throws -> ViewResponse {
         let flow = try redaction(query)?.redact(flow) ?? flow
+        if format == "json" {
+            let printer = FlowJSONPrinter(rawBody: false, schema: schema)
+            return ViewResponse(.text) { send in
+                var out = ByteBuffer()
+                try printer.print(flow, into: &out) { part in
+                    try send(part)
+                    part.clear()
+                }
+                try send(out)
+            }
+        }
+        guard let chosen = MessageFormat(rawValue: format) else { throw ViewError.notFound }
         var out = ByteBuffer()
         var rest = ByteBuffer()
-        let drain: Drain = { part in
+        var writer = chosen.writer(MessageOptions())
+        try writer.write(flow, into: &out) { part in
             rest.writeBuffer(&part)
             part.clear()
         }
-        switch format {
-        case "json": try FlowJSONPrinter(rawBody: false, schema: schema).print(flow, into: &out, drain: drain)
-        default:
-            guard let chosen = MessageFormat(rawValue: format) else { throw ViewError.notFound }
-            var writer = chosen.writer(MessageOptions())
-            try writer.write(flow, into: &out, drain: drain)
-            if out.readableBytes == 0, rest.readableBytes == 0 {
-                let reason = writer.omissions.sentence ?? ""
-                throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(reason)")
-            }
+        if out.readableBytes == 0, rest.readableBytes == 0 {
+            let reason = writer.omissions.sentence ?? ""
+            throw ViewError(.unprocessableEntity, "this flow cannot be written as \(format): \(reason)")
         }
         rest.writeBuffer(&out)
         return ViewResponse(.ok, .text, rest)
@@ -255,5 +270,19 @@ enum ImageSignature {
         if has(Array("RIFF".utf8)), has(Array("WEBP".utf8), at: 8) { return "image/webp" }
         if has(Array("ftypavif".utf8), at: 4) { return "image/avif" }
         return nil
+    }
+}
+
+extension Flow {
+    /// The flow with the first bytes of a side's content, in memory.
+    /// - Throws: errors of fetching content, unless it is damaged.
+    fileprivate func beginning(of side: Side, maximum: Int) throws -> Flow {
+        // Damage is reported by the view of the content.
+        guard let content = try pieces.contentUnlessDamaged(from: side, maximum: maximum) else { return self }
+        var kept = PiecesInMemory()
+        kept.pieces = [(started, FlowPiece(from: side, content: content))]
+        var flow = self
+        flow.pieces = kept
+        return flow
     }
 }

@@ -116,6 +116,25 @@ struct ViewAPITests {
         #expect(call("flows/0/curl").text.hasPrefix("curl "))
     }
 
+    @Test("Of large content the beginning is laid out, and all of it can be downloaded")
+    func largeContent() {
+        let size = 9 << 20
+        let index = FlowIndex()
+        index.add(
+            FlowBuilder(id: FlowID(high: 1, low: 1)).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .response(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+                    content: ByteBuffer(string: String(repeating: String(repeating: "x", count: 1023) + "\n", count: size / 1024))
+                ).ended(at: 1).flow)
+        let api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1", configuration: "/dev/null/none"))
+        let head = HTTPRequestHead(
+            version: .http1_1, method: .GET, uri: "/api/1/flows/0/content/response?view=text&from=8191&lines=9")
+        guard case .bytes(let bytes) = api.response(to: head, ByteBuffer()).body else { return }
+        let text = String(buffer: bytes)
+        #expect(text.hasPrefix("{\"from\":8191,\"total\":8193,"))
+        #expect(text.contains("(only the first 8.0 MiB of 9.0 MiB are shown; download it for the rest)"))
+    }
+
     @Test("Messages come in parts; long ones are cut in the list and whole by themselves")
     func messages() {
         let list = call("flows/1/messages").text

@@ -141,7 +141,7 @@ struct ViewTests {
             let result = try #require(try JSONObject.lines(answer).first)
             #expect(result["target"] == "http://127.0.0.1:\(target.port)")
             #expect(result["result.result"] == "different")
-            #expect(result["result.differences.0.path"] == "body:line 1")
+            #expect(result["result.differences.0.path"] == "body")
             #expect(target.log.hasPrefix("GET /a?b=1 HTTP/1.1\r\n"))
             program.send(SIGTERM)
             #expect(program.waitForEnd() == 0)
