@@ -8,12 +8,14 @@ import NIOCore
 struct SortedTexts {
     /// Texts are compared by their first bytes.
     private static let maximumLength = 1024
+    /// Flows whose texts do not fit come last.
+    private static let maximumBytes = Int(UInt32.max)
 
     private let column: FlowColumn
     /// All texts, one after the other.
     private var bytes: [UInt8] = []
     /// Flows with a text, and where it ends; each begins where the one before it ends.
-    private var entries: [(ordinal: UInt32, end: Int)] = []
+    private var entries: [(ordinal: UInt32, end: UInt32)] = []
     private var without: [UInt32] = []
     private var known = OrdinalBits()
 
@@ -34,9 +36,11 @@ struct SortedTexts {
 
     private mutating func read(_ ordinal: Int, from index: FlowIndex) {
         let value = try? index.withAttributes(of: ordinal) { try column.value(of: $0) }
-        guard case .text(let text)? = value else { return without.append(UInt32(ordinal)) }
+        guard case .text(let text)? = value, bytes.count + Self.maximumLength <= Self.maximumBytes else {
+            return without.append(UInt32(ordinal))
+        }
         bytes.append(contentsOf: text.readableBytesView.prefix(Self.maximumLength))
-        entries.append((UInt32(ordinal), bytes.count))
+        entries.append((UInt32(ordinal), UInt32(bytes.count)))
     }
 
     /// Its bytes stay until the list is closed.
@@ -60,9 +64,10 @@ struct SortedTexts {
         var start = 0
         for (number, entry) in entries.enumerated() {
             if isListed(entry.ordinal) {
-                keys.append(Key(prefix: word(at: start + common, before: entry.end), ordinal: entry.ordinal, entry: UInt32(number)))
+                keys.append(
+                    Key(prefix: word(at: start + common, before: Int(entry.end)), ordinal: entry.ordinal, entry: UInt32(number)))
             }
-            start = entry.end
+            start = Int(entry.end)
         }
         keys.sort { first, second in
             if first.prefix != second.prefix { return (first.prefix < second.prefix) != isDescending }
@@ -79,7 +84,7 @@ struct SortedTexts {
         var entry: UInt32
     }
 
-    private func range(_ entry: Int) -> Range<Int> { (entry > 0 ? entries[entry - 1].end : 0)..<entries[entry].end }
+    private func range(_ entry: Int) -> Range<Int> { (entry > 0 ? Int(entries[entry - 1].end) : 0)..<Int(entries[entry].end) }
 
     /// The length of the beginning that all texts have: `https://`, and the host of a recording with one.
     private var commonPrefix: Int {

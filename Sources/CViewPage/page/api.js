@@ -17,9 +17,9 @@ export async function begin() {
   if (answer.ok) history.replaceState(null, '', location.pathname);
 }
 
-/** @param {string} path @param {object} [options] @param {object} [options.body] @param {AbortSignal} [options.signal] */
-export async function call(path, { body, signal } = {}) {
-  const answer = await fetch(`api/1/${path}`, body ? { method: 'POST', body: JSON.stringify(body), signal } : { signal });
+/** @param {string} path @param {object} [options] @param {object} [options.body] @param {string} [options.method] @param {AbortSignal} [options.signal] */
+export async function call(path, { body, method = body ? 'POST' : 'GET', signal } = {}) {
+  const answer = await fetch(`api/1/${path}`, { method, body: body && JSON.stringify(body), signal });
   const type = answer.headers.get('content-type') ?? '';
   if (!type.includes('json')) {
     if (!answer.ok) throw new CallError(answer.status, {});

@@ -64,8 +64,14 @@ export function chooseExport(view, matched) {
 export async function replay(n, target) {
   toast(`Sending it to ${target}`);
   try {
-    const answer = await call(`flows/${n}/replay`, { body: {} });
-    openDialog(`Sent again to ${target}`, element('pre', {}, JSON.stringify(answer, null, 2)));
+    const { result } = await call(`flows/${n}/replay`, { method: 'POST' });
+    const differences = result.differences ?? [];
+    const text = (value) => element('td', {}, element('code', {}, typeof value === 'string' ? value : JSON.stringify(value) ?? ''));
+    const summary = [result.result.replace('_', ' '), result.status && `status ${result.status}`, result.ms != null && `${result.ms.toFixed(1)} ms`, result.reason];
+    openDialog(`Sent again to ${target}`, element('p', {}, summary.filter(Boolean).join(', ')), differences.length === 0 ? '' : element('table.facts', {},
+      element('thead', {}, element('tr', {}, ...['Part', 'Recorded', 'Now'].map((title) => element('th', { scope: 'col' }, title)))),
+      element('tbody', {}, ...differences.map(({ path, recorded, now }) => element('tr', {}, element('td', {}, path), text(recorded), text(now))))),
+    result.more_differences ? element('p.muted', {}, `${count(result.more_differences)} more differences`) : '');
   } catch (error) {
     toast(error.message);
   }
