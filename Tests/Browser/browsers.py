@@ -1,5 +1,6 @@
 """Chromium and Firefox without a display, with the few calls that the tests need. Chromium is driven by Selenium, Firefox by its own Marionette,
 because Debian has no geckodriver."""
+import base64
 import os
 import shutil
 
@@ -23,7 +24,7 @@ class Chromium:
     # As root, with a small /dev/shm, and without requests of its own.
     options = [
         "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--hide-scrollbars", "--lang=en-US",
+        "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--lang=en-US",
         "--force-color-profile=srgb", "--window-size=1280,800",
     ]
 
@@ -83,6 +84,11 @@ class Chromium:
     def picture(self):
         """A PNG of the window."""
         return self.driver.get_screenshot_as_png()
+
+    def compressed(self, quality):
+        """The window as WebP."""
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": quality})
+        return base64.b64decode(shot["data"])
 
     def end(self):
         self.driver.quit()
