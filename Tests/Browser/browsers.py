@@ -112,9 +112,9 @@ class Firefox:
                          "network.proxy.ssl": host, "network.proxy.ssl_port": int(port)}
         self.zone = os.environ.get("TZ")
         os.environ["TZ"] = zone
-        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings)
+        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings, gecko_log=os.devnull)
         self.driver.start_session()
-        self.driver.timeout.script = 20
+        self.driver.timeout.script = self.driver.timeout.page_load = 20
         self.resize(1280, 800)
 
     def open(self, address):
@@ -163,7 +163,8 @@ class Firefox:
             os.environ.pop("TZ", None)
         else:
             os.environ["TZ"] = self.zone
-        self.driver.quit()
+        if self.driver.session_id:
+            self.driver.quit()
         self.driver.cleanup()
 
 
