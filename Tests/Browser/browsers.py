@@ -1,5 +1,6 @@
 """Chromium and Firefox without a display, with the few calls that the tests need. Chromium is driven by Selenium, Firefox by its own Marionette,
 because Debian has no geckodriver."""
+import base64
 import os
 import shutil
 
@@ -23,7 +24,7 @@ class Chromium:
     # As root, with a small /dev/shm, and without requests of its own.
     options = [
         "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--hide-scrollbars", "--lang=en-US",
+        "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--lang=en-US",
         "--force-color-profile=srgb", "--window-size=1280,800",
     ]
 
@@ -84,6 +85,11 @@ class Chromium:
         """A PNG of the window."""
         return self.driver.get_screenshot_as_png()
 
+    def compressed(self, quality):
+        """The window as WebP."""
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": quality})
+        return base64.b64decode(shot["data"])
+
     def end(self):
         self.driver.quit()
 
@@ -106,9 +112,9 @@ class Firefox:
                          "network.proxy.ssl": host, "network.proxy.ssl_port": int(port)}
         self.zone = os.environ.get("TZ")
         os.environ["TZ"] = zone
-        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings)
+        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings, gecko_log=os.devnull)
         self.driver.start_session()
-        self.driver.timeout.script = 20
+        self.driver.timeout.script = self.driver.timeout.page_load = 20
         self.resize(1280, 800)
 
     def open(self, address):
@@ -157,7 +163,8 @@ class Firefox:
             os.environ.pop("TZ", None)
         else:
             os.environ["TZ"] = self.zone
-        self.driver.quit()
+        if self.driver.session_id:
+            self.driver.quit()
         self.driver.cleanup()
 
 

@@ -73,8 +73,10 @@ class Page:
         self.until(f"the counts are {text}", lambda: self.counts == text)
 
     def settled(self):
-        """Waits until the page has drawn what it was asked for."""
-        self.browser.script("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        """Waits until the page has drawn what it was asked for, and nothing in it moves."""
+        self.browser.script("""
+            return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+                .then(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))).then(() => null);""")
 
     # Input
 

@@ -89,7 +89,7 @@ class Trap(socketserver.ThreadingTCPServer):
         with contextlib.suppress(OSError):
             request.settimeout(20)
             self.requests.append(request.recv(4096).split(b"\r\n")[0].decode(errors="replace"))
-            request.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     def __exit__(self, *_):
         self.shutdown()

@@ -75,6 +75,17 @@ class List(case.Case):
         page.until("Escape closes the details", lambda: not page.is_shown("#details"))
         self.assertEqual(page.focus, "grid")
 
+    def test_the_row_of_a_flow_stays_in_view_when_its_details_take_room(self):
+        page = self.page
+        page.to_list()
+        page.press(Keys.HOME, *[Keys.DOWN] * 25)
+        page.until("the row is reached", lambda: page.active_row == "row-25")
+        page.press(Keys.ENTER)
+        page.until("the flow is shown", lambda: "/item/25" in page.text("#details h2"))
+        page.until("its row is in view", lambda: page.browser.script("""
+            const [row, box] = [document.querySelector('#row-25'), document.querySelector('#scroller')].map((e) => e.getBoundingClientRect());
+            return row.top >= box.top - 1 && row.bottom <= box.bottom + 1;"""))
+
     def test_the_details_have_head_content_timing_and_json(self):
         page = self.page
         page.filter("~c 500")

@@ -64,6 +64,7 @@ export class FlowGrid {
     });
     this.rows = new VirtualRows(this.scroller, {
       height: 24, pageSize: 120, draw: (index, row) => this.#row(index, row), before: (rows) => this.#before(rows),
+      kept: () => this.#active,
       look: (index) => `${index === this.#active} ${this.rows.row(index)?.n === this.#selected} ${this.#hasWaterfall}`,
       place: (made, row) => { if (row?.t && !row.damaged && this.#hasWaterfall) this.#place(made.lastChild.firstChild, row.t); },
       load: async (from, count) => {

@@ -19,6 +19,7 @@ export class VirtualRows {
    * @param {(from: number, count: number) => Promise<any[]>} source.load
    * @param {(index: number, row: any) => HTMLElement} source.draw a row, which is undefined until it is loaded
    * @param {(index: number) => string} source.look what the look of a row depends on: with another one it is drawn again
+   * @param {() => number} [source.kept] the row that is kept in view
    * @param {(rows: any[]) => void} [source.before] receives the visible rows before they are drawn
    * @param {(made: HTMLElement, row: any) => void} [source.place] changes a row that may have been drawn before
    */
@@ -66,9 +67,13 @@ export class VirtualRows {
     this.layout();
   }
 
+  /** A row that is kept in view stays there when the box becomes smaller. */
   resized() {
+    const kept = this.source.kept?.();
+    const isKept = kept >= this.window.top && kept + 1 <= this.window.top + this.window.visible;
     this.window.height = this.box.clientHeight;
     this.window.moveTo(this.window.top);
+    if (isKept) this.window.reveal(kept);
     this.layout();
   }
 
