@@ -5,8 +5,8 @@ import NIOCore
 
 /// A format of another program.
 package enum ForeignFormat: String, Sendable, CaseIterable {
-    case mitmproxy
     case har
+    case mitmproxy
 
     /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
@@ -46,6 +46,14 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         }
     }
 
+    /// What the format does with a class.
+    package func fate(of loss: LossClass) -> LossFate {
+        switch self {
+        case .mitmproxy: MitmproxyWriter.fate(of: loss)
+        case .har: HARWriter.fate(of: loss)
+        }
+    }
+
     /// A writer of one file.
     /// - Parameter version: of the program that writes.
     package func writer(version: String) -> any ForeignWriter {
@@ -56,8 +64,12 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     }
 }
 
-/// Writes flows to one file of another program.
+/// Writes flows to one file of another program, and counts what the format cannot represent.
 package protocol ForeignWriter: Sendable {
+    /// What the format does with a class.
+    static func fate(of loss: LossClass) -> LossFate
+    /// The flows so far. Each call of ``write(_:into:)`` that returns adds one.
+    var report: ConversionReport { get }
     /// Appends a flow.
     /// - Returns: false if the format cannot contain the flow; nothing is appended then.
     /// - Throws: if content cannot be read; nothing is appended then.

@@ -38,7 +38,8 @@ package final class FlowOutput {
     private var style: TextStyle
     /// nil until an input was opened: without one the output stays untouched.
     private var encoder: Encoder?
-    private var leftOut = 0
+    /// Of a format of messages.
+    private var messageReport: ConversionReport?
 
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
@@ -97,7 +98,9 @@ package final class FlowOutput {
             options.redactionRules = redactionRules
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
         case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
-        case .messages(let format): encoder = .messages(format.writer(messages))
+        case .messages(let messageFormat):
+            encoder = .messages(messageFormat.writer(messages))
+            if format.reportsLosses { messageReport = ConversionReport(format: messageFormat.rawValue) }
         }
     }
 
@@ -146,11 +149,15 @@ package final class FlowOutput {
         case .foreign(var writer):
             encoder = nil
             defer { encoder = .foreign(writer) }
-            try file.write { out, _ in if try !writer.write(flow, into: &out) { leftOut += 1 } }
+            try file.write { out, _ in _ = try writer.write(flow, into: &out) }
         case .messages(var writer):
             encoder = nil
             defer { encoder = .messages(writer) }
-            try file.write { out, drain in try writer.write(flow, into: &out, drain: drain) }
+            try file.write { out, drain in
+                let omitted = try writer.write(flow, into: &out, drain: drain)
+                guard case .messages(let format) = format else { return }
+                try messageReport?.count(flow, omitted, of: format, messages.sides)
+            }
         case nil: break
         }
     }
@@ -209,8 +216,14 @@ package final class FlowOutput {
         try file.flush()
     }
 
+    /// What the flows so far lost; nil for a format without a report.
+    package var report: ConversionReport? {
+        if case .foreign(let writer) = encoder { return writer.report }
+        return messageReport
+    }
+
     /// No flow follows. The output receives its name.
-    /// - Returns: a sentence about flows that were left out; nil when none was.
+    /// - Returns: a sentence about what was changed, lost or left out; nil when nothing was.
     package func finish() throws -> String? {
         switch encoder {
         case .arrow(let rows):
@@ -220,14 +233,13 @@ package final class FlowOutput {
         case .foreign(var writer):
             try file.write { out, _ in writer.finish(into: &out) }
             try file.close()
+            return writer.report.sentence
         case .messages(let writer):
             try file.close()
-            return writer.omissions.sentence
+            return messageReport.map(\.sentence) ?? writer.omissions.sentence
         case .text, .json, .rows: try file.close()
         case nil: break
         }
-        guard leftOut > 0 else { return nil }
-        let flows = leftOut == 1 ? "1 flow was" : "\(leftOut) flows were"
-        return "\(flows) left out, because the format \(format) cannot represent \(leftOut == 1 ? "it" : "them")"
+        return nil
     }
 }

@@ -65,6 +65,15 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         }
     }
 
+    /// What flows lose in the format is counted (``ConversionReport``).
+    package var reportsLosses: Bool {
+        switch self {
+        case .arrow, .text, .json, .fields, .csv, .mflow: false
+        case .foreign: true
+        case .messages(let format): format.fate(of: .tcp) != nil
+        }
+    }
+
     /// How the rows of a format with columns are written; nil for a format without columns.
     package var rows: RowFormat? {
         switch self {

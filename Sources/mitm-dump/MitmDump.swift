@@ -40,7 +40,7 @@ struct MitmDump: Tool {
             Ctrl-C ends the work after the flows so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 done; 2 an error, or an input could not be read (the others are printed); 3 the input was damaged or torn, \
-            and what could be read was printed; 130 interrupted by Ctrl-C.
+            and what could be read was printed, or --strict found a loss; 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-dump"))
 
@@ -124,6 +124,9 @@ struct MitmDump: Tool {
     var messages: MessageArguments
 
     @OptionGroup
+    var losses: LossArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -151,6 +154,7 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
+        try losses.check(json ? .json : format ?? .text, output: output)
         if summary || follow, groups.isGiven {
             throw ValidationError(
                 "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
@@ -195,6 +199,7 @@ struct MitmDump: Tool {
         let sources = try asked.sources()
         let file = OutputFile(output?.path, format: format, encryption: try encryption.encryption())
         try file.check(sources)
+        try losses.check(sources)
         let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         guard summary || query != nil else {
             let status = try printFlows(sources, asked, where: predicate, format, file, redaction)
@@ -250,7 +255,8 @@ struct MitmDump: Tool {
             }
             if !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
             try endInterrupted(observer)
-            return result.hasFailed ? .failed : result.isDamaged ? .damaged : .done
+            return try losses.status(
+                result.hasFailed ? .failed : result.isDamaged ? .damaged : .done, of: printer.output)
         }
         var sequence = ArchiveSequence(
             sources, where: predicate, delivery: printer.output.delivery, skipsUnreadable: true, isQuiet: quiet)
@@ -264,7 +270,8 @@ struct MitmDump: Tool {
         try sequence.forEach(begin: { source, _ in try printer.output.begin(source) }, damage: fail) { try printer.print($0) }
         if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
         try endInterrupted(observer)
-        return sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done
+        return try losses.status(
+            sequence.hasFailed ? .failed : sequence.isDamaged ? .damaged : .done, of: printer.output)
     }
 
     /// Prints existing flows, then new ones; WebSocket and TCP messages while their flows are open. Ends with a signal, or with the last pipe
@@ -295,7 +302,7 @@ struct MitmDump: Tool {
 
     private func end(_ followed: FollowedFiles<some FlowPredicate>, _ printer: inout Printer) throws -> ToolStatus {
         if let sentence = try printer.finish() { warn(sentence) }
-        return followed.hasFailed ? .failed : .done
+        return try losses.status(followed.hasFailed ? .failed : .done, of: printer.output)
     }
 
     /// A signal ended the reading, so a file of -o stays as it was.

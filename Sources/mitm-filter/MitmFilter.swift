@@ -38,7 +38,7 @@ struct MitmFilter: Tool {
             Ctrl-C ends the search with what was found so far, except for a file of -o, which stays unchanged; a second one ends it at once.
 
             Exit status: 0 a flow matched (--findings: a secret was found), 1 no flow matched, 2 an error, or an input could not be read (the \
-            others are searched), 3 the input is damaged or torn (the rest is searched), 130 interrupted by Ctrl-C.
+            others are searched), 3 the input is damaged or torn (the rest is searched), or --strict found a loss, 130 interrupted by Ctrl-C.
             """,
         version: versionText(of: "mitm-filter"))
 
@@ -109,6 +109,9 @@ struct MitmFilter: Tool {
     var messages: MessageArguments
 
     @OptionGroup
+    var losses: LossArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -138,6 +141,7 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
+        try losses.check(json || findings ? .json : format ?? .mflow, output: output)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -205,6 +209,7 @@ struct MitmFilter: Tool {
         let file = OutputFile(
             output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
         if !count, !quiet { try file.check(sources) }
+        try losses.check(sources)
         if sources.contains(where: \.isStandardInput) { Signals.leaveInterruptToWriter() }
         let filter = explanation == nil ? chosen! : chosen!.counting()
         let style = text.style(for: output)
@@ -214,6 +219,7 @@ struct MitmFilter: Tool {
         let observer = ReadingObserver("searching", on: line, meter: explanation?.meter ?? ReadingMeter())
         do {
             let result: ReadingResult
+            var written: FlowOutput?
             if let query {
                 let report = try FlowReport(
                     .groups(query, top: groups.top), format: format, file: file, style: style, redaction: redaction)
@@ -237,11 +243,12 @@ struct MitmFilter: Tool {
                 } else {
                     result = try choose(filter, from: sources, into: .flows(flows), redaction, observer)
                 }
+                written = flows
             }
             if let redaction, !count, !quiet, !findings { printError(redaction.summary, as: "mitm-filter") }
             try explanation?.print(filter, result, threads: threads, isInterrupted: observer.signal != nil)
             if !quiet, let sentence = UnsearchedContent.sentence { printError(sentence, as: "mitm-filter") }
-            return try status(of: result, observer)
+            return try losses.status(try status(of: result, observer), of: written)
         } catch is ReaderGone {
             return .done
         } catch let error as ArchiveError {

@@ -108,7 +108,8 @@ struct DamagedContentTests {
             writer.finish(into: &har)
             #expect(String(buffer: har).components(separatedBy: "\"_damaged\":true").count == 4)
             #expect(String(buffer: har).components(separatedBy: "\"_incomplete\":true").count == 3)
-            let records = try flows.map { flow in try printed { _ = try MitmproxyWriter().write(flow, into: &$0) } }
+            var mitmproxyWriter = MitmproxyWriter()
+            let records = try flows.map { flow in try printed { _ = try mitmproxyWriter.write(flow, into: &$0) } }
             #expect(records[0].contains("7:content;0:~"))
             #expect(records[1].contains("7:content;0:~"))
             #expect(!records[2].contains("7:content;0:~"))

@@ -199,8 +199,9 @@ struct MitmproxyTests {
     func roundTrip(file: String) throws {
         let flows = try mitmproxyFlows(try fixture(file))
         var written = ByteBuffer()
+        var writer = MitmproxyWriter()
         for flow in flows {
-            let isHeld = try MitmproxyWriter().write(flow, into: &written)
+            let isHeld = try writer.write(flow, into: &written)
             #expect(isHeld)
         }
         let back = try mitmproxyFlows(written)
@@ -213,7 +214,8 @@ struct MitmproxyTests {
     @Test("A flow that the format cannot hold is not written")
     func cannotHold() throws {
         var written = ByteBuffer()
-        let isHeld = try MitmproxyWriter().write(FlowBuilder(.tls).flow, into: &written)
+        var writer = MitmproxyWriter()
+        let isHeld = try writer.write(FlowBuilder(.tls).flow, into: &written)
         #expect(!isHeld)
         #expect(written.readableBytes == 0)
     }
@@ -268,7 +270,8 @@ struct PartialMessageTests {
     func parts(stored: String, isWhole: Bool) throws {
         let flow = Self.flow(stored: stored, isWhole: isWhole)
         var mitmproxy = ByteBuffer()
-        _ = try MitmproxyWriter().write(flow, into: &mitmproxy)
+        var mitmproxyWriter = MitmproxyWriter()
+        _ = try mitmproxyWriter.write(flow, into: &mitmproxy)
         var har = ByteBuffer()
         var writer = HARWriter(version: "1")
         _ = try writer.write(flow, into: &har)

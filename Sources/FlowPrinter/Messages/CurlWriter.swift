@@ -12,7 +12,7 @@ struct CurlWriter: MessageWriter {
 
     init(_ options: MessageOptions) { store = options.store }
 
-    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws {
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Omissions.OfFlow {
         guard flow.kind == .http, let request = flow.request else { return omissions.leaveOut(.noRequest) }
         do {
             let body = try body(of: flow, request)
@@ -20,9 +20,9 @@ struct CurlWriter: MessageWriter {
             if request.trailers?.lines.isEmpty == false { command.lost.insert(.trailers) }
             if flow.isConversation { command.lost.insert(.messages) }
             command.write(into: &out)
-            omissions.leaveOut(command.lost)
+            return omissions.leaveOut(command.lost)
         } catch let reason as LeftOut {
-            omissions.leaveOut(reason.reason)
+            return omissions.leaveOut(reason.reason)
         }
     }
 

@@ -17,7 +17,7 @@ struct HTTPFileWriter: MessageWriter {
 
     init(_ options: MessageOptions) { self.options = options }
 
-    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws {
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Omissions.OfFlow {
         let stored = flow.asStored
         guard flow.kind == .http, let request = stored.request else { return omissions.leaveOut(.noRequest) }
         let isRequestComplete = flow.request?.isComplete ?? false
@@ -46,7 +46,7 @@ struct HTTPFileWriter: MessageWriter {
             lost.formUnion(message.lost)
             isWritten = true
         }
-        if isWritten { omissions.leaveOut(lost) } else { omissions.leaveOut(.noMessages) }
+        return isWritten ? omissions.leaveOut(lost) : omissions.leaveOut(.noMessages)
     }
 
     /// The content of a side.

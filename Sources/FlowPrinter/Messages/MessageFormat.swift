@@ -55,8 +55,10 @@ package protocol MessageWriter {
 
     /// Appends a flow, or counts it as left out.
     /// - Parameter drain: is given large output before the flow is complete.
+    /// - Returns: what was not written, which ``omissions`` counts.
     /// - Throws: errors of fetching content, unless it is damaged; errors of storing content.
-    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws
+    @discardableResult
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Omissions.OfFlow
 }
 
 /// What a format could not write, counted by reason.
@@ -86,6 +88,14 @@ package struct Omissions: Equatable, Sendable {
         case missing = "content that is not in the recording"
     }
 
+    /// What was not written of one flow.
+    package enum OfFlow: Equatable, Sendable {
+        /// The flow was not written.
+        case flow(Reason)
+        /// It was written without these parts.
+        case parts(Set<Part>)
+    }
+
     private var flows: [Reason: Int] = [:]
     private var parts: [Part: Int] = [:]
     private var partial = 0
@@ -93,13 +103,16 @@ package struct Omissions: Equatable, Sendable {
     package init() {}
 
     /// Counts a flow that is not written.
-    mutating func leaveOut(_ reason: Reason) { flows[reason, default: 0] += 1 }
+    mutating func leaveOut(_ reason: Reason) -> OfFlow {
+        flows[reason, default: 0] += 1
+        return .flow(reason)
+    }
 
     /// Counts a flow that is written without some parts.
-    mutating func leaveOut(_ lost: Set<Part>) {
-        guard !lost.isEmpty else { return }
-        partial += 1
+    mutating func leaveOut(_ lost: Set<Part>) -> OfFlow {
+        partial += lost.isEmpty ? 0 : 1
         for part in lost { parts[part, default: 0] += 1 }
+        return .parts(lost)
     }
 
     /// A sentence; nil when everything was written.

@@ -12,7 +12,7 @@ struct RawWriter: MessageWriter {
 
     init(_ options: MessageOptions) { sides = options.sides }
 
-    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws {
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Omissions.OfFlow {
         var output = RawOutput(bytes: out)
         out = ByteBuffer()
         defer { out = output.bytes }
@@ -22,11 +22,8 @@ struct RawWriter: MessageWriter {
             ? flow.isTruncated
             : (sides.includes(.client) && flow.request?.hasAllContent == false
                 || sides.includes(.server) && flow.response?.hasAllContent == false)
-        if isDamaged || isMissing {
-            omissions.leaveOut(Set((isDamaged ? [.damage] : []) + (isMissing ? [.missing] : [])))
-        } else if output.isEmpty {
-            omissions.leaveOut(.noMessages)
-        }
+        if !isDamaged, !isMissing, output.isEmpty { return omissions.leaveOut(.noMessages) }
+        return omissions.leaveOut(Set((isDamaged ? [.damage] : []) + (isMissing ? [.missing] : [])))
     }
 
     // MARK: Parts

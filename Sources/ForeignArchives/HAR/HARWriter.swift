@@ -15,6 +15,9 @@ package struct HARWriter: Sendable {
     private let version: String
     private var hasEntries = false
     private var isBegun = false
+    package private(set) var report = ConversionReport(format: "har")
+    /// What the current flow lost to the limits of the format, and to damage.
+    private var found: [LossClass: Int] = [:]
 
     /// - Parameter version: of the program, for `creator`.
     package init(version: String) { self.version = version }
@@ -24,14 +27,21 @@ package struct HARWriter: Sendable {
     ///   reject a whole file for an entry without a URL.
     /// - Throws: if content cannot be read; nothing is appended then.
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
-        guard flow.kind == .http, let request = flow.request, let url = Self.url(flow, request.head) else { return false }
+        guard flow.kind == .http, let request = flow.request, let url = Self.url(flow, request.head) else {
+            report.leaveOut(flow, flow.isHTTPWithRequest ? .noURL : flow.kindLeftOut)
+            return false
+        }
         var json = JSONWriter()
+        // A message that is not all stored is incomplete when it is read, and has no end.
+        let cuts = [request.isCut && request.ended != nil, flow.response?.isCut == true && flow.response?.ended != nil]
+        found = [.messageTimes: cuts.count { $0 }]
         json.beginObject()
         try facts(flow, request, url, &json)
         json.endObject()
         begin(&out)
         out.writeStaticString(hasEntries ? ",\n" : "\n")
         hasEntries = true
+        try report.write(flow, found: found, by: Self.fate)
         json.write(into: &out)
         return true
     }
@@ -48,7 +58,7 @@ package struct HARWriter: Sendable {
         out.writeString("{\"log\":{\"version\":\"1.2\",\"creator\":{\"name\":\"mitm\",\"version\":\"\(version)\"},\"entries\":[")
     }
 
-    private func facts(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
+    private mutating func facts(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
         json.key("startedDateTime")
         json.time(flow.started)
         let steps = HARSteps(flow, request)
@@ -92,7 +102,8 @@ package struct HARWriter: Sendable {
 
     // MARK: Messages
 
-    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws {
+    private mutating func request(_ flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, _ json: inout JSONWriter) throws
+    {
         let head = request.asStored.head
         var isDamaged = false
         json.beginObject()
@@ -127,8 +138,11 @@ package struct HARWriter: Sendable {
                     json.content(content, type: head.fields.first("content-type"))
                 } else {
                     isDamaged = true
+                    found[.damagedContent, default: 0] += 1
                     json.damageMark()
                 }
+            } else {
+                found[.largeContent, default: 0] += 1
             }
             json.comment(missing: request.hasAllContent ? 0 : request.size - min(request.storedSize, request.size))
             json.endObject()
@@ -137,7 +151,7 @@ package struct HARWriter: Sendable {
         json.endObject()
     }
 
-    private func response(_ flow: Flow, _ json: inout JSONWriter) throws {
+    private mutating func response(_ flow: Flow, _ json: inout JSONWriter) throws {
         json.beginObject()
         defer { json.endObject() }
         json.key("status")
@@ -170,7 +184,13 @@ package struct HARWriter: Sendable {
                 json.bool(false)
             }
         }
-        if isDamaged { json.damageMark() }
+        if isDamaged {
+            found[.damagedContent, default: 0] += 1
+            json.damageMark()
+        } else if decoded == nil {
+            found[.largeContent, default: 0] += 1
+        }
+        if decoded?.isDecoded != true { found[.contentCoding] = 0 }
         if let response = flow.response, !response.hasAllContent, flow.status != 101 {
             json.comment(missing: response.size - min(response.storedSize, response.size))
         }
@@ -267,7 +287,7 @@ package struct HARWriter: Sendable {
         return ascii
     }
 
-    private func conversation(_ flow: Flow, _ json: inout JSONWriter) throws {
+    private mutating func conversation(_ flow: Flow, _ json: inout JSONWriter) throws {
         json.key("_resourceType")
         json.string("websocket")
         json.key("_webSocketMessages")
@@ -299,6 +319,7 @@ package struct HARWriter: Sendable {
         } damaged: { piece in
             guard begin(piece.at, piece.from, piece.kind) != nil else { return true }
             // Readers ignore a message without data.
+            found[.damagedContent, default: 0] += 1
             json.damageMark()
             json.endObject()
             return true

@@ -5,7 +5,7 @@ import HTTPSemantics
 import NIOCore
 
 extension MitmproxyWriter {
-    func request(_ request: Message<RequestHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
+    mutating func request(_ request: Message<RequestHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
         let head = request.asStored.head
         let target = RequestTarget(head)
         try out.dictionary { out in
@@ -25,7 +25,7 @@ extension MitmproxyWriter {
         }
     }
 
-    func response(_ response: Message<ResponseHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
+    mutating func response(_ response: Message<ResponseHead>, _ flow: Flow, _ out: inout TnetstringWriter) throws {
         try out.dictionary { out in
             try message(response, response.head.version, response.asStored.head.fields, from: .server, flow, &out)
             out.text("status_code")
@@ -35,7 +35,7 @@ extension MitmproxyWriter {
         }
     }
 
-    private func message<Head>(
+    private mutating func message<Head>(
         _ message: Message<Head>, _ version: HTTPVersion, _ fields: FieldSection, from side: Side, _ flow: Flow,
         _ out: inout TnetstringWriter
     ) throws {
@@ -46,9 +46,11 @@ extension MitmproxyWriter {
         out.text("content")
         let isEmpty = message.size == 0 && (message.ended != nil || flow.isWebSocket || flow.status == 101)
         var isMissing = message.storedSize == 0 && !isEmpty || message.storedSize > UInt64(Self.maximumBody)
+        if message.storedSize > UInt64(Self.maximumBody) { found[.largeContent, default: 0] += 1 }
         if !isMissing, let content = try flow.pieces.contentUnlessDamaged(from: side) {
             out.bytes(content)
         } else {
+            if !isMissing { found[.damagedContent, default: 0] += 1 }
             isMissing = true
             out.null()
         }
@@ -57,6 +59,7 @@ extension MitmproxyWriter {
         out.text("timestamp_start")
         out.time(message.started)
         out.text("timestamp_end")
+        if !isMissing, !message.isComplete, message.ended != nil { found[.messageTimes, default: 0] += 1 }
         // Partial content has no end, which distinguishes it from whole content.
         let end = isMissing ? message.ended ?? flow.ended : message.isComplete ? message.ended : nil
         out.optional(end) { $0.time($1) }
@@ -73,7 +76,7 @@ extension MitmproxyWriter {
         }
     }
 
-    func conversation(_ flow: Flow, _ out: inout TnetstringWriter) throws {
+    mutating func conversation(_ flow: Flow, _ out: inout TnetstringWriter) throws {
         var close: (at: Timestamp, piece: FlowPiece)?
         try out.dictionary { out in
             out.text("messages")
@@ -92,7 +95,8 @@ extension MitmproxyWriter {
                     }
                     return true
                 } damaged: { _ in
-                    true
+                    found[.damagedContent, default: 0] += 1
+                    return true
                 }
             }
             let code: UInt16? = close.flatMap { $0.piece.content.getInteger(at: $0.piece.content.readerIndex) }
@@ -110,7 +114,7 @@ extension MitmproxyWriter {
         }
     }
 
-    func messages(_ flow: Flow, _ out: inout TnetstringWriter) throws {
+    mutating func messages(_ flow: Flow, _ out: inout TnetstringWriter) throws {
         try out.list { out in
             try flow.pieces.forEach { at, piece in
                 out.list { out in
@@ -120,7 +124,8 @@ extension MitmproxyWriter {
                 }
                 return true
             } damaged: { _ in
-                true
+                found[.damagedContent, default: 0] += 1
+                return true
             }
         }
     }

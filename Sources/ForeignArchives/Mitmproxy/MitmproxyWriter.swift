@@ -14,15 +14,24 @@ package struct MitmproxyWriter: Sendable {
         "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "DTLSv0.9", "DTLSv1", "DTLSv1.2", "QUICv1",
     ]
 
+    package private(set) var report = ConversionReport(format: "mitmproxy")
+    /// What the current flow lost to the limits of the format, and to damage.
+    var found: [LossClass: Int] = [:]
+
     package init() {}
 
     /// Appends the record of a flow.
     /// - Returns: false if the format cannot contain the flow: a failed TLS connection, a request without a head. Nothing is
     ///   appended then.
     /// - Throws: if content cannot be read; nothing is appended then.
-    package func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
-        guard flow.kind == .tcp || flow.kind == .http && flow.request != nil else { return false }
+    package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
+        guard flow.kind == .tcp || flow.isHTTPWithRequest else {
+            report.leaveOut(flow, flow.kindLeftOut)
+            return false
+        }
         var record = TnetstringWriter()
+        // The first tag is the marker. A message has its times unless its content is partial.
+        found = [.tags: flow.tags.count - 1, .messageTimes: 0]
         try record.dictionary { record in
             common(flow, &record)
             if let request = flow.request, flow.kind == .http {
@@ -37,6 +46,7 @@ package struct MitmproxyWriter: Sendable {
                 try messages(flow, &record)
             }
         }
+        try report.write(flow, found: found, by: Self.fate)
         out.writeImmutableBuffer(record.out)
         return true
     }

@@ -1,0 +1,146 @@
+// What a flow contains, by class. Heads and facts are in memory; pieces are visited of conversations only.
+
+import FlowModel
+import FlowPrinter
+import HTTPSemantics
+import NIOCore
+
+extension Flow {
+    var isHTTPWithRequest: Bool { kind == .http && request != nil }
+
+    /// Why a format of HTTP exchanges leaves the flow out.
+    var kindLeftOut: LossClass {
+        switch kind {
+        case .tcp: .tcp
+        case .tls: .tls
+        case .http: .noRequest
+        }
+    }
+
+    /// How often each class occurs in the flow. Classes that only a writer can find (limits of its format) are not among them.
+    /// - Throws: errors of fetching a piece, except for damaged ones.
+    func lossClasses() throws -> [LossClass: Int] {
+        var met: [LossClass: Int] = [.flowID: 1, .messageTimes: 1]
+        func count(_ loss: LossClass, _ number: Int) {
+            if number > 0 { met[loss, default: 0] += number }
+        }
+        count(.tcp, kind == .tcp ? 1 : 0)
+        count(.tls, kind == .tls ? 1 : 0)
+        count(.noRequest, kind == .http && request == nil ? 1 : 0)
+        count(.connect, request?.head.isMethod("CONNECT") == true ? 1 : 0)
+        messages(count)
+        facts(count)
+        connections(count)
+        // What was sent after a switch of protocols is not the content of two messages.
+        let isTunnel = request?.head.isMethod("CONNECT") == true && pieces.count > 0
+        if isConversation || isTunnel { try conversation(count) } else { content(count) }
+        return met
+    }
+
+    private func messages(_ count: (LossClass, Int) -> Void) {
+        let versions = [request?.head.version, response?.head.version].compactMap { $0 }
+        count(.http2AsHTTP1, versions.contains { $0.major >= 2 } ? 1 : 0)
+        count(.http3, versions.contains { $0.major > 2 } ? 1 : 0)
+        count(.headBytes, request?.head.isRewritable == false ? 1 : 0)
+        count(.headBytes, response?.head.isRewritable == false ? 1 : 0)
+        count(.interim, interims.count)
+        count(.trailers, [request?.trailers, response?.trailers].count { $0?.isEmpty == false })
+    }
+
+    private func content(_ count: (LossClass, Int) -> Void) {
+        count(.incomplete, (request?.ended == nil && request != nil ? 1 : 0) + (response?.ended == nil && response != nil ? 1 : 0))
+        count(.missingContent, [request?.hasAllContent, response?.hasAllContent].count { $0 == false })
+        let lines = [request.map { $0.head === $0.asStored.head }, response.map { $0.head === $0.asStored.head }]
+        count(.contentLength, lines.count { $0 == false })
+        count(.contentCoding, response.map { $0.storedSize > 0 && !$0.storedCodings.isEmpty } == true ? 1 : 0)
+        let whole = [request?.storedSize, response?.storedSize].count { $0 ?? 0 > 0 }
+        count(.chunkTimes, kind == .http && pieces.count > whole ? 1 : 0)
+    }
+
+    private func conversation(_ count: (LossClass, Int) -> Void) throws {
+        guard isWebSocket else {
+            if kind == .http { count(.upgradeData, pieces.count > 0 ? 1 : 0) }
+            count(.missingContent, isTruncated ? 1 : 0)
+            return
+        }
+        try pieces.forEach { _, piece in
+            switch piece.kind {
+            case .text, .binary: count(.webSocket, 1)
+            case .ping, .pong: count(.pingPong, 1)
+            case .close: count(.closeFrames, 1)
+            case .data: break
+            }
+            if piece.kind != .data, piece.frames != 1 || piece.wireSize != piece.size { count(.frames, 1) }
+            if piece.cut != nil { count(.missingContent, 1) }
+            return true
+        } damaged: { _ in
+            true
+        }
+    }
+
+    private func facts(_ count: (LossClass, Int) -> Void) {
+        count(.malformed, malformed.count)
+        count(.localReply, localReply == nil ? 0 : 1)
+        count(.error, error == nil ? 0 : 1)
+        count(.errorSide, error?.side == nil ? 0 : 1)
+        count(.comment, comment == nil ? 0 : 1)
+        count(.tags, tags.count)
+        count(.notes, notes.count)
+        count(.closing, closedBy != nil || isReset ? 1 : 0)
+        count(.passthrough, passthrough == nil ? 0 : 1)
+        count(.redaction, redaction == nil ? 0 : 1)
+        count(.streamID, kind == .http && stream.value > 1 ? 1 : 0)
+    }
+
+    private func connections(_ count: (LossClass, Int) -> Void) {
+        let (client, server) = (client?.value, server?.value)
+        count(.connectionID, client.map { $0.id != ClientConnection.unknown.id } == true ? 1 : 0)
+        count(.clientAddress, client?.peer.host.isEmpty == false ? 1 : 0)
+        count(.serverAddress, server?.peer == nil ? 0 : 1)
+        count(.mode, client?.mode.isEmpty == false ? 1 : 0)
+        count(.settings, client?.settings == nil && server?.settings == nil ? 0 : 1)
+        let tls = [client?.tls, server?.tls].compactMap { $0 }
+        count(.tlsVersion, tls.contains { $0.version != nil || $0.cipher != nil } ? 1 : 0)
+        count(.tlsNames, tls.contains { $0.serverName != nil || $0.alpn != nil || !$0.alpnOffers.isEmpty } ? 1 : 0)
+        count(.certificates, tls.contains { !$0.certificates.isEmpty } ? 1 : 0)
+        count(.fingerprints, tls.contains { $0.ja3 != nil || $0.ja4 != nil } ? 1 : 0)
+        count(.verification, tls.contains { $0.isVerified != nil || $0.verificationError != nil } ? 1 : 0)
+    }
+}
+
+extension RequestHead {
+    /// Its parts, written again, give the same bytes.
+    fileprivate var isRewritable: Bool {
+        guard version.major < 2 else { return true }
+        var head = ByteBuffer()
+        head.writeImmutableBuffer(method)
+        head.writeStaticString(" ")
+        head.writeImmutableBuffer(target)
+        head.writeString(" \(version)\r\n")
+        head.write(fields)
+        return head == wire
+    }
+}
+
+extension ResponseHead {
+    fileprivate var isRewritable: Bool {
+        guard version.major < 2 else { return true }
+        var head = ByteBuffer(string: "\(version) \(status) ")
+        head.writeImmutableBuffer(wire.slice(reasonRange))
+        head.writeStaticString("\r\n")
+        head.write(fields)
+        return head == wire
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func write(_ fields: FieldSection) {
+        for line in fields.lines {
+            writeImmutableBuffer(fields.slice(line.name))
+            writeStaticString(": ")
+            writeImmutableBuffer(fields.slice(line.value))
+            writeStaticString("\r\n")
+        }
+        writeStaticString("\r\n")
+    }
+}
