@@ -83,6 +83,27 @@ import Testing
         #expect("\(error!)" == "a pipe can only be read front to back; copy it to a file to read a range of it")
     }
 
+    @Test("A flow tells how many parts it has, with or without pieces, and the block of the last one, which is in its range")
+    func storedParts() throws {
+        try withTemporaryDirectory { directory in
+            var recordings = Recordings(seed: 8)
+            for _ in 0..<6 {
+                let path = directory + "/a.mflow"
+                try write(try recordings.next(), to: path)
+                for split in try ArchiveSplit.splits(of: try ArchiveInput(path: path), size: 3_000) {
+                    let range = ArchiveRange(offset: split.offset, end: split.offset + split.length)
+                    let reader = ArchiveReader(try ArchiveInput(path: path), range: range)
+                    while let item = try reader.next() {
+                        guard case .flow(let flow) = item else { continue }
+                        let parts = try #require(flow.storedParts)
+                        #expect(parts.count > 0)
+                        if flow.ended != nil { #expect((range.offset..<range.end).contains(parts.lastBlock)) }
+                    }
+                }
+            }
+        }
+    }
+
     @Test("Splits are all of a file, and have the facts of its headers")
     func splits() throws {
         try withTemporaryDirectory { directory in
