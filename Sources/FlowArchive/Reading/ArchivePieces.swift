@@ -18,8 +18,29 @@ struct ArchivePieces: FlowPieces {
         var contentLength: UInt32
     }
 
+    /// Those with pieces.
     var parts: [Part] = []
-    var count = 0
+    // Three words in all: a flow holds this value without allocating for it.
+    private var pieceCount: UInt32 = 0
+    /// Parts of the flow, with those that have no pieces, and where the block of the last one begins.
+    private(set) var partCount: UInt32 = 0
+    private(set) var lastBlock: UInt64 = 0
+
+    init(parts: [Part] = [], count: Int = 0) {
+        self.parts = parts
+        self.count = count
+    }
+
+    var count: Int {
+        get { Int(pieceCount) }
+        set { pieceCount = UInt32(clamping: newValue) }
+    }
+
+    /// A part was read from the block at this offset.
+    mutating func notePart(in block: UInt64) {
+        partCount &+= 1
+        lastBlock = block
+    }
 
     func cursor() -> any FlowPieceCursor { ArchivePieceCursor(parts) }
 
@@ -79,8 +100,8 @@ extension Flow {
     /// The parts of the flow in its file, and where the block with the last one begins; nil for a flow that was not read from a flow file, or
     /// was changed since.
     package var storedParts: (count: Int, lastBlock: UInt64)? {
-        guard let parts = (pieces as? ArchivePieces)?.parts, let last = parts.last else { return nil }
-        return (parts.count, last.source.blockOffset)
+        guard let pieces = pieces as? ArchivePieces, pieces.partCount > 0 else { return nil }
+        return (Int(pieces.partCount), pieces.lastBlock)
     }
 }
 

@@ -66,6 +66,7 @@ struct PartialFlow {
                 isPieceOpen = place.continues
             })
         (self.assembler, self.isPieceOpen) = (assembler, isPieceOpen)
+        pieces.notePart(in: block.offset)
         if let continued {
             before = continued
             nextPart = view.part
