@@ -66,6 +66,7 @@ let package = Package(
         module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
+        module("ArrowStream", ["HTTPSemantics", "CLZ4", nioCore]),
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
@@ -94,7 +95,11 @@ let package = Package(
         module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
-        module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
+        module(
+            "FlowTable",
+            [
+                "ArrowStream", "HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore,
+            ]),
         module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay",
@@ -184,6 +189,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("ArrowStreamTests", ["ArrowStream", "HTTPSemantics"]),
         tests("DigestsTests", ["Digests"]),
         tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
         tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),

@@ -74,7 +74,7 @@ public final class FlowFileReader {
                 switch item {
                 case .flow(let flow): return Flow(flow)
                 case .damage(let found): damage.append(Damage(found))
-                case .stored: break
+                case .stored, .record: break
                 }
             }
             return nil

@@ -39,7 +39,7 @@ extension ViewAPI {
     }
 
     /// - Parameter name: an identifier, or the number of a row.
-    private func ordinal(_ name: String) throws(ViewError) -> Int {
+    func ordinal(_ name: String) throws(ViewError) -> Int {
         if let number = Int(name) { return number }
         guard let id = FlowID(name), let ordinal = index.ordinal(of: id) else { throw .notFound }
         return ordinal

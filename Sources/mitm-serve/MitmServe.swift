@@ -74,6 +74,9 @@ struct MitmServe: Tool {
     var json = false
 
     @OptionGroup
+    var viewing: ViewArguments
+
+    @OptionGroup
     var logging: LogArguments
 
     @Option(help: ArgumentHelp("Append a line of JSON for each request, answered or missed, to this file.", valueName: "file"))
@@ -86,6 +89,8 @@ struct MitmServe: Tool {
     var files: [FilePath] = []
 
     static func main() { launch() }
+
+    static let optionalValues = ["color": "always", "view": ViewArguments.anyPort]
 
     func work() throws -> ToolStatus {
         return try RecordingServer(self).run()

@@ -61,8 +61,12 @@ struct RecordingServer {
             ? nil
             : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment(secretRules))
         let recorder = try recorder(redaction)
+        let view = RecordingView(of: "mitm-serve", work: "serving", log: log)
+        defer { view.end() }
+        let own = OwnAddresses()
+        if let port = arguments.viewing.view { own.add(try view.start(port: port, viewArguments()), of: .view) }
         let server = try start(
-            modes, follower.recordings, settings, recorder, redaction, descriptors, files: recordings.files, ready, authority,
+            modes, own, follower.recordings, settings, recorder, redaction, descriptors, files: recordings.files, ready, authority,
             certificates)
         manager.report(.ready)
         waitForEnd(signals, terminal, recorder, follower)
@@ -186,8 +190,20 @@ struct RecordingServer {
         return (authority, certificates)
     }
 
+    /// The view shows the served files and the written one.
+    private func viewArguments() throws -> [String] {
+        var files = arguments.files
+        if let written = arguments.answering.write, !files.contains(where: { $0.path == written.path }) { files.append(written) }
+        guard !files.contains(where: \.isStandard), !files.isEmpty else {
+            throw ToolError("--view cannot show what comes from standard input; name the files")
+        }
+        let words = arguments.identities.identity.flatMap { ["--identity", $0.path] }
+        return words + arguments.settings.given + ["--"] + files.map(\.path)
+    }
+
     private func start(
-        _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
+        _ modes: [ModeSpecification], _ own: OwnAddresses, _ served: ServedRecordings, _ settings: AnswerSettings,
+        _ recorder: FlowRecorder,
         _ redaction: RecordingRedaction?, _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
         _ authority: CertificateAuthority, _ certificates: LeafCertificateCache
     ) throws -> ProxyServer {
@@ -201,7 +217,6 @@ struct RecordingServer {
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock), log: { [log, coreLevel] in if $0.level >= coreLevel { log.log($0) } })
-        let own = OwnAddresses()
         var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings

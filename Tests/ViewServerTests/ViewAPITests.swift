@@ -8,6 +8,7 @@ import NIOCore
 import NIOHTTP1
 import TestSupport
 import Testing
+import ToolSupport
 
 @testable import FlowView
 @testable import ViewServer
@@ -75,7 +76,7 @@ struct ViewAPITests {
             call("views/v1/rows?columns=method,status,path,size").text.contains(
                 """
                 "rows":[{"n":0,"id":"00000000-0000-0001-0000-000000000001","kind":"http","state":"complete","failed":true,\
-                "t":[1700000000000000,9000,5000],"cells":["POST",500,"/a",19]}]
+                "t":[1700000000000000,9000,5000,null,null],"cells":["POST",500,"/a",19]}]
                 """))
         #expect(call("views/v1/position?n=0").text == "{\"position\":0}")
         #expect(call("views/v1/position?n=1").text == "{}")
@@ -86,7 +87,7 @@ struct ViewAPITests {
         let wrong = call("views", .POST, body: "{\"filter\": \"~c 500 & (~d a\"}")
         #expect(wrong.status == 422)
         #expect(wrong.text.contains("\"at\":"))
-        #expect(call("views", .POST, body: "{\"sort\": [\"path\"]}").status == 422)
+        #expect(call("views", .POST, body: "{\"sort\": [\"error\"]}").status == 422)
         #expect(call("views", .POST, body: "no JSON").status == 400)
     }
 
@@ -149,6 +150,46 @@ struct ViewAPITests {
                 == "[\"299\", \"2991\", \"2993\", \"2995\", \"2997\", \"2999\"] of 6")
         #expect(call("flows/3/messages?from_client=yes").status == 400)
         #expect(call("flows/3/messages/2999").text.contains("привет 2999"))
+    }
+
+    @Test("The named views of the configuration are listed, and can be a part of a filter")
+    func namedViews() {
+        var environment = FilterEnvironment()
+        environment.views = ["slow": "~duration >2s", "failures": "~c 5xx | ~e"]
+        var options = ViewOptions(environment: environment, version: "1", configuration: "/dev/null/none")
+        options.filter = "~view failures & (~m POST)"
+        let api = ViewAPI(index, options)
+        func answer(_ method: HTTPMethod, _ call: String, _ body: String = "") -> String {
+            let head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/1/\(call)")
+            guard case .bytes(let bytes) = api.response(to: head, ByteBuffer(string: body)).body else { return "" }
+            return String(buffer: bytes)
+        }
+        #expect(
+            answer(.GET, "named-views")
+                == #"[{"name":"failures","filter":"~c 5xx | ~e"},{"name":"slow","filter":"~duration >2s"}]"#)
+        #expect(answer(.POST, "named-views", "[]") == #"{"error":"there is nothing here"}"#)
+        _ = answer(.POST, "views", #"{"filter": "!~view slow"}"#)
+        api.lists.list("v1")?.waitUntilDone()
+        #expect(api.lists.list("v1")?.status.matched == 1)
+    }
+
+    @Test("A view without a target for replays sends nothing, and no request can ask for a replay by another method")
+    func replays() {
+        #expect(call("status").text.contains("\"replay\":null"))
+        #expect(call("flows/0/replay", .POST).status == 403)
+        #expect(call("flows/0/replay").status == 404)
+        #expect(call("flows/0/replay?target=http://a").status == 404)
+    }
+
+    @Test(
+        "A target of replays that is not a server is refused",
+        arguments: [
+            "", "127.0.0.1:80", "http://", "http://:80", "http://a:", "http://a/b", "http://a?b", "http://u:p@a", "ftp://a",
+            "file:///etc",
+            "http://a b", "http://a#b",
+        ])
+    func targets(target: String) {
+        #expect(throws: ToolError.self) { try FlowReplayer(target: target, options: []) }
     }
 
     @Test("Recorded content never has a type that a browser runs, and previews have neither scripts nor network")

@@ -95,7 +95,7 @@ package struct ColorArguments: ParsableArguments {
     }
 }
 
-/// Where settings come from. All but the directory are used before the parser runs.
+/// Where settings come from. They are used before the parser runs; the directory and the file are needed later too.
 package struct ConfigurationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -112,6 +112,11 @@ package struct ConfigurationArguments: ParsableArguments {
     package var printConfig = false
 
     package init() {}
+
+    /// The options that give another tool the same configuration.
+    package var given: [String] {
+        (confdir.map { ["--confdir", $0.path] } ?? []) + (config.map { ["--config", $0.path] } ?? [])
+    }
 }
 
 extension NameSpecification {
