@@ -218,7 +218,7 @@ let package = Package(
         tests("FlowRecordsTests", ["FlowRecords", "FlowModel", "HTTPSemantics"]),
         tests("FlowModelTests", ["FlowModel", "HTTPSemantics"]),
         tests("FlowPrinterTests", ["ContentLimit", "FlowPrinter", "FlowModel", "Protobuf", "HTTPSemantics"]),
-        tests("FlowTableTests", ["FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
+        tests("FlowTableTests", ["ArrowStream", "FlowTable", "FlowArchive", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests("ForeignArchivesTests", ["ContentLimit", "ForeignArchives", "FlowModel", "FlowPrinter", "HTTPSemantics"]),
         tests(
             "FlowRecordingTests",

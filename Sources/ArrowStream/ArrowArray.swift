@@ -5,7 +5,27 @@ import NIOCore
 
 /// Values of one column. Used by one thread.
 package final class ArrowArray {
+    /// How the values are stored: the type, as one that is compared without a reference count.
+    private enum Layout {
+        case bits, int32, int64, text, bytes, dictionary, list, structure
+
+        init(_ type: ArrowType) {
+            self =
+                switch type {
+                case .bool: .bits
+                case .int32: .int32
+                case .int64, .time: .int64
+                case .utf8: .text
+                case .binary: .bytes
+                case .dictionary: .dictionary
+                case .list: .list
+                case .structure: .structure
+                }
+        }
+    }
+
     package let field: ArrowField
+    private let layout: Layout
     /// Values, with those that are null.
     package private(set) var count = 0
     private(set) var nullCount = 0
@@ -22,6 +42,7 @@ package final class ArrowArray {
 
     package init(_ field: ArrowField) {
         self.field = field
+        layout = Layout(field.type)
         children = field.type.children.map { ArrowArray($0) }
         clear()
     }
@@ -37,9 +58,9 @@ package final class ArrowArray {
         data.clear()
         dictionary.removeAll()
         for child in children { child.clear() }
-        switch field.type {
-        case .utf8, .binary, .list: values.append(Int32(0))
-        case .bool, .int32, .int64, .time, .dictionary, .structure: break
+        switch layout {
+        case .text, .bytes, .list: values.append(Int32(0))
+        case .bits, .int32, .int64, .dictionary, .structure: break
         }
     }
 
@@ -49,11 +70,11 @@ package final class ArrowArray {
     // MARK: Values
 
     package func appendNull() {
-        switch field.type {
-        case .bool: appendBit(false)
+        switch layout {
+        case .bits: appendBit(false)
         case .int32, .dictionary: values.append(Int32(0))
-        case .int64, .time: values.append(Int64(0))
-        case .utf8, .binary: values.append(Int32(truncatingIfNeeded: data.count))
+        case .int64: values.append(Int64(0))
+        case .text, .bytes: values.append(Int32(truncatingIfNeeded: data.count))
         case .list: values.append(Int32(truncatingIfNeeded: children[0].count))
         case .structure: for child in children { child.appendNull() }
         }
@@ -63,7 +84,7 @@ package final class ArrowArray {
 
     /// Appends a number to a column of numbers or times. One that a column of 32 bits cannot hold becomes the nearest that it can.
     package func append(_ number: Int64) {
-        if field.type == .int32 { values.append(Int32(clamping: number)) } else { values.append(number) }
+        if layout == .int32 { values.append(Int32(clamping: number)) } else { values.append(number) }
         note(isValid: true)
     }
 
@@ -79,7 +100,7 @@ package final class ArrowArray {
 
     /// The same for bytes that lie elsewhere.
     package func append(_ bytes: UnsafeRawBufferPointer) {
-        guard field.type != .binary, unsafe !bytes.isUTF8 else { return unsafe store(bytes) }
+        guard layout != .bytes, unsafe !bytes.isUTF8 else { return unsafe store(bytes) }
         var text = unsafe String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
         text.withUTF8 { unsafe store(UnsafeRawBufferPointer($0)) }
     }
@@ -94,7 +115,7 @@ package final class ArrowArray {
     package func appendStructure() { note(isValid: true) }
 
     private func store(_ bytes: UnsafeRawBufferPointer) {
-        if field.type == .dictionary {
+        if layout == .dictionary {
             values.append(Int32(truncatingIfNeeded: unsafe dictionary.number(of: bytes)))
         } else {
             unsafe data.append(bytes)
@@ -129,13 +150,13 @@ package final class ArrowArray {
         } else {
             body.addEmpty()
         }
-        switch field.type {
+        switch layout {
         case .structure: break
-        case .bool:
+        case .bits:
             if count & 7 != 0 { values.append(lastBits) }
             body.add(values)
-        case .int32, .int64, .time, .dictionary, .list: body.add(values)
-        case .utf8, .binary:
+        case .int32, .int64, .dictionary, .list: body.add(values)
+        case .text, .bytes:
             body.add(values)
             body.add(data)
         }
@@ -144,7 +165,7 @@ package final class ArrowArray {
 
     /// The texts of the dictionary as an array; nil for a column without one.
     var dictionaryArray: ArrowArray? {
-        guard field.type == .dictionary else { return nil }
+        guard layout == .dictionary else { return nil }
         let array = ArrowArray(ArrowField(field.name, .utf8))
         for number in 0..<dictionary.count { unsafe dictionary.key(number).withUnsafeBytes { unsafe array.store($0) } }
         return array

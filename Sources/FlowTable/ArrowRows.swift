@@ -27,7 +27,30 @@ package final class ArrowRows {
     package static let defaultBodyLimit: UInt64 = 16 << 20
     package static let maximumBodyLimit: UInt64 = 1 << 30
 
+    /// A column, as one that is passed without a reference count.
+    private enum Step {
+        case id, tags
+        case column(FlowColumn)
+        /// A key with a parameter: its index among the columns.
+        case key(Int)
+        case place(ArrowColumn.Place)
+        case content(ArrowColumn.Content)
+
+        init(_ column: ArrowColumn, _ index: Int) {
+            self =
+                switch column {
+                case .key(.column(.id)): .id
+                case .key(.column(.tags)): .tags
+                case .key(.column(let column)): .column(column)
+                case .key: .key(index)
+                case .place(let place): .place(place)
+                case .content(let content): .content(content)
+                }
+        }
+    }
+
     private let columns: [ArrowColumn]
+    private let steps: [Step]
     private let writer: ArrowStreamWriter
     private let arrays: [ArrowArray]
     private let bodyLimit: Int
@@ -41,6 +64,7 @@ package final class ArrowRows {
     package init(_ columns: [ArrowColumn], bodyLimit: UInt64 = defaultBodyLimit) {
         precondition(bodyLimit <= Self.maximumBodyLimit)
         self.columns = columns
+        steps = columns.enumerated().map { Step($1, $0) }
         self.bodyLimit = Int(bodyLimit)
         hasContent = columns.contains { if case .content = $0 { true } else { false } }
         writer = ArrowStreamWriter(columns.map(\.field), metadata: [("mflow.schema", "1")])
@@ -58,11 +82,15 @@ package final class ArrowRows {
     ///   - whole: the flow; nil if no column needs more than its attributes.
     ///   - origin: nil if it is not stored in a flow file as it is.
     package func append(_ flow: some FlowAttributes, whole: Flow? = nil, origin: FlowOrigin?, into out: inout ByteBuffer) {
-        for (index, column) in columns.enumerated() {
-            switch column {
-            case .key(.column(.tags)): add(tags: flow, to: arrays[index])
+        for index in steps.indices {
+            switch steps[index] {
+            case .id: arrays[index].append(id: flow.id)
+            case .tags: add(tags: flow, to: arrays[index])
             // Damaged content has no value; the reader of the flow reports the damage.
-            case .key(let key): arrays[index].append((try? key.value(of: flow)) ?? .none)
+            case .column(let column): arrays[index].append((try? column.value(of: flow)) ?? .none)
+            case .key(let place):
+                guard case .key(let key) = columns[place] else { continue }
+                arrays[index].append((try? key.value(of: flow)) ?? .none)
             case .place(.file): arrays[index].append(FlowValue(file))
             case .place(.blockOffset): arrays[index].append(FlowValue(origin?.blockOffset))
             case .place(.partCount): arrays[index].append(origin.map { .number(Int64($0.partCount)) } ?? .none)
@@ -119,8 +147,8 @@ package final class ArrowRows {
             bodies[side] = body
             return body
         }
-        for (index, column) in columns.enumerated() {
-            guard case .content(let content) = column else { continue }
+        for (index, step) in steps.enumerated() {
+            guard case .content(let content) = step else { continue }
             switch content {
             case .requestHeaders, .responseHeaders: break
             case .requestBody: arrays[index].append(body(.client))
@@ -185,6 +213,24 @@ private struct Body {
 }
 
 extension ArrowArray {
+    /// Appends an identifier in the form of its description, without making a text of it: every flow has one.
+    fileprivate func append(id: FlowID) {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 36, alignment: 1) { text in
+            var place = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    unsafe text[place] = UInt8(ascii: "-")
+                    place &+= 1
+                }
+                let half = index < 16 ? id.high : id.low
+                let digit = UInt8(truncatingIfNeeded: half &>> UInt64(60 &- 4 &* (index & 15))) & 15
+                unsafe text[place] = digit < 10 ? 0x30 &+ digit : 0x57 &+ digit
+                place &+= 1
+            }
+            unsafe append(UnsafeRawBufferPointer(text))
+        }
+    }
+
     fileprivate func append(_ value: FlowValue) {
         switch value {
         case .none: appendNull()

@@ -14,6 +14,8 @@ package struct ArchiveSource: Sendable {
     }
 
     package let place: Place
+    /// What is read of a flow file; nil is everything.
+    package var range: ArchiveRange?
     /// Decrypt it if it is encrypted.
     private let keys: ArchiveKeys
 
@@ -107,7 +109,8 @@ package func archiveSources(_ arguments: [FilePath], keys: ArchiveKeys = Archive
             sources.append(.standardInput(keys: keys))
         } else if isDirectory(path) {
             let files = flowFiles(in: path)
-            sources += files.isEmpty ? [.file(path, keys: keys)] : files.map { .file(path + "/" + $0, keys: keys) }
+            let directory = path.hasSuffix("/") ? path : path + "/"
+            sources += files.isEmpty ? [.file(path, keys: keys)] : files.map { .file(directory + $0, keys: keys) }
         } else {
             let rotated = rotatedFiles(path)
             sources += rotated.isEmpty ? [.file(path, keys: keys)] : rotated.map { .file($0, keys: keys) }
@@ -200,7 +203,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
                     hasBegun = true
                     try begin(source, opened.canBeReadAgain)
                 }
-                let goesOn = try read(opened, source.name, isLast: isLast, user, note, beginOnce, flow)
+                let goesOn = try read(opened, source.name, source.range, isLast: isLast, user, note, beginOnce, flow)
                 sourcesRead += 1
                 guard goesOn else { break }
                 // A source without such a flow was read too.
@@ -220,18 +223,20 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     }
 
     private mutating func read(
-        _ opened: OpenedSource, _ name: String, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
+        _ opened: OpenedSource, _ name: String, _ range: ArchiveRange?, isLast: Bool, _ user: FlowUser, _ damage: (String) -> Void,
         _ begin: () throws -> Void, _ flow: (Flow) throws -> Bool
     ) throws -> Bool {
         switch opened {
         case .archive(let input):
+            if range != nil { try input.checkRanges() }
             let reader = ArchiveReader(
-                input, where: predicate, jobs: jobs, delivery: delivery, meter: observer?.meter ?? ReadingMeter())
+                input, where: predicate, jobs: jobs, delivery: delivery, range: range, meter: observer?.meter ?? ReadingMeter())
             if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             reader.predecessor = { [carried] in carried.take($0).map { .flows($0) } ?? .unknown }
             return try readArchive(reader, name, isLast: isLast, user, damage, begin, flow)
         case .foreign(var foreign):
+            guard range == nil else { throw ToolError("\(name) is not a flow file, so it has no ranges; read it as a whole") }
             guard try endCarried(user, damage, flow) else { return false }
             foreign.beforeWaiting = user.beforeWaiting(beforeWaiting)
             if let observer {

@@ -26,7 +26,9 @@ final class Explanation {
     private static func estimate(_ filter: FlowFilter, _ sources: [ArchiveSource]) -> QueryEstimate? {
         var estimate = QueryEstimate()
         for source in sources {
-            guard source.path != nil, (try? estimate.add(source.input(), where: filter)) == true else { return nil }
+            guard source.path != nil, (try? estimate.add(source.input(), where: filter, in: source.range)) == true else {
+                return nil
+            }
         }
         return estimate
     }

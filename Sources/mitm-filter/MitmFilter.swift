@@ -93,6 +93,9 @@ struct MitmFilter: Tool {
     @OptionGroup(title: "Groups")
     var groups: GroupArguments
 
+    @OptionGroup(title: "Parts of files")
+    var parts: SplitArguments
+
     @OptionGroup
     var explaining: ExplainArguments
 
@@ -165,7 +168,16 @@ struct MitmFilter: Tool {
             throw ValidationError("--\(count ? "count" : "append") cannot be combined with groups (--group-by, --stats, --bucket)")
         }
         if findings { try checkFindings() }
+        if parts.splits != nil { try checkSplits() }
         try explaining.check(writesFlows: !count && !quiet && output?.isStandard ?? true)
+    }
+
+    private func checkSplits() throws {
+        if count || quiet || findings || append || invert || maxCount != nil || table.isGiven || groups.isGiven || times.isGiven
+            || selection.filter != nil || explaining.explain != nil || format ?? .text != .text
+        {
+            throw ValidationError("--splits prints ranges of files, and can be combined only with --json and --output")
+        }
     }
 
     private func checkFindings() throws {
@@ -183,7 +195,9 @@ struct MitmFilter: Tool {
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
         let asked = try FilterAndFiles(
-            selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
+            selection, required: arguments, mayBeAbsent: times.isGiven || parts.splits != nil, types: types, secrets: secrets,
+            identities: identities)
+        if let size = parts.splits { return try printSplits(size, asked) }
         let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)
@@ -191,7 +205,7 @@ struct MitmFilter: Tool {
         let format = try table.format(json ? .json : format, otherwise: query != nil ? .text : findings ? .json : .mflow)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
         let arrow = query == nil ? try table.arrow(for: format, bodyLimit: bodies.bodyLimit) : nil
-        let sources = try asked.sources()
+        let sources = try parts.limit(asked.sources())
         let file = OutputFile(
             output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
         if !count, !quiet { try file.check(sources) }
@@ -241,6 +255,17 @@ struct MitmFilter: Tool {
             file.undo()
             throw error
         }
+    }
+
+    private func printSplits(_ size: ByteSize, _ asked: FilterAndFiles) throws -> ToolStatus {
+        if let expression = asked.expression {
+            throw ToolError("--splits prints ranges of whole files, so it takes no expression: \(expression)")
+        }
+        let sources = try asked.sources()
+        let file = OutputFile(output?.path, format: json ? .json : .text)
+        try file.check(sources)
+        let isDone = try parts.print(sources, size: size, asJSON: json, to: file) { printError($0, as: "mitm-filter") }
+        return isDone ? .done : .failed
     }
 
     /// Where the result goes.

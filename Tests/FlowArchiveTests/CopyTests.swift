@@ -35,7 +35,7 @@ private func copy(
 
 /// Recordings of every shape: flows that interleave, have parts in several blocks, do not end, are discarded, have notes, replies of the
 /// recorder and bytes that could not be read.
-private struct Recordings {
+struct Recordings {
     private var random: SeededGenerator
     private var samples: SampleFlows
 

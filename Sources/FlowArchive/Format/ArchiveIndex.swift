@@ -68,11 +68,11 @@ struct ArchiveIndex {
         }
     }
 
-    /// Visits the headers that are left, front to back.
-    mutating func forEach(_ body: (BlockHeader) -> Void) throws(ArchiveError) {
+    /// Visits the headers that are left, front to back, with the offsets of their frames.
+    mutating func forEach(_ body: (UInt64, BlockHeader) -> Void) throws(ArchiveError) {
         while true {
             while position < entries.count {
-                body(entries[position].header)
+                body(entries[position].offset, entries[position].header)
                 position += 1
             }
             guard !frames.isEmpty else { return }

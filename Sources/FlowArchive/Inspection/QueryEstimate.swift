@@ -17,16 +17,22 @@ package struct QueryEstimate: Sendable, Equatable {
     package init() {}
 
     /// Adds a file.
-    /// - Parameter input: stands at its beginning.
+    /// - Parameters:
+    ///   - input: stands at its beginning.
+    ///   - range: what is read of it; nil is everything.
     /// - Returns: false when the file has no index: it is a pipe, is being written, or was not closed.
     /// - Throws: why it cannot be read.
-    package mutating func add(_ input: ArchiveInput, where predicate: some FlowPredicate) throws(ArchiveError) -> Bool {
+    package mutating func add(
+        _ input: ArchiveInput, where predicate: some FlowPredicate, in range: ArchiveRange? = nil
+    ) throws(ArchiveError) -> Bool {
         guard var index = try ArchiveIndex(of: input) else { return false }
-        try index.forEach { header in
+        try index.forEach { offset, header in
             allBlocks += 1
             allFlows += UInt64(header.flows)
             allContent += UInt64(header.contentSize)
-            guard !header.standsAlone || predicate.mayMatch(header) else { return }
+            guard range.map({ offset < $0.end }) ?? true else { return }
+            let isInside = range?.contains(offset) ?? true
+            guard !header.standsAlone || isInside && predicate.mayMatch(header) else { return }
             blocks += 1
             flows += UInt64(header.flows)
             content += UInt64(header.contentSize)

@@ -49,6 +49,10 @@ package final class ArchiveReader {
     /// A block that continues a segment which is not yet read.
     private var postponed: (fetched: FetchedBlock, found: FoundRecords)?
     private var isFirstBlock = false
+    /// Flows of this range are returned; nil: all.
+    private let range: ArchiveRange?
+    /// What is being read lies in the range.
+    private var isInside = true
     /// Called with the name of a segment from which the input continues flows, and which is not in the input itself.
     package var predecessor: ((Timestamp) throws -> Predecessor)?
     private var waiting: [ArchiveItem] = []
@@ -89,12 +93,14 @@ package final class ArchiveReader {
     ///   - predicate: selects the flows that are returned. Blocks that cannot contain one are skipped, and flows that are whole in their
     ///     block are evaluated in place.
     ///   - jobs: threads that search blocks; with 1 it is the calling one.
+    ///   - range: of a file that ``ArchiveInput/checkRanges()`` accepts: only its flows are returned. nil is everything.
     ///   - meter: receives what reading costs.
     package init(
         _ input: ArchiveInput, where predicate: some FlowPredicate = EveryFlow(), jobs: Int = 1, delivery: FlowDelivery = .flows,
-        meter: ReadingMeter = ReadingMeter()
+        range: ArchiveRange? = nil, meter: ReadingMeter = ReadingMeter()
     ) {
-        fetcher = BlockFetcher(input, meter)
+        fetcher = BlockFetcher(input, meter, range: range)
+        self.range = range
         self.meter = meter
         query = BlockQuery(predicate, countsWhole: delivery == .counted, meter)
         self.jobs = jobs
@@ -150,9 +156,13 @@ package final class ArchiveReader {
                 continue
             }
             switch item {
-            case .segment(let name): try beginSegment(name)
-            case .block(let fetched): guard try begin(fetched, search?.wait()) else { return nil }
-            case .damage(let damage): waiting.append(.damage(damage))
+            case .segment(let name, let offset):
+                enter(offset)
+                try beginSegment(name)
+            case .block(let fetched):
+                enter(fetched.offset)
+                guard try begin(fetched, search?.wait()) else { return nil }
+            case .damage(let damage): if isInside(damage.offset) { waiting.append(.damage(damage)) }
             }
         }
     }
@@ -163,11 +173,13 @@ package final class ArchiveReader {
         var items: [ArchiveItem] = []
         while let item = try next() { items.append(item) }
         guard !isStopped else { return items }
-        while try fetcher.giveUpIncomplete() {
+        while try !fetcher.isPastRange && fetcher.giveUpIncomplete() {
             while let item = try next() { items.append(item) }
         }
-        if let damage = fetcher.endDamage() { items.append(.damage(damage)) }
+        guard !fetcher.isPastRange else { return items }
+        if let damage = fetcher.endDamage(), isInside(damage.offset) { items.append(.damage(damage)) }
         if let damage = try input.endDamage() { items.append(.damage(damage)) }
+        if let range { isInside = range.hasEnd(of: input.offset) }
         try endHeld()
         let start = waiting.count
         if !keepsOpen {
@@ -206,6 +218,13 @@ package final class ArchiveReader {
         }
         return found.sorted { $0.order < $1.order }.map(\.flow)
     }
+
+    // MARK: Ranges
+
+    private func isInside(_ offset: UInt64) -> Bool { range?.contains(offset) ?? true }
+
+    /// What follows begins at this offset.
+    private func enter(_ offset: UInt64) { isInside = isInside(offset) }
 
     // MARK: Blocks
 
@@ -258,7 +277,7 @@ package final class ArchiveReader {
             isFirstBlock = false
         }
         guard let found else {
-            waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset)))
+            if isInside { waiting.append(.damage(ArchiveDamage(block: fetched.header, offset: fetched.offset))) }
             return true
         }
         counted += found.counted
@@ -302,7 +321,8 @@ package final class ArchiveReader {
 
     /// Reports the damage of a block once.
     private func report(_ damage: ArchiveDamage?) {
-        guard let damage, reported.insert(damage.offset).inserted else { return }
+        // What lies before the range is reported by the reader of that.
+        guard let damage, isInside || isInside(damage.offset), reported.insert(damage.offset).inserted else { return }
         waiting.append(.damage(damage))
     }
 
@@ -328,7 +348,7 @@ package final class ArchiveReader {
         } catch is MalformedRecord {
             var damage = ArchiveDamage(.record, offset: position.block.offset, length: 0)
             damage.block = position.block.header.sequence
-            waiting.append(.damage(damage))
+            if isInside { waiting.append(.damage(damage)) }
         }
         return nil
     }
@@ -392,6 +412,7 @@ package final class ArchiveReader {
             open[id] = flow
             return nil
         }
+        guard isInside else { return nil }
         let whole = flow.flow
         returned = flow.sources
         return try query.matches(whole) ? whole : nil
@@ -450,6 +471,7 @@ package final class ArchiveReader {
 
     /// No more parts of the flow follow.
     private func end(_ flow: PartialFlow) throws {
+        guard isInside else { return }
         returned += flow.sources
         let flow = flow.flow
         if let found = try reportingDamage({ try query.matches(flow) ? flow : nil }) { waiting.append(.flow(found)) }

@@ -8,7 +8,8 @@ import NIOCore
 /// What the input contains, in its order.
 enum FetchedItem {
     /// A segment begins: no flow continues in it, and its certificates are numbered from 0.
-    case segment(Timestamp)
+    /// The offset is that of its header, or of its first block where that is lost.
+    case segment(Timestamp, offset: UInt64)
     case block(FetchedBlock)
     case damage(ArchiveDamage)
 }
@@ -20,6 +21,8 @@ struct FetchedBlock: Sendable {
     /// The frame of the records, compressed.
     let records: ByteBuffer
     let source: BlockSource
+    /// The block lies in the range that is read. Of another one only parts of flows, certificates and the like are needed.
+    let isInside: Bool
 }
 
 /// Reads one input, front to back. Used by one thread.
@@ -27,6 +30,11 @@ struct BlockFetcher {
     let input: ArchiveInput
     private var frames: ArchiveFrameScanner
     private var index: ArchiveIndex?
+    private let range: ArchiveRange?
+    /// The end of the range was reached: nothing more is read.
+    private(set) var isPastRange = false
+    /// No block of the segment was found yet.
+    private var isFirstBlock = false
     private var hasBegun = false
     private var segment: Timestamp?
     private var nextSequence: UInt64 = 0
@@ -37,8 +45,9 @@ struct BlockFetcher {
     private(set) var blocksSkipped: UInt64 = 0
     private let meter: ReadingMeter
 
-    init(_ input: ArchiveInput, _ meter: ReadingMeter) {
+    init(_ input: ArchiveInput, _ meter: ReadingMeter, range: ArchiveRange? = nil) {
         self.input = input
+        self.range = range
         self.meter = meter
         frames = ArchiveFrameScanner(input: input)
     }
@@ -53,11 +62,15 @@ struct BlockFetcher {
         }
         while true {
             if !waiting.isEmpty { return waiting.removeFirst() }
+            guard !isPastRange else { return nil }
             try skipByIndex(mayMatch)
-            guard let frame = try frames.next() else { return nil }
+            let offset = input.offset
+            guard try !endsRange(at: offset), let frame = try frames.next() else { return nil }
             switch frame {
-            case .segment(let header): begin(header.created)
-            case .block(let header, let offset): try fetch(header, offset, mayMatch)
+            case .segment(let header): begin(header.created, at: offset)
+            case .block(let header, let offset):
+                guard try !endsRange(at: offset) else { return nil }
+                try fetch(header, offset, mayMatch)
             case .other: break
             case .damage(let damage): return .damage(damage)
             }
@@ -71,16 +84,33 @@ struct BlockFetcher {
     /// Ends a stretch of damage at the end of the input.
     mutating func endDamage() -> ArchiveDamage? { frames.endDamage() }
 
-    private mutating func begin(_ name: Timestamp) {
+    /// Whether what begins at an offset lies after the range.
+    private mutating func endsRange(at offset: UInt64) throws(ArchiveError) -> Bool {
+        guard let range, offset >= range.end, try input.remaining() > 0 else { return false }
+        isPastRange = true
+        return true
+    }
+
+    private mutating func begin(_ name: Timestamp, at offset: UInt64) {
         segment = name
         nextSequence = 0
-        waiting.append(.segment(name))
+        isFirstBlock = true
+        waiting.append(.segment(name, offset: offset))
+    }
+
+    /// Whether the flows of a block are not needed, and no other block needs it. The first block of a segment shows whether flows continue in
+    /// it, so readers of ranges read it.
+    private func isSuperfluous(_ header: BlockHeader, _ offset: UInt64, _ mayMatch: (BlockHeader) -> Bool) -> Bool {
+        guard header.standsAlone else { return false }
+        guard let range else { return !mayMatch(header) }
+        return !isFirstBlock && header.segment == segment && (!range.contains(offset) || !mayMatch(header))
     }
 
     private mutating func skipByIndex(_ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
-        while let header = try index?.header(at: input.offset), header.standsAlone, header.sequence == nextSequence,
-            !mayMatch(header)
+        while let header = try index?.header(at: input.offset), header.sequence == nextSequence,
+            isSuperfluous(header, input.offset, mayMatch)
         {
+            guard range.map({ input.offset < $0.end }) ?? true else { return }
             let length = header.frameLength + header.bodyLength
             guard try input.has(length) else { return }
             input.skip(length)
@@ -101,12 +131,13 @@ struct BlockFetcher {
     private mutating func fetch(_ header: BlockHeader, _ offset: UInt64, _ mayMatch: (BlockHeader) -> Bool) throws(ArchiveError) {
         defer { frames.skipFrames(of: header) }
         // The header of its segment may be lost.
-        if header.segment != segment { begin(header.segment) }
+        if header.segment != segment { begin(header.segment, at: offset) }
         if header.sequence > nextSequence {
             waiting.append(.damage(ArchiveDamage(.missing(blocks: header.sequence - nextSequence), offset: offset, length: 0)))
         }
         nextSequence = header.sequence &+ 1
-        if header.standsAlone, !mayMatch(header) { return pass(header) }
+        if isSuperfluous(header, offset, mayMatch) { return pass(header) }
+        isFirstBlock = false
         blocksRead += 1
         meter.add { totals in
             totals.blocksRead += 1
@@ -115,7 +146,8 @@ struct BlockFetcher {
         }
         let records = try input.peek(Int(header.recordsFrame)) ?? ByteBuffer()
         let source = BlockSource(place: try place(of: header), header: header, blockOffset: offset, meter: meter)
-        waiting.append(.block(FetchedBlock(header: header, offset: offset, records: records, source: source)))
+        let isInside = range?.contains(offset) ?? true
+        waiting.append(.block(FetchedBlock(header: header, offset: offset, records: records, source: source, isInside: isInside)))
     }
 
     /// Where the details and the content of the current block are fetched from later.

@@ -88,6 +88,7 @@ struct BlockQuery: Sendable {
             case RecordType.flow:
                 guard view.move(to: entry) else { throw MalformedRecord() }
                 found.flows += 1
+                if view.isWhole, !fetched.isInside { continue }
                 guard view.isWhole, evaluatesInPlace else {
                     found.entries.append(entry)
                     continue

@@ -32,6 +32,8 @@ final class ArchiveFile: Sendable {
         case undecided
         case plain
         case encrypted(DecryptedFile)
+
+        var isEncrypted: Bool { if case .encrypted = self { true } else { false } }
     }
 
     init(takingOwnershipOf descriptor: Int32, path: String, keys: ArchiveKeys? = nil) {
@@ -104,6 +106,12 @@ final class ArchiveFile: Sendable {
             try file.read(self, at: offset, count: count, into: &bytes)
             return bytes
         }
+    }
+
+    /// It is not encrypted, as far as it is known.
+    func isPlain() throws(ArchiveError) -> Bool {
+        if try decided().isEncrypted { return false }
+        return try !readStored(at: 0, count: AgeHeader.beginning.count).readableBytesView.elementsEqual(AgeHeader.beginning)
     }
 
     /// The decrypted content; nil when the file is not encrypted.
