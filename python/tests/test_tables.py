@@ -96,6 +96,13 @@ def test_errors_of_the_tool_are_the_message(captures, archives):
         mitm_flows.read(captures, tool="/bin/true")
 
 
+def test_an_encrypted_file_is_refused(captures, tmp_path):
+    file = tmp_path / "a.mflow.age"
+    file.write_bytes(b"age-encryption.org/v1\n-> X25519 x\n")
+    with pytest.raises(mitm_flows.ToolError, match="encrypted"):
+        mitm_flows.read(file)
+
+
 def test_another_version_of_the_tool_is_refused(captures, tmp_path):
     tool = tmp_path / "mitm-filter"
     tool.write_text("#!/bin/sh\necho mitm-filter 7.1.0\n")
@@ -173,7 +180,7 @@ def test_polars_reads_the_columns_that_it_needs(captures, runs):
 
 
 def test_a_scan_that_stops_early_leaves_no_process(captures):
-    batches = _tool.query(captures, None, "permissive", None, None, None).stream(["id"])[1]
+    batches = _tool.query(captures, None, "permissive", None, None).stream(["id"])[1]
     next(batches)
     batches.close()
     children = subprocess.run(["ps", "-o", "comm=", "--ppid", str(os.getpid())], capture_output=True, text=True).stdout

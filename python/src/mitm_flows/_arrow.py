@@ -19,7 +19,6 @@ def read(
     columns: Sequence[str] | None = None,
     *,
     mode: Mode = "strict",
-    identity: Path | Sequence[Path] | None = None,
     body_limit: str | int | None = None,
     tool: Path | None = None,
 ) -> pa.Table:
@@ -29,13 +28,12 @@ def read(
     - where: an expression of the filter language; blocks that cannot match are not read.
     - columns: names of columns; all facts of flows without it. Heads, bodies and messages are read only when they are named.
     - mode: "strict" raises for files that are not sealed and for damage; "permissive" reads what can be read.
-    - identity: key files (age) of encrypted recordings.
     - body_limit: the most bytes of each body and message, such as "64k".
     - tool: mitm-filter, if it is not on the PATH and MITM_FILTER does not name it.
 
     Raises ToolError, UnsealedFileError, DamagedFileError and FileNotFoundError.
     """
-    schema, batches = query(path, where, mode, identity, body_limit, tool).stream(columns)
+    schema, batches = query(path, where, mode, body_limit, tool).stream(columns)
     return pa.Table.from_batches(batches, schema)
 
 
@@ -45,7 +43,6 @@ def dataset(
     columns: Sequence[str] | None = None,
     *,
     mode: Mode = "strict",
-    identity: Path | Sequence[Path] | None = None,
     body_limit: str | int | None = None,
     tool: Path | None = None,
 ) -> FlowDataset:
@@ -54,7 +51,7 @@ def dataset(
     DuckDB takes it by the name of its variable: `duckdb.sql("select host, count(*) from flows group by 1")`. Only the columns that a scan needs
     are read. Filters of a scan are applied to its rows; `where` skips blocks.
     """
-    return FlowDataset(query(path, where, mode, identity, body_limit, tool), columns)
+    return FlowDataset(query(path, where, mode, body_limit, tool), columns)
 
 
 class FlowDataset(ds.Dataset):  # type: ignore[misc]

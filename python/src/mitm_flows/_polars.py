@@ -19,7 +19,6 @@ def scan_polars(
     columns: Sequence[str] | None = None,
     *,
     mode: Mode = "strict",
-    identity: Path | Sequence[Path] | None = None,
     body_limit: str | int | None = None,
     tool: Path | None = None,
 ) -> pl.LazyFrame:
@@ -27,7 +26,7 @@ def scan_polars(
 
     Only the columns that a query needs are read, and predicates are applied to batches as they come. `where` skips blocks.
     """
-    asked = query(path, where, mode, identity, body_limit, tool)
+    asked = query(path, where, mode, body_limit, tool)
     columns_found = asked.schema(columns)
     names = columns_found.names
 

@@ -40,8 +40,6 @@ class Query:
     files: tuple[str, ...]
     where: str | None = None
     mode: Mode = "strict"
-    #: Key files of encrypted recordings.
-    identities: tuple[str, ...] = ()
     #: The most bytes of each body and message, as `--body-limit` takes it.
     body_limit: str | None = None
     #: The program; the environment variable MITM_FILTER, or the one on the PATH.
@@ -56,8 +54,6 @@ class Query:
 
     def _command(self, options: Sequence[str], files: Sequence[str]) -> list[str]:
         command = [program(self.program), *options]
-        for identity in self.identities:
-            command += ["--identity", identity]
         if self.body_limit:
             command += ["--body-limit", self.body_limit]
         return [*command, "--", self.expression, *map(_plain, files)]
@@ -65,8 +61,6 @@ class Query:
     def splits(self, size: str = "64m") -> list[Split]:
         """Ranges of about a size, by the indexes of the files. Raises UnsealedFileError when the mode is strict."""
         command = [program(self.program), "--splits", size, "--json"]
-        for identity in self.identities:
-            command += ["--identity", identity]
         done = subprocess.run([*command, "--", *map(_plain, self.files)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode not in (0, 1, 3) or done.returncode == 3 and self.mode == "strict":
             _fail(done.returncode, done.stderr)
@@ -197,18 +191,15 @@ def query(
     path: Path | Sequence[Path],
     where: str | None,
     mode: Mode,
-    identity: Path | Sequence[Path] | None,
     body_limit: str | int | None,
     tool: Path | None,
 ) -> Query:
     """A query of the arguments that users give. Raises FileNotFoundError and ValueError."""
     check_mode(mode)
-    identities: Sequence[Path] = () if identity is None else [identity] if isinstance(identity, (str, os.PathLike)) else identity
     return Query(
         tuple(files_of(path)),
         where,
         mode,
-        tuple(os.fspath(one) for one in identities),
         None if body_limit is None else str(body_limit),
         None if tool is None else os.fspath(tool),
     )

@@ -23,7 +23,7 @@ from pyspark.sql.types import StructType
 from . import _pushdown
 from ._tool import Query, Split, query
 
-OPTIONS = {"path", "paths", "where", "columns", "mode", "pushdown", "split", "identity", "body_limit", "tool"}
+OPTIONS = {"path", "paths", "where", "columns", "mode", "pushdown", "split", "body_limit", "tool"}
 
 
 class FlowPartition(InputPartition):
@@ -43,7 +43,6 @@ class FlowDataSource(DataSource):
     - pushdown: "true" turns filters of Spark into filter expressions. Load a data frame for each query then: Spark 4.1 to 4.3 keeps the filters
       of the first query for all queries of the data frame, and would leave out flows. `where` has no such limit.
     - split: the size of a task's range, such as "64m".
-    - identity: a key file of encrypted recordings.
     - body_limit: the most bytes of each body and message.
     - tool: the path of mitm-filter on all workers.
     """
@@ -61,7 +60,7 @@ class FlowDataSource(DataSource):
             raise ValueError("the format mflow needs a path: load('captures/')")
         mode: Any = self.options.get("mode", "strict")
         options = self.options
-        return query(path, options.get("where"), mode, options.get("identity"), options.get("body_limit"), options.get("tool"))
+        return query(path, options.get("where"), mode, options.get("body_limit"), options.get("tool"))
 
     def schema(self) -> StructType:
         names = self.options.get("columns")
