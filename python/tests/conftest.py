@@ -19,3 +19,14 @@ def archives() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def project() -> pathlib.Path:
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def captures(tmp_path_factory) -> pathlib.Path:
+    """A directory with the fixtures that are sealed and whole, laid out by day."""
+    root = tmp_path_factory.mktemp("captures")
+    for number, name in enumerate(["http", "websocket", "tcp", "every-kind", "bounds", "tls-failure", "notes-and-replies", "redacted"]):
+        day = root / ("2026-01-%02d" % (number // 2 + 1))
+        day.mkdir(exist_ok=True)
+        (day / (name + ".mflow")).write_bytes((ARCHIVES / (name + ".mflow")).read_bytes())
+    return root

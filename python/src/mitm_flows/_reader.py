@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -10,9 +9,9 @@ from typing import Literal
 from ._errors import Damaged, DamagedFileError, UnsealedFileError
 from ._file import Block, FlowFile
 from ._flow import Flow
+from ._paths import Path, files_of
 from ._records import FlowRecord, fold, identity
 
-Path = str | os.PathLike[str]
 Mode = Literal["strict", "permissive"]
 OpenFlows = dict[str, Flow]
 
@@ -20,38 +19,6 @@ OpenFlows = dict[str, Flow]
 def check_mode(mode: str) -> None:
     if mode not in ("strict", "permissive"):
         raise ValueError("mode is %r; it must be 'strict' or 'permissive'" % mode)
-
-
-def recorded_order(paths: Sequence[str]) -> list[str]:
-    """Paths sorted by names without their extensions: `a.mflow` is recorded before `a-00001.mflow`."""
-
-    def stem(path: str) -> str:
-        return path.removesuffix(".age").removesuffix(".mflow")
-
-    return sorted(paths, key=lambda path: (stem(path), path))
-
-
-def flow_files(directory: str) -> list[str]:
-    """The `.mflow` and `.mflow.age` files of a directory and of those below it, in the order in which they were recorded."""
-    found = []
-    for below, _, names in os.walk(directory):
-        found += [os.path.join(below, name) for name in names if name.endswith((".mflow", ".mflow.age"))]
-    return recorded_order(found)
-
-
-def files_of(path: Path | Sequence[Path]) -> list[str]:
-    """The files that a path stands for: a file for itself, a directory for its flow files, a sequence for the files of each."""
-    paths: Sequence[Path] = [path] if isinstance(path, (str, os.PathLike)) else path
-    files = []
-    for one in [os.fspath(each) for each in paths]:
-        if os.path.isdir(one):
-            found = flow_files(one)
-            if not found:
-                raise FileNotFoundError("the directory %s has no flow files (.mflow, .mflow.age)" % one)
-            files += found
-        else:
-            files.append(one)
-    return files
 
 
 class Recording:
