@@ -64,7 +64,7 @@ package final class OutputFile {
             throw ArchiveError(
                 .notAFlowFile,
                 "\(file.path) is not a flow file of mitmproxy, so it was not replaced; choose another name, or remove it first")
-        case .text, .json, .fields, .csv, .foreign, .messages:
+        case .arrow, .text, .json, .fields, .csv, .foreign, .messages:
             guard found == .mitmproxy || POSIXStorage.isFlowFile(file) else { return }
             throw ArchiveError(
                 .notAFlowFile,

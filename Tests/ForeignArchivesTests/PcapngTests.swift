@@ -147,8 +147,8 @@ struct PcapngTests {
             client: Shared(connection(port: 443)))
         var file = try Self.packets([flow], options)
         #expect(file.interfaces == ["client", "server"])
-        #expect(file.names == ["[2001db8000000000000000000000002] a.example", "192.0.2.2 a.example"])
-        let ends = "[2001db8000000000000000000000001]:50000 > [2001db8000000000000000000000002]"
+        #expect(file.names == ["[20010db8000000000000000000000002] a.example", "192.0.2.2 a.example"])
+        let ends = "[20010db8000000000000000000000001]:50000 > [20010db8000000000000000000000002]"
         #expect(file.packets.first?.line == "\(ends):80 S 0 port 443 is written as 80")
         options.ports = .keep
         options.sides = .client
