@@ -7,12 +7,13 @@ import NIOCore
 package enum ForeignFormat: String, Sendable, CaseIterable {
     case har
     case mitmproxy
+    case pcapng
 
     /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
 
-    /// Identifies a format by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length, followed
-    /// by a key with its length, is mitmproxy's.
+    /// Identifies a format that can be read by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length,
+    /// followed by a key with its length, is mitmproxy's.
     /// - Returns: nil if it is neither.
     package init?(sniffing beginning: ByteBuffer) {
         var bytes = Array(beginning.readableBytesView)[...]
@@ -33,7 +34,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// The files are text, which a terminal can show.
     package var isText: Bool {
         switch self {
-        case .mitmproxy: false
+        case .mitmproxy, .pcapng: false
         case .har: true
         }
     }
@@ -42,7 +43,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     package var hasEnd: Bool {
         switch self {
         case .mitmproxy: false
-        case .har: true
+        case .har, .pcapng: true
         }
     }
 
@@ -51,15 +52,19 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         switch self {
         case .mitmproxy: MitmproxyWriter.fate(of: loss)
         case .har: HARWriter.fate(of: loss)
+        case .pcapng: PcapngWriter.fate(of: loss)
         }
     }
 
     /// A writer of one file.
-    /// - Parameter version: of the program that writes.
-    package func writer(version: String) -> any ForeignWriter {
+    /// - Parameters:
+    ///   - version: of the program that writes.
+    ///   - pcapng: choices for a file of packets.
+    package func writer(version: String, pcapng: PcapngOptions = PcapngOptions()) -> any ForeignWriter {
         switch self {
         case .mitmproxy: MitmproxyWriter()
         case .har: HARWriter(version: version)
+        case .pcapng: PcapngWriter(version: version, pcapng)
         }
     }
 }
@@ -68,19 +73,37 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
 package protocol ForeignWriter: Sendable {
     /// What the format does with a class.
     static func fate(of loss: LossClass) -> LossFate
-    /// The flows so far. Each call of ``write(_:into:)`` that returns adds one.
+    /// The flows so far. Each call of ``write(_:into:drain:)`` that returns adds one.
     var report: ConversionReport { get }
-    /// Appends a flow.
+    /// Appends a flow. A format in which flows are mixed appends it later.
+    /// - Parameter drain: is given large output before the flow is complete.
     /// - Returns: false if the format cannot contain the flow; nothing is appended then.
-    /// - Throws: if content cannot be read; nothing is appended then.
-    mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool
+    /// - Throws: if content cannot be read; nothing is appended then. Errors of `drain`.
+    mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Bool
     /// Ends the file.
-    mutating func finish(into out: inout ByteBuffer)
+    /// - Throws: if content of a flow that was not appended yet cannot be read. Errors of `drain`.
+    mutating func finish(into out: inout ByteBuffer, drain: Drain) throws
 }
+
+extension ForeignWriter {
+    package typealias Drain = (inout ByteBuffer) throws -> Void
+}
+
+extension PcapngWriter: ForeignWriter {}
 
 extension MitmproxyWriter: ForeignWriter {
+    package mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Bool {
+        try write(flow, into: &out)
+    }
+
     /// A file is only its records.
-    package func finish(into out: inout ByteBuffer) {}
+    package func finish(into out: inout ByteBuffer, drain: Drain) {}
 }
 
-extension HARWriter: ForeignWriter {}
+extension HARWriter: ForeignWriter {
+    package mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Bool {
+        try write(flow, into: &out)
+    }
+
+    package mutating func finish(into out: inout ByteBuffer, drain: Drain) { finish(into: &out) }
+}

@@ -27,6 +27,7 @@ package final class FlowOutput {
     private let rawBody: Bool
     private let isRedacted: Bool
     private let messages: MessageOptions
+    private let pcapng: PcapngOptions
     private let columns: [FlowKey]
     private let arrow: ArrowRows?
     /// Flows come as they are stored, so their places are known.
@@ -46,19 +47,22 @@ package final class FlowOutput {
     ///   - columns: of a format of rows.
     ///   - arrow: the rows of an Arrow stream.
     ///   - messages: choices for a format of messages.
+    ///   - pcapng: choices for packets.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
     ///   - redaction: what the flows have passed.
     ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
+        arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(), pcapng: PcapngOptions = PcapngOptions(),
+        style: TextStyle, schema: ProtobufSchema = .builtIn,
         redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.messages = messages
+        self.pcapng = pcapng
         self.columns = columns
         self.arrow = arrow
         isRedacted = redaction != nil
@@ -97,7 +101,7 @@ package final class FlowOutput {
             var options = ArchiveOptions()
             options.redactionRules = redactionRules
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
-        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
+        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion, pcapng: pcapng))
         case .messages(let messageFormat):
             encoder = .messages(messageFormat.writer(messages))
             if format.reportsLosses { messageReport = ConversionReport(format: messageFormat.rawValue) }
@@ -149,7 +153,7 @@ package final class FlowOutput {
         case .foreign(var writer):
             encoder = nil
             defer { encoder = .foreign(writer) }
-            try file.write { out, _ in _ = try writer.write(flow, into: &out) }
+            try file.write { out, drain in _ = try writer.write(flow, into: &out, drain: drain) }
         case .messages(var writer):
             encoder = nil
             defer { encoder = .messages(writer) }
@@ -231,7 +235,7 @@ package final class FlowOutput {
             try file.close()
         case .archive(let writer): try endingQuietly { try writer.close() }
         case .foreign(var writer):
-            try file.write { out, _ in writer.finish(into: &out) }
+            try file.write { out, drain in try writer.finish(into: &out, drain: drain) }
             try file.close()
             return writer.report.sentence
         case .messages(let writer):

@@ -39,6 +39,7 @@ package struct ForeignSource {
             switch format {
             case .mitmproxy: try readMitmproxy(damage, take)
             case .har: try readHAR(damage, take)
+            case .pcapng: preconditionFailure("the first bytes of a file select only formats that are read")
             }
         if isWhole { try reportEncryption(damage) }
         return isWhole

@@ -68,10 +68,16 @@ private struct Export: Sendable {
         if let foreign = ForeignFormat(rawValue: format) {
             var writer = foreign.writer(version: version)
             try forEachFlow { flow in
-                _ = try writer.write(flow, into: &out)
+                _ = try writer.write(flow, into: &out) { part in
+                    try send(part)
+                    part.clear()
+                }
                 try sendFull()
             }
-            writer.finish(into: &out)
+            try writer.finish(into: &out) { part in
+                try send(part)
+                part.clear()
+            }
         } else if let messages = MessageFormat(rawValue: format) {
             var writer = messages.writer(MessageOptions())
             try forEachFlow { flow in

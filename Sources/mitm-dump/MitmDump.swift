@@ -63,8 +63,9 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
-            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields and csv \
+            (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without TLS, for \
+            Wireshark), curl (a command for each request), http (messages as text, a .http file) or \
             raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
@@ -127,6 +128,9 @@ struct MitmDump: Tool {
     var losses: LossArguments
 
     @OptionGroup
+    var pcapng: PcapngArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -155,6 +159,7 @@ struct MitmDump: Tool {
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
         try losses.check(json ? .json : format ?? .text, output: output)
+        try pcapng.check(json ? .json : format ?? .text)
         if summary || follow, groups.isGiven {
             throw ValidationError(
                 "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
@@ -229,7 +234,7 @@ struct MitmDump: Tool {
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
-                messages: try messages.options(),
+                messages: try messages.options(), pcapng: pcapng.options,
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,

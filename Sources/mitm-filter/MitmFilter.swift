@@ -25,6 +25,7 @@ struct MitmFilter: Tool {
               mitm-filter --since -15m captures/ -o recent.mflow
               mitm-filter --json '~b "out of stock"' capture.mflow | jq .request.url
               mitm-filter --format har -o api.har '~d api.example' capture.mflow
+              mitm-filter --format pcapng -o api.pcapng '~d api.example' capture.mflow
               mitm-filter --sort duration:desc -m 10 --fields duration,method,url '~http' capture.mflow
               mitm-filter --group-by host,status '~d example' capture.mflow
               mitm-filter --findings '~secret' captures/ | jq .rule
@@ -56,8 +57,9 @@ struct MitmFilter: Tool {
 
     @Option(
         help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
-            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
+            Output format: arrow (an Arrow IPC stream of --columns), text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), \
+            pcapng (packets without TLS, for Wireshark), curl (a command for each request), http (messages as text, a .http file) or raw \
+            (bytes as sent). (default: mflow)
             """)
     var format: OutputFormat?
 
@@ -112,6 +114,9 @@ struct MitmFilter: Tool {
     var losses: LossArguments
 
     @OptionGroup
+    var pcapng: PcapngArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -142,6 +147,7 @@ struct MitmFilter: Tool {
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
         try losses.check(json || findings ? .json : format ?? .mflow, output: output)
+        try pcapng.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -235,7 +241,7 @@ struct MitmFilter: Tool {
                 result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(),
+                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(), pcapng: pcapng.options,
                     style: views.style(style),
                     schema: asked.schema, redaction: redaction, limit: format == .arrow ? nil : bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {

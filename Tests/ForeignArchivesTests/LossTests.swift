@@ -14,13 +14,14 @@ struct LossTests {
     private static func converted(_ flow: Flow, _ format: ForeignFormat) throws -> (back: Flow?, report: ConversionReport) {
         var writer = format.writer(version: "1")
         var out = ByteBuffer()
-        let isWritten = try writer.write(flow, into: &out)
-        writer.finish(into: &out)
+        let isWritten = try writer.write(flow, into: &out) { _ in }
+        try writer.finish(into: &out) { _ in }
         guard isWritten else { return (nil, writer.report) }
         let flows =
             switch format {
             case .mitmproxy: try mitmproxyFlows(out)
             case .har: try harFlows(out).flows
+            case .pcapng: [Flow]()
             }
         let first: Flow = try #require(flows.first)
         return (first, writer.report)
@@ -28,7 +29,7 @@ struct LossTests {
 
     @Test(
         "A flow of each class loses in each format what its report names, and nothing else",
-        arguments: ForeignFormat.allCases, LossClass.allCases.filter { LossSamples.flow($0) != nil })
+        arguments: ForeignFormat.allCases.filter { $0 != .pcapng }, LossClass.allCases.filter { LossSamples.flow($0) != nil })
     func roundTrip(format: ForeignFormat, loss: LossClass) throws {
         let flow = try #require(LossSamples.flow(loss))
         let met = try flow.lossClasses()
