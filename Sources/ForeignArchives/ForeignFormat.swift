@@ -7,15 +7,20 @@ import NIOCore
 package enum ForeignFormat: String, Sendable, CaseIterable {
     case har
     case mitmproxy
+    case warc
 
     /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
 
-    /// Identifies a format by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length, followed
+    /// Identifies a format by the first bytes: `WARC/`, or gzip, is WARC; `{` (after an optional byte order mark and white space) is HAR; a length, followed
     /// by a key with its length, is mitmproxy's.
-    /// - Returns: nil if it is neither.
+    /// - Returns: nil if it is none of them.
     package init?(sniffing beginning: ByteBuffer) {
         var bytes = Array(beginning.readableBytesView)[...]
+        if bytes.starts(with: Array("WARC/".utf8)) || bytes.starts(with: WARCReader.gzipMagic) {
+            self = .warc
+            return
+        }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         if bytes.first(where: { !$0.isWhitespaceOrLineEnd }) == 0x7B {
             self = .har
@@ -33,15 +38,23 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// The files are text, which a terminal can show.
     package var isText: Bool {
         switch self {
-        case .mitmproxy: false
+        case .mitmproxy, .warc: false
         case .har: true
+        }
+    }
+
+    /// A file is a recording, which other output must not replace. HAR is text that was exported.
+    package var isRecording: Bool {
+        switch self {
+        case .mitmproxy, .warc: true
+        case .har: false
         }
     }
 
     /// Files begin and end, so that flows cannot be written as they come.
     package var hasEnd: Bool {
         switch self {
-        case .mitmproxy: false
+        case .mitmproxy, .warc: false
         case .har: true
         }
     }
@@ -51,15 +64,19 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         switch self {
         case .mitmproxy: MitmproxyWriter.fate(of: loss)
         case .har: HARWriter.fate(of: loss)
+        case .warc: WARCWriter.fate(of: loss)
         }
     }
 
     /// A writer of one file.
-    /// - Parameter version: of the program that writes.
-    package func writer(version: String) -> any ForeignWriter {
+    /// - Parameters:
+    ///   - version: of the program that writes.
+    ///   - warc: choices for a WARC file.
+    package func writer(version: String, warc: WARCOptions = WARCOptions()) -> any ForeignWriter {
         switch self {
         case .mitmproxy: MitmproxyWriter()
         case .har: HARWriter(version: version)
+        case .warc: WARCWriter(version: version, warc)
         }
     }
 }

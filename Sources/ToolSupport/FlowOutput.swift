@@ -25,6 +25,7 @@ package final class FlowOutput {
     private let format: OutputFormat
     private let rawBody: Bool
     private let messages: MessageOptions
+    private let warc: WARCOptions
     private let columns: [FlowKey]
     /// Rules of redaction that a flow file names: those that the flows have passed, and those of the inputs.
     private var redactionRules: [String]
@@ -40,19 +41,22 @@ package final class FlowOutput {
     ///   - rawBody: with JSON, bodies as they were sent.
     ///   - columns: of a format of rows.
     ///   - messages: choices for a format of messages.
+    ///   - warc: choices for a WARC file.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
     ///   - redaction: what the flows have passed.
     ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        messages: MessageOptions = MessageOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
+        messages: MessageOptions = MessageOptions(), warc: WARCOptions = WARCOptions(), style: TextStyle,
+        schema: ProtobufSchema = .builtIn,
         redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.messages = messages
+        self.warc = warc
         self.columns = columns
         redactionRules = redaction?.rules ?? []
         self.limit = limit
@@ -79,7 +83,7 @@ package final class FlowOutput {
             var options = ArchiveOptions()
             options.redactionRules = redactionRules
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
-        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion))
+        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion, warc: warc))
         case .messages(let messageFormat):
             encoder = .messages(messageFormat.writer(messages))
             if format.reportsLosses { messageReport = ConversionReport(format: messageFormat.rawValue) }

@@ -64,7 +64,7 @@ struct MitmDump: Tool {
     @Option(
         help: """
             Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
-            archive), mflow, mitmproxy (its flow format 21), curl (a command for each request), http (messages as text, a .http file) or \
+            archive), mflow, mitmproxy (its flow format 21), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or \
             raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
@@ -127,6 +127,9 @@ struct MitmDump: Tool {
     var losses: LossArguments
 
     @OptionGroup
+    var warc: WARCArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -154,6 +157,7 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
+        try warc.check(json ? .json : format ?? .text)
         try losses.check(json ? .json : format ?? .text, output: output)
         if summary || follow, groups.isGiven {
             throw ValidationError(
@@ -229,6 +233,7 @@ struct MitmDump: Tool {
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                warc: warc.options(output: output, filter: asked.expression),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,

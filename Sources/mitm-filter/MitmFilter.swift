@@ -56,7 +56,7 @@ struct MitmFilter: Tool {
 
     @Option(
         help: """
-            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), curl (a command for each request), http \
+            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), warc (WARC 1.1), curl (a command for each request), http \
             (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
             """)
     var format: OutputFormat?
@@ -109,6 +109,9 @@ struct MitmFilter: Tool {
     var losses: LossArguments
 
     @OptionGroup
+    var warc: WARCArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -138,6 +141,7 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
+        try warc.check(json ? .json : format ?? .mflow)
         try losses.check(json || findings ? .json : format ?? .mflow, output: output)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
@@ -217,7 +221,8 @@ struct MitmFilter: Tool {
                 result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, messages: try messages.options(), style: views.style(style),
+                    file, format: format, columns: columns, messages: try messages.options(),
+                    warc: warc.options(output: output, filter: asked.expression), style: views.style(style),
                     schema: asked.schema, redaction: redaction, limit: bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)

@@ -21,6 +21,7 @@ struct LossTests {
             switch format {
             case .mitmproxy: try mitmproxyFlows(out)
             case .har: try harFlows(out).flows
+            case .warc: try warcFlows(out).flows
             }
         let first: Flow = try #require(flows.first)
         return (first, writer.report)
