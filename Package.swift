@@ -66,6 +66,7 @@ let package = Package(
         module("WebSocketCodec", ["HTTPSemantics", "CZlib", nioCore]),
         module("TLSEngine", ["COpenSSL", nioCore]),
         module("ContentCoding", ["HTTPSemantics", "CZlib", "CBrotli", "CZstd", nioCore]),
+        module("ArrowStream", ["HTTPSemantics", "CLZ4", nioCore]),
         module("JSONQuery", ["HTTPSemantics", "CPCRE2", nioCore]),
         module("Protobuf", ["HTTPSemantics", nioCore]),
         module("ContentFormats", ["HTTPSemantics", "JSONQuery", nioCore]),
@@ -94,12 +95,17 @@ let package = Package(
         module(
             "FlowPrinter",
             ["HTTPSemantics", "FlowModel", "ContentCoding", "ContentFormats", "Protobuf", "CWideCharacters", nioCore]),
-        module("FlowTable", ["HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore]),
+        module(
+            "FlowTable",
+            [
+                "ArrowStream", "HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore,
+            ]),
         module("ForeignArchives", ["Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay",
             dependencies: [
-                "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "ContentCoding", "Digests", "JSONQuery", nioCore,
+                "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "Secrets", "ContentCoding", "Digests", "JSONQuery",
+                nioCore,
             ],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         module("FlowView", ["HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", nioCore]),
@@ -136,7 +142,8 @@ let package = Package(
             "ViewServer",
             [
                 "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView",
-                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "CViewPage", nioCore, nioPosix,
+                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage", nioCore,
+                nioPosix,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         // 5: the tools
@@ -154,13 +161,14 @@ let package = Package(
             "mitm-serve",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP2Codec", "FlowModel", "FlowArchive", "FlowFilter", "FlowPrinter",
-                "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowRecording", "FlowReplay", "Secrets", "ProxyToolSupport", nioCore,
             ]),
         tool(
             "mitm-replay",
             [
                 "ProxyCore", "ProxyTransport", "TLSEngine", "HTTP1Codec", "HTTP2Codec", "HTTPSemantics", "FlowModel", "FlowArchive",
-                "FlowFilter", "FlowPrinter", "FlowRecords", "FlowRecording", "FlowReplay", "ProxyToolSupport", nioCore,
+                "FlowFilter", "FlowPrinter", "FlowRecords", "FlowRecording", "FlowReplay", "Secrets", "ProxyToolSupport",
+                nioCore,
             ]),
         // benchmarks: made traffic, as a file and in memory
         .target(
@@ -181,6 +189,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["HTTPSemantics", "FlowModel", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("ArrowStreamTests", ["ArrowStream", "HTTPSemantics"]),
         tests("DigestsTests", ["Digests"]),
         tests("AgeFormatTests", ["AgeFormat", "Ciphers", "Digests"]),
         tests("ContentLimitTests", ["ContentLimit", "Digests", "FlowModel", "HTTPSemantics"]),
@@ -223,7 +232,8 @@ let package = Package(
                 "HTTPSemantics", "Redaction", "TLSEngine", arguments,
             ]),
         tests(
-            "FlowReplayTests", ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Redaction", "Digests"]),
+            "FlowReplayTests",
+            ["ContentLimit", "FlowReplay", "FlowModel", "HTTPSemantics", "FlowArchive", "Redaction", "Secrets", "Digests"]),
         tests(
             "RedactionTests", ["Redaction", "Secrets", "FlowModel", "HTTPSemantics", "JSONQuery", "CZlib", "CBrotli", "CZstd"]),
         tests("FlowFilterTests", ["FlowFilter", "FlowModel", "Protobuf", "Secrets", "HTTPSemantics"]),
@@ -231,7 +241,7 @@ let package = Package(
         tests(
             "ViewServerTests",
             [
-                "ViewServer", "FlowView", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                "ViewServer", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
     ]

@@ -18,6 +18,9 @@ static const unsigned char page_content_js[] = {
 static const unsigned char page_details_js[] = {
 #embed "page/details.js"
 };
+static const unsigned char page_dialogs_js[] = {
+#embed "page/dialogs.js"
+};
 static const unsigned char page_dom_js[] = {
 #embed "page/dom.js"
 };
@@ -26,6 +29,9 @@ static const unsigned char page_facets_js[] = {
 };
 static const unsigned char page_filter_js[] = {
 #embed "page/filter.js"
+};
+static const unsigned char page_follower_js[] = {
+#embed "page/follower.js"
 };
 static const unsigned char page_format_js[] = {
 #embed "page/format.js"
@@ -51,6 +57,9 @@ static const unsigned char page_rows_js[] = {
 static const unsigned char page_style_css[] = {
 #embed "page/style.css"
 };
+static const unsigned char page_virtual_js[] = {
+#embed "page/virtual.js"
+};
 
 static const struct view_page_file files[] = {
     {"api.js", page_api_js, sizeof page_api_js},
@@ -58,9 +67,11 @@ static const struct view_page_file files[] = {
     {"compare.js", page_compare_js, sizeof page_compare_js},
     {"content.js", page_content_js, sizeof page_content_js},
     {"details.js", page_details_js, sizeof page_details_js},
+    {"dialogs.js", page_dialogs_js, sizeof page_dialogs_js},
     {"dom.js", page_dom_js, sizeof page_dom_js},
     {"facets.js", page_facets_js, sizeof page_facets_js},
     {"filter.js", page_filter_js, sizeof page_filter_js},
+    {"follower.js", page_follower_js, sizeof page_follower_js},
     {"format.js", page_format_js, sizeof page_format_js},
     {"icon.svg", page_icon_svg, sizeof page_icon_svg},
     {"index.html", page_index_html, sizeof page_index_html},
@@ -69,6 +80,7 @@ static const struct view_page_file files[] = {
     {"overview.js", page_overview_js, sizeof page_overview_js},
     {"rows.js", page_rows_js, sizeof page_rows_js},
     {"style.css", page_style_css, sizeof page_style_css},
+    {"virtual.js", page_virtual_js, sizeof page_virtual_js},
 };
 
 int view_page_count(void) { return sizeof files / sizeof files[0]; }

@@ -21,16 +21,17 @@ package struct FieldParameters: Sendable, Equatable {
     /// - Parameter field: the value of the field.
     package init(_ field: ByteBuffer) {
         let span = field.readableBytesUInt8Span
-        func end(of start: Int, _ marks: UInt8...) -> Int {
+        /// The offset of the next semicolon, or of another mark before it.
+        func end(of start: Int, or mark: UInt8 = 0x3B) -> Int {
             var i = start
-            while i < span.count, !marks.contains(span[i]) { i += 1 }
+            while i < span.count, span[i] != 0x3B, span[i] != mark { i += 1 }
             return i
         }
-        var place = end(of: 0, 0x3B)
+        var place = end(of: 0)
         value = String(buffer: field.slice(ByteRange(0, place)).trimmed()).lowercased()
         var parameters: [Parameter] = []
         while place < span.count {
-            let equals = end(of: place + 1, 0x3D, 0x3B)
+            let equals = end(of: place + 1, or: 0x3D)
             let name = String(buffer: field.slice(ByteRange(place + 1, equals)).trimmed()).lowercased()
             place = equals
             guard equals < span.count, span[equals] == 0x3D else { continue }
@@ -44,9 +45,9 @@ package struct FieldParameters: Sendable, Equatable {
                     text.writeInteger(span[place])
                     place += 1
                 }
-                place = end(of: place, 0x3B)
+                place = end(of: place)
             } else {
-                place = end(of: start, 0x3B)
+                place = end(of: start)
                 text = field.slice(ByteRange(start, place)).trimmed()
             }
             if !name.isEmpty { parameters.append(Parameter(name: name, value: text)) }

@@ -28,6 +28,11 @@ public final class FlowFileReader {
     /// What could not be read so far. Reading continues after it.
     public private(set) var damage: [Damage] = []
 
+    /// The rules of redaction that the files name, as far as they are read: those by which the recorder, or a tool that copied the flows,
+    /// hid values. Give them to ``FlowFileWriter/add(redactionRules:)`` when flows are copied.
+    public var redactionRules: [String] { rulesOfEarlierFiles + reader.redactionRules.filter { !rulesOfEarlierFiles.contains($0) } }
+    private var rulesOfEarlierFiles: [String] = []
+
     /// Opens a file.
     /// - Parameters:
     ///   - path: a flow file. It may be one that a recorder is writing.
@@ -69,7 +74,7 @@ public final class FlowFileReader {
                 switch item {
                 case .flow(let flow): return Flow(flow)
                 case .damage(let found): damage.append(Damage(found))
-                case .stored: break
+                case .stored, .record: break
                 }
             }
             return nil
@@ -91,6 +96,7 @@ public final class FlowFileReader {
             return items
         }
         continued.flows = reader.takeOpenFlows()
+        rulesOfEarlierFiles = redactionRules
         reader = try ArchiveReader(path: path, where: Selection(filter: filter))
         reader.predecessor = { [continued] in continued.take($0) }
         return items

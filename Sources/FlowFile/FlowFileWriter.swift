@@ -46,6 +46,11 @@ public final class FlowFileWriter {
         do { try flow.model.forEachEvent { try writer.append($0) } } catch { throw FlowFileError(error) }
     }
 
+    /// Names rules of redaction in the file, each once, so that its readers know by which rules values of its flows were hidden. It hides
+    /// nothing itself. Call it before ``close()``.
+    /// - Parameter rules: as ``FlowFileReader/redactionRules`` has them.
+    public func add(redactionRules rules: [String]) { writer.addRedactionRules(rules) }
+
     /// Passes all flows so far to the operating system, so that readers see them. With ``ExistingFile/replace`` they see them after
     /// ``close()``.
     public func flush() throws(FlowFileError) {

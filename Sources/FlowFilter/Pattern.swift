@@ -60,7 +60,7 @@ import NIOCore
 
     /// Whether the pattern matches somewhere in the bytes.
     /// - Throws: when the match takes more steps than allowed.
-    func matches(_ bytes: ByteBuffer) throws -> Bool {
+    package func matches(_ bytes: ByteBuffer) throws -> Bool {
         let data = unsafe pcre2_match_data_create_8(1, nil)!
         defer { unsafe pcre2_match_data_free_8(data) }
         let result = unsafe bytes.withUnsafeReadableBytes { source in

@@ -132,6 +132,8 @@ package struct FlowRedaction: Sendable, Equatable {
         if let index = changes.firstIndex(where: { $0.rule == change.rule && $0.place == change.place }) {
             changes[index].count &+= change.count
         } else if changes.count < Self.maximumEntries {
+            // Growing from nothing would copy them twice.
+            if changes.isEmpty { changes.reserveCapacity(4) }
             changes.append(change)
         }
     }

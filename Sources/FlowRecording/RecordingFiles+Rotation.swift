@@ -101,6 +101,7 @@ extension RecordingFiles {
             closing[closing.count - 1].isRemoved = true
         }
         options.notice(RecordingNotice(.progress, "recording to \(next.path)"))
+        options.began(next.path)
     }
 
     /// Writes the ends of files that were sealed. A full disk may leave some for later.

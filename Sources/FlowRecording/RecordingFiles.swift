@@ -23,6 +23,8 @@ package struct RecordingFiles {
         package var retention = RetentionLimits()
         /// A program that is run with each file that was sealed.
         package var onSealed: String?
+        /// Receives the path of each file that is begun after the first one. Called on the recording's thread.
+        package var began: @Sendable (String) -> Void = { _ in }
         /// What is written to in place of the file itself, in tests.
         package var wrapStorage: @Sendable (POSIXStorage) -> any ArchiveStorage = { $0 }
         package var notice: @Sendable (RecordingNotice) -> Void

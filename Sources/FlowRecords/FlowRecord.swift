@@ -452,7 +452,7 @@ package final class FlowRecord: @unchecked Sendable {
     func redacted(_ redaction: FlowRedaction, at: Timestamp) {
         prefix.isRedacted = true
         if prefix.redaction == nil { prefix.redaction = redaction } else { prefix.redaction?.merge(redaction) }
-        let content = ByteWriter(capacity: 64)
+        let content = ByteWriter(capacity: 256)
         content.append(UInt8((redaction.isRequestDecoded ? 1 : 0) | (redaction.isResponseDecoded ? 2 : 0)))
         let changes = redaction.changes.prefix(RecordLimits.maximumRedactions)
         content.appendVarint(UInt64(changes.count))

@@ -3,6 +3,7 @@
 
 import FlowArchive
 import FlowModel
+import FlowTable
 import HTTPSemantics
 import NIOCore
 
@@ -28,43 +29,53 @@ struct FlowFacts {
     var firstByte: UInt32
     var status: UInt16
     var port: UInt16
-    /// ``MethodCode``; 0 for another method and for none.
+    /// The number of the interned media type of the response.
+    var type: UInt16
+    /// ``FlowMethods``; 0 for another method and for none.
     var method: UInt8
-    var kind: FlowClass
-    var state: FlowState
-    var marks: Marks
+    /// Two bits of the kind, two of the state, and ``Marks``.
+    private var bits: UInt8
 
     static let inMemory = UInt32.max
 
     struct Marks: OptionSet {
         let rawValue: UInt8
 
-        static let hasError = Marks(rawValue: 1)
-        static let hasLocalReply = Marks(rawValue: 4)
+        static let hasError = Marks(rawValue: 0x10)
+        static let hasLocalReply = Marks(rawValue: 0x20)
         /// Of a kept flow: its recorder has not ended it.
-        static let isBeingRecorded = Marks(rawValue: 8)
+        static let isBeingRecorded = Marks(rawValue: 0x40)
     }
 
     /// - Parameters:
     ///   - host: the number of ``FlowAttributes/displayHost``.
     ///   - client: the number of the client's address without its port.
-    init(_ flow: some FlowAttributes, host: UInt32, client: UInt32) {
+    ///   - type: the number of ``mediaType(of:)``.
+    init(_ flow: some FlowAttributes, host: UInt32, client: UInt32, type: UInt16) {
         started = flow.started.nanoseconds
         duration = flow.ended.map { max(0, $0 - flow.started) } ?? -1
         requestSize = Self.size(try? flow.contentSize(from: .client))
         responseSize = Self.size(try? flow.contentSize(from: .server))
         (block, record) = (Self.inMemory, 0)
-        (self.host, self.client) = (host, client)
+        (self.host, self.client, self.type) = (host, client, type)
         identity = Self.identity(flow.id)
         firstByte = flow.timeToFirstByteMicroseconds.map { UInt32(clamping: max(0, $0)) &+ 1 } ?? 0
         status = UInt16(clamping: flow.status)
         port = flow.targetPort
         method = flow.methodCode
-        kind = FlowClass(flow.kind, isWebSocket: flow.isWebSocket)
-        state = flow.state
-        marks = []
-        if flow.errorMessage != nil { marks.insert(.hasError) }
-        if flow.hasLocalReply { marks.insert(.hasLocalReply) }
+        bits = FlowClass(flow.kind, isWebSocket: flow.isWebSocket).rawValue | flow.state.rawValue << 2
+        if flow.errorMessage != nil { insert(.hasError) }
+        if flow.hasLocalReply { insert(.hasLocalReply) }
+    }
+
+    var kind: FlowClass { FlowClass(rawValue: bits & 3) ?? .http }
+    var state: FlowState { FlowState(rawValue: bits >> 2 & 3) ?? .failed }
+    var marks: Marks { Marks(rawValue: bits & 0xF0) }
+    mutating func insert(_ mark: Marks) { bits |= mark.rawValue }
+
+    /// The media type of the response, without its parameters; empty without one.
+    static func mediaType(of flow: some FlowAttributes) -> ByteBuffer {
+        if case .text(let type)? = try? FlowColumn.responseType.value(of: flow) { type } else { ByteBuffer() }
     }
 
     private static func size(_ size: UInt64??) -> Int64 { (size ?? nil).map { Int64(clamping: $0) } ?? -1 }

@@ -6,7 +6,7 @@ import NIOCore
 
 /// A fact that a list is grouped by.
 package enum GroupKey: String, Sendable, CaseIterable {
-    case host, client, method, status, kind, state
+    case host, client, type, method, status, kind, state
     case statusClass = "status_class"
 }
 
@@ -54,6 +54,7 @@ extension GroupKey {
         switch self {
         case .host: facts.host
         case .client: facts.client
+        case .type: UInt32(facts.type)
         case .method: UInt32(facts.method)
         case .status: UInt32(facts.status)
         case .statusClass: UInt32(facts.status / 100)
@@ -67,9 +68,10 @@ extension FlowList {
     /// The names of the numbers of a key; empty for no value.
     fileprivate func names(of key: GroupKey) -> (UInt32) -> String {
         switch key {
-        case .host, .client:
+        case .host, .client, .type:
             let texts = self.texts(of: key)
-            return { String(buffer: texts[Int($0)]) }
+            // Types after very many others have one number.
+            return { Int($0) < texts.count ? String(buffer: texts[Int($0)]) : "other" }
         case .method: return { FlowMethods.names[Int($0)] }
         case .status: return { $0 > 0 ? String($0) : "" }
         case .statusClass: return { $0 > 0 ? "\($0)xx" : "" }

@@ -44,6 +44,8 @@ package final class FlowIndex: Sendable {
         var facts = FactsTable()
         var hosts = InternedTexts()
         var clients = InternedTexts()
+        /// Media types of responses.
+        var types = InternedTexts()
         var blocks: [Block] = []
         var kept: [Kept] = []
         /// Kept flows in the order of their changes. One that changed again is in it several times; its last change counts.
@@ -205,7 +207,7 @@ extension FlowIndex.State {
 
     mutating func add(_ flow: Flow, isOpen: Bool, isInFile: Bool) {
         var facts = facts(of: flow)
-        if flow.isBeingRecorded { facts.marks.insert(.isBeingRecorded) }
+        if flow.isBeingRecorded { facts.insert(.isBeingRecorded) }
         lastChange += 1
         let known = open[flow.id]
         let number = known ?? kept.count
@@ -226,7 +228,8 @@ extension FlowIndex.State {
     private mutating func facts(of flow: some FlowAttributes) -> FlowFacts {
         let host = hosts.number(of: flow.displayHost)
         let client = clients.number(of: flow.clientAddress.map { $0.withoutPort } ?? ByteBuffer())
-        return FlowFacts(flow, host: host, client: client)
+        let type = UInt16(clamping: types.number(of: FlowFacts.mediaType(of: flow), maximum: Int(UInt16.max)))
+        return FlowFacts(flow, host: host, client: client, type: type)
     }
 
     private mutating func compactChanges() {

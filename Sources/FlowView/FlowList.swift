@@ -28,6 +28,10 @@ package final class FlowList: Sendable {
     package let filter: FlowFilter?
     package let order: FlowOrder?
     private let index: FlowIndex
+    /// Whose flows are tested; nil: those of the recordings.
+    private let base: FlowList?
+    /// What flows of the base are tested with; nil lists all of them.
+    private let narrowing: FlowFilter?
     private let state: Mutex<State>
     /// Reads the recordings, one round after the other.
     private let queue = DispatchQueue(label: "list")
@@ -48,6 +52,13 @@ package final class FlowList: Sendable {
         var mustAdvance = false
         /// Threads that wait for the end of the first round.
         var waiting: [DispatchSemaphore] = []
+        /// Lists of which this one is the base.
+        var followers: [ObjectIdentifier: Follower] = [:]
+        var isClosed = false
+
+        struct Follower: Sendable {
+            weak let list: FlowList?
+        }
 
         /// - Returns: whom to wake, when there is nothing more to wait for.
         mutating func takeWaiting(isOver: Bool) -> [DispatchSemaphore] {
@@ -61,6 +72,19 @@ package final class FlowList: Sendable {
     private final class Scan {
         var files: [Int: ScannedFile] = [:]
         var lastChange = 0
+        /// Flows of the base.
+        var tested = OrdinalBits()
+        var texts: SortedTexts?
+        /// Flows whose texts may have changed since they were read.
+        var changedTexts: [Int] = []
+
+        func sorted(_ order: FlowOrder, _ found: OrdinalSet?, _ index: FlowIndex, isCancelled: () -> Bool) -> [UInt32] {
+            let current = index.snapshot
+            guard texts != nil else { return order.sorted(found, current) }
+            texts?.read(found, count: current.facts.count, changed: changedTexts, from: index, isCancelled: isCancelled)
+            changedTexts = []
+            return texts?.sorted(found, isDescending: order.isDescending) ?? []
+        }
     }
     // SAFETY: used only on `queue`.
     nonisolated(unsafe) private let scan = Scan()
@@ -68,17 +92,31 @@ package final class FlowList: Sendable {
     /// Begins to fill the list.
     /// - Parameters:
     ///   - filter: nil lists all flows.
+    ///   - base: the list has only flows of this one, and grows with it.
     ///   - order: nil is the order of the recordings.
     ///   - changed: called from any thread when the list has changed, often.
     package init(
-        of index: FlowIndex, where filter: FlowFilter?, order: FlowOrder? = nil, changed: @escaping @Sendable () -> Void = {}
+        of index: FlowIndex, where filter: FlowFilter?, within base: FlowList? = nil, order: FlowOrder? = nil,
+        changed: @escaping @Sendable () -> Void = {}
     ) {
         self.index = index
-        self.filter = filter
         self.order = order
         self.changed = changed
-        state = Mutex(State(found: filter == nil ? nil : OrdinalSet()))
+        narrowing = filter
+        self.base = base.flatMap { $0.isCheaperThanFiles ? $0 : nil }
+        let whole = base?.filter.map { base in filter.map { base.and($0) } ?? base } ?? filter
+        self.filter = whole
+        state = Mutex(State(found: whole == nil ? nil : OrdinalSet()))
+        unsafe scan.texts = order?.key.text.map { SortedTexts($0) }
+        self.base?.state.withLock { $0.followers[ObjectIdentifier(self)] = State.Follower(list: self) }
         advance()
+    }
+
+    /// Whether reading its flows one by one costs less than reading the files again: its filter needs contents, or it has few flows.
+    private var isCheaperThanFiles: Bool {
+        guard let filter else { return false }
+        let status = status
+        return filter.needsContent || (status.isDone && status.matched < status.total / 8)
     }
 
     package var status: ListStatus {
@@ -118,15 +156,35 @@ package final class FlowList: Sendable {
         found.forEach { ordinal in if ordinal < facts.count { body(ordinal, facts[ordinal]) } }
     }
 
-    /// The texts of hosts, or of clients, by their numbers.
+    /// The texts of hosts, clients or types by their numbers.
     func texts(of key: GroupKey) -> [ByteBuffer] {
-        index.state.withLock { key == .client ? $0.clients.texts : $0.hosts.texts }
+        index.state.withLock { state in
+            switch key {
+            case .client: state.clients.texts
+            case .type: state.types.texts
+            default: state.hosts.texts
+            }
+        }
     }
 
-    /// Ends the reading.
+    /// Ends the reading, when no other list needs it.
     package func cancel() {
+        let isUnused = state.withLock { state in
+            state.isClosed = true
+            return state.followers.isEmpty
+        }
+        guard isUnused else { return }
         isCancelled.store(true, ordering: .relaxed)
         for waiting in state.withLock({ $0.takeWaiting(isOver: true) }) { waiting.signal() }
+        base?.release(self)
+    }
+
+    private func release(_ follower: FlowList) {
+        let isClosed = state.withLock { state in
+            state.followers[ObjectIdentifier(follower)] = nil
+            return state.isClosed
+        }
+        if isClosed { cancel() }
     }
 
     /// Waits until all flows that are there were tested, or the list is closed.
@@ -142,6 +200,12 @@ package final class FlowList: Sendable {
 
     /// Continues after the index has grown or changed.
     package func advance() {
+        // A base that is closed is advanced by its followers alone.
+        base?.advance()
+        advanceAfterBase()
+    }
+
+    private func advanceAfterBase() {
         let begins = state.withLock { state in
             state.mustAdvance = true
             defer { state.isAdvancing = true }
@@ -165,33 +229,67 @@ package final class FlowList: Sendable {
     // MARK: Scanning
 
     private func scanOnce(_ scan: Scan) {
+        let baseStatus = base?.status
         let current = index.snapshot
         if let filter {
             state.withLock { $0.isDone = false }
             scanKept(filter, scan)
-            for (number, source) in current.sources.enumerated() {
+            if let base { scanBase(base, scan) }
+            for (number, source) in (base == nil ? current.sources : []).enumerated() {
                 guard let lookup = source.lookup, !isCancelled.load(ordering: .relaxed) else { continue }
                 scanFile(number, lookup.path, source.keys, filter, scan)
             }
         } else if order != nil {
             // Facts of kept flows change, and their places in an order with them.
-            scan.lastChange = index.changes(after: scan.lastChange).last
+            noteChanges(scan)
         }
         guard !isCancelled.load(ordering: .relaxed) else { return }
-        sort(isLast: true)
+        sort(scan, isLast: true)
         let waiting = state.withLock { state in
-            state.scanned = current.facts.count
-            state.isDone = current.isComplete
+            state.scanned = baseStatus?.scanned ?? current.facts.count
+            state.isDone = baseStatus?.isDone ?? current.isComplete
             return state.takeWaiting(isOver: state.isDone)
         }
         for one in waiting { one.signal() }
+        noteChanged()
+    }
+
+    private func noteChanged() {
         changed()
+        for follower in state.withLock({ $0.followers.values.map(\.list) }) { follower?.advanceAfterBase() }
+    }
+
+    /// Tests flows of the base that are whole in their blocks. The index keeps the others, and they were tested.
+    private func scanBase(_ base: FlowList, _ scan: Scan) {
+        let facts = index.state.withLock { $0.facts }
+        let candidates = base.state.withLock { $0.found }
+        var found: [UInt32] = []
+        candidates?.forEach { ordinal in
+            guard ordinal < facts.count, !facts[ordinal].isKept, !isCancelled.load(ordering: .relaxed),
+                scan.tested.insert(ordinal)
+            else { return }
+            do {
+                let isMatch = try index.withAttributes(of: ordinal) { flow in try narrowing?.matches(flow) ?? true }
+                if isMatch == true { found.append(UInt32(ordinal)) }
+            } catch {
+                note(failure: "\(error)")
+            }
+        }
+        state.withLock { $0.found?.insert(contentsOf: found) }
+    }
+
+    /// - Returns: the kept flows that have changed.
+    @discardableResult
+    private func noteChanges(_ scan: Scan) -> [(ordinal: Int, flow: Flow)] {
+        let (flows, last) = index.changes(after: scan.lastChange)
+        scan.lastChange = last
+        if scan.texts != nil { scan.changedTexts += flows.map(\.ordinal) }
+        return flows
     }
 
     /// Tests the flows that the index keeps.
     private func scanKept(_ filter: FlowFilter, _ scan: Scan) {
-        let (flows, last) = index.changes(after: scan.lastChange)
-        scan.lastChange = last
+        let flows = noteChanges(scan)
         guard !flows.isEmpty else { return }
         let answers = flows.map { (ordinal: $0.ordinal, isMatch: test($0.flow, filter)) }
         state.withLock { state in
@@ -223,8 +321,8 @@ package final class FlowList: Sendable {
                         state.found?.insert(contentsOf: ordinals)
                         state.scanned = max(state.scanned, scanned)
                     }
-                    sort(isLast: false)
-                    changed()
+                    sort(scan, isLast: false)
+                    noteChanged()
                 })
         } catch {
             note(failure: "\(error)")
@@ -234,13 +332,13 @@ package final class FlowList: Sendable {
     // MARK: Order
 
     /// - Parameter isLast: otherwise the order is made again only when the list has doubled.
-    private func sort(isLast: Bool) {
+    private func sort(_ scan: Scan, isLast: Bool) {
         guard let order else { return }
         let total = index.count
         let (found, sortedCount) = state.withLock { ($0.found, $0.sortedCount) }
         let count = found?.count ?? total
         guard isLast || count > 2 * sortedCount else { return }
-        let sorted = order.sorted(found, index.snapshot)
+        let sorted = scan.sorted(order, found, index) { [self] in isCancelled.load(ordering: .relaxed) }
         state.withLock { state in
             guard state.sorted != sorted else { return }
             (state.sorted, state.sortedCount) = (sorted, count)

@@ -1,4 +1,4 @@
-// Orders of a list, by facts that the index has.
+// Orders of a list by facts that the index has. ``SortedTexts`` has those by other texts.
 
 import FlowTable
 
@@ -11,7 +11,16 @@ package struct FlowOrder: Sendable, Equatable {
         case timeToFirstByte = "ttfb_us"
         case requestBytes = "req_bytes"
         case responseBytes = "resp_bytes"
-        case size
+        case size, path, url
+
+        /// The column of a text that the index does not have.
+        var text: FlowColumn? {
+            switch self {
+            case .path: .path
+            case .url: .url
+            default: nil
+            }
+        }
     }
 
     package var key: Key
@@ -65,6 +74,7 @@ package struct FlowOrder: Sendable, Equatable {
         case .method: facts.method > 0 ? UInt64(facts.method) : 255
         case .host: UInt64(ranks[Int(facts.host)])
         case .client: UInt64(ranks[Int(facts.client)])
+        case .path, .url: nil
         }
     }
 }

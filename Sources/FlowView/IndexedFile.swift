@@ -104,6 +104,7 @@ package final class IndexedFile {
         case .flow(let flow): index.add(flow, isOpen: false)
         case .stored(let stored): if let flow = try? stored.flow() { index.add(flow, isOpen: false) }
         case .damage(let damage): index.update(source) { $0.note(damage: "\(path): \(damage)") }
+        case .record: break
         }
     }
 }

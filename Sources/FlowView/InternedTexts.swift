@@ -11,12 +11,14 @@ struct InternedTexts {
     private var last: (text: ByteBuffer, number: UInt32)?
 
     /// The number of a text.
-    mutating func number(of text: ByteBuffer) -> UInt32 {
+    /// - Parameter maximum: texts beyond this count share one number.
+    mutating func number(of text: ByteBuffer, maximum: Int = Int(UInt32.max)) -> UInt32 {
         if let last, last.text == text { return last.number }
         if let known = numbers[text] {
             last = (texts[Int(known)], known)
             return known
         }
+        if texts.count >= maximum { return UInt32(maximum) }
         let number = UInt32(texts.count)
         let own = ByteBuffer(bytes: text.readableBytesView)
         texts.append(own)

@@ -33,6 +33,17 @@ extension FlowIndex {
         state.withLock { ordinal >= 0 && ordinal < $0.facts.count ? RowFacts($0.facts[ordinal]) : nil }
     }
 
+    /// Microseconds from the start of a flow until the connection to its server was there, and until TLS with the server was. Without
+    /// values for a connection that was open already.
+    package func connectTimes(_ ordinal: Int) -> (connected: Int64?, secured: Int64?) {
+        guard let flow = try? flow(ordinal), let server = flow.server?.value, server.opened >= flow.started
+        else {
+            return (nil, nil)
+        }
+        func after(_ time: Timestamp?) -> Int64? { time.map { ($0 - flow.started) / 1000 } }
+        return (after(server.connected), after(server.tls?.handshakeEnded))
+    }
+
     /// Calls back with the attributes of a flow.
     /// - Throws: when its block cannot be read any more; what the body throws.
     package func withRow(_ ordinal: Int, _ body: (any FlowAttributes) throws -> Void) throws {

@@ -150,6 +150,22 @@ extension UInt8 {
 }
 
 extension Span<UInt8> {
+    /// The index of the next byte of a value; the count of bytes without one.
+    private func firstIndex(of byte: UInt8, from start: Int) -> Int {
+        unsafe withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return bytes.count }
+            var index = start
+            // SAFETY: each read is of eight bytes before the end.
+            while index &+ 8 <= bytes.count {
+                let found = unsafe EightBytes(at: base + index).equal(to: byte)
+                if found != 0 { return index &+ found.trailingZeroBitCount &>> 3 }
+                index &+= 8
+            }
+            while index < bytes.count, unsafe bytes[index] != byte { index &+= 1 }
+            return index
+        }
+    }
+
     /// Walks field lines that end in LF or CRLF until an empty line or the end of the bytes. For a line that begins with
     /// white space (obs-fold) the name is nil and the value is the continuation.
     /// - Parameter visit: name without white space before the colon, value without white space around it.
@@ -157,8 +173,7 @@ extension Span<UInt8> {
     func withFieldLines(_ visit: (_ name: ByteRange?, _ value: ByteRange) -> Void) -> Int {
         var start = 0
         while start < count {
-            var lineFeed = start
-            while lineFeed < count, self[lineFeed] != 0x0A { lineFeed += 1 }
+            let lineFeed = firstIndex(of: 0x0A, from: start)
             var end = lineFeed
             if end > start, end < count, self[end - 1] == 0x0D { end -= 1 }
             if end == start { return start }

@@ -136,6 +136,19 @@ import NIOCore
         return start
     }
 
+    /// Appends bytes that a function writes.
+    /// - Parameters:
+    ///   - room: the most bytes that it writes.
+    ///   - body: receives the place for them; returns how many it wrote, from the first on.
+    /// - Returns: that number.
+    package func append(room: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
+        reserve(room)
+        let count = unsafe body(UnsafeMutableRawBufferPointer(start: base + written, count: room))
+        precondition(count <= room)
+        written &+= count
+        return count
+    }
+
     // MARK: Bytes and text
 
     @inlinable @inline(__always) package func append(_ other: UnsafeRawBufferPointer) {

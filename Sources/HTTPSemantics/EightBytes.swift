@@ -39,6 +39,9 @@
         return ~(letters | digits) & Self.tops
     }
 
+    /// The top bit of each byte that is not a digit.
+    @inlinable @inline(__always) package var notDigit: UInt64 { below(0x30) | ~below(0x3A) & Self.tops }
+
     /// The top bit of each byte from `A` to `Z`.
     @inlinable @inline(__always) package var upperCase: UInt64 { below(0x5B) & ~below(0x41) }
 

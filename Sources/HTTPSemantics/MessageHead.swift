@@ -208,6 +208,7 @@ private struct StartLine {
 
     init(parsing wire: ByteBuffer) {
         let bytes = wire.readableBytesUInt8Span
+        words.reserveCapacity(4)
         // RFC 9112 §2.2: empty lines before a request-line are skipped.
         while end < bytes.count, bytes[end] == 0x0D || bytes[end] == 0x0A { end += 1 }
         var start = end

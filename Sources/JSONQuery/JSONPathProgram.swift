@@ -28,6 +28,8 @@ final class JSONPathProgram: Sendable {
     let descendants: States
     /// Segments that have a filter.
     let filtered: States
+    /// Segments that select elements by their positions.
+    let positional: States
     /// Segments whose answer depends on the number of elements.
     let counted: States
     /// Whether the order of the text is the order of the path's values, and no value is selected twice.
@@ -43,7 +45,7 @@ final class JSONPathProgram: Sendable {
         var ends: [Int] = []
         var names: [UInt8] = []
         var conditions: [JSONPathCondition] = []
-        var (descendants, filtered, counted) = (States(0), States(0), States(0))
+        var (descendants, filtered, positional, counted) = (States(0), States(0), States(0), States(0))
         var required: JSONString?
         for (index, segment) in segments.enumerated() {
             let bit = States(1) << States(index)
@@ -56,9 +58,11 @@ final class JSONPathProgram: Sendable {
                 case .wildcard: steps.append(.wildcard)
                 case .index(let number):
                     steps.append(.index(number))
+                    positional |= bit
                     if number < 0 { counted |= bit }
                 case .slice(let slice):
                     steps.append(.slice(slice))
+                    positional |= bit
                     if slice.needsCount { counted |= bit }
                 case .filter(let condition):
                     steps.append(.filter(conditions.count))
@@ -80,6 +84,7 @@ final class JSONPathProgram: Sendable {
         self.conditions = conditions
         self.descendants = descendants
         self.filtered = filtered
+        self.positional = positional
         self.counted = counted
         isOrdered = segments.allSatisfy(\.isOrdered)
         usesRoot = conditions.contains(where: \.usesRoot)

@@ -103,7 +103,7 @@ extension JSONPath {
         unsafe self.names = names
         (descendants, filtered, final) = (program.descendants, program.filtered, program.final)
         unsafe scanner = JSONScanner(base: bytes, count: count)
-        if body.readableBytesView.starts(with: [0xEF, 0xBB, 0xBF]) { scanner.offset = 3 }
+        if body.hasByteOrderMark { scanner.offset = 3 }
     }
 
     // MARK: Texts
@@ -238,12 +238,22 @@ extension JSONPath {
             scanner.offset += 1
             return true
         }
+        // Most paths select all elements or none.
+        let isPositional = states & program.positional != 0
+        var elementStates = selected(states, 0, of: count)
+        let candidates = states & filtered
+        // Nothing is selected in a scalar.
+        let passesScalars = !isPositional && elementStates & final == 0 && candidates == 0
         var index = 0
         while true {
+            if isPositional { elementStates = selected(states, index, of: count) }
+            let first = scanner.token()
             let isValid =
-                isDecided
-                ? scanner.skip(depth + 1)
-                : value(selected(states, index, of: count), states & filtered, depth + 1)
+                if passesScalars, first != 0x7B, first != 0x5B {
+                    scanner.scalar(first)
+                } else {
+                    isDecided ? scanner.skip(depth + 1) : value(elementStates, candidates, depth + 1)
+                }
             guard isValid else { return false }
             let mark = scanner.token()
             scanner.offset += 1
@@ -413,6 +423,9 @@ extension ByteBuffer {
         }
         return true
     }
+
+    /// That of UTF-8.
+    var hasByteOrderMark: Bool { byte(at: 0) == 0xEF && byte(at: 1) == 0xBB && byte(at: 2) == 0xBF }
 
     fileprivate var hasBackslash: Bool {
         // SAFETY: the address and the number of readable bytes.

@@ -94,7 +94,7 @@ package enum JSONMembers {
         unsafe body.withUnsafeReadableBytes { bytes in
             guard let base = bytes.baseAddress, bytes.count > 0 else { return [] }
             var scanner = unsafe JSONScanner(base: base, count: bytes.count)
-            if body.readableBytesView.starts(with: [0xEF, 0xBB, 0xBF]) { scanner.offset = 3 }
+            if body.hasByteOrderMark { scanner.offset = 3 }
             var places: [Place] = []
             while scanner.offset < scanner.end {
                 switch scanner.token() {

@@ -148,12 +148,23 @@ import HTTPSemantics
     }
 
     @inline(__always) private mutating func digits() -> Int {
-        let start = offset
-        while offset < end, byte(at: offset) &- 0x30 < 10 { offset &+= 1 }
-        return offset &- start
+        var place = offset
+        while place < end, byte(at: place) &- 0x30 < 10 { place &+= 1 }
+        defer { offset = place }
+        return place &- offset
     }
 
     private mutating func number(_ first: UInt8) -> Bool {
+        if first != 0x30, offset &+ 8 <= end {
+            // Most numbers are short and have digits only: they end within eight bytes.
+            let bytes = unsafe EightBytes(at: base + offset)
+            let count = bytes.notDigit.trailingZeroBitCount &>> 3
+            let next = UInt8(truncatingIfNeeded: bytes.value &>> UInt64(count &* 8))
+            if count > 0, count < 8, next != 0x2E, next | 0x20 != 0x65 {
+                offset &+= count
+                return true
+            }
+        }
         if first == 0x2D { offset &+= 1 }
         let isZero = offset < end && byte(at: offset) == 0x30
         let count = digits()

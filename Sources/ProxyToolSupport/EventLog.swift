@@ -81,6 +81,9 @@ package final class EventLog: Sendable {
         printer = FlowTextPrinter(style)
     }
 
+    /// Lines are written to a file instead of stderr.
+    package var hasFile: Bool { file != nil }
+
     /// Whether lines of a level are printed.
     package func isWanted(_ level: LogLine.Level) -> Bool { level >= lowest }
 

@@ -8,23 +8,28 @@ import NIOCore
 struct BodyType {
     /// The media type in lower case; empty if it is not declared.
     let name: String
+    let isJSON: Bool
     /// Of multipart content.
     let boundary: ByteBuffer?
     let isWideText: Bool
 
     init(_ fields: FieldSection) {
         guard let field = fields.first("content-type") else {
-            (name, boundary, isWideText) = ("", nil, false)
+            (name, isJSON, boundary, isWideText) = ("", false, nil, false)
             return
         }
         let parsed = FieldParameters(field)
         name = parsed.value
+        isJSON = name.includes("json")
         boundary = name.hasPrefix("multipart/") ? parsed["boundary"] : nil
-        let charset = parsed["charset"].map { String(buffer: $0).lowercased() } ?? ""
-        isWideText = charset.hasPrefix("utf-16") || charset.hasPrefix("utf-32") || charset.hasPrefix("ucs")
+        isWideText =
+            if let charset = parsed["charset"].map({ String(buffer: $0).lowercased() }) {
+                charset.hasPrefix("utf-16") || charset.hasPrefix("utf-32") || charset.hasPrefix("ucs")
+            } else {
+                false
+            }
     }
 
-    var isJSON: Bool { name.includes("json") }
     var isForm: Bool { name == "application/x-www-form-urlencoded" }
     /// Parts that can have names or be JSON. Ranges and images that follow one another have neither, and the latter have no end.
     var isMultipart: Bool {
@@ -36,20 +41,30 @@ struct BodyType {
     /// Content of this type is not JSON, even if it begins like it.
     var isOther: Bool {
         let kinds = ["image/", "audio/", "video/", "font/"]
-        let words = ["javascript", "ecmascript", "css", "html", "xml", "event-stream", "wasm", "protobuf", "grpc", "pdf", "zip"]
+        let words: [StaticString] = [
+            "javascript", "ecmascript", "css", "html", "xml", "event-stream", "wasm", "protobuf", "grpc", "pdf", "zip",
+        ]
         return kinds.contains { name.hasPrefix($0) } || words.contains { name.includes($0) }
     }
 }
 
 extension String {
     /// Whether ASCII text is in it. Foundation's `contains` compares by the rules of a language, which takes many times as long.
-    func includes(_ part: String) -> Bool {
-        var rest = utf8[...]
-        while rest.count >= part.utf8.count {
-            if rest.starts(with: part.utf8) { return true }
-            rest = rest.dropFirst()
+    func includes(_ part: StaticString) -> Bool {
+        var text = self
+        // SAFETY: indexes are below the counts of both.
+        return text.withUTF8 { bytes in
+            part.withUTF8Buffer { part in
+                var start = 0
+                while start + part.count <= bytes.count {
+                    var length = 0
+                    while length < part.count, unsafe bytes[start + length] == part[length] { length += 1 }
+                    if length == part.count { return true }
+                    start += 1
+                }
+                return false
+            }
         }
-        return false
     }
 }
 
@@ -89,9 +104,11 @@ extension ByteBuffer {
 
     /// The JSON text after a prefix that keeps it from being a script: its offset.
     var jsonStart: Int {
-        for prefix in [")]}'", "for(;;);", "while(1);", "for (;;);", "while (1);", "{}&&"]
-        where readableBytesView.starts(with: prefix.utf8) {
-            var start = prefix.utf8.count
+        let prefixes: [StaticString] = [")]}'", "for(;;);", "while(1);", "for (;;);", "while (1);", "{}&&"]
+        // Most texts end here.
+        guard let first = byte(at: 0), first != 0x7B || byte(at: 1) == 0x7D, first != 0x5B else { return 0 }
+        for prefix in prefixes where equals(ByteRange(0, prefix.utf8CodeUnitCount), prefix) {
+            var start = prefix.utf8CodeUnitCount
             // `)]}',` and a line end.
             while let byte = byte(at: start), byte == 0x2C || byte.isWhitespaceOrLineEnd { start += 1 }
             return start

@@ -5,8 +5,8 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 
-/// The state of a body.
-struct BodyStage {
+/// The state of a body. An object, so that it has one owner and its content is not copied.
+final class BodyStage {
     /// What happens with the content.
     enum Plan {
         /// No rule can touch it.
@@ -92,13 +92,16 @@ struct BodyStage {
     /// The side has sent its end, or trailers, which wait with the content.
     var ends: [(what: FlowEvent.What, at: Timestamp)] = []
 
+    /// A rule for whole bodies is not decided yet.
+    var isUndecided: Bool { if case .hold(let held) = plan { held.isUndecided } else { false } }
+
     init(_ side: Side, _ fields: FieldSection, isDecoded: Bool, plan: Plan) {
         (self.side, self.fields, self.isDecoded, self.plan) = (side, fields, isDecoded, plan)
     }
 
     /// Takes a piece.
     /// - Returns: pieces to pass on.
-    mutating func receive(
+    func receive(
         _ piece: FlowPiece, at: Timestamp, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void
     ) {
         switch plan {
@@ -126,7 +129,7 @@ struct BodyStage {
     }
 
     /// More was sent than is held.
-    private mutating func exceed(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
+    private func exceed(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
         if redactor.rules.keepsUnparsed, held.hashes == nil, !held.isUndecided {
             release(held, into: next)
             plan = .pass
@@ -136,7 +139,7 @@ struct BodyStage {
     }
 
     /// Lets a body pass if its first bytes show that no rule can touch it.
-    private mutating func decide(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
+    private func decide(_ held: Held, _ redactor: Redactor, into next: (FlowEvent.What, Timestamp) -> Void) {
         var held = held
         let start = start(of: held)
         switch redactor.mayChange(type, start: start, isWhole: false) {
@@ -151,7 +154,7 @@ struct BodyStage {
     }
 
     /// The first bytes without content codings; nil while there are none.
-    private mutating func start(of held: Held) -> ByteBuffer? {
+    private func start(of held: Held) -> ByteBuffer? {
         // All of a large content is not decoded again and again: it is decided at its end then.
         guard held.isBeginning else { return nil }
         let content = held.content

@@ -110,17 +110,25 @@ struct DecodedText {
 
 extension ByteBuffer {
     /// Percent-encodes all bytes but those that stand for themselves everywhere in a URL, and colons (RFC 3986 sections 2.3 and 3.4).
-    var percentEncoded: ByteBuffer {
-        var out = ByteBuffer()
+    var percentEncoded: ByteBuffer { self == RedactionMarker.mask ? Self.encodedMask : encoded }
+
+    /// Most values are hidden by this text.
+    private static let encodedMask = RedactionMarker.mask.encoded
+
+    private var encoded: ByteBuffer {
+        var out: [UInt8] = []
         out.reserveCapacity(3 * readableBytes)
         for byte in readableBytesView {
             switch byte {
-            case 0x30...0x3A, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: out.writeInteger(byte)
+            case 0x30...0x3A, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: out.append(byte)
             default:
-                out.writeInteger(UInt8(ascii: "%"))
-                for digit in [byte >> 4, byte & 15] { out.writeInteger(digit < 10 ? 0x30 + digit : 0x37 + digit) }
+                out.append(UInt8(ascii: "%"))
+                out.append(Self.hexadecimal(byte >> 4))
+                out.append(Self.hexadecimal(byte & 15))
             }
         }
-        return out
+        return ByteBuffer(bytes: out)
     }
+
+    private static func hexadecimal(_ digit: UInt8) -> UInt8 { digit < 10 ? 0x30 + digit : 0x37 + digit }
 }

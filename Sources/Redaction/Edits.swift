@@ -11,23 +11,25 @@ struct Edits {
     }
 
     private(set) var edits: [Edit] = []
+    /// Where the part that is read now begins in the text: the ranges of new edits are relative to it.
+    var offset = 0
 
     var isEmpty: Bool { edits.isEmpty }
 
-    mutating func replace(_ range: Range<Int>, with new: ByteBuffer) { edits.append(Edit(range: range, new: new)) }
+    mutating func replace(_ range: Range<Int>, with new: ByteBuffer) {
+        // One allocation is enough for most heads.
+        if edits.isEmpty { edits.reserveCapacity(8) }
+        edits.append(Edit(range: range.lowerBound + offset..<range.upperBound + offset, new: new))
+    }
 
     mutating func remove(_ range: Range<Int>) { replace(range, with: ByteBuffer()) }
 
     /// The edits of a part of the text.
-    mutating func add(_ others: Edits, offset: Int) {
-        for edit in others.edits {
-            replace(edit.range.lowerBound + offset..<edit.range.upperBound + offset, with: edit.new)
-        }
-    }
+    mutating func add(_ others: Edits) { for edit in others.edits { replace(edit.range, with: edit.new) } }
 
     /// Puts the edits in order. Of two that overlap the outer one stays, of two with one range the last one.
     mutating func normalize() {
-        guard edits.count > 1 else { return }
+        guard !isInOrder else { return }
         var order = Array(edits.indices)
         order.sort { a, b in
             let (x, y) = (edits[a].range, edits[b].range)
@@ -49,18 +51,34 @@ struct Edits {
         edits = kept
     }
 
+    private var isInOrder: Bool {
+        for index in edits.indices.dropFirst() {
+            let (last, next) = (edits[index - 1].range, edits[index].range)
+            guard next.lowerBound >= last.upperBound, next.lowerBound > last.lowerBound else { return false }
+        }
+        return true
+    }
+
     /// The text with the edits, which are in order.
     func applied(to text: ByteBuffer) -> ByteBuffer {
         guard !edits.isEmpty else { return text }
         var out = ByteBuffer()
         out.reserveCapacity(text.readableBytes + edits.reduce(0) { $0 + $1.new.readableBytes })
+        let span = text.readableBytesUInt8Span
         var place = 0
         for edit in edits {
-            out.writeImmutableBuffer(text.slice(ByteRange(place, edit.range.lowerBound)))
-            out.writeImmutableBuffer(edit.new)
+            out.append(span.extracting(place..<edit.range.lowerBound))
+            out.append(edit.new.readableBytesUInt8Span)
             place = edit.range.upperBound
         }
-        out.writeImmutableBuffer(text.slice(ByteRange(place, text.readableBytes)))
+        out.append(span.extracting(place...))
         return out
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func append(_ bytes: Span<UInt8>) {
+        // SAFETY: the bytes are copied before the span ends.
+        _ = unsafe bytes.withUnsafeBytes { unsafe writeBytes($0) }
     }
 }

@@ -43,7 +43,7 @@ extension FlowRedactor {
         let head = redactor.redact(reply.head, &tally)
         var content = reply.content
         if rules.changesURLs, content.mayContainURL {
-            content = redactor.urlEdits(content, isURL: false, &tally).applied(to: content)
+            content = redactor.redact(urlsIn: content, &tally)
         }
         content = redactor.redact(text: content, &tally) ?? content
         report(tally, .response)
@@ -54,10 +54,8 @@ extension FlowRedactor {
     func end(_ ending: FlowEnding, _ at: Timestamp, into next: (FlowEvent.What, Timestamp) -> Void) {
         isStream = true
         settleRequest(into: next)
-        for stage in [request, response] {
-            guard var stage else { continue }
-            conclude(&stage, isCut: true, into: next)
-        }
+        if let request { conclude(request, isCut: true, into: next) }
+        if let response { conclude(response, isCut: true, into: next) }
         (request, response) = (nil, nil)
         var ending = ending
         if let error = ending.error {

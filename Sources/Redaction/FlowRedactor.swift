@@ -75,7 +75,7 @@ package final class FlowRedactor: FlowEventStage {
     private func cut(_ cut: ContentCut, _ side: Side) -> ContentCut {
         guard let stage = side == .client ? request : response else { return cut }
         if case .pass = stage.plan { return cut }
-        if side == .client { request?.isCut = true } else { response?.isCut = true }
+        stage.isCut = true
         return ContentCut(size: cut.size, sha256: ByteBuffer())
     }
 
@@ -153,8 +153,7 @@ package final class FlowRedactor: FlowEventStage {
 
     /// Decides about the request's body when the response's head is known.
     func settleRequest(into next: (FlowEvent.What, Timestamp) -> Void) {
-        guard var stage = request, case .hold(var held) = stage.plan, held.isUndecided else { return }
-        held.isUndecided = false
+        guard rules.filtersBodies, let stage = request, case .hold(let held) = stage.plan, held.isUndecided else { return }
         let plan: BodyStage.Plan
         switch verdict {
         case .rule(let rule): plan = self.plan(rule)
@@ -166,7 +165,6 @@ package final class FlowRedactor: FlowEventStage {
         held.forEachPiece(from: .client) { piece, at in stage.receive(piece, at: at, redactor, into: next) }
         let ends = stage.ends
         stage.ends = []
-        request = stage
         for (what, at) in ends { end(.client, what, at, into: next) }
     }
 
@@ -174,32 +172,25 @@ package final class FlowRedactor: FlowEventStage {
 
     private func receive(_ piece: FlowPiece, _ at: Timestamp, into next: (FlowEvent.What, Timestamp) -> Void) {
         guard piece.kind == .data, !isStream else { return next(.piece(message(piece)), at) }
-        switch piece.from {
-        case .client:
-            guard request != nil else { return next(.piece(piece), at) }
-            request?.receive(piece, at: at, redactor, into: next)
-        case .server:
-            guard response != nil else { return next(.piece(piece), at) }
-            response?.receive(piece, at: at, redactor, into: next)
-        }
+        guard let stage = piece.from == .client ? request : response else { return next(.piece(piece), at) }
+        stage.receive(piece, at: at, redactor, into: next)
     }
 
     /// The end of a message, or its trailers: what was held passes before it.
     private func end(_ side: Side, _ what: FlowEvent.What, _ at: Timestamp, into next: (FlowEvent.What, Timestamp) -> Void) {
-        guard var stage = side == .client ? request : response else { return next(what, at) }
-        if case .hold(let held) = stage.plan, held.isUndecided {
+        guard let stage = side == .client ? request : response else { return next(what, at) }
+        if stage.isUndecided {
             stage.ends.append((what, at))
         } else {
-            conclude(&stage, isCut: false, into: next)
+            conclude(stage, isCut: false, into: next)
             stage.plan = .pass
             next(what, at)
         }
-        if side == .client { request = stage } else { response = stage }
     }
 
     /// Passes on what is stored of a body.
     /// - Parameter isCut: its end was not received.
-    func conclude(_ stage: inout BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
+    func conclude(_ stage: BodyStage, isCut: Bool, into next: (FlowEvent.What, Timestamp) -> Void) {
         let place = FlowRedaction.Place.body(of: stage.side)
         switch stage.plan {
         case .pass: return
@@ -234,7 +225,9 @@ package final class FlowRedactor: FlowEventStage {
     private func store(
         _ content: ByteBuffer, _ size: UInt64, _ side: Side, _ at: Timestamp, into next: (FlowEvent.What, Timestamp) -> Void
     ) {
-        next(.redacted(FlowRedaction(decoded: [side])), at)
+        var redaction = FlowRedaction()
+        if side == .client { redaction.isRequestDecoded = true } else { redaction.isResponseDecoded = true }
+        next(.redacted(redaction), at)
         next(.piece(FlowPiece(from: side, content: content, wireSize: size)), at)
     }
 

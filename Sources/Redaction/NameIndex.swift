@@ -70,42 +70,58 @@ struct NameIndex: Sendable {
     /// The rule for a name; nil without one.
     func rule(_ name: Span<UInt8>) -> Int? {
         guard count > 0 else { return nil }
+        return switch comparison {
+        case .caseInsensitive: rule(name) { Self.lowered($0) }
+        case .folded: rule(name) { Self.folded($0) }
+        }
+    }
+
+    /// - Parameter fold: inlined, so that the loops have no other comparison than theirs.
+    @inline(__always) private func rule(_ name: Span<UInt8>, _ fold: (UInt8) -> UInt8?) -> Int? {
         // Most names end here.
         var start = 0
-        while start < name.count, fold(name[start]) == nil { start += 1 }
+        while start < name.count, fold(name[start]) == nil { start &+= 1 }
         guard start < name.count, let first = fold(name[start]), firsts & Self.bit(first) != 0 else { return nil }
         var hash = Self.seed
         var length = 0
         for index in start..<name.count {
             guard let byte = fold(name[index]) else { continue }
-            length += 1
-            guard length <= longest else { return nil }
+            length &+= 1
             hash = Self.next(hash, byte)
         }
-        var index = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        guard length <= longest else { return nil }
+        let (slots, bytes) = (slots.span, bytes.span)
+        var index = Int(truncatingIfNeeded: hash) & (slots.count &- 1)
         while slots[index].rule >= 0 {
-            if slots[index].hash == hash, Int(slots[index].count) == length, isSame(name, slots[index]) {
-                return Int(slots[index].rule)
+            let slot = slots[index]
+            if slot.hash == hash, Int(slot.count) == length,
+                Self.isSame(name, bytes.extracting(range(slot)), fold)
+            {
+                return Int(slot.rule)
             }
-            index = (index + 1) & (slots.count - 1)
+            index = (index &+ 1) & (slots.count &- 1)
         }
         return nil
     }
 
-    private func isSame(_ name: Span<UInt8>, _ slot: Slot) -> Bool {
-        var place = Int(slot.start)
+    /// - Parameter other: folded, and as long as the folded name.
+    @inline(__always) private static func isSame(_ name: Span<UInt8>, _ other: Span<UInt8>, _ fold: (UInt8) -> UInt8?) -> Bool {
+        var place = 0
         for index in 0..<name.count {
             guard let byte = fold(name[index]) else { continue }
-            guard bytes[place] == byte else { return false }
-            place += 1
+            guard other[place] == byte else { return false }
+            place &+= 1
         }
         return true
     }
 
     /// The byte as it is compared; nil if it does not count.
-    @inline(__always) private func fold(_ byte: UInt8) -> UInt8? {
-        let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
-        if comparison == .caseInsensitive { return lower }
+    private func fold(_ byte: UInt8) -> UInt8? { comparison == .folded ? Self.folded(byte) : Self.lowered(byte) }
+
+    @inline(__always) private static func lowered(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+
+    @inline(__always) private static func folded(_ byte: UInt8) -> UInt8? {
+        let lower = lowered(byte)
         return lower &- 0x61 < 26 || lower &- 0x30 < 10 || lower >= 0x80 ? lower : nil
     }
 

@@ -70,7 +70,11 @@ package final class RedactionRules: Sendable {
         (query, form, members, paths) = (compiler.query, compiler.form, compiler.members, compiler.paths)
         (bodies, patterns, self.secrets) = (compiler.bodies, compiler.patterns, compiler.secrets)
         (userinfo, share) = (compiler.userinfo, compiler.share)
+        drops = rules.contains { $0.method == .drop }
     }
+
+    /// Whether a rule removes values.
+    let drops: Bool
 
     /// Whether a rule hashes, so that a key is needed.
     package var needsKey: Bool { rules.contains { $0.method == .hash } }

@@ -91,8 +91,10 @@ extension Redactor {
             var counts = Tally()
             if let found = jsonEdits(text, &counts) {
                 tally.add(counts)
+                guard start > 0 else { return .edits(found) }
                 var edits = Edits()
-                edits.add(found, offset: start)
+                edits.offset = start
+                edits.add(found)
                 return .edits(edits)
             }
             if !type.isOther, !(type.mayBeForm && content.beginsLikeForm == true) { return .notReadable }
@@ -108,7 +110,7 @@ extension Redactor {
         guard let boundary = type.boundary, boundary.readableBytes > 0 else { return .notReadable }
         var reader = MultipartReader(content, boundary: boundary)
         var edits = Edits()
-        var items = Removals()
+        var items = Removals(areMade: rules.drops)
         var lastRule = 0
         while let part = reader.next() {
             guard !part.isHeadUnended, !part.isUnended else { return .notReadable }
@@ -132,10 +134,12 @@ extension Redactor {
             guard !type.isMultipart, case .edits(let found) = structureEdits(part.content, type, &tally) else {
                 return .notReadable
             }
-            edits.add(found, offset: range.lowerBound)
+            edits.offset = range.lowerBound
+            edits.add(found)
+            edits.offset = 0
         }
         guard reader.epilogue != nil else { return .notReadable }
-        if items.isEverything, !items.ranges.isEmpty { return .removed(lastRule) }
+        if items.isEverything { return .removed(lastRule) }
         for range in items.ranges { edits.remove(range) }
         edits.normalize()
         return .edits(edits)

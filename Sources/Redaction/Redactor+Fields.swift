@@ -6,45 +6,41 @@ import NIOCore
 
 extension Redactor {
     /// Hides values in a field section.
-    /// - Returns: edits of ``FieldSection/wire``, in order.
-    func edits(of fields: FieldSection, _ tally: inout Tally) -> Edits {
-        var edits = Edits()
+    /// - Parameter edits: of a text that has ``FieldSection/wire`` at the offset of the edits.
+    func edit(_ fields: FieldSection, _ edits: inout Edits, _ tally: inout Tally) {
         let named = rules.headers.bits & fields.names
         let hasCookies = readsCookies && (fields.contains("cookie") || fields.contains("set-cookie"))
         let wire = fields.wire
         let hasURLs = rules.changesURLs && (wire.mayContainURL || fields.contains("location") || fields.contains("referer"))
         // Most heads end here.
-        guard named != 0 || hasCookies || hasURLs else { return edits }
+        guard named != 0 || hasCookies || hasURLs else { return }
+        let start = edits.offset
+        defer { edits.offset = start }
         let span = wire.readableBytesUInt8Span
         for index in fields.lines.indices {
             let line = fields.lines[index]
-            var found = Edits()
             var isDropped = false
+            edits.offset = start + Int(line.value.start)
             if named != 0, let rule = rules.headers.rule(span.extracting(Int(line.name.start)..<Int(line.name.end))) {
                 isDropped = method(of: rule) == .drop
-                if isDropped { tally.add(rule) } else { found = credentialEdits(fields.slice(line.value), rule, &tally) }
+                if isDropped { tally.add(rule) } else { edit(credentials: fields.slice(line.value), rule, &edits, &tally) }
             } else if hasCookies, wire.equalsIgnoringCase(line.name, "cookie") {
-                (found, isDropped) = cookieEdits(fields.slice(line.value), &tally)
+                isDropped = edit(cookies: fields.slice(line.value), &edits, &tally)
             } else if hasCookies, wire.equalsIgnoringCase(line.name, "set-cookie") {
-                (found, isDropped) = setCookieEdits(fields.slice(line.value), &tally)
+                isDropped = edit(setCookie: fields.slice(line.value), &edits, &tally)
             } else if hasURLs {
                 let isURL = Self.isURLField(line.name, wire)
                 // Most lines end here.
                 guard isURL || wire.mayContainURL(line.value) else { continue }
                 let value = fields.slice(line.value)
-                found = urlEdits(value, isURL: isURL, &tally)
-                if wire.equalsIgnoringCase(line.name, "host"), let edit = authorityEdit(value, &tally) {
-                    found.replace(edit.range, with: edit.new)
-                }
+                edit(urlsIn: value, isURL: isURL, &edits, &tally)
+                if wire.equalsIgnoringCase(line.name, "host") { edit(authority: value, &edits, &tally) }
             }
-            if isDropped {
-                let next = index + 1 < fields.lines.count ? Int(fields.lines[index + 1].name.start) : wire.readableBytes
-                edits.remove(Int(line.name.start)..<next)
-            } else if !found.isEmpty {
-                edits.add(found, offset: Int(line.value.start))
-            }
+            guard isDropped else { continue }
+            let next = index + 1 < fields.lines.count ? Int(fields.lines[index + 1].name.start) : wire.readableBytes
+            edits.offset = start
+            edits.remove(Int(line.name.start)..<next)
         }
-        return edits
     }
 
     private var readsCookies: Bool { rules.allCookies != nil || !rules.cookies.isEmpty }
@@ -57,32 +53,29 @@ extension Redactor {
             || wire.equalsIgnoringCase(name, "x-forwarded-uri") || wire.equalsIgnoringCase(name, "destination")
     }
 
-    /// The name and the password before the host of an authority.
-    func authorityEdit(_ authority: ByteBuffer, _ tally: inout Tally) -> Edits.Edit? {
-        guard let at = authority.readableBytesView.lastIndex(of: 0x40) else { return nil }
+    /// Hides the name and the password before the host of an authority.
+    func edit(authority: ByteBuffer, _ edits: inout Edits, _ tally: inout Tally) {
+        guard let at = authority.readableBytesView.lastIndex(of: 0x40) else { return }
         let end = at - authority.readableBytesView.startIndex
-        guard let hidden = userinfo(authority.slice(ByteRange(0, end)), &tally) else { return nil }
-        return Edits.Edit(range: 0..<end, new: hidden)
+        if let hidden = userinfo(authority.slice(ByteRange(0, end)), &tally) { edits.replace(0..<end, with: hidden) }
     }
 
     // MARK: Credentials
 
     /// Schemes that stay in front of hidden credentials (RFC 9110 section 16.4.1 and its registry, and common ones that are not registered).
-    private static let schemes: Set<String> = [
+    private static let schemes: [StaticString] = [
         "basic", "bearer", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "oauth", "privatetoken",
         "scram-sha-1", "scram-sha-256", "vapid", "ntlm", "token", "apikey", "aws4-hmac-sha256", "sharedkey", "signature", "hawk",
         "jwt",
     ]
 
     /// Replaces a value. A known scheme before credentials stays.
-    private func credentialEdits(_ value: ByteBuffer, _ rule: Int, _ tally: inout Tally) -> Edits {
-        var edits = Edits()
+    private func edit(credentials value: ByteBuffer, _ rule: Int, _ edits: inout Edits, _ tally: inout Tally) {
         let start = Self.schemeEnd(of: value)
         let credentials = value.slice(ByteRange(start, value.readableBytes))
-        guard let hidden = hidden(Self.meaning(of: credentials, in: value), rule) else { return edits }
+        guard let hidden = hidden(Self.meaning(of: credentials, in: value), rule) else { return }
         edits.replace(start..<value.readableBytes, with: hidden)
         tally.add(rule)
-        return edits
     }
 
     /// The offset of the credentials; 0 without a known scheme.
@@ -91,28 +84,29 @@ extension Redactor {
         var space = 0
         while space < span.count, space < 24, span[space] != 0x20 { space += 1 }
         guard space < span.count, span[space] == 0x20 else { return 0 }
-        guard schemes.contains(String(buffer: value.slice(ByteRange(0, space))).lowercased()) else { return 0 }
+        let name = ByteRange(0, space)
+        guard schemes.contains(where: { value.equalsIgnoringCase(name, $0) }) else { return 0 }
         while space < span.count, span[space] == 0x20 { space += 1 }
         return space
     }
 
     /// `name:password` of Basic (RFC 7617 section 2); other credentials as they are.
     private static func meaning(of credentials: ByteBuffer, in value: ByteBuffer) -> ByteBuffer {
-        guard value.readableBytes > 6, value.slice(ByteRange(0, 6)).equalsIgnoringCase("basic ") else { return credentials }
+        guard value.readableBytes > 6, value.equalsIgnoringCase(ByteRange(0, 6), "basic ") else { return credentials }
         return Base64.decode(credentials, .any) ?? credentials
     }
 
     // MARK: Cookies
 
     /// The rule for a cookie; nil without one.
-    private func rule(ofCookie name: ByteBuffer) -> Int? {
-        rules.cookies.isEmpty ? rules.allCookies : rules.cookies.rule(name.readableBytesUInt8Span) ?? rules.allCookies
+    private func rule(ofCookie name: Span<UInt8>) -> Int? {
+        rules.cookies.isEmpty ? rules.allCookies : rules.cookies.rule(name) ?? rules.allCookies
     }
 
     /// Cookie (RFC 6265 section 4.2.1): pairs with semicolons between them. A pair without `=` is a value without a name.
-    private func cookieEdits(_ value: ByteBuffer, _ tally: inout Tally) -> (Edits, isDropped: Bool) {
-        var edits = Edits()
-        var items = Removals()
+    /// - Returns: whether the field is to be removed, since all of its pairs are.
+    private func edit(cookies value: ByteBuffer, _ edits: inout Edits, _ tally: inout Tally) -> Bool {
+        var items = Removals(areMade: rules.drops)
         let span = value.readableBytesUInt8Span
         var start = 0
         while start < span.count {
@@ -124,18 +118,16 @@ extension Redactor {
             start = end + 1
         }
         for removal in items.ranges { edits.remove(removal) }
-        edits.normalize()
-        return (edits, items.isEverything)
+        return items.isEverything
     }
 
     /// Set-Cookie (RFC 6265 section 4.1.1): the value is hidden, name and attributes stay.
-    private func setCookieEdits(_ value: ByteBuffer, _ tally: inout Tally) -> (Edits, isDropped: Bool) {
-        var edits = Edits()
+    /// - Returns: whether the field is to be removed.
+    private func edit(setCookie value: ByteBuffer, _ edits: inout Edits, _ tally: inout Tally) -> Bool {
         let span = value.readableBytesUInt8Span
         var end = 0
         while end < span.count, span[end] != 0x3B { end += 1 }
-        let isDropped = hideCookie(value, value.trimmedPair(0, end), &edits, &tally)
-        return (edits, isDropped)
+        return hideCookie(value, value.trimmedPair(0, end), &edits, &tally)
     }
 
     /// - Returns: whether the pair is to be removed.
@@ -145,9 +137,7 @@ extension Redactor {
         while equals < pair.upperBound, span[equals] != 0x3D { equals += 1 }
         let hasName = equals < pair.upperBound
         let name = hasName ? text.trimmedPair(pair.lowerBound, equals) : pair.lowerBound..<pair.lowerBound
-        guard !pair.isEmpty, let rule = rule(ofCookie: text.slice(ByteRange(name.lowerBound, name.upperBound))) else {
-            return false
-        }
+        guard !pair.isEmpty, let rule = rule(ofCookie: span.extracting(name)) else { return false }
         if method(of: rule) == .drop {
             tally.add(rule)
             return true
@@ -175,6 +165,15 @@ extension ByteBuffer {
 
     /// Has a byte without which a text has neither parameters nor userinfo.
     var mayContainURL: Bool { mayContainURL(ByteRange(0, readableBytes)) }
+
+    /// Whether a byte occurs in it.
+    func contains(_ byte: UInt8) -> Bool {
+        // SAFETY: memchr(3) reads the readable bytes.
+        unsafe withUnsafeReadableBytes { bytes in
+            guard let start = bytes.baseAddress else { return false }
+            return unsafe memchr(start, Int32(byte), bytes.count) != nil
+        }
+    }
 
     /// The same for a range.
     func mayContainURL(_ range: ByteRange) -> Bool {

@@ -12,17 +12,18 @@ extension Redactor {
         if rules.changesURLs {
             let target = head.target
             // A request-target is a URL, whatever it begins with.
-            if target.mayContainURL || target.readableBytesView.contains(0x3B) {
-                edits.add(urlEdits(target, isURL: true, &tally), offset: Int(head.targetRange.start))
+            if target.mayContainURL || target.contains(0x3B) {
+                edits.offset = Int(head.targetRange.start)
+                edit(urlsIn: target, isURL: true, &edits, &tally)
             }
-            if !head.authorityRange.isEmpty, let edit = authorityEdit(head.authority, &tally) {
-                let start = Int(head.authorityRange.start)
-                edits.replace(start + edit.range.lowerBound..<start + edit.range.upperBound, with: edit.new)
+            if !head.authorityRange.isEmpty {
+                edits.offset = Int(head.authorityRange.start)
+                edit(authority: head.authority, &edits, &tally)
             }
         }
-        let fields = self.edits(of: head.fields, &tally)
-        if !edits.isEmpty || !fields.isEmpty {
-            edits.add(fields, offset: head.wire.offset(of: head.fields.wire))
+        edits.offset = head.wire.offset(of: head.fields.wire)
+        edit(head.fields, &edits, &tally)
+        if !edits.isEmpty {
             edits.normalize()
             head = RequestHead(parsing: edits.applied(to: head.wire), version: head.version)
         }
@@ -37,10 +38,11 @@ extension Redactor {
     /// Hides values in the head of a response.
     func redact(_ head: ResponseHead, _ tally: inout Tally) -> ResponseHead {
         var head = head
-        let fields = edits(of: head.fields, &tally)
-        if !fields.isEmpty {
-            var edits = Edits()
-            edits.add(fields, offset: head.wire.offset(of: head.fields.wire))
+        var edits = Edits()
+        edits.offset = head.wire.offset(of: head.fields.wire)
+        edit(head.fields, &edits, &tally)
+        if !edits.isEmpty {
+            edits.normalize()
             head = ResponseHead(parsing: edits.applied(to: head.wire), version: head.version)
         }
         guard rules.searchesText else { return head }
@@ -54,8 +56,12 @@ extension Redactor {
     /// Hides values in trailer fields.
     func redact(_ fields: FieldSection, _ tally: inout Tally) -> FieldSection {
         var fields = fields
-        let named = edits(of: fields, &tally)
-        if !named.isEmpty { fields = FieldSection(parsing: named.applied(to: fields.wire)) }
+        var edits = Edits()
+        edit(fields, &edits, &tally)
+        if !edits.isEmpty {
+            edits.normalize()
+            fields = FieldSection(parsing: edits.applied(to: fields.wire))
+        }
         guard rules.searchesText else { return fields }
         let found = searchEdits(fields.wire, within: fields.lines.map(\.value), isURL: [], &tally)
         return found.isEmpty ? fields : FieldSection(parsing: found.applied(to: fields.wire))

@@ -37,6 +37,7 @@ extension Redactor {
 
     /// In the order of the text. Of values that contain one another the outer one counts, of rules for one value the last.
     private static func outermost(_ found: [(range: Range<Int>, rule: Int)]) -> [(range: Range<Int>, rule: Int)] {
+        guard found.count > 1 else { return found }
         var kept: [(range: Range<Int>, rule: Int)] = []
         let sorted = found.sorted {
             ($0.range.lowerBound, $1.range.upperBound, $1.rule) < ($1.range.lowerBound, $0.range.upperBound, $0.rule)
@@ -45,11 +46,19 @@ extension Redactor {
         return kept
     }
 
+    /// The characters of a string; other values as they are written.
+    private func meaning(ofJSON value: ByteBuffer) -> ByteBuffer {
+        guard value.byte(at: 0) == 0x22 else { return value }
+        if value.contains(0x5C) { return JSONTree(parsing: value)?.string?.bytes ?? value }
+        return value.slice(ByteRange(1, value.readableBytes - 1))
+    }
+
     /// The string that stands for a value; nil if it was hidden before.
     private func hidden(json value: ByteBuffer, _ rule: Int) -> ByteBuffer? {
-        let meaning = value.byte(at: 0) == 0x22 ? JSONTree(parsing: value)?.string?.bytes ?? value : value
-        guard let hidden = hidden(meaning, rule) else { return nil }
-        var string = ByteBuffer(string: "\"")
+        guard let hidden = hidden(meaning(ofJSON: value), rule) else { return nil }
+        var string = ByteBuffer()
+        string.reserveCapacity(hidden.readableBytes + 2)
+        string.writeInteger(UInt8(ascii: "\""))
         string.writeImmutableBuffer(hidden)
         string.writeInteger(UInt8(ascii: "\""))
         return string

@@ -73,7 +73,7 @@ extension Redactor {
     /// Hides parts of a sentence of the recorder or of a program: also values in URLs, and what it quotes of a message if that is not a name.
     func redact(sentence: String, _ tally: inout Tally) -> String {
         var text = ByteBuffer(string: sentence)
-        if rules.changesURLs, text.mayContainURL { text = urlEdits(text, isURL: false, &tally).applied(to: text) }
+        if rules.changesURLs, text.mayContainURL { text = redact(urlsIn: text, &tally) }
         text = redact(text: text, &tally) ?? text
         return hidingQuotations(String(buffer: text))
     }

@@ -8,18 +8,20 @@ extension Redactor {
     /// URLs in the values of parameters.
     private static let maximumDepth = 4
 
+    /// A text with hidden values in its URLs.
+    func redact(urlsIn text: ByteBuffer, _ tally: inout Tally) -> ByteBuffer {
+        var edits = Edits()
+        edit(urlsIn: text, isURL: false, &edits, &tally)
+        edits.normalize()
+        return edits.applied(to: text)
+    }
+
     /// Hides values in a URL, or in a text with URLs.
     /// - Parameters:
     ///   - isURL: the text is one URL, so that all of it is read as such.
+    ///   - edits: of a text that has this one at the offset of the edits.
     ///   - tally: counts the changes.
-    func urlEdits(_ text: ByteBuffer, isURL: Bool, _ tally: inout Tally) -> Edits {
-        var edits = Edits()
-        findURLs(text, isURL: isURL, depth: 0, &edits, &tally)
-        edits.normalize()
-        return edits
-    }
-
-    private func findURLs(_ text: ByteBuffer, isURL: Bool, depth: Int, _ edits: inout Edits, _ tally: inout Tally) {
+    func edit(urlsIn text: ByteBuffer, isURL: Bool, depth: Int = 0, _ edits: inout Edits, _ tally: inout Tally) {
         let span = text.readableBytesUInt8Span
         /// Parameters of a path are known as such in a URL only.
         var isPath = isURL
@@ -86,7 +88,7 @@ extension Redactor {
         _ text: ByteBuffer, _ range: Range<Int>, separator: UInt8, depth: Int, _ edits: inout Edits, _ tally: inout Tally
     ) {
         let pairs = ParameterPairs(text, range, separator: separator)
-        var items = Removals()
+        var items = Removals(areMade: rules.drops)
         pairs.forEach { pair in
             items.add(pair.whole)
             guard let value = pair.value else { return }
@@ -127,7 +129,7 @@ extension Redactor {
         let inner = decoded?.text ?? encoded
         guard inner.readableBytesView.contains(where: { $0 == 0x3F || $0 == 0x23 || $0 == 0x40 }) else { return }
         var found = Edits()
-        findURLs(inner, isURL: false, depth: depth + 1, &found, &tally)
+        edit(urlsIn: inner, isURL: false, depth: depth + 1, &found, &tally)
         for edit in found.edits {
             let range = decoded?.encoded(edit.range) ?? edit.range
             let new = decoded == nil ? edit.new : edit.new.percentEncoded
@@ -140,7 +142,7 @@ extension Redactor {
     /// Hides values of a form (`application/x-www-form-urlencoded`).
     func formEdits(_ form: ByteBuffer, _ tally: inout Tally) -> Edits {
         var edits = Edits()
-        var items = Removals()
+        var items = Removals(areMade: rules.drops)
         ParameterPairs(form, 0..<form.readableBytes, separator: 0x26).forEach { pair in
             items.add(pair.whole)
             guard let value = pair.value, let rule = pair.rule(in: form, rules.form) else { return }
@@ -210,14 +212,18 @@ private struct ParameterPairs {
 /// Items of a list of which some are removed, each with one separator.
 struct Removals {
     private var items: [(range: Range<Int>, isDropped: Bool)] = []
+    private let areMade: Bool
 
-    mutating func add(_ item: Range<Int>) { items.append((item, false)) }
+    /// - Parameter areMade: an item may be removed; they are not noted otherwise.
+    init(areMade: Bool) { self.areMade = areMade }
+
+    mutating func add(_ item: Range<Int>) { if areMade { items.append((item, false)) } }
 
     /// The last item is removed.
     mutating func drop() { items[items.count - 1].isDropped = true }
 
-    /// All items are removed.
-    var isEverything: Bool { items.allSatisfy(\.isDropped) }
+    /// All items are removed, and there are some.
+    var isEverything: Bool { !items.isEmpty && items.allSatisfy(\.isDropped) }
 
     var ranges: [Range<Int>] {
         guard items.contains(where: \.isDropped) else { return [] }

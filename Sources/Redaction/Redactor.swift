@@ -41,6 +41,8 @@ struct Tally {
         if let index = counts.firstIndex(where: { $0.rule == rule }) {
             counts[index].count += count
         } else {
+            // Growing from nothing would copy them twice.
+            if counts.isEmpty { counts.reserveCapacity(4) }
             counts.append((rule, count))
         }
     }

@@ -140,7 +140,9 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
     package var news: ((Flow) throws -> Void)?
     /// With ``FlowDelivery/stored``: receives flows that can be copied as they are stored; returns false to stop.
     package var stored: ((StoredFlow) throws -> Bool)?
-    /// Changes the flows that are returned; with it none is copied as it is stored.
+    /// With ``FlowDelivery/records``: receives flows where they are stored; returns false to stop.
+    package var record: ((RecordView) throws -> Bool)?
+    /// Changes the flows that are returned; with it none is copied as it is stored, and none is returned as a record.
     package var redaction: RecordingRedaction?
     /// Receives rules of redaction that a flow file names, before the flows that come after them.
     package var namedRules: (([String]) -> Void)?
@@ -321,6 +323,12 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             return try use(name, user, damage) {
                 try begin()
                 return try stored?(found) ?? flow(redacted(found.flow()))
+            }
+        case .record(let found):
+            let record = record
+            return try use(name, user, damage) {
+                try begin()
+                return try record?(found) ?? true
             }
         }
     }

@@ -43,7 +43,9 @@ struct ToolSettings {
         let given = try GivenArguments(arguments, table, optionalValues: optionalValues)
         self.given = given
         guard given.help == nil, !given.asksForVersion else { return }
-        var levels = [given.settings.filter { !commandLineOnly.contains($0.option.name) || $0.option.name == "confdir" }]
+        var levels = [
+            given.settings.filter { !commandLineOnly.contains($0.option.name) || ["confdir", "config"].contains($0.option.name) }
+        ]
         func value(_ name: String) -> FilePath? {
             given.settings.last { $0.option.name == name }?.value.map { FilePath($0) }
         }

@@ -13,6 +13,7 @@ import Protobuf
 /// Writes flows to an output in its format, one after the other.
 package final class FlowOutput {
     private enum Encoder {
+        case arrow(ArrowRows)
         case text
         case json(FlowJSONPrinter)
         case rows(TableRows)
@@ -24,9 +25,13 @@ package final class FlowOutput {
     private let file: OutputFile
     private let format: OutputFormat
     private let rawBody: Bool
+    private let isRedacted: Bool
     private let messages: MessageOptions
     private let warc: WARCOptions
     private let columns: [FlowKey]
+    private let arrow: ArrowRows?
+    /// Flows come as they are stored, so their places are known.
+    private var hasPlaces = false
     /// Rules of redaction that a flow file names: those that the flows have passed, and those of the inputs.
     private var redactionRules: [String]
     /// Of a flow file: how much content is stored; nil is all.
@@ -40,6 +45,7 @@ package final class FlowOutput {
     /// - Parameters:
     ///   - rawBody: with JSON, bodies as they were sent.
     ///   - columns: of a format of rows.
+    ///   - arrow: the rows of an Arrow stream.
     ///   - messages: choices for a format of messages.
     ///   - warc: choices for a WARC file.
     ///   - style: of text.
@@ -48,7 +54,7 @@ package final class FlowOutput {
     ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        messages: MessageOptions = MessageOptions(), warc: WARCOptions = WARCOptions(), style: TextStyle,
+        arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(), warc: WARCOptions = WARCOptions(), style: TextStyle,
         schema: ProtobufSchema = .builtIn,
         redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
@@ -58,6 +64,8 @@ package final class FlowOutput {
         self.messages = messages
         self.warc = warc
         self.columns = columns
+        self.arrow = arrow
+        isRedacted = redaction != nil
         redactionRules = redaction?.rules ?? []
         self.limit = limit
         self.style = style
@@ -65,13 +73,23 @@ package final class FlowOutput {
     }
 
     /// In which form the reader passes flows that are whole in their block.
-    package var delivery: FlowDelivery { format == .mflow && limit == nil ? .stored : .flows }
+    package var delivery: FlowDelivery {
+        if let arrow, !arrow.needsFlows, !isRedacted { return .records }
+        return format == .mflow && limit == nil ? .stored : .flows
+    }
 
     /// Opens the output, when an input was opened.
-    package func begin() throws {
+    /// - Parameter source: that of the flows that follow; nil when they come from several.
+    package func begin(_ source: ArchiveSource? = nil) throws {
+        hasPlaces = source != nil && !isRedacted
+        arrow?.file = source?.path.map { ByteBuffer(string: $0) }
         guard encoder == nil else { return }
         let storage = try file.open()
         switch format {
+        case .arrow:
+            guard let arrow else { break }
+            encoder = .arrow(arrow)
+            try file.write { out, _ in arrow.begin(into: &out) }
         case .text: encoder = .text
         case .json: encoder = .json(FlowJSONPrinter(rawBody: rawBody, schema: style.schema))
         case .fields, .csv:
@@ -121,6 +139,10 @@ package final class FlowOutput {
         // For the flows after it, where the files cannot be searched beforehand.
         if flow.isReflectionCall { style.schema.add(try flow.recordedDescriptors()) }
         switch encoder {
+        case .arrow(let rows):
+            let parts = hasPlaces ? flow.storedParts : nil
+            let origin = parts.map { FlowOrigin(blockOffset: $0.lastBlock, partCount: $0.count) }
+            try file.write { out, _ in rows.append(flow, whole: flow, origin: origin, into: &out) }
         case .text:
             let printer = textPrinter(detail)
             try file.write { out, drain in try printer.print(flow, withMessages: withMessages, into: &out, drain: drain) }
@@ -183,10 +205,18 @@ package final class FlowOutput {
         try endingQuietly { try writer.append(flow) }
     }
 
+    /// Writes a flow where it is stored, to an Arrow stream.
+    package func take(_ flow: RecordView) throws {
+        guard case .arrow(let rows) = encoder else { return }
+        let origin = FlowOrigin(blockOffset: flow.blockOffset, partCount: 1)
+        try file.write { out, _ in rows.append(flow, origin: origin, into: &out) }
+    }
+
     /// Writes everything that came, if a reader may wait for it. A file receives its bytes in whole blocks.
     package func flush() throws {
         guard file.isLive else { return }
         if case .archive(let writer) = encoder { try endingQuietly { try writer.flush() } }
+        if case .arrow(let rows) = encoder { try file.write { out, _ in rows.endBatch(into: &out) } }
         try file.flush()
     }
 
@@ -200,6 +230,9 @@ package final class FlowOutput {
     /// - Returns: a sentence about what was changed, lost or left out; nil when nothing was.
     package func finish() throws -> String? {
         switch encoder {
+        case .arrow(let rows):
+            try file.write { out, _ in rows.finish(into: &out) }
+            try file.close()
         case .archive(let writer): try endingQuietly { try writer.close() }
         case .foreign(var writer):
             try file.write { out, _ in writer.finish(into: &out) }

@@ -64,7 +64,7 @@ package final class OutputFile {
             let kind = own == .mitmproxy ? "flow file of mitmproxy" : "\(own.rawValue) file"
             throw ArchiveError(
                 .notAFlowFile, "\(file.path) is not a \(kind), so it was not replaced; choose another name, or remove it first")
-        case .text, .json, .fields, .csv, .foreign, .messages:
+        case .arrow, .text, .json, .fields, .csv, .foreign, .messages:
             guard found?.isRecording == true || POSIXStorage.isFlowFile(file) else { return }
             throw ArchiveError(
                 .notAFlowFile,

@@ -7,6 +7,8 @@ import ForeignArchives
 
 /// A format of flows.
 package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Sendable, CustomStringConvertible {
+    /// An Arrow IPC stream of columns.
+    case arrow
     /// For people.
     case text
     /// JSON Lines.
@@ -23,7 +25,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     case messages(MessageFormat)
 
     package static let allCases: [OutputFormat] =
-        [.text, .json, .fields, .csv, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
+        [.arrow, .text, .json, .fields, .csv, .mflow] + ForeignFormat.allCases.map { .foreign($0) }
         + MessageFormat.allCases.map { .messages($0) }
 
     package init?(argument: String) {
@@ -33,6 +35,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
 
     package var description: String {
         switch self {
+        case .arrow: "arrow"
         case .text: "text"
         case .json: "json"
         case .fields: "fields"
@@ -46,7 +49,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// A terminal can show it.
     package var isText: Bool {
         switch self {
-        case .mflow: false
+        case .arrow, .mflow: false
         case .foreign(let format): format.isText
         case .messages(let format): format.isText
         case .text, .json, .fields, .csv: true
@@ -56,6 +59,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
+        case .arrow: true
         case .text, .json, .fields, .csv, .mflow, .messages: false
         case .foreign(let format): format.hasEnd
         }
@@ -64,7 +68,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
     /// What flows lose in the format is counted (``ConversionReport``).
     package var reportsLosses: Bool {
         switch self {
-        case .text, .json, .fields, .csv, .mflow: false
+        case .arrow, .text, .json, .fields, .csv, .mflow: false
         case .foreign: true
         case .messages(let format): format.fate(of: .tcp) != nil
         }

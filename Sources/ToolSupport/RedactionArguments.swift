@@ -2,8 +2,6 @@
 
 import ArgumentParser
 import FlowFilter
-import Redaction
-import Secrets
 
 package struct RedactionArguments: ParsableArguments {
     /// What happens with content to which a rule cannot be applied.
@@ -41,16 +39,14 @@ package struct RedactionArguments: ParsableArguments {
     /// - Throws: ``ToolError`` for a rule that is not valid, and for a key that cannot be read or made.
     package func redaction(_ directory: FilePath?, _ environment: FilterEnvironment) throws(ToolError) -> RecordingRedaction? {
         guard !redact.isEmpty else { return nil }
-        let rules: RedactionRules
-        do throws(RedactionError) {
-            rules = try RedactionRules(
-                redact, limit: redactLimit.map { Int(clamping: $0.bytes) } ?? RedactionRules.defaultLimit,
-                keepsUnparsed: redactUnparsed == .keep,
-                secrets: environment.secretRules.map { SecretScanner($0) } ?? .builtIn, environment: environment)
+        do {
+            return try RecordingRedaction(
+                redact, limit: redactLimit.map { Int(clamping: $0.bytes) }, keepsUnparsed: redactUnparsed == .keep,
+                configuration: configurationDirectory(directory), environment)
+        } catch let error as ToolError {
+            throw error
         } catch {
             throw ToolError("\(error)")
         }
-        let key = rules.needsKey ? try RedactionKeyFile.load(from: configurationDirectory(directory)) : nil
-        return RecordingRedaction(Redactor(rules, key: key))
     }
 }

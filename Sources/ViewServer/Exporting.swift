@@ -9,6 +9,8 @@ import ForeignArchives
 import Glibc
 import HTTPSemantics
 import NIOCore
+import Redaction
+import ToolSupport
 
 extension ViewAPI {
     /// Formats, with the ends of their file names.
@@ -21,101 +23,136 @@ extension ViewAPI {
         guard let ending = Self.formats[format] else {
             throw ViewError(.unprocessableEntity, "formats are \(Self.formats.keys.sorted().joined(separator: ", "))")
         }
-        let (index, version) = (index, options.version)
+        let export = Export(list: list, index: index, redaction: try redaction(query), version: options.version)
         return ViewResponse(.download(name: "flows.\(ending)")) { send in
             list.waitUntilDone()
-            try write(list, as: format, from: index, version: version, send)
+            try export.write(as: format, send)
         }
     }
-}
 
-/// Bytes that are gathered before they are sent.
-private let exportedPiece = 256 * 1024
-
-private func write(
-    _ list: FlowList, as format: String, from index: FlowIndex, version: String, _ send: (ByteBuffer) throws -> Void
-) throws {
-    if format == "mflow" { return try writeArchive(list, from: index, send) }
-    var out = ByteBuffer()
-    func sendFull() throws {
-        guard out.readableBytes > exportedPiece else { return }
-        try send(out)
-        out.clear()
-    }
-    if let foreign = ForeignFormat(rawValue: format) {
-        var writer = foreign.writer(version: version)
-        try forEachFlow(of: list, in: index) { flow in
-            _ = try writer.write(flow, into: &out)
-            try sendFull()
-        }
-        writer.finish(into: &out)
-    } else if let messages = MessageFormat(rawValue: format) {
-        var writer = messages.writer(MessageOptions())
-        try forEachFlow(of: list, in: index) { flow in
-            try writer.write(flow, into: &out) { part in
-                try send(part)
-                part.clear()
-            }
-            try sendFull()
-        }
-    } else {
-        let printer = FlowJSONPrinter(rawBody: false)
-        try forEachFlow(of: list, in: index) { flow in
-            try printer.print(flow, into: &out) { part in
-                try send(part)
-                part.clear()
-            }
-            try sendFull()
-        }
-    }
-    try send(out)
-}
-
-/// Calls back with the flows of a list in its order.
-private func forEachFlow(of list: FlowList, in index: FlowIndex, _ body: (Flow) throws -> Void) throws {
-    var from = 0
-    while true {
-        let ordinals = list.ordinals(from..<from + 256)
-        guard !ordinals.isEmpty else { return }
-        for ordinal in ordinals { if let flow = try index.flowWithCertificates(ordinal) { try body(flow) } }
-        from += ordinals.count
-    }
-}
-
-/// Writes a flow file in the order of the recordings.
-private func writeArchive(_ list: FlowList, from index: FlowIndex, _ send: (ByteBuffer) throws -> Void) throws {
-    try withoutActuallyEscaping(send) { send in
-        let storage = SentStorage(send)
+    /// The redaction that a request asks for with `redact=RULE`, which may be repeated; nil without it.
+    /// - Throws: 422 for a rule that is not valid.
+    func redaction(_ query: ViewQuery) throws(ViewError) -> RecordingRedaction? {
+        let rules = query.all("redact")
+        guard !rules.isEmpty else { return nil }
+        var environment = options.environment
+        environment.now = Timestamp.now
         do {
-            let writer = try ArchiveWriter(storage: storage, now: .now)
-            // Connections and certificates are in the files, so these are read again instead of single flows.
-            for source in index.sources {
-                guard let path = source.path else { continue }
-                try copy(path, source.keys, list.filter, into: writer)
-            }
-            for flow in index.flowsInMemory where try list.filter?.matches(flow) ?? true {
-                try flow.forEachEvent { try writer.append($0) }
-            }
-            try writer.close()
+            return try RecordingRedaction(rules, configuration: options.configuration, environment)
+        } catch let error as RedactionError {
+            throw ViewError(.unprocessableEntity, error.description)
         } catch {
-            throw storage.failure ?? error
+            throw ViewError(.internalServerError, "\(error)")
         }
     }
 }
 
-private func copy(_ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter?, into writer: ArchiveWriter) throws {
-    let input = try ArchiveInput(path: path, keys: keys)
-    let reader =
-        filter.map { ArchiveReader(input, where: $0, delivery: .stored) } ?? ArchiveReader(input, delivery: .stored)
-    func take(_ item: ArchiveItem) throws {
-        switch item {
-        case .stored(let flow): try writer.append(flow)
-        case .flow(let flow): try flow.forEachEvent { try writer.append($0) }
-        case .damage: break
+/// One export: the flows of a list, after redaction.
+private struct Export: Sendable {
+    /// Bytes that are gathered before they are sent.
+    private static let piece = 256 * 1024
+
+    let list: FlowList
+    let index: FlowIndex
+    let redaction: RecordingRedaction?
+    let version: String
+
+    func write(as format: String, _ send: (ByteBuffer) throws -> Void) throws {
+        if format == "mflow" { return try writeArchive(send) }
+        var out = ByteBuffer()
+        func sendFull() throws {
+            guard out.readableBytes > Self.piece else { return }
+            try send(out)
+            out.clear()
+        }
+        if let foreign = ForeignFormat(rawValue: format) {
+            var writer = foreign.writer(version: version)
+            try forEachFlow { flow in
+                _ = try writer.write(flow, into: &out)
+                try sendFull()
+            }
+            writer.finish(into: &out)
+        } else if let messages = MessageFormat(rawValue: format) {
+            var writer = messages.writer(MessageOptions())
+            try forEachFlow { flow in
+                try writer.write(flow, into: &out) { part in
+                    try send(part)
+                    part.clear()
+                }
+                try sendFull()
+            }
+        } else {
+            let printer = FlowJSONPrinter(rawBody: false)
+            try forEachFlow { flow in
+                try printer.print(flow, into: &out) { part in
+                    try send(part)
+                    part.clear()
+                }
+                try sendFull()
+            }
+        }
+        try send(out)
+    }
+
+    /// Calls back with the flows of the list in its order.
+    private func forEachFlow(_ body: (Flow) throws -> Void) throws {
+        var from = 0
+        while true {
+            let ordinals = list.ordinals(from..<from + 256)
+            guard !ordinals.isEmpty else { return }
+            for ordinal in ordinals {
+                guard let flow = try index.flowWithCertificates(ordinal) else { continue }
+                try body(try redaction?.redact(flow) ?? flow)
+            }
+            from += ordinals.count
         }
     }
-    while let item = try reader.next() { try take(item) }
-    for item in try reader.finish() { try take(item) }
+
+    /// Writes a flow file in the order of the recordings.
+    private func writeArchive(_ send: (ByteBuffer) throws -> Void) throws {
+        try withoutActuallyEscaping(send) { send in
+            let storage = SentStorage(send)
+            do {
+                var options = ArchiveOptions()
+                options.redactionRules = redaction?.rules ?? []
+                let writer = try ArchiveWriter(storage: storage, options: options, now: .now)
+                try copyFiles(into: writer)
+                for flow in index.flowsInMemory where try list.filter?.matches(flow) ?? true {
+                    try (redaction?.redact(flow) ?? flow).forEachEvent { try writer.append($0) }
+                }
+                try writer.close()
+            } catch {
+                throw storage.failure ?? error
+            }
+        }
+    }
+
+    /// Copies what the list's filter selects. Connections and certificates are in the files, so these are read again instead of single
+    /// flows, as mitm-filter reads them.
+    private func copyFiles(into writer: ArchiveWriter) throws {
+        let files = index.sources.compactMap { source in source.path.map { ArchiveSource.file($0, keys: source.keys) } }
+        if let filter = list.filter {
+            try copy(ArchiveSequence(files, where: filter, delivery: .stored, isQuiet: true), into: writer)
+        } else {
+            try copy(ArchiveSequence(files, where: EveryFlow(), delivery: .stored, isQuiet: true), into: writer)
+        }
+    }
+
+    private func copy<Filter>(_ files: ArchiveSequence<Filter>, into writer: ArchiveWriter) throws {
+        var files = files
+        files.redaction = redaction
+        files.stored = { stored in
+            try writer.append(stored)
+            return true
+        }
+        files.namedRules = { if !writer.hasEnded { writer.addRedactionRules($0) } }
+        try files.forEach { _ in
+            // The page shows damage.
+        } flow: { flow in
+            try flow.forEachEvent { try writer.append($0) }
+            return true
+        }
+    }
 }
 
 /// Passes the bytes of a flow file on.

@@ -1,4 +1,4 @@
-// Responses about one flow: its facts and heads, its content as views show it, its messages, and the forms in which it can be copied.
+// Responses about one flow: its facts and heads, its content as views show it, and the forms in which it can be copied.
 
 import ContentCoding
 import FlowArchive
@@ -24,11 +24,11 @@ extension ViewAPI {
             switch (what.first, what.count) {
             case (nil, _): return try details(flow, ordinal)
             case ("content", 2): return try content(flow, ordinal, what[1], query)
-            case ("messages", 1): return try messages(flow, query)
+            case ("messages", 1): return try messages(flow, ordinal, query)
             case ("messages", 2): return try message(flow, ordinal, what[1], query)
             case ("raw", 2): return try raw(flow, try side(what[1]), isDecoded: query["decoded"] == "1")
             case ("preview", 2): return try preview(flow, try side(what[1]))
-            case ("curl", 1), ("http", 1), ("json", 1): return try text(flow, what[0])
+            case ("curl", 1), ("http", 1), ("json", 1): return try text(flow, what[0], query)
             default: throw ViewError.notFound
             }
         } catch let error as ViewError {
@@ -39,7 +39,7 @@ extension ViewAPI {
     }
 
     /// - Parameter name: an identifier, or the number of a row.
-    private func ordinal(_ name: String) throws(ViewError) -> Int {
+    func ordinal(_ name: String) throws(ViewError) -> Int {
         if let number = Int(name) { return number }
         guard let id = FlowID(name), let ordinal = index.ordinal(of: id) else { throw .notFound }
         return ordinal
@@ -121,7 +121,7 @@ extension ViewAPI {
 
     private var schema: ProtobufSchema { options.environment.schema ?? .builtIn }
 
-    private func printer(_ view: String) throws(ViewError) -> FlowTextPrinter {
+    func printer(_ view: String) throws(ViewError) -> FlowTextPrinter {
         guard let choice = ContentViewChoice(view) else {
             throw ViewError(.unprocessableEntity, "there is no view '\(view.prefix(40))'")
         }
@@ -164,7 +164,7 @@ extension ViewAPI {
         }
     }
 
-    private func lines(of content: RenderedContent, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
+    func lines(of content: RenderedContent, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
         let from = try query.number("from", 0...Int(UInt32.max), otherwise: 0)
         let count = try query.number("lines", 0...Self.maximumLines, otherwise: 500)
         let range = min(from, content.count)..<min(from + count, content.count)
@@ -178,73 +178,6 @@ extension ViewAPI {
             }
         }
         return ViewResponse(.json, json)
-    }
-
-    // MARK: Messages
-
-    private func messages(_ flow: Flow, _ query: ViewQuery) throws -> ViewResponse {
-        let from = try query.number("from", 0...Int(UInt32.max), otherwise: 0)
-        let count = try query.number("count", 0...1000, otherwise: 100)
-        var json = JSONText()
-        json.writer.beginObject()
-        json.member("from", from)
-        json.member("total", flow.pieces.count)
-        json.key("messages")
-        json.writer.beginArray()
-        var number = 0
-        func write(_ at: Timestamp, _ from: Side, _ kind: FlowPiece.Kind, _ size: UInt64, _ content: ByteBuffer?) {
-            json.object { json in
-                json.member("n", number)
-                json.member("at", Int((at - flow.started) / 1000))
-                json.member("from", "\(from)")
-                json.member("kind", "\(kind)")
-                json.member("size", Int(clamping: size))
-                guard let content else { return json.member("damaged", true) }
-                let beginning = content.slice(ByteRange(0, min(400, content.readableBytes)))
-                json.member("text", visible: beginning, keepsLines: false)
-                if beginning.readableBytes < content.readableBytes { json.member("cut", true) }
-            }
-        }
-        func isWanted() -> Bool? { number < from ? false : number < from + count ? true : nil }
-        try flow.pieces.forEach { at, piece in
-            guard let wanted = isWanted() else { return false }
-            if wanted { write(at, piece.from, piece.kind, UInt64(piece.content.readableBytes), piece.content) }
-            number += 1
-            return true
-        } damaged: { piece in
-            guard let wanted = isWanted() else { return false }
-            if wanted { write(piece.at, piece.from, piece.kind, piece.size, nil) }
-            number += 1
-            return true
-        }
-        json.writer.endArray()
-        json.writer.endObject()
-        return ViewResponse(.json, json)
-    }
-
-    private func message(_ flow: Flow, _ ordinal: Int, _ name: String, _ query: ViewQuery) throws -> ViewResponse {
-        guard let number = Int(name), number >= 0 else { throw ViewError.notFound }
-        let view = query["view"] ?? "auto"
-        let printer = try printer(view)
-        let key = RenderedContents.Key(ordinal: ordinal, part: "message \(number)", view: view, size: 0)
-        let content = try contents.content(key) {
-            var rest = number
-            var text: ByteBuffer?
-            try flow.pieces.forEach { _, piece in
-                rest -= 1
-                guard rest < 0 else { return true }
-                var shown = ByteBuffer()
-                printer.content(of: piece, in: flow, into: &shown)
-                text = shown
-                return false
-            } damaged: { _ in
-                rest -= 1
-                return rest >= 0
-            }
-            guard let text else { throw ViewError.notFound }
-            return RenderedContent(text)
-        }
-        return try lines(of: content, query)
     }
 
     // MARK: Bytes
@@ -287,7 +220,8 @@ extension ViewAPI {
         return ViewResponse(.ok, .preview(type: type), content)
     }
 
-    private func text(_ flow: Flow, _ format: String) throws -> ViewResponse {
+    private func text(_ flow: Flow, _ format: String, _ query: ViewQuery) throws -> ViewResponse {
+        let flow = try redaction(query)?.redact(flow) ?? flow
         var out = ByteBuffer()
         var rest = ByteBuffer()
         let drain: Drain = { part in

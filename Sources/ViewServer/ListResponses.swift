@@ -66,7 +66,9 @@ extension ViewAPI {
                 if facts.isFailure { json.member("failed", true) }
                 if facts.hasLocalReply { json.member("local", true) }
                 json.key("t")
-                json.array([facts.started, facts.duration, facts.timeToFirstByte]) { json, time in
+                let connect = index.connectTimes(ordinal)
+                json.array([facts.started, facts.duration, facts.timeToFirstByte, connect.connected, connect.secured]) {
+                    json, time in
                     if let time { json.number(time) } else { json.null() }
                 }
             }

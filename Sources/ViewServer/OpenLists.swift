@@ -21,8 +21,9 @@ final class OpenLists: Sendable {
     init(_ index: FlowIndex) { self.index = index }
 
     /// Begins a list.
-    func open(_ filter: FlowFilter?, _ order: FlowOrder?) -> (name: String, list: FlowList) {
-        let list = FlowList(of: index, where: filter, order: order)
+    /// - Parameter base: the list has only flows of this one.
+    func open(_ filter: FlowFilter?, _ order: FlowOrder?, within base: FlowList?) -> (name: String, list: FlowList) {
+        let list = FlowList(of: index, where: filter, within: base, order: order)
         let (name, closed) = state.withLock { state in
             state.made += 1
             state.uses += 1

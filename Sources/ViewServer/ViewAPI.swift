@@ -1,5 +1,5 @@
 // What a view answers to each request. docs/viewing.md describes the calls. Everything is read: no call changes a recording, and no path or
-// command comes from a request.
+// command comes from a request. Flows are sent again only to the target that the user has named.
 
 import FlowFilter
 import FlowModel
@@ -19,10 +19,15 @@ package struct ViewOptions: Sendable {
     /// Files are followed as they grow.
     package var isFollowing = true
     package var version: String
+    /// Sends flows again; nil: flows are only shown.
+    package var replayer: FlowReplayer?
+    /// The configuration directory, which has the key of the hashes of redaction.
+    package var configuration: String
 
-    package init(environment: FilterEnvironment, version: String) {
+    package init(environment: FilterEnvironment, version: String, configuration: String) {
         self.environment = environment
         self.version = version
+        self.configuration = configuration
     }
 }
 
@@ -32,6 +37,7 @@ final class ViewAPI: Sendable {
     let options: ViewOptions
     let lists: OpenLists
     let contents = RenderedContents()
+    let messageMarks = MessageMarks()
 
     init(_ index: FlowIndex, _ options: ViewOptions) {
         self.index = index
@@ -64,8 +70,13 @@ final class ViewAPI: Sendable {
         switch (head.method, query.path[2], rest.count) {
         case (.GET, "status", 0): return status()
         case (.GET, "language", 0): return language()
+        case (.GET, "named-views", 0):
+            var json = JSONText()
+            namedViews(&json)
+            return ViewResponse(.json, json)
         case (.POST, "views", 0): return try open(body)
         case (.GET, "views", 2): return try list(rest[0], rest[1], query)
+        case (.POST, "flows", 2) where rest[1] == "replay": return try replay(rest[0], body)
         case (.GET, "flows", 1...): return try flow(rest[0], Array(rest.dropFirst()), query)
         default: throw .notFound
         }
@@ -73,13 +84,18 @@ final class ViewAPI: Sendable {
 
     // MARK: Views
 
-    /// `{"filter": "~c 500", "sort": ["started", "desc"], "replaces": "v3"}`
+    /// `{"filter": "~c 500", "sort": ["started", "desc"], "base": "v2", "replaces": "v3"}`
     private func open(_ body: ByteBuffer) throws(ViewError) -> ViewResponse {
         guard let asked = JSONTree(parsing: body) else { throw ViewError(.badRequest, "the body is not JSON") }
         let expression = asked["filter"]?.string?.text ?? ""
+        var base: FlowList?
+        if let name = asked["base"]?.string?.text {
+            guard let found = lists.list(name) else { throw .closed }
+            base = found
+        }
         var filter: FlowFilter?
         do throws(FilterSyntaxError) {
-            for text in [options.filter ?? "", expression] where text.contains(where: { !$0.isWhitespace }) {
+            for text in [base == nil ? options.filter ?? "" : "", expression] where text.contains(where: { !$0.isWhitespace }) {
                 var environment = options.environment
                 environment.now = Timestamp.now
                 let parsed = try FlowFilter(text, environment: environment)
@@ -96,18 +112,18 @@ final class ViewAPI: Sendable {
             order = FlowOrder(key, isDescending: sort.dropFirst().first?.string?.text == "desc")
         }
         if let replaced = asked["replaces"]?.string?.text { lists.close(replaced) }
-        let (name, list) = lists.open(filter, order)
+        let (name, list) = lists.open(filter, order, within: base)
         var json = JSONText()
         json.object { json in
             json.member("view", name)
-            json.member("filter", filter?.canonical ?? "")
+            json.member("filter", list.filter?.canonical ?? "")
             json.counts(list.status)
         }
         return ViewResponse(.created, .json, json.bytes)
     }
 
     private func list(_ name: String, _ what: String, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
-        guard let list = lists.list(name) else { throw ViewError(.gone, "this view is no longer open") }
+        guard let list = lists.list(name) else { throw .closed }
         switch what {
         case "rows": return try rows(of: list, query)
         case "timeline": return try timeline(of: list, query)
@@ -130,6 +146,8 @@ final class ViewAPI: Sendable {
             json.member("version", options.version)
             json.member("flows", index.count)
             json.member("following", options.isFollowing)
+            json.key("replay")
+            if let replayer = options.replayer { json.string(replayer.target) } else { json.null() }
             json.member("complete", index.isComplete)
             if let filter = options.filter { json.member("filter", filter) }
             json.key("files")
@@ -152,6 +170,16 @@ final class ViewAPI: Sendable {
         return ViewResponse(.json, json)
     }
 
+    /// The expressions that the user's configuration names.
+    private func namedViews(_ json: inout JSONText) {
+        json.array(options.environment.views.sorted { $0.key < $1.key }) { json, view in
+            json.object { json in
+                json.member("name", view.key)
+                json.member("filter", view.value)
+            }
+        }
+    }
+
     /// The operators of the filter language, the columns, and what lists can be sorted and grouped by.
     private func language() -> ViewResponse {
         var json = JSONText()
@@ -165,12 +193,7 @@ final class ViewAPI: Sendable {
                 }
             }
             json.key("named")
-            json.array(options.environment.views.sorted { $0.key < $1.key }) { json, view in
-                json.object { json in
-                    json.member("name", view.key)
-                    json.member("filter", view.value)
-                }
-            }
+            namedViews(&json)
             json.key("columns")
             json.array(RowColumns.names) { $0.string($1) }
             json.key("sortable")
@@ -184,6 +207,7 @@ final class ViewAPI: Sendable {
 
 extension ViewError {
     static var notFound: ViewError { ViewError(.notFound, "there is nothing here") }
+    static var closed: ViewError { ViewError(.gone, "this view is no longer open") }
 }
 
 extension ViewResponse {

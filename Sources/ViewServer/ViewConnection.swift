@@ -102,8 +102,12 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
                     try channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).wait()
                 }
             }
-            let end = channel.writeAndFlush(HTTPServerResponsePart.end(nil))
-            if !request.isKeepAlive { end.whenComplete { _ in channel.close(promise: nil) } }
+            if request.isKeepAlive {
+                // Without a promise: the view may end meanwhile, and its event loops keep none.
+                channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+            } else {
+                channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
+            }
         } catch {
             // A body that is not whole must not look as if it were.
             channel.close(promise: nil)

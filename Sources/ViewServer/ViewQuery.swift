@@ -6,26 +6,30 @@ import NIOCore
 /// A parsed request-target.
 struct ViewQuery {
     let path: [String]
-    private let parameters: [String: String]
+    private let parameters: [(name: String, value: String)]
 
     init(_ target: String) {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = parts[0].split(separator: "/").map { Self.decoded($0, plusIsSpace: false) }
-        var parameters: [String: String] = [:]
+        var parameters: [(name: String, value: String)] = []
         for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = halves.count > 1 ? Self.decoded(halves[1], plusIsSpace: true) : ""
-            parameters[Self.decoded(halves[0], plusIsSpace: true)] = value
+            parameters.append((Self.decoded(halves[0], plusIsSpace: true), value))
         }
         self.parameters = parameters
     }
 
-    subscript(_ name: String) -> String? { parameters[name] }
+    /// The last value of a parameter.
+    subscript(_ name: String) -> String? { parameters.last { $0.name == name }?.value }
+
+    /// The values of a parameter that may be repeated.
+    func all(_ name: String) -> [String] { parameters.filter { $0.name == name }.map(\.value) }
 
     /// A number between bounds.
     /// - Throws: 400 for something else.
     func number(_ name: String, _ range: ClosedRange<Int>, otherwise: Int) throws(ViewError) -> Int {
-        guard let text = parameters[name] else { return otherwise }
+        guard let text = self[name] else { return otherwise }
         guard let number = Int(text), range.contains(number) else {
             throw ViewError(.badRequest, "\(name) is a number from \(range.lowerBound) to \(range.upperBound)")
         }

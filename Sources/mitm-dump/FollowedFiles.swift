@@ -166,6 +166,7 @@ struct FollowedFiles<Predicate: FlowPredicate> {
         case .damage(let damage):
             warn("\(file.source.name): \(damage)")
             return nil
+        case .record: return nil
         }
     }
 

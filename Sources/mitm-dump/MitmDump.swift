@@ -63,9 +63,9 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: text, json (a line with a JSON object for each flow), fields and csv (columns of --fields), har (one HAR 1.2 \
-            archive), mflow, mitmproxy (its flow format 21), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or \
-            raw (bytes as sent). (default: text)
+            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
+            and csv (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), warc (WARC 1.1), curl \
+            (a command for each request), http (messages as text, a .http file) or raw (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -232,7 +232,8 @@ struct MitmDump: Tool {
         let isLive = follow || sources.contains { $0.isLive }
         var printer = Printer(
             FlowOutput(
-                file, format: format, rawBody: rawBody, columns: columns, messages: try messages.options(),
+                file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
+                messages: try messages.options(),
                 warc: warc.options(output: output, filter: asked.expression),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
@@ -249,7 +250,7 @@ struct MitmDump: Tool {
             "reading", on: ProgressLine(isQuiet: quiet, besides: isSorted ? nil : output ?? .standard))
         if let sorter {
             let result = try sorter.forEach(
-                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: printer.output.begin,
+                of: sources, where: predicate, jobs: threads, isQuiet: quiet, observer, begin: { try printer.output.begin() },
                 namedRules: { [output = printer.output] in output.add(redactionRules: $0) }, report: fail
             ) {
                 switch $0 {
@@ -269,8 +270,9 @@ struct MitmDump: Tool {
         sequence.namedRules = { [output = printer.output] in output.add(redactionRules: $0) }
         sequence.beforeWaiting = { try printer.output.flush() }
         if follow { sequence.news = { try printer.printNews($0, where: predicate) } }
+        sequence.record = { try printer.take($0) }
         sequence.stored = { try printer.take($0) }
-        try sequence.forEach(begin: { _, _ in try printer.output.begin() }, damage: fail) { try printer.print($0) }
+        try sequence.forEach(begin: { source, _ in try printer.output.begin(source) }, damage: fail) { try printer.print($0) }
         if sequence.sourcesRead > 0, !isDropped(observer), let sentence = try printer.finish() { warn(sentence) }
         try endInterrupted(observer)
         return try losses.status(

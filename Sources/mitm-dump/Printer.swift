@@ -28,6 +28,15 @@ struct Printer {
     /// As many flows were printed as there may be.
     var isFull: Bool { count >= limit }
 
+    /// Writes a flow where it is stored.
+    /// - Returns: whether another flow may follow.
+    mutating func take(_ flow: RecordView) throws -> Bool {
+        guard !isFull else { return false }
+        count += 1
+        try output.take(flow)
+        return !isFull
+    }
+
     /// Prints a flow that can be copied as it is stored.
     /// - Returns: whether another flow may follow.
     mutating func take(_ flow: StoredFlow) throws -> Bool {

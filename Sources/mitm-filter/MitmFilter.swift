@@ -56,8 +56,9 @@ struct MitmFilter: Tool {
 
     @Option(
         help: """
-            Output format: text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), warc (WARC 1.1), curl (a command for each request), http \
-            (messages as text, a .http file) or raw (bytes as sent). (default: mflow)
+            Output format: arrow (an Arrow IPC stream of --columns), text, json, fields, csv, har, mflow, mitmproxy (its flow \
+            format 21), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw (bytes as \
+            sent). (default: mflow)
             """)
     var format: OutputFormat?
 
@@ -153,8 +154,11 @@ struct MitmFilter: Tool {
             throw ValidationError("--append cannot be combined with --encrypt-to: an encrypted file cannot be continued")
         }
         if count, output != nil { throw ValidationError("--count prints a number, so it cannot be combined with --output") }
-        if bodies.limit != nil, json || format ?? .mflow != .mflow || count || quiet || groups.isGiven {
-            throw ValidationError("\(bodies.name) is for a flow file (--format mflow)")
+        let isArrow = !json && (format == .arrow || format == nil && table.columns != nil)
+        let takesLimit = !json && (format ?? .mflow == .mflow || isArrow && !bodies.onlyMetadata)
+        if bodies.limit != nil, !takesLimit || count || quiet || groups.isGiven {
+            throw ValidationError(
+                "\(bodies.name) is for a flow file (--format mflow)\(bodies.onlyMetadata ? "" : " or --format arrow")")
         }
         if quiet, count || output != nil {
             throw ValidationError("--quiet writes nothing, so it cannot be combined with \(count ? "--count" : "--output")")
@@ -191,6 +195,7 @@ struct MitmFilter: Tool {
         let query = try groups.query()
         let format = try table.format(json ? .json : format, otherwise: query != nil ? .text : findings ? .json : .mflow)
         let columns = format.rows == nil || query != nil ? [] : try table.keys(for: format)
+        let arrow = query == nil ? try table.arrow(for: format, bodyLimit: bodies.bodyLimit) : nil
         let sources = try asked.sources()
         let file = OutputFile(
             output?.path, format: count ? .text : format, appends: append, encryption: try encryption.encryption())
@@ -221,9 +226,9 @@ struct MitmFilter: Tool {
                 result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, messages: try messages.options(),
+                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(),
                     warc: warc.options(output: output, filter: asked.expression), style: views.style(style),
-                    schema: asked.schema, redaction: redaction, limit: bodies.limit)
+                    schema: asked.schema, redaction: redaction, limit: format == .arrow ? nil : bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
                 } else {
@@ -274,7 +279,7 @@ struct MitmFilter: Tool {
         _ observer: ReadingObserver
     ) throws -> ReadingResult {
         let result = try sorter.forEach(
-            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: flows.begin,
+            of: sources, where: choice, jobs: threads, isQuiet: false, observer, begin: { try flows.begin() },
             namedRules: { flows.add(redactionRules: $0) }
         ) {
             printError($0, as: "mitm-filter")
@@ -312,12 +317,18 @@ struct MitmFilter: Tool {
         if let flows { sequence.namedRules = { flows.add(redactionRules: $0) } }
         if let flows { sequence.beforeWaiting = { try flows.flush() } }
         var matched = 0
+        sequence.record = { flow in
+            matched += 1
+            try flows?.take(flow)
+            return matched < limit ?? .max
+        }
         sequence.stored = { flow in
             matched += 1
             try flows?.take(flow)
             return matched < limit ?? .max
         }
-        try sequence.forEach(begin: { _, _ in try flows?.begin() }, damage: { printError($0, as: "mitm-filter") }) { flow in
+        try sequence.forEach(begin: { source, _ in try flows?.begin(source) }, damage: { printError($0, as: "mitm-filter") }) {
+            flow in
             matched += 1
             try flows?.take(flow, detail: views.detail ?? 1)
             return matched < limit ?? .max

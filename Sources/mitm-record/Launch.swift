@@ -123,14 +123,12 @@ struct LaunchedRun {
 
     /// Waits for the end of the program. A signal that a user sends to the recorder is passed on; those of the terminal's keys the program has
     /// received itself.
-    /// - Parameters:
-    ///   - interval: seconds between two calls of `idle`.
-    ///   - idle: returns whether to wait no longer.
+    /// - Parameter wait: is called before each wait; returns the most seconds until its next call, or nil to wait no longer.
     /// - Returns: the exit status; nil if waiting was ended.
-    func waitForEnd(interval: Double, idle: () -> Bool) -> Int32? {
+    func waitForEnd(_ wait: () -> Double?) -> Int32? {
         var isEnding = false
-        while !idle() {
-            guard let signal = Signals.receive(LaunchedProgram.signals, seconds: interval) else { continue }
+        while let seconds = wait() {
+            guard let signal = Signals.receive(LaunchedProgram.signals, seconds: seconds) else { continue }
             if signal.number == SIGCHLD {
                 guard let status = program.noticeChildren() else { continue }
                 if status != 0, !isEnding, let profile {

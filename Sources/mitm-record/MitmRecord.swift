@@ -125,6 +125,9 @@ struct MitmRecord: Tool {
     @Option(help: ArgumentHelp("When to fsync: none, interval (with each flush), always.", valueName: "when"))
     var sync = ArchiveSync.none
 
+    @OptionGroup
+    var viewing: ViewArguments
+
     @OptionGroup(title: "Several files")
     var rotation: RotationArguments
 
@@ -157,7 +160,7 @@ struct MitmRecord: Tool {
 
     static func main() { launch() }
 
-    static let optionalValues = ["color": "always", "browser": Browser.anyInstalled]
+    static let optionalValues = ["color": "always", "browser": Browser.anyInstalled, "view": ViewArguments.anyPort]
 
     static let takesCommand = true
 
@@ -167,11 +170,25 @@ struct MitmRecord: Tool {
 
     func validate() throws {
         try rotation.check(write)
+        try checkView()
         if !(0...2).contains(detail) {
             throw ValidationError("--detail is a number from 0 to 2; mitm-dump --detail \(detail) FILE prints content")
         }
         if let expression = selection.filter, launching.browser == nil, !filter.isEmpty {
             throw ValidationError("the filter is given twice: -f '\(expression)' and '\(filter.joined(separator: " "))'")
+        }
+    }
+
+    /// - Throws: when there is no file that a view can read.
+    private func checkView() throws {
+        guard viewing.view != nil else { return }
+        if let write, write.isStandard || write.text == "none" {
+            throw ValidationError("-w \(write.text) makes no file for --view to show; name one, or pipe to mitm-view -")
+        }
+        if !encryption.encryptTo.isEmpty {
+            throw ValidationError(
+                "--view cannot read what --encrypt-to encrypts, since the recorder has no private key; "
+                    + "start mitm-view --identity KEY FILE beside it")
         }
     }
 

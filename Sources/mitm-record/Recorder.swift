@@ -23,6 +23,7 @@ struct Recorder {
     private let clock = RecorderClock()
     private let log: EventLog
     private let launch: Launch?
+    private let view: RecordingView
 
     /// - Throws: ``ToolError``, and ``LaunchFailure`` for a command that cannot be executed.
     init(_ arguments: MitmRecord) throws {
@@ -37,6 +38,7 @@ struct Recorder {
         log = try EventLog(
             logging, of: "mitm-record", clock: clock, detail: arguments.detail,
             hints: TLSHints(authority: authority, isServedByName: isForwardProxy))
+        view = RecordingView(of: "mitm-record", work: "recording", log: log)
     }
 
     func run() throws -> ToolStatus {
@@ -68,13 +70,17 @@ struct Recorder {
         let clock = clock
         let server: ProxyServer
         var launched: LaunchedRun?
+        // It may read the end of the recording.
+        defer { view.end() }
         do {
+            let own = OwnAddresses()
+            try startView(files, own, inherited)
             let limits = try transportLimits(descriptors, listeners: modes.count)
             server = ProxyServer(
                 loops: descriptors.loops, limits: limits,
                 sink: RecordingSink(queue: recorder.queue), clock: clock,
                 certificates: certificates.maker(clock), log: { [log] in log.log($0) })
-            let proxy = try listen(server, modes, sessions, authority, ready)
+            let proxy = try listen(server, modes, sessions, own, authority, ready)
             if let launch {
                 inherited.keepOthers()
                 launched = try descriptors.withOriginalLimit {
@@ -99,7 +105,7 @@ struct Recorder {
         wait { await server.shutDown(grace: grace) }
         recorder.finish()
         if let launched {
-            if status == nil { status = launched.waitForEnd(interval: 60) { false } }
+            if status == nil { status = launched.waitForEnd { 60 } }
             launched.clear()
         }
         report(recorder, files?.path, isRedacted: redaction != nil)
@@ -138,9 +144,18 @@ struct Recorder {
         options.archive.redactionRules = redaction?.rules ?? []
         options.disk = arguments.disk.options
         arguments.rotation.apply(to: &options)
+        options.began = { [view] in view.show($0) }
         let files = try RecordingFiles(options, now: now)
         log.log(.notice, "recording", "recording to \(files.path == "-" ? "standard output" : files.path)")
         return files
+    }
+
+    /// Nothing is forwarded to it.
+    private func startView(_ files: RecordingFiles?, _ own: OwnAddresses, _ inherited: InheritedDescriptors) throws {
+        guard let port = arguments.viewing.view, let files else { return }
+        inherited.keepOthers()
+        own.add(try view.start(port: port, arguments.settings.given), of: .view)
+        view.show(files.path)
     }
 
     /// Nanoseconds after which what was recorded is in the file.
@@ -175,10 +190,9 @@ struct Recorder {
 
     /// - Returns: where programs on this machine reach the first forward proxy.
     private func listen(
-        _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ authority: CertificateAuthority,
-        _ ready: ReadyFile?
+        _ server: ProxyServer, _ modes: [ModeSpecification], _ sessions: SessionSettings, _ own: OwnAddresses,
+        _ authority: CertificateAuthority, _ ready: ReadyFile?
     ) throws -> ProxyAddress? {
-        let own = OwnAddresses()
         var bounds: [Endpoint] = []
         var proxy: ProxyAddress?
         // A program gets any port; it is given the number.
@@ -220,12 +234,16 @@ struct Recorder {
         if !totals.redaction.isEmpty { log.log(.notice, "stats", totals.redaction.summary) }
     }
 
+    /// When totals are printed; failures of the recording are noticed as often.
+    private var statsTimer: IntervalTimer { IntervalTimer(seconds: max(arguments.stats?.seconds ?? 1, 0.1)) }
+
     /// Waits for the end of a program.
     /// - Returns: its exit status; nil if recording failed before: then it has been asked to end.
     private func waitForEnd(of launched: LaunchedRun, _ recorder: FlowRecorder) -> Int32? {
-        let status = launched.waitForEnd(interval: max(arguments.stats?.seconds ?? 1, 0.1)) {
-            logStats(recorder)
-            return recorder.failure != nil
+        var timer = statsTimer
+        let status = launched.waitForEnd {
+            if timer.fires() { logStats(recorder) }
+            return recorder.failure == nil ? timer.secondsLeft : nil
         }
         if status == nil { launched.program.send(SIGTERM) }
         return status
@@ -242,21 +260,19 @@ struct Recorder {
             ? nil : TerminalKeys(log) { try sessions.hosts.addTCP(HostArguments.patterns([$0], of: "TCP host")[0]) }
         keys?.start()
         defer { keys?.end() }
-        let interval = arguments.stats?.seconds ?? 1
+        var timer = statsTimer
         while recorder.failure == nil {
-            if let signal = Signals.wait(for: signals, seconds: max(interval, 0.1)) {
-                if signal == SIGUSR1 {
-                    recorder.rotate()
-                    log.reopen()
-                    continue
-                }
-                guard signal == SIGHUP, !terminal.isGone else { return }
-                manager.report(.reloading)
-                reload(sessions)
-                manager.report(.ready)
+            if timer.fires() { logStats(recorder) }
+            guard let signal = Signals.wait(for: signals, seconds: timer.secondsLeft) else { continue }
+            if signal == SIGUSR1 {
+                recorder.rotate()
+                log.reopen()
                 continue
             }
-            logStats(recorder)
+            guard signal == SIGHUP, !terminal.isGone else { return }
+            manager.report(.reloading)
+            reload(sessions)
+            manager.report(.ready)
         }
     }
 

@@ -98,6 +98,9 @@ struct MitmReplay: Tool {
     var redaction: RedactionArguments
 
     @OptionGroup
+    var secrets: SecretArguments
+
+    @OptionGroup
     var encryption: EncryptionArguments
 
     @OptionGroup

@@ -13,6 +13,7 @@ import NIOCore
 import ProxyCore
 import ProxyToolSupport
 import ProxyTransport
+import Secrets
 import Synchronization
 import TLSEngine
 import ToolSupport
@@ -50,7 +51,8 @@ struct Replayer {
         options.onlySafeMethods = arguments.safeMethods
         options.hasHTTPTarget = targets.http != nil
         options.hasTCPTarget = targets.bytes != nil
-        let (plan, redactions, isDamaged) = try makePlan(options, report, ending: ending)
+        let secretRules = try arguments.secrets.secretRules()
+        let (plan, redactions, isDamaged) = try makePlan(options, secretRules, report, ending: ending)
         guard plan.flowCount > 0 else {
             try end(report, ReplayTally(), plan, unsent: 0, elapsed: 0)
             return isDamaged ? .damaged : .noMatch
@@ -58,7 +60,7 @@ struct Replayer {
         try checkTargets(plan, targets)
         let redaction =
             arguments.write == nil
-            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment)
+            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.selection.environment(secretRules))
         let servers = try ServerSettings(arguments, redaction, coreLevel, now: clock.now())
         let recorder = try makeRecorder(redaction)
         let comparer = ResponseComparer(
@@ -121,13 +123,14 @@ struct Replayer {
     /// Reads the recording once. Flows that can be read again are not kept.
     /// - Parameter ending: blocked signals, of which one ends the reading.
     private func makePlan(
-        _ options: ReplayPlan.Options, _ report: ResultReport, ending: [Int32]
+        _ options: ReplayPlan.Options, _ secretRules: SecretRules?, _ report: ResultReport, ending: [Int32]
     ) throws -> (plan: ReplayPlan, redactions: [RecordedRedaction], isDamaged: Bool) {
-        var rules = RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)))
+        var rules = RecordedRules(
+            key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)), secrets: secretRules)
         var redactions: [RecordedRedaction] = []
         var known: [String] = []
         let sources = try archiveSources(arguments.files, keys: arguments.identities.keys())
-        let places = PlaceNotes(filter: try arguments.selection.parsed())
+        let places = PlaceNotes(filter: try arguments.selection.parsed(secretRules))
         var sequence = ArchiveSequence(sources, where: places)
         let observer = ReadingObserver("reading the recording", on: progressLine) { Signals.wait(for: ending, seconds: 0) }
         sequence.observer = observer

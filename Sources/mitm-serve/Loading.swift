@@ -234,6 +234,7 @@ final class RecordingLoader {
         case .stored(let stored): try add(.flow(stored.flow()), warn)
         case .damage(let damage): warn("\(source.name): \(damage)")
         case .flow(let flow): add(flow)
+        case .record: break
         }
     }
 

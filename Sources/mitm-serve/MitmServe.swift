@@ -61,6 +61,9 @@ struct MitmServe: Tool {
     @OptionGroup(title: "Redaction of the file of --on-miss record")
     var redaction: RedactionArguments
 
+    @OptionGroup
+    var secrets: SecretArguments
+
     @Flag(help: "Print the flows that would be served, and exit.")
     var list = false
 
@@ -69,6 +72,9 @@ struct MitmServe: Tool {
 
     @Flag(help: "Short for --format json.")
     var json = false
+
+    @OptionGroup
+    var viewing: ViewArguments
 
     @OptionGroup
     var logging: LogArguments
@@ -83,6 +89,8 @@ struct MitmServe: Tool {
     var files: [FilePath] = []
 
     static func main() { launch() }
+
+    static let optionalValues = ["color": "always", "view": ViewArguments.anyPort]
 
     func work() throws -> ToolStatus {
         return try RecordingServer(self).run()

@@ -10,6 +10,7 @@ import NIOCore
 import ProxyCore
 import ProxyToolSupport
 import ProxyTransport
+import Secrets
 import Synchronization
 import TLSEngine
 import ToolSupport
@@ -32,7 +33,8 @@ struct RecordingServer {
         let terminal = ControllingTerminal()
         if arguments.format != nil || arguments.json, !arguments.list { throw ToolError("--format and --json are for --list") }
         let settings = try answerSettings()
-        let selection = try selection(settings)
+        let secretRules = try arguments.secrets.secretRules()
+        let selection = try selection(settings, secretRules)
         if arguments.list {
             return try RecordingListing(selection: selection, format: arguments.json ? .json : arguments.format ?? .text).print()
         }
@@ -56,10 +58,15 @@ struct RecordingServer {
         }
         let redaction =
             arguments.answering.write == nil
-            ? nil : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment)
+            ? nil
+            : try arguments.redaction.redaction(arguments.settings.confdir, arguments.matching.selection.environment(secretRules))
         let recorder = try recorder(redaction)
+        let view = RecordingView(of: "mitm-serve", work: "serving", log: log)
+        defer { view.end() }
+        let own = OwnAddresses()
+        if let port = arguments.viewing.view { own.add(try view.start(port: port, viewArguments()), of: .view) }
         let server = try start(
-            modes, follower.recordings, settings, recorder, redaction, descriptors, files: recordings.files, ready, authority,
+            modes, own, follower.recordings, settings, recorder, redaction, descriptors, files: recordings.files, ready, authority,
             certificates)
         manager.report(.ready)
         waitForEnd(signals, terminal, recorder, follower)
@@ -98,12 +105,13 @@ struct RecordingServer {
 
     // MARK: Parts
 
-    private func selection(_ settings: AnswerSettings) throws -> RecordingSelection {
+    private func selection(_ settings: AnswerSettings, _ secretRules: SecretRules?) throws -> RecordingSelection {
         RecordingSelection(
             files: arguments.files, keys: try arguments.identities.keys(), written: arguments.answering.write,
             mayBeEmpty: settings.onMiss.contactsServers,
-            filter: try arguments.matching.selection.parsed(), rules: try rules(),
-            recordedRules: RecordedRules(key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir))),
+            filter: try arguments.matching.selection.parsed(secretRules), rules: try rules(),
+            recordedRules: RecordedRules(
+                key: try RedactionKeyFile.read(from: configurationDirectory(arguments.settings.confdir)), secrets: secretRules),
             order: arguments.matching.order, isOnce: arguments.matching.once)
     }
 
@@ -182,8 +190,20 @@ struct RecordingServer {
         return (authority, certificates)
     }
 
+    /// The view shows the served files and the written one.
+    private func viewArguments() throws -> [String] {
+        var files = arguments.files
+        if let written = arguments.answering.write, !files.contains(where: { $0.path == written.path }) { files.append(written) }
+        guard !files.contains(where: \.isStandard), !files.isEmpty else {
+            throw ToolError("--view cannot show what comes from standard input; name the files")
+        }
+        let words = arguments.identities.identity.flatMap { ["--identity", $0.path] }
+        return words + arguments.settings.given + ["--"] + files.map(\.path)
+    }
+
     private func start(
-        _ modes: [ModeSpecification], _ served: ServedRecordings, _ settings: AnswerSettings, _ recorder: FlowRecorder,
+        _ modes: [ModeSpecification], _ own: OwnAddresses, _ served: ServedRecordings, _ settings: AnswerSettings,
+        _ recorder: FlowRecorder,
         _ redaction: RecordingRedaction?, _ descriptors: DescriptorLimit, files: Int, _ ready: ReadyFile?,
         _ authority: CertificateAuthority, _ certificates: LeafCertificateCache
     ) throws -> ProxyServer {
@@ -197,7 +217,6 @@ struct RecordingServer {
         let server = ProxyServer(
             loops: descriptors.loops, limits: limits, sink: RecordingSink(queue: recorder.queue), clock: clock,
             certificates: certificates.maker(clock), log: { [log, coreLevel] in if $0.level >= coreLevel { log.log($0) } })
-        let own = OwnAddresses()
         var addresses: [Endpoint] = []
         for (mode, address) in zip(modes, arguments.listening.addresses(of: modes)) {
             var settings = settings

@@ -23,6 +23,7 @@ struct MitmView: Tool {
             Examples:
               mitm-view capture.mflow
               mitm-view --open '~c >=500' captures/
+              mitm-view --view failures captures/
               mitm-record -w - | mitm-view -
 
             Ctrl-C ends it.
@@ -34,18 +35,33 @@ struct MitmView: Tool {
     @OptionGroup
     var selection: FilterArguments
 
-    @Option(help: ArgumentHelp("Listen on this port. (default: a free one)", valueName: "number"))
+    @Option(
+        help: ArgumentHelp(
+            "Show only the flows of this view of the configuration file. Repeatable: all of them must match.", valueName: "name"))
+    var view: [String] = []
+
+    @Option(help: ArgumentHelp("Listen on this port. (default: a free one)", valueName: "port"))
     var port: UInt16?
 
     @Option(
         help: ArgumentHelp("Listen on this address. Others than those of this machine let its network in.", valueName: "address"))
     var host = "127.0.0.1"
 
+    @Option(
+        help: ArgumentHelp(
+            "Let the page send a flow again, to this server only: http://, https://, h2c://, tcp:// or tls://host[:port].",
+            valueName: "target"))
+    var allowReplay: String?
+
     @Flag(help: "Open the page in the browser of the desktop (xdg-open).")
     var open = false
 
     @Flag(help: "Read the files once; do not follow them as they grow.")
     var noFollow = false
+
+    /// A recorder has started it: it ends with its standard input, which names files, each with a zero byte after it.
+    @Flag(help: .hidden)
+    var recorder = false
 
     @OptionGroup
     var types: ProtobufArguments
@@ -70,12 +86,17 @@ struct MitmView: Tool {
         let asked = try FilterAndFiles(
             selection, arguments: arguments, types: types, secrets: secrets, identities: identities)
         let index = FlowIndex()
-        let sources = try ViewedSources(asked, follows: !noFollow, into: index)
+        let named = recorder ? NamedFiles() : nil
+        let sources = try ViewedSources(asked, named, follows: !noFollow, into: index)
         var environment = selection.environment(asked.secretRules)
         environment.schema = asked.schema
-        var options = ViewOptions(environment: environment, version: toolVersion)
-        options.filter = asked.expression
+        var options = ViewOptions(
+            environment: environment, version: toolVersion, configuration: configurationDirectory(settings.confdir))
+        options.filter = try filter(asked.expression, environment)
         options.isFollowing = !noFollow
+        if let allowReplay {
+            options.replayer = try FlowReplayer(target: allowReplay, options: settings.given)
+        }
         let server: ViewServer
         do {
             server = try ViewServer(index, options, host: host, port: Int(port ?? 0))
@@ -90,6 +111,22 @@ struct MitmView: Tool {
         _ = Signals.wait(for: signals)
         sources.stop()
         return sources.isDamaged ? .damaged : .done
+    }
+
+    /// The expression that begins each list: the given one and the named views.
+    /// - Throws: ``ToolError`` for a name that the configuration does not have.
+    private func filter(_ expression: String?, _ environment: FilterEnvironment) throws -> String? {
+        for name in view where environment.views[name] == nil {
+            let known = environment.views.keys.sorted()
+            let file = settings.config?.path ?? configurationDirectory(settings.confdir) + "/config.yaml"
+            throw ToolError(
+                known.isEmpty
+                    ? "--view \(name): no view has a name; name expressions in the section 'views' of \(file)"
+                    : "--view \(name): there is no such view; the section 'views' of \(file) has \(known.joined(separator: ", "))")
+        }
+        let parts = view.map { "~view \($0)" } + (expression.map { ["(\($0))"] } ?? [])
+        if view.isEmpty { return expression }
+        return parts.joined(separator: " & ")
     }
 
     private func openBrowser(_ address: String) {

@@ -4,8 +4,47 @@ import FlowArchive
 import FlowModel
 import FlowView
 import Foundation
+import Glibc
 import Synchronization
 import ToolSupport
+
+/// Files that a recorder names on standard input, as it begins them. Shared by threads.
+final class NamedFiles: Sendable {
+    private let waiting = Mutex<[String]>([])
+
+    /// Begins to read. The end of the input ends the view.
+    init() {
+        let thread = Thread { [self] in
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            var name: [UInt8] = []
+            while true {
+                let count = unsafe read(0, &bytes, bytes.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { break }
+                for byte in bytes.prefix(count) {
+                    if byte != 0 {
+                        name.append(byte)
+                    } else {
+                        let path = FileName.text(name)
+                        waiting.withLock { $0.append(path) }
+                        name = []
+                    }
+                }
+            }
+            Signals.askToEnd()
+        }
+        thread.name = "names"
+        thread.start()
+    }
+
+    /// The files that were named since the last call. One of a known name is another file: the earlier one was renamed.
+    func take() -> [String] {
+        waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+    }
+}
 
 /// The recordings of a view.
 final class ViewedSources: Sendable {
@@ -13,17 +52,20 @@ final class ViewedSources: Sendable {
     private static let interval = 0.25
 
     private let asked: FilterAndFiles
+    private let named: NamedFiles?
     private let follows: Bool
     private let index: FlowIndex
     private let isStopped = Mutex(false)
     private let ended = DispatchSemaphore(value: 0)
 
+    /// - Parameter named: files that a recorder names; nil without one.
     /// - Throws: ``ToolError`` when there is nothing to read, or a file cannot be opened.
-    init(_ asked: FilterAndFiles, follows: Bool, into index: FlowIndex) throws {
+    init(_ asked: FilterAndFiles, _ named: NamedFiles?, follows: Bool, into index: FlowIndex) throws {
         self.asked = asked
+        self.named = named
         self.follows = follows
         self.index = index
-        for source in try asked.sources() {
+        for source in try named != nil && asked.files.isEmpty ? [] : asked.sources() {
             if let path = source.path, isDirectory(path), follows { continue }
             if source.path != nil { _ = try source.input() }
         }
@@ -37,7 +79,7 @@ final class ViewedSources: Sendable {
     func start(changed: @escaping @Sendable () -> Void) {
         let thread = Thread { [self] in
             var reading = Reading(index: index, follows: follows) { [self] in isStopped.withLock { $0 } }
-            reading.run(asked, changed)
+            reading.run(asked, named, changed)
             ended.signal()
         }
         thread.name = "recordings"
@@ -57,10 +99,11 @@ final class ViewedSources: Sendable {
         var known: Set<ArchiveSource> = []
         let continued = ContinuedFlows()
 
-        mutating func run(_ asked: FilterAndFiles, _ changed: () -> Void) {
+        mutating func run(_ asked: FilterAndFiles, _ named: NamedFiles?, _ changed: () -> Void) {
             var seen = 0
             while !isStopped() {
-                find(asked)
+                if named == nil || !asked.files.isEmpty { find(asked) }
+                for path in named?.take() ?? [] { open(.file(path, keys: asked.keys), asked.keys) }
                 for file in files where !file.isFinished { file.load(follows: follows, shouldStop: isStopped) }
                 index.noteComplete()
                 let changes = index.changeCount
@@ -108,6 +151,7 @@ final class ViewedSources: Sendable {
                 case .flow(let flow): index.add(flow)
                 case .stored(let stored): if let flow = try? stored.flow() { index.add(flow) }
                 case .damage(let damage): index.update(number) { $0.note(damage: "\(name): \(damage)") }
+                case .record: break
                 }
             }
             do {

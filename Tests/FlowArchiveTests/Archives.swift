@@ -44,6 +44,7 @@ func readAll(_ reader: ArchiveReader) throws -> Reading {
         case .stored(let flow): Issue.record("stored without being wanted: \(flow)")
         case .flow(let flow): reading.flows.append((try? describe(flow)) ?? "\(flow.id) \(flow.state) \(Reading.damagedContent)")
         case .damage(let found): reading.damage.append(found)
+        case .record: Issue.record("a record without being wanted")
         }
     }
     while let item = try reader.next() { take(item) }

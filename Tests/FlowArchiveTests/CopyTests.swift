@@ -23,7 +23,7 @@ private func copy(
         case .stored(let flow):
             stored += 1
             try writer.append(flow)
-        case .damage: break
+        case .damage, .record: break
         }
         if count % flushEvery == 0 { try writer.flush() }
     }

@@ -69,7 +69,7 @@ struct DamagedContentTests {
             while let item = try reader.next() {
                 switch item {
                 case .flow(let flow): _ = try? flow.pieces.content(from: .server)
-                case .stored: Issue.record("stored without being wanted")
+                case .stored, .record: Issue.record("stored without being wanted")
                 case .damage(let damage): found.append("\(damage)")
                 }
             }

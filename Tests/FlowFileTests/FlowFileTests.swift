@@ -108,6 +108,26 @@ struct FlowFileTests {
         }
     }
 
+    @Test("A copy names the rules of redaction of the files that its flows come from, each once")
+    func redactionRules() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let writer = try FlowFileWriter(path: path)
+            let reader = try FlowFileReader(paths: [
+                archives + "redacted.mflow", archives + "http.mflow", archives + "redacted.mflow",
+            ])
+            try reader.forEach { try writer.write($0) }
+            let rules = reader.redactionRules
+            #expect(!rules.isEmpty && Set(rules).count == rules.count)
+            writer.add(redactionRules: rules)
+            writer.add(redactionRules: rules)
+            try writer.close()
+            let again = try FlowFileReader(path: path)
+            try again.forEach { _ in }
+            #expect(again.redactionRules == rules)
+        }
+    }
+
     @Test("Facts of connections come with the flows")
     func connections() throws {
         let flow = try #require(try FlowFileReader(path: archives + "http.mflow").next())

@@ -5,6 +5,7 @@ import FlowModel
 import HTTPSemantics
 import NIOCore
 import Redaction
+import Secrets
 import TestSupport
 import Testing
 
@@ -268,6 +269,19 @@ struct RecordedRulesTests {
         let warning =
             "values in a.mflow were hashed with the key of another machine, so they equal none of this one; copy its redaction.key to the configuration directory"
         #expect(different.warnings == [warning] && none.warnings == [warning])
+    }
+
+    @Test("Secrets are those of the list that the program was given")
+    func secrets() throws {
+        let head = requestHead("GET /?order=own-12345678 HTTP/1.1")
+        func target(_ rules: SecretRules?) throws -> String {
+            var recorded = RecordedRules(key: nil, secrets: rules)
+            let found = recorded.redactions(named: ["secrets"], after: 0, by: "a.mflow") { Issue.record("\($0)") }
+            return String(buffer: try #require(found.first).request(head, ByteBuffer()).head.target)
+        }
+        #expect(try target(nil) == "/?order=own-12345678")
+        let own = try SecretRules(yaml: "rules:\n- {id: own, description: an order, regex: 'own-[0-9]{8}', keywords: ['own-']}\n")
+        #expect(try target(own) == "/?order=%C2%ABredacted%C2%BB")
     }
 
     @Test("Rules of several segments are tried together and by themselves, each once")

@@ -94,6 +94,50 @@ struct FlowListTests {
         }
     }
 
+    @Test(
+        "A list within another has the flows that both filters select, also when both grow and the base is closed",
+        arguments: ["~b aaa", "~c 404", "~all"])
+    func bases(outer: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let events = ViewedFlows.events(ViewedFlows.random(300, seed: 11))
+            let file = try WrittenFile(path)
+            let index = FlowIndex()
+            let inner = try FlowFilter("~d a.example | ~tcp")
+            try file.write(Array(events[..<150]))
+            let read = try IndexedFile(path: path, into: index)
+            read.load(follows: true)
+            index.noteComplete()
+            let base = FilledList.make(of: index, where: try FlowFilter(outer))
+            let growing = FilledList(of: index, where: inner, within: base, order: FlowOrder(.path))
+            #expect(growing.list.filter?.canonical == (try FlowFilter("(\(outer)) & (~d a.example | ~tcp)")).canonical)
+            base.cancel()
+            for part in stride(from: 150, to: events.count, by: 211) {
+                try file.write(Array(events[part..<min(events.count, part + 211)]))
+                read.load(follows: true)
+                growing.list.advance()
+            }
+            try file.close()
+            read.load(follows: true)
+            growing.list.advance()
+            let whole = FilledList.make(
+                of: index, where: try FlowFilter("(\(outer)) & (~d a.example | ~tcp)"), order: FlowOrder(.path))
+            #expect(whole.status.matched > 0)
+            #expect(try growing.finished(index.count).ids(in: index) == whole.ids(in: index))
+        }
+    }
+
+    @Test("The facts of a flow take 64 bytes, and have its kind, state and marks")
+    func facts() {
+        #expect(MemoryLayout<FlowFacts>.stride == 64)
+        for flow in ViewedFlows.random(40, seed: 6).map(\.flow) {
+            let facts = FlowFacts(flow, host: 1, client: 2, type: 3)
+            #expect(facts.state == flow.state)
+            #expect(facts.kind == FlowClass(flow.kind, isWebSocket: flow.isWebSocket))
+            #expect(facts.marks == (flow.error == nil ? [] : .hasError))
+        }
+    }
+
     @Test("Groups and the overview count each flow of a list once")
     func groups() throws {
         try withTemporaryDirectory { directory in

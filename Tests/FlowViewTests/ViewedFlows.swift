@@ -93,10 +93,10 @@ struct FilledList {
     let list: FlowList
     private let changed: DispatchSemaphore
 
-    init(of index: FlowIndex, where filter: FlowFilter?, order: FlowOrder? = nil) {
+    init(of index: FlowIndex, where filter: FlowFilter?, within base: FlowList? = nil, order: FlowOrder? = nil) {
         let changed = DispatchSemaphore(value: 0)
         self.changed = changed
-        list = FlowList(of: index, where: filter, order: order) { changed.signal() }
+        list = FlowList(of: index, where: filter, within: base, order: order) { changed.signal() }
     }
 
     /// Waits until all flows of the index were tested.
@@ -106,8 +106,10 @@ struct FilledList {
     }
 
     /// The list when it is complete.
-    static func make(of index: FlowIndex, where filter: FlowFilter?, order: FlowOrder? = nil) -> FlowList {
-        FilledList(of: index, where: filter, order: order).finished(index.count)
+    static func make(
+        of index: FlowIndex, where filter: FlowFilter?, within base: FlowList? = nil, order: FlowOrder? = nil
+    ) -> FlowList {
+        FilledList(of: index, where: filter, within: base, order: order).finished(index.count)
     }
 }
 

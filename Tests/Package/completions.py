@@ -44,7 +44,8 @@ COMMAND_CASES = [
 OTHER_FILES = ["capture.txt"]
 LIMIT = 30
 
-ENVIRONMENT = {**os.environ, "PATH": f"{PREFIX}/bin:{os.environ['PATH']}", "HOME": "/nonexistent", "TERM": "dumb"}
+HOME = tempfile.TemporaryDirectory()  # fish makes its files there.
+ENVIRONMENT = {**os.environ, "PATH": f"{PREFIX}/bin:{os.environ['PATH']}", "HOME": HOME.name, "TERM": "dumb"}
 
 
 def bash(line, directory):

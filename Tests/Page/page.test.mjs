@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 const page = new URL('../../Sources/CViewPage/page/', import.meta.url);
-const { PageCache, RowWindow, maximumHeight, rowHeight } = await import(new URL('rows.js', page));
+const { PageCache, RowWindow, maximumHeight } = await import(new URL('rows.js', page));
 const format = await import(new URL('format.js', page));
-const { differences } = await import(new URL('compare.js', page)).catch(() => ({}));
+const { differences } = await import(new URL('compare.js', page));
+const { groups } = await import(new URL('facets.js', page));
 
 function list(count, height = 600) {
-  const rows = new RowWindow();
+  const rows = new RowWindow(24);
   Object.assign(rows, { count, height });
   return rows;
 }
@@ -49,14 +50,14 @@ test('a scroll position survives the way to the element and back', () => {
 
 test('a short list does not scroll', () => {
   const rows = list(10);
-  assert.equal(rows.scrollHeight, 600);
+  assert.equal(rows.scrollHeight, 240);
+  assert.equal(rows.maximumTop, 0);
   rows.moveTo(7);
   assert.equal(rows.top, 0);
-  assert.equal(rowHeight, 24);
 });
 
 test('the cache keeps the pages that were used last, and asks for pages that have grown', () => {
-  const cache = new PageCache();
+  const cache = new PageCache(120);
   for (let page = 0; page < 60; page += 1) cache.put(page, Array.from({ length: 120 }, (_, index) => page * 120 + index));
   assert.equal(cache.row(0), undefined);
   assert.equal(cache.row(59 * 120 + 5), 59 * 120 + 5);
@@ -76,7 +77,7 @@ test('values are written for people', () => {
 test('colours become pieces, and characters that turn text around become escapes', () => {
   assert.deepEqual(format.coloured('a\u001b[32mb\u001b[0mc'), [{ text: 'a', style: '' }, { text: 'b', style: 'good' }, { text: 'c', style: '' }]);
   assert.equal(format.plain('\u001b[1mx\u001b[0m'), 'x');
-  assert.equal(format.visible('a\u202eb\u0007\n'), 'a\\u{202e}b\\u{7}\n');
+  assert.equal(format.visible('a\u202eb\u061c\u0007\n'), 'a\\u{202e}b\\u{61c}\\u{7}\n');
 });
 
 test('values become arguments of the filter language that match them alone', () => {
@@ -85,8 +86,9 @@ test('values become arguments of the filter language that match them alone', () 
   assert.equal(format.literal('a.b(c)'), 'a\\.b\\(c\\)');
 });
 
-test('two texts are compared line by line', { skip: !differences }, () => {
-  assert.deepEqual(differences(['a', 'b', 'c'], ['a', 'x', 'c']).filter(([x, y]) => x !== y), [['b', null], [null, 'x']]);
+test('two texts are compared line by line', () => {
+  assert.deepEqual(differences(['a', 'b', 'c'], ['a', 'x', 'c']).filter(([x, y]) => x !== y), [['b', 'x']]);
+  assert.deepEqual(differences(['a', 'b', 'c'], ['b', 'c', 'd', 'e']), [['a', null], ['b', 'b'], ['c', 'c'], [null, 'd'], [null, 'e']]);
   assert.deepEqual(differences(['a'], ['a']), [['a', 'a']]);
   assert.deepEqual(differences([], ['a']), [[null, 'a']]);
 });

@@ -56,6 +56,7 @@ struct HeadTests {
                 ":method: GET\r\n:path: /?token=%C2%ABredacted%C2%BB\r\n:authority: %C2%ABredacted%C2%BB@a\r\ncookie: x=«redacted»\r\n\r\n"
             ),
             ("GET /?q=1#top HTTP/1.1\r\nHost: a\r\nX: author\r\n\r\n", "GET /?q=1#top HTTP/1.1\r\nHost: a\r\nX: author\r\n\r\n"),
+            ("GET / HTTP/1.1\r\nCookie: \r\nA: b\r\n\r\n", "GET / HTTP/1.1\r\nCookie: \r\nA: b\r\n\r\n"),
         ])
     func requests(head: String, stored: String) throws {
         #expect(try redactor(["default"]).requestHead(head) == stored)

@@ -8,6 +8,7 @@ import NIOCore
 import NIOHTTP1
 import TestSupport
 import Testing
+import ToolSupport
 
 @testable import FlowView
 @testable import ViewServer
@@ -19,9 +20,9 @@ struct ViewAPITests {
 
     init() {
         _ = index.addSource("memory")
-        for flow in [Self.exchange, Self.conversation, Self.hostile] { index.add(flow) }
+        for flow in [Self.exchange, Self.conversation, Self.hostile, Self.longConversation] { index.add(flow) }
         index.noteComplete()
-        api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1"))
+        api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1", configuration: "/dev/null/none"))
     }
 
     private static let exchange = FlowBuilder(id: FlowID(high: 1, low: 1))
@@ -37,6 +38,10 @@ struct ViewAPITests {
         .data(ByteBuffer(string: "hello"), from: .client)
         .data(ByteBuffer(string: String(repeating: "x", count: 900)), from: .server, at: 2)
         .ended(at: 3).flow
+
+    private static let longConversation = (0..<3000).reduce(FlowBuilder(.tcp, id: FlowID(high: 1, low: 4))) { flow, number in
+        flow.data(ByteBuffer(string: "привет \(number)."), from: number.isMultiple(of: 2) ? .client : .server)
+    }.ended(at: 3).flow
 
     /// Everything in it wants to be more than text.
     private static let hostile = FlowBuilder(id: FlowID(high: 1, low: 3))
@@ -71,7 +76,7 @@ struct ViewAPITests {
             call("views/v1/rows?columns=method,status,path,size").text.contains(
                 """
                 "rows":[{"n":0,"id":"00000000-0000-0001-0000-000000000001","kind":"http","state":"complete","failed":true,\
-                "t":[1700000000000000,9000,5000],"cells":["POST",500,"/a",19]}]
+                "t":[1700000000000000,9000,5000,null,null],"cells":["POST",500,"/a",19]}]
                 """))
         #expect(call("views/v1/position?n=0").text == "{\"position\":0}")
         #expect(call("views/v1/position?n=1").text == "{}")
@@ -82,7 +87,7 @@ struct ViewAPITests {
         let wrong = call("views", .POST, body: "{\"filter\": \"~c 500 & (~d a\"}")
         #expect(wrong.status == 422)
         #expect(wrong.text.contains("\"at\":"))
-        #expect(call("views", .POST, body: "{\"sort\": [\"path\"]}").status == 422)
+        #expect(call("views", .POST, body: "{\"sort\": [\"error\"]}").status == 422)
         #expect(call("views", .POST, body: "no JSON").status == 400)
     }
 
@@ -121,6 +126,70 @@ struct ViewAPITests {
         #expect(call("flows/1/messages?from=1&count=1").text.contains("\"from\":1,\"total\":2,\"messages\":[{\"n\":1"))
         #expect(call("flows/1/messages/1").text.contains(String(repeating: "x", count: 900)))
         #expect(call("flows/1/messages/2").status == 404)
+    }
+
+    @Test("Messages are chosen by a text and by their direction, and counted")
+    func chosenMessages() {
+        func numbers(_ parameters: String) -> String {
+            let text = call("flows/3/messages?count=1000\(parameters)").text
+            let numbers = text.split(separator: "{\"n\":").dropFirst().map { String($0.prefix { $0 != "," }) }
+            let matched = text.split(separator: "\"matched\":").last.map { String($0.prefix { $0.isNumber }) } ?? ""
+            return "\(numbers.count > 6 ? "\(numbers.prefix(3)) to \(numbers.last ?? "")" : "\(numbers)") of \(matched)"
+        }
+        #expect(numbers("") == "[\"0\", \"1\", \"2\"] to 999 of 3000")
+        #expect(numbers("&from=2998") == "[\"2998\", \"2999\"] of 3000")
+        #expect(numbers("&from=2998&filter=") == "[\"2998\", \"2999\"] of 3000")
+        #expect(numbers("&filter=%D0%9F%D0%A0%D0%98%D0%92%D0%95%D0%A2+17.") == "[\"17\"] of 1")
+        #expect(numbers("&filter=.*") == "[] of 0")
+        #expect(numbers("&from_client=true") == "[\"0\", \"2\", \"4\"] to 1998 of 1500")
+        // A later page, and one before it again.
+        #expect(numbers("&from_client=false&from=1400") == "[\"2801\", \"2803\", \"2805\"] to 2999 of 1500")
+        #expect(numbers("&from_client=false&from=600&count=2") == "[\"1201\", \"1203\"] of 1500")
+        #expect(
+            numbers("&from_client=false&filter=%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82+299")
+                == "[\"299\", \"2991\", \"2993\", \"2995\", \"2997\", \"2999\"] of 6")
+        #expect(call("flows/3/messages?from_client=yes").status == 400)
+        #expect(call("flows/3/messages/2999").text.contains("привет 2999"))
+    }
+
+    @Test("The named views of the configuration are listed, and can be a part of a filter")
+    func namedViews() {
+        var environment = FilterEnvironment()
+        environment.views = ["slow": "~duration >2s", "failures": "~c 5xx | ~e"]
+        var options = ViewOptions(environment: environment, version: "1", configuration: "/dev/null/none")
+        options.filter = "~view failures & (~m POST)"
+        let api = ViewAPI(index, options)
+        func answer(_ method: HTTPMethod, _ call: String, _ body: String = "") -> String {
+            let head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/1/\(call)")
+            guard case .bytes(let bytes) = api.response(to: head, ByteBuffer(string: body)).body else { return "" }
+            return String(buffer: bytes)
+        }
+        #expect(
+            answer(.GET, "named-views")
+                == #"[{"name":"failures","filter":"~c 5xx | ~e"},{"name":"slow","filter":"~duration >2s"}]"#)
+        #expect(answer(.POST, "named-views", "[]") == #"{"error":"there is nothing here"}"#)
+        _ = answer(.POST, "views", #"{"filter": "!~view slow"}"#)
+        api.lists.list("v1")?.waitUntilDone()
+        #expect(api.lists.list("v1")?.status.matched == 1)
+    }
+
+    @Test("A view without a target for replays sends nothing, and no request can ask for a replay by another method")
+    func replays() {
+        #expect(call("status").text.contains("\"replay\":null"))
+        #expect(call("flows/0/replay", .POST).status == 403)
+        #expect(call("flows/0/replay").status == 404)
+        #expect(call("flows/0/replay?target=http://a").status == 404)
+    }
+
+    @Test(
+        "A target of replays that is not a server is refused",
+        arguments: [
+            "", "127.0.0.1:80", "http://", "http://:80", "http://a:", "http://a/b", "http://a?b", "http://u:p@a", "ftp://a",
+            "file:///etc",
+            "http://a b", "http://a#b",
+        ])
+    func targets(target: String) {
+        #expect(throws: ToolError.self) { try FlowReplayer(target: target, options: []) }
     }
 
     @Test("Recorded content never has a type that a browser runs, and previews have neither scripts nor network")

@@ -39,10 +39,9 @@ export class Live {
   constructor(changed, state) {
     this.changed = changed;
     this.state = state;
-    this.#connect();
   }
 
-  #connect() {
+  connect() {
     const address = new URL('api/1/live', location.href);
     address.protocol = 'ws:';
     const socket = new WebSocket(address);
@@ -55,7 +54,7 @@ export class Live {
     socket.onclose = () => {
       this.#socket = null;
       this.state(false);
-      setTimeout(() => this.#connect(), 1000);
+      setTimeout(() => this.connect(), 1000);
     };
   }
 

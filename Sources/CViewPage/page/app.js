@@ -3,247 +3,208 @@
 import { Live, begin, call } from './api.js';
 import { compareFlows } from './compare.js';
 import { Details } from './details.js';
-import { announce, byId, element, openDialog, settings, toast } from './dom.js';
+import { chooseColumns, chooseExport, help, replay } from './dialogs.js';
+import { announce, button, byId, element, openDialog, settings, toast } from './dom.js';
 import { Facets } from './facets.js';
 import { FilterBox } from './filter.js';
-import { count, size } from './format.js';
-import { FlowGrid, usualColumns } from './list.js';
+import { count, size, visible } from './format.js';
+import { FlowGrid } from './list.js';
 import { Overview } from './overview.js';
 
-let view = null;
+/** What limits the list besides the filter, in the order in which it was chosen: a time range, groups. */
+let narrowings = [];
+/** The lists on the server: that of the filter, and one within the one before for each narrowing. The last one is shown. */
+let chain = [];
 let counts = null;
-let sort = null;
-let timeRange = null;
 let language = null;
 let compared = null;
+let applied = 0;
+let mayGrow = true;
 let refreshed = 0;
-let refreshTimer = null;
+let refreshing = null;
 
-const grid = new FlowGrid({
-  opened: (row) => open(row.n),
-  sorted: (order) => { sort = order; filter.submit(false); },
-  gone: () => filter.submit(false),
-});
+const shown = () => chain.at(-1)?.view;
+const grid = new FlowGrid({ opened: (row) => open(row.n), sorted: () => filter.submit(false), gone: () => { chain = []; filter.submit(false); } });
 const details = new Details({
   closed: () => { grid.select(null); grid.focus(); },
-  compare: (n) => compare(n),
+  compare, replay: (n) => replay(n, details.replayTarget),
 });
-const overview = new Overview((condition) => { timeRange = condition; filter.submit(false); });
-const facets = new Facets((condition) => filter.add(condition));
+const overview = new Overview((title, condition) => narrow(title, condition, true));
+const facets = new Facets(narrow, (condition) => narrowings.some((one) => one.condition === condition));
 const filter = new FilterBox(apply);
-const live = new Live((changed) => { if (changed.view === view) update(changed); }, (isOpen) => {
+const live = new Live((changed) => { if (changed.view === shown()) update(changed); }, (isOpen) => {
   document.body.classList.toggle('offline', !isOpen);
-  if (!isOpen && view) toast('The connection to mitm-view is lost; trying again');
+  if (!isOpen) toast('The connection to mitm-view is lost; trying again');
 });
 
-/** Shows the flows that an expression matches. @param {string} expression */
+// The list
+
+/** Shows the flows that an expression and the narrowings match. @param {string} expression */
 async function apply(expression) {
-  const parts = [expression, timeRange].filter(Boolean);
-  const whole = parts.length === 2 ? `(${expression}) & ${timeRange}` : parts[0] ?? '';
-  const answer = await call('views', { body: { filter: whole, sort: sort ?? undefined, replaces: view ?? undefined } });
-  view = answer.view;
+  applied += 1;
+  const serial = applied;
+  const conditions = [expression, ...narrowings.map((one) => one.condition)];
+  const order = grid.sort ?? undefined;
+  let kept = chain.findIndex((list, index) => list.condition !== conditions[index]);
+  if (kept < 0) kept = chain.length;
+  if (kept === conditions.length && chain[kept - 1].order !== order) kept -= 1;
+  const lists = chain.slice(0, kept);
+  let answer = null;
+  for (const condition of conditions.slice(kept)) {
+    answer = await call('views', { body: { filter: condition, sort: order, base: lists.at(-1)?.view, replaces: chain[lists.length]?.view } });
+    lists.push({ view: answer.view, condition, order });
+  }
+  answer ??= await call(`views/${lists.at(-1).view}/rows?count=0`);
+  if (serial !== applied) return;
+  chain = lists;
   counts = answer;
-  live.watch(view);
-  grid.show(view, answer);
+  live.watch(shown());
+  grid.show(shown(), answer);
   showCounts();
   refreshAround(true);
 }
 
+/** Adds a narrowing, or takes it away. @param {boolean} [isTime] there is one time range */
+function narrow(title, condition, isTime = false) {
+  const others = narrowings.filter((one) => one.condition !== condition);
+  narrowings = others.length < narrowings.length ? others : [...others.filter((one) => !isTime || !one.isTime), { title, condition, isTime }];
+  showNarrowings();
+  filter.submit(false);
+}
+
+function showNarrowings() {
+  byId('narrowings').replaceChildren(...narrowings.map(({ title, condition }) => button(`${title} ×`, `Do not limit the list to this any more: ${condition}`, () => narrow(title, condition))));
+}
+
 function update(changed) {
-  const had = counts;
+  const hasChanged = changed.done !== counts.done || changed.matched !== counts.matched;
   counts = changed;
   grid.update(changed);
   showCounts();
-  if (changed.done !== had?.done || changed.matched !== had?.matched) refreshAround(changed.done);
+  if (hasChanged) refreshAround(changed.done);
   details.refresh();
 }
 
 /** The overview and the groups cost more than the list, so they follow it at a distance. */
 function refreshAround(isNow) {
-  clearTimeout(refreshTimer);
-  const wait = isNow ? 30 : Math.max(0, refreshed + 700 - performance.now());
-  refreshTimer = setTimeout(() => {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => {
     refreshed = performance.now();
-    overview.show(view);
-    facets.show(view);
-  }, wait);
+    overview.show(shown());
+    facets.show(shown());
+  }, isNow ? 30 : Math.max(0, refreshed + 700 - performance.now()));
 }
 
 function showCounts() {
-  const share = counts.total > 0 ? Math.floor(counts.scanned / counts.total * 100) : 100;
-  const text = counts.matched === counts.total ? `${count(counts.total)} flows` : `${count(counts.matched)} of ${count(counts.total)}`;
-  const searched = counts.done ? '' : `, ${share} % searched`;
-  byId('counts').textContent = text + searched;
-  byId('counts').classList.toggle('busy', !counts.done);
-  if (counts.done) announce(text);
+  const { matched, total, scanned, done, failure } = counts;
+  const text = matched === total ? `${count(total)} flows` : `${count(matched)} of ${count(total)}`;
+  byId('counts').textContent = text + (done ? '' : `, ${total > 0 ? Math.floor(scanned / total * 100) : 100} % searched`);
+  byId('counts').classList.toggle('busy', !done);
+  if (done) announce(text);
+  if (failure) toast(`The filter failed on a flow: ${failure}`);
   const empty = byId('empty');
-  empty.hidden = counts.matched > 0;
-  if (counts.matched === 0) {
-    const why = !counts.done ? 'Searching…'
-      : counts.total === 0 ? 'There are no flows yet. They appear here as they are recorded.'
-        : timeRange ? 'No flow matches the filter in this time range.' : 'No flow matches the filter.';
-    empty.replaceChildren(why);
-    if (counts.done && counts.total > 0) {
-      empty.append(' ', element('button', { type: 'button', onclick: () => { if (timeRange) overview.reset(); else filter.set(''); } },
-        timeRange ? 'Show all times' : 'Clear the filter'));
-    }
-  }
-  if (counts.failure) toast(`The filter failed on a flow: ${counts.failure}`);
+  empty.hidden = matched > 0;
+  if (matched > 0) return;
+  if (!done) return empty.replaceChildren('Searching…');
+  if (total === 0) return empty.replaceChildren(mayGrow ? 'There are no flows yet. They appear here as they are recorded.' : 'There are no flows in the recordings.');
+  // The control that was used last has emptied the list: before it there were flows.
+  const last = narrowings.at(-1);
+  const within = [filter.value && `the filter ${filter.value}`, ...narrowings.slice(0, -1).map((one) => one.title)].filter(Boolean).join(', ');
+  if (last) empty.replaceChildren(`No flow matches ${last.title}${within ? ` within ${within}` : ''}. `, button(`Do not limit to ${last.title}`, '', () => narrow(last.title, last.condition)));
+  else empty.replaceChildren('No flow matches the filter ', element('code', {}, filter.value || 'of the command line'), '. ', filter.value ? button('Clear the filter', '', () => filter.set('')) : '');
 }
 
 function open(n) {
   grid.select(n);
-  if (compared != null && compared !== n) {
-    const first = compared;
-    compared = null;
-    document.body.classList.remove('comparing');
-    compareFlows(first, n);
-    return;
-  }
-  details.show(n);
+  if (compared == null || compared === n) return details.show(n);
+  compareFlows(compared, n).catch((error) => toast(error.message));
+  setCompared(null);
+}
+
+function setCompared(n) {
+  compared = n;
+  document.body.classList.toggle('comparing', n != null);
 }
 
 function compare(n) {
-  compared = n;
-  document.body.classList.add('comparing');
+  setCompared(n);
   toast('Choose the flow to compare with');
   grid.focus();
 }
 
-// Dialogs
-
-function chooseColumns() {
-  const chosen = new Set(grid.columns);
-  const boxes = language.columns.map((name) => {
-    const box = element('input', { type: 'checkbox', checked: chosen.has(name), value: name });
-    box.addEventListener('change', () => {
-      const columns = grid.columns.filter((column) => column !== name);
-      if (box.checked) columns.push(name);
-      columns.sort((a, b) => order(a) - order(b));
-      grid.setColumns(columns);
-    });
-    return element('label', {}, box, ` ${name}`);
-  });
-  const order = (name) => {
-    const usual = usualColumns.indexOf(name);
-    return usual >= 0 ? usual : 100 + language.columns.indexOf(name);
-  };
-  const reset = element('button', { type: 'button', onclick: () => { grid.setColumns(usualColumns); byId('dialog').close(); } }, 'Usual columns');
-  openDialog('Columns', element('div.choices', {}, ...boxes), reset);
-}
-
-function chooseExport() {
-  const formats = [
-    ['mflow', 'Flow file: everything, for mitm-dump, mitm-filter, mitm-serve'], ['har', 'HAR: for browsers and other tools'],
-    ['json', 'JSON Lines: an object for each flow'], ['mitmproxy', 'Flow file of mitmproxy'], ['curl', 'Commands of curl'],
-    ['http', 'Requests as text (.http)'],
-  ];
-  const links = formats.map(([format, text]) => element('li', {},
-    element('a.button', { href: `api/1/views/${view}/export?format=${format}`, download: '' }, format), ' ', text));
-  openDialog(`Store ${count(counts.matched)} flows`, element('p', {}, 'The file has everything that was recorded, also passwords and cookies. mitm-filter --redact share removes them.'),
-    element('ul.plain', {}, ...links));
-}
-
-function help() {
-  const keys = [
-    ['j k ↑ ↓', 'next and previous flow'], ['Enter', 'show the flow'], ['/', 'filter'], ['Esc', 'close the details, or clear the filter'],
-    ['f', 'follow new flows'], ['g', 'groups'], ['d', 'details below or beside the list'], ['1 – 5', 'parts of the details'],
-    ['c', 'copy as a command of curl'], ['u', 'copy the URL'], ['m', 'compare with another flow'], ['Home End', 'first and last flow'],
-    ['?', 'this help'],
-  ];
-  const operators = element('dl.operators', {}, ...language.operators.flatMap((operator) => [
-    element('dt', {}, element('code', {}, operator.name + operator.form)), element('dd', {}, operator.help)]));
-  openDialog('Keys and filter language',
-    element('table', {}, element('tbody', {}, ...keys.map(([key, meaning]) => element('tr', {},
-      element('th', { scope: 'row' }, ...key.split(' ').flatMap((one) => [element('kbd', {}, one), ' '])), element('td', {}, meaning))))),
-    element('h3', {}, 'Filter language'),
-    element('p', {}, 'Join operators with & (and), | (or), ! (not) and parentheses. A text without an operator is a regular expression for the URL.'),
-    operators);
-}
-
-// Keys that work everywhere
+// Keys and buttons
 
 function toggleFollow() {
   grid.follows = !grid.follows;
-  byId('follow').setAttribute('aria-pressed', grid.follows);
+  byId('follow').ariaPressed = grid.follows;
   if (grid.follows) grid.moveTo(grid.count - 1);
 }
 
 function toggleFacets() {
   const pane = byId('facets');
   pane.hidden = !pane.hidden;
-  byId('facets-toggle').setAttribute('aria-pressed', !pane.hidden);
+  byId('facets-toggle').ariaPressed = !pane.hidden;
   settings.set('facets', !pane.hidden);
-  if (!pane.hidden && view) facets.show(view);
+  if (shown()) facets.show(shown());
 }
 
-function isTyping(target) { return target.matches('input, textarea, select') || target.isContentEditable; }
+async function copyCurl(isRedacted) {
+  details.n ??= grid.activeRow?.n;
+  if (details.n != null) await details.copyAs('curl', isRedacted);
+  if (!details.isShown) details.n = null;
+}
+
+const openExport = () => chooseExport(shown(), counts.matched);
+const actions = {
+  '/': () => filter.focus(), f: toggleFollow, g: toggleFacets, d: () => details.toggleSide(), '?': () => help(language.operators), e: openExport,
+  c: () => copyCurl(false), C: () => copyCurl(true), u: () => details.copyURL(), v: () => details.nextView(),
+  r: () => byId('replay')?.click(),
+  m: () => { const n = details.n ?? grid.activeRow?.n; if (n != null) compare(n); },
+  j: () => grid.move(1), k: () => grid.move(-1),
+  Escape: () => { if (compared != null) setCompared(null); else if (details.isShown) details.close(); },
+};
 
 addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId('dialog').open) return;
-  if (isTyping(event.target)) return;
-  const tab = Number(event.key);
-  const actions = {
-    '/': () => filter.focus(), f: toggleFollow, g: toggleFacets, d: () => details.toggleSide(), '?': help,
-    c: () => (details.isShown ? details.copyAs('curl') : grid.activeRow && copyRow(grid.activeRow.n)), u: () => details.copyURL(),
-    m: () => { const n = details.n ?? grid.activeRow?.n; if (n != null) compare(n); },
-    Escape: () => { if (compared != null) { compared = null; document.body.classList.remove('comparing'); } else if (details.isShown) details.close(); },
-  };
-  const action = actions[event.key];
-  if (action) {
-    event.preventDefault();
-    action();
-  } else if (tab >= 1 && tab <= 5 && details.isShown) {
-    document.querySelectorAll('[role=tab]')[tab - 1]?.click();
-  } else if ((event.key === 'j' || event.key === 'k') && !event.target.closest('#grid, .messages-list')) {
-    grid.move(event.key === 'j' ? 1 : -1);
-  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || byId('dialog').open || event.target.matches('input, textarea, select')) return;
+  const tab = document.querySelectorAll('[role=tab]')[event.key - 1];
+  const action = actions[event.key] ?? (tab && details.isShown ? () => tab.click() : null);
+  if (!action) return;
+  event.preventDefault();
+  action();
 });
 
-async function copyRow(n) {
-  const { copy } = await import('./dom.js');
-  try { copy(await call(`flows/${n}/curl`), 'Command'); } catch (error) { toast(error.message); }
-}
+for (const [id, action] of Object.entries({
+  follow: toggleFollow, 'facets-toggle': toggleFacets, columns: () => chooseColumns(grid, language.columns), export: openExport, help: actions['?'],
+})) byId(id).addEventListener('click', action);
 
-byId('follow').addEventListener('click', toggleFollow);
-byId('facets-toggle').addEventListener('click', toggleFacets);
-byId('columns').addEventListener('click', chooseColumns);
-byId('export').addEventListener('click', chooseExport);
-byId('help').addEventListener('click', help);
-
-/** Tells what is wrong with the files. */
+/** Shows the names of the files and what is wrong with them, now and then. */
 async function showStatus() {
-  const status = await call('status');
-  const wrong = status.files.flatMap((file) => [...(file.damage ?? []), ...(file.failure ? [file.failure] : [])]);
-  const bytes = status.files.reduce((sum, file) => sum + (file.bytes ?? file.read), 0);
-  document.title = `${status.files.map((file) => file.path.split('/').pop()).slice(0, 3).join(', ') || 'mitm-view'}`;
-  byId('counts').title = `${status.files.map((file) => file.path).slice(0, 20).join('\n')}\n${size(bytes)}`;
-  if (wrong.length > 0 && !byId('damage')) {
-    byId('counts').after(element('button.damage', { id: 'damage', type: 'button', onclick: () => openDialog('Damage in the recordings',
-      element('ul', {}, ...wrong.map((sentence) => element('li', {}, sentence)))) }, `⚠ ${count(wrong.length)} damaged`));
-  }
-  if (!status.following) {
-    byId('follow').hidden = true;
-    grid.follows = false;
-  }
+  const { files, following, replay: target } = await call('status');
+  const wrong = files.flatMap(({ damage = [], failure }) => (failure ? [...damage, failure] : damage));
+  document.title = visible(files.map(({ path }) => path.split('/').pop()).slice(0, 3).join(', ')) || 'mitm-view';
+  byId('counts').title = `${visible(files.map(({ path }) => path).slice(0, 20).join('\n'))}\n${size(files.reduce((sum, { bytes, read }) => sum + (bytes ?? read), 0))}`;
+  byId('damage').hidden = wrong.length === 0;
+  byId('damage').textContent = `⚠ ${count(wrong.length)} damaged`;
+  byId('damage').onclick = () => openDialog('Damage in the recordings', element('ul', {}, ...wrong.map((sentence) => element('li', {}, sentence))));
+  byId('follow').hidden = !following;
+  mayGrow = following && files.some(({ growing }) => growing);
+  details.replayTarget = target;
   setTimeout(() => showStatus().catch(() => {}), 3000);
 }
 
 async function start() {
-  if (!settings.get('facets', true) || innerWidth < 900) toggleFacets();
+  if (!settings.get('facets', innerWidth >= 900)) toggleFacets();
   await begin();
   try {
     language = await call('language');
   } catch (error) {
     if (error.status !== 401) throw error;
-    byId('main').replaceChildren(element('p.problem', { role: 'alert' },
-      'This address needs its secret: open the whole address that mitm-view has printed, with what follows the #.'));
-    return;
+    return document.body.replaceChildren(element('main.alone', {}, element('h1', {}, 'mitm-view'), element('p.problem', { role: 'alert' },
+      'This address needs its secret. Open the whole address that mitm-view has printed, with the part after #.')));
   }
+  live.connect();
   filter.setLanguage(language);
   grid.setSortable(language.sortable);
-  grid.follows = false;
-  byId('follow').setAttribute('aria-pressed', 'false');
   await showStatus();
   await filter.submit(false);
   grid.focus();

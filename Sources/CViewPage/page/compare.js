@@ -12,57 +12,56 @@ export function differences(a, b) {
   let start = 0;
   while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
   let end = 0;
-  while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
   const [x, y] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
   const rows = a.slice(0, start).map((line) => [line, line]);
-  if (x.length * y.length > 4_000_000) {
-    for (let i = 0; i < Math.max(x.length, y.length); i += 1) rows.push([x[i] ?? null, y[i] ?? null]);
-  } else {
-    const width = y.length + 1;
-    const lengths = new Uint32Array((x.length + 1) * width);
-    for (let i = x.length - 1; i >= 0; i -= 1) {
-      for (let j = y.length - 1; j >= 0; j -= 1) {
-        lengths[i * width + j] = x[i] === y[j] ? lengths[(i + 1) * width + j + 1] + 1
-          : Math.max(lengths[(i + 1) * width + j], lengths[i * width + j + 1]);
-      }
-    }
-    let [i, j] = [0, 0];
-    while (i < x.length || j < y.length) {
-      if (i < x.length && j < y.length && x[i] === y[j]) rows.push([x[i++], y[j++]]);
-      else if (j >= y.length || (i < x.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])) rows.push([x[i++], null]);
-      else rows.push([null, y[j++]]);
+  const width = y.length + 1;
+  // What was removed and what stands there instead are side by side.
+  let [removed, added] = [[], []];
+  const change = () => {
+    for (let index = 0; index < Math.max(removed.length, added.length); index += 1) rows.push([removed[index] ?? null, added[index] ?? null]);
+    [removed, added] = [[], []];
+  };
+  const lengths = new Uint32Array((x.length + 1) * width);
+  for (let i = x.length - 1; i >= 0; i -= 1) {
+    for (let j = y.length - 1; j >= 0; j -= 1) {
+      lengths[i * width + j] = x[i] === y[j] ? lengths[(i + 1) * width + j + 1] + 1 : Math.max(lengths[(i + 1) * width + j], lengths[i * width + j + 1]);
     }
   }
-  for (let i = end; i > 0; i -= 1) rows.push([a[a.length - i], b[b.length - i]]);
-  return rows;
+  let [i, j] = [0, 0];
+  while (i < x.length || j < y.length) {
+    if (i < x.length && j < y.length && x[i] === y[j]) {
+      change();
+      rows.push([x[i++], y[j++]]);
+    } else if (j >= y.length || (i < x.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])) removed.push(x[i++]);
+    else added.push(y[j++]);
+  }
+  change();
+  return rows.concat(a.slice(a.length - end).map((line) => [line, line]));
 }
 
-/** @param {number} first @param {number} second */
+/** Shows two flows. @param {number} first @param {number} second */
 export async function compareFlows(first, second) {
   const both = await Promise.all([first, second].map(text));
-  const parts = ['request', 'request content', 'response', 'response content'].map((part) => {
-    const [a, b] = both.map((flow) => flow[part] ?? []);
-    if (a.length === 0 && b.length === 0) return null;
-    const rows = differences(a, b);
+  const parts = Object.keys({ ...both[0], ...both[1] }).map((part) => {
+    const rows = differences(both[0][part] ?? [], both[1][part] ?? []);
     const changes = rows.filter(([x, y]) => x !== y).length;
-    const table = element('table.difference', {}, element('tbody', {}, ...rows.map(([x, y]) => element(x === y ? 'tr' : 'tr.changed', {},
-      element(x === y ? 'td' : 'td.removed', {}, x ?? ''), element(x === y ? 'td' : 'td.added', {}, y ?? '')))));
-    return element('section', {}, element('h3', {}, `${part}: ${changes === 0 ? 'equal' : `${changes} lines differ`}`), table);
+    const cell = (line, other, kind) => element(line === other || line == null ? 'td' : `td.${kind}`, {}, line ?? '');
+    return element('section', {}, element('h3', {}, `${part}: ${changes === 0 ? 'equal' : `${changes} ${changes === 1 ? 'line differs' : 'lines differ'}`}`),
+      element('table.difference', {}, element('tbody', {}, ...rows.map(([x, y]) => element('tr', {}, cell(x, y, 'removed'), cell(y, x, 'added'))))));
   });
-  openDialog('Two flows', ...parts.filter(Boolean));
+  openDialog('Two flows', ...parts);
 }
 
 async function text(n) {
   const { heads, flow } = await call(`flows/${n}`);
   const parts = {};
   for (const side of ['request', 'response']) {
-    if (!heads[side]) continue;
-    parts[side] = heads[side].trimEnd().split(/\r?\n/);
-    if (flow[side]?.body?.size > 0) {
-      const answer = await call(`flows/${n}/content/${side}?lines=${maximumLines}`);
-      parts[`${side} content`] = answer.lines.map(plain);
-      if (answer.total > maximumLines) parts[`${side} content`].push(`(${answer.total - maximumLines} more lines are not compared)`);
-    }
+    if (heads[side]) parts[side] = heads[side].trimEnd().split(/\r?\n/);
+    if (!(flow[side]?.body?.size > 0)) continue;
+    const answer = await call(`flows/${n}/content/${side}?lines=${maximumLines}`);
+    parts[`${side} content`] = answer.lines.map(plain);
+    if (answer.total > maximumLines) parts[`${side} content`].push(`(${answer.total - maximumLines} more lines are not compared)`);
   }
   return parts;
 }

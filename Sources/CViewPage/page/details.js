@@ -1,112 +1,97 @@
-// The details of one flow: request and response, messages, timing, connections.
+// The details of one flow: request and response, messages, timing, connections, and what rules and the recorder did to it.
 
 import { call } from './api.js';
 import { LineView } from './content.js';
-import { byId, copy, element, settings, toast } from './dom.js';
-import { count, dateTime, duration, size, statusClass, visible } from './format.js';
+import { button, byId, copy, drag, element, settings, toast, toggle } from './dom.js';
+import { count, dateTime, duration, present, size, statusClass, visible } from './format.js';
 import { MessageList } from './messages.js';
 
-const tabs = [
-  { name: 'exchange', title: 'Exchange' },
-  { name: 'messages', title: 'Messages' },
-  { name: 'timing', title: 'Timing' },
-  { name: 'connection', title: 'Connection' },
-  { name: 'json', title: 'JSON' },
-];
+const titles = { exchange: 'Exchange', messages: 'Messages', timing: 'Timing', connection: 'Connection', rules: 'Rules', json: 'JSON' };
 
 export class Details {
   #flow = null;
-  #n = null;
   #tab = settings.get('tab', 'exchange');
   #parts = [];
   #request = null;
+  /** The number of the flow; null for no flow. */
+  n = null;
+  /** Where flows can be sent again; null when they cannot. */
+  replayTarget = null;
 
-  /** @param {{closed: () => void, compare: (n: number) => void}} events */
+  /** @param {{closed: () => void, compare: (n: number) => void, replay: (n: number) => void}} events */
   constructor(events) {
     this.events = events;
     this.pane = byId('details');
     this.split = byId('split');
-    this.setSide(settings.get('side', 'below'));
-    this.split.addEventListener('pointerdown', (event) => this.#resize(event));
-    this.split.addEventListener('keydown', (event) => this.#resizeByKey(event));
-    this.setSize(settings.get('detailsSize', 50));
+    this.split.addEventListener('pointerdown', (event) => {
+      const box = byId('work').getBoundingClientRect();
+      drag(event, (moved) => this.#setSize(this.#isRight ? (box.right - moved.clientX) / box.width * 100 : (box.bottom - moved.clientY) / box.height * 100));
+    });
+    this.split.addEventListener('keydown', (event) => {
+      const step = { ArrowUp: 5, ArrowLeft: 5, ArrowDown: -5, ArrowRight: -5 }[event.key];
+      if (step) this.#setSize(this.size + step);
+    });
+    this.#setSide(settings.get('side', innerWidth > 1600 ? 'right' : 'below'));
+    this.#setSize(settings.get('detailsSize', 55));
   }
 
   get isShown() { return !this.pane.hidden; }
-  get n() { return this.#n; }
 
   /** Shows a flow. @param {number} n its number */
   async show(n) {
     this.#request?.abort();
     this.#request = new AbortController();
-    this.#n = n;
+    this.n = n;
     try {
-      const flow = await call(`flows/${n}`, { signal: this.#request.signal });
-      this.#flow = flow;
-      this.pane.hidden = false;
-      this.split.hidden = false;
+      this.#flow = await call(`flows/${n}`, { signal: this.#request.signal });
       this.#draw();
     } catch (error) {
       if (error.name === 'AbortError') return;
-      this.pane.hidden = false;
+      this.#end();
       this.pane.replaceChildren(element('p.problem', { role: 'alert' }, error.message));
     }
+    this.pane.hidden = false;
+    this.split.hidden = false;
   }
 
   close() {
+    this.#request?.abort();
     this.#end();
     this.pane.hidden = true;
     this.split.hidden = true;
     this.#flow = null;
-    this.#n = null;
+    this.n = null;
     this.events.closed();
   }
 
   /** Asks for the flow again, because it continues. */
   async refresh() {
-    if (this.#flow?.open && this.#n != null) {
-      const flow = await call(`flows/${this.#n}`).catch(() => null);
-      if (!flow || flow.n !== this.#n) return;
-      const list = this.#parts.find((part) => part instanceof MessageList);
-      this.#flow = flow;
-      if (list) list.grow(flow.messages ?? 0);
-      else if (!flow.open) this.#draw();
-    }
+    if (!this.#flow?.open) return;
+    const flow = await call(`flows/${this.n}`).catch(() => null);
+    if (flow?.n !== this.n) return;
+    this.#flow = flow;
+    const list = this.#parts.find((part) => part instanceof MessageList);
+    if (list) list.grow(flow.messages ?? 0);
+    else if (!flow.open) this.#draw();
   }
 
   // Layout
 
-  toggleSide() { this.setSide(document.body.classList.contains('side-right') ? 'below' : 'right'); }
+  get #isRight() { return document.body.classList.contains('side-right'); }
 
-  setSide(side) {
+  toggleSide() { this.#setSide(this.#isRight ? 'below' : 'right'); }
+
+  #setSide(side) {
     document.body.classList.toggle('side-right', side === 'right');
-    this.split.setAttribute('aria-orientation', side === 'right' ? 'vertical' : 'horizontal');
+    this.split.ariaOrientation = side === 'right' ? 'vertical' : 'horizontal';
     settings.set('side', side);
   }
 
-  setSize(percent) {
+  #setSize(percent) {
     this.size = Math.min(85, Math.max(15, percent));
     document.body.style.setProperty('--details', `${this.size}%`);
-    this.split.setAttribute('aria-valuenow', Math.round(this.size));
+    this.split.ariaValueNow = Math.round(this.size);
     settings.set('detailsSize', this.size);
-  }
-
-  #resize(event) {
-    event.preventDefault();
-    const box = byId('work').getBoundingClientRect();
-    const isRight = document.body.classList.contains('side-right');
-    const move = (moved) => this.setSize(isRight
-      ? (box.right - moved.clientX) / box.width * 100
-      : (box.bottom - moved.clientY) / box.height * 100);
-    addEventListener('pointermove', move);
-    addEventListener('pointerup', () => removeEventListener('pointermove', move), { once: true });
-  }
-
-  #resizeByKey(event) {
-    const steps = { ArrowUp: 5, ArrowLeft: 5, ArrowDown: -5, ArrowRight: -5 };
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    this.setSize(this.size + steps[event.key]);
   }
 
   // Parts
@@ -118,146 +103,124 @@ export class Details {
 
   #draw() {
     this.#end();
-    const flow = this.#flow;
-    const shown = tabs.filter((tab) => tab.name !== 'messages' || flow.messages != null);
-    if (!shown.some((tab) => tab.name === this.#tab)) this.#tab = 'exchange';
-    const hasExchange = flow.flow.request || flow.flow.response || flow.heads.local;
-    const current = this.#tab === 'exchange' && flow.messages != null && !hasExchange ? 'messages' : this.#tab;
-    const list = element('div.tabs', { role: 'tablist', 'aria-label': 'Parts of the flow' }, ...shown.map((tab) => element('button', {
-      type: 'button', role: 'tab', id: `tab-${tab.name}`, 'aria-selected': tab.name === current, 'aria-controls': 'panel',
-      tabindex: tab.name === current ? '0' : '-1', onclick: () => this.#choose(tab.name),
-    }, tab.title, tab.name === 'messages' ? ` ${count(flow.messages)}` : null)));
-    list.addEventListener('keydown', (event) => this.#tabKey(event, shown, current));
-    const panel = element('div.panel', { id: 'panel', role: 'tabpanel', 'aria-labelledby': `tab-${current}`, tabindex: '-1' });
-    panel.append(...this[`_${current}`](flow));
-    this.pane.replaceChildren(this.#title(flow), list, panel);
+    const data = this.#flow;
+    const tabs = Object.keys(titles).filter((tab) => tab !== 'messages' || data.messages != null);
+    const hasExchange = data.heads.request ?? data.heads.response ?? data.heads.local;
+    const wanted = tabs.includes(this.#tab) ? this.#tab : 'exchange';
+    const current = wanted === 'exchange' && !hasExchange && data.messages != null ? 'messages' : wanted;
+    const list = element('div.tabs', {
+      role: 'tablist', 'aria-label': 'Parts of the flow', onkeydown: (event) => {
+        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (step) this.choose(tabs[(tabs.indexOf(current) + step + tabs.length) % tabs.length]);
+      },
+    }, ...tabs.map((tab) => {
+      const shown = { messages: data.messages, rules: data.flow.redacted?.length }[tab];
+      return button(titles[tab] + (shown ? ` ${count(shown)}` : ''), '', () => this.choose(tab), {
+        role: 'tab', id: `tab-${tab}`, 'aria-selected': tab === current, 'aria-controls': 'panel', tabindex: tab === current ? '0' : '-1' });
+    }));
+    const panel = element('div.panel', { id: 'panel', role: 'tabpanel', 'aria-labelledby': `tab-${current}`, tabindex: '0' });
+    panel.append(...this[current](data).filter(Boolean));
+    this.pane.replaceChildren(this.#title(data), list, panel);
   }
 
-  #choose(tab) {
+  /** Shows a part. @param {string} tab */
+  choose(tab) {
     this.#tab = tab;
     settings.set('tab', tab);
     this.#draw();
     byId(`tab-${tab}`)?.focus();
   }
 
-  #tabKey(event, shown, current) {
-    const index = shown.findIndex((tab) => tab.name === current);
-    const steps = { ArrowRight: 1, ArrowLeft: -1 };
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    this.#choose(shown[(index + steps[event.key] + shown.length) % shown.length].name);
-  }
-
-  #title({ flow, kind, open }) {
-    const status = flow.local_reply?.status ?? flow.response?.status;
-    const what = flow.request ? `${flow.request.method} ` : `${kind} `;
-    const url = flow.request?.url ?? `${flow.server?.host ?? ''}${flow.server?.port ? `:${flow.server.port}` : ''}`;
-    const button = (title, label, action) => element('button', { type: 'button', title, onclick: action }, label);
+  #title({ flow: { request, response, local_reply: local, server }, kind, open }) {
+    const status = (local ?? response)?.status;
+    const url = request?.url ?? present([server?.host, server?.port]).map(([, part]) => part).join(':');
     return element('header.title', {},
-      element('h2', {},
-        status ? element(`span.status.${statusClass(status)}`, {}, String(status)) : null,
-        element('span.method', {}, what), element('span.url', {}, url), open ? element('span.tag', {}, 'open') : null),
+      element('h2', {}, status && element(`span.status.${statusClass(status)}`, {}, String(status)), element('span', {}, request?.method ?? kind),
+        element('span.url', { title: url }, url), open ? element('span.tag', {}, 'open') : null),
       element('div.tools', { role: 'toolbar', 'aria-label': 'This flow' },
-        flow.request ? button('Copy as a command of curl (c)', 'Copy curl', () => this.copyAs('curl')) : null,
-        flow.request ? button('Copy the URL (u)', 'Copy URL', () => copy(url, 'URL')) : null,
-        button('Compare with another flow (m)', 'Compare', () => this.events.compare(this.#n)),
-        button('Details below or beside the list (d)', 'Layout', () => this.toggleSide()),
-        button('Close (Esc)', '×', () => this.close())));
+        request && button('Copy curl', 'Copy as a command of curl (c); without secrets (Shift+C)', (event) => this.copyAs('curl', event.shiftKey)),
+        request && button('Copy URL', 'Copy the URL (u)', () => this.copyURL()),
+        request && this.replayTarget && button('Replay', `Send it again to ${this.replayTarget}, and compare the response (r)`, () => this.events.replay(this.n), { id: 'replay' }),
+        button('Compare', 'Compare with another flow (m)', () => this.events.compare(this.n)),
+        button('Layout', 'Details below or beside the list (d)', () => this.toggleSide()),
+        button('×', 'Close (Esc)', () => this.close(), { 'aria-label': 'Close' })));
   }
 
-  /** Copies the flow. @param {string} format */
-  async copyAs(format) {
-    if (this.#n == null) return;
+  /** Copies the flow. @param {string} format @param {boolean} [isRedacted] */
+  async copyAs(format, isRedacted = false) {
     try {
-      copy(await call(`flows/${this.#n}/${format}`), format === 'curl' ? 'Command' : format);
+      copy(await call(`flows/${this.n}/${format}${isRedacted ? '?redact=share' : ''}`), isRedacted ? 'Command without secrets' : format === 'curl' ? 'Command' : 'JSON');
     } catch (error) {
       toast(error.message);
     }
   }
 
-  copyURL() { if (this.#flow?.flow.request?.url) copy(this.#flow.flow.request.url, 'URL'); }
+  copyURL() { if (this.#flow?.flow.request) copy(this.#flow.flow.request.url, 'URL'); }
 
-  _exchange(data) {
+  /** The next view of the content. */
+  nextView() { this.#parts.at(-1)?.next(); }
+
+  exchange(data) {
     const { flow, heads } = data;
-    const parts = [];
-    if (flow.error) parts.push(this.#problem(flow.error));
-    for (const note of flow.notes ?? []) parts.push(element('p.note', {}, `${note.side ? `${note.side}: ` : ''}${note.message}`));
-    const sides = element('div.sides');
-    if (heads.request) sides.append(this.#message(data, 'request', heads.request, flow.request));
-    if (heads.response) sides.append(this.#message(data, 'response', heads.response, flow.response, heads.informational));
-    if (heads.local) sides.append(this.#message(data, 'local', heads.local, flow.local_reply));
-    parts.push(sides);
-    if (!sides.children.length && !flow.error) parts.push(element('p', {}, 'There was no HTTP exchange.'));
-    return parts;
+    const sides = [['request', 'Request', flow.request], ['response', 'Response', flow.response], ['local', 'Answer of the recorder itself', flow.local_reply]]
+      .filter(([side]) => heads[side] != null).map(([side, title, message]) => this.#message(data, side, title, message));
+    return [
+      flow.error && element('p.problem', {}, element('strong', {}, `Error${flow.error.side ? ` (${flow.error.side})` : ''}: `), flow.error.message),
+      ...(flow.notes ?? []).map((note) => element('p.note', {}, [note.side, note.message].filter(Boolean).join(': '))),
+      sides.length || flow.error ? element('div.sides', {}, ...sides) : element('p', {}, 'There was no HTTP exchange.'),
+    ];
   }
 
-  #problem(error) {
-    return element('p.problem', {}, element('strong', {}, error.side ? `Error (${error.side}): ` : 'Error: '), error.message);
-  }
-
-  #message(data, side, head, message, interims) {
-    const title = { request: 'Request', response: 'Response', local: 'Answer of the recorder itself' }[side];
-    const section = element(`section.side.${side}`, { 'aria-label': title });
-    const raw = element('button', { type: 'button', 'aria-pressed': settings.get('raw', false), title: 'The head as it was received' }, 'Raw');
-    const headBox = element('div.head');
-    const drawHead = () => headBox.replaceChildren(raw.getAttribute('aria-pressed') === 'true'
-      ? element('pre', {}, head.trimEnd()) : this.#fields(head));
-    raw.addEventListener('click', () => {
-      raw.setAttribute('aria-pressed', raw.getAttribute('aria-pressed') !== 'true');
-      settings.set('raw', raw.getAttribute('aria-pressed') === 'true');
-      drawHead();
-    });
-    section.append(element('h3', {}, title, raw));
-    for (const interim of interims ?? []) section.append(element('div.head.interim', {}, this.#fields(interim)));
-    drawHead();
-    section.append(headBox);
+  #message(data, side, title, message) {
+    const head = element('div');
+    const fill = (isRaw) => head.replaceChildren(isRaw ? element('pre', {}, data.heads[side].trimEnd()) : this.#fields(data.heads[side]));
+    fill(settings.get('raw', false));
     const trailers = data.heads[`${side}_trailers`];
     const body = side === 'local' ? { size: message.size, complete: true } : message?.body;
-    if (body?.size > 0) section.append(...this.#content(data, side, body));
-    else section.append(element('p.muted', {}, body && !body.complete ? 'The content is missing.' : 'No content.'));
-    if (trailers) section.append(element('h4', {}, 'Trailers'), element('div.head', {}, this.#fields(`\n${trailers}`)));
-    return section;
+    return element(`section.side.${side}`, { 'aria-label': title },
+      element('h3', {}, title, toggle('Raw', 'The head as it was received', 'raw', fill)),
+      ...(side === 'response' ? data.heads.informational ?? [] : []).map((interim) => element('div.interim', {}, this.#fields(interim))),
+      head,
+      ...(body?.size > 0 ? this.#content(data, side, body) : [element('p.muted', {}, body && !body.complete ? 'The content is missing.' : 'No content.')]),
+      trailers && element('h4', {}, 'Trailers'), trailers && this.#fields(`\n${trailers}`));
   }
 
   #fields(head) {
-    const lines = head.replace(/\r/g, '').split('\n').filter((line) => line !== '');
-    const isStart = !head.startsWith('\n') && !lines[0]?.startsWith(':');
     const table = element('dl.fields');
-    if (isStart) table.append(element('dt.start', {}, lines.shift() ?? ''));
-    for (const line of lines) {
+    head.replaceAll('\r', '').split('\n').forEach((line, index) => {
       const colon = line.indexOf(':', 1);
-      if (colon < 0) {
-        table.append(element('dt', {}, line), element('dd', {}));
-        continue;
-      }
-      const value = line.slice(colon + 1).trim();
-      table.append(element('dt', {}, line.slice(0, colon)),
-        element('dd', {}, value, element('button.copy', { type: 'button', title: 'Copy the value', 'aria-label': `Copy the value of ${line.slice(0, colon)}`, onclick: () => copy(value, 'Value') }, '⧉')));
-    }
+      if (line === '') return;
+      if (index === 0 && !line.startsWith(':')) return table.append(element('dt.start', {}, line));
+      const [name, value] = colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).trim()];
+      table.append(element('dt', {}, name), element('dd', {}, value, button('⧉', 'Copy the value', () => copy(value, 'Value'), { className: 'copy', 'aria-label': `Copy the value of ${name}` })));
+    });
     return table;
   }
 
   #content(data, side, body) {
-    const path = `flows/${this.#n}/content/${side}`;
-    const lines = new LineView(path, data.views, side === 'request' ? 'request content' : 'response content');
+    const lines = new LineView(`flows/${this.n}/content/${side}`, data.views, `content of the ${side}`);
     this.#parts.push(lines);
-    const facts = `${size(body.size)}${body.complete ? '' : ', incomplete'}`;
-    const parts = [];
+    const above = [];
     if (side !== 'local') {
-      const rawPath = `api/1/flows/${this.#n}/raw/${side}`;
-      lines.bar.append(element('a.button', { href: rawPath, download: '', title: 'Store the content as it was sent' }, 'Download'));
+      const raw = `api/1/flows/${this.n}/raw/${side}`;
       const image = data[`${side}_image`];
-      if (image) parts.push(this.#image(rawPath, image, side));
-      const type = data.flow[side]?.headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
-      if (/html|svg/.test(type)) parts.push(this.#preview(side, lines));
+      const type = data.flow[side].headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
+      lines.bar.append(element('a.button', { href: raw, download: '', title: 'Store the content as it was sent' }, 'Download'));
+      if (image) above.push(this.#image(`${raw}?decoded=1`, image, side));
+      if (/html|svg/.test(type)) {
+        const place = element('div');
+        lines.bar.append(button('Preview', 'Show it in a frame without scripts and network', () => place.replaceChildren(element('iframe', {
+          sandbox: '', title: `Preview of the ${side}`, src: `api/1/flows/${this.n}/preview/${side}`, referrerPolicy: 'no-referrer' }))));
+        above.push(place);
+      }
     }
-    return [element('h4', {}, `Content, ${facts}`), lines.bar, ...parts, lines.box];
+    const partly = body.complete ? body.truncated || body.stored < body.size ? ', not all stored' : '' : ', incomplete';
+    return [element('h4', {}, `Content, ${size(body.size)}${partly}`), lines.bar, ...above, lines.box];
   }
 
   #image(path, type, side) {
-    const image = element('img.image', { alt: `Image of the ${side}` });
-    fetch(`${path}?decoded=1`).then((answer) => answer.blob()).then((bytes) => {
+    const image = element('img', { alt: `Image of the ${side}` });
+    fetch(path).then((answer) => answer.blob()).then((bytes) => {
       const address = URL.createObjectURL(new Blob([bytes], { type }));
       image.onload = () => URL.revokeObjectURL(address);
       image.src = address;
@@ -265,83 +228,77 @@ export class Details {
     return image;
   }
 
-  /** The content in a frame without scripts, origin and network, when it is asked for. */
-  #preview(side, lines) {
-    const place = element('div.preview');
-    lines.bar.append(element('button', {
-      type: 'button', title: 'Show it in a frame without scripts and network',
-      onclick: () => place.replaceChildren(element('iframe', {
-        sandbox: '', title: `Preview of the ${side}`, src: `api/1/flows/${this.#n}/preview/${side}`, referrerPolicy: 'no-referrer' })),
-    }, 'Preview'));
-    return place;
-  }
-
-  _messages(data) {
-    const list = new MessageList(`flows/${this.#n}`, data.messages ?? 0, data.views);
+  messages({ flow: { websocket }, messages, views }) {
+    const list = new MessageList(`flows/${this.n}`, messages, views);
     this.#parts.push(list);
-    const close = data.flow.websocket?.close;
-    return [close ? element('p.note', {}, `closed by the ${close.by}: ${close.code} ${close.reason ?? ''}`) : null, list.element].filter(Boolean);
+    const close = websocket?.close;
+    return [close && element('p.note', {}, `Closed by the ${close.by}: ${close.code ?? ''} ${close.reason ?? ''}`), list.element];
   }
 
-  _timing({ flow, timing }) {
-    const rows = [];
-    const total = Math.max(1, timing.ended ?? Math.max(...Object.values(timing)));
-    const phase = (title, from, to, kind) => {
-      if (from == null || to == null || to < from) return;
+  timing({ flow, timing: at }) {
+    const total = Math.max(1, at.ended ?? Math.max(...Object.values(at)));
+    const isOwn = at.server_opened >= 0;
+    const phases = [
+      ['Connect', isOwn ? at.server_opened : null, at.server_connected, 'connect'], ['TLS with the server', isOwn ? at.tls_started : null, at.tls_ended, 'tls'],
+      ['Request', at.request_started, at.request_ended, 'send'], ['Wait', at.request_ended ?? at.request_started, at.response_started, 'wait'],
+      ['Response', at.response_started, at.response_ended, 'receive'], ['Whole flow', 0, at.ended, 'whole'],
+    ].filter(([, from, to]) => from != null && to >= from);
+    const rows = phases.map(([title, from, to, kind]) => {
       const bar = element(`span.phase.${kind}`);
       bar.style.left = `${Math.max(0, from / total * 100)}%`;
-      bar.style.width = `${Math.max(0.4, (to - Math.max(0, from)) / total * 100)}%`;
-      rows.push(element('tr', {}, element('th', { scope: 'row' }, title), element('td.number', {}, duration(Math.max(0, from))),
-        element('td.number', {}, duration(to - from)), element('td.track', {}, bar)));
-    };
-    phase('Connect', timing.server_opened >= 0 ? timing.server_opened : null, timing.server_connected, 'connect');
-    phase('TLS with the server', timing.tls_started >= 0 ? timing.tls_started : null, timing.tls_ended, 'tls');
-    phase('Request', timing.request_started, timing.request_ended, 'send');
-    phase('Wait', timing.request_ended ?? timing.request_started, timing.response_started, 'wait');
-    phase('Response', timing.response_started, timing.response_ended, 'receive');
-    phase('Whole flow', 0, timing.ended, 'whole');
-    const microseconds = Date.parse(flow.started) * 1000;
-    const used = timing.server_opened < 0 ? element('p.muted', {}, 'The connection to the server was open already.') : null;
+      bar.style.width = `${(to - from) / total * 100}%`;
+      return element('tr', {}, element('th', { scope: 'row' }, title), element('td.number', {}, duration(Math.max(0, from))),
+        element('td.number', {}, duration(to - from)), element('td.track', {}, bar));
+    });
     return [
-      element('p', {}, `Started ${dateTime(microseconds)}${flow.duration_ms != null ? `, took ${duration(Math.round(flow.duration_ms * 1000))}` : ''}`),
-      used,
-      element('table.timing', {},
-        element('thead', {}, element('tr', {}, ...['Phase', 'After', 'Takes', ''].map((title) => element('th', { scope: 'col' }, title)))),
+      element('p', {}, `Started ${dateTime(Date.parse(flow.started) * 1000)}${flow.duration_ms == null ? '' : `, took ${duration(Math.round(flow.duration_ms * 1000))}`}`),
+      at.server_opened < 0 ? element('p.muted', {}, 'The connection to the server was open already.') : null,
+      element('table.timing', {}, element('thead', {}, element('tr', {}, ...['Phase', 'After', 'Takes', 'Course'].map((title) => element(/^[AT]/.test(title) ? 'th.number' : 'th', { scope: 'col' }, title)))),
         element('tbody', {}, ...rows)),
-    ].filter(Boolean);
+    ];
   }
 
-  _connection({ flow, certificates }) {
-    const parts = [];
-    for (const [title, side] of [['Client', flow.client], ['Server', flow.server]]) {
-      if (!side) continue;
-      const facts = [
-        ['Address', side.address], ['Host', side.host && `${side.host}:${side.port}`], ['Connection', side.id],
-        ['TLS', side.tls && [side.tls.version, side.tls.cipher].filter(Boolean).join(', ')], ['Server name', side.tls?.sni],
-        ['ALPN', side.tls?.alpn], ['JA3', side.tls?.ja3], ['JA4', side.tls?.ja4],
-        ['Handshake', side.tls?.handshake_ms != null ? duration(Math.round(side.tls.handshake_ms * 1000)) : null],
-        ['Resumed', side.tls?.resumed ? 'yes' : null],
-        ['Certificate', side.tls?.verified == null ? null : side.tls.verified ? 'verified' : `not verified: ${side.tls.verification_error ?? ''}`],
-        ['HTTP/2 settings', side.settings?.map((setting) => `${setting.name ?? setting.id} ${setting.value}`).join(', ')],
-      ].filter(([, value]) => value);
-      const list = element('dl.fields');
-      for (const [name, value] of facts) list.append(element('dt', {}, name), element('dd', {}, value));
-      parts.push(element('section', {}, element('h3', {}, title), list));
-    }
-    if (certificates.length) {
-      parts.push(element('section', {}, element('h3', {}, 'Certificates of the server'),
-        ...certificates.map((text) => element('pre.certificate', {}, text || 'a certificate that cannot be read'))));
-    }
-    return [element('div.sides', {}, ...parts), element('p.muted', {}, `Flow ${flow.id}, mode ${flow.mode ?? 'unknown'}`)];
+  #facts(title, facts) {
+    return element('section', {}, element('h3', {}, title),
+      element('dl.fields', {}, ...present(facts).flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))])));
   }
 
-  _json() {
-    const box = element('pre.json', { tabindex: '0' }, '…');
-    call(`flows/${this.#n}/json`).then((text) => {
-      const shown = text.length > 2_000_000 ? null : text;
-      box.textContent = shown == null ? 'The JSON of this flow is too large to be shown here; export it instead.'
-        : visible(JSON.stringify(JSON.parse(shown), null, 2));
+  connection({ flow, certificates }) {
+    const side = (title, { tls, settings: http2, ...facts } = {}) => this.#facts(title, {
+      Address: facts.address, Host: facts.host && `${facts.host}:${facts.port}`, Connection: facts.id, TLS: tls && [tls.version, tls.cipher].filter(Boolean).join(', '),
+      'Server name': tls?.sni, ALPN: tls?.alpn, JA3: tls?.ja3, JA4: tls?.ja4, Handshake: tls?.handshake_ms != null && duration(Math.round(tls.handshake_ms * 1000)),
+      Resumed: tls?.resumed && 'yes', Certificate: tls?.verified == null ? null : tls.verified ? 'verified' : `not verified: ${tls.verification_error ?? ''}`,
+      'HTTP/2 settings': http2?.map((setting) => `${setting.name ?? setting.id} ${setting.value}`).join(', '),
+    });
+    return [
+      element('div.sides', {}, side('Client', flow.client), side('Server', flow.server)),
+      ...certificates.map((text, index) => element('section', {}, element('h3', {}, `Certificate ${index + 1} of the server`), element('pre', {}, text || 'a certificate that cannot be read'))),
+    ];
+  }
+
+  rules({ flow }) {
+    const rows = (flow.redacted ?? []).map(({ rule, in: place, count: changed, not_stored: reason }) => element('tr', {},
+      element('td', {}, element('code', {}, rule)), element('td', {}, place ?? ''), element('td.number', {}, count(changed ?? 0)), element('td', {}, reason ? `not stored: ${reason}` : 'hidden')));
+    const times = (flow.notes ?? []).map((note) => element('tr', {}, element('td', {}, dateTime(Date.parse(note.at) * 1000)), element('td', {}, note.side ?? ''), element('td', {}, note.message)));
+    const table = (heads, body) => element('table.facts', {}, element('thead', {}, element('tr', {}, ...heads.map((title) => element(title === 'Values' ? 'th.number' : 'th', { scope: 'col' }, title)))), element('tbody', {}, ...body));
+    return [
+      element('h3', {}, 'Redaction'),
+      rows.length ? table(['Rule', 'Part', 'Values', 'What was done'], rows) : element('p.muted', {}, 'No rule changed this flow before it was stored.'),
+      times.length ? element('h3', {}, 'Notes') : null, times.length ? table(['Time', 'Side', 'Deviation that passed'], times) : null,
+      this.#facts('Recording', {
+        Flow: flow.id, State: flow.state, Listener: flow.mode, Tags: flow.tags?.join(', '), Comment: flow.comment,
+        Error: flow.error?.message, 'Answered by': flow.local_reply && `the recorder itself, with ${flow.local_reply.status}`,
+        Malformed: flow.malformed?.map(({ from, size: bytes }) => `${size(bytes)} from the ${from}`).join(', '),
+        Passthrough: flow.passthrough && Object.entries(flow.passthrough).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value}`).join(', '),
+      }),
+    ];
+  }
+
+  json() {
+    const box = element('pre', { tabindex: '0', 'aria-label': 'JSON' }, '…');
+    call(`flows/${this.n}/json`).then((text) => {
+      box.textContent = text.length > 2_000_000 ? 'The JSON of this flow is too large to be shown here; export it instead.' : visible(JSON.stringify(JSON.parse(text), null, 2));
     }).catch((error) => { box.textContent = error.message; });
-    return [element('div.content-bar', {}, element('button', { type: 'button', onclick: () => this.copyAs('json') }, 'Copy')), box];
+    return [element('div.content-bar', {}, button('Copy', 'Copy the JSON', () => this.copyAs('json'))), box];
   }
 }

@@ -13,32 +13,53 @@ export function element(name, properties = {}, ...children) {
   if (classes.length) made.className = classes.join(' ');
   for (const [key, value] of Object.entries(properties)) {
     if (value == null) continue;
-    if (/^(aria-|data-|role$|for$|tabindex$|colspan$|sandbox$)/.test(key)) made.setAttribute(key, value);
+    if (/^(aria-|data-|(role|for|tabindex|sandbox)$)/.test(key)) made.setAttribute(key, value);
     else made[key] = key === 'title' ? visible(value) : value;
   }
   made.append(...children.filter((child) => child != null).map((child) => (child instanceof Node ? child : visible(child))));
   return made;
 }
 
+/** @param {string} label @param {string} title @param {(event: Event) => void} [onclick] @param {object} [properties] */
+export const button = (label, title, onclick, properties) => element('button', { type: 'button', title, onclick, ...properties }, label);
+
+/** A button with two states, which the browser keeps. @param {(isOn: boolean) => void} changed */
+export function toggle(label, title, setting, changed) {
+  const made = button(label, title, () => {
+    const isOn = made.ariaPressed !== 'true';
+    made.ariaPressed = isOn;
+    settings.set(setting, isOn);
+    changed(isOn);
+  }, { 'aria-pressed': settings.get(setting, false) });
+  return made;
+}
+
 /** @param {string} id */
 export const byId = (id) => document.getElementById(id);
 
-/** Says something to people who listen, at most once a second. */
-export const announce = (() => {
-  let pending = null;
-  let timer = null;
-  const say = () => {
-    timer = null;
-    if (pending == null) return;
-    byId('announcer').textContent = pending;
-    pending = null;
-    timer = setTimeout(say, 1000);
+/** Follows the pointer until it is released. @param {PointerEvent} event @param {(event: PointerEvent) => void} move */
+export function drag(event, move, end = () => {}) {
+  event.preventDefault();
+  addEventListener('pointermove', move);
+  addEventListener('pointerup', (ended) => {
+    removeEventListener('pointermove', move);
+    end(ended);
+  }, { once: true });
+}
+
+let announced = null;
+let announcing = null;
+/** Says something to people who listen, at most once a second. @param {string} text */
+export function announce(text) {
+  announced = text;
+  if (announcing) return;
+  const speak = () => {
+    announcing = announced == null ? null : setTimeout(speak, 1000);
+    if (announced != null) byId('announcer').textContent = announced;
+    announced = null;
   };
-  return (text) => {
-    pending = text;
-    if (!timer) say();
-  };
-})();
+  speak();
+}
 
 /** Copies text. @param {string} text @param {string} what */
 export async function copy(text, what) {
@@ -46,8 +67,7 @@ export async function copy(text, what) {
     await navigator.clipboard.writeText(text);
     toast(`${what} copied`);
   } catch {
-    const field = element('textarea', { value: text, 'aria-hidden': 'true' });
-    field.className = 'sr';
+    const field = element('textarea.sr', { value: text, 'aria-hidden': 'true' });
     document.body.append(field);
     field.select();
     const isCopied = document.execCommand('copy');
@@ -56,14 +76,14 @@ export async function copy(text, what) {
   }
 }
 
-let toastTimer = null;
+let toasting = null;
 /** Shows a sentence for a moment. @param {string} text */
 export function toast(text) {
   const notice = byId('notice');
-  notice.textContent = text;
+  notice.textContent = visible(text);
   notice.hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { notice.hidden = true; }, 3000);
+  clearTimeout(toasting);
+  toasting = setTimeout(() => { notice.hidden = true; }, 3000);
 }
 
 /** Settings that the browser keeps for this page. */
@@ -79,10 +99,7 @@ export const settings = {
 /** Opens the dialog. @param {string} title @param {...Node} children */
 export function openDialog(title, ...children) {
   const dialog = byId('dialog');
-  dialog.replaceChildren(
-    element('h2', { id: 'dialog-title' }, title),
-    ...children,
+  dialog.replaceChildren(element('h2', { id: 'dialog-title' }, title), ...children,
     element('form', { method: 'dialog' }, element('button', {}, 'Close')));
   if (!dialog.open) dialog.showModal();
-  return dialog;
 }

@@ -84,6 +84,12 @@ export const literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** Text without control characters and characters that turn the direction of text: they become escapes. @param {string} text */
 export function visible(text) {
-  return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+  return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 }
+
+/** One of six colours for a text, always the same. @param {string} text */
+export const hue = (text) => [...text].reduce((sum, character) => (sum * 31 + character.codePointAt(0)) % 6007, 7) % 6;
+
+/** A list of facts whose values are there, for a table. @param {Record<string, any>} facts */
+export const present = (facts) => Object.entries(facts).filter(([, value]) => value != null && value !== '' && value !== false);

@@ -1,118 +1,104 @@
-// The messages of a WebSocket conversation or a TCP stream, of which only the visible ones exist, and the content of the chosen one.
+// The messages of a WebSocket conversation or a TCP stream, and the content of the chosen one.
 
 import { call } from './api.js';
-import { element } from './dom.js';
 import { LineView } from './content.js';
+import { element } from './dom.js';
 import { count, duration, size } from './format.js';
-
-const rowHeight = 24;
-const pageSize = 100;
+import { VirtualRows, steps } from './virtual.js';
 
 export class MessageList {
-  #path;
-  #views;
-  #total;
-  #pages = new Map();
-  #chosen = null;
+  #chosen = 0;
   #lines = null;
+  #timer = null;
 
   /** @param {string} path of the flow @param {number} total @param {string[]} views */
   constructor(path, total, views) {
-    this.#path = path;
-    this.#total = total;
-    this.#views = views;
-    this.box = element('div.messages-list', { tabindex: '0', role: 'listbox', 'aria-label': `${count(total)} messages` });
-    this.inner = element('div.messages-inner');
-    this.box.append(this.inner);
-    this.pane = element('div.message-content');
-    this.element = element('div.messages', {}, this.box, this.pane);
-    this.box.addEventListener('scroll', () => this.#draw(), { passive: true });
-    this.box.addEventListener('keydown', (event) => this.#key(event));
+    this.path = path;
+    this.total = total;
+    this.views = views;
+    this.search = element('input', { type: 'search', placeholder: 'Messages with this text', 'aria-label': 'Messages with this text', spellcheck: false, oninput: () => this.#filter(250) });
+    this.side = element('select', { 'aria-label': 'Direction', onchange: () => this.#filter(0) },
+      ...[['', 'both directions'], ['true', '↑ from the client'], ['false', '↓ from the server']].map(([value, title]) => element('option', { value }, title)));
+    this.result = element('span.muted', { 'aria-live': 'polite' });
+    this.box = element('div.messages-list', { tabindex: '0', role: 'listbox', 'aria-label': 'Messages', onkeydown: (event) => this.#key(event) });
     this.box.addEventListener('click', (event) => {
       const row = event.target.closest('.message');
       if (row) this.choose(Number(row.dataset.n));
     });
-    this.observer = new ResizeObserver(() => this.#draw());
-    this.observer.observe(this.box);
-    this.#draw();
-    if (total > 0) this.choose(0);
+    this.pane = element('div.message-content');
+    this.element = element('div.messages', {}, element('div.content-bar', {}, this.search, this.side, this.result), this.box, this.pane);
+    this.rows = new VirtualRows(this.box, {
+      height: 24, pageSize: 100, draw: (index, message) => this.#row(index, message), look: (index) => index === this.#chosen,
+      load: async (from, wanted) => {
+        const answer = await call(`${this.path}/messages?from=${from}&count=${wanted}${this.#parameters()}`);
+        const found = answer.matched ?? answer.total;
+        if (found !== this.rows.count) this.rows.setCount(found);
+        this.result.textContent = found === answer.total && !this.#parameters() ? count(found) : `${count(found)} of ${count(this.total)}`;
+        return answer.messages;
+      },
+    });
+    this.rows.failed = (error) => { this.result.textContent = error.message; };
+    this.#filter(0);
+  }
+
+  #parameters() {
+    return (this.search.value && `&filter=${encodeURIComponent(this.search.value)}`) + (this.side.value && `&from_client=${this.side.value}`);
+  }
+
+  #filter(wait) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      this.rows.reset(0);
+      await this.rows.load(0);
+      this.choose(0);
+    }, wait);
   }
 
   /** The conversation has grown. */
   grow(total) {
-    this.#total = total;
-    this.#draw();
+    this.total = total;
+    if (this.#parameters()) this.rows.load(Math.floor(this.rows.count / 100));
+    else this.rows.setCount(total);
   }
 
-  #message(n) { return this.#pages.get(Math.floor(n / pageSize))?.[n % pageSize]; }
-
-  async #load(page) {
-    const wanted = Math.min(pageSize, this.#total - page * pageSize);
-    const known = this.#pages.get(page);
-    if (known === null || (known && known.length >= wanted)) return;
-    this.#pages.set(page, null);
-    try {
-      const answer = await call(`${this.#path}/messages?from=${page * pageSize}&count=${pageSize}`);
-      this.#pages.set(page, answer.messages);
-    } catch {
-      this.#pages.delete(page);
-      return;
-    }
-    this.#draw();
-  }
-
-  #draw() {
-    this.inner.style.height = `${this.#total * rowHeight}px`;
-    const from = Math.max(0, Math.floor(this.box.scrollTop / rowHeight) - 10);
-    const to = Math.min(this.#total, Math.ceil((this.box.scrollTop + this.box.clientHeight) / rowHeight) + 10);
-    const rows = [];
-    for (let n = from; n < to; n += 1) rows.push(this.#row(n));
-    this.inner.replaceChildren(...rows);
-    for (let page = Math.floor(from / pageSize); page * pageSize < to; page += 1) this.#load(page);
-    if (this.#chosen != null) this.box.setAttribute('aria-activedescendant', `message-${this.#chosen}`);
-  }
-
-  #row(n) {
-    const message = this.#message(n);
-    const row = element('div.message', { role: 'option', id: `message-${n}`, 'aria-selected': n === this.#chosen });
-    row.style.top = `${n * rowHeight}px`;
-    row.dataset.n = n;
+  #row(index, message) {
+    const row = element(`div.message.${message?.from}`, { role: 'option', id: `message-${index}`, 'aria-selected': index === this.#chosen, 'data-n': index });
     if (!message) return row;
-    row.classList.add(message.from);
     row.append(
       element('span.direction', { title: `from the ${message.from}` }, message.from === 'client' ? '↑ client' : '↓ server'),
-      element('span.at', {}, `+${duration(message.at)}`),
-      element('span.tag', {}, message.kind),
-      element('span.number', {}, size(message.size)),
+      element('span.number', {}, `+${duration(message.at)}`), element('span.tag', {}, message.kind), element('span.number', {}, size(message.size)),
       element('span.text', {}, message.damaged ? 'the recording is damaged here' : message.text + (message.cut ? ' …' : '')));
     return row;
   }
 
-  /** Shows the content of a message. @param {number} n */
-  choose(n) {
-    this.#chosen = Math.min(Math.max(0, n), this.#total - 1);
-    const top = this.#chosen * rowHeight;
-    if (top < this.box.scrollTop) this.box.scrollTop = top;
-    if (top + rowHeight > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top + rowHeight - this.box.clientHeight;
-    this.#draw();
+  /** Shows the content of a message. @param {number} index in the list */
+  async choose(index) {
+    this.#chosen = Math.min(Math.max(0, index), this.rows.count - 1);
     this.#lines?.end();
-    this.#lines = new LineView(`${this.#path}/messages/${this.#chosen}`, this.#views, `message ${this.#chosen + 1}`);
+    this.pane.replaceChildren();
+    if (this.rows.count === 0) return;
+    this.rows.reveal(this.#chosen);
+    this.box.setAttribute('aria-activedescendant', `message-${this.#chosen}`);
+    const chosen = this.#chosen;
+    const message = await this.rows.fetch(chosen);
+    if (!message || chosen !== this.#chosen) return;
+    this.#lines = new LineView(`${this.path}/messages/${message.n}`, this.views, `message ${message.n + 1}`);
     this.pane.replaceChildren(this.#lines.bar, this.#lines.box);
   }
 
   #key(event) {
-    const page = Math.max(1, Math.floor(this.box.clientHeight / rowHeight) - 1);
-    const steps = {
-      ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -this.#total, End: this.#total,
-    };
-    if (!(event.key in steps) || event.ctrlKey || event.metaKey) return;
+    const step = steps(event, this.rows.window);
+    if (step === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    this.choose((this.#chosen ?? -1) + steps[event.key]);
+    this.choose(this.#chosen + step);
   }
 
+  next() { this.#lines?.next(); }
+
   end() {
-    this.observer.disconnect();
+    clearTimeout(this.#timer);
+    this.rows.end();
     this.#lines?.end();
   }
 }

@@ -1,7 +1,6 @@
 // The arithmetic of a long list: which rows are shown at a scroll position. A browser limits the height of an element, so the position of a
 // very long list is scaled; single steps stay exact. Nothing here touches the page.
 
-export const rowHeight = 24;
 /** Browsers show taller elements wrongly. */
 export const maximumHeight = 8_000_000;
 
@@ -12,24 +11,22 @@ export class RowWindow {
   /** Pixels. */
   height = 0;
 
+  /** @param {number} rowHeight pixels */
+  constructor(rowHeight) { this.rowHeight = rowHeight; }
+
   /** Rows that fit. */
-  get visible() { return this.height / rowHeight; }
+  get visible() { return this.height / this.rowHeight; }
   get maximumTop() { return Math.max(0, this.count - this.visible); }
+  get isScaled() { return this.count * this.rowHeight > maximumHeight; }
   /** The height of the scrolled element. */
-  get scrollHeight() { return Math.max(this.height, Math.min(this.count * rowHeight, maximumHeight)); }
-  get isScaled() { return this.count * rowHeight > maximumHeight; }
+  get scrollHeight() { return Math.min(this.count * this.rowHeight, maximumHeight); }
+  get #range() { return Math.max(0, this.scrollHeight - this.height); }
 
   /** The scroll position that stands for the first row. */
-  get scrollTop() {
-    const range = this.scrollHeight - this.height;
-    return this.maximumTop > 0 ? range * (this.top / this.maximumTop) : 0;
-  }
+  get scrollTop() { return this.maximumTop > 0 ? this.#range * (this.top / this.maximumTop) : 0; }
 
   /** Takes over a scroll position of the user's. @param {number} scrollTop */
-  scrolled(scrollTop) {
-    const range = this.scrollHeight - this.height;
-    this.moveTo(range > 0 ? this.maximumTop * (scrollTop / range) : 0);
-  }
+  scrolled(scrollTop) { this.moveTo(this.#range > 0 ? this.maximumTop * (scrollTop / this.#range) : 0); }
 
   /** @param {number} top */
   moveTo(top) { this.top = Math.min(Math.max(0, top), this.maximumTop); }
@@ -45,42 +42,40 @@ export class RowWindow {
     return [Math.max(0, Math.floor(this.top) - around), Math.min(this.count, Math.ceil(this.top + this.visible) + around)];
   }
 
-  /** Whether the last row is shown. */
   get isAtEnd() { return this.top >= this.maximumTop - 0.5; }
 }
 
 /** Pages of rows, of which the last used are kept. */
 export class PageCache {
-  static pageSize = 120;
   static kept = 50;
   #pages = new Map();
+
+  /** @param {number} pageSize rows */
+  constructor(pageSize) { this.pageSize = pageSize; }
 
   clear() { this.#pages.clear(); }
 
   /** @param {number} row */
   row(row) {
-    const number = Math.floor(row / PageCache.pageSize);
+    const number = Math.floor(row / this.pageSize);
     const page = this.#pages.get(number);
-    if (!page) return undefined;
-    this.#pages.delete(number);
-    this.#pages.set(number, page);
-    return page[row - number * PageCache.pageSize];
+    if (page) this.put(number, page);
+    return page?.[row - number * this.pageSize];
   }
 
   /** @param {number} number @param {any[]} rows */
   put(number, rows) {
     this.#pages.delete(number);
     this.#pages.set(number, rows);
-    while (this.#pages.size > PageCache.kept) this.#pages.delete(this.#pages.keys().next().value);
+    if (this.#pages.size > PageCache.kept) this.#pages.delete(this.#pages.keys().next().value);
   }
 
   /** The pages of a range that are missing, or have fewer rows than there are now. */
   missing(from, to, count) {
     const numbers = [];
-    for (let number = Math.floor(from / PageCache.pageSize); number * PageCache.pageSize < to; number += 1) {
-      const wanted = Math.min(PageCache.pageSize, count - number * PageCache.pageSize);
+    for (let number = Math.floor(from / this.pageSize); number * this.pageSize < to; number += 1) {
       const page = this.#pages.get(number);
-      if (wanted > 0 && (!page || page.length < wanted)) numbers.push(number);
+      if (!page || page.length < Math.min(this.pageSize, count - number * this.pageSize)) numbers.push(number);
     }
     return numbers;
   }

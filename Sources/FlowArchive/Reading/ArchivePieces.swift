@@ -75,6 +75,15 @@ struct ArchivePieces: FlowPieces {
     }
 }
 
+extension Flow {
+    /// The parts of the flow in its file, and where the block with the last one begins; nil for a flow that was not read from a flow file, or
+    /// was changed since.
+    package var storedParts: (count: Int, lastBlock: UInt64)? {
+        guard let parts = (pieces as? ArchivePieces)?.parts, let last = parts.last else { return nil }
+        return (parts.count, last.source.blockOffset)
+    }
+}
+
 /// Iterates over the pieces of all parts.
 struct ArchivePieceCursor: FlowPieceCursor {
     private let parts: [ArchivePieces.Part]

@@ -10,6 +10,8 @@ package enum ArchiveItem {
     case flow(Flow)
     /// Only with ``FlowDelivery/stored``.
     case stored(StoredFlow)
+    /// Only with ``FlowDelivery/records``. Valid until the next call.
+    case record(RecordView)
     case damage(ArchiveDamage)
 }
 
@@ -19,6 +21,8 @@ package enum FlowDelivery: Sendable {
     case flows
     /// As ``ArchiveItem/stored(_:)``, for a writer that copies them.
     case stored
+    /// As ``ArchiveItem/record(_:)``, for a user of attributes. Damage in their content is found only when it is fetched.
+    case records
     /// Not at all: they are counted in ``ArchiveReader/counted``. Damage in their heads and content is found only when the predicate reads
     /// those.
     case counted
@@ -362,6 +366,7 @@ package final class ArchiveReader {
         case .stored:
             if let stored = try StoredFlow(view, block) { return .stored(stored) }
             return .flow(try PartialFlow.whole(view, block))
+        case .records: return .record(view)
         case .counted:
             counted += 1
             return nil

@@ -51,6 +51,9 @@ final class BlockSource: Sendable {
         damage = ArchiveDamage(block: header, offset: blockOffset)
     }
 
+    /// Where the block begins in its file.
+    var blockOffset: UInt64 { damage.offset }
+
     /// The damage that was found when details or content were fetched.
     var foundDamage: ArchiveDamage? {
         let (isDamaged, flows) = kept.withLock { ($0.isDamaged, $0.damagedContents.count) }

@@ -118,7 +118,8 @@ package struct RecordView: FlowAttributes {
     var timeToFirstByteCode: UInt32 { number(FlowPrefix.timeToFirstByte) }
     var hasRequest: Bool { has(FlowPrefix.hasRequest) }
     var hasResponse: Bool { number(FlowPrefix.responseFieldsAt, UInt32.self) > 0 }
-    var blockOffset: UInt64 { block.offset }
+    /// Where its block begins in the file.
+    package var blockOffset: UInt64 { block.offset }
 
     // MARK: What the reader uses
 

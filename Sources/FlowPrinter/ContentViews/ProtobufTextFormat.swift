@@ -164,7 +164,7 @@ extension Unicode.Scalar {
     /// A character that controls a terminal or turns the direction of text (see ``ByteBuffer/writeVisible(_:keepsLines:)``).
     fileprivate var isControl: Bool {
         switch value {
-        case 0x00..<0x20, 0x7F..<0xA0, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true
+        case 0x00..<0x20, 0x7F..<0xA0, 0x061C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true
         default: false
         }
     }

@@ -26,7 +26,7 @@ extension ByteBuffer {
                 if !keepsLines { writeString("\\r") }
             case 0x00..<0x20, 0x7F..<0xA0:
                 writeString("\\x" + hexadecimal(UInt64(scalar.value), digits: 2))
-            case 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069:
+            case 0x061C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069:
                 writeString("\\u{" + String(scalar.value, radix: 16) + "}")
             default:
                 writeString(String(scalar))

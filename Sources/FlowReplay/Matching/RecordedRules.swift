@@ -3,17 +3,25 @@
 // those that were added since by themselves.
 
 import Redaction
+import Secrets
 
 /// Makes redactions of the rules that recordings name.
 package struct RecordedRules {
     /// The key of this machine; nil if it has none.
     private let key: RedactionKey?
+    /// For the rule `secrets`.
+    private let secrets: SecretScanner
     /// The texts that are known.
     private var known: Set<[String]> = []
     private var hasWarned = false
 
-    /// - Parameter key: for rules that hash.
-    package init(key: RedactionKey?) { self.key = key }
+    /// - Parameters:
+    ///   - key: for rules that hash.
+    ///   - secrets: for the rule `secrets`, since a recording does not hold the list of that rule; nil for the built-in list.
+    package init(key: RedactionKey?, secrets: SecretRules? = nil) {
+        self.key = key
+        self.secrets = secrets.map { SecretScanner($0) } ?? .builtIn
+    }
 
     /// - Parameters:
     ///   - named: all that a recording has named so far.
@@ -41,7 +49,7 @@ package struct RecordedRules {
         while !rules.isEmpty {
             do throws(RedactionError) {
                 // What was not stored because it was too large, or could not be parsed, is compared with nothing.
-                return try RedactionRules(rules, limit: RecordedRedaction.maximumBody, keepsUnparsed: true)
+                return try RedactionRules(rules, limit: RecordedRedaction.maximumBody, keepsUnparsed: true, secrets: secrets)
             } catch {
                 guard let unknown = rules.firstIndex(where: { (try? RedactionRules([$0])) == nil }) else { return nil }
                 warn("\(name) was redacted by the rule '\(rules.remove(at: unknown))', which this version does not know")

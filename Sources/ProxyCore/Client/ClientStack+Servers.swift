@@ -71,8 +71,9 @@ extension ClientStack {
         if let exchange { upstream.waiting = [exchange] }
         servers.add(upstream)
         // The address that the client connected to is ours as well: in mode transparent it was not redirected.
-        if configuration.ownAddresses.contains(destination.endpoint) || destination.endpoint == clientFacts.value.local {
-            return handle(Upstream.loop(destination.endpoint), of: upstream)
+        let isLocal = destination.endpoint == clientFacts.value.local
+        if let owner = configuration.ownAddresses.owner(of: destination.endpoint) ?? (isLocal ? .listener : nil) {
+            return handle(Upstream.refusal(destination.endpoint, owner), of: upstream)
         }
         open(upstream)
     }

@@ -85,39 +85,55 @@ package struct SessionTimeouts: Sendable {
     package init() {}
 }
 
-/// The addresses that the recorder itself listens on, known when all listeners are bound. A request for one of them would loop.
+/// The addresses to which nothing is forwarded: those that the recorder itself listens on, known when all listeners are bound, and that of
+/// its view. A request for a listener would loop; one for the view would come from a client that must not reach it.
 package final class OwnAddresses: Sendable {
-    private let endpoints = Mutex<[Endpoint]>([])
-
-    package init() {}
-
-    package func add(_ endpoint: Endpoint) {
-        endpoints.withLock { $0.append(endpoint) }
+    package enum Owner: Sendable {
+        case listener
+        case view
     }
 
-    /// Whether connecting to this endpoint would come back to the recorder. Names are not looked up; `localhost` and all names below it are
-    /// known (RFC 6761 §6.3).
-    package func contains(_ endpoint: Endpoint) -> Bool {
-        endpoints.withLock { own in
-            own.contains { mine in
-                guard mine.port == endpoint.port else { return false }
-                let name = endpoint.host.lowercased()
-                let host = name.hasSuffix(".") ? name.dropLast() : name[...]
-                let isLoopbackName =
-                    host == "localhost" || host.hasSuffix(".localhost") || host.hasPrefix("127.") || host == "::1"
-                let isWildcard = mine.host == "0.0.0.0" || mine.host == "::"
-                return mine.host == endpoint.host
-                    || (isLoopbackName && (isWildcard || mine.host.hasPrefix("127.") || mine.host == "::1"))
-            }
+    private struct Own {
+        let endpoint: Endpoint
+        let owner: Owner
+
+        var isWildcard: Bool { endpoint.host == "0.0.0.0" || endpoint.host == "::" }
+
+        /// - Parameter host: in lower case, without a final point.
+        func isReached(by host: Substring, port: UInt16) -> Bool {
+            guard endpoint.port == port else { return false }
+            let isLoopbackName =
+                host == "localhost" || host.hasSuffix(".localhost") || host.hasPrefix("127.") || host == "::1"
+            return endpoint.host == host
+                || (isLoopbackName && (isWildcard || endpoint.host.hasPrefix("127.") || endpoint.host == "::1"))
         }
     }
 
-    /// Whether an established connection came back to the recorder: a listener on all addresses can be reached by any of this machine's,
-    /// and then both ends have the same address.
-    func contains(_ peer: Endpoint, from local: Endpoint) -> Bool {
-        contains(peer)
-            || peer.host == local.host
-                && endpoints.withLock { $0.contains { $0.port == peer.port && ($0.host == "0.0.0.0" || $0.host == "::") } }
+    private let own = Mutex<[Own]>([])
+
+    package init() {}
+
+    package func add(_ endpoint: Endpoint, of owner: Owner = .listener) {
+        own.withLock { $0.append(Own(endpoint: endpoint, owner: owner)) }
+    }
+
+    /// To whom connecting to this endpoint would lead; nil for an address that is not our own. Names are not looked up; `localhost` and all
+    /// names below it are known (RFC 6761 §6.3), and IPv4 addresses within IPv6 (RFC 4291 §2.5.5.2).
+    package func owner(of endpoint: Endpoint) -> Owner? {
+        let name = endpoint.host.lowercased()
+        let mapped = name.hasPrefix("::ffff:") && name.contains(".") ? name.dropFirst("::ffff:".count) : name[...]
+        let host = mapped.hasSuffix(".") ? mapped.dropLast() : mapped
+        return own.withLock { own in own.first { $0.isReached(by: host, port: endpoint.port) }?.owner }
+    }
+
+    package func contains(_ endpoint: Endpoint) -> Bool { owner(of: endpoint) != nil }
+
+    /// To whom an established connection leads: a listener on all addresses can be reached by any of this machine's, and then both ends have
+    /// the same address.
+    func owner(of peer: Endpoint, from local: Endpoint) -> Owner? {
+        if let owner = owner(of: peer) { return owner }
+        guard peer.host == local.host else { return nil }
+        return own.withLock { own in own.first { $0.endpoint.port == peer.port && $0.isWildcard }?.owner }
     }
 }
 

@@ -188,7 +188,7 @@ final class Upstream {
     /// TCP is established.
     func opened(peer: Endpoint, local: Endpoint, _ context: SessionContext) -> UpstreamEvent? {
         guard case .opening = state else { return nil }
-        if context.configuration.ownAddresses.contains(peer, from: local) { return Self.loop(peer) }
+        if let owner = context.configuration.ownAddresses.owner(of: peer, from: local) { return Self.refusal(peer, owner) }
         update {
             $0.peer = peer
             $0.local = local
@@ -209,9 +209,12 @@ final class Upstream {
         }
     }
 
-    /// A request to the recorder itself would never end.
-    static func loop(_ endpoint: Endpoint) -> UpstreamEvent {
-        .failed("\(endpoint) is the recorder itself, so the request would go round in circles")
+    /// A request to the recorder itself would never end; its view is for the user at this machine, not for clients.
+    static func refusal(_ endpoint: Endpoint, _ owner: OwnAddresses.Owner) -> UpstreamEvent {
+        switch owner {
+        case .listener: .failed("\(endpoint) is the recorder itself, so the request would go round in circles")
+        case .view: .failed("\(endpoint) is the view of this recorder, to which nothing is forwarded")
+        }
     }
 
     func openFailed(_ reason: String) -> UpstreamEvent {

@@ -22,8 +22,11 @@ package struct FilterArguments: ParsableArguments {
     package init() {}
 
     /// The expression of -f; nil without one.
+    /// - Parameter secretRules: the rules of `~secret`; nil for the built-in list.
     /// - Throws: a `FilterSyntaxError`.
-    package func parsed() throws -> FlowFilter? { try filter.map { try parse($0) } }
+    package func parsed(_ secretRules: SecretRules? = nil) throws -> FlowFilter? {
+        try filter.map { try parse($0, secretRules: secretRules) }
+    }
 
     /// An expression that the tool was given.
     /// - Parameters:
@@ -92,7 +95,7 @@ package struct ColorArguments: ParsableArguments {
     }
 }
 
-/// Where settings come from. All but the directory are used before the parser runs.
+/// Where settings come from. They are used before the parser runs; the directory and the file are needed later too.
 package struct ConfigurationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -109,6 +112,11 @@ package struct ConfigurationArguments: ParsableArguments {
     package var printConfig = false
 
     package init() {}
+
+    /// The options that give another tool the same configuration.
+    package var given: [String] {
+        (confdir.map { ["--confdir", $0.path] } ?? []) + (config.map { ["--config", $0.path] } ?? [])
+    }
 }
 
 extension NameSpecification {

@@ -3,13 +3,21 @@
 import ArgumentParser
 import FlowTable
 
-/// `--fields`, `--sort` and `--sort-memory`.
+/// `--fields`, `--columns`, `--sort` and `--sort-memory`.
 package struct TableArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Print these columns, separated by tabs, or as --format csv: for example started,method,url,status,duration.",
             valueName: "columns"))
     package var fields: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Write these columns as an Arrow stream (--format arrow), for example started,host,status. Heads, bodies and messages are read only \
+            if they are named: req_headers, resp_headers, req_body, resp_body, messages.
+            """, valueName: "columns"))
+    package var columns: String?
 
     @Option(
         help: ArgumentHelp(
@@ -25,7 +33,7 @@ package struct TableArguments: ParsableArguments {
     package init() {}
 
     /// Columns or an order are requested.
-    package var isGiven: Bool { fields != nil || sort != nil }
+    package var isGiven: Bool { fields != nil || columns != nil || sort != nil }
 
     /// The format that is written.
     /// - Parameters:
@@ -33,7 +41,15 @@ package struct TableArguments: ParsableArguments {
     ///   - standard: the format without one.
     /// - Throws: ``ToolError`` when the format has no columns.
     package func format(_ requested: OutputFormat?, otherwise standard: OutputFormat) throws(ToolError) -> OutputFormat {
+        if columns != nil {
+            guard fields == nil else { throw ToolError("--columns is for an Arrow stream and --fields for text; give one of them") }
+            guard requested ?? .arrow == .arrow else {
+                throw ToolError("--columns names the columns of an Arrow stream; use --format arrow, or --fields for text and csv")
+            }
+            return .arrow
+        }
         guard fields != nil else { return requested ?? standard }
+        guard requested != .arrow else { throw ToolError("--fields names columns of text; use --columns with --format arrow") }
         let format = requested ?? .fields
         guard format.rows != nil else {
             throw ToolError("--fields names columns, and the format \(format) has none; use fields or csv")
@@ -50,6 +66,17 @@ package struct TableArguments: ParsableArguments {
             return TableRows.defaultKeys
         }
         do { return try FlowKey.list(fields) } catch { throw ToolError("--fields: \(error)") }
+    }
+
+    /// The rows of an Arrow stream; nil for another format.
+    /// - Parameter bodyLimit: the most bytes of each body and message; nil is the default.
+    /// - Throws: ``ToolError`` for a column that does not exist, and for a limit that is too large.
+    package func arrow(for format: OutputFormat, bodyLimit: ByteSize? = nil) throws(ToolError) -> ArrowRows? {
+        guard format == .arrow else { return nil }
+        let limit = bodyLimit?.bytes ?? ArrowRows.defaultBodyLimit
+        guard limit <= ArrowRows.maximumBodyLimit else { throw ToolError("--body-limit of an Arrow stream is at most 1g") }
+        guard let columns else { return ArrowRows(ArrowColumn.defaults, bodyLimit: limit) }
+        do { return ArrowRows(try ArrowColumn.list(columns), bodyLimit: limit) } catch { throw ToolError("--columns: \(error)") }
     }
 
     /// - Parameters:

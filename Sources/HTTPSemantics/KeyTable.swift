@@ -1,9 +1,8 @@
-// Numbers for distinct byte strings, in the order in which they were first seen: the groups of a query. The strings are in one array.
-
-import HTTPSemantics
+// Numbers for distinct byte strings, in the order in which they were first seen: the groups of a query, the values of a dictionary. The strings
+// are in one array.
 
 /// Finds and adds keys. Made for millions of lookups of few keys.
-struct KeyTable: Sendable {
+package struct KeyTable: Sendable {
     /// The number of a key in each slot, or -1. The count is a power of two.
     private var slots: [Int32] = Array(repeating: -1, count: 64)
     private var hashes: [UInt64] = []
@@ -13,37 +12,51 @@ struct KeyTable: Sendable {
     /// Recorded traffic chooses the keys, so their places must not be predictable.
     private let seed = UInt64.random(in: .min ... .max)
 
-    var count: Int { ends.count }
+    package init() {}
+
+    package var count: Int { ends.count }
 
     /// The bytes of a key.
-    func key(_ number: Int) -> ArraySlice<UInt8> { bytes[range(number)] }
+    package func key(_ number: Int) -> ArraySlice<UInt8> { bytes[range(number)] }
 
     private func range(_ number: Int) -> Range<Int> { (number > 0 ? ends[number - 1] : 0)..<ends[number] }
 
     /// The number of a key, which is added if it is not there: then the number is the former count.
-    mutating func number(of key: [UInt8]) -> Int {
-        let hash = unsafe key.withUnsafeBytes { unsafe Self.hash($0, seed) }
+    package mutating func number(of key: [UInt8]) -> Int { unsafe key.withUnsafeBytes { unsafe number(of: $0) } }
+
+    /// The same for bytes that lie elsewhere.
+    package mutating func number(of key: UnsafeRawBufferPointer) -> Int {
+        let hash = unsafe Self.hash(key, seed)
         let mask = slots.count &- 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] >= 0 {
             let number = Int(slots[slot])
-            if hashes[number] == hash, isKey(number, key) { return number }
+            if hashes[number] == hash, unsafe isKey(number, key) { return number }
             slot = (slot &+ 1) & mask
         }
         let number = ends.count
         slots[slot] = Int32(number)
         hashes.append(hash)
-        bytes += key
+        unsafe bytes.append(contentsOf: key)
         ends.append(bytes.count)
         if 2 * ends.count > slots.count { grow() }
         return number
     }
 
-    private func isKey(_ number: Int, _ key: [UInt8]) -> Bool {
+    /// Removes all keys and keeps the storage.
+    package mutating func removeAll() {
+        guard count > 0 else { return }
+        for index in slots.indices { slots[index] = -1 }
+        hashes.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
+        bytes.removeAll(keepingCapacity: true)
+    }
+
+    private func isKey(_ number: Int, _ key: UnsafeRawBufferPointer) -> Bool {
         let range = range(number)
         guard range.count == key.count else { return false }
         return unsafe bytes.withUnsafeBytes { all in
-            unsafe key.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: all[range]).elementsEqual($0) }
+            unsafe UnsafeRawBufferPointer(rebasing: all[range]).elementsEqual(key)
         }
     }
 
