@@ -14,7 +14,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
 
     /// Identifies a format by the first bytes: `WARC/`, or gzip, is WARC; `{` (after an optional byte order mark and white space) is HAR; a length, followed
     /// by a key with its length, is mitmproxy's.
-    /// - Returns: nil if it is none of them.
+    /// - Returns: nil for any other.
     package init?(sniffing beginning: ByteBuffer) {
         var bytes = Array(beginning.readableBytesView)[...]
         if bytes.starts(with: Array("WARC/".utf8)) || bytes.starts(with: WARCReader.gzipMagic) {

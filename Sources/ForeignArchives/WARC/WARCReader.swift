@@ -114,17 +114,19 @@ package struct WARCReader {
     }
 
     private mutating func block(_ fields: WARCFields, _ size: Int, _ start: UInt64) -> Item? {
-        // Two line ends, and the beginning of the next record, show that the length is right.
+        // Two line ends show that the length is right.
         let rest = plain.readableBytes - size
         guard rest >= 0 else { return nil }
         let after = plain.slice(ByteRange(size, min(plain.readableBytes, size + 9))).readableBytesView
         let ends = after.prefix { $0 == 0x0D || $0 == 0x0A }.count
         let beginning = after.dropFirst(ends).prefix(5)
-        let isKnown = isOver && gzip?.isEmpty ?? true || gzip?.isBetweenMembers ?? false
-        guard beginning.count == 5 || isKnown || ends == 9 else {
-            return "WARC/".utf8.starts(with: beginning) ? nil : wrongLength(start)
+        if !after.starts(with: "\r\n\r\n".utf8), !after.starts(with: "\n\n".utf8) {
+            // Some programs write fewer line ends. The beginning of the next record, or the end, shows that the length is right.
+            let isKnown = isOver && gzip?.isEmpty ?? true || gzip?.isBetweenMembers ?? false
+            guard "WARC/".utf8.starts(with: beginning) else { return wrongLength(start) }
+            guard beginning.count == 5 || isKnown else { return nil }
+            guard ends > 0 || rest == 0 else { return wrongLength(start) }
         }
-        guard "WARC/".utf8.starts(with: beginning), ends > 0 || rest == 0 else { return wrongLength(start) }
         let block = plain.slice(ByteRange(0, size))
         drop(size)
         state = .record
@@ -184,7 +186,15 @@ private struct GzipMembers {
     private var offset: UInt64 = 0
     private var isInMember = false
     private var isSearching = false
+    /// The bytes of the current member that were used: after damage the next member is searched for among them.
+    private var used = ByteBuffer()
+    /// Damaged members since the last whole one.
+    private var damaged = 0
     private let reader = GzipMemberReader()
+
+    /// Bytes of a member that are searched again, and how often without a whole member between: a file may be made to do harm.
+    private static let maximumUsed = 4 << 20
+    private static let maximumSearches = 16
 
     /// No bytes are left.
     var isEmpty: Bool { input.readableBytes == 0 }
@@ -195,24 +205,38 @@ private struct GzipMembers {
             guard input.readableBytes >= 3 || isOver && input.readableBytes > 0 else { return .needsMore }
             guard input.readableBytesView.starts(with: WARCReader.gzipMagic) else { return skip(isOver) }
             (isInMember, start, isSearching) = (true, offset, false)
+            used.clear()
             reader.reset()
         }
-        let before = input.readableBytes
+        let before = input
         let step = reader.read(&input, into: &plain, maximum: maximum)
-        offset += UInt64(before - input.readableBytes)
+        let count = before.readableBytes - input.readableBytes
+        offset += UInt64(count)
+        if used.readableBytes <= Self.maximumUsed { used.writeImmutableBuffer(before.slice(ByteRange(0, count))) }
         switch step {
         case .needsMore:
-            guard isOver, input.readableBytes == 0 else { return before == input.readableBytes ? .needsMore : .more }
-            isInMember = false
+            guard isOver, input.readableBytes == 0 else { return count == 0 ? .needsMore : .more }
+            searchAgain()
             return .damage("the file ends in the middle of the gzip member at offset \(start)")
         case .full: return .more
         case .ended:
-            isInMember = false
+            (isInMember, damaged) = (false, 0)
             return .more
         case .failed(let reason):
-            (isInMember, isSearching) = (false, true)
+            searchAgain()
             return .damage("damaged in the gzip member at offset \(start) (\(reason)); reading continues with the next member")
         }
+    }
+
+    /// A torn member may have been followed by others, which were decoded as a part of it.
+    private mutating func searchAgain() {
+        (isInMember, isSearching) = (false, true)
+        damaged += 1
+        guard used.readableBytes > 1, used.readableBytes <= Self.maximumUsed, damaged <= Self.maximumSearches else { return }
+        var rest = used.slice(ByteRange(1, used.readableBytes))
+        rest.writeImmutableBuffer(input)
+        input = rest
+        offset = start + 1
     }
 
     /// Skips bytes that are not a member.

@@ -52,7 +52,9 @@ package struct WARCWriter: ForeignWriter {
         var records = ByteBuffer()
         let date = Self.date(flow.started)
         if file == nil { aboutFile(flow, date, &records) }
-        let requestID = FlowID(high: flow.id.high, low: flow.id.low ^ Self.requestMark)
+        // The first record of a flow has its identifier.
+        let requestID =
+            flow.response == nil ? flow.id : FlowID(high: flow.id.high, low: flow.id.low ^ Self.requestMark)
         if let response = flow.response {
             var record = WARCRecord(type: "response", id: flow.id, date: date, url: url)
             describe(&record, flow)
