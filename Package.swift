@@ -100,7 +100,7 @@ let package = Package(
             [
                 "ArrowStream", "HTTPSemantics", "FlowModel", "FlowFilter", "FlowPrinter", "ContentCoding", "JSONQuery", nioCore,
             ]),
-        module("ForeignArchives", ["HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
+        module("ForeignArchives", ["Digests", "HTTPSemantics", "FlowModel", "ContentCoding", "JSONQuery", "FlowPrinter", nioCore]),
         .target(
             name: "FlowReplay",
             dependencies: [

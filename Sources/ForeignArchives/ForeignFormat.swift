@@ -8,15 +8,20 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     case har
     case mitmproxy
     case pcapng
+    case warc
 
     /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
 
-    /// Identifies a format that can be read by the first bytes: `{` (after an optional byte order mark and white space) is HAR; a length,
-    /// followed by a key with its length, is mitmproxy's.
-    /// - Returns: nil if it is neither.
+    /// Identifies a format that can be read by the first bytes: `WARC/`, or gzip, is WARC; `{` (after an optional byte order mark and white
+    /// space) is HAR; a length, followed by a key with its length, is mitmproxy's.
+    /// - Returns: nil for any other.
     package init?(sniffing beginning: ByteBuffer) {
         var bytes = Array(beginning.readableBytesView)[...]
+        if bytes.starts(with: Array("WARC/".utf8)) || bytes.starts(with: WARCReader.gzipMagic) {
+            self = .warc
+            return
+        }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         if bytes.first(where: { !$0.isWhitespaceOrLineEnd }) == 0x7B {
             self = .har
@@ -34,15 +39,23 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// The files are text, which a terminal can show.
     package var isText: Bool {
         switch self {
-        case .mitmproxy, .pcapng: false
+        case .mitmproxy, .pcapng, .warc: false
         case .har: true
+        }
+    }
+
+    /// A file is a recording, which other output must not replace. HAR is text that was exported.
+    package var isRecording: Bool {
+        switch self {
+        case .mitmproxy, .warc: true
+        case .har: false
         }
     }
 
     /// Files begin and end, so that flows cannot be written as they come.
     package var hasEnd: Bool {
         switch self {
-        case .mitmproxy: false
+        case .mitmproxy, .warc: false
         case .har, .pcapng: true
         }
     }
@@ -53,6 +66,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         case .mitmproxy: MitmproxyWriter.fate(of: loss)
         case .har: HARWriter.fate(of: loss)
         case .pcapng: PcapngWriter.fate(of: loss)
+        case .warc: WARCWriter.fate(of: loss)
         }
     }
 
@@ -60,11 +74,15 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - version: of the program that writes.
     ///   - pcapng: choices for a file of packets.
-    package func writer(version: String, pcapng: PcapngOptions = PcapngOptions()) -> any ForeignWriter {
+    ///   - warc: choices for a WARC file.
+    package func writer(
+        version: String, pcapng: PcapngOptions = PcapngOptions(), warc: WARCOptions = WARCOptions()
+    ) -> any ForeignWriter {
         switch self {
         case .mitmproxy: MitmproxyWriter()
         case .har: HARWriter(version: version)
         case .pcapng: PcapngWriter(version: version, pcapng)
+        case .warc: WARCWriter(version: version, warc)
         }
     }
 }

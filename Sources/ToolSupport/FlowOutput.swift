@@ -28,6 +28,7 @@ package final class FlowOutput {
     private let isRedacted: Bool
     private let messages: MessageOptions
     private let pcapng: PcapngOptions
+    private let warc: WARCOptions
     private let columns: [FlowKey]
     private let arrow: ArrowRows?
     /// Flows come as they are stored, so their places are known.
@@ -48,6 +49,7 @@ package final class FlowOutput {
     ///   - arrow: the rows of an Arrow stream.
     ///   - messages: choices for a format of messages.
     ///   - pcapng: choices for packets.
+    ///   - warc: choices for a WARC file.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
     ///   - redaction: what the flows have passed.
@@ -55,7 +57,7 @@ package final class FlowOutput {
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
         arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(), pcapng: PcapngOptions = PcapngOptions(),
-        style: TextStyle, schema: ProtobufSchema = .builtIn,
+        warc: WARCOptions = WARCOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
         redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
@@ -63,6 +65,7 @@ package final class FlowOutput {
         self.rawBody = rawBody
         self.messages = messages
         self.pcapng = pcapng
+        self.warc = warc
         self.columns = columns
         self.arrow = arrow
         isRedacted = redaction != nil
@@ -101,7 +104,8 @@ package final class FlowOutput {
             var options = ArchiveOptions()
             options.redactionRules = redactionRules
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
-        case .foreign(let format): encoder = .foreign(format.writer(version: toolVersion, pcapng: pcapng))
+        case .foreign(let format):
+            encoder = .foreign(format.writer(version: toolVersion, pcapng: pcapng, warc: warc))
         case .messages(let messageFormat):
             encoder = .messages(messageFormat.writer(messages))
             if format.reportsLosses { messageReport = ConversionReport(format: messageFormat.rawValue) }

@@ -7,6 +7,9 @@ import NIOCore
 
 /// A file of another program, read once from front to back.
 package struct ForeignSource {
+    /// Bytes that are passed to a reader at a time.
+    private static let piece = 256 * 1024
+
     private let input: ArchiveInput
     private let name: String
     private let format: ForeignFormat
@@ -40,6 +43,7 @@ package struct ForeignSource {
             case .mitmproxy: try readMitmproxy(damage, take)
             case .har: try readHAR(damage, take)
             case .pcapng: preconditionFailure("the first bytes of a file select only formats that are read")
+            case .warc: try readWARC(damage, take)
             }
         if isWhole { try reportEncryption(damage) }
         return isWhole
@@ -130,6 +134,47 @@ package struct ForeignSource {
         if reader.untimed > 0 {
             damage("\(name): entries without a time that can be read: \(reader.untimed); each has the time of the entry before it")
         }
+        return true
+    }
+
+    /// Reads the records of a WARC file.
+    private mutating func readWARC(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
+        let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) ?? ByteBuffer()
+        var reader = WARCReader(isCompressed: beginning.readableBytesView.starts(with: WARCReader.gzipMagic))
+        var flows = WARCFlows()
+        var isOver = false
+        while true {
+            while let item = reader.next() {
+                if let beforeFlow, !beforeFlow(input.offset) { return true }
+                switch item {
+                case .damage(let sentence):
+                    isDamaged = true
+                    damage("\(name): \(sentence)")
+                case .record(let fields, let block):
+                    var found: [Flow] = []
+                    do throws(WARCRecordError) {
+                        found = try flows.take(fields, block)
+                    } catch {
+                        isDamaged = true
+                        damage("\(name): a record \(error); it was left out")
+                    }
+                    for one in found { guard try flow(one) else { return false } }
+                }
+            }
+            if isOver { break }
+            if let bytes = try input.peekUpTo(Self.piece) {
+                reader.receive(bytes)
+                input.skip(bytes.readableBytes)
+            } else {
+                isOver = true
+                reader.end()
+            }
+        }
+        guard reader.hasRecords else {
+            throw ToolError("\(name) is not a flow file: it is in gzip, and not a WARC file; decompress it first")
+        }
+        for found in flows.finish() { guard try flow(found) else { return false } }
+        tellLeftOut(flows.leftOut, "records", damage)
         return true
     }
 

@@ -8,13 +8,13 @@ import NIOCore
 package struct LossArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "With har, mitmproxy, pcapng, curl and http: write what was changed, lost and left out as a JSON object to a file; - is stdout.",
+            "With the formats of other programs, curl and http: write what was changed, lost and left out as a JSON object to a file; - is stdout.",
             valueName: "file"))
     package var loss: FilePath?
 
     @Flag(
         help: """
-            With har, mitmproxy, pcapng, curl and http: end with status 3 when something that was sent was lost or left out. The rest is written.
+            With the formats of other programs, curl and http: end with status 3 when something that was sent was lost or left out. The rest is written.
             """)
     package var strict = false
 

@@ -59,13 +59,13 @@ package final class OutputFile {
         let found = ForeignFormat(sniffing: beginning)
         switch format {
         case .mflow: try POSIXStorage.checkFlowFile(file)
-        case .foreign(.mitmproxy):
-            guard found != .mitmproxy else { return }
+        case .foreign(let own) where own.isRecording:
+            guard found != own else { return }
+            let kind = own == .mitmproxy ? "flow file of mitmproxy" : "\(own.rawValue) file"
             throw ArchiveError(
-                .notAFlowFile,
-                "\(file.path) is not a flow file of mitmproxy, so it was not replaced; choose another name, or remove it first")
+                .notAFlowFile, "\(file.path) is not a \(kind), so it was not replaced; choose another name, or remove it first")
         case .arrow, .text, .json, .fields, .csv, .foreign, .messages:
-            guard found == .mitmproxy || POSIXStorage.isFlowFile(file) else { return }
+            guard found?.isRecording == true || POSIXStorage.isFlowFile(file) else { return }
             throw ArchiveError(
                 .notAFlowFile,
                 "\(file.path) is a flow file, so it was not replaced by \(format); choose another name, or remove it first")

@@ -63,10 +63,10 @@ struct MitmDump: Tool {
 
     @Option(
         help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields and csv \
-            (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without TLS, for \
-            Wireshark), curl (a command for each request), http (messages as text, a .http file) or \
-            raw (bytes as sent). (default: text)
+            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
+            and csv (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without \
+            TLS, for Wireshark), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw \
+            (bytes as sent). (default: text)
             """)
     var format: OutputFormat?
 
@@ -131,6 +131,9 @@ struct MitmDump: Tool {
     var pcapng: PcapngArguments
 
     @OptionGroup
+    var warc: WARCArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -158,6 +161,7 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
+        try warc.check(json ? .json : format ?? .text)
         try losses.check(json ? .json : format ?? .text, output: output)
         try pcapng.check(json ? .json : format ?? .text)
         if summary || follow, groups.isGiven {
@@ -235,6 +239,7 @@ struct MitmDump: Tool {
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
                 messages: try messages.options(), pcapng: pcapng.options,
+                warc: warc.options(output: output, filter: asked.expression),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,

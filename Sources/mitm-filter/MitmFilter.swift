@@ -57,8 +57,9 @@ struct MitmFilter: Tool {
 
     @Option(
         help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json, fields, csv, har, mflow, mitmproxy (its flow format 21), \
-            pcapng (packets without TLS, for Wireshark), curl (a command for each request), http (messages as text, a .http file) or raw \
+            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
+            and csv (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without \
+            TLS, for Wireshark), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw \
             (bytes as sent). (default: mflow)
             """)
     var format: OutputFormat?
@@ -117,6 +118,9 @@ struct MitmFilter: Tool {
     var pcapng: PcapngArguments
 
     @OptionGroup
+    var warc: WARCArguments
+
+    @OptionGroup
     var text: TextArguments
 
     @OptionGroup
@@ -146,6 +150,7 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
+        try warc.check(json ? .json : format ?? .mflow)
         try losses.check(json || findings ? .json : format ?? .mflow, output: output)
         try pcapng.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
@@ -242,7 +247,7 @@ struct MitmFilter: Tool {
             } else {
                 let flows = FlowOutput(
                     file, format: format, columns: columns, arrow: arrow, messages: try messages.options(), pcapng: pcapng.options,
-                    style: views.style(style),
+                    warc: warc.options(output: output, filter: asked.expression), style: views.style(style),
                     schema: asked.schema, redaction: redaction, limit: format == .arrow ? nil : bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)

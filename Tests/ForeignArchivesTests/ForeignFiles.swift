@@ -46,6 +46,33 @@ func harFlows(_ bytes: ByteBuffer) throws -> (flows: [Flow], errors: [HAREntryEr
     }
 }
 
+/// All flows of a WARC file, damage, and the records that are left out.
+func warcFlows(
+    _ bytes: ByteBuffer, pieces: Int = .max
+) throws -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
+    var reader = WARCReader(isCompressed: bytes.readableBytesView.starts(with: WARCReader.gzipMagic))
+    var joined = WARCFlows()
+    var flows: [Flow] = []
+    var damage: [String] = []
+    func drain() {
+        while let item = reader.next() {
+            switch item {
+            case .damage(let sentence): damage.append(sentence)
+            case .record(let fields, let block):
+                do throws(WARCRecordError) { flows += try joined.take(fields, block) } catch { damage.append("\(error)") }
+            }
+        }
+    }
+    var rest = bytes
+    while let part = rest.readSlice(length: min(pieces, rest.readableBytes)), part.readableBytes > 0 {
+        reader.receive(part)
+        drain()
+    }
+    reader.end()
+    drain()
+    return (flows + joined.finish(), damage, joined.leftOut)
+}
+
 /// Everything that is known of a flow, in a line.
 func line(_ flow: Flow) throws -> String {
     var out = ByteBuffer()

@@ -22,6 +22,7 @@ struct LossTests {
             case .mitmproxy: try mitmproxyFlows(out)
             case .har: try harFlows(out).flows
             case .pcapng: [Flow]()
+            case .warc: try warcFlows(out).flows
             }
         let first: Flow = try #require(flows.first)
         return (first, writer.report)

@@ -1,10 +1,9 @@
-// The connections of a HAR file. At most it names the browser's connections to servers. A replay needs to know which requests were
+// The connections of a HAR file, and of a WARC file. At most it names the browser's connections to servers. A replay needs to know which requests were
 // in progress at the same time, because the requests of one HTTP/1 connection are sent one after the other.
 
 import FlowModel
 import Foundation
 import HTTPSemantics
-import JSONQuery
 import NIOCore
 
 /// Connections of the entries that were read.
@@ -30,16 +29,21 @@ struct HARConnections {
     private var servers: [ServerName: Shared<ServerConnection>] = [:]
     private var clients: [ClientName: [Client]] = [:]
 
-    mutating func server(_ entry: JSONTree, _ url: HARLocation, _ started: Timestamp) -> Shared<ServerConnection> {
-        let address = (entry.text("serverIPAddress") ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
-        let name = ServerName(
-            host: url.target.host, port: url.target.port, address: address, connection: entry.text("connection") ?? "")
-        if let known = servers[name] { return known }
+    /// - Parameters:
+    ///   - address: of the server; empty if it is not known.
+    ///   - connection: its name in the file.
+    mutating func server(
+        _ url: HARLocation, address: String, connection: String, tls: TLSDetails? = nil, _ started: Timestamp
+    ) -> Shared<ServerConnection> {
+        let address = address.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        let name = ServerName(host: url.target.host, port: url.target.port, address: address, connection: connection)
+        if let known = servers[name], known.value.tls == tls { return known }
         let text = "\(name.host):\(name.port) \(address) \(name.connection)"
         var server = ServerConnection(
             id: ConnectionID(time: started, sequence: 0, random: stableHash(text.utf8, seed: 0)),
             target: Endpoint(host: name.host, port: name.port), opened: started)
         if !address.isEmpty { server.peer = Endpoint(host: address, port: name.port) }
+        server.tls = tls
         let shared = Shared(server)
         servers[name] = shared
         return shared

@@ -70,3 +70,24 @@ struct HARLocation {
         return encoded
     }
 }
+
+extension Flow {
+    /// The URL of the request in ASCII; nil if readers of archives would reject it.
+    var exportedURL: ByteBuffer? {
+        guard let head = request?.head else { return nil }
+        var url = displayURL ?? ByteBuffer()
+        if head.isMethod("CONNECT") {
+            url = ByteBuffer(string: "https://")
+            url.writeImmutableBuffer(RequestTarget(head).authority)
+        } else if head.target.readableBytesView.first == 0x2A {
+            // The asterisk is not part of a URL (RFC 9112 section 3.2.4).
+            url = url.slice(ByteRange(0, url.readableBytes - head.target.readableBytes))
+        }
+        guard let location = HARLocation(url), !location.target.host.isEmpty else { return nil }
+        var ascii = ByteBuffer(string: location.target.scheme)
+        ascii.writeStaticString("://")
+        ascii.writeImmutableBuffer(location.authority)
+        if !head.isMethod("CONNECT") { ascii.writeImmutableBuffer(location.path) }
+        return ascii
+    }
+}

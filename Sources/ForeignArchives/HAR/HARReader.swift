@@ -79,7 +79,8 @@ package struct HARReader {
         let started = time(of: entry)
         let times = HARTimes(entry, started: started)
         var message = ForeignMessage(request, or: .http1_1)
-        let server = connections.server(entry, url, started)
+        let server = connections.server(
+            url, address: entry.text("serverIPAddress") ?? "", connection: entry.text("connection") ?? "", started)
         let client = connections.client(server, version: message.version, from: started, to: max(times.end, times.request))
         var flow = FlowAssembler(
             id: id(entry, text, method, started), at: started,

@@ -27,7 +27,7 @@ package struct HARWriter: Sendable {
     ///   reject a whole file for an entry without a URL.
     /// - Throws: if content cannot be read; nothing is appended then.
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
-        guard flow.kind == .http, let request = flow.request, let url = Self.url(flow, request.head) else {
+        guard flow.kind == .http, let request = flow.request, let url = flow.exportedURL else {
             report.leaveOut(flow, flow.isHTTPWithRequest ? .noURL : flow.kindLeftOut)
             return false
         }
@@ -267,24 +267,6 @@ package struct HARWriter: Sendable {
         json.beginArray()
         for line in fields.lines { json.pair(fields.slice(line.name), fields.slice(line.value)) }
         json.endArray()
-    }
-
-    /// The URL of a request in ASCII; nil if readers would reject it.
-    private static func url(_ flow: Flow, _ head: RequestHead) -> ByteBuffer? {
-        var url = flow.displayURL ?? ByteBuffer()
-        if head.isMethod("CONNECT") {
-            url = ByteBuffer(string: "https://")
-            url.writeImmutableBuffer(RequestTarget(head).authority)
-        } else if head.target.readableBytesView.first == 0x2A {
-            // The asterisk is not part of a URL (RFC 9112 section 3.2.4).
-            url = url.slice(ByteRange(0, url.readableBytes - head.target.readableBytes))
-        }
-        guard let location = HARLocation(url), !location.target.host.isEmpty else { return nil }
-        var ascii = ByteBuffer(string: location.target.scheme)
-        ascii.writeStaticString("://")
-        ascii.writeImmutableBuffer(location.authority)
-        if !head.isMethod("CONNECT") { ascii.writeImmutableBuffer(location.path) }
-        return ascii
     }
 
     private mutating func conversation(_ flow: Flow, _ json: inout JSONWriter) throws {
