@@ -12,9 +12,10 @@ import sys
 import file_rows
 import report
 import traffic_rows
+import view_rows
 from running import Bench, Invalid, LeftOut
 
-ROWS = traffic_rows.ROWS + file_rows.ROWS
+ROWS = traffic_rows.ROWS + file_rows.ROWS + view_rows.ROWS
 MICRO = "codecs, TLS, the flow file and printing alone, in memory; no peer and no goal, for comparing before and after a change."
 
 

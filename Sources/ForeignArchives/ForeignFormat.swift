@@ -44,11 +44,11 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         }
     }
 
-    /// A file is a recording, which other output must not replace. HAR is text that was exported.
+    /// A file is a recording, which other output must not replace. HAR and packets are made from one.
     package var isRecording: Bool {
         switch self {
         case .mitmproxy, .warc: true
-        case .har: false
+        case .har, .pcapng: false
         }
     }
 
@@ -119,6 +119,14 @@ extension MitmproxyWriter: ForeignWriter {
 }
 
 extension HARWriter: ForeignWriter {
+    package mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Bool {
+        try write(flow, into: &out)
+    }
+
+    package mutating func finish(into out: inout ByteBuffer, drain: Drain) { finish(into: &out) }
+}
+
+extension WARCWriter: ForeignWriter {
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer, drain: Drain) throws -> Bool {
         try write(flow, into: &out)
     }

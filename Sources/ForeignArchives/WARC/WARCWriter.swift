@@ -21,7 +21,7 @@ package struct WARCOptions: Sendable, Equatable {
 }
 
 /// Writes flows as records.
-package struct WARCWriter: ForeignWriter {
+package struct WARCWriter: Sendable {
     /// Larger bodies are left out: a record is built in memory.
     private static let maximumBody: UInt64 = 512 << 20
 
