@@ -1,5 +1,6 @@
 // The formats of other programs: how to recognise them and how to write them. ForeignSource (ToolSupport) reads them.
 
+import ContentCoding
 import FlowModel
 import NIOCore
 
@@ -12,13 +13,34 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
 
     /// The number of bytes at the beginning that identify a format.
     package static let sniffedBytes = 32
+    /// Bytes of a gzip file that decode to the beginning of what is in it.
+    private static let sniffedGzipBytes = 1024
 
-    /// Identifies a format that can be read by the first bytes: `WARC/`, or gzip, is WARC; `{` (after an optional byte order mark and white
+    /// Identifies a format by the beginning of a file.
+    /// - Parameter peek: returns the first bytes, at most as many as its argument; nil for an empty file.
+    /// - Returns: nil for a format that is not read.
+    package static func sniff<Failure: Error>(
+        _ peek: (Int) throws(Failure) -> ByteBuffer?
+    ) throws(Failure) -> ForeignFormat? {
+        guard let beginning = try peek(sniffedBytes) else { return nil }
+        guard beginning.readableBytesView.starts(with: WARCReader.gzipMagic) else { return ForeignFormat(sniffing: beginning) }
+        return try peek(sniffedGzipBytes).flatMap { ForeignFormat(sniffing: $0) }
+    }
+
+    /// Identifies a format that can be read by the first bytes: `WARC/`, also in gzip, is WARC; `{` (after an optional byte order mark and white
     /// space) is HAR; a length, followed by a key with its length, is mitmproxy's.
     /// - Returns: nil for any other.
     package init?(sniffing beginning: ByteBuffer) {
+        let warc = Array("WARC/".utf8)
         var bytes = Array(beginning.readableBytesView)[...]
-        if bytes.starts(with: Array("WARC/".utf8)) || bytes.starts(with: WARCReader.gzipMagic) {
+        if bytes.starts(with: WARCReader.gzipMagic) {
+            var (input, text) = (beginning, ByteBuffer())
+            _ = GzipMemberReader().read(&input, into: &text, maximum: warc.count)
+            guard text.readableBytesView.elementsEqual(warc) else { return nil }
+            self = .warc
+            return
+        }
+        if bytes.starts(with: warc) {
             self = .warc
             return
         }

@@ -55,9 +55,8 @@ package struct ArchiveSource: Sendable {
     package func openAny(beforeWaiting: (() -> Void)? = nil) throws(ArchiveError) -> OpenedSource {
         let input = try input()
         input.beforeWaiting = beforeWaiting
-        guard let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes), let format = ForeignFormat(sniffing: beginning) else {
-            return .archive(input)
-        }
+        let sniffed = try ForeignFormat.sniff { size throws(ArchiveError) in try input.peekUpTo(size) }
+        guard let format = sniffed else { return .archive(input) }
         return .foreign(ForeignSource(input: input, name: name, format: format))
     }
 

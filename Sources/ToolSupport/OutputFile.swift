@@ -55,8 +55,8 @@ package final class OutputFile {
     /// cost a file.
     private func checkReplaced(_ file: ArchiveInput) throws(ArchiveError) {
         try POSIXStorage.checkKnown(file)
-        guard let beginning = try file.peekUpTo(ForeignFormat.sniffedBytes) else { return }
-        let found = ForeignFormat(sniffing: beginning)
+        guard try file.peekUpTo(1) != nil else { return }
+        let found = try ForeignFormat.sniff { size throws(ArchiveError) in try file.peekUpTo(size) }
         switch format {
         case .mflow: try POSIXStorage.checkFlowFile(file)
         case .foreign(let own) where own.isRecording:

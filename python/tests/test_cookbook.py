@@ -1,4 +1,4 @@
-"""The examples of docs/scale-out.md run as they are. Those of Spark are run by Tests/Foreign/spark."""
+"""The examples of docs/scale-out.md run as they are, except those of Spark, which the tests do not install."""
 
 import re
 import subprocess

@@ -33,11 +33,11 @@ struct ServeTimingTests {
     /// When the server of a recording sent each piece, in milliseconds since the end of the request, by the independent reader.
     private func recordedTimes(in directory: String) throws -> [Double] {
         let script = """
-            import sys; sys.path.insert(0, sys.argv[1]); import mflow
-            for flow in mflow.File(open(sys.argv[2], "rb").read(), "").flows():
-                print(*[(piece.at - flow.request["ended"]) / 1e6 for piece in flow.pieces if piece.side == "server"])
+            import sys; sys.path.insert(0, sys.argv[1]); import mitm_flows
+            for flow in mitm_flows.open(sys.argv[2]):
+                print(*[(piece.at - flow.request.ended) / 1e6 for piece in flow.pieces if piece.side == "server"])
             """
-        let result = try run("python3", ["-c", script, repository + "/tools", "capture.mflow"], in: directory)
+        let result = try run("python3", ["-c", script, repository + "/python/src", "capture.mflow"], in: directory)
         return result.output.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
     }
 
