@@ -15,12 +15,15 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     private let api: ViewAPI
     private let requestGuard: RequestGuard
+    private let answers: DispatchGroup
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
 
-    init(_ api: ViewAPI, _ requestGuard: RequestGuard) {
+    /// - Parameter answers: has those that other threads make.
+    init(_ api: ViewAPI, _ requestGuard: RequestGuard, _ answers: DispatchGroup) {
         self.api = api
         self.requestGuard = requestGuard
+        self.answers = answers
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -46,7 +49,7 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
     private func respond(to head: HTTPRequestHead, _ channel: any Channel) {
         let (api, requestGuard, body) = (api, requestGuard, body)
         // Requests wait for files, and a body of a response for the client.
-        DispatchQueue.global().async {
+        DispatchQueue.global().async(group: answers) {
             let response = Self.response(to: head, body, api, requestGuard)
             ViewConnection.write(response, head, to: channel)
         }

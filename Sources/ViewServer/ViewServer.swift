@@ -1,10 +1,12 @@
 // Serves a view: a page on loopback, and the calls that it makes.
 
+import Dispatch
 import FlowView
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOWebSocket
+import Synchronization
 
 /// Serves the page of one index.
 package final class ViewServer: Sendable {
@@ -13,6 +15,7 @@ package final class ViewServer: Sendable {
     private let api: ViewAPI
     private let requestGuard: RequestGuard
     private let host: String
+    private let connections: OpenConnections
 
     /// Listens.
     /// - Parameters:
@@ -24,6 +27,7 @@ package final class ViewServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()
+        let connections = OpenConnections()
         do {
             let channel = try ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 128)
@@ -31,8 +35,9 @@ package final class ViewServer: Sendable {
                 .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        connections.add(channel)
                         let port = channel.localAddress?.port ?? port
-                        try Self.configure(channel, api, RequestGuard(host: host, port: port, secret: secret))
+                        try Self.configure(channel, api, RequestGuard(host: host, port: port, secret: secret), connections.answers)
                     }
                 }
                 .bind(host: host, port: port).wait()
@@ -42,7 +47,7 @@ package final class ViewServer: Sendable {
             try? group.syncShutdownGracefully()
             throw error
         }
-        (self.group, self.api, self.host) = (group, api, host)
+        (self.group, self.api, self.host, self.connections) = (group, api, host, connections)
     }
 
     package var port: Int { channel.localAddress?.port ?? 0 }
@@ -56,13 +61,16 @@ package final class ViewServer: Sendable {
     /// Continues the lists after the index has changed.
     package func advance() { api.lists.advance() }
 
-    /// Closes all connections. Waits for it.
+    /// Closes all connections. Waits for it, and for answers that are being made: their event loop must be there when they are written.
     package func shutDown() {
         try? channel.close().wait()
+        guard connections.close() else { return }
         try? group.syncShutdownGracefully()
     }
 
-    private static func configure(_ channel: any Channel, _ api: ViewAPI, _ requestGuard: RequestGuard) throws {
+    private static func configure(
+        _ channel: any Channel, _ api: ViewAPI, _ requestGuard: RequestGuard, _ answers: DispatchGroup
+    ) throws {
         let upgrader = NIOWebSocketServerUpgrader(
             maxFrameSize: 16 * 1024,
             shouldUpgrade: { channel, head in
@@ -72,7 +80,7 @@ package final class ViewServer: Sendable {
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(LiveConnection(api)) }
             })
-        let connection = ViewConnection(api, requestGuard)
+        let connection = ViewConnection(api, requestGuard, answers)
         let handlers = channel.pipeline.syncOperations
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         try handlers.configureHTTPServerPipeline(
@@ -82,5 +90,27 @@ package final class ViewServer: Sendable {
                 completionHandler: { context in context.pipeline.syncOperations.removeHandler(bound.value).whenFailure { _ in } }
             ), withErrorHandling: true)
         try handlers.addHandler(connection)
+    }
+}
+
+/// The connections of a server, to close them at its end.
+private final class OpenConnections: Sendable {
+    /// Seconds to wait for answers: one may be reading a large file.
+    private static let patience = 2.0
+
+    /// The answers that other threads make.
+    let answers = DispatchGroup()
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func add(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        channels.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { [self] _ in _ = channels.withLock { $0.removeValue(forKey: id) } }
+    }
+
+    /// - Returns: whether all answers have ended.
+    func close() -> Bool {
+        for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) }
+        return answers.wait(timeout: .now() + Self.patience) == .success
     }
 }
