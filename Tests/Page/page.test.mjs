@@ -1,4 +1,4 @@
-// The arithmetic and the formats of the page, which touch no document. Run by tools/test-foreign view.
+// The arithmetic and the formats of the page, which touch no document.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
