@@ -118,7 +118,10 @@ struct ServeLogTests {
             for host in ["127.0.0.1", "[::1]"] {
                 let result = try run(
                     "curl",
-                    ["-sg", "-o", "none", "-w", "%{http_code}", "-x", "http://\(host):\(ports.last ?? 0)", "http://a.invalid/"])
+                    [
+                        "-sg", "-o", "/dev/null", "-w", "%{http_code}", "-x", "http://\(host):\(ports.last ?? 0)",
+                        "http://a.invalid/",
+                    ])
                 #expect(result.output == (tool == "mitm-serve" ? "404" : "502"))
             }
             program.send(SIGTERM)

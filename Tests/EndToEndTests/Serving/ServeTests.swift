@@ -172,7 +172,7 @@ struct ServeTests {
             #expect(one.output.contains("/b") && !one.output.contains("/a "))
             #expect(try run("mitm-serve", ["--list", "--filter", "~c 500", "capture.mflow"], in: directory).status == 1)
             let filtered = try Replayer(["--filter", "~c 404"], in: directory)
-            #expect(try [filtered.ask("/b"), filtered.ask("/a", ["-o", "none"])] == ["x 404", " 404"])
+            #expect(try [filtered.ask("/b"), filtered.ask("/a", ["-o", "/dev/null"])] == ["x 404", " 404"])
             #expect(filtered.stop().first == "serving 1 recorded requests and 0 TCP streams")
         }
     }
@@ -216,10 +216,10 @@ struct ServeTests {
             let replayer = try Replayer([], in: directory)
             #expect(try ["/0", "/4"].map { try replayer.ask($0) } == ["body 0 200", "body 4 200"])
             // Damage that is found before the head is sent is a miss, each time; after that the answer is cut.
-            #expect(try ["/3", "/3"].map { try replayer.ask($0, ["-o", "none"]) } == [" 404", " 404"])
+            #expect(try ["/3", "/3"].map { try replayer.ask($0, ["-o", "/dev/null"]) } == [" 404", " 404"])
             // CURLE_PARTIAL_FILE
-            #expect(try replayer.ask("/2", ["-o", "none"]) == "curl 18")
-            #expect(try replayer.ask("/1", ["-o", "none"]) == " 404")
+            #expect(try replayer.ask("/2", ["-o", "/dev/null"]) == "curl 18")
+            #expect(try replayer.ask("/1", ["-o", "/dev/null"]) == " 404")
             let log = replayer.stop(status: 3)
             #expect(log.contains { $0.contains("capture.mflow: ") && $0.contains("cannot be read") }, "\(log)")
             #expect(log.contains { $0.contains("cannot be read; other blocks can; the client sees a cut") }, "\(log)")
@@ -278,7 +278,7 @@ struct ServeTests {
             try record([("/b", Self.page)], in: directory)
             try Data(contentsOf: url).prefix(size + 60).write(to: url)
             let replayer = try Replayer([], in: directory)
-            #expect(try [replayer.ask("/a"), replayer.ask("/b", ["-o", "none"])] == ["page 200", " 404"])
+            #expect(try [replayer.ask("/a"), replayer.ask("/b", ["-o", "/dev/null"])] == ["page 200", " 404"])
             #expect(replayer.stop(status: 3).contains { $0.contains("capture.mflow: the file ends in the middle of a block") })
             try Data(contentsOf: url).prefix(300).write(to: url)
             let none = try run("mitm-serve", ["-p", "0", "capture.mflow"], in: directory)
