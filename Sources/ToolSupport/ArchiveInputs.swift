@@ -123,7 +123,7 @@ package func isDirectory(_ path: String) -> Bool {
     return unsafe FileName.withCString(path) { unsafe stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
-/// Reads sources one after the other: flow files, and mitmproxy's flow files and HAR files in their place.
+/// Reads sources one after the other: flow files, and files of other programs in their place.
 package struct ArchiveSequence<Predicate: FlowPredicate> {
     private let sources: [ArchiveSource]
     private let predicate: Predicate

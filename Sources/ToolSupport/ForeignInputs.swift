@@ -1,4 +1,4 @@
-// Flow files of mitmproxy and HAR files as inputs of a tool: how the readers get their bytes, and how damage is reported.
+// Files of other programs as inputs of a tool: how the readers get their bytes, and how damage is reported.
 
 import FlowArchive
 import FlowModel

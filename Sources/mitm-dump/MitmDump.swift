@@ -18,7 +18,7 @@ struct MitmDump: Tool {
         usage: "mitm-dump [options] [<file> …] [<filter>]",
         discussion: """
             Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object. \
-            mitmproxy's flow files and HAR files are read too.
+            mitmproxy's flow files, HAR and WARC files are read too.
 
             Examples:
               mitm-dump capture.mflow

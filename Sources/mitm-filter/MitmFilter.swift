@@ -16,7 +16,7 @@ struct MitmFilter: Tool {
         usage: "mitm-filter [options] <expression> [<file> …]",
         discussion: """
             Reads flow files, directories of them, or stdin, and writes the flows that match the expression: as a flow file to stdout, unless \
-            that is a terminal, or to a file with -o. mitmproxy's flow files and HAR files are read too, and written with --format.
+            that is a terminal, or to a file with -o. mitmproxy's flow files, HAR and WARC are read too, and written with --format.
 
             Examples:
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump

@@ -7,7 +7,7 @@ import NIOCore
 
 /// Splits a file into records.
 package struct WARCReader {
-    /// A record, or why there is none.
+    /// A record, or the reason that there is no record.
     package enum Item: Equatable {
         case record(WARCFields, block: ByteBuffer)
         /// Damage in one sentence with its offset, and what was done.
