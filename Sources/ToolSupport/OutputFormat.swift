@@ -56,6 +56,9 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         }
     }
 
+    /// It can be written as a gzip file.
+    package var canBeCompressed: Bool { if case .foreign(let format) = self { format.canBeCompressed } else { false } }
+
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {
         switch self {
