@@ -26,8 +26,9 @@ package struct ViewResponse: Sendable {
 
     enum Body: Sendable {
         case bytes(ByteBuffer)
-        /// Writes the body piece by piece, on a thread of its own; each call of the argument waits until the piece is on its way. An error
-        /// that it throws ends the connection: the client sees that the body is not whole.
+        /// Writes the body piece by piece, on a thread of its own; each call of the argument waits until the piece is on its way, and throws
+        /// when the client has gone. An error before the first byte is answered as one; a later one ends the connection, so that the client
+        /// sees that the body is not whole.
         case stream(@Sendable ((ByteBuffer) throws -> Void) throws -> Void)
     }
 

@@ -55,13 +55,7 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(
-        help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
-            and csv (columns of --fields), gor (GoReplay), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without \
-            TLS, for Wireshark), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw \
-            (bytes as sent). (default: mflow)
-            """)
+    @Option(help: "\(OutputFormat.help) (default: mflow)")
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
