@@ -1,9 +1,9 @@
 // The page: connects the filter box, the list, the overview, the groups and the details.
 
 import { Live, begin, call } from './api.js';
-import { compareFlows } from './compare.js';
+import { compareFlows, replay } from './compare.js';
 import { Details } from './details.js';
-import { chooseColumns, chooseExport, help, replay } from './dialogs.js';
+import { chooseColumns, chooseExport, help } from './dialogs.js';
 import { announce, button, byId, element, openDialog, settings, toast } from './dom.js';
 import { Facets } from './facets.js';
 import { FilterBox } from './filter.js';
@@ -27,7 +27,7 @@ const shown = () => chain.at(-1)?.view;
 const grid = new FlowGrid({ opened: (row) => open(row.n), sorted: () => filter.submit(false), gone: () => { chain = []; filter.submit(false); } });
 const details = new Details({
   closed: () => { grid.select(null); grid.focus(); },
-  compare, replay: (n) => replay(n, details.replayTarget),
+  compare, replay: (n) => replay(n, details.replayTarget).catch((error) => toast(error.message)),
 });
 const overview = new Overview((title, condition) => narrow(title, condition, true));
 const facets = new Facets(narrow, (condition) => narrowings.some((one) => one.condition === condition));
@@ -154,7 +154,7 @@ async function copyCurl(isRedacted) {
   if (!details.isShown) details.n = null;
 }
 
-const openExport = () => chooseExport(shown(), counts.matched);
+const openExport = () => chooseExport(shown(), counts.matched, language.exports);
 const actions = {
   '/': () => filter.focus(), f: toggleFollow, g: toggleFacets, d: () => details.toggleSide(), '?': () => help(language.operators), e: openExport,
   c: () => copyCurl(false), C: () => copyCurl(true), u: () => details.copyURL(), v: () => details.nextView(),

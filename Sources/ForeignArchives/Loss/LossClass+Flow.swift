@@ -28,6 +28,7 @@ extension Flow {
         count(.tls, kind == .tls ? 1 : 0)
         count(.noRequest, kind == .http && request == nil ? 1 : 0)
         count(.connect, request?.head.isMethod("CONNECT") == true ? 1 : 0)
+        count(.target, kind == .http && request?.head.isMethod("CONNECT") != true ? 1 : 0)
         messages(count)
         facts(count)
         connections(count)
@@ -55,6 +56,14 @@ extension Flow {
         count(.contentCoding, response.map { $0.storedSize > 0 && !$0.storedCodings.isEmpty } == true ? 1 : 0)
         let whole = [request?.storedSize, response?.storedSize].count { $0 ?? 0 > 0 }
         count(.chunkTimes, kind == .http && pieces.count > whole ? 1 : 0)
+    }
+
+    /// Messages that ended early, which their heads do not show. A format that marks them has them with another framing when it is
+    /// read, because a client must see that they are cut.
+    var openEnds: Int {
+        guard kind == .http, !isConversation else { return 0 }
+        return (request.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
+            + (response.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
     }
 
     private func conversation(_ count: (LossClass, Int) -> Void) throws {
@@ -105,6 +114,16 @@ extension Flow {
         count(.certificates, tls.contains { !$0.certificates.isEmpty } ? 1 : 0)
         count(.fingerprints, tls.contains { $0.ja3 != nil || $0.ja4 != nil } ? 1 : 0)
         count(.verification, tls.contains { $0.isVerified != nil || $0.verificationError != nil } ? 1 : 0)
+    }
+}
+
+extension Message {
+    fileprivate func isOpen(_ fields: FieldSection, _ version: HTTPVersion) -> Bool {
+        guard ended == nil, hasAllContent, version.major < 2, !fields.list("transfer-encoding", contains: "chunked") else {
+            return false
+        }
+        let length = fields.first("content-length").flatMap { UInt64(String(buffer: $0)) }
+        return length.map { $0 <= storedSize } ?? true
     }
 }
 
