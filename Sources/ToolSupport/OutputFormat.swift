@@ -55,6 +55,7 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .fields: "columns separated by tabs"
         case .csv: "columns as comma-separated values"
         case .mflow: "a flow file, for all tools of mitm"
+        case .foreign(.gor): "a file of GoReplay"
         case .foreign(.har): "one HAR 1.2 archive, for browsers and other tools"
         case .foreign(.mitmproxy): "a flow file of mitmproxy"
         case .foreign(.pcapng): "packets without TLS, for Wireshark"
@@ -91,6 +92,9 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .text, .json, .fields, .csv: true
         }
     }
+
+    /// It can be written as a gzip file.
+    package var canBeCompressed: Bool { if case .foreign(let format) = self { format.canBeCompressed } else { false } }
 
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {

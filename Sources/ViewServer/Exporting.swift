@@ -131,11 +131,11 @@ private struct FlowExport: Sendable {
     }
 
     private func output(to storage: SentStorage) -> FlowOutput {
-        var warc = WARCOptions()
-        warc.filter = list.filter?.canonical
+        var foreign = ForeignOptions()
+        foreign.warc.filter = list.filter?.canonical
         return FlowOutput(
             OutputFile(storage, format: format), format: format, columns: columns,
-            arrow: format == .arrow ? ArrowRows(arrowColumns) : nil, warc: warc,
+            arrow: format == .arrow ? ArrowRows(arrowColumns) : nil, foreign: foreign,
             style: TextStyle(detail: 1, isColoured: false), schema: schema, redaction: redaction)
     }
 

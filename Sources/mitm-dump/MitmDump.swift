@@ -18,7 +18,7 @@ struct MitmDump: Tool {
         usage: "mitm-dump [options] [<file> …] [<filter>]",
         discussion: """
             Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object. \
-            mitmproxy's flow files, HAR and WARC files are read too.
+            Files of mitmproxy and GoReplay, HAR and WARC are read too.
 
             Examples:
               mitm-dump capture.mflow
@@ -122,10 +122,7 @@ struct MitmDump: Tool {
     var losses: LossArguments
 
     @OptionGroup
-    var pcapng: PcapngArguments
-
-    @OptionGroup
-    var warc: WARCArguments
+    var foreign: ForeignArguments
 
     @OptionGroup
     var text: TextArguments
@@ -155,9 +152,8 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
-        try warc.check(json ? .json : format ?? .text)
         try losses.check(json ? .json : format ?? .text, output: output)
-        try pcapng.check(json ? .json : format ?? .text)
+        try foreign.check(json ? .json : format ?? .text)
         if summary || follow, groups.isGiven {
             throw ValidationError(
                 "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
@@ -232,8 +228,7 @@ struct MitmDump: Tool {
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
-                messages: try messages.options(), pcapng: pcapng.options,
-                warc: warc.options(output: output, filter: asked.expression),
+                messages: try messages.options(), foreign: foreign.options(output: output, filter: asked.expression),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,

@@ -16,7 +16,7 @@ struct MitmFilter: Tool {
         usage: "mitm-filter [options] <expression> [<file> …]",
         discussion: """
             Reads flow files, directories of them, or stdin, and writes the flows that match the expression: as a flow file to stdout, unless \
-            that is a terminal, or to a file with -o. mitmproxy's flow files, HAR and WARC are read too, and written with --format.
+            that is a terminal, or to a file with -o. Files of mitmproxy and GoReplay, HAR and WARC are read too, and written with --format.
 
             Examples:
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
@@ -109,10 +109,7 @@ struct MitmFilter: Tool {
     var losses: LossArguments
 
     @OptionGroup
-    var pcapng: PcapngArguments
-
-    @OptionGroup
-    var warc: WARCArguments
+    var foreign: ForeignArguments
 
     @OptionGroup
     var text: TextArguments
@@ -144,9 +141,8 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
-        try warc.check(json ? .json : format ?? .mflow)
         try losses.check(json || findings ? .json : format ?? .mflow, output: output)
-        try pcapng.check(json ? .json : format ?? .mflow)
+        try foreign.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -240,8 +236,8 @@ struct MitmFilter: Tool {
                 result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(), pcapng: pcapng.options,
-                    warc: warc.options(output: output, filter: asked.expression), style: views.style(style),
+                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(),
+                    foreign: foreign.options(output: output, filter: asked.expression), style: views.style(style),
                     schema: asked.schema, redaction: redaction, limit: format == .arrow ? nil : bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)
