@@ -26,6 +26,7 @@ extension ViewAPI {
             switch (what.first, what.count) {
             case (nil, _): return try details(flow, ordinal)
             case ("content", 2): return try content(flow, ordinal, what[1], query)
+            case ("compare", 2): return try comparison(of: flow, with: what[1])
             case ("messages", 1): return try messages(flow, ordinal, query)
             case ("messages", 2): return try message(flow, ordinal, what[1], query)
             case ("raw", 2): return try raw(flow, try side(what[1]), isDecoded: query["decoded"] == "1")

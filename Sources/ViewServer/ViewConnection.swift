@@ -63,7 +63,7 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             let path = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0]
             if let file = PageFile.all[String(path)] {
                 guard head.method == .GET else { return ViewAPI.response(to: .notAllowed) }
-                return ViewResponse(.ok, .page(type: file.type), file.bytes)
+                return file.response(to: head.headers)
             }
             guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
             guard body.readableBytes <= maximumBody else { return ViewAPI.response(to: .tooLarge) }
@@ -91,29 +91,41 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Writes a response, on a thread that may wait.
     private static func write(_ response: ViewResponse, _ request: HTTPRequestHead, to channel: any Channel) {
-        var head = HTTPResponseHead(version: request.version, status: response.status, headers: response.fields)
-        if !request.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
-        do {
-            switch response.body {
-            case .bytes(let bytes):
-                channel.write(HTTPServerResponsePart.head(head), promise: nil)
-                channel.write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
-            case .stream(let write):
-                try channel.writeAndFlush(HTTPServerResponsePart.head(head)).wait()
+        var isBegun = false
+        func begin() {
+            guard !isBegun else { return }
+            isBegun = true
+            var head = HTTPResponseHead(version: request.version, status: response.status, headers: response.fields)
+            if !request.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+            channel.write(HTTPServerResponsePart.head(head), promise: nil)
+        }
+        switch response.body {
+        case .bytes(let bytes):
+            begin()
+            channel.write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
+        case .stream(let write):
+            do {
                 try write { piece in
+                    guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
                     guard piece.readableBytes > 0 else { return }
+                    begin()
                     try channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).wait()
                 }
+                begin()
+            } catch {
+                guard !isBegun else {
+                    // A body that is not whole must not look as if it were.
+                    return channel.close(promise: nil)
+                }
+                let error = error as? ViewError ?? ViewError(.internalServerError, "\(error)")
+                return Self.write(ViewAPI.response(to: error), request, to: channel)
             }
-            if request.isKeepAlive {
-                // Without a promise: the view may end meanwhile, and its event loops keep none.
-                channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
-            } else {
-                channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
-            }
-        } catch {
-            // A body that is not whole must not look as if it were.
-            channel.close(promise: nil)
+        }
+        if request.isKeepAlive {
+            // Without a promise: the view may end meanwhile, and its event loops keep none.
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        } else {
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
         }
     }
 }

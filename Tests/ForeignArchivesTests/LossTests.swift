@@ -22,6 +22,7 @@ struct LossTests {
             case .mitmproxy: try mitmproxyFlows(out)
             case .har: try harFlows(out).flows
             case .pcapng: [Flow]()
+            case .gor: gorFlows(out).flows
             case .warc: try warcFlows(out).flows
             }
         let first: Flow = try #require(flows.first)
@@ -156,6 +157,7 @@ extension LossClass {
         case .tags: return all(flow.tags)
         case .notes: return all(flow.notes.map(\.value))
         case .flowID: return all(flow.id)
+        case .target: return all(flow.target)
         case .chunkTimes, .frames: return sizes()
         case .messageTimes:
             let times = [flow.request?.started, flow.request?.ended, flow.response?.started, flow.response?.ended]

@@ -11,7 +11,7 @@ extension HARWriter {
         case .headBytes, .contentLength, .contentCoding, .missingContent, .connectionID, .messageTimes: .changed
         case .connect, .headContent, .argumentLength, .separator, .noMessage, .http2AsHTTP1, .http3, .fields, .trailers,
             .fileContent, .incomplete, .webSocket, .pingPong, .closeFrames, .localReply, .error, .comment,
-            .notes, .flowID, .serverAddress:
+            .notes, .flowID, .target, .serverAddress:
             .kept
         }
     }

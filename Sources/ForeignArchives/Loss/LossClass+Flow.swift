@@ -28,6 +28,7 @@ extension Flow {
         count(.tls, kind == .tls ? 1 : 0)
         count(.noRequest, kind == .http && request == nil ? 1 : 0)
         count(.connect, request?.head.isMethod("CONNECT") == true ? 1 : 0)
+        count(.target, kind == .http && request?.head.isMethod("CONNECT") != true ? 1 : 0)
         messages(count)
         facts(count)
         connections(count)

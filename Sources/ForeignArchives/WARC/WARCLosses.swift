@@ -12,7 +12,7 @@ extension WARCWriter {
             .lost
         case .http2AsHTTP1, .http3, .contentLength, .missingContent, .connectionID, .tlsVersion: .changed
         case .headContent, .argumentLength, .separator, .noMessage, .headBytes, .fields, .contentCoding, .fileContent,
-            .incomplete, .serverAddress, .flowID:
+            .incomplete, .serverAddress, .flowID, .target:
             .kept
         }
     }

@@ -10,8 +10,6 @@ import NIOCore
 
 /// Choices for a WARC file.
 package struct WARCOptions: Sendable, Equatable {
-    /// Each record is a member of a gzip file (WARC 1.1 annex D).
-    package var isCompressed = false
     /// The messages of a WebSocket are written as a metadata record of JSON Lines.
     package var withWebSocket = false
     /// The filter that chose the flows, for the record about the file.
@@ -27,15 +25,18 @@ package struct WARCWriter: Sendable {
 
     private let version: String
     private let options: WARCOptions
+    private let isCompressed: Bool
     package private(set) var report = ConversionReport(format: "warc")
     /// What the current flow lost to the limits of the format, and to damage.
     private var found: [LossClass: Int] = [:]
     /// The identifier of the record about the file; nil before it is written.
     private var file: FlowID?
 
-    /// - Parameter version: of the program that writes.
-    package init(version: String, _ options: WARCOptions = WARCOptions()) {
-        (self.version, self.options) = (version, options)
+    /// - Parameters:
+    ///   - version: of the program that writes.
+    ///   - isCompressed: each record is a member of a gzip file (WARC 1.1 annex D).
+    package init(version: String, _ options: WARCOptions = WARCOptions(), isCompressed: Bool = false) {
+        (self.version, self.options, self.isCompressed) = (version, options, isCompressed)
     }
 
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
@@ -58,13 +59,13 @@ package struct WARCWriter: Sendable {
         if let response = flow.response {
             var record = WARCRecord(type: "response", id: flow.id, date: date, url: url)
             describe(&record, flow)
-            try write(WARCMessage(response, to: request.head, isStream: Self.isStream(flow)), of: flow, &record)
+            try write(ExportedMessage(response, to: request.head, isStream: flow.switchesProtocols), of: flow, &record)
             finish(&record, type: "application/http;msgtype=response", into: &records)
         }
         var record = WARCRecord(type: "request", id: requestID, date: date, url: url)
         describe(&record, flow)
         if flow.response != nil { record.add("WARC-Concurrent-To", WARCRecord.urn(flow.id)) }
-        try write(WARCMessage(request, isStream: Self.isStream(flow)), of: flow, &record)
+        try write(ExportedMessage(request, isStream: flow.switchesProtocols), of: flow, &record)
         finish(&record, type: "application/http;msgtype=request", into: &records)
         if options.withWebSocket, flow.isWebSocket { try conversation(flow, date, url, &records) }
         try report.write(flow, found: found, by: Self.fate)
@@ -117,14 +118,12 @@ package struct WARCWriter: Sendable {
 
     private func finish(_ record: inout WARCRecord, type: String, into out: inout ByteBuffer) {
         let bytes = record.bytes(contentType: type)
-        if options.isCompressed { out.writeImmutableBuffer(gzipMember(bytes)) } else { out.writeImmutableBuffer(bytes) }
+        if isCompressed { out.writeImmutableBuffer(gzipMember(bytes)) } else { out.writeImmutableBuffer(bytes) }
     }
 
     // MARK: Messages
 
-    private static func isStream(_ flow: Flow) -> Bool { flow.isWebSocket || flow.response?.head.status == 101 }
-
-    private mutating func write(_ message: WARCMessage, of flow: Flow, _ record: inout WARCRecord) throws {
+    private mutating func write(_ message: ExportedMessage, of flow: Flow, _ record: inout WARCRecord) throws {
         record.block = message.head
         record.payloadStart = message.head.readableBytes
         if message.isRefitted { found[.contentLength, default: 0] += 1 }
@@ -139,24 +138,10 @@ package struct WARCWriter: Sendable {
         }
         record.hasTransferCoding = message.isChunked
         record.block.reserveCapacity(message.head.readableBytes + Int(message.size) + 64)
-        var isDamaged = false
-        try flow.pieces.forEach { _, piece in
-            guard piece.kind == .data, piece.from == message.side, piece.content.readableBytes > 0 else { return true }
-            if message.isChunked { record.block.writeString(String(piece.content.readableBytes, radix: 16) + "\r\n") }
-            record.block.writeImmutableBuffer(piece.content)
-            if message.isChunked { record.block.writeStaticString("\r\n") }
-            return true
-        } damaged: { piece in
-            isDamaged = piece.kind == .data && piece.from == message.side
-            return !isDamaged
-        }
-        if isDamaged {
+        let isReadable = try message.forEachSlice(of: flow) { record.block.writeImmutableBuffer($0) }
+        if !isReadable {
             found[.damagedContent, default: 0] += 1
             reason = "unspecified"
-        } else if message.isChunked, message.isWhole {
-            record.block.writeStaticString("0\r\n")
-            if let trailers = message.trailers { record.block.writeImmutableBuffer(trailers.wire) }
-            record.block.writeStaticString("\r\n")
         }
     }
 
