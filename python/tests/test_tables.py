@@ -178,6 +178,17 @@ def test_a_dataset_reads_the_columns_of_the_scan_and_of_its_filter(captures, run
     assert flows.head(2).num_rows == 2
 
 
+def test_a_split_is_read_with_one_thread_and_a_table_with_one_for_each_core(captures, runs):
+    asked = _tool.query(captures)
+    splits = asked.splits("1k")
+    rows = [row for split in splits for batch in asked.split_stream(["id"], split) for row in batch["id"].to_pylist()]
+    assert [run[run.index("--jobs") + 1] for run in runs] == ["1"] * len(splits)
+    runs.clear()
+    table = mitm_flows.read(captures, columns=["id"])
+    assert ["--jobs" in run for run in runs] == [False]
+    assert rows == table["id"].to_pylist()
+
+
 def test_polars_reads_the_columns_that_it_needs(captures, runs):
     frame = mitm_flows.scan_polars(captures)
     found = frame.filter(pl.col("status") >= 400).group_by("host").agg(pl.len()).sort("host").collect()
