@@ -3,6 +3,7 @@
 // was printed, must not come from another site, and must have the secret of the view, except for the files of the page, which have none.
 
 import NIOHTTP1
+import Synchronization
 
 /// Checks requests before anything is done for them.
 struct RequestGuard: Sendable {
@@ -11,6 +12,7 @@ struct RequestGuard: Sendable {
     /// Values of the Host field that are accepted, in lower case.
     private let hosts: Set<String>
     private let cookieName: String
+    private let codes: SessionCodes
 
     /// Why a request is refused.
     enum Refusal: Error, Equatable {
@@ -22,8 +24,8 @@ struct RequestGuard: Sendable {
 
     /// - Parameter hosts: how requests may name the view, beside loopback: the address that is listened on, and, since that may be all
     ///   addresses, the one that the connection came to. A name that another site has made for it is not among them.
-    init(hosts: [String], port: Int, secret: String) {
-        self.secret = secret
+    init(hosts: [String], port: Int, secret: String, codes: SessionCodes = SessionCodes()) {
+        (self.secret, self.codes) = (secret, codes)
         let all = ["127.0.0.1", "::1", "localhost"] + hosts
         let written = all.map { host in
             // An IPv4 address of a socket for both versions (RFC 4291 section 2.5.5.2).
@@ -65,10 +67,7 @@ struct RequestGuard: Sendable {
 
     /// Checks that a request has the secret, as a cookie or as a bearer token (RFC 6750 section 2.1).
     func checkSecret(_ head: HTTPRequestHead) throws(Refusal) {
-        for value in head.headers["authorization"] {
-            let words = value.split(separator: " ", omittingEmptySubsequences: true)
-            if words.count == 2, words[0].lowercased() == "bearer", isSecret(words[1]) { return }
-        }
+        if bearerTokens(head).contains(where: isSecret) { return }
         for value in head.headers["cookie"] {
             for pair in value.split(separator: ";") {
                 let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
@@ -76,6 +75,19 @@ struct RequestGuard: Sendable {
             }
         }
         throw .unauthorized
+    }
+
+    /// Checks that a request may have the cookie: it has the secret, or a code, which is used up.
+    func checkSession(_ head: HTTPRequestHead) throws(Refusal) {
+        if bearerTokens(head).contains(where: codes.take) { return }
+        try checkSecret(head)
+    }
+
+    private func bearerTokens(_ head: HTTPRequestHead) -> [Substring] {
+        head.headers["authorization"].compactMap { value in
+            let words = value.split(separator: " ", omittingEmptySubsequences: true)
+            return words.count == 2 && words[0].lowercased() == "bearer" ? words[1] : nil
+        }
     }
 
     /// Compares without a difference in time between a wrong first character and a wrong last one.
@@ -87,4 +99,18 @@ struct RequestGuard: Sendable {
 
     /// The value of Set-Cookie that keeps the secret in a browser: no script and no other site can use it.
     var cookie: String { "\(cookieName)=\(secret); HttpOnly; SameSite=Strict; Path=/" }
+}
+
+/// Codes that open one session each, in the place of the secret. Shared by threads.
+final class SessionCodes: Sendable {
+    private let codes = Mutex<Set<String>>([])
+
+    func make() -> String {
+        let code = RequestGuard.randomSecret()
+        codes.withLock { _ = $0.insert(code) }
+        return code
+    }
+
+    /// - Returns: whether it was a code, which is used up now.
+    func take(_ code: Substring) -> Bool { codes.withLock { $0.remove(String(code)) } != nil }
 }

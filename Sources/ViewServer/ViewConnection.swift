@@ -90,8 +90,8 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             }
             guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
             if path == "/session", head.method == .POST {
-                // The secret comes as a bearer token and becomes a cookie.
-                try requestGuard.checkSecret(head)
+                // The secret, or a code, comes as a bearer token and becomes a cookie.
+                try requestGuard.checkSession(head)
                 var response = ViewResponse(.ok, .json, ByteBuffer(string: "{}"))
                 response.extra = [("Set-Cookie", requestGuard.cookie)]
                 return response

@@ -11,7 +11,8 @@ package final class ViewServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let api: ViewAPI
-    private let requestGuard: RequestGuard
+    private let secret: String
+    private let codes: SessionCodes
     private let host: String
     private let connections: OpenConnections
 
@@ -29,6 +30,7 @@ package final class ViewServer: Sendable {
         let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()
         let connections = OpenConnections(limits)
+        let codes = SessionCodes()
         do {
             let channel = try ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 128)
@@ -39,26 +41,31 @@ package final class ViewServer: Sendable {
                         try connections.add(channel)
                         let address = channel.localAddress
                         let requestGuard = RequestGuard(
-                            hosts: [host, address?.ipAddress ?? host], port: address?.port ?? port, secret: secret)
+                            hosts: [host, address?.ipAddress ?? host], port: address?.port ?? port, secret: secret, codes: codes)
                         try Self.configure(channel, api, requestGuard, connections)
                     }
                 }
                 .bind(host: host, port: port).wait()
-            requestGuard = RequestGuard(hosts: [host], port: channel.localAddress?.port ?? port, secret: secret)
             self.channel = channel
         } catch {
             try? group.syncShutdownGracefully()
             throw error
         }
         (self.group, self.api, self.host, self.connections) = (group, api, host, connections)
+        (self.secret, self.codes) = (secret, codes)
     }
 
     package var port: Int { channel.localAddress?.port ?? 0 }
 
     /// The address for a browser. Its fragment has the secret: a browser does not send it, and no log has it.
-    package var address: String {
+    package var address: String { address(with: secret) }
+
+    /// The address for a browser that this program starts: other users can see what a program is started with, so it opens one session.
+    package func addressForBrowser() -> String { address(with: codes.make()) }
+
+    private func address(with key: String) -> String {
         let name = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-        return "http://\(name):\(port)/#k=\(requestGuard.secret)"
+        return "http://\(name):\(port)/#k=\(key)"
     }
 
     /// Continues the lists after the index has changed.

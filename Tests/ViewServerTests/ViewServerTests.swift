@@ -70,6 +70,21 @@ struct ViewServerTests {
         for (line, fields, status) in requests { #expect(try await view.status(line, fields) == status, "\(line) \(fields)") }
     }
 
+    @Test("A browser that is started has a code for one session, and nothing else is opened by it")
+    func codes() async throws {
+        let view = try Served()
+        defer { view.server.shutDown() }
+        let code = try #require(view.server.addressForBrowser().split(separator: "#k=").last)
+        #expect(code.count == 64)
+        let field = "Authorization: Bearer \(code)"
+        #expect(try await view.status("GET /api/1/status HTTP/1.1", [field]) == 401)
+        #expect(try await view.status("POST /session HTTP/1.1", [field, "Origin: http://evil.example"]) == 403)
+        let opened = try await view.response("POST /session HTTP/1.1", [field])
+        #expect(
+            opened.contains("\r\nSet-Cookie: mitm-view-\(view.server.port)=\(Self.secret); HttpOnly; SameSite=Strict; Path=/\r\n"))
+        #expect(try await view.status("POST /session HTTP/1.1", [field]) == 401)
+    }
+
     @Test("A WebSocket needs the secret, this host and the origin of the page")
     func webSockets() async throws {
         let view = try Served()
