@@ -14,7 +14,7 @@ extension ViewAPI {
     private static let maximumLines = 5000
     private static let maximumCharacters = 4096
     /// Bytes of content, as sent, that views show: they are laid out in memory.
-    private static let maximumShown = 8 * 1024 * 1024
+    static let maximumShown = 8 * 1024 * 1024
 
     /// - Parameter what: what follows the flow in the path.
     func flow(_ name: String, _ what: [String], _ query: ViewQuery) throws(ViewError) -> ViewResponse {
@@ -148,15 +148,17 @@ extension ViewAPI {
                 let isCut = size > UInt64(Self.maximumShown)
                 let shown = isCut ? try flow.beginning(of: side, maximum: Self.maximumShown) : flow
                 try printer.content(of: shown, from: side, fields, size: min(size, UInt64(Self.maximumShown)), into: &text)
-                if isCut {
-                    text.writeString(
-                        "    (only the first \(readableSize(UInt64(Self.maximumShown))) of \(readableSize(size)) are shown; download it for the rest)\n"
-                    )
-                }
+                if isCut { Self.noteCut(size, &text) }
             }
             return RenderedContent(text)
         }
         return try lines(of: content, query)
+    }
+
+    /// Adds that content is longer than what is shown.
+    static func noteCut(_ size: UInt64, _ text: inout ByteBuffer) {
+        let shown = readableSize(UInt64(maximumShown))
+        text.writeString("    (only the first \(shown) of \(readableSize(size)) are shown; download it for the rest)\n")
     }
 
     private func message(of flow: Flow, _ name: String) throws(ViewError) -> (Side, FieldSection, UInt64) {
