@@ -58,6 +58,14 @@ extension Flow {
         count(.chunkTimes, kind == .http && pieces.count > whole ? 1 : 0)
     }
 
+    /// Messages that ended early, which their heads do not show. A format that marks them has them with another framing when it is
+    /// read, because a client must see that they are cut.
+    var openEnds: Int {
+        guard kind == .http, !isConversation else { return 0 }
+        return (request.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
+            + (response.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
+    }
+
     private func conversation(_ count: (LossClass, Int) -> Void) throws {
         guard isWebSocket else {
             if kind == .http { count(.upgradeData, pieces.count > 0 ? 1 : 0) }
@@ -106,6 +114,16 @@ extension Flow {
         count(.certificates, tls.contains { !$0.certificates.isEmpty } ? 1 : 0)
         count(.fingerprints, tls.contains { $0.ja3 != nil || $0.ja4 != nil } ? 1 : 0)
         count(.verification, tls.contains { $0.isVerified != nil || $0.verificationError != nil } ? 1 : 0)
+    }
+}
+
+extension Message {
+    fileprivate func isOpen(_ fields: FieldSection, _ version: HTTPVersion) -> Bool {
+        guard ended == nil, hasAllContent, version.major < 2, !fields.list("transfer-encoding", contains: "chunked") else {
+            return false
+        }
+        let length = fields.first("content-length").flatMap { UInt64(String(buffer: $0)) }
+        return length.map { $0 <= storedSize } ?? true
     }
 }
 

@@ -42,13 +42,11 @@ struct WARCRecord {
 
     /// `sha1:` and the digest in Base32 (RFC 4648 section 6), which indexes of web archives use as a key.
     private static func digest(_ bytes: ByteBuffer) -> String {
-        let sha1 = SHA1()
-        sha1.update(bytes)
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".utf8)
         var text = "sha1:"
         var bits: UInt64 = 0
         var count = 0
-        for byte in sha1.finish() {
+        for byte in Digest.of(bytes, by: .sha1) {
             bits = bits << 8 | UInt64(byte)
             count += 8
             while count >= 5 {

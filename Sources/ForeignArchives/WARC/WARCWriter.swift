@@ -49,7 +49,9 @@ package struct WARCWriter: Sendable {
             return false
         }
         // Trailers of HTTP/1 follow the chunks.
-        found = [.trailers: 0, .contentLength: 0]
+        found = [.trailers: 0, .contentLength: flow.openEnds]
+        if HARLocation(url)?.target == flow.target { found[.target] = 0 }
+        if flow.hasKnownTLS { found[.tlsVersion] = 0 }
         var records = ByteBuffer()
         let date = Self.date(flow.started)
         if file == nil { aboutFile(flow, date, &records) }
@@ -173,5 +175,13 @@ package struct WARCWriter: Sendable {
         }
         found.merge([.webSocket: 0, .pingPong: 0, .closeFrames: 0]) { $1 }
         finish(&record, type: "application/jsonl", into: &out)
+    }
+}
+
+extension Flow {
+    /// What is known of TLS versions and cipher suites is that of the server, and records have it.
+    fileprivate var hasKnownTLS: Bool {
+        let (client, server) = (client?.value.tls, server?.value.tls)
+        return client?.version == nil && client?.cipher == nil && server?.version?.hasPrefix("TLSv1") != false
     }
 }
