@@ -23,6 +23,7 @@ let mayGrow = true;
 let refreshed = 0;
 let refreshing = null;
 
+const isNarrow = () => innerWidth < 800;
 const shown = () => chain.at(-1)?.view;
 const grid = new FlowGrid({ opened: (row) => open(row.n), sorted: () => filter.submit(false), gone: () => { chain = []; filter.submit(false); } });
 const details = new Details({
@@ -116,6 +117,7 @@ function showCounts() {
 
 function open(n) {
   grid.select(n);
+  if (isNarrow() && !byId('facets').hidden) toggleFacets();
   if (compared == null || compared === n) return details.show(n);
   compareFlows(compared, n).catch((error) => toast(error.message));
   setCompared(null);
@@ -124,6 +126,7 @@ function open(n) {
 function setCompared(n) {
   compared = n;
   document.body.classList.toggle('comparing', n != null);
+  byId('notice').hidden = true;
 }
 
 function compare(n) {
@@ -144,7 +147,8 @@ function toggleFacets() {
   const pane = byId('facets');
   pane.hidden = !pane.hidden;
   byId('facets-toggle').ariaPressed = !pane.hidden;
-  settings.set('facets', !pane.hidden);
+  // In a narrow window the groups cover the list, until they are closed again.
+  if (!isNarrow()) settings.set('facets', !pane.hidden);
   if (shown()) facets.show(shown());
 }
 
@@ -193,7 +197,7 @@ async function showStatus() {
 }
 
 async function start() {
-  if (!settings.get('facets', innerWidth >= 900)) toggleFacets();
+  if (isNarrow() || !settings.get('facets', true)) toggleFacets();
   await begin();
   try {
     language = await call('language');

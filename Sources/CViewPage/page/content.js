@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { button, copy, element, settings, toggle } from './dom.js';
-import { coloured, count, plain } from './format.js';
+import { coloured, count, literal, plain } from './format.js';
 import { VirtualRows } from './virtual.js';
 
 /** Lines that are shown wrapped: their heights are not known. */
@@ -87,7 +87,7 @@ export class LineView {
     row.replaceChildren();
     for (const { text, style } of coloured(line ?? '')) {
       // Odd pieces are what is searched for.
-      const pieces = this.#needle ? text.split(new RegExp(`(${RegExp.escape?.(this.#needle) ?? this.#needle.replace(/\W/g, '\\$&')})`, 'i')) : [text];
+      const pieces = this.#needle ? text.split(new RegExp(`(${literal(this.#needle)})`, 'i')) : [text];
       pieces.forEach((piece, number) => {
         if (piece) row.append(number % 2 ? element('mark', {}, piece) : style ? element('span', { className: style }, piece) : piece);
       });

@@ -142,7 +142,7 @@ export class Details {
         request && button('Copy URL', 'Copy the URL (u)', () => this.copyURL()),
         request && this.replayTarget && button('Replay', `Send it again to ${this.replayTarget}, and compare the response (r)`, () => this.events.replay(this.n), { id: 'replay' }),
         button('Compare', 'Compare with another flow (m)', () => this.events.compare(this.n)),
-        button('Layout', 'Details below or beside the list (d)', () => this.toggleSide()),
+        button('Layout', 'Details below or beside the list (d)', () => this.toggleSide(), { className: 'layout' }),
         button('×', 'Close (Esc)', () => this.close(), { 'aria-label': 'Close' })));
   }
 

@@ -245,12 +245,14 @@ export class FlowGrid {
     if (this.#hasWaterfall) this.#phases(made.lastChild, isWhole ? row.t : null);
   }
 
+  /** What a cell shows, in full. */
   #hint(cell) {
-    const { row } = cell.parentNode;
-    const name = this.columns[[...cell.parentNode.children].indexOf(cell)];
-    const { show, hint = show } = column(name);
-    const value = row?.cells?.[this.columns.indexOf(name)];
-    return name === 'status' ? statusHint(row ?? {}) ?? '' : value == null || !name ? cell.textContent : name === 'path' ? cell.firstChild.data + (cell.querySelector('.muted')?.textContent ?? '') : visible(hint(value));
+    const { row, children } = cell.parentNode;
+    const position = [...children].indexOf(cell);
+    const name = this.columns[position];
+    if (name === 'status') return statusHint(row ?? {}) ?? '';
+    const value = known[name]?.hint && row?.cells?.[position];
+    return value == null ? cell.textContent : known[name].hint(value);
   }
 
   /** When the flow connected, agreed on TLS, waited and received. @param {number[]|null} times */

@@ -181,9 +181,13 @@ export class VirtualRows {
     }
   }
 
-  /** A row, which is loaded when it is not there. */
+  /** A row, which is loaded when it is not there, and again when all rows were forgotten meanwhile. */
   async fetch(index) {
-    if (this.row(index) === undefined) await this.load(Math.floor(index / this.cache.pageSize));
+    let generation;
+    do {
+      generation = this.#generation;
+      if (this.row(index) === undefined) await this.load(Math.floor(index / this.cache.pageSize));
+    } while (generation !== this.#generation && index < this.count);
     return this.row(index);
   }
 
