@@ -10,14 +10,18 @@ struct SortedTexts {
     private static let maximumLength = 1024
     private static let shift = 20
     private static let pieceSize = 1 << shift
+    private static let partSize = 1 << 17
+    private static let recentCount = 1 << 16
     private static let unknown = UInt32.max
     private static let none = UInt32.max - 1
 
     private let column: FlowColumn
     /// Texts one after the other, in pieces of a fixed size: none is copied when others are added. Two bytes of length come before each.
     private var pieces: [[UInt8]] = []
-    /// By ordinal, the piece of the text and where it begins there, or one of the two constants.
+    /// By ordinal, the piece of the text and where it begins there, or one of the two constants. Flows with the same text share it.
     private var places: [UInt32] = []
+    /// Places of texts that were added last, by a hash of the text.
+    private var recent = [UInt32](repeating: unknown, count: recentCount)
 
     init(_ column: FlowColumn) { self.column = column }
 
@@ -51,7 +55,11 @@ struct SortedTexts {
 
     /// - Returns: its place; nil when there is no room: its flow comes last.
     private mutating func add(_ text: ByteBuffer) -> UInt32? {
-        let length = min(text.readableBytes, Self.maximumLength)
+        let bytes = text.readableBytesView.prefix(Self.maximumLength)
+        let length = bytes.count
+        let slot =
+            Int(truncatingIfNeeded: bytes.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 } >> 8) % Self.recentCount
+        if recent[slot] != Self.unknown, isText(bytes, at: Int(recent[slot])) { return recent[slot] }
         if (pieces.last?.count ?? Self.pieceSize) + 2 + length > Self.pieceSize {
             guard pieces.count < (1 << (32 - Self.shift)) - 1 else { return nil }
             var piece: [UInt8] = []
@@ -62,8 +70,16 @@ struct SortedTexts {
         let place = UInt32(number << Self.shift | pieces[number].count)
         pieces[number].append(UInt8(length >> 8))
         pieces[number].append(UInt8(length & 0xFF))
-        pieces[number].append(contentsOf: text.readableBytesView.prefix(length))
+        pieces[number].append(contentsOf: bytes)
+        recent[slot] = place
         return place
+    }
+
+    private func isText(_ bytes: ByteBufferView, at place: Int) -> Bool {
+        let range = range(at: place)
+        guard range.count == bytes.count else { return false }
+        let start = range.lowerBound & (Self.pieceSize - 1)
+        return pieces[place >> Self.shift][start..<start + range.count].elementsEqual(bytes)
     }
 
     // MARK: Order
@@ -71,6 +87,25 @@ struct SortedTexts {
     /// Flows in the order of their texts. Equal ones are in the order of the recordings; those without a text come last.
     func sorted(_ ordinals: [UInt32], isDescending: Bool) -> [UInt32] {
         let common = commonPrefix(ordinals)
+        // In parts, which need little memory, and then together.
+        var parts: [[UInt32]] = []
+        for start in stride(from: 0, to: ordinals.count, by: Self.partSize) {
+            let part = ordinals[start..<min(ordinals.count, start + Self.partSize)]
+            parts.append(sorted(part, after: common, isDescending: isDescending))
+        }
+        while parts.count > 1 {
+            var merged: [[UInt32]] = []
+            for index in stride(from: 0, to: parts.count, by: 2) {
+                let other = index + 1 < parts.count ? parts[index + 1] : []
+                merged.append(merge(parts[index], other, after: common, isDescending: isDescending))
+                parts[index] = []
+            }
+            parts = merged
+        }
+        return parts.first ?? []
+    }
+
+    private func sorted(_ ordinals: ArraySlice<UInt32>, after common: Int, isDescending: Bool) -> [UInt32] {
         var keys: [(prefix: UInt64, ordinal: UInt32)] = []
         keys.reserveCapacity(ordinals.count)
         for ordinal in ordinals { if hasText(ordinal) { keys.append((word(of: ordinal, after: common), ordinal)) } }
@@ -78,11 +113,23 @@ struct SortedTexts {
             if first.prefix != second.prefix { return (first.prefix < second.prefix) != isDescending }
             return isBefore(first.ordinal, second.ordinal, after: common + 8, isDescending: isDescending)
         }
-        var sorted: [UInt32] = []
-        sorted.reserveCapacity(ordinals.count)
-        for key in keys { sorted.append(key.ordinal) }
-        if sorted.count < ordinals.count { sorted += ordinals.filter { !hasText($0) } }
-        return sorted
+        let sorted = keys.map(\.ordinal)
+        return sorted.count < ordinals.count ? sorted + ordinals.filter { !hasText($0) } : sorted
+    }
+
+    private func merge(_ first: [UInt32], _ second: [UInt32], after common: Int, isDescending: Bool) -> [UInt32] {
+        var merged: [UInt32] = []
+        merged.reserveCapacity(first.count + second.count)
+        var place = 0
+        for ordinal in second {
+            while place < first.count, isBefore(first[place], ordinal, after: common, isDescending: isDescending) {
+                merged.append(first[place])
+                place += 1
+            }
+            merged.append(ordinal)
+        }
+        merged += first[place...]
+        return merged
     }
 
     /// Whether a flow comes before another.
@@ -98,9 +145,10 @@ struct SortedTexts {
     private func byte(_ place: Int) -> UInt8 { pieces[place >> Self.shift][place & (Self.pieceSize - 1)] }
 
     /// The places of the bytes of a text.
-    private func range(_ ordinal: UInt32) -> Range<Int> {
-        let place = Int(places[Int(ordinal)])
-        return place + 2..<place + 2 + (Int(byte(place)) << 8 | Int(byte(place + 1)))
+    private func range(_ ordinal: UInt32) -> Range<Int> { range(at: Int(places[Int(ordinal)])) }
+
+    private func range(at place: Int) -> Range<Int> {
+        place + 2..<place + 2 + (Int(byte(place)) << 8 | Int(byte(place + 1)))
     }
 
     /// The length of the beginning that all texts have: `https://`, and the host of a recording with one.
@@ -128,6 +176,7 @@ struct SortedTexts {
     }
 
     private func compare(_ first: UInt32, _ second: UInt32, after offset: Int) -> Int {
+        guard places[Int(first)] != places[Int(second)] else { return 0 }
         let (one, other) = (range(first), range(second))
         var (place, otherPlace) = (one.lowerBound + offset, other.lowerBound + offset)
         while place < one.upperBound, otherPlace < other.upperBound {
