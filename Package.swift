@@ -142,8 +142,8 @@ let package = Package(
             "ViewServer",
             [
                 "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowReplay", "FlowView",
-                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage", nioCore,
-                nioPosix,
+                "ForeignArchives", "ContentCoding", "Digests", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage",
+                nioCore, nioPosix,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         // 5: the tools
@@ -241,8 +241,8 @@ let package = Package(
         tests(
             "ViewServerTests",
             [
-                "ViewServer", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "ViewServer", "ContentCoding", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                "ToolSupport", nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
     ]
 )

@@ -63,7 +63,7 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             let path = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0]
             if let file = PageFile.all[String(path)] {
                 guard head.method == .GET else { return ViewAPI.response(to: .notAllowed) }
-                return ViewResponse(.ok, .page(type: file.type), file.bytes)
+                return file.response(to: head.headers)
             }
             guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
             guard body.readableBytes <= maximumBody else { return ViewAPI.response(to: .tooLarge) }

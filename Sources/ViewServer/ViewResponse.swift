@@ -48,18 +48,23 @@ package struct ViewResponse: Sendable {
         fields.add(name: "Cross-Origin-Opener-Policy", value: "same-origin")
         fields.add(name: "Cross-Origin-Resource-Policy", value: "same-origin")
         fields.add(name: "Referrer-Policy", value: "no-referrer")
-        fields.add(name: "Cache-Control", value: "no-store")
+        fields.add(name: "Cache-Control", value: cacheControl)
         if case .download(let name) = kind {
             fields.add(name: "Content-Disposition", value: "attachment; filename=\"\(name)\"")
         }
         if case .preview = kind {} else { fields.add(name: "X-Frame-Options", value: "DENY") }
         for (name, value) in extra { fields.add(name: name, value: value) }
         switch body {
+        // RFC 9110 section 8.6: a length of 304 would be that of 200.
+        case .bytes where status == .notModified: break
         case .bytes(let bytes): fields.add(name: "Content-Length", value: String(bytes.readableBytes))
         case .stream: fields.add(name: "Transfer-Encoding", value: "chunked")
         }
         return fields
     }
+
+    /// The page has nothing that was recorded, so a browser may keep it, and asks whether it is still the same.
+    private var cacheControl: String { if case .page = kind { "no-cache" } else { "no-store" } }
 
     private var contentType: String {
         switch kind {

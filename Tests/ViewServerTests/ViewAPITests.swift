@@ -319,7 +319,7 @@ struct ViewAPITests {
         #expect(PageFile.all.keys.contains("/"))
         #expect(PageFile.all["/app.js"] != nil)
         for (name, file) in PageFile.all where name.hasSuffix(".js") {
-            let text = String(buffer: file.bytes)
+            let text = String(buffer: file.identity.bytes)
             for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"] {
                 #expect(!text.contains(forbidden), "\(name) has \(forbidden)")
             }

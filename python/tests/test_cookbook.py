@@ -3,12 +3,15 @@
 import re
 import subprocess
 
+import pytest
+
 
 def blocks(project, language):
     text = (project / "docs" / "scale-out.md").read_text()
     return re.findall(r"^```%s\n(.*?)^```" % language, text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.filterwarnings("ignore::mitm_flows.FlowFileWarning")
 def test_the_examples_of_the_cookbook_run(project, archives, captures, tmp_path, monkeypatch, capsys):
     (tmp_path / "captures").symlink_to(captures)
     (tmp_path / "torn.mflow").symlink_to(archives / "torn.mflow")
