@@ -97,10 +97,15 @@ private struct SeparatorSearch {
     private var matched = 1
 
     mutating func take(_ bytes: ByteBuffer) {
-        let (bytes, pattern) = (bytes.readableBytesUInt8Span, GorRecord.separator)
-        for i in 0..<bytes.count {
-            let byte = bytes[i]
-            guard matched > 0 || byte == 0x0A else { continue }
+        let (span, pattern) = (bytes.readableBytesUInt8Span, GorRecord.separator)
+        var i = 0
+        while i < span.count {
+            if matched == 0 {
+                guard let next = bytes.firstIndex(of: 0x0A, from: i, to: span.count) else { return }
+                i = next
+            }
+            let byte = span[i]
+            i += 1
             // The line end is the only byte that can begin the separator again.
             matched = byte == pattern[matched] ? matched + 1 : byte == 0x0A ? 1 : 0
             if matched == pattern.count { (isFound, matched) = (true, 1) }

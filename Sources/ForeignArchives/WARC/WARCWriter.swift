@@ -49,10 +49,25 @@ package struct WARCWriter: Sendable {
             return false
         }
         // Trailers of HTTP/1 follow the chunks.
-        found = [.trailers: 0, .contentLength: 0]
-        var records = ByteBuffer()
+        found = [.trailers: 0, .contentLength: flow.openEnds]
+        if HARLocation(url)?.target == flow.target { found[.target] = 0 }
+        if flow.hasKnownTLS { found[.tlsVersion] = 0 }
+        let (start, known) = (out.writerIndex, file)
+        do {
+            try writeRecords(of: flow, request, url, into: &out)
+            try report.write(flow, found: found, by: Self.fate)
+        } catch {
+            (file, _) = (known, out.moveWriterIndex(to: start))
+            throw error
+        }
+        return true
+    }
+
+    private mutating func writeRecords(
+        of flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, into out: inout ByteBuffer
+    ) throws {
         let date = Self.date(flow.started)
-        if file == nil { aboutFile(flow, date, &records) }
+        if file == nil { aboutFile(flow, date, &out) }
         // The first record of a flow has its identifier.
         let requestID =
             flow.response == nil ? flow.id : FlowID(high: flow.id.high, low: flow.id.low ^ Self.requestMark)
@@ -60,17 +75,14 @@ package struct WARCWriter: Sendable {
             var record = WARCRecord(type: "response", id: flow.id, date: date, url: url)
             describe(&record, flow)
             try write(ExportedMessage(response, to: request.head, isStream: flow.switchesProtocols), of: flow, &record)
-            finish(&record, type: "application/http;msgtype=response", into: &records)
+            finish(&record, type: "application/http;msgtype=response", into: &out)
         }
         var record = WARCRecord(type: "request", id: requestID, date: date, url: url)
         describe(&record, flow)
         if flow.response != nil { record.add("WARC-Concurrent-To", WARCRecord.urn(flow.id)) }
         try write(ExportedMessage(request, isStream: flow.switchesProtocols), of: flow, &record)
-        finish(&record, type: "application/http;msgtype=request", into: &records)
-        if options.withWebSocket, flow.isWebSocket { try conversation(flow, date, url, &records) }
-        try report.write(flow, found: found, by: Self.fate)
-        out.writeImmutableBuffer(records)
-        return true
+        finish(&record, type: "application/http;msgtype=request", into: &out)
+        if options.withWebSocket, flow.isWebSocket { try conversation(flow, date, url, &out) }
     }
 
     package mutating func finish(into out: inout ByteBuffer) {
@@ -109,16 +121,18 @@ package struct WARCWriter: Sendable {
         record.add("WARC-Protocol", version.major == 2 ? "h2" : version.major > 2 ? "h\(version.major)" : "http/1.\(version.minor)")
         if let tls = flow.server?.value.tls {
             if let version = tls.version, version.hasPrefix("TLSv1") {
-                record.add("WARC-Protocol", "tls/1" + (version == "TLSv1" ? ".0" : version.dropFirst(5)))
+                record.add("WARC-Protocol", version == "TLSv1" ? "tls/1.0" : "tls/1\(version.dropFirst(5))")
             }
             if let cipher = tls.cipher { record.add("WARC-Cipher-Suite", cipher) }
         }
         if let file { record.add("WARC-Warcinfo-ID", WARCRecord.urn(file)) }
     }
 
-    private func finish(_ record: inout WARCRecord, type: String, into out: inout ByteBuffer) {
-        let bytes = record.bytes(contentType: type)
-        if isCompressed { out.writeImmutableBuffer(gzipMember(bytes)) } else { out.writeImmutableBuffer(bytes) }
+    private func finish(_ record: inout WARCRecord, type: StaticString, into out: inout ByteBuffer) {
+        guard isCompressed else { return record.write(contentType: type, into: &out) }
+        var plain = ByteBuffer()
+        record.write(contentType: type, into: &plain)
+        out.writeImmutableBuffer(gzipMember(plain))
     }
 
     // MARK: Messages
@@ -173,5 +187,13 @@ package struct WARCWriter: Sendable {
         }
         found.merge([.webSocket: 0, .pingPong: 0, .closeFrames: 0]) { $1 }
         finish(&record, type: "application/jsonl", into: &out)
+    }
+}
+
+extension Flow {
+    /// What is known of TLS versions and cipher suites is that of the server, and records have it.
+    fileprivate var hasKnownTLS: Bool {
+        let (client, server) = (client?.value.tls, server?.value.tls)
+        return client?.version == nil && client?.cipher == nil && server?.version?.hasPrefix("TLSv1") != false
     }
 }
