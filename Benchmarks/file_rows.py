@@ -147,6 +147,19 @@ def print_json(bench):
     return [Result("print-json", pairs, "s CPU")]
 
 
+def export(form):
+    """CPU of writing 100,000 flows in a format of other programs, beside that of JSON Lines from the same flows."""
+    def row(bench):
+        def command(name):
+            return [bench.tool("mitm-filter"), "-q", "--format", name, "~all", flows(bench, 100_000)]
+        size = int(bench.output(["bash", "-c", "%s | wc -c" % " ".join("'%s'" % part for part in command(form))]))
+        if size < 10_000_000:
+            raise Invalid("%d bytes were written" % size)
+        pairs = [(bench.cost(command(form)), bench.cost(command("json"))) for _ in range(bench.rounds)]
+        return [Result("export-" + form, pairs, "s CPU", "%.0f MB" % (size / 1e6))]
+    return row
+
+
 def start_up(bench):
     target, times = flows(bench, 10_000), []
     for _ in range(max(5, bench.rounds)):
@@ -214,6 +227,8 @@ ROWS = [
     Row("query-json", "CPU of mitm-filter --count '~jsons[$.orders[*].items[*].price] >100' on the JSON bodies of 100,000 flows",
         "jq on the same bodies", at_most_times(0.33), query_json),
     Row("print-json", "CPU of mitm-dump --format json on 10,000 flows", "jq -c on the same JSON", at_most_times(0.2), print_json),
+    Row("export-pcapng", "CPU of mitm-filter --format pcapng on 100,000 flows", "--format json on the same flows", at_most_times(2.0), export("pcapng")),
+    Row("export-warc", "CPU of mitm-filter --format warc on 100,000 flows", "--format json on the same flows", at_most_times(2.5), export("warc")),
     Row("start-up", "time from the start of mitm-dump to its first byte", "15 ms", at_most(15, "ms"), start_up),
     Row("file-size", "bytes of the flow file for each of the same 300 texts, served again and again", "mitmproxy's flow file", at_most_times(0.2), file_size),
 ]

@@ -19,6 +19,8 @@ COLUMNS = "started,method,status,host,path,resp_type,size,duration_us"
 # One flow in fifty.
 FILTER = "~c 500"
 MILLION, TENTH = 1_000_000, 100_000
+# Of the list, in the row on the page's heap: more than the page keeps.
+PLACES = 60
 
 
 class View:
@@ -66,6 +68,15 @@ class View:
         found = self.call("GET", "status")["flows"]
         if found != count:
             raise Invalid("mitm-view has %d flows of %d" % (found, count))
+
+
+    def wait_for_flows(self, count):
+        """Waits until this many flows of a recording that grows are known."""
+        end = time.monotonic() + 10
+        while (found := self.call("GET", "status")["flows"]) < count:
+            if time.monotonic() > end:
+                raise Invalid("mitm-view has %d flows of %d" % (found, count))
+            time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -116,41 +127,70 @@ def has_rows(rows):
 def server_memory(bench):
     with view(bench, flows(bench, MILLION)) as shown:
         shown.index(MILLION)
-        shown.wait(shown.open(filter=FILTER), is_done)
-        shown.wait(shown.open(sort=["duration_us", "desc"]), has_rows)
-        shown.rows(shown.open(), MILLION - 120, 120)
+        # As the page does: the list for another order takes the place of the one before.
+        opened = shown.open(filter=FILTER)
+        shown.wait(opened, is_done)
+        for column in ["duration_us", "path", "url"]:
+            opened = shown.open(sort=[column, "asc"], replaces=opened)
+            shown.wait(opened, lambda rows: rows["done"] and has_rows(rows))
+        shown.rows(shown.open(replaces=opened), MILLION - 120, 120)
         peak, now = memory(shown.process, "VmHWM"), memory(shown.process, "VmRSS")
     return [Result("view-memory", [(peak / 2**20, 180)], "MiB", "%.0f MiB at the end" % (now / 2**20))]
 
 
 def page_heap(bench):
+    """Of JavaScript and of the page's elements, after as many places of the list were shown as the page keeps, and a flow."""
     with view(bench, flows(bench, MILLION)) as shown, browser.chromium(bench) as page:
         shown.index(MILLION)
         page.open(shown.url)
         page.wait("return document.querySelectorAll('#layer .row').length > 10")
-        # To the end, through the middle, and back.
-        for share in (1, 0.5, 0.1, 0):
-            page.run("const s = document.getElementById('scroller'); s.scrollTop = s.scrollHeight * %g" % share)
-            time.sleep(0.5)
-        heap = page.heap()
-    return [Result("view-page-heap", [(heap / 2**20, 60)], "MiB")]
+        for place in range(PLACES):
+            page.run("const s = document.getElementById('scroller'); s.scrollTop = s.scrollHeight * %g" % (place / PLACES))
+            page.wait("return document.querySelectorAll('#layer .row').length > 10")
+            time.sleep(0.1)
+        page.run("document.querySelector('#layer .row').click()")
+        time.sleep(1)
+        script, elements, process = page.heap()
+    note = "%.1f MiB of it JavaScript's; the process of the page has %.0f MiB of memory" % (script / 2**20, process / 2**20)
+    return [Result("view-page-heap", [((script + elements) / 2**20, 60)], "MiB", note)]
 
 
 # -- mitmweb -------------------------------------------------------------------------------------------------------------------------
 
 
+# An addon of mitmweb. It creates a file when all flows were read: requests for the list while it reads would delay it.
+NOTE_READ = """
+import asyncio, os
+from mitmproxy import ctx
+
+class Reading:
+    async def running(self):
+        self.task = asyncio.create_task(self.wait())
+
+    async def wait(self):
+        while len(ctx.master.view) < %d:
+            await asyncio.sleep(0.05)
+        open(%r, "w").close()
+
+addons = [Reading()]
+"""
+
+
 @contextlib.contextmanager
-def mitmweb(bench, recording):
-    """mitmweb with a recording; it has read all of it when it answers."""
+def mitmweb(bench, recording, count):
+    """mitmweb with a recording of a number of flows."""
     if not os.path.exists(MITMWEB):
         raise LeftOut("mitmproxy could not be installed")
-    port = free_port()
+    port, script, done = free_port(), bench.path("reading.py"), bench.path("mitmweb.done")
+    with open(script, "w") as out:
+        out.write(NOTE_READ % (count, done))
+    command = [MITMWEB, "-n", "-r", recording, "--no-web-open-browser", "--web-port", str(port), "-s", script]
     began = time.monotonic()
     with open(bench.path("mitmweb.log"), "wb") as log:
-        process = subprocess.Popen([MITMWEB, "-n", "-r", recording, "--no-web-open-browser", "--web-port", str(port)], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     bench.started.append(process)
     try:
-        yield SimpleNamespace(process=process, port=port, url="http://127.0.0.1:%d/" % port, began=began)
+        yield SimpleNamespace(process=process, port=port, url="http://127.0.0.1:%d/" % port, began=began, done=done)
     finally:
         # It takes minutes to end by itself.
         process.kill()
@@ -160,21 +200,17 @@ def mitmweb(bench, recording):
 
 def listed_by_mitmweb(peer, count):
     """Seconds from its start until it has answered with all flows."""
-    while time.monotonic() - peer.began < 600:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=600)
-            connection.request("GET", "/flows.json")
-            answer = connection.getresponse()
-            text = answer.read()
-        except OSError:
-            time.sleep(0.05)
-            continue
-        if answer.status != 200:
-            raise Invalid("mitmweb answered %d" % answer.status)
-        if len(json.loads(text)) == count:
-            return time.monotonic() - peer.began
-        time.sleep(0.2)
-    raise Invalid("mitmweb did not list all flows in ten minutes")
+    while not os.path.exists(peer.done):
+        if peer.process.poll() is not None or time.monotonic() - peer.began > 900:
+            raise Invalid("mitmweb did not read all flows in a quarter of an hour")
+        time.sleep(0.05)
+    connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=600)
+    connection.request("GET", "/flows.json")
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != 200 or len(json.loads(text)) != count:
+        raise Invalid("mitmweb answered %d, without all flows" % answer.status)
+    return time.monotonic() - peer.began
 
 
 def in_mitmproxys_format(bench):
@@ -195,13 +231,13 @@ def beside_mitmweb(bench):
             _, found = shown.wait(shown.open(filter=FILTER), is_done)
             ours.append((listed, time.monotonic() - began, memory(shown.process, "VmHWM") / 2**20))
     expected = found["matched"]
-    with mitmweb(bench, in_mitmproxys_format(bench)) as peer:
+    with mitmweb(bench, in_mitmproxys_format(bench), TENTH) as peer:
         listed = listed_by_mitmweb(peer, TENTH)
         with browser.chromium(bench) as page:
             page.open(peer.url)
-            page.wait("return document.querySelectorAll('.flow-table tbody tr').length > 5", 300)
+            page.wait("return document.querySelectorAll('.flow-table tbody tr').length > 5", 600)
             filtered = page.run(browser.FILTER_IN_MITMWEB, FILTER) / 1e3
-            heap = page.heap()
+            heap = sum(page.heap()[:2])
         peak = memory(peer.process, "VmHWM") / 2**20
     ours = [statistics.median(column) for column in zip(*ours)]
     note = "%d flows found; mitmweb taken once" % expected
@@ -214,38 +250,55 @@ def beside_mitmweb(bench):
 
 # -- while it is recorded -------------------------------------------------------------------------------------------------------------
 
-# Counts the page's frames, and the longest time between two of them.
-COUNT_FRAMES = """
-window.frames_ = { count: 0, longest: 0, last: performance.now(), began: performance.now() };
+# Counts the page's frames, the longest time between two of them, its longest task, and the messages that the server pushes.
+COUNT = """
+window.counted = { frames: 0, gap: 0, task: 0, updates: 0, last: performance.now(), began: performance.now() };
+const counted = window.counted;
+window.WebSocket = class extends WebSocket {
+  constructor(...given) { super(...given); this.addEventListener('message', () => { counted.updates += 1; }); }
+};
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) counted.task = Math.max(counted.task, entry.duration);
+}).observe({ type: 'longtask' });
 (function next(now) {
-  const f = window.frames_;
-  f.count += 1; f.longest = Math.max(f.longest, now - f.last); f.last = now;
+  counted.frames += 1; counted.gap = Math.max(counted.gap, now - counted.last); counted.last = now;
   requestAnimationFrame(next);
 })(performance.now());
+"""
+COUNT_AGAIN = "Object.assign(window.counted, { frames: 0, gap: 0, task: 0, updates: 0, last: performance.now(), began: performance.now() })"
+COUNTED = """
+const { frames, gap, task, updates, began } = window.counted, seconds = (performance.now() - began) / 1000;
+return { frames: frames / seconds, gap, task, updates: updates / seconds };
 """
 
 
 def while_recording(bench):
     """CPU of the recorder for each request of wrk with its file shown by mitm-view in Chromium, which follows it, and without."""
-    traffic, pairs, notes = Traffic.of(bench), [], []
+    traffic, pairs, pages, costs, rates = Traffic.of(bench), [], [], [], []
     for _ in range(bench.rounds):
         with traffic.recorder("plain") as recorder:
             def load():
                 return traffic.wrk(recorder.url("plain", "1k"))[0]
             with view(bench, recorder.target) as shown, browser.chromium(bench) as page:
+                page.before_each_page(COUNT)
                 page.open(shown.url)
                 page.wait("return document.querySelectorAll('#layer').length == 1")
-                page.run(COUNT_FRAMES)
+                page.run(COUNT_AGAIN)
                 before = cpu_seconds(shown.process)
                 ours, requests = traffic.cost(recorder, load)
-                followed = (cpu_seconds(shown.process) - before) * 1e6 / requests
-                frames = page.run("const f = window.frames_; return [f.count * 1000 / (performance.now() - f.began), f.longest]")
+                pages.append(page.run(COUNTED))
+                costs.append((cpu_seconds(shown.process) - before) * 1e6 / requests)
+                shown.wait_for_flows(requests)
+                rates.append(requests / bench.seconds)
             theirs, _ = traffic.cost(recorder, load)
             pairs.append((ours, theirs))
-            notes.append((followed, *frames, requests / bench.seconds))
-    note = "%.0f requests/s; mitm-view takes %.1f us CPU a request; %.0f frames/s in the page, the longest after %.0f ms"
-    followed, frames, longest, rate = (statistics.median(column) for column in zip(*notes))
-    return [Result("view-recording", pairs, "us CPU/request", note % (rate, followed, frames, longest))]
+    if max(page["updates"] for page in pages) > 11:
+        raise Invalid("the server has sent %.1f updates a second to the page" % max(page["updates"] for page in pages))
+    middle = {name: statistics.median(page[name] for page in pages) for name in pages[0]}
+    note = "%.0f requests/s; mitm-view takes %.1f us CPU a request; the page has %.0f frames/s, %.0f ms at most between two, its longest " \
+        "task takes %.0f ms, and it gets %.1f updates/s" % (statistics.median(rates), statistics.median(costs), middle["frames"],
+                                                           middle["gap"], middle["task"], middle["updates"])
+    return [Result("view-recording", pairs, "us CPU/request", note)]
 
 
 ROWS = [
@@ -256,8 +309,8 @@ ROWS = [
         timed_list("view-filter", 500, is_done, filter=FILTER)),
     Row("view-sort", "time to the first rows of a million flows by duration", "1,000 ms", at_most(1000, "ms"),
         timed_list("view-sort", 1000, has_rows, sort=["duration_us", "desc"])),
-    Row("view-memory", "peak memory of mitm-view with a million flows, which were filtered and sorted", "180 MiB", at_most(180, "MiB"), server_memory),
-    Row("view-page-heap", "heap of the page, which was scrolled through a million flows, in Chromium", "60 MiB", at_most(60, "MiB"), page_heap),
+    Row("view-memory", "peak memory of mitm-view with a million flows, which were filtered and sorted by duration, path and URL", "180 MiB", at_most(180, "MiB"), server_memory),
+    Row("view-page-heap", "heap of the page in Chromium (JavaScript and elements), after 60 places of a million flows and a flow were shown", "60 MiB", at_most(60, "MiB"), page_heap),
     Row("view-recording", "CPU of the recorder for a request of HTTP/1.1, plain, 1 KiB, while mitm-view shows its file in Chromium",
         "the recorder alone", at_most_times(1.1), while_recording),
     Row("view-mitmweb", "time until 100,000 flows are listed, time until they are filtered, and peak memory", "mitmweb with the same flows",

@@ -2,6 +2,7 @@
 
 import Digests
 import FlowModel
+import HTTPSemantics
 import NIOCore
 
 /// A record under construction.
@@ -27,14 +28,14 @@ struct WARCRecord {
     /// Adds a field. Line ends in its value become spaces.
     mutating func add(_ name: StaticString, _ value: String) {
         begin(name)
-        let start = fields.writerIndex
+        let start = fields.readableBytes
         fields.writeString(value)
         endLine(from: start)
     }
 
     mutating func add(_ name: StaticString, _ value: ByteBuffer) {
         begin(name)
-        let start = fields.writerIndex
+        let start = fields.readableBytes
         fields.writeImmutableBuffer(value)
         endLine(from: start)
     }
@@ -45,9 +46,11 @@ struct WARCRecord {
     }
 
     private mutating func endLine(from start: Int) {
-        for i in start..<fields.writerIndex {
-            guard let byte = fields.getInteger(at: i, as: UInt8.self), byte == 0x0D || byte == 0x0A else { continue }
-            fields.setInteger(UInt8(0x20), at: i)
+        let end = fields.readableBytes
+        if fields.firstIndex(of: 0x0D, from: start, to: end) != nil || fields.firstIndex(of: 0x0A, from: start, to: end) != nil {
+            let line = fields.slice(ByteRange(start, end)).readableBytesView.map { $0 == 0x0D || $0 == 0x0A ? 0x20 : $0 }
+            fields.moveWriterIndex(to: fields.readerIndex + start)
+            fields.writeBytes(line)
         }
         fields.writeStaticString("\r\n")
     }
@@ -76,6 +79,8 @@ struct WARCRecord {
         fields.writeStaticString("sha1:")
         var bits: UInt64 = 0
         var count = 0
+        var digits: [UInt8] = []
+        digits.reserveCapacity(32)
         for byte in Digest.of(bytes, by: .sha1) {
             bits = bits << 8 | UInt64(byte)
             count += 8
@@ -83,9 +88,10 @@ struct WARCRecord {
                 count -= 5
                 // A to Z, then 2 to 7.
                 let digit = UInt8(truncatingIfNeeded: bits >> UInt64(count)) & 31
-                fields.writeInteger(digit < 26 ? 0x41 + digit : 0x32 + digit - 26)
+                digits.append(digit < 26 ? 0x41 + digit : 0x32 + digit - 26)
             }
         }
+        fields.writeBytes(digits)
         fields.writeStaticString("\r\n")
     }
 }
