@@ -22,11 +22,18 @@ package struct RequestGuard: Sendable {
 
     /// - Parameters:
     ///   - host: the address that is listened on.
-    package init(host: String, port: Int, secret: String) {
+    ///   - local: the address of this machine to which the client has connected; nil when it is not known. A view that listens on all
+    ///     addresses has more names than `host`. It is an address, so it is not a name that another site can let resolve to it.
+    package init(host: String, local: String? = nil, port: Int, secret: String) {
         self.secret = secret
-        let written = host.contains(":") ? "[\(host)]" : host
-        hosts = Set(["127.0.0.1", "[::1]", "localhost", written.lowercased()].map { "\($0):\(port)" })
+        let names = ["127.0.0.1", "::1", "localhost", host, local.map(Self.withoutMapping) ?? host]
+        hosts = Set(names.map { "\($0.contains(":") ? "[\($0)]" : $0):\(port)".lowercased() })
         cookieName = "mitm-view-\(port)"
+    }
+
+    /// An address of IPv4 as clients write it: sockets of IPv6 have `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2).
+    private static func withoutMapping(_ address: String) -> String {
+        address.hasPrefix("::ffff:") && address.contains(".") ? String(address.dropFirst(7)) : address
     }
 
     package static func randomSecret() -> String {

@@ -19,11 +19,13 @@ package final class ViewServer: Sendable {
 
     /// Listens.
     /// - Parameters:
-    ///   - host: the address to listen on.
+    ///   - host: the address to listen on; `*` is every address.
     ///   - port: 0 takes a free one.
     ///   - secret: nil makes a random one.
     /// - Throws: why it cannot listen there.
     package init(_ index: FlowIndex, _ options: ViewOptions, host: String, port: Int, secret: String? = nil) throws {
+        // A socket on this address takes clients of IPv4 too.
+        let host = host == "*" ? "::" : host
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()
@@ -36,8 +38,10 @@ package final class ViewServer: Sendable {
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         connections.add(channel)
-                        let port = channel.localAddress?.port ?? port
-                        try Self.configure(channel, api, RequestGuard(host: host, port: port, secret: secret), connections.answers)
+                        let local = channel.localAddress
+                        let requestGuard = RequestGuard(
+                            host: host, local: local?.ipAddress, port: local?.port ?? port, secret: secret)
+                        try Self.configure(channel, api, requestGuard, connections.answers)
                     }
                 }
                 .bind(host: host, port: port).wait()
@@ -54,7 +58,7 @@ package final class ViewServer: Sendable {
 
     /// The address for a browser. Its fragment has the secret: a browser does not send it, and no log has it.
     package var address: String {
-        let name = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        let name = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
         return "http://\(name):\(port)/#k=\(requestGuard.secret)"
     }
 

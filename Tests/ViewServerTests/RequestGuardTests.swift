@@ -30,6 +30,16 @@ struct RequestGuardTests {
         #expect(!isAccepted([("Host", "127.0.0.1:8042"), ("Host", "evil.example")]))
     }
 
+    @Test(
+        "A view on all addresses accepts the address that a client has connected to, and no other name",
+        arguments: [("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::7", "[2001:DB8::7]")])
+    func localAddresses(local: String, name: String) {
+        let open = RequestGuard(host: "0.0.0.0", local: local, port: 8042, secret: "5ec2e7")
+        func isAccepted(_ host: String) -> Bool { (try? open.checkOrigin(head([("Host", host)]))) != nil }
+        #expect(isAccepted("\(name):8042") && isAccepted("127.0.0.1:8042"))
+        #expect(!isAccepted("192.0.2.8:8042") && !isAccepted("evil.example:8042"))
+    }
+
     @Test("Requests of other sites are refused, whatever they ask for")
     func origins() {
         let host = ("Host", "127.0.0.1:8042")
