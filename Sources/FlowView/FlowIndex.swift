@@ -15,8 +15,6 @@ package final class FlowIndex: Sendable {
         var name: String
         /// Fetches flows again; nil: all flows are kept.
         var lookup: ArchiveLookup?
-        /// Decrypt the file.
-        var keys = ArchiveKeys()
         var status = SourceStatus()
         /// The numbers of its blocks, in the order of their offsets.
         var blocks: [UInt32] = []
@@ -67,13 +65,11 @@ package final class FlowIndex: Sendable {
     // MARK: Adding
 
     /// Adds a source.
-    /// - Parameters:
-    ///   - lookup: nil for one whose flows are all kept.
-    ///   - keys: decrypt the file.
+    /// - Parameter lookup: nil for one whose flows are all kept.
     /// - Returns: its number.
-    package func addSource(_ name: String, _ lookup: ArchiveLookup? = nil, keys: ArchiveKeys = ArchiveKeys()) -> Int {
+    package func addSource(_ name: String, _ lookup: ArchiveLookup? = nil) -> Int {
         state.withLock { state in
-            state.sources.append(Source(name: name, lookup: lookup, keys: keys))
+            state.sources.append(Source(name: name, lookup: lookup))
             return state.sources.count - 1
         }
     }
@@ -132,7 +128,7 @@ package final class FlowIndex: Sendable {
         guard let flow = try flow(ordinal) else { return nil }
         let tls = [flow.client?.value.tls, flow.server?.value.tls]
         guard tls.contains(where: { $0?.certificates.isEmpty == false }), let source = source(of: ordinal),
-            let path = source.lookup?.path, let input = try? ArchiveInput(path: path, keys: source.keys)
+            let input = try source.lookup?.input()
         else { return flow }
         let reader = ArchiveReader(input, where: OneFlow(flow))
         // Blocks without certificates and outside of its time are skipped.
@@ -276,16 +272,27 @@ package struct SourceStatus: Sendable, Equatable {
     package var isSealed = false
     /// More may follow.
     package var isGrowing = false
-    /// What was wrong with it, a sentence each, up to a limit.
-    package var damage: [String] = []
-    package var damages = 0
+    /// It is damaged, or its end torn.
+    package var isDamaged = false
+    /// What was wrong with it, or left out of it, a sentence each, up to a limit.
+    package private(set) var notes: [String] = []
+    /// How many sentences there were.
+    package private(set) var noteCount = 0
     /// Why it cannot be read on.
     package var failure: String?
 
-    static let maximumSentences = 100
+    static let maximumNotes = 100
 
-    package mutating func note(damage sentence: String) {
-        damages += 1
-        if damage.count < Self.maximumSentences { damage.append(sentence) }
+    /// Everything that is to be reported.
+    package var sentences: [String] { notes + (failure.map { [$0] } ?? []) }
+
+    package mutating func note(_ sentence: String) {
+        noteCount += 1
+        if notes.count < Self.maximumNotes { notes.append(sentence) }
+    }
+
+    package mutating func note(damage: ArchiveDamage, in name: String) {
+        isDamaged = true
+        note("\(name): \(damage)")
     }
 }

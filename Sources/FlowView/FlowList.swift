@@ -232,7 +232,7 @@ package final class FlowList: Sendable {
             if let base { scanBase(base, scan) }
             for (number, source) in (base == nil ? sources : []).enumerated() {
                 guard let lookup = source.lookup, !isCancelled.load(ordering: .relaxed) else { continue }
-                scanFile(number, lookup.path, source.keys, filter, scan)
+                scanFile(number, lookup, filter, scan)
             }
         }
         guard !isCancelled.load(ordering: .relaxed) else { return }
@@ -292,11 +292,9 @@ package final class FlowList: Sendable {
 
     private func note(failure: String) { state.withLock { $0.failure = $0.failure ?? failure } }
 
-    private func scanFile(
-        _ source: Int, _ path: String, _ keys: ArchiveKeys, _ filter: FlowFilter, _ scan: Scan
-    ) {
+    private func scanFile(_ source: Int, _ lookup: ArchiveLookup, _ filter: FlowFilter, _ scan: Scan) {
         do {
-            let file = try scan.files[source] ?? ScannedFile(source, path: path, keys: keys, filter)
+            let file = try scan.files[source] ?? ScannedFile(source, lookup, filter)
             scan.files[source] = file
             try file.read(
                 into: index, isCancelled: { [self] in isCancelled.load(ordering: .relaxed) },

@@ -10,13 +10,14 @@ package final class IndexedFile {
     package let path: String
     private let index: FlowIndex
     private let source: Int
+    private let lookup: ArchiveLookup
     private let reader: ArchiveReader
     private let continued: ContinuedFlows
     /// What was known of each flow that has not ended when it was added last.
     private var open: [FlowID: Progress] = [:]
     private var hasFailed = false
     /// It was read to its end, and no more follows.
-    package private(set) var isFinished = false
+    private(set) var isFinished = false
 
     /// - Parameters:
     ///   - keys: decrypt the file.
@@ -28,9 +29,9 @@ package final class IndexedFile {
         self.path = path
         self.index = index
         self.continued = continued
-        let lookup = try ArchiveLookup(try ArchiveInput(path: path, keys: keys))
-        source = index.addSource(path, lookup, keys: keys)
-        reader = ArchiveReader(try ArchiveInput(path: path, keys: keys), where: IndexingPredicate(index, source))
+        lookup = try ArchiveLookup(try ArchiveInput(path: path, keys: keys))
+        source = index.addSource(path, lookup)
+        reader = ArchiveReader(try lookup.input(), where: IndexingPredicate(index, source))
         reader.predecessor = { [continued] in continued.take($0) }
     }
 
@@ -39,6 +40,12 @@ package final class IndexedFile {
     ///   - follows: more may follow later; otherwise flows without an end are added as they are.
     ///   - shouldStop: asked before each block.
     package func load(follows: Bool, shouldStop: @escaping () -> Bool = { false }) {
+        guard !hasFailed else { return }
+        if let size = lookup.size, size < reader.offset {
+            // Flows are at other places now, if they are there at all.
+            hasFailed = true
+            index.update(source) { $0.failure = "\(path) became shorter while it was shown; start the view again" }
+        }
         guard !hasFailed, !isFinished else { return }
         reader.beforeBlock = { [unowned self] in
             note()
@@ -103,7 +110,7 @@ package final class IndexedFile {
         switch item {
         case .flow(let flow): index.add(flow, isOpen: false)
         case .stored(let stored): if let flow = try? stored.flow() { index.add(flow, isOpen: false) }
-        case .damage(let damage): index.update(source) { $0.note(damage: "\(path): \(damage)") }
+        case .damage(let damage): index.update(source) { $0.note(damage: damage, in: path) }
         case .record: break
         }
     }

@@ -57,8 +57,8 @@ extension FlowIndex {
     package var isComplete: Bool { state.withLock { $0.isComplete } }
 
     /// The sources with what is known of them.
-    package var sources: [(name: String, path: String?, keys: ArchiveKeys, status: SourceStatus)] {
-        state.withLock { $0.sources.map { ($0.name, $0.lookup?.path, $0.keys, $0.status) } }
+    package var sources: [(name: String, lookup: ArchiveLookup?, status: SourceStatus)] {
+        state.withLock { $0.sources.map { ($0.name, $0.lookup, $0.status) } }
     }
 
     /// The flows of sources that are not flow files.

@@ -18,11 +18,12 @@ final class ScannedFile {
     private var later: [FlowPlace] = []
     private var reported = Date.distantPast
 
-    /// - Throws: why the file cannot be opened.
-    init(_ source: Int, path: String, keys: ArchiveKeys, _ filter: FlowFilter) throws(ArchiveError) {
+    /// - Parameter lookup: has the file open; its name may lead to another file by now.
+    /// - Throws: why the file cannot be read.
+    init(_ source: Int, _ lookup: ArchiveLookup, _ filter: FlowFilter) throws(ArchiveError) {
         self.source = source
         reader = ArchiveReader(
-            try ArchiveInput(path: path, keys: keys), where: PlacingPredicate(filter, places),
+            try lookup.input(), where: PlacingPredicate(filter, places),
             jobs: ProcessInfo.processInfo.activeProcessorCount)
     }
 

@@ -123,12 +123,8 @@ package struct DescriptorLimit {
 
     /// 10,000 connections need two descriptors each, so the soft limit is raised to the hard one.
     static func raised() -> DescriptorLimit {
-        var limit = rlimit()
-        guard unsafe getrlimit(resource, &limit) == 0 else { return DescriptorLimit(count: 1024, original: nil) }
-        let before = limit.rlim_cur
-        limit.rlim_cur = limit.rlim_max
-        if unsafe setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
-        return DescriptorLimit(count: Int(clamping: limit.rlim_cur), original: before)
+        guard let limit = raiseDescriptorLimit() else { return DescriptorLimit(count: 1024, original: nil) }
+        return DescriptorLimit(count: Int(clamping: limit.now), original: limit.before)
     }
 
     private static var resource: __rlimit_resource_t { __rlimit_resource_t(RLIMIT_NOFILE.rawValue) }

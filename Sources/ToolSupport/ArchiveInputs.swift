@@ -18,11 +18,17 @@ package struct ArchiveSource: Sendable {
     package var range: ArchiveRange?
     /// Decrypt it if it is encrypted.
     private let keys: ArchiveKeys
+    /// It is open: its name may lead to another file by now.
+    private let lookup: ArchiveLookup?
 
-    private init(_ place: Place, _ keys: ArchiveKeys) {
+    private init(_ place: Place, _ keys: ArchiveKeys, _ lookup: ArchiveLookup? = nil) {
         self.place = place
         self.keys = keys
+        self.lookup = lookup
     }
+
+    /// A flow file that is open.
+    package static func file(_ lookup: ArchiveLookup) -> ArchiveSource { ArchiveSource(.file(lookup.path), ArchiveKeys(), lookup) }
 
     package static func file(_ path: String, keys: ArchiveKeys = ArchiveKeys()) -> ArchiveSource {
         ArchiveSource(.file(path), keys)
@@ -60,8 +66,16 @@ package struct ArchiveSource: Sendable {
         return .foreign(ForeignSource(input: input, name: name, format: format))
     }
 
+    /// Checks a file before it is read.
+    /// - Throws: why it cannot be read: it cannot be opened, or does not begin like a file that is read.
+    package func check() throws(ArchiveError) {
+        guard case .archive(let input) = try openAny() else { return }
+        try input.checkBeginning()
+    }
+
     /// Opens it to be read from its beginning.
     package func input() throws(ArchiveError) -> ArchiveInput {
+        if let lookup { return try lookup.input() }
         switch place {
         case .file(let path):
             guard !isDirectory(path) else {

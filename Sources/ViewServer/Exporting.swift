@@ -156,7 +156,7 @@ private struct FlowExport: Sendable {
     /// Writes a flow file in the order of the recordings. Connections and certificates are in the files, so these are read again instead of
     /// single flows, as mitm-filter reads them.
     private func writeArchive(_ output: FlowOutput) throws {
-        let files = index.sources.compactMap { source in source.path.map { ArchiveSource.file($0, keys: source.keys) } }
+        let files = index.sources.compactMap { source in source.lookup.map { ArchiveSource.file($0) } }
         if let filter = list.filter {
             try copy(ArchiveSequence(files, where: filter, delivery: output.delivery, isQuiet: true), into: output)
         } else {

@@ -29,7 +29,8 @@ extension ViewAPI {
             case ("compare", 2): return try comparison(of: flow, with: what[1])
             case ("messages", 1): return try messages(flow, ordinal, query)
             case ("messages", 2): return try message(flow, ordinal, what[1], query)
-            case ("raw", 2): return try raw(flow, try side(what[1]), isDecoded: query["decoded"] == "1")
+            case ("raw", 2):
+                return try raw(flow, try side(what[1]), isDecoded: try query.number("decoded", 0...1, otherwise: 0) == 1)
             case ("preview", 2): return try preview(flow, try side(what[1]))
             case ("curl", 1), ("http", 1), ("json", 1): return try text(flow, what[0], query)
             default: throw ViewError.notFound

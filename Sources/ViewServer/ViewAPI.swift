@@ -109,7 +109,11 @@ final class ViewAPI: Sendable {
             guard let key = FlowOrder.Key(rawValue: name) else {
                 throw ViewError(.unprocessableEntity, "a list cannot be sorted by '\(name)'")
             }
-            order = FlowOrder(key, isDescending: sort.dropFirst().first?.string?.text == "desc")
+            let direction = sort.dropFirst().first?.string?.text ?? "asc"
+            guard ["asc", "desc"].contains(direction) else {
+                throw ViewError(.unprocessableEntity, "a list is sorted asc or desc, not '\(direction)'")
+            }
+            order = FlowOrder(key, isDescending: direction == "desc")
         }
         if let replaced = asked["replaces"]?.string?.text { lists.close(replaced) }
         let (name, list) = lists.open(filter, order, within: base)
@@ -159,10 +163,11 @@ final class ViewAPI: Sendable {
                     if let size = source.status.size { json.member("bytes", Int(clamping: size)) }
                     json.member("sealed", source.status.isSealed)
                     json.member("growing", source.status.isGrowing)
-                    if source.status.damages > 0 { json.member("damages", source.status.damages) }
-                    if !source.status.damage.isEmpty {
+                    if source.status.noteCount > 0 {
+                        json.member("damaged", source.status.isDamaged)
+                        json.member("damages", source.status.noteCount)
                         json.key("damage")
-                        json.array(source.status.damage) { $0.string($1) }
+                        json.array(source.status.notes) { $0.string($1) }
                     }
                     if let failure = source.status.failure { json.member("failure", failure) }
                 }

@@ -18,7 +18,7 @@ package final class ViewServer: Sendable {
 
     /// Listens.
     /// - Parameters:
-    ///   - host: the address to listen on.
+    ///   - host: the address to listen on; `*` is every address.
     ///   - port: 0 takes a free one.
     ///   - secret: nil makes a random one.
     /// - Throws: why it cannot listen there.
@@ -26,6 +26,8 @@ package final class ViewServer: Sendable {
         _ index: FlowIndex, _ options: ViewOptions, host: String, port: Int, secret: String? = nil,
         limits: ViewLimits = ViewLimits()
     ) throws {
+        // A socket on this address takes clients of IPv4 too.
+        let host = host == "*" ? "::" : host
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()

@@ -195,10 +195,13 @@ struct MitmFilter: Tool {
 
     func work() throws -> ToolStatus {
         let explanation = explaining.explain.map { Explanation(form: $0) }
+        if let size = parts.splits {
+            return try printSplits(
+                size,
+                FilterAndFiles(selection, arguments: arguments, types: types, secrets: secrets, identities: identities))
+        }
         let asked = try FilterAndFiles(
-            selection, required: arguments, mayBeAbsent: times.isGiven || parts.splits != nil, types: types, secrets: secrets,
-            identities: identities)
-        if let size = parts.splits { return try printSplits(size, asked) }
+            selection, required: arguments, mayBeAbsent: times.isGiven, types: types, secrets: secrets, identities: identities)
         let redaction = try redaction.redaction(settings.confdir, selection.environment(asked.secretRules))
         if invert, asked.filter == nil { throw ToolError("-v inverts an expression; give one") }
         let chosen = try times.limiting(invert ? asked.filter?.inverted : asked.filter, selection.environment)

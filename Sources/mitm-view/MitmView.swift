@@ -28,7 +28,8 @@ struct MitmView: Tool {
 
             Ctrl-C ends it.
 
-            Exit status: 0 it was ended by a signal, 2 an error, 3 an input is damaged or torn (the page shows where).
+            Exit status: 0 it was ended by a signal, 2 an error, or an input could not be read (the others are shown), 3 an input is \
+            damaged or torn (stderr and the page show where).
             """,
         version: versionText(of: "mitm-view"))
 
@@ -101,16 +102,19 @@ struct MitmView: Tool {
         do {
             server = try ViewServer(index, options, host: host, port: Int(port ?? 0))
         } catch {
-            let address = port.map { "\(host):\($0)" } ?? host
-            throw ToolError("cannot listen on \(address): \(describe(error)); choose another --port, or none for a free one")
+            throw ToolError("cannot listen on \(port.map { "\(host):\($0)" } ?? host): \(listeningFailure(error))")
         }
         defer { server.shutDown() }
+        // Each file of a recording stays open. A browser that is started inherits the limit, and very high ones make some programs slow.
+        raiseDescriptorLimit(atMost: 65_536)
         sources.start { server.advance() }
-        FileHandle.standardOutput.write(Data((server.address + "\n").utf8))
+        defer { sources.stop() }
+        var output = OutputSink()
+        try output.write { $0.writeString(server.address + "\n") }
+        try output.flush()
         if open { openBrowser(server.addressForBrowser()) }
         _ = Signals.wait(for: signals)
-        sources.stop()
-        return sources.isDamaged ? .damaged : .done
+        return sources.status
     }
 
     /// The expression that begins each list: the given one and the named views.
@@ -139,8 +143,16 @@ struct MitmView: Tool {
     }
 }
 
-/// Why listening failed, without the words of the library.
-private func describe(_ error: any Error) -> String {
-    guard let error = error as? IOError else { return "\(error)" }
-    return unsafe String(cString: strerror(error.errnoCode)).lowercased()
+/// Why listening failed, without the words of the library, and what to do.
+private func listeningFailure(_ error: any Error) -> String {
+    switch error {
+    case SocketAddressError.unknown, is SocketAddressError.UnknownHost: "no such host; name an address of this machine with --host"
+    case let error as IOError:
+        switch error.errnoCode {
+        case EADDRINUSE, EACCES: "\(systemMessage(error.errnoCode)); choose another --port, or none for a free one"
+        case EADDRNOTAVAIL: "this machine does not have the address; name one that it has with --host"
+        case let code: systemMessage(code)
+        }
+    default: "\(error)"
+    }
 }

@@ -65,20 +65,27 @@ final class ViewedSources: Sendable {
         self.named = named
         self.follows = follows
         self.index = index
+        let given = Set(asked.files.map(\.path))
         for source in try named != nil && asked.files.isEmpty ? [] : asked.sources() {
-            if let path = source.path, isDirectory(path), follows { continue }
-            if source.path != nil { _ = try source.input() }
+            // Files of a directory come and go, and what is wrong with one is no reason not to show the others. A pipe is opened only once.
+            guard let path = source.path, given.contains(path), !source.isLive else { continue }
+            if isDirectory(path), follows { continue }
+            try source.check()
         }
     }
 
-    /// Something could not be read.
-    var isDamaged: Bool { index.sources.contains { $0.status.damages > 0 || $0.status.failure != nil } }
+    /// Whether everything could be read.
+    var status: ToolStatus {
+        let all = index.sources.map(\.status)
+        if all.contains(where: { $0.failure != nil }) { return .failed }
+        return all.contains { $0.isDamaged } ? .damaged : .done
+    }
 
     /// Begins to read.
     /// - Parameter changed: called after each look that found something.
     func start(changed: @escaping @Sendable () -> Void) {
         let thread = Thread { [self] in
-            var reading = Reading(index: index, follows: follows) { [self] in isStopped.withLock { $0 } }
+            var reading = Reading(index: index, follows: follows, isStarted: named != nil) { [self] in isStopped.withLock { $0 } }
             reading.run(asked, named, changed)
             ended.signal()
         }
@@ -94,9 +101,16 @@ final class ViewedSources: Sendable {
     private struct Reading {
         let index: FlowIndex
         let follows: Bool
+        /// A recorder has started the view, and reads what it prints.
+        let isStarted: Bool
         let isStopped: () -> Bool
         var files: [IndexedFile] = []
-        var known: Set<ArchiveSource> = []
+        /// Files that were opened. A name may lead to another file later, and a file may be renamed.
+        var known: Set<FileIdentity> = []
+        /// Pipes that were opened.
+        var knownPipes: Set<ArchiveSource> = []
+        /// For each source, how many of its sentences were printed.
+        var printed: [Int: Int] = [:]
         let continued = ContinuedFlows()
 
         mutating func run(_ asked: FilterAndFiles, _ named: NamedFiles?, _ changed: () -> Void) {
@@ -104,8 +118,9 @@ final class ViewedSources: Sendable {
             while !isStopped() {
                 if named == nil || !asked.files.isEmpty { find(asked) }
                 for path in named?.take() ?? [] { open(.file(path, keys: asked.keys), asked.keys) }
-                for file in files where !file.isFinished { file.load(follows: follows, shouldStop: isStopped) }
+                for file in files { file.load(follows: follows, shouldStop: isStopped) }
                 index.noteComplete()
+                printDamage()
                 let changes = index.changeCount
                 if changes != seen || seen == 0 { changed() }
                 seen = changes
@@ -116,10 +131,22 @@ final class ViewedSources: Sendable {
 
         /// Opens files that were not there before.
         private mutating func find(_ asked: FilterAndFiles) {
-            for source in (try? asked.sources()) ?? [] where !known.contains(source) {
-                if let path = source.path, isDirectory(path) { continue }
-                known.insert(source)
-                open(source, asked.keys)
+            for source in (try? asked.sources()) ?? [] {
+                let isNew =
+                    if let identity = source.identity { known.insert(identity).inserted } else {
+                        source.isLive && knownPipes.insert(source).inserted
+                    }
+                if isNew { open(source, asked.keys) }
+            }
+        }
+
+        /// Prints what was found to be wrong since the last call.
+        private mutating func printDamage() {
+            guard !isStarted else { return }
+            for (number, source) in index.sources.enumerated() {
+                let sentences = source.status.sentences
+                for sentence in sentences.dropFirst(printed[number, default: 0]) { printError(sentence, as: "mitm-view") }
+                printed[number] = sentences.count
             }
         }
 
@@ -150,7 +177,7 @@ final class ViewedSources: Sendable {
                 switch item {
                 case .flow(let flow): index.add(flow)
                 case .stored(let stored): if let flow = try? stored.flow() { index.add(flow) }
-                case .damage(let damage): index.update(number) { $0.note(damage: "\(name): \(damage)") }
+                case .damage(let damage): index.update(number) { $0.note(damage: damage, in: name) }
                 case .record: break
                 }
             }
@@ -167,11 +194,14 @@ final class ViewedSources: Sendable {
             let number = index.addSource(name)
             foreign.beforeFlow = { [isStopped] _ in !isStopped() }
             _ = try foreign.forEach(
-                where: EveryFlow(), damage: { sentence in index.update(number) { $0.note(damage: sentence) } },
+                where: EveryFlow(), damage: { sentence in index.update(number) { $0.note(sentence) } },
                 flow: { flow in
                     index.add(flow)
                     return true
                 })
+            // Records of other kinds that are left out are not damage.
+            let isDamaged = foreign.isDamaged
+            index.update(number) { $0.isDamaged = isDamaged }
         }
     }
 }

@@ -148,8 +148,42 @@ struct FlowListTests {
                 read.load(follows: true)
                 #expect(read.isFinished)
                 #expect(index.count == 100)
-                #expect(index.sources[0].status.damages == 0)
+                #expect(index.sources[0].status.noteCount == 0)
             }
+        }
+    }
+
+    @Test("A file that is cut while it is shown is reported, as its flows cannot be found any more")
+    func cut() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            try WrittenFile.closed(path, ViewedFlows.random(50, seed: 4))
+            let index = FlowIndex()
+            let file = try IndexedFile(path: path, into: index)
+            file.load(follows: true)
+            #expect(file.isFinished && index.sources.map(\.status.failure) == [nil])
+            try WrittenFile.closed(path, ViewedFlows.random(2, seed: 4))
+            for _ in 0..<2 { file.load(follows: true) }
+            #expect(
+                index.sources.map(\.status.failure) == ["\(path) became shorter while it was shown; start the view again"])
+        }
+    }
+
+    @Test("A file whose name was removed, or given to another file, is searched as it was", arguments: [false, true])
+    func renamed(isReplaced: Bool) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let flows = ViewedFlows.random(200, seed: 4)
+            try WrittenFile.closed(path, flows)
+            let index = FlowIndex()
+            try IndexedFile(path: path, into: index).load(follows: true)
+            index.noteComplete()
+            try FileManager.default.removeItem(atPath: path)
+            if isReplaced { try WrittenFile.closed(path, ViewedFlows.random(50, seed: 6)) }
+            let filter = try FlowFilter("~c >=400")
+            let list = FilledList.make(of: index, where: filter)
+            #expect(list.status.failure == nil)
+            #expect(try Set(list.ids(in: index)) == Set(flows.map(\.flow).filter { try filter.matches($0) }.map(\.id)))
         }
     }
 

@@ -106,6 +106,8 @@ struct ViewAPITests {
         #expect(call("views/v1/rows?columns=nothing").status == 422)
         #expect(call("flows/0/content/response?view=nothing").status == 422)
         #expect(call("views/v1/export?format=exe").status == 422)
+        #expect(call("views", .POST, body: "{\"sort\":[\"started\",\"up\"]}").status == 422)
+        #expect(call("flows/0/raw/response?decoded=yes").status == 400)
     }
 
     @Test("Content comes in lines, as a view of it shows it, and in parts")

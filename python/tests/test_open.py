@@ -89,6 +89,11 @@ def test_a_file_that_is_not_a_flow_file_is_refused(tmp_path):
         mitm_flows.open(file)
     with pytest.raises(FileNotFoundError, match="has no flow files"):
         mitm_flows.open(tmp_path)
+    for missing in ("absent.mflow", "absent/"):
+        with pytest.raises(FileNotFoundError, match="%s does not exist" % missing):
+            mitm_flows.open(str(tmp_path / "x").removesuffix("x") + missing)
+    with pytest.raises(ValueError, match="the list of paths is empty"):
+        mitm_flows.open([])
     with pytest.raises(ValueError, match="mode is 'lenient'"):
         mitm_flows.open(file, mode="lenient")
 

@@ -49,7 +49,15 @@ package final class ArchiveLookup: Sendable {
             throw ArchiveError(.system(ESPIPE), "\(input.path) can only be read front to back; copy it to a file first")
         }
         self.file = file
+        file.keepOpen()
     }
+
+    /// Bytes that the file has now; nil when the system does not report it.
+    package var size: UInt64? { try? file.size() }
+
+    /// Reads the same file from its beginning, also if it has lost its name or another file has it now.
+    /// - Throws: when the file cannot be read, or too many files are open.
+    package func input() throws(ArchiveError) -> ArchiveInput { ArchiveInput(try file.forAnotherReader()) }
 
     /// - Throws: when the block is damaged or no longer there.
     package func flow(at place: FlowPlace) throws -> Flow {

@@ -12,6 +12,8 @@ final class ArchiveFile: Sendable {
     let path: String
     /// Set once the descriptor is closed: the file is opened again for each reading, as long as its name leads to it.
     private let parked = Mutex<FileIdentity?>(nil)
+    /// A lookup reads it at any time, so its descriptor stays open.
+    private let isKeptOpen = Atomic(false)
 
     private struct FileIdentity: Equatable {
         var device: UInt64
@@ -44,8 +46,22 @@ final class ArchiveFile: Sendable {
 
     deinit { if parked.withLock({ $0 == nil }) { Glibc.close(descriptor) } }
 
+    /// Makes ``park()`` leave the descriptor open.
+    func keepOpen() { isKeptOpen.store(true, ordering: .relaxed) }
+
+    /// The same file for another reader, also if it has lost its name or another file has it now. Each reader of an encrypted file
+    /// reports the damage that it meets, so it has a descriptor of its own.
+    /// - Throws: when the file cannot be read, or too many files are open.
+    func forAnotherReader() throws(ArchiveError) -> ArchiveFile {
+        if try isPlain() { return self }
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw POSIXStorage.failure("cannot open", path) }
+        return ArchiveFile(takingOwnershipOf: copy, path: path, keys: keys)
+    }
+
     /// Closes the descriptor: a flow may have parts in more files than a process may have open. The input of the file is read no more.
     func park() {
+        guard !isKeptOpen.load(ordering: .relaxed) else { return }
         parked.withLock { parked in
             guard parked == nil, let identity = FileIdentity(descriptor) else { return }
             parked = identity
@@ -248,6 +264,15 @@ package final class ArchiveInput {
         pipe = keys.map { DecryptedPipe($0, path: path) }
     }
 
+    /// Reads a file from its beginning.
+    init(_ file: ArchiveFile) {
+        path = file.path
+        descriptor = file.descriptor
+        self.file = file
+        owned = file
+        isSeekable = true
+    }
+
     /// - Parameters:
     ///   - descriptor: stays open; it is read once from its position, front to back.
     ///   - keys: decrypt the bytes if they are encrypted.
@@ -279,6 +304,9 @@ package final class ArchiveInput {
     private let owned: ArchiveFile?
     /// Decrypts what passes once; nil: bytes are read as they are.
     private var pipe: DecryptedPipe?
+
+    /// - Throws: when the input is not a flow file, judged by its beginning. An empty one may become a flow file.
+    package func checkBeginning() throws(ArchiveError) { try ArchiveFrameScanner(input: self).checkBeginning(isStrict: false) }
 
     /// The next bytes, without moving; nil when the input ends before (for now).
     package func peek(_ count: Int) throws(ArchiveError) -> ByteBuffer? {

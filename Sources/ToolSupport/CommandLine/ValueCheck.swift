@@ -37,6 +37,10 @@ enum ValueCheck {
             ["recorded", "max", "none"].contains($0)
                 || ($0.hasSuffix("x") && Double($0.dropLast()).map { $0 > 0 && $0.isFinite } ?? false)
         },
+        "offset:length": Kind(noun: "a range", use: "OFFSET:LENGTH in bytes, or OFFSET: to read to the end") {
+            RangeArgument(argument: $0) != nil
+        },
+        "columns": Kind(noun: "a list of columns", use: "names of columns with commas between them") { !$0.isEmpty },
         "file": Kind(noun: "a file name", use: "the name of a file") { !$0.isEmpty },
         "directory": Kind(noun: "a directory", use: "the name of a directory") { !$0.isEmpty },
     ]

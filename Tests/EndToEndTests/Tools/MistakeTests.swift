@@ -66,6 +66,11 @@ struct MistakeTests {
         Mistake("dump", ["--color=blue"], "--color: 'blue' is not known; use auto, always or never"),
         Mistake("dump", ["--verify=yes", "http.mflow"], "--verify takes no value, so 'yes' cannot be used"),
         Mistake("record", ["-o", ""], "-o: the value is empty; use the name of a file"),
+        Mistake(
+            "filter", ["--range", "a:b", "~all", "http.mflow"],
+            "--range: 'a:b' is not a range; use OFFSET:LENGTH in bytes, or OFFSET: to read to the end"),
+        Mistake(
+            "filter", ["--columns", "", "~all"], "--columns: the value is empty; use names of columns with commas between them"),
     ]
 
     /// Options that cannot be together, or need another one.
@@ -141,6 +146,7 @@ struct MistakeTests {
         Mistake("filter", [], "an expression is missing…"),
         Mistake("dump", ["unreadable"], "cannot open unreadable: permission denied", needsUser: true),
         Mistake("dump", ["dir"], "there is no .mflow file in the directory dir"),
+        Mistake("filter", ["--splits", "1m", "absent"], "cannot open absent: no such file or directory"),
         Mistake("filter", ["~all", "dir", "--count"], "there is no .mflow file in the directory dir"),
     ]
 

@@ -148,6 +148,50 @@ struct ViewTests {
         }
     }
 
+    @Test(
+        "What cannot be shown, and an address that cannot be used, is an error at once",
+        arguments: [
+            (["text.mflow"], "text.mflow is not a flow file: it does not begin as one"),
+            (
+                ["--host", "none.invalid", "-"],
+                "cannot listen on none.invalid: no such host; name an address of this machine with --host"
+            ),
+            (
+                ["--host", "192.0.2.77", "-"],
+                "cannot listen on 192.0.2.77: this machine does not have the address; name one that it has with --host"
+            ),
+        ])
+    func viewMistakes(arguments: [String], message: String) throws {
+        try withTemporaryDirectory { directory in
+            try "text".write(toFile: directory + "/text.mflow", atomically: true, encoding: .utf8)
+            let result = try run("mitm-view", ["--confdir", "conf"] + arguments, in: directory)
+            #expect(result.status == 2)
+            #expect(result.errors == "mitm-view: \(message)\n")
+        }
+    }
+
+    @Test("An address that cannot be printed is an error")
+    func fullOutput() throws {
+        let result = try run("sh", ["-c", "exec \"$0\" --confdir conf - >/dev/full", toolDirectory + "/mitm-view"])
+        #expect(result.status == 2)
+        #expect(result.errors == "mitm-view: cannot write to standard output: no space left on device\n")
+    }
+
+    @Test("A named pipe is opened once, and a file of a directory that cannot be read does not hide the others")
+    func pipes() throws {
+        try withTemporaryDirectory { directory in
+            try record([("/a", response("a")), ("/b", response("b"))], in: directory)
+            try run("sh", ["-c", "mkdir d && mkfifo pipe && cp capture.mflow d/a.mflow && echo text >d/b.mflow"], in: directory)
+            let program = try RunningProgram("mitm-view", ["--confdir", "conf", "pipe", "d"], in: directory)
+            let view = try StartedView(program.outputLine())
+            try run("sh", ["-c", "cat capture.mflow >pipe"], in: directory)
+            #expect(try view.status(flows: 4)["files.1.path"] == "d/a.mflow")
+            #expect(program.errorLine(containing: "d/b.mflow is not a flow file") != nil)
+            program.send(SIGTERM)
+            #expect(program.waitForEnd() == 2)
+        }
+    }
+
     @Test("mitm-serve shows the files that it serves")
     func server() throws {
         try withTemporaryDirectory { directory in

@@ -54,11 +54,15 @@ def files_of(path: Path | Sequence[Path]) -> list[str]:
     """The files that a path stands for: a file for itself, a directory for its flow files, a pattern (`2026-01-*`) for the paths that match it,
     and a sequence for the files of each.
 
-    Raises FileNotFoundError when there is no such file.
+    Raises FileNotFoundError when there is no such file, and ValueError for an empty sequence: mitm-filter without a file reads its input.
     """
     paths: Sequence[Path] = [path] if isinstance(path, (str, os.PathLike)) else path
+    if not paths:
+        raise ValueError("the list of paths is empty; name a file, a directory or a pattern")
     files = []
     for one in map(local_path, paths):
+        if not os.path.lexists(one) and not glob.has_magic(one):
+            raise FileNotFoundError("%s does not exist" % one)
         matches = [one] if os.path.exists(one) or not glob.has_magic(one) else recorded_order(glob.glob(one))
         found = [file for match in matches for file in (flow_files(match) if os.path.isdir(match) else [match])]
         if not found:
