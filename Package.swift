@@ -104,8 +104,8 @@ let package = Package(
         .target(
             name: "FlowReplay",
             dependencies: [
-                "HTTPSemantics", "FlowModel", "FlowArchive", "Redaction", "Secrets", "ContentCoding", "Digests", "JSONQuery",
-                nioCore,
+                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowPrinter", "Redaction", "Secrets", "ContentCoding", "Digests",
+                "JSONQuery", nioCore,
             ],
             resources: [.embedInCode("Data/volatile-query.txt")], swiftSettings: settings),
         module("FlowView", ["HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", nioCore]),
@@ -141,9 +141,9 @@ let package = Package(
         module(
             "ViewServer",
             [
-                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowView",
-                "ForeignArchives", "ContentCoding", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage", nioCore,
-                nioPosix,
+                "HTTPSemantics", "FlowModel", "FlowArchive", "FlowFilter", "FlowTable", "FlowPrinter", "FlowReplay", "FlowView",
+                "ForeignArchives", "ContentCoding", "Digests", "JSONQuery", "Protobuf", "Redaction", "ToolSupport", "CViewPage",
+                nioCore, nioPosix,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         // 5: the tools
@@ -241,8 +241,8 @@ let package = Package(
         tests(
             "ViewServerTests",
             [
-                "ViewServer", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "ViewServer", "ContentCoding", "FlowView", "FlowArchive", "FlowFilter", "FlowModel", "HTTPSemantics", "JSONQuery",
+                "ToolSupport", nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
     ]
 )

@@ -33,14 +33,22 @@ package struct FlowID: Sendable, Hashable, Comparable, CustomStringConvertible {
     package static func < (a: FlowID, b: FlowID) -> Bool { (a.high, a.low) < (b.high, b.low) }
 
     package var description: String {
-        func hex(_ value: UInt64, _ digits: Int) -> String {
-            let text = String(value, radix: 16)
-            return String(repeating: "0", count: digits - text.utf8.count) + text
+        // SAFETY: all 36 bytes are initialised.
+        unsafe String(unsafeUninitializedCapacity: 36) { text in
+            var place = 0
+            for half in [high, low] {
+                for shift in stride(from: 60 as UInt64, through: 0, by: -4) {
+                    if place == 8 || place == 13 || place == 18 || place == 23 {
+                        unsafe text[place] = 0x2D
+                        place += 1
+                    }
+                    let digit = UInt8(truncatingIfNeeded: half >> shift) & 15
+                    unsafe text[place] = digit < 10 ? 0x30 + digit : 0x57 + digit
+                    place += 1
+                }
+            }
+            return place
         }
-        return [
-            hex(high >> 32, 8), hex(high >> 16 & 0xFFFF, 4), hex(high & 0xFFFF, 4), hex(low >> 48, 4),
-            hex(low & 0xFFFF_FFFF_FFFF, 12),
-        ].joined(separator: "-")
     }
 }
 

@@ -180,7 +180,9 @@ package final class FlowList: Sendable {
     }
 
     /// Waits until all flows that are there were tested, or the list is closed.
-    package func waitUntilDone() {
+    /// - Returns: false if it was closed, so that flows may be missing.
+    @discardableResult
+    package func waitUntilDone() -> Bool {
         let done = DispatchSemaphore(value: 0)
         let mustWait = state.withLock { state in
             let mustWait = !state.isDone && !isCancelled.load(ordering: .relaxed)
@@ -188,6 +190,7 @@ package final class FlowList: Sendable {
             return mustWait
         }
         if mustWait { done.wait() }
+        return !isCancelled.load(ordering: .relaxed)
     }
 
     /// Continues after the index has grown or changed.

@@ -6,13 +6,14 @@ import NIOCore
 
 /// A format of another program.
 package enum ForeignFormat: String, Sendable, CaseIterable {
+    case gor
     case har
     case mitmproxy
     case pcapng
     case warc
 
     /// The number of bytes at the beginning that identify a format.
-    package static let sniffedBytes = 32
+    package static let sniffedBytes = 72
     /// Bytes of a gzip file that decode to the beginning of what is in it.
     private static let sniffedGzipBytes = 1024
 
@@ -23,27 +24,40 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         _ peek: (Int) throws(Failure) -> ByteBuffer?
     ) throws(Failure) -> ForeignFormat? {
         guard let beginning = try peek(sniffedBytes) else { return nil }
-        guard beginning.readableBytesView.starts(with: WARCReader.gzipMagic) else { return ForeignFormat(sniffing: beginning) }
+        guard beginning.readableBytesView.starts(with: gzipMagic) else { return ForeignFormat(sniffing: beginning) }
         return try peek(sniffedGzipBytes).flatMap { ForeignFormat(sniffing: $0) }
     }
 
-    /// Identifies a format that can be read by the first bytes: `WARC/`, also in gzip, is WARC; `{` (after an optional byte order mark and white
-    /// space) is HAR; a length, followed by a key with its length, is mitmproxy's.
+    /// Identifies a format that can be read by the first bytes, also in gzip for WARC and GoReplay: `WARC/` is WARC; a line of facts is GoReplay's;
+    /// `{` (after an optional byte order mark and white space) is HAR; a length, followed by a key with its length, is mitmproxy's.
     /// - Returns: nil for any other.
     package init?(sniffing beginning: ByteBuffer) {
-        let warc = Array("WARC/".utf8)
-        var bytes = Array(beginning.readableBytesView)[...]
-        if bytes.starts(with: WARCReader.gzipMagic) {
+        if beginning.readableBytesView.starts(with: gzipMagic) {
             var (input, text) = (beginning, ByteBuffer())
-            _ = GzipMemberReader().read(&input, into: &text, maximum: warc.count)
-            guard text.readableBytesView.elementsEqual(warc) else { return nil }
+            _ = GzipMemberReader().read(&input, into: &text, maximum: Self.sniffedBytes)
+            self.init(records: text)
+        } else {
+            self.init(text: beginning)
+        }
+    }
+
+    /// A format of records, which may be in gzip.
+    private init?(records beginning: ByteBuffer) {
+        if beginning.readableBytesView.starts(with: "WARC/".utf8) {
             self = .warc
+        } else if GorRecord.sniff(beginning) {
+            self = .gor
+        } else {
+            return nil
+        }
+    }
+
+    private init?(text beginning: ByteBuffer) {
+        if let format = ForeignFormat(records: beginning) {
+            self = format
             return
         }
-        if bytes.starts(with: warc) {
-            self = .warc
-            return
-        }
+        var bytes = Array(beginning.readableBytesView)[...]
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         if bytes.first(where: { !$0.isWhitespaceOrLineEnd }) == 0x7B {
             self = .har
@@ -61,7 +75,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// The files are text, which a terminal can show.
     package var isText: Bool {
         switch self {
-        case .mitmproxy, .pcapng, .warc: false
+        case .gor, .mitmproxy, .pcapng, .warc: false
         case .har: true
         }
     }
@@ -69,7 +83,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// A file is a recording, which other output must not replace. HAR and packets are made from one.
     package var isRecording: Bool {
         switch self {
-        case .mitmproxy, .warc: true
+        case .gor, .mitmproxy, .warc: true
         case .har, .pcapng: false
         }
     }
@@ -77,7 +91,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// Files begin and end, so that flows cannot be written as they come.
     package var hasEnd: Bool {
         switch self {
-        case .mitmproxy, .warc: false
+        case .gor, .mitmproxy, .warc: false
         case .har, .pcapng: true
         }
     }
@@ -85,6 +99,7 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     /// What the format does with a class.
     package func fate(of loss: LossClass) -> LossFate {
         switch self {
+        case .gor: GorWriter.fate(of: loss)
         case .mitmproxy: MitmproxyWriter.fate(of: loss)
         case .har: HARWriter.fate(of: loss)
         case .pcapng: PcapngWriter.fate(of: loss)
@@ -93,20 +108,29 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
     }
 
     /// A writer of one file.
-    /// - Parameters:
-    ///   - version: of the program that writes.
-    ///   - pcapng: choices for a file of packets.
-    ///   - warc: choices for a WARC file.
-    package func writer(
-        version: String, pcapng: PcapngOptions = PcapngOptions(), warc: WARCOptions = WARCOptions()
-    ) -> any ForeignWriter {
+    /// - Parameter version: of the program that writes.
+    package func writer(version: String, _ options: ForeignOptions = ForeignOptions()) -> any ForeignWriter {
         switch self {
+        case .gor: GorWriter(isCompressed: options.isCompressed)
         case .mitmproxy: MitmproxyWriter()
         case .har: HARWriter(version: version)
-        case .pcapng: PcapngWriter(version: version, pcapng)
-        case .warc: WARCWriter(version: version, warc)
+        case .pcapng: PcapngWriter(version: version, options.pcapng)
+        case .warc: WARCWriter(version: version, options.warc, isCompressed: options.isCompressed)
         }
     }
+
+    /// The format can be written as a gzip file.
+    package var canBeCompressed: Bool { self == .gor || self == .warc }
+}
+
+/// Choices for a file of another program.
+package struct ForeignOptions: Sendable {
+    package var pcapng = PcapngOptions()
+    package var warc = WARCOptions()
+    /// The file is in gzip, with each record in a member of its own where the format says so (WARC 1.1 annex D).
+    package var isCompressed = false
+
+    package init() {}
 }
 
 /// Writes flows to one file of another program, and counts what the format cannot represent.
@@ -127,6 +151,11 @@ package protocol ForeignWriter: Sendable {
 
 extension ForeignWriter {
     package typealias Drain = (inout ByteBuffer) throws -> Void
+}
+
+extension GorWriter: ForeignWriter {
+    /// A file is only its records.
+    package func finish(into out: inout ByteBuffer, drain: Drain) {}
 }
 
 extension PcapngWriter: ForeignWriter {}

@@ -119,14 +119,3 @@ private struct Chunks {
         }
     }
 }
-
-extension UInt8 {
-    fileprivate var hexDigit: Int? {
-        switch self {
-        case 0x30...0x39: Int(self) - 0x30
-        case 0x41...0x46: Int(self) - 0x41 + 10
-        case 0x61...0x66: Int(self) - 0x61 + 10
-        default: nil
-        }
-    }
-}

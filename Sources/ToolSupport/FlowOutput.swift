@@ -27,8 +27,7 @@ package final class FlowOutput {
     private let rawBody: Bool
     private let isRedacted: Bool
     private let messages: MessageOptions
-    private let pcapng: PcapngOptions
-    private let warc: WARCOptions
+    private let foreign: ForeignOptions
     private let columns: [FlowKey]
     private let arrow: ArrowRows?
     /// Flows come as they are stored, so their places are known.
@@ -48,24 +47,22 @@ package final class FlowOutput {
     ///   - columns: of a format of rows.
     ///   - arrow: the rows of an Arrow stream.
     ///   - messages: choices for a format of messages.
-    ///   - pcapng: choices for packets.
-    ///   - warc: choices for a WARC file.
+    ///   - foreign: choices for a file of another program.
     ///   - style: of text.
     ///   - schema: the types of protobuf messages.
     ///   - redaction: what the flows have passed.
     ///   - limit: of the content in a flow file.
     package init(
         _ file: OutputFile, format: OutputFormat, rawBody: Bool = false, columns: [FlowKey] = [],
-        arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(), pcapng: PcapngOptions = PcapngOptions(),
-        warc: WARCOptions = WARCOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
+        arrow: ArrowRows? = nil, messages: MessageOptions = MessageOptions(),
+        foreign: ForeignOptions = ForeignOptions(), style: TextStyle, schema: ProtobufSchema = .builtIn,
         redaction: RecordingRedaction? = nil, limit: ContentLimit? = nil
     ) {
         self.file = file
         self.format = format
         self.rawBody = rawBody
         self.messages = messages
-        self.pcapng = pcapng
-        self.warc = warc
+        self.foreign = foreign
         self.columns = columns
         self.arrow = arrow
         isRedacted = redaction != nil
@@ -105,7 +102,7 @@ package final class FlowOutput {
             options.redactionRules = redactionRules
             encoder = .archive(try endingQuietly { try ArchiveWriter(storage: storage, options: options, now: now) })
         case .foreign(let format):
-            encoder = .foreign(format.writer(version: toolVersion, pcapng: pcapng, warc: warc))
+            encoder = .foreign(format.writer(version: toolVersion, foreign))
         case .messages(let messageFormat):
             encoder = .messages(messageFormat.writer(messages))
             if format.reportsLosses { messageReport = ConversionReport(format: messageFormat.rawValue) }

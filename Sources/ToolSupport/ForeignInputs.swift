@@ -44,6 +44,7 @@ package struct ForeignSource {
             case .har: try readHAR(damage, take)
             case .pcapng: preconditionFailure("the first bytes of a file select only formats that are read")
             case .warc: try readWARC(damage, take)
+            case .gor: try readGor(damage, take)
             }
         if isWhole { try reportEncryption(damage) }
         return isWhole
@@ -140,7 +141,7 @@ package struct ForeignSource {
     /// Reads the records of a WARC file.
     private mutating func readWARC(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
         let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) ?? ByteBuffer()
-        var reader = WARCReader(isCompressed: beginning.readableBytesView.starts(with: WARCReader.gzipMagic))
+        var reader = WARCReader(isCompressed: beginning.readableBytesView.starts(with: gzipMagic))
         var flows = WARCFlows()
         var isOver = false
         while true {
@@ -170,8 +171,36 @@ package struct ForeignSource {
                 reader.end()
             }
         }
-        guard reader.hasRecords else {
-            throw ToolError("\(name) is not a flow file: it is in gzip, and not a WARC file; decompress it first")
+        for found in flows.finish() { guard try flow(found) else { return false } }
+        tellLeftOut(flows.leftOut, "records", damage)
+        return true
+    }
+
+    /// Reads the records of a file of GoReplay.
+    private mutating func readGor(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
+        let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) ?? ByteBuffer()
+        var reader = GorReader(isCompressed: beginning.readableBytesView.starts(with: gzipMagic))
+        var flows = GorFlows()
+        var isOver = false
+        while true {
+            while let item = reader.next() {
+                if let beforeFlow, !beforeFlow(input.offset) { return true }
+                switch item {
+                case .damage(let sentence):
+                    isDamaged = true
+                    damage("\(name): \(sentence)")
+                case .record(let record):
+                    for one in flows.take(record) { guard try flow(one) else { return false } }
+                }
+            }
+            if isOver { break }
+            if let bytes = try input.peekUpTo(Self.piece) {
+                reader.receive(bytes)
+                input.skip(bytes.readableBytes)
+            } else {
+                isOver = true
+                reader.end()
+            }
         }
         for found in flows.finish() { guard try flow(found) else { return false } }
         tellLeftOut(flows.leftOut, "records", damage)

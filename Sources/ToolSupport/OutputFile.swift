@@ -1,4 +1,4 @@
-// The output of a reader: standard output, or the file of -o. A file receives its name when it is complete; until then, and on an error or a
+// The output of a reader: standard output, the file of -o, or a storage of the caller. A file receives its name when it is complete; until then, and on an error or a
 // signal, an existing file of that name stays as it is.
 
 import FlowArchive
@@ -10,8 +10,9 @@ import NIOCore
 package final class OutputFile {
     private static let bufferSize = 64 * 1024
 
-    /// nil is standard output.
+    /// nil is standard output, or a storage that was given.
     private let path: String?
+    package let isStandardOutput: Bool
     private let format: OutputFormat
     private let appends: Bool
     private let encryption: ArchiveEncryption?
@@ -28,8 +29,16 @@ package final class OutputFile {
     package init(_ path: String?, format: OutputFormat, appends: Bool = false, encryption: ArchiveEncryption? = nil) {
         self.encryption = encryption
         self.path = path == "-" ? nil : path
+        isStandardOutput = self.path == nil
         self.format = format
         self.appends = appends
+    }
+
+    /// An output that is open: a storage of the caller.
+    package init(_ storage: any ArchiveStorage, format: OutputFormat) {
+        (path, isStandardOutput, appends, encryption) = (nil, false, false, nil)
+        self.format = format
+        destination = storage
     }
 
     /// Checks before the inputs are opened that the output can be what was asked for.
@@ -93,9 +102,7 @@ package final class OutputFile {
     }
 
     /// It is a terminal.
-    package var isTerminal: Bool { path == nil && ToolSupport.isTerminal(1) }
-
-    package var isStandardOutput: Bool { path == nil }
+    package var isTerminal: Bool { isStandardOutput && ToolSupport.isTerminal(1) }
 
     /// It is open, and a reader may wait for its bytes. An encrypted output has its bytes in whole chunks.
     package var isLive: Bool { encryption == nil && storage?.isLive ?? false }

@@ -46,6 +46,43 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         }
     }
 
+    /// What a file in the format is, for help and pages.
+    package var summary: String {
+        switch self {
+        case .arrow: "an Arrow IPC stream of columns"
+        case .text: "text for people"
+        case .json: "JSON Lines: an object for each flow"
+        case .fields: "columns separated by tabs"
+        case .csv: "columns as comma-separated values"
+        case .mflow: "a flow file, for all tools of mitm"
+        case .foreign(.gor): "a file of GoReplay"
+        case .foreign(.har): "one HAR 1.2 archive, for browsers and other tools"
+        case .foreign(.mitmproxy): "a flow file of mitmproxy"
+        case .foreign(.pcapng): "packets without TLS, for Wireshark"
+        case .foreign(.warc): "WARC 1.1, for web archives"
+        case .messages(.curl): "a command of curl for each request"
+        case .messages(.http): "requests as text, a .http file"
+        case .messages(.raw): "requests as bytes, as they were sent"
+        }
+    }
+
+    /// The help of --format, without the default.
+    package static let help = "Output format: " + allCases.map { "\($0) (\($0.summary))" }.joined(separator: ", ") + "."
+
+    /// How the names of its files end, without the dot.
+    package var fileEnding: String {
+        switch self {
+        case .arrow: "arrows"
+        case .text: "txt"
+        case .json: "jsonl"
+        case .fields: "tsv"
+        case .foreign(.mitmproxy): "mitm"
+        case .messages(.curl): "sh"
+        case .messages(.raw): "bin"
+        case .csv, .mflow, .foreign, .messages: description
+        }
+    }
+
     /// A terminal can show it.
     package var isText: Bool {
         switch self {
@@ -55,6 +92,9 @@ package enum OutputFormat: ExpressibleByArgument, CaseIterable, Equatable, Senda
         case .text, .json, .fields, .csv: true
         }
     }
+
+    /// It can be written as a gzip file.
+    package var canBeCompressed: Bool { if case .foreign(let format) = self { format.canBeCompressed } else { false } }
 
     /// A file in the format ends, so it cannot be written while flows still come.
     package var hasEnd: Bool {

@@ -1,33 +1,85 @@
-// The flows of a list as a file.
+// The flows of a list as a file, in each format that the tools write, and what they lose in it.
 
 import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowPrinter
+import FlowTable
 import FlowView
 import ForeignArchives
 import Glibc
 import HTTPSemantics
 import NIOCore
+import Protobuf
 import Redaction
 import ToolSupport
 
 extension ViewAPI {
-    /// Formats, with the ends of their file names.
-    private static let formats = [
-        "mflow": "mflow", "har": "har", "mitmproxy": "mitm", "json": "jsonl", "curl": "sh", "http": "http",
-    ]
-
     func export(_ list: FlowList, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
-        let format = query["format"] ?? "mflow"
-        guard let ending = Self.formats[format] else {
-            throw ViewError(.unprocessableEntity, "formats are \(Self.formats.keys.sorted().joined(separator: ", "))")
+        let export = try exported(list, query)
+        return ViewResponse(.download(name: "flows.\(export.format.fileEnding)")) { send in try export.write(send) }
+    }
+
+    /// What an export changes, loses and leaves out. The flows are converted, and nothing of them is sent.
+    func loss(_ list: FlowList, _ query: ViewQuery) throws(ViewError) -> ViewResponse {
+        let export = try exported(list, query)
+        guard export.format.reportsLosses else {
+            throw ViewError(
+                .unprocessableEntity, "what is lost is counted for \(Self.names { $0.reportsLosses }), not for \(export.format)")
         }
-        let export = Export(list: list, index: index, redaction: try redaction(query), version: options.version)
-        return ViewResponse(.download(name: "flows.\(ending)")) { send in
-            list.waitUntilDone()
-            try export.write(as: format, send)
+        return ViewResponse(.json) { send in
+            // Nothing to send: this checks that the client still waits.
+            guard let report = try export.write({ _ in try send(ByteBuffer()) }) else { return }
+            var json = JSONText()
+            json.object { json in
+                report.writeMembers(into: &json.writer)
+                json.key("sentence")
+                if let sentence = report.sentence { json.string(sentence) } else { json.null() }
+            }
+            try send(json.bytes)
         }
+    }
+
+    /// The formats, for a page that offers them.
+    func formats(_ json: inout JSONText) {
+        json.array(OutputFormat.allCases) { json, format in
+            json.object { json in
+                json.member("name", format.description)
+                json.member("summary", format.summary)
+                json.member("ending", format.fileEnding)
+                json.member("losses", format.reportsLosses)
+            }
+        }
+    }
+
+    private static func names(where isNamed: (OutputFormat) -> Bool = { _ in true }) -> String {
+        OutputFormat.allCases.filter(isNamed).map(\.description).sorted().joined(separator: ", ")
+    }
+
+    /// The export that a request asks for.
+    /// - Throws: 422 for a format, a column or a rule that does not exist.
+    private func exported(_ list: FlowList, _ query: ViewQuery) throws(ViewError) -> FlowExport {
+        guard let format = OutputFormat(argument: query["format"] ?? "mflow") else {
+            throw ViewError(.unprocessableEntity, "formats are \(Self.names())")
+        }
+        var export = FlowExport(
+            list: list, index: index, format: format, schema: options.environment.schema ?? .builtIn,
+            redaction: try redaction(query))
+        if let columns = query["columns"] {
+            guard format == .arrow || format.rows != nil else {
+                throw ViewError(.unprocessableEntity, "the format \(format) has no columns")
+            }
+            do throws(TableError) {
+                if format == .arrow {
+                    export.arrowColumns = try ArrowColumn.list(columns)
+                } else {
+                    export.columns = try FlowKey.list(columns)
+                }
+            } catch {
+                throw ViewError(.unprocessableEntity, error.description)
+            }
+        }
+        return export
     }
 
     /// The redaction that a request asks for with `redact=RULE`, which may be repeated; nil without it.
@@ -47,57 +99,44 @@ extension ViewAPI {
     }
 }
 
-/// One export: the flows of a list, after redaction.
-private struct Export: Sendable {
-    /// Bytes that are gathered before they are sent.
-    private static let piece = 256 * 1024
-
+/// One export: the flows of a list, after redaction, as mitm-filter writes them.
+private struct FlowExport: Sendable {
     let list: FlowList
     let index: FlowIndex
+    let format: OutputFormat
+    let schema: ProtobufSchema
     let redaction: RecordingRedaction?
-    let version: String
+    /// Of a format of rows.
+    var columns = TableRows.defaultKeys
+    /// Of an Arrow stream.
+    var arrowColumns = ArrowColumn.defaults
 
-    func write(as format: String, _ send: (ByteBuffer) throws -> Void) throws {
-        if format == "mflow" { return try writeArchive(send) }
-        var out = ByteBuffer()
-        func sendFull() throws {
-            guard out.readableBytes > Self.piece else { return }
-            try send(out)
-            out.clear()
-        }
-        if let foreign = ForeignFormat(rawValue: format) {
-            var writer = foreign.writer(version: version)
-            try forEachFlow { flow in
-                _ = try writer.write(flow, into: &out) { part in
-                    try send(part)
-                    part.clear()
-                }
-                try sendFull()
-            }
-            try writer.finish(into: &out) { part in
-                try send(part)
-                part.clear()
-            }
-        } else if let messages = MessageFormat(rawValue: format) {
-            var writer = messages.writer(MessageOptions())
-            try forEachFlow { flow in
-                try writer.write(flow, into: &out) { part in
-                    try send(part)
-                    part.clear()
-                }
-                try sendFull()
-            }
-        } else {
-            let printer = FlowJSONPrinter(rawBody: false)
-            try forEachFlow { flow in
-                try printer.print(flow, into: &out) { part in
-                    try send(part)
-                    part.clear()
-                }
-                try sendFull()
+    /// Writes the file, when the list is done.
+    /// - Returns: what the flows lost; nil for a format without a report.
+    @discardableResult
+    func write(_ send: (ByteBuffer) throws -> Void) throws -> ConversionReport? {
+        guard list.waitUntilDone() else { throw ViewError.closed }
+        return try withoutActuallyEscaping(send) { send in
+            let storage = SentStorage(send)
+            do {
+                let output = output(to: storage)
+                try output.begin()
+                if format == .mflow { try writeArchive(output) } else { try forEachFlow { try output.take($0) } }
+                _ = try output.finish()
+                return output.report
+            } catch {
+                throw storage.failure ?? error
             }
         }
-        try send(out)
+    }
+
+    private func output(to storage: SentStorage) -> FlowOutput {
+        var foreign = ForeignOptions()
+        foreign.warc.filter = list.filter?.canonical
+        return FlowOutput(
+            OutputFile(storage, format: format), format: format, columns: columns,
+            arrow: format == .arrow ? ArrowRows(arrowColumns) : nil, foreign: foreign,
+            style: TextStyle(detail: 1, isColoured: false), schema: schema, redaction: redaction)
     }
 
     /// Calls back with the flows of the list in its order.
@@ -114,54 +153,38 @@ private struct Export: Sendable {
         }
     }
 
-    /// Writes a flow file in the order of the recordings.
-    private func writeArchive(_ send: (ByteBuffer) throws -> Void) throws {
-        try withoutActuallyEscaping(send) { send in
-            let storage = SentStorage(send)
-            do {
-                var options = ArchiveOptions()
-                options.redactionRules = redaction?.rules ?? []
-                let writer = try ArchiveWriter(storage: storage, options: options, now: .now)
-                try copyFiles(into: writer)
-                for flow in index.flowsInMemory where try list.filter?.matches(flow) ?? true {
-                    try (redaction?.redact(flow) ?? flow).forEachEvent { try writer.append($0) }
-                }
-                try writer.close()
-            } catch {
-                throw storage.failure ?? error
-            }
-        }
-    }
-
-    /// Copies what the list's filter selects. Connections and certificates are in the files, so these are read again instead of single
-    /// flows, as mitm-filter reads them.
-    private func copyFiles(into writer: ArchiveWriter) throws {
+    /// Writes a flow file in the order of the recordings. Connections and certificates are in the files, so these are read again instead of
+    /// single flows, as mitm-filter reads them.
+    private func writeArchive(_ output: FlowOutput) throws {
         let files = index.sources.compactMap { source in source.path.map { ArchiveSource.file($0, keys: source.keys) } }
         if let filter = list.filter {
-            try copy(ArchiveSequence(files, where: filter, delivery: .stored, isQuiet: true), into: writer)
+            try copy(ArchiveSequence(files, where: filter, delivery: output.delivery, isQuiet: true), into: output)
         } else {
-            try copy(ArchiveSequence(files, where: EveryFlow(), delivery: .stored, isQuiet: true), into: writer)
+            try copy(ArchiveSequence(files, where: EveryFlow(), delivery: output.delivery, isQuiet: true), into: output)
+        }
+        for flow in index.flowsInMemory where try list.filter?.matches(flow) ?? true {
+            try output.take(redaction?.redact(flow) ?? flow)
         }
     }
 
-    private func copy<Filter>(_ files: ArchiveSequence<Filter>, into writer: ArchiveWriter) throws {
+    private func copy<Filter>(_ files: ArchiveSequence<Filter>, into output: FlowOutput) throws {
         var files = files
         files.redaction = redaction
+        files.namedRules = { output.add(redactionRules: $0) }
         files.stored = { stored in
-            try writer.append(stored)
+            try output.take(stored)
             return true
         }
-        files.namedRules = { if !writer.hasEnded { writer.addRedactionRules($0) } }
         try files.forEach { _ in
             // The page shows damage.
         } flow: { flow in
-            try flow.forEachEvent { try writer.append($0) }
+            try output.take(flow)
             return true
         }
     }
 }
 
-/// Passes the bytes of a flow file on.
+/// Passes the bytes of a file on.
 private final class SentStorage: ArchiveStorage {
     private let send: (ByteBuffer) throws -> Void
     /// Why sending failed.
@@ -170,8 +193,8 @@ private final class SentStorage: ArchiveStorage {
     init(_ send: @escaping (ByteBuffer) throws -> Void) { self.send = send }
 
     func append(_ bytes: ScatteredBytes) throws(ArchiveError) -> Int {
-        var joined = ByteBuffer()
-        for buffer in bytes.buffers { joined.writeImmutableBuffer(buffer) }
+        var joined = bytes.buffers.first ?? ByteBuffer()
+        for buffer in bytes.buffers.dropFirst() { joined.writeImmutableBuffer(buffer) }
         do { try send(joined) } catch {
             failure = error
             throw ArchiveError(.system(EPIPE), "the client has closed the connection")

@@ -134,6 +134,7 @@ final class ViewAPI: Sendable {
             json.object { json in if let position = list.position(of: ordinal) { json.member("position", position) } }
             return ViewResponse(.json, json)
         case "export": return try export(list, query)
+        case "loss": return try loss(list, query)
         default: throw .notFound
         }
     }
@@ -200,6 +201,8 @@ final class ViewAPI: Sendable {
             json.array(FlowOrder.Key.allCases) { $0.string($1.rawValue) }
             json.key("groups")
             json.array(GroupKey.allCases) { $0.string($1.rawValue) }
+            json.key("exports")
+            formats(&json)
         }
         return ViewResponse(.json, json)
     }

@@ -15,15 +15,23 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     private let api: ViewAPI
     private let requestGuard: RequestGuard
-    private let answers: DispatchGroup
+    private let connections: OpenConnections
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
+    /// Closes the connection when no whole request arrives.
+    private var deadline: Scheduled<Void>?
 
-    /// - Parameter answers: has those that other threads make.
-    init(_ api: ViewAPI, _ requestGuard: RequestGuard, _ answers: DispatchGroup) {
+    init(_ api: ViewAPI, _ requestGuard: RequestGuard, _ connections: OpenConnections) {
         self.api = api
         self.requestGuard = requestGuard
-        self.answers = answers
+        self.connections = connections
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { awaitRequest(context.channel) }
+    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+
+    private func awaitRequest(_ channel: any Channel) {
+        deadline = channel.eventLoop.scheduleTask(in: connections.limits.requestTime) { channel.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -32,10 +40,16 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             self.head = head
             body.clear()
         case .body(var part):
-            if body.readableBytes <= Self.maximumBody { body.writeBuffer(&part) }
+            guard var head else { return }
+            body.writeBuffer(&part)
+            guard body.readableBytes > Self.maximumBody else { return }
+            self.head = nil
+            head.headers.replaceOrAdd(name: "Connection", value: "close")
+            Self.write(ViewAPI.response(to: .tooLarge), head, to: context.channel)
         case .end:
             guard let head else { return }
             self.head = nil
+            deadline?.cancel()
             respond(to: head, context.channel)
         }
     }
@@ -47,11 +61,20 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func respond(to head: HTTPRequestHead, _ channel: any Channel) {
-        let (api, requestGuard, body) = (api, requestGuard, body)
+        let (api, requestGuard, body, connections) = (api, requestGuard, body, connections)
+        let connection = NIOLoopBound(self, eventLoop: channel.eventLoop)
         // Requests wait for files, and a body of a response for the client.
-        DispatchQueue.global().async(group: answers) {
+        DispatchQueue.global().async(group: connections.answers) {
             let response = Self.response(to: head, body, api, requestGuard)
-            ViewConnection.write(response, head, to: channel)
+            if case .bytes = response.body {
+                Self.write(response, head, to: channel)
+            } else if connections.beginStream() {
+                Self.write(response, head, to: channel)
+                connections.endStream()
+            } else {
+                Self.write(ViewAPI.response(to: .busy), head, to: channel)
+            }
+            channel.eventLoop.execute { if channel.isActive { connection.value.awaitRequest(channel) } }
         }
     }
 
@@ -63,13 +86,12 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             let path = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0]
             if let file = PageFile.all[String(path)] {
                 guard head.method == .GET else { return ViewAPI.response(to: .notAllowed) }
-                return ViewResponse(.ok, .page(type: file.type), file.bytes)
+                return file.response(to: head.headers)
             }
             guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
-            guard body.readableBytes <= maximumBody else { return ViewAPI.response(to: .tooLarge) }
             if path == "/session", head.method == .POST {
-                // The secret comes as a bearer token and becomes a cookie.
-                try requestGuard.checkSecret(head)
+                // The secret, or a code, comes as a bearer token and becomes a cookie.
+                try requestGuard.checkSession(head)
                 var response = ViewResponse(.ok, .json, ByteBuffer(string: "{}"))
                 response.extra = [("Set-Cookie", requestGuard.cookie)]
                 return response
@@ -91,34 +113,47 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Writes a response, on a thread that may wait.
     private static func write(_ response: ViewResponse, _ request: HTTPRequestHead, to channel: any Channel) {
-        var head = HTTPResponseHead(version: request.version, status: response.status, headers: response.fields)
-        if !request.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
-        do {
-            switch response.body {
-            case .bytes(let bytes):
-                channel.write(HTTPServerResponsePart.head(head), promise: nil)
-                channel.write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
-            case .stream(let write):
-                try channel.writeAndFlush(HTTPServerResponsePart.head(head)).wait()
+        var isBegun = false
+        func begin() {
+            guard !isBegun else { return }
+            isBegun = true
+            var head = HTTPResponseHead(version: request.version, status: response.status, headers: response.fields)
+            if !request.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+            channel.write(HTTPServerResponsePart.head(head), promise: nil)
+        }
+        switch response.body {
+        case .bytes(let bytes):
+            begin()
+            channel.write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
+        case .stream(let write):
+            do {
                 try write { piece in
+                    guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
                     guard piece.readableBytes > 0 else { return }
+                    begin()
                     try channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).wait()
                 }
+                begin()
+            } catch {
+                guard !isBegun else {
+                    // A body that is not whole must not look as if it were.
+                    return channel.close(promise: nil)
+                }
+                let error = error as? ViewError ?? ViewError(.internalServerError, "\(error)")
+                return Self.write(ViewAPI.response(to: error), request, to: channel)
             }
-            if request.isKeepAlive {
-                // Without a promise: the view may end meanwhile, and its event loops keep none.
-                channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
-            } else {
-                channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
-            }
-        } catch {
-            // A body that is not whole must not look as if it were.
-            channel.close(promise: nil)
+        }
+        if request.isKeepAlive {
+            // Without a promise: the view may end meanwhile, and its event loops keep none.
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        } else {
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
         }
     }
 }
 
 extension ViewError {
     fileprivate static var notAllowed: ViewError { ViewError(.methodNotAllowed, "only GET and POST are answered") }
+    fileprivate static var busy: ViewError { ViewError(.serviceUnavailable, "too many files are being sent; wait for one of them") }
     fileprivate static var tooLarge: ViewError { ViewError(.payloadTooLarge, "the request is too large") }
 }

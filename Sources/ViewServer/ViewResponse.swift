@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 
 /// A response.
-package struct ViewResponse: Sendable {
+struct ViewResponse: Sendable {
     /// What a response contains, and so what a browser may do with it.
     enum Kind: Sendable {
         /// A file of the page.
@@ -26,8 +26,9 @@ package struct ViewResponse: Sendable {
 
     enum Body: Sendable {
         case bytes(ByteBuffer)
-        /// Writes the body piece by piece, on a thread of its own; each call of the argument waits until the piece is on its way. An error
-        /// that it throws ends the connection: the client sees that the body is not whole.
+        /// Writes the body piece by piece, on a thread of its own; each call of the argument waits until the piece is on its way, and throws
+        /// when the client has gone. An error before the first byte is answered as one; a later one ends the connection, so that the client
+        /// sees that the body is not whole.
         case stream(@Sendable ((ByteBuffer) throws -> Void) throws -> Void)
     }
 
@@ -47,18 +48,23 @@ package struct ViewResponse: Sendable {
         fields.add(name: "Cross-Origin-Opener-Policy", value: "same-origin")
         fields.add(name: "Cross-Origin-Resource-Policy", value: "same-origin")
         fields.add(name: "Referrer-Policy", value: "no-referrer")
-        fields.add(name: "Cache-Control", value: "no-store")
+        fields.add(name: "Cache-Control", value: cacheControl)
         if case .download(let name) = kind {
             fields.add(name: "Content-Disposition", value: "attachment; filename=\"\(name)\"")
         }
         if case .preview = kind {} else { fields.add(name: "X-Frame-Options", value: "DENY") }
         for (name, value) in extra { fields.add(name: name, value: value) }
         switch body {
+        // RFC 9110 section 8.6: a length of 304 would be that of 200.
+        case .bytes where status == .notModified: break
         case .bytes(let bytes): fields.add(name: "Content-Length", value: String(bytes.readableBytes))
         case .stream: fields.add(name: "Transfer-Encoding", value: "chunked")
         }
         return fields
     }
+
+    /// The page has nothing that was recorded, so a browser may keep it, and asks whether it is still the same.
+    private var cacheControl: String { if case .page = kind { "no-cache" } else { "no-store" } }
 
     private var contentType: String {
         switch kind {
@@ -84,7 +90,7 @@ package struct ViewResponse: Sendable {
 }
 
 /// Why a request cannot be answered, as the API reports it.
-package struct ViewError: Error, Sendable {
+struct ViewError: Error, Sendable {
     var status: HTTPResponseStatus
     var message: String
     /// Characters from the start of a filter.

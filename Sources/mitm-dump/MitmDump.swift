@@ -18,7 +18,7 @@ struct MitmDump: Tool {
         usage: "mitm-dump [options] [<file> …] [<filter>]",
         discussion: """
             Reads flow files, directories of them, or stdin, and prints each flow: a line, its heads, its content, or one JSON object. \
-            mitmproxy's flow files, HAR and WARC files are read too.
+            Files of mitmproxy and GoReplay, HAR and WARC are read too.
 
             Examples:
               mitm-dump capture.mflow
@@ -61,13 +61,7 @@ struct MitmDump: Tool {
     )
     var detail: DetailLevel?
 
-    @Option(
-        help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
-            and csv (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without \
-            TLS, for Wireshark), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw \
-            (bytes as sent). (default: text)
-            """)
+    @Option(help: "\(OutputFormat.help) (default: text)")
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json.")
@@ -128,10 +122,7 @@ struct MitmDump: Tool {
     var losses: LossArguments
 
     @OptionGroup
-    var pcapng: PcapngArguments
-
-    @OptionGroup
-    var warc: WARCArguments
+    var foreign: ForeignArguments
 
     @OptionGroup
     var text: TextArguments
@@ -161,9 +152,8 @@ struct MitmDump: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .text)
-        try warc.check(json ? .json : format ?? .text)
         try losses.check(json ? .json : format ?? .text, output: output)
-        try pcapng.check(json ? .json : format ?? .text)
+        try foreign.check(json ? .json : format ?? .text)
         if summary || follow, groups.isGiven {
             throw ValidationError(
                 "--\(summary ? "summary" : "follow") cannot be combined with groups (--group-by, --stats, --bucket)")
@@ -238,8 +228,7 @@ struct MitmDump: Tool {
         var printer = Printer(
             FlowOutput(
                 file, format: format, rawBody: rawBody, columns: columns, arrow: try table.arrow(for: format),
-                messages: try messages.options(), pcapng: pcapng.options,
-                warc: warc.options(output: output, filter: asked.expression),
+                messages: try messages.options(), foreign: foreign.options(output: output, filter: asked.expression),
                 style: views.style(text.style(for: output)), schema: asked.schema,
                 redaction: redaction),
             detail: format == .text ? detail?.rawValue ?? views.detail ?? (isLive ? 1 : nil) : 1,

@@ -16,7 +16,7 @@ struct MitmFilter: Tool {
         usage: "mitm-filter [options] <expression> [<file> …]",
         discussion: """
             Reads flow files, directories of them, or stdin, and writes the flows that match the expression: as a flow file to stdout, unless \
-            that is a terminal, or to a file with -o. mitmproxy's flow files, HAR and WARC are read too, and written with --format.
+            that is a terminal, or to a file with -o. Files of mitmproxy and GoReplay, HAR and WARC are read too, and written with --format.
 
             Examples:
               cat a.mflow b.mflow | mitm-filter '~c 500' | mitm-dump
@@ -55,13 +55,7 @@ struct MitmFilter: Tool {
     @Flag(help: "Append to the flow file of -o instead of replacing it.")
     var append = false
 
-    @Option(
-        help: """
-            Output format: arrow (an Arrow IPC stream of --columns), text, json (a line with a JSON object for each flow), fields \
-            and csv (columns of --fields), har (one HAR 1.2 archive), mflow, mitmproxy (its flow format 21), pcapng (packets without \
-            TLS, for Wireshark), warc (WARC 1.1), curl (a command for each request), http (messages as text, a .http file) or raw \
-            (bytes as sent). (default: mflow)
-            """)
+    @Option(help: "\(OutputFormat.help) (default: mflow)")
     var format: OutputFormat?
 
     @Flag(help: "Short for --format json: print a line with a JSON object for each flow.")
@@ -115,10 +109,7 @@ struct MitmFilter: Tool {
     var losses: LossArguments
 
     @OptionGroup
-    var pcapng: PcapngArguments
-
-    @OptionGroup
-    var warc: WARCArguments
+    var foreign: ForeignArguments
 
     @OptionGroup
     var text: TextArguments
@@ -150,9 +141,8 @@ struct MitmFilter: Tool {
 
     func validate() throws {
         try messages.check(json ? .json : format ?? .mflow)
-        try warc.check(json ? .json : format ?? .mflow)
         try losses.check(json || findings ? .json : format ?? .mflow, output: output)
-        try pcapng.check(json ? .json : format ?? .mflow)
+        try foreign.check(json ? .json : format ?? .mflow)
         if append, output == nil || output?.isStandard == true || json || format ?? .mflow != .mflow {
             throw ValidationError("--append needs a flow file as -o")
         }
@@ -246,8 +236,8 @@ struct MitmFilter: Tool {
                 result = try find(FlowSecrets(scanner), in: filter, from: sources, into: file, redaction, observer)
             } else {
                 let flows = FlowOutput(
-                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(), pcapng: pcapng.options,
-                    warc: warc.options(output: output, filter: asked.expression), style: views.style(style),
+                    file, format: format, columns: columns, arrow: arrow, messages: try messages.options(),
+                    foreign: foreign.options(output: output, filter: asked.expression), style: views.style(style),
                     schema: asked.schema, redaction: redaction, limit: format == .arrow ? nil : bodies.limit)
                 if let sorter = try table.sorter(limit: maxCount, redaction: redaction, rows: flows.rows) {
                     result = try sort(filter, from: sources, by: sorter, into: flows, observer)

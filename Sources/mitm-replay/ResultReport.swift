@@ -140,68 +140,10 @@ extension FlowReport {
             writer.key("reason")
             writer.string(reason)
         }
-        if let differences, !differences.isEmpty {
-            writer.key("differences")
-            writer.beginArray()
-            for difference in differences.first { difference.write(into: &writer) }
-            writer.endArray()
-            if differences.moreCount > 0 {
-                writer.key("more_differences")
-                writer.number(differences.moreCount)
-            }
-        }
+        if let differences, !differences.isEmpty { differences.writeMembers(into: &writer) }
         writer.endObject()
         writer.write(into: &bytes)
         bytes.writeString("\n")
-    }
-}
-
-extension FlowDifference {
-    /// Longer values are cut, and then are strings.
-    private static let maximumValue = 1000
-
-    fileprivate func write(into writer: inout JSONWriter) {
-        writer.beginObject()
-        writer.key("path")
-        writer.string(path)
-        let (was, now) = Self.excerpts(recorded.content ?? "", self.now.content ?? "", maximum: Self.maximumValue)
-        write("recorded", recorded, was, into: &writer)
-        write("now", self.now, now, into: &writer)
-        if let remark {
-            writer.key("reason")
-            writer.string(remark)
-        }
-        if let sizes {
-            writer.key("recorded_size")
-            writer.number(sizes.recorded)
-            writer.key("now_size")
-            writer.number(sizes.now)
-        }
-        writer.endObject()
-    }
-
-    private func write(_ name: StaticString, _ value: Value, _ excerpt: String, into writer: inout JSONWriter) {
-        switch value {
-        case .none: return
-        case .number(let number):
-            writer.key(name)
-            writer.number(number)
-        case .json(let text) where text.utf8.count <= Self.maximumValue:
-            writer.key(name)
-            writer.raw(text)
-        case .text, .json:
-            writer.key(name)
-            writer.string(excerpt)
-        }
-    }
-}
-
-extension FlowDifference.Value {
-    fileprivate var content: String? {
-        switch self {
-        case .text(let text), .json(let text): text
-        case .none, .number: nil
-        }
     }
 }
 

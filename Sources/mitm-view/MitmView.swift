@@ -16,7 +16,7 @@ struct MitmView: Tool {
         abstract: "Shows recordings in a browser.",
         usage: "mitm-view [options] [<expression>] <file> …",
         discussion: """
-            Reads flow files, also while they are recorded, directories of them, stdin, mitmproxy's flow files, HAR and WARC, and serves a \
+            Reads flow files, also while they are recorded, directories of them, stdin, files of mitmproxy and GoReplay, HAR and WARC, and serves a \
             page that lists, searches and shows their flows. The address is printed; its last part is a secret, without which nothing is \
             shown. Recordings are only read.
 
@@ -107,7 +107,7 @@ struct MitmView: Tool {
         defer { server.shutDown() }
         sources.start { server.advance() }
         FileHandle.standardOutput.write(Data((server.address + "\n").utf8))
-        if open { openBrowser(server.address) }
+        if open { openBrowser(server.addressForBrowser()) }
         _ = Signals.wait(for: signals)
         sources.stop()
         return sources.isDamaged ? .damaged : .done

@@ -50,7 +50,7 @@ func harFlows(_ bytes: ByteBuffer) throws -> (flows: [Flow], errors: [HAREntryEr
 func warcFlows(
     _ bytes: ByteBuffer, pieces: Int = .max
 ) throws -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
-    var reader = WARCReader(isCompressed: bytes.readableBytesView.starts(with: WARCReader.gzipMagic))
+    var reader = WARCReader(isCompressed: bytes.readableBytesView.starts(with: gzipMagic))
     var joined = WARCFlows()
     var flows: [Flow] = []
     var damage: [String] = []
@@ -60,6 +60,32 @@ func warcFlows(
             case .damage(let sentence): damage.append(sentence)
             case .record(let fields, let block):
                 do throws(WARCRecordError) { flows += try joined.take(fields, block) } catch { damage.append("\(error)") }
+            }
+        }
+    }
+    var rest = bytes
+    while let part = rest.readSlice(length: min(pieces, rest.readableBytes)), part.readableBytes > 0 {
+        reader.receive(part)
+        drain()
+    }
+    reader.end()
+    drain()
+    return (flows + joined.finish(), damage, joined.leftOut)
+}
+
+/// All flows of a file of GoReplay, damage, and the records that are left out.
+func gorFlows(
+    _ bytes: ByteBuffer, pieces: Int = .max
+) -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
+    var reader = GorReader(isCompressed: bytes.readableBytesView.starts(with: gzipMagic))
+    var joined = GorFlows()
+    var flows: [Flow] = []
+    var damage: [String] = []
+    func drain() {
+        while let item = reader.next() {
+            switch item {
+            case .damage(let sentence): damage.append(sentence)
+            case .record(let record): flows += joined.take(record)
             }
         }
     }

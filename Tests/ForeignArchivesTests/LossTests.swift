@@ -11,7 +11,7 @@ import Testing
 @Suite("The report of what a conversion loses")
 struct LossTests {
     /// A flow written in a format and read back; nil if it was left out.
-    private static func converted(_ flow: Flow, _ format: ForeignFormat) throws -> (back: Flow?, report: ConversionReport) {
+    static func converted(_ flow: Flow, _ format: ForeignFormat) throws -> (back: Flow?, report: ConversionReport) {
         var writer = format.writer(version: "1")
         var out = ByteBuffer()
         let isWritten = try writer.write(flow, into: &out) { _ in }
@@ -22,6 +22,7 @@ struct LossTests {
             case .mitmproxy: try mitmproxyFlows(out)
             case .har: try harFlows(out).flows
             case .pcapng: [Flow]()
+            case .gor: gorFlows(out).flows
             case .warc: try warcFlows(out).flows
             }
         let first: Flow = try #require(flows.first)
@@ -117,7 +118,10 @@ extension LossClass {
     func facts(of flow: Flow) -> String {
         func all(_ parts: Any?...) -> String { parts.map { $0.map { "\($0)" } ?? "nil" }.joined(separator: " ") }
         let (client, server) = (flow.client?.value, flow.server?.value)
-        let tls = [client?.tls, server?.tls].compactMap { $0 }
+        func tls(_ parts: (TLSDetails) -> [Any?]) -> String {
+            let known = [client?.tls, server?.tls].compactMap { $0 }.map { parts($0).map { $0.map { "\($0)" } ?? "" } }
+            return all(known.filter { $0.contains { !$0.isEmpty && $0 != "[]" } })
+        }
         func pieces(_ kinds: FlowPiece.Kind...) -> String {
             var found: [String] = []
             try? flow.pieces.forEach { at, piece in
@@ -156,6 +160,7 @@ extension LossClass {
         case .tags: return all(flow.tags)
         case .notes: return all(flow.notes.map(\.value))
         case .flowID: return all(flow.id)
+        case .target: return all(flow.target)
         case .chunkTimes, .frames: return sizes()
         case .messageTimes:
             let times = [flow.request?.started, flow.request?.ended, flow.response?.started, flow.response?.ended]
@@ -166,11 +171,11 @@ extension LossClass {
         case .clientAddress: return all(client?.peer)
         case .serverAddress: return all(server?.peer)
         case .mode: return all(client?.mode)
-        case .tlsVersion: return all(tls.map { all($0.version, $0.cipher) })
-        case .tlsNames: return all(tls.map { all($0.serverName, $0.alpn, $0.alpnOffers) })
-        case .certificates: return all(tls.map(\.certificates))
-        case .fingerprints: return all(tls.map { all($0.ja3, $0.ja4) })
-        case .verification: return all(tls.map { all($0.isVerified, $0.verificationError) })
+        case .tlsVersion: return tls { [$0.version, $0.cipher] }
+        case .tlsNames: return tls { [$0.serverName, $0.alpn, $0.alpnOffers] }
+        case .certificates: return tls { [$0.certificates] }
+        case .fingerprints: return tls { [$0.ja3, $0.ja4] }
+        case .verification: return tls { [$0.isVerified, $0.verificationError] }
         case .errorSide: return all(flow.error?.side)
         case .closing: return all(flow.closedBy, flow.isReset)
         case .passthrough: return all(flow.passthrough)

@@ -1,5 +1,6 @@
 // The calls of the API, without sockets.
 
+import ContentCoding
 import FlowFilter
 import FlowModel
 import HTTPSemantics
@@ -135,6 +136,34 @@ struct ViewAPITests {
         #expect(text.contains("(only the first 8.0 MiB of 9.0 MiB are shown; download it for the rest)"))
     }
 
+    @Test("Decoded content is downloaded whole, or not at all")
+    func decodedDownloads() throws {
+        func index(coding: String, _ content: ByteBuffer) -> FlowIndex {
+            let index = FlowIndex()
+            index.add(
+                FlowBuilder(id: FlowID(high: 1, low: 1)).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .response("HTTP/1.1 200 OK\r\nContent-Encoding: \(coding)\r\n\r\n", content: content).ended(at: 1).flow)
+            return index
+        }
+        func downloaded(_ index: FlowIndex) throws -> (status: UInt, size: Int) {
+            let api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1", configuration: "/dev/null/none"))
+            let response = api.response(
+                to: HTTPRequestHead(version: .http1_1, method: .GET, uri: "/api/1/flows/0/raw/response?decoded=1"), ByteBuffer())
+            var size = 0
+            switch response.body {
+            case .bytes(let bytes): size = bytes.readableBytes
+            case .stream(let write): try write { size += $0.readableBytes }
+            }
+            return (response.status.code, size)
+        }
+        for (size, coding, status) in [(17 << 20, "identity", 200), (17 << 20, "gzip", 200), (65 << 20, "gzip", 422)] {
+            let content = ByteBuffer(repeating: 0x61, count: size)
+            let found = try downloaded(index(coding: coding, coding == "gzip" ? gzipMember(content) : content))
+            #expect(found.status == status)
+            if status == 200 { #expect(found.size == size) }
+        }
+    }
+
     @Test("Messages come in parts; long ones are cut in the list and whole by themselves")
     func messages() {
         let list = call("flows/1/messages").text
@@ -242,13 +271,76 @@ struct ViewAPITests {
         }
     }
 
-    @Test("A list is exported in each format", arguments: ["json", "har", "curl", "http", "mflow", "mitmproxy"])
-    func export(format: String) {
+    @Test(
+        "A list is exported in each format that the tools write, and the page is given their names",
+        arguments: OutputFormat.allCases)
+    func export(format: OutputFormat) {
         _ = call("views", .POST, body: "{\"filter\": \"~http\"}")
         let exported = call("views/v1/export?format=\(format)")
         #expect(exported.status == 200)
         #expect(!exported.text.isEmpty)
-        #expect(exported.response.fields["content-disposition"].first?.hasPrefix("attachment; filename=\"flows.") == true)
+        #expect(
+            exported.response.fields["content-disposition"] == ["attachment; filename=\"flows.\(format.fileEnding)\""])
+        #expect(
+            call("language").text.contains(
+                #"{"name":"\#(format)","summary":"\#(format.summary)","ending":"\#(format.fileEnding)","losses":\#(format.reportsLosses)}"#
+            ))
+    }
+
+    @Test("Formats of rows take columns, and no other format does")
+    func exportedColumns() {
+        _ = call("views", .POST, body: "{\"filter\": \"~http\"}")
+        #expect(call("views/v1/export?format=csv&columns=method,path").text.hasPrefix("method,path\r\nPOST,/a\r\n"))
+        #expect(call("views/v1/export?format=arrow&columns=method").status == 200)
+        #expect(call("views/v1/export?format=csv&columns=nothing").status == 422)
+        #expect(call("views/v1/export?format=har&columns=method").text == #"{"error":"the format har has no columns"}"#)
+    }
+
+    @Test("What an export loses is reported without it, for formats that are counted")
+    func losses() {
+        _ = call("views", .POST, body: "{}")
+        let report = call("views/v1/loss?format=har")
+        #expect(report.response.fields["content-type"] == ["application/json"])
+        #expect(report.text.hasPrefix(#"{"format":"har","flows":4,"written":2,"left_out":{"tcp":2},"#))
+        #expect(report.text.hasSuffix(#""sentence":"har: 2 of 4 flows written; left out: 2 TCP"}"#))
+        #expect(call("views/v1/loss?format=http").text.contains(#""format":"http","flows":4,"written":2,"#))
+        _ = call("views", .POST, body: "{\"filter\": \"~m POST\"}")
+        #expect(call("views/v2/loss?format=har").text.hasSuffix(#""sentence":null}"#))
+        #expect(call("views/v1/loss?format=mflow").status == 422)
+        #expect(call("views/v1/loss?format=exe").status == 422)
+        #expect(call("views/v1/loss?format=har&redact=heading%3Ax").status == 422)
+    }
+
+    @Test("An export of a list that is closed meanwhile is refused, instead of a part of it")
+    func closedExports() {
+        let index = FlowIndex()
+        _ = index.addSource("memory")
+        index.add(Self.exchange)
+        let api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1", configuration: "/dev/null/none"))
+        func response(_ method: HTTPMethod, _ target: String) -> ViewResponse {
+            api.response(to: HTTPRequestHead(version: .http1_1, method: method, uri: "/api/1/\(target)"), ByteBuffer(string: "{}"))
+        }
+        _ = response(.POST, "views")
+        let exports = ["export?format=har", "export?format=mflow", "loss?format=har"].map { response(.GET, "views/v1/\($0)") }
+        api.lists.close("v1")
+        for export in exports {
+            guard case .stream(let write) = export.body else { return #expect(Bool(false)) }
+            #expect(throws: ViewError.self) { try write { #expect($0.readableBytes < 0) } }
+        }
+    }
+
+    @Test("Two flows are compared in the words of mitm-replay")
+    func comparison() {
+        #expect(call("flows/0/compare/0").text == #"{"differences":[]}"#)
+        #expect(
+            call("flows/0/compare/2").text
+                == #"{"differences":[{"path":"status","recorded":500,"now":200},{"path":"header:content-type","recorded":"text/plain","now":"text/html"},{"path":"body:line 1","recorded":"one","now":"<script>fetch('http://evil.example')</script>"},{"path":"body:line 2","recorded":"two"},{"path":"body:line 3","recorded":""}]}"#
+        )
+        #expect(call("flows/1/compare/3").text.hasPrefix(#"{"differences":[{"path":"data"#))
+        #expect(call("flows/00000000-0000-0001-0000-000000000001/compare/2").status == 200)
+        #expect(call("flows/0/compare/1").status == 422)
+        #expect(call("flows/0/compare/9").status == 404)
+        #expect(call("flows/0/compare").status == 404)
     }
 
     @Test("Each file of the page is there, and none makes markup of text")
@@ -256,7 +348,7 @@ struct ViewAPITests {
         #expect(PageFile.all.keys.contains("/"))
         #expect(PageFile.all["/app.js"] != nil)
         for (name, file) in PageFile.all where name.hasSuffix(".js") {
-            let text = String(buffer: file.bytes)
+            let text = String(buffer: file.identity.bytes)
             for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"] {
                 #expect(!text.contains(forbidden), "\(name) has \(forbidden)")
             }

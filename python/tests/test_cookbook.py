@@ -1,7 +1,9 @@
-"""The examples of docs/scale-out.md run as they are, except those of Spark, which the tests do not install."""
+"""The examples of docs/scale-out.md run as they are, except those of Spark and chdb, which Tests/Foreign/spark runs."""
 
 import re
 import subprocess
+
+import pytest
 
 
 def blocks(project, language):
@@ -9,13 +11,14 @@ def blocks(project, language):
     return re.findall(r"^```%s\n(.*?)^```" % language, text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.filterwarnings("ignore::mitm_flows.FlowFileWarning")
 def test_the_examples_of_the_cookbook_run(project, archives, captures, tmp_path, monkeypatch, capsys):
     (tmp_path / "captures").symlink_to(captures)
     (tmp_path / "torn.mflow").symlink_to(archives / "torn.mflow")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MITM_FLOWS_MOUNTS", "s3a://traffic=%s" % tmp_path)
     scope = {}
-    examples = [block for block in blocks(project, "python") if "spark" not in block]
+    examples = [block for block in blocks(project, "python") if "spark" not in block and "chdb" not in block]
     assert len(examples) >= 8
     for example in examples:
         exec(compile(example, "scale-out.md", "exec"), scope)

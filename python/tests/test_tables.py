@@ -1,6 +1,5 @@
 """read, dataset and scan_polars: flows as tables, by mitm-filter."""
 
-import os
 import subprocess
 
 import duckdb
@@ -111,6 +110,13 @@ def test_another_version_of_the_tool_is_refused(captures, tmp_path):
         mitm_flows.read(captures, tool=tool)
 
 
+def test_an_option_that_does_not_exist_is_refused(captures):
+    for function in (mitm_flows.read, mitm_flows.dataset, mitm_flows.scan_polars):
+        with pytest.raises(TypeError, match="there is no option limit; the options are body_limit, mode, tool"):
+            function(captures, limit=3)
+
+
+@pytest.mark.filterwarnings("ignore::mitm_flows.FlowFileWarning")
 @pytest.mark.parametrize("name", ["torn", "damaged"])
 def test_files_that_are_not_whole_raise_unless_the_mode_is_permissive(archives, name):
     file = archives / (name + ".mflow")
@@ -125,7 +131,8 @@ def test_files_that_are_not_whole_raise_unless_the_mode_is_permissive(archives, 
     with pytest.raises(errors):
         mitm_flows.scan_polars(file).collect()
     expected = counted(file)
-    assert mitm_flows.read(file, mode="permissive").num_rows == expected
+    with pytest.warns(mitm_flows.FlowFileWarning, match="%s.mflow: .*offset" % name):
+        assert mitm_flows.read(file, mode="permissive").num_rows == expected
     flows = mitm_flows.dataset(file, mode="permissive")  # noqa: F841
     assert duckdb.sql("select count(*) from flows").fetchall() == [(expected,)]
     assert mitm_flows.scan_polars(file, mode="permissive").collect().height == expected
@@ -136,8 +143,11 @@ def test_rows_that_are_fewer_than_those_of_the_index_raise(captures, tmp_path):
     real = _tool.program(None)
     tool.write_text('#!/bin/bash\ncase "$*" in *--splits*|*--version*) exec %s "$@";; esac\nexec %s -m 2 "$@"\n' % (real, real))
     tool.chmod(0o755)
-    with pytest.raises(mitm_flows.DamagedFileError, match="2 of .* flows of the index were read"):
-        mitm_flows.read(captures, tool=tool)
+    message = "2 of .* flows of the index were read"
+    for read in (mitm_flows.read, lambda *a, **o: mitm_flows.dataset(*a, **o).to_table(), lambda *a, **o: mitm_flows.scan_polars(*a, **o).collect()):
+        with pytest.raises(mitm_flows.DamagedFileError, match=message):
+            read(captures, tool=tool)
+    assert mitm_flows.read(captures, tool=tool, mode="permissive").num_rows == 2
 
 
 def test_duckdb_pushes_columns_and_filters_into_the_scan(captures):
@@ -168,6 +178,17 @@ def test_a_dataset_reads_the_columns_of_the_scan_and_of_its_filter(captures, run
     assert flows.head(2).num_rows == 2
 
 
+def test_a_split_is_read_with_one_thread_and_a_table_with_one_for_each_core(captures, runs):
+    asked = _tool.query(captures)
+    splits = asked.splits("1k")
+    rows = [row for split in splits for batch in asked.split_stream(["id"], split) for row in batch["id"].to_pylist()]
+    assert [run[run.index("--jobs") + 1] for run in runs] == ["1"] * len(splits)
+    runs.clear()
+    table = mitm_flows.read(captures, columns=["id"])
+    assert ["--jobs" in run for run in runs] == [False]
+    assert rows == table["id"].to_pylist()
+
+
 def test_polars_reads_the_columns_that_it_needs(captures, runs):
     frame = mitm_flows.scan_polars(captures)
     found = frame.filter(pl.col("status") >= 400).group_by("host").agg(pl.len()).sort("host").collect()
@@ -177,14 +198,6 @@ def test_polars_reads_the_columns_that_it_needs(captures, runs):
     assert frame.head(3).collect().height == 3
     assert frame.filter(pl.col("kind") == "http").head(3).select("id").collect().height == 3
     assert frame.collect().equals(pl.from_arrow(mitm_flows.read(captures)).with_columns(pl.col(pl.Categorical).cast(pl.String)))
-
-
-def test_a_scan_that_stops_early_leaves_no_process(captures):
-    batches = _tool.query(captures, None, "permissive", None, None).stream(["id"])[1]
-    next(batches)
-    batches.close()
-    children = subprocess.run(["ps", "-o", "comm=", "--ppid", str(os.getpid())], capture_output=True, text=True).stdout
-    assert "mitm-filter" not in children
 
 
 def test_times_are_in_utc_with_nanoseconds(captures):

@@ -9,7 +9,7 @@ import NIOCore
 
 /// A comparison, and the parts that it ignores.
 package struct FlowComparison: Sendable {
-    /// The maximum size of compared content, in bytes.
+    /// The usual limit of compared content, in bytes.
     package static let maximumContent = 64 * 1024 * 1024
 
     /// Names, in lower case, of fields with the time, the place or an identifier of a response.
@@ -29,11 +29,18 @@ package struct FlowComparison: Sendable {
 
     private let ignored: IgnoreRules
     private let maximum: Int
+    private let maximumContent: Int
 
-    /// - Parameter maximum: the number of differences of a flow that are described; the others are counted.
-    package init(ignoring ignored: IgnoreRules = IgnoreRules(), maximumDifferences maximum: Int = 20) {
+    /// - Parameters:
+    ///   - maximum: the number of differences of a flow that are described; the others are counted.
+    ///   - maximumContent: bytes of each content, and of each side of a stream, that are compared.
+    package init(
+        ignoring ignored: IgnoreRules = IgnoreRules(), maximumDifferences maximum: Int = 20,
+        maximumContent: Int = Self.maximumContent
+    ) {
         self.ignored = ignored
         self.maximum = maximum
+        self.maximumContent = maximumContent
     }
 
     /// All differences, in the order of the answer.
@@ -191,15 +198,15 @@ package struct FlowComparison: Sendable {
     ) throws {
         // Redaction did not store it, so it may have been any.
         if recorded.redaction?.omission(of: .server) != nil { return }
-        var before = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
-        var after = try new.pieces.content(from: .server, maximum: Self.maximumContent)
+        var before = try recorded.pieces.content(from: .server, maximum: maximumContent)
+        var after = try new.pieces.content(from: .server, maximum: maximumContent)
         let (a, b) = (was.storedCodings, now.storedCodings)
         // Content that is not in the recording is not compared.
-        let isCut = !was.hasAllContent || was.size > UInt64(Self.maximumContent) || recorded.wasCutByUs
+        let isCut = !was.hasAllContent || was.size > UInt64(maximumContent) || recorded.wasCutByUs
         if before != after, !(a.isEmpty && b.isEmpty) {
             let decoded = (
-                decodeContent(before, codings: a, maximum: Self.maximumContent),
-                decodeContent(after, codings: b, maximum: Self.maximumContent)
+                decodeContent(before, codings: a, maximum: maximumContent),
+                decodeContent(after, codings: b, maximum: maximumContent)
             )
             // Content that is cut ends before its coding does.
             func problem(_ decoded: DecodedContent) -> String? { isCut && decoded.outcome == .truncated ? nil : decoded.problem }
@@ -222,7 +229,7 @@ package struct FlowComparison: Sendable {
         let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: .body)
         if let cut = recorded.cut(of: .server), a == b {
             return comparison.compare(
-                before, cut, with: try new.pieces.content(from: .server, maximum: Self.maximumContent), &found)
+                before, cut, with: try new.pieces.content(from: .server, maximum: maximumContent), &found)
         }
         comparison.compare(before, after, isJSON: was.head.isJSON || now.head.isJSON, &found)
     }
@@ -240,9 +247,10 @@ package struct FlowComparison: Sendable {
     // MARK: Conversations
 
     private func compareMessages(_ recorded: Flow, _ new: Flow, _ found: inout FlowDifferences) throws {
-        let (was, now) = (try recorded.serverMessages(), try new.serverMessages())
-        for (index, (a, b)) in zip(was, now).enumerated() {
-            let place = ContentPlace(path: "message \(index + 1)", text: "message \(index + 1) of the server")
+        // A conversation may be larger than memory.
+        var (was, now) = (ServerMessages(recorded), ServerMessages(new))
+        while let a = try was.next(), let b = try now.next() {
+            let place = ContentPlace(path: "message \(was.count)", text: "message \(was.count) of the server")
             if a.kind != b.kind {
                 found.add(place.difference(.text("\(a.kind)"), .text("\(b.kind)")))
             } else if !ignored.body {
@@ -254,6 +262,8 @@ package struct FlowComparison: Sendable {
                 }
             }
         }
+        while try was.next() != nil {}
+        while try now.next() != nil {}
         if was.count != now.count {
             found.add(
                 ContentPlace(path: "messages", text: "messages of the server").difference(.number(was.count), .number(now.count)))
@@ -268,8 +278,8 @@ package struct FlowComparison: Sendable {
                     remark: new.error?.message))
         }
         guard !ignored.body else { return }
-        let was = try recorded.pieces.content(from: .server, maximum: Self.maximumContent)
-        let now = try new.pieces.content(from: .server, maximum: Self.maximumContent)
+        let was = try recorded.pieces.content(from: .server, maximum: maximumContent)
+        let now = try new.pieces.content(from: .server, maximum: maximumContent)
         let place = ContentPlace(path: "data", text: "data of the server")
         let comparison = ContentComparison(ignoredPaths: ignored.jsonPaths, place: place)
         if let cut = recorded.cut(of: .server) { return comparison.compare(was, cut, with: now, &found) }
@@ -300,17 +310,24 @@ package struct FlowComparison: Sendable {
 extension Flow {
     /// The client or the recorder ended the response.
     fileprivate var wasCutByUs: Bool { response?.ended == nil && error?.side != .server }
+}
 
-    /// Text and binary messages, and the close frame.
-    fileprivate func serverMessages() throws -> [FlowPiece] {
-        var messages: [FlowPiece] = []
-        try pieces.forEach { _, piece in
-            if piece.from == .server, piece.kind == .text || piece.kind == .binary || piece.kind == .close {
-                messages.append(piece)
-            }
-            return true
+/// The text and binary messages of a server, and its close frame, one at a time.
+private struct ServerMessages {
+    private var cursor: any FlowPieceCursor
+    /// Messages so far.
+    private(set) var count = 0
+
+    init(_ flow: Flow) { cursor = flow.pieces.cursor() }
+
+    /// - Throws: errors of fetching a piece.
+    mutating func next() throws -> FlowPiece? {
+        while let (_, piece) = try cursor.next() {
+            guard piece.from == .server, piece.kind == .text || piece.kind == .binary || piece.kind == .close else { continue }
+            count += 1
+            return piece
         }
-        return messages
+        return nil
     }
 }
 

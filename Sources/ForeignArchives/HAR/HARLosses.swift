@@ -8,7 +8,7 @@ extension HARWriter {
         case .chunkTimes, .frames, .streamID, .settings, .clientAddress, .mode, .tlsVersion, .tlsNames, .certificates,
             .fingerprints, .verification, .errorSide, .closing, .passthrough, .redaction:
             .lost
-        case .headBytes, .contentLength, .contentCoding, .missingContent, .connectionID, .messageTimes: .changed
+        case .headBytes, .contentLength, .contentCoding, .missingContent, .connectionID, .messageTimes, .target: .changed
         case .connect, .headContent, .argumentLength, .separator, .noMessage, .http2AsHTTP1, .http3, .fields, .trailers,
             .fileContent, .incomplete, .webSocket, .pingPong, .closeFrames, .localReply, .error, .comment,
             .notes, .flowID, .serverAddress:

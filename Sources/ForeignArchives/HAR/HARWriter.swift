@@ -35,6 +35,8 @@ package struct HARWriter: Sendable {
         // A message that is not all stored is incomplete when it is read, and has no end.
         let cuts = [request.isCut && request.ended != nil, flow.response?.isCut == true && flow.response?.ended != nil]
         found = [.messageTimes: cuts.count { $0 }]
+        if !request.head.isMethod("CONNECT"), HARLocation(url)?.target == flow.target { found[.target] = 0 }
+        if flow.openEnds > 0 { found[.contentLength] = flow.openEnds }
         json.beginObject()
         try facts(flow, request, url, &json)
         json.endObject()

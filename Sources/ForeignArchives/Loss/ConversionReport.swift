@@ -77,6 +77,14 @@ package struct ConversionReport: Sendable, Equatable {
     package func write(into out: inout ByteBuffer) {
         var json = JSONWriter()
         json.beginObject()
+        writeMembers(into: &json)
+        json.endObject()
+        json.write(into: &out)
+        out.writeStaticString("\n")
+    }
+
+    /// The members of the object.
+    package func writeMembers(into json: inout JSONWriter) {
         json.key("format")
         json.string(format)
         json.key("flows")
@@ -103,8 +111,5 @@ package struct ConversionReport: Sendable, Equatable {
             json.endArray()
         }
         json.endObject()
-        json.endObject()
-        json.write(into: &out)
-        out.writeStaticString("\n")
     }
 }

@@ -28,6 +28,7 @@ extension Flow {
         count(.tls, kind == .tls ? 1 : 0)
         count(.noRequest, kind == .http && request == nil ? 1 : 0)
         count(.connect, request?.head.isMethod("CONNECT") == true ? 1 : 0)
+        count(.target, kind == .http && request?.head.isMethod("CONNECT") != true ? 1 : 0)
         messages(count)
         facts(count)
         connections(count)
@@ -55,6 +56,14 @@ extension Flow {
         count(.contentCoding, response.map { $0.storedSize > 0 && !$0.storedCodings.isEmpty } == true ? 1 : 0)
         let whole = [request?.storedSize, response?.storedSize].count { $0 ?? 0 > 0 }
         count(.chunkTimes, kind == .http && pieces.count > whole ? 1 : 0)
+    }
+
+    /// Messages that ended early, which their heads do not show. A format that marks them has them with another framing when it is
+    /// read, because a client must see that they are cut.
+    var openEnds: Int {
+        guard kind == .http, !isConversation else { return 0 }
+        return (request.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
+            + (response.map { $0.isOpen($0.head.fields, $0.head.version) } == true ? 1 : 0)
     }
 
     private func conversation(_ count: (LossClass, Int) -> Void) throws {
@@ -108,39 +117,69 @@ extension Flow {
     }
 }
 
+extension Message {
+    fileprivate func isOpen(_ fields: FieldSection, _ version: HTTPVersion) -> Bool {
+        guard ended == nil, hasAllContent, version.major < 2, !fields.list("transfer-encoding", contains: "chunked") else {
+            return false
+        }
+        let length = fields.first("content-length").flatMap { UInt64(String(buffer: $0)) }
+        return length.map { $0 <= storedSize } ?? true
+    }
+}
+
 extension RequestHead {
     /// Its parts, written again, give the same bytes.
     fileprivate var isRewritable: Bool {
         guard version.major < 2 else { return true }
-        var head = ByteBuffer()
-        head.writeImmutableBuffer(method)
-        head.writeStaticString(" ")
-        head.writeImmutableBuffer(target)
-        head.writeString(" \(version)\r\n")
-        head.write(fields)
-        return head == wire
+        var line = method
+        line.writeStaticString(" ")
+        line.writeImmutableBuffer(target)
+        line.writeStaticString(" ")
+        line.write(version)
+        line.writeStaticString("\r\n")
+        return wire.consists(of: line, fields)
     }
 }
 
 extension ResponseHead {
     fileprivate var isRewritable: Bool {
         guard version.major < 2 else { return true }
-        var head = ByteBuffer(string: "\(version) \(status) ")
-        head.writeImmutableBuffer(wire.slice(reasonRange))
-        head.writeStaticString("\r\n")
-        head.write(fields)
-        return head == wire
+        var line = ByteBuffer()
+        line.write(version)
+        line.writeString(" \(status) ")
+        line.writeImmutableBuffer(wire.slice(reasonRange))
+        line.writeStaticString("\r\n")
+        return wire.consists(of: line, fields)
+    }
+}
+
+extension FieldSection {
+    /// Each line is a name, a colon, a space, a value and CRLF.
+    fileprivate var isRewritable: Bool {
+        let wire = wire
+        let bytes = wire.readableBytesUInt8Span
+        var at = 0
+        for line in lines {
+            let colon = Int(line.name.end)
+            let end = line.value.isEmpty ? colon + 2 : Int(line.value.end)
+            guard Int(line.name.start) == at, line.value.isEmpty || Int(line.value.start) == colon + 2, end + 2 <= bytes.count,
+                bytes[colon] == 0x3A, bytes[colon + 1] == 0x20, bytes[end] == 0x0D, bytes[end + 1] == 0x0A
+            else { return false }
+            at = end + 2
+        }
+        return at == bytes.count
     }
 }
 
 extension ByteBuffer {
-    fileprivate mutating func write(_ fields: FieldSection) {
-        for line in fields.lines {
-            writeImmutableBuffer(fields.slice(line.name))
-            writeStaticString(": ")
-            writeImmutableBuffer(fields.slice(line.value))
-            writeStaticString("\r\n")
-        }
-        writeStaticString("\r\n")
+    fileprivate mutating func write(_ version: HTTPVersion) {
+        if version == .http1_1 { writeStaticString("HTTP/1.1") } else { writeString("\(version)") }
+    }
+
+    /// A start-line, fields as they are usually written, and an empty line.
+    fileprivate func consists(of line: ByteBuffer, _ fields: FieldSection) -> Bool {
+        guard readableBytes == line.readableBytes + fields.wire.readableBytes + 2, fields.isRewritable else { return false }
+        return equals(ByteRange(0, line.readableBytes), line)
+            && slice(ByteRange(readableBytes - 2, readableBytes)).readableBytesView.elementsEqual([0x0D, 0x0A])
     }
 }

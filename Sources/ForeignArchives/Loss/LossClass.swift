@@ -42,6 +42,7 @@ package enum LossClass: String, Sendable, CaseIterable {
     case notes
     // Details: facts of the recording beside the messages.
     case flowID = "flow_id"
+    case target
     case chunkTimes = "chunk_times"
     case messageTimes = "message_times"
     case frames
@@ -64,7 +65,8 @@ package enum LossClass: String, Sendable, CaseIterable {
     /// It is one of the facts beside the messages. These are not on the line of stderr, and `--strict` ignores them.
     package var isDetail: Bool {
         switch self {
-        case .flowID, .chunkTimes, .messageTimes, .frames, .streamID, .settings, .connectionID, .clientAddress, .serverAddress,
+        case .flowID, .target, .chunkTimes, .messageTimes, .frames, .streamID, .settings, .connectionID, .clientAddress,
+            .serverAddress,
             .mode,
             .tlsVersion, .tlsNames, .certificates, .fingerprints, .verification, .errorSide, .closing, .passthrough, .redaction:
             true
@@ -112,7 +114,8 @@ package enum LossClass: String, Sendable, CaseIterable {
         case .comment: ("comment", "comments")
         case .tags: ("tag", "tags")
         case .notes: ("note", "notes")
-        case .flowID, .chunkTimes, .messageTimes, .frames, .streamID, .settings, .connectionID, .clientAddress, .serverAddress,
+        case .flowID, .target, .chunkTimes, .messageTimes, .frames, .streamID, .settings, .connectionID, .clientAddress,
+            .serverAddress,
             .mode,
             .tlsVersion, .tlsNames, .certificates, .fingerprints, .verification, .errorSide, .closing, .passthrough, .redaction:
             (rawValue, nil)
@@ -155,6 +158,7 @@ package enum LossClass: String, Sendable, CaseIterable {
         case .tags: "tags"
         case .notes: "notes"
         case .flowID: "the flow's identifier"
+        case .target: "where the request was sent: scheme, host and port"
         case .chunkTimes: "where and when each part of the content came"
         case .messageTimes: "when each message began and ended"
         case .frames: "frames and compressed sizes of WebSocket messages"

@@ -13,6 +13,7 @@ extension MitmproxyWriter {
         case .headBytes, .contentLength, .messageTimes, .mode: .changed
         case .tcp, .connect, .noURL, .headContent, .argumentLength, .separator, .noMessage, .http2AsHTTP1, .http3, .fields,
             .trailers, .contentCoding, .fileContent, .incomplete, .webSocket, .closeFrames, .upgradeData, .error, .comment, .flowID,
+            .target,
             .connectionID, .clientAddress, .serverAddress, .tlsVersion, .tlsNames, .certificates:
             .kept
         }

@@ -32,6 +32,7 @@ package struct MitmproxyWriter: Sendable {
         var record = TnetstringWriter()
         // The first tag is the marker. A message has its times unless its content is partial.
         found = [.tags: flow.tags.count - 1, .messageTimes: 0]
+        if flow.openEnds > 0 { found[.contentLength] = flow.openEnds }
         try record.dictionary { record in
             common(flow, &record)
             if let request = flow.request, flow.kind == .http {

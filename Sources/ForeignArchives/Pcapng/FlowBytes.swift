@@ -36,7 +36,7 @@ struct FlowBytes: Sendable {
     private(set) var next: Chunk?
     private(set) var form: Form
 
-    private let flow: Flow
+    private let flow: FlowReference
     private var events: FlowEventCursor
     private var http1: HTTP1Bytes
     private var http2: HTTP2Bytes
@@ -47,25 +47,26 @@ struct FlowBytes: Sendable {
     /// - Throws: errors of fetching a piece.
     init(_ flow: Flow, on connection: Side, stream: UInt32) throws {
         // Heads that fit the content which is in the recording.
-        let flow = flow.asStored
-        self.flow = flow
+        let reference = FlowReference(flow.asStored)
+        let flow = reference.value
+        self.flow = reference
         self.connection = connection
         self.stream = stream
         id = flow.id
         form = flow.form(on: connection)
         events = FlowEventCursor(flow, marksDamage: true)
-        http1 = HTTP1Bytes(flow)
-        http2 = HTTP2Bytes(flow, stream: stream)
+        http1 = HTTP1Bytes(reference)
+        http2 = HTTP2Bytes(reference, stream: stream)
         try advance()
     }
 
     /// It began in HTTP/1, and the rest is HTTP/2.
-    var isUpgraded: Bool { next?.form == .http2 && flow.isUpgradedToHTTP2(on: connection) }
+    var isUpgraded: Bool { next?.form == .http2 && flow.value.isUpgradedToHTTP2(on: connection) }
 
     /// The settings that a side has sent on the connection; none of the recorder itself.
     func settings(of side: Side) -> [PeerSetting] {
         guard side == connection else { return [] }
-        return (side == .client ? flow.client?.value.settings : flow.server?.value.settings) ?? []
+        return (side == .client ? flow.value.client?.value.settings : flow.value.server?.value.settings) ?? []
     }
 
     /// Moves ``next`` to the next chunk.
@@ -85,7 +86,7 @@ struct FlowBytes: Sendable {
 
     /// HTTP/2 follows: after the 101, or where that is not recorded, after the request.
     private func endsHTTP1(_ event: FlowEvent.What) -> Bool {
-        guard flow.isUpgradedToHTTP2(on: connection) else { return false }
+        guard flow.value.isUpgradedToHTTP2(on: connection) else { return false }
         return switch event {
         case .interim(let head): head.status == 101
         case .finished(.client): !hasRecordedSwitch
@@ -94,7 +95,7 @@ struct FlowBytes: Sendable {
     }
 
     /// The 101 with which HTTP/2 begins is one of its interim responses.
-    var hasRecordedSwitch: Bool { flow.interims.contains { $0.value.status == 101 } }
+    var hasRecordedSwitch: Bool { flow.value.interims.contains { $0.value.status == 101 } }
 
     private mutating func chunk(of event: FlowEvent) -> (from: Side, bytes: ByteBuffer, form: Form)? {
         var out = ByteBuffer()
@@ -116,7 +117,7 @@ struct FlowBytes: Sendable {
             return (.server, out, form)
         default:
             // The client received the answer of the recorder in the place of the server's.
-            if connection == .client, flow.localReply != nil, event.what.isFromServer { return nil }
+            if connection == .client, flow.value.localReply != nil, event.what.isFromServer { return nil }
             let form = form
             let from: Side?
             switch form {
@@ -126,6 +127,24 @@ struct FlowBytes: Sendable {
             }
             return from.map { ($0, out, form) }
         }
+    }
+}
+
+/// A flow that several values have: a copy of it would count references to each of its parts.
+final class FlowReference: Sendable {
+    let value: Flow
+
+    init(_ value: Flow) { self.value = value }
+}
+
+/// A value for each side of a connection.
+struct OfSides<Value: Sendable>: Sendable {
+    var client: Value
+    var server: Value
+
+    subscript(side: Side) -> Value {
+        get { side == .client ? client : server }
+        set { if side == .client { client = newValue } else { server = newValue } }
     }
 }
 

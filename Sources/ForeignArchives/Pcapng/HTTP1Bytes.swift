@@ -6,24 +6,24 @@ import NIOCore
 
 /// Writes the events of one exchange.
 struct HTTP1Bytes: Sendable {
-    private let flow: Flow
-    private var isChunked: [Side: Bool] = [:]
-    private var trailers: [Side: FieldSection] = [:]
+    private let flow: FlowReference
+    private var isChunked = OfSides(client: false, server: false)
+    private var trailers = OfSides<FieldSection?>(client: nil, server: nil)
 
-    init(_ flow: Flow) { self.flow = flow }
+    init(_ flow: FlowReference) { self.flow = flow }
 
     /// Appends the bytes of an event.
     /// - Returns: the side that sent them; nil if the event has no bytes.
     mutating func write(_ event: FlowEvent.What, into out: inout ByteBuffer) -> Side? {
         switch event {
         case .request(let head):
-            isChunked[.client] = out.write(head, of: flow)
+            isChunked[.client] = out.write(head, of: flow.value)
             return .client
         case .interim(let head):
-            _ = out.write(head, hasContent: false, of: flow)
+            _ = out.write(head, hasContent: false, of: flow.value)
             return .server
         case .response(let head):
-            isChunked[.server] = out.write(head, hasContent: hasContent(head), of: flow)
+            isChunked[.server] = out.write(head, hasContent: hasContent(head), of: flow.value)
             return .server
         case .piece(let piece):
             write(piece, into: &out)
@@ -32,7 +32,7 @@ struct HTTP1Bytes: Sendable {
             trailers[side] = fields
             return nil
         case .finished(let side):
-            guard isChunked[side] == true else { return nil }
+            guard isChunked[side] else { return nil }
             out.writeStaticString("0\r\n")
             if let fields = trailers[side] { out.writeImmutableBuffer(fields.wire) }
             out.writeStaticString("\r\n")
@@ -45,7 +45,7 @@ struct HTTP1Bytes: Sendable {
     private func write(_ piece: FlowPiece, into out: inout ByteBuffer) {
         if piece.kind != .data {
             out.writeFrame(piece)
-        } else if isChunked[piece.from] == true, piece.content.readableBytes > 0 {
+        } else if isChunked[piece.from], piece.content.readableBytes > 0 {
             out.writeString(String(piece.content.readableBytes, radix: 16) + "\r\n")
             out.writeImmutableBuffer(piece.content)
             out.writeStaticString("\r\n")
@@ -56,7 +56,7 @@ struct HTTP1Bytes: Sendable {
 
     /// RFC 9112 section 6.3.
     private func hasContent(_ head: ResponseHead) -> Bool {
-        if flow.request?.head.isMethod("HEAD") == true || flow.isSwitched { return false }
+        if flow.value.request?.head.isMethod("HEAD") == true || flow.value.isSwitched { return false }
         return head.status >= 200 && head.status != 204 && head.status != 304
     }
 }

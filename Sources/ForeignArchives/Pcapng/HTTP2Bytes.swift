@@ -24,14 +24,14 @@ struct HTTP2Bytes: Sendable {
         static let endHeaders: UInt8 = 4
     }
 
-    private let flow: Flow
+    private let flow: FlowReference
     private let stream: UInt32
     /// Sides whose END_STREAM, or whose RST_STREAM, was written.
     private var ended: Set<Side> = []
-    private var written: [Side: UInt64] = [:]
-    private var trailers: [Side: FieldSection] = [:]
+    private var written = OfSides(client: 0 as UInt64, server: 0)
+    private var trailers = OfSides<FieldSection?>(client: nil, server: nil)
 
-    init(_ flow: Flow, stream: UInt32) {
+    init(_ flow: FlowReference, stream: UInt32) {
         self.flow = flow
         self.stream = stream
     }
@@ -41,13 +41,13 @@ struct HTTP2Bytes: Sendable {
     mutating func write(_ event: FlowEvent.What, into out: inout ByteBuffer) -> Side? {
         switch event {
         case .request(let head):
-            headers(Self.fields(head, flow), from: .client, endsStream: isEmpty(.client), into: &out)
+            headers(Self.fields(head, flow.value), from: .client, endsStream: isEmpty(.client), into: &out)
             return .client
         case .interim(let head):
-            headers(Self.fields(head, flow), from: .server, endsStream: false, into: &out)
+            headers(Self.fields(head, flow.value), from: .server, endsStream: false, into: &out)
             return .server
         case .response(let head):
-            headers(Self.fields(head, flow), from: .server, endsStream: isEmpty(.server), into: &out)
+            headers(Self.fields(head, flow.value), from: .server, endsStream: isEmpty(.server), into: &out)
             return .server
         case .piece(let piece):
             data(piece, into: &out)
@@ -74,7 +74,7 @@ struct HTTP2Bytes: Sendable {
     /// Appends an answer of the recorder.
     mutating func write(_ reply: LocalReply, into out: inout ByteBuffer) {
         let isEmpty = reply.content.readableBytes == 0
-        headers(Self.fields(reply.head, flow), from: .server, endsStream: isEmpty, into: &out)
+        headers(Self.fields(reply.head, flow.value), from: .server, endsStream: isEmpty, into: &out)
         if !isEmpty { data(reply.content, from: .server, endsStream: true, into: &out) }
         ended.insert(.server)
     }
@@ -103,8 +103,8 @@ struct HTTP2Bytes: Sendable {
 
     /// The message of a side ends with this size of content.
     private func isWhole(_ side: Side, at size: UInt64) -> Bool {
-        guard !flow.isSwitched else { return false }
-        return side == .client ? flow.request?.ends(at: size) ?? false : flow.response?.ends(at: size) ?? false
+        guard !flow.value.isSwitched else { return false }
+        return side == .client ? flow.value.request?.ends(at: size) ?? false : flow.value.response?.ends(at: size) ?? false
     }
 
     private mutating func data(_ piece: FlowPiece, into out: inout ByteBuffer) {
@@ -114,7 +114,7 @@ struct HTTP2Bytes: Sendable {
             content.writeFrame(piece)
         }
         guard content.readableBytes > 0, !ended.contains(piece.from) else { return }
-        let size = written[piece.from, default: 0] + UInt64(content.readableBytes)
+        let size = written[piece.from] + UInt64(content.readableBytes)
         written[piece.from] = size
         let isLast = piece.kind == .data && isWhole(piece.from, at: size)
         data(content, from: piece.from, endsStream: isLast, into: &out)

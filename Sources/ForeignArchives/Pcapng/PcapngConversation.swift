@@ -51,22 +51,17 @@ struct PcapngConversation: Sendable {
         while true {
             let exchange = nextExchange
             let time = [exchange.flatMap { exchanges[$0].next?.at }, streams.time].compactMap { $0 }.min()
-            if let flow = waiting.last, flow.started <= time ?? flow.started, flow.started <= limit, mayBegin(flow) {
-                waiting.removeLast()
-                try begin(flow)
+            if let started = nextStart, started <= time ?? started, started <= limit, mayBegin(waiting[waiting.count - 1]) {
+                try begin(waiting.removeLast())
                 continue
             }
             guard let time, time <= limit else { return }
             if let exchange, exchanges[exchange].next?.at == time {
-                var flow = exchanges[exchange]
+                // Moved, not copied.
+                var flow = exchanges.remove(at: exchange)
                 try writeNext(of: &flow, into: &out)
-                if flow.isUpgraded {
-                    exchanges.remove(at: exchange)
-                    streams.insert(flow)
-                } else {
-                    exchanges[exchange] = flow
-                }
-                while let first = exchanges.first, first.next == nil { exchanges.removeFirst() }
+                if flow.isUpgraded { streams.insert(flow) } else { exchanges.insert(flow, at: exchange) }
+                while !exchanges.isEmpty, exchanges[0].next == nil { exchanges.removeFirst() }
             } else if var stream = streams.popFirst() {
                 try writeNext(of: &stream, into: &out)
                 if stream.next != nil { streams.insert(stream) }
@@ -87,16 +82,20 @@ struct PcapngConversation: Sendable {
 
     /// The exchange of HTTP/1 with the next bytes: requests and responses are both in the order of the exchanges.
     private var nextExchange: Int? {
-        guard let first = exchanges.first, let newest = exchanges.last else { return nil }
-        guard exchanges.count > 1, let next = newest.next, next.from == .client else { return 0 }
+        guard exchanges.count > 1 else { return exchanges.isEmpty ? nil : 0 }
+        let newest = exchanges.count - 1
+        guard exchanges[newest].next?.from == .client, let time = exchanges[newest].next?.at else { return 0 }
         // Only the newest one has bytes of the client left, and only the first one may send those of the server.
-        guard let time = first.next?.at, time <= next.at else { return exchanges.count - 1 }
+        guard let first = exchanges[0].next?.at, first <= time else { return newest }
         return 0
     }
 
+    /// When the next flow that waits began.
+    private var nextStart: Timestamp? { waiting.isEmpty ? nil : waiting[waiting.count - 1].started }
+
     private func mayBegin(_ flow: Flow) -> Bool {
         switch flow.form(on: side) {
-        case .http1, .stream: exchanges.last?.isClientDone ?? true
+        case .http1, .stream: exchanges.isEmpty || exchanges[exchanges.count - 1].isClientDone
         case .http2: true
         }
     }
@@ -182,7 +181,7 @@ private struct EarliestFirst: Sendable {
 
     var isEmpty: Bool { flows.isEmpty }
     /// When its first bytes were sent.
-    var time: Timestamp? { flows.first?.next?.at }
+    var time: Timestamp? { flows.isEmpty ? nil : flows[0].next?.at }
 
     mutating func insert(_ flow: FlowBytes) {
         flows.append(flow)
@@ -208,8 +207,7 @@ private struct EarliestFirst: Sendable {
     }
 
     private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        let (a, b) = (flows[a], flows[b])
-        return (a.next?.at ?? .distantPast, a.stream) < (b.next?.at ?? .distantPast, b.stream)
+        (flows[a].next?.at ?? .distantPast, flows[a].stream) < (flows[b].next?.at ?? .distantPast, flows[b].stream)
     }
 }
 

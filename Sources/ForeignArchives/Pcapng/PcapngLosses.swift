@@ -8,7 +8,8 @@ extension PcapngWriter {
         switch loss {
         case .tls, .noMessage: .leftOut
         case .http2AsHTTP1, .http3, .contentLength, .fields: .changed
-        case .missingContent, .damagedContent, .error, .comment, .tags, .notes, .frames, .serverAddress, .mode, .tlsVersion,
+        case .missingContent, .damagedContent, .error, .comment, .tags, .notes, .frames, .target, .serverAddress, .mode,
+            .tlsVersion,
             .tlsNames, .certificates, .fingerprints, .verification, .errorSide, .passthrough, .redaction:
             .lost
         case .tcp, .noRequest, .connect, .noURL, .headContent, .argumentLength, .separator, .headBytes, .interim, .trailers,

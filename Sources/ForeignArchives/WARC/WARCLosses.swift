@@ -10,7 +10,7 @@ extension WARCWriter {
         case .chunkTimes, .frames, .streamID, .settings, .clientAddress, .mode, .tlsNames, .certificates, .fingerprints,
             .verification, .errorSide, .closing, .passthrough, .redaction, .messageTimes:
             .lost
-        case .http2AsHTTP1, .http3, .contentLength, .missingContent, .connectionID, .tlsVersion: .changed
+        case .http2AsHTTP1, .http3, .contentLength, .missingContent, .connectionID, .target, .tlsVersion: .changed
         case .headContent, .argumentLength, .separator, .noMessage, .headBytes, .fields, .contentCoding, .fileContent,
             .incomplete, .serverAddress, .flowID:
             .kept

@@ -1,7 +1,6 @@
 // Finds the records of a WARC file (WARC 0.17 to 1.1), plain or in gzip, in bytes that arrive in pieces. Nothing is trusted: after damage
 // the next record is searched for, in a plain file by its first line, in gzip at the beginning of the next member.
 
-import ContentCoding
 import HTTPSemantics
 import NIOCore
 
@@ -14,7 +13,6 @@ package struct WARCReader {
         case damage(String)
     }
 
-    package static let gzipMagic: [UInt8] = [0x1F, 0x8B, 0x08]
     /// More than any program writes; the largest fields are URLs.
     static let maximumHeader = 256 * 1024
     /// A block is in memory.
@@ -38,8 +36,6 @@ package struct WARCReader {
     private var searched = 0
     private var gzip: GzipMembers?
     private var isOver = false
-    /// The file begins with a record.
-    package private(set) var hasRecords = false
 
     /// - Parameter isCompressed: the file is in gzip.
     package init(isCompressed: Bool) { if isCompressed { gzip = GzipMembers() } }
@@ -107,7 +103,6 @@ package struct WARCReader {
         }
         let start = plainOffset
         drop(end)
-        hasRecords = true
         guard size <= Self.maximumBlock else { return lost("a record of \(size) bytes is too long") }
         state = .block(fields, size: size, start: start)
         return block(fields, size, start)
@@ -166,121 +161,5 @@ package struct WARCReader {
         case .record, .searching:
             return nil
         }
-    }
-}
-
-/// The members of a gzip file.
-private struct GzipMembers {
-    enum Step {
-        /// Bytes were decoded, or skipped.
-        case more
-        case needsMore
-        case damage(String)
-    }
-
-    var input = ByteBuffer() {
-        didSet { if input.readerIndex > 1 << 20 { input.discardReadBytes() } }
-    }
-    /// The offset of the current member in the file.
-    private(set) var start: UInt64 = 0
-    private var offset: UInt64 = 0
-    private var isInMember = false
-    private var isSearching = false
-    /// The bytes of the current member that were used: after damage the next member is searched for among them.
-    private var used = ByteBuffer()
-    /// Damaged members since the last whole one.
-    private var damaged = 0
-    private let reader = GzipMemberReader()
-
-    /// Bytes of a member that are searched again, and how often without a whole member between: a file may be made to do harm.
-    private static let maximumUsed = 4 << 20
-    private static let maximumSearches = 16
-
-    /// No bytes are left.
-    var isEmpty: Bool { input.readableBytes == 0 }
-    var isBetweenMembers: Bool { !isInMember }
-
-    mutating func decode(into plain: inout ByteBuffer, maximum: Int, isOver: Bool) -> Step {
-        if !isInMember {
-            guard input.readableBytes >= 3 || isOver && input.readableBytes > 0 else { return .needsMore }
-            guard input.readableBytesView.starts(with: WARCReader.gzipMagic) else { return skip(isOver) }
-            (isInMember, start, isSearching) = (true, offset, false)
-            used.clear()
-            reader.reset()
-        }
-        let before = input
-        let step = reader.read(&input, into: &plain, maximum: maximum)
-        let count = before.readableBytes - input.readableBytes
-        offset += UInt64(count)
-        if used.readableBytes <= Self.maximumUsed { used.writeImmutableBuffer(before.slice(ByteRange(0, count))) }
-        switch step {
-        case .needsMore:
-            guard isOver, input.readableBytes == 0 else { return count == 0 ? .needsMore : .more }
-            searchAgain()
-            return .damage("the file ends in the middle of the gzip member at offset \(start)")
-        case .full: return .more
-        case .ended:
-            (isInMember, damaged) = (false, 0)
-            return .more
-        case .failed(let reason):
-            searchAgain()
-            return .damage("damaged in the gzip member at offset \(start) (\(reason)); reading continues with the next member")
-        }
-    }
-
-    /// A torn member may have been followed by others, which were decoded as a part of it.
-    private mutating func searchAgain() {
-        (isInMember, isSearching) = (false, true)
-        damaged += 1
-        guard used.readableBytes > 1, used.readableBytes <= Self.maximumUsed, damaged <= Self.maximumSearches else { return }
-        var rest = used.slice(ByteRange(1, used.readableBytes))
-        rest.writeImmutableBuffer(input)
-        input = rest
-        offset = start + 1
-    }
-
-    /// Skips bytes that are not a member.
-    private mutating func skip(_ isOver: Bool) -> Step {
-        let wasSearching = isSearching
-        isSearching = true
-        let first = offset
-        let (found, isFound) = input.offset(of: WARCReader.gzipMagic)
-        let i = isOver && !isFound ? input.readableBytes : found
-        input.moveReaderIndex(forwardBy: i)
-        offset += UInt64(i)
-        if wasSearching { return i > 0 ? .more : .needsMore }
-        return .damage("damaged at offset \(first): no gzip member begins there; reading continues with the next one")
-    }
-}
-
-extension ByteBuffer {
-    /// The offset of the first occurrence of a pattern, or the number of bytes at which none can begin.
-    fileprivate func offset(of pattern: [UInt8]) -> (offset: Int, isFound: Bool) {
-        let bytes = readableBytesUInt8Span
-        var i = 0
-        while i + pattern.count <= bytes.count {
-            if bytes[i] == pattern[0] {
-                var length = 1
-                while length < pattern.count, bytes[i + length] == pattern[length] { length += 1 }
-                if length == pattern.count { return (i, true) }
-            }
-            i += 1
-        }
-        return (i, false)
-    }
-
-    /// The number of bytes of a head: through the empty line that ends it; nil if that is not there.
-    /// - Parameter start: bytes before which no end is.
-    func endOfHead(after start: Int = 0) -> Int? {
-        let bytes = readableBytesUInt8Span
-        var i = start
-        while i < bytes.count {
-            if bytes[i] == 0x0A {
-                if i + 1 < bytes.count, bytes[i + 1] == 0x0A { return i + 2 }
-                if i + 2 < bytes.count, bytes[i + 1] == 0x0D, bytes[i + 2] == 0x0A { return i + 3 }
-            }
-            i += 1
-        }
-        return nil
     }
 }

@@ -10,8 +10,6 @@ import NIOCore
 
 /// Choices for a WARC file.
 package struct WARCOptions: Sendable, Equatable {
-    /// Each record is a member of a gzip file (WARC 1.1 annex D).
-    package var isCompressed = false
     /// The messages of a WebSocket are written as a metadata record of JSON Lines.
     package var withWebSocket = false
     /// The filter that chose the flows, for the record about the file.
@@ -27,15 +25,18 @@ package struct WARCWriter: Sendable {
 
     private let version: String
     private let options: WARCOptions
+    private let isCompressed: Bool
     package private(set) var report = ConversionReport(format: "warc")
     /// What the current flow lost to the limits of the format, and to damage.
     private var found: [LossClass: Int] = [:]
     /// The identifier of the record about the file; nil before it is written.
     private var file: FlowID?
 
-    /// - Parameter version: of the program that writes.
-    package init(version: String, _ options: WARCOptions = WARCOptions()) {
-        (self.version, self.options) = (version, options)
+    /// - Parameters:
+    ///   - version: of the program that writes.
+    ///   - isCompressed: each record is a member of a gzip file (WARC 1.1 annex D).
+    package init(version: String, _ options: WARCOptions = WARCOptions(), isCompressed: Bool = false) {
+        (self.version, self.options, self.isCompressed) = (version, options, isCompressed)
     }
 
     package mutating func write(_ flow: Flow, into out: inout ByteBuffer) throws -> Bool {
@@ -48,28 +49,40 @@ package struct WARCWriter: Sendable {
             return false
         }
         // Trailers of HTTP/1 follow the chunks.
-        found = [.trailers: 0, .contentLength: 0]
-        var records = ByteBuffer()
+        found = [.trailers: 0, .contentLength: flow.openEnds]
+        if HARLocation(url)?.target == flow.target { found[.target] = 0 }
+        if flow.hasKnownTLS { found[.tlsVersion] = 0 }
+        let (start, known) = (out.writerIndex, file)
+        do {
+            try writeRecords(of: flow, request, url, into: &out)
+            try report.write(flow, found: found, by: Self.fate)
+        } catch {
+            (file, _) = (known, out.moveWriterIndex(to: start))
+            throw error
+        }
+        return true
+    }
+
+    private mutating func writeRecords(
+        of flow: Flow, _ request: Message<RequestHead>, _ url: ByteBuffer, into out: inout ByteBuffer
+    ) throws {
         let date = Self.date(flow.started)
-        if file == nil { aboutFile(flow, date, &records) }
+        if file == nil { aboutFile(flow, date, &out) }
         // The first record of a flow has its identifier.
         let requestID =
             flow.response == nil ? flow.id : FlowID(high: flow.id.high, low: flow.id.low ^ Self.requestMark)
         if let response = flow.response {
             var record = WARCRecord(type: "response", id: flow.id, date: date, url: url)
             describe(&record, flow)
-            try write(WARCMessage(response, to: request.head, isStream: Self.isStream(flow)), of: flow, &record)
-            finish(&record, type: "application/http;msgtype=response", into: &records)
+            try write(ExportedMessage(response, to: request.head, isStream: flow.switchesProtocols), of: flow, &record)
+            finish(&record, type: "application/http;msgtype=response", into: &out)
         }
         var record = WARCRecord(type: "request", id: requestID, date: date, url: url)
         describe(&record, flow)
         if flow.response != nil { record.add("WARC-Concurrent-To", WARCRecord.urn(flow.id)) }
-        try write(WARCMessage(request, isStream: Self.isStream(flow)), of: flow, &record)
-        finish(&record, type: "application/http;msgtype=request", into: &records)
-        if options.withWebSocket, flow.isWebSocket { try conversation(flow, date, url, &records) }
-        try report.write(flow, found: found, by: Self.fate)
-        out.writeImmutableBuffer(records)
-        return true
+        try write(ExportedMessage(request, isStream: flow.switchesProtocols), of: flow, &record)
+        finish(&record, type: "application/http;msgtype=request", into: &out)
+        if options.withWebSocket, flow.isWebSocket { try conversation(flow, date, url, &out) }
     }
 
     package mutating func finish(into out: inout ByteBuffer) {
@@ -108,23 +121,23 @@ package struct WARCWriter: Sendable {
         record.add("WARC-Protocol", version.major == 2 ? "h2" : version.major > 2 ? "h\(version.major)" : "http/1.\(version.minor)")
         if let tls = flow.server?.value.tls {
             if let version = tls.version, version.hasPrefix("TLSv1") {
-                record.add("WARC-Protocol", "tls/1" + (version == "TLSv1" ? ".0" : version.dropFirst(5)))
+                record.add("WARC-Protocol", version == "TLSv1" ? "tls/1.0" : "tls/1\(version.dropFirst(5))")
             }
             if let cipher = tls.cipher { record.add("WARC-Cipher-Suite", cipher) }
         }
         if let file { record.add("WARC-Warcinfo-ID", WARCRecord.urn(file)) }
     }
 
-    private func finish(_ record: inout WARCRecord, type: String, into out: inout ByteBuffer) {
-        let bytes = record.bytes(contentType: type)
-        if options.isCompressed { out.writeImmutableBuffer(gzipMember(bytes)) } else { out.writeImmutableBuffer(bytes) }
+    private func finish(_ record: inout WARCRecord, type: StaticString, into out: inout ByteBuffer) {
+        guard isCompressed else { return record.write(contentType: type, into: &out) }
+        var plain = ByteBuffer()
+        record.write(contentType: type, into: &plain)
+        out.writeImmutableBuffer(gzipMember(plain))
     }
 
     // MARK: Messages
 
-    private static func isStream(_ flow: Flow) -> Bool { flow.isWebSocket || flow.response?.head.status == 101 }
-
-    private mutating func write(_ message: WARCMessage, of flow: Flow, _ record: inout WARCRecord) throws {
+    private mutating func write(_ message: ExportedMessage, of flow: Flow, _ record: inout WARCRecord) throws {
         record.block = message.head
         record.payloadStart = message.head.readableBytes
         if message.isRefitted { found[.contentLength, default: 0] += 1 }
@@ -139,24 +152,10 @@ package struct WARCWriter: Sendable {
         }
         record.hasTransferCoding = message.isChunked
         record.block.reserveCapacity(message.head.readableBytes + Int(message.size) + 64)
-        var isDamaged = false
-        try flow.pieces.forEach { _, piece in
-            guard piece.kind == .data, piece.from == message.side, piece.content.readableBytes > 0 else { return true }
-            if message.isChunked { record.block.writeString(String(piece.content.readableBytes, radix: 16) + "\r\n") }
-            record.block.writeImmutableBuffer(piece.content)
-            if message.isChunked { record.block.writeStaticString("\r\n") }
-            return true
-        } damaged: { piece in
-            isDamaged = piece.kind == .data && piece.from == message.side
-            return !isDamaged
-        }
-        if isDamaged {
+        let isReadable = try message.forEachSlice(of: flow) { record.block.writeImmutableBuffer($0) }
+        if !isReadable {
             found[.damagedContent, default: 0] += 1
             reason = "unspecified"
-        } else if message.isChunked, message.isWhole {
-            record.block.writeStaticString("0\r\n")
-            if let trailers = message.trailers { record.block.writeImmutableBuffer(trailers.wire) }
-            record.block.writeStaticString("\r\n")
         }
     }
 
@@ -188,5 +187,13 @@ package struct WARCWriter: Sendable {
         }
         found.merge([.webSocket: 0, .pingPong: 0, .closeFrames: 0]) { $1 }
         finish(&record, type: "application/jsonl", into: &out)
+    }
+}
+
+extension Flow {
+    /// What is known of TLS versions and cipher suites is that of the server, and records have it.
+    fileprivate var hasKnownTLS: Bool {
+        let (client, server) = (client?.value.tls, server?.value.tls)
+        return client?.version == nil && client?.cipher == nil && server?.version?.hasPrefix("TLSv1") != false
     }
 }

@@ -9,7 +9,7 @@ needed. docs/scale-out.md of the project shows them, and `mitm_flows.spark`.
 
 from typing import TYPE_CHECKING, Any
 
-from ._errors import DamagedFileError, EncryptedFileError, FlowFileError, NotAFlowFileError, ToolError, UnsealedFileError
+from ._errors import DamagedFileError, EncryptedFileError, FlowFileError, FlowFileWarning, NotAFlowFileError, ToolError, UnsealedFileError
 from ._flow import Connection, Cut, Flow, Lost, Message, Piece, Redaction
 from ._reader import Recording
 from ._reader import open_recording as open
@@ -17,6 +17,7 @@ from ._reader import open_recording as open
 if TYPE_CHECKING:
     from ._arrow import FlowDataset, dataset, read
     from ._polars import scan_polars
+    from ._tool import ReadOptions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,10 +28,12 @@ __all__ = [
     "Flow",
     "FlowDataset",
     "FlowFileError",
+    "FlowFileWarning",
     "Lost",
     "Message",
     "NotAFlowFileError",
     "Piece",
+    "ReadOptions",
     "Recording",
     "Redaction",
     "ToolError",
@@ -52,4 +55,8 @@ def __getattr__(name: str) -> Any:
         from . import _polars
 
         return _polars.scan_polars
+    if name == "ReadOptions":
+        from . import _tool
+
+        return _tool.ReadOptions
     raise AttributeError("module %r has no attribute %r" % (__name__, name))

@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from ._paths import Path
-from ._reader import Mode
-from ._tool import Query, query
+from ._tool import Query, ReadOptions, query
 
 
 def read(
-    path: Path | Sequence[Path],
-    where: str | None = None,
-    columns: Sequence[str] | None = None,
-    *,
-    mode: Mode = "strict",
-    body_limit: str | int | None = None,
-    tool: Path | None = None,
+    path: Path | Sequence[Path], where: str | None = None, columns: Sequence[str] | None = None, **options: Unpack[ReadOptions]
 ) -> pa.Table:
     """The flows that a filter expression selects, as a table.
 
     - path: a flow file, a directory, a pattern, or a sequence of them.
     - where: an expression of the filter language; blocks that cannot match are not read.
     - columns: names of columns; all facts of flows without it. Heads, bodies and messages are read only when they are named.
-    - mode: "strict" raises for files that are not sealed and for damage; "permissive" reads what can be read.
-    - body_limit: the most bytes of each body and message, such as "64k".
-    - tool: mitm-filter, if it is not on the PATH and MITM_FILTER does not name it.
+    - options: `mode`, `body_limit` and `tool`; see ReadOptions.
 
     Raises ToolError, UnsealedFileError, DamagedFileError and FileNotFoundError.
     """
-    schema, batches = query(path, where, mode, body_limit, tool).stream(columns)
-    return pa.Table.from_batches(batches, schema)
+    stream = query(path, where, **options).stream(columns)
+    return pa.Table.from_batches(stream, stream.schema)
 
 
 def dataset(
-    path: Path | Sequence[Path],
-    where: str | None = None,
-    columns: Sequence[str] | None = None,
-    *,
-    mode: Mode = "strict",
-    body_limit: str | int | None = None,
-    tool: Path | None = None,
+    path: Path | Sequence[Path], where: str | None = None, columns: Sequence[str] | None = None, **options: Unpack[ReadOptions]
 ) -> FlowDataset:
     """A dataset of flows, which is read when it is scanned; the parameters are those of `read`.
 
     DuckDB takes it by the name of its variable: `duckdb.sql("select host, count(*) from flows group by 1")`. Only the columns that a scan needs
     are read. Filters of a scan are applied to its rows; `where` skips blocks.
     """
-    return FlowDataset(query(path, where, mode, body_limit, tool), columns)
+    return FlowDataset(query(path, where, **options), columns)
 
 
 class FlowDataset(ds.Dataset):  # type: ignore[misc]
@@ -71,9 +56,9 @@ class FlowDataset(ds.Dataset):  # type: ignore[misc]
         needed = [name for name in self._schema.names if name in names or (filter is not None and self._uses(filter, name))]
         # A scan of no columns counts rows.
         needed = needed or ["kind"]
-        schema, batches = self._query.stream(needed)
+        stream = self._query.stream(needed)
         options.pop("use_threads", None)
-        return ds.Scanner.from_batches(batches, schema=schema, columns=names, filter=filter, **options)
+        return ds.Scanner.from_batches(stream, schema=stream.schema, columns=names, filter=filter, **options)
 
     def _uses(self, filter: ds.Expression, name: str) -> bool:
         """Whether a filter refers to a column: it cannot be bound to a schema without it."""

@@ -1,4 +1,4 @@
-"""The exceptions of the package. Each message is a sentence: what failed, where, what to do."""
+"""The exceptions and the warning of the package. Each message is a sentence: what failed, where, what to do."""
 
 
 class FlowFileError(Exception):
@@ -23,6 +23,10 @@ class DamagedFileError(FlowFileError):
 
 class ToolError(FlowFileError):
     """The program mitm-filter is missing, has another version, or failed."""
+
+
+class FlowFileWarning(UserWarning):
+    """Part of a file was skipped in the mode "permissive"."""
 
 
 class Damaged(Exception):

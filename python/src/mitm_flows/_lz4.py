@@ -1,17 +1,21 @@
 """LZ4 frames as flow files have them, and their checksums (XXH32). The packages lz4 and xxhash do the work when they are installed."""
 
+import importlib
 import struct
+from typing import Any
 
 from ._errors import Damaged
 
-try:
-    import xxhash as _xxhash
-except ImportError:
-    _xxhash = None  # type: ignore[assignment]
-try:
-    import lz4.block as _lz4_block
-except ImportError:
-    _lz4_block = None
+
+def _installed(name: str) -> Any:
+    """A module, or None when its package is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_xxhash, _lz4_block = _installed("xxhash"), _installed("lz4.block")
 
 
 def _xxh32_in_python(data: bytes) -> int:
@@ -83,7 +87,7 @@ def _block_in_python(data: bytes, limit: int) -> bytes:
 
 def xxh32(data: bytes) -> int:
     """XXH32 with seed 0."""
-    return _xxhash.xxh32_intdigest(data) if _xxhash else _xxh32_in_python(data)
+    return int(_xxhash.xxh32_intdigest(data)) if _xxhash else _xxh32_in_python(data)
 
 
 def _block(data: bytes, limit: int) -> bytes:

@@ -21,6 +21,11 @@ def check_mode(mode: str) -> None:
         raise ValueError("mode is %r; it must be 'strict' or 'permissive'" % mode)
 
 
+def unsealed_message(path: str) -> str:
+    """The sentence of UnsealedFileError."""
+    return "%s is not sealed: it is being written, or its writer was killed; mode='permissive' reads what it has" % path
+
+
 class Recording:
     """Iterates over the flows of flow files, in the order in which they ended. Each iteration reads the files again.
 
@@ -38,9 +43,7 @@ class Recording:
             file = FlowFile(path, self._add_damage)
             try:
                 if self.mode == "strict" and not file.is_sealed():
-                    raise UnsealedFileError(
-                        "%s is not sealed: it is being written, or its writer was killed; mode='permissive' reads what it has" % path
-                    )
+                    raise UnsealedFileError(unsealed_message(path))
                 reader = _FileReader(file, held)
                 yield from reader.flows()
                 held = reader.held

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import IO
+from dataclasses import dataclass, fields, replace
+from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
-from ._errors import DamagedFileError, ToolError, UnsealedFileError
+from ._errors import ToolError, UnsealedFileError
 from ._paths import Path, files_of
-from ._reader import Mode, check_mode
+from ._reader import Mode, check_mode, unsealed_message
+from ._stream import Stream, check
 
-SCHEMA = b"1"
+#: Of the files in one command. The arguments and the environment of a program have 2 MiB (execve(2)).
+LARGEST_ARGUMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Split:
     #: Flows that are whole in a block of the range; those in several blocks come in addition.
     flows: int
     sealed: bool
+
+
+SPLIT = [field.name for field in fields(Split)]
 
 
 @dataclass(frozen=True)
@@ -52,110 +59,93 @@ class Query:
         terms = ([self.where] if self.where else []) + list(self.filters)
         return " & ".join("(%s)" % term for term in terms) if len(terms) > 1 else terms[0] if terms else "~all"
 
-    def _command(self, options: Sequence[str], files: Sequence[str]) -> list[str]:
-        command = [program(self.program), *options]
-        if self.body_limit:
-            command += ["--body-limit", self.body_limit]
-        return [*command, "--", self.expression, *map(_plain, files)]
-
     def splits(self, size: str = "64m") -> list[Split]:
         """Ranges of about a size, by the indexes of the files. Raises UnsealedFileError when the mode is strict."""
-        command = [program(self.program), "--splits", size, "--json"]
-        done = subprocess.run([*command, "--", *map(_plain, self.files)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode not in (0, 1, 3) or done.returncode == 3 and self.mode == "strict":
-            _fail(done.returncode, done.stderr)
         splits = []
-        for line in done.stdout.splitlines():
-            one = json.loads(line)
-            splits.append(Split(one["file"], one["offset"], one["length"], one["flows"], one["sealed"]))
-            if self.mode == "strict" and not one["sealed"]:
-                raise UnsealedFileError(
-                    "%s is not sealed: it is being written, or its writer was killed; mode='permissive' reads what it has" % one["file"]
-                )
+        for files in _groups(list(map(_plain, self.files))):
+            command = [program(self.program), "--splits", size, "--json", "--", *files]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            check(done.returncode, done.stderr, self.mode)
+            splits += [Split(**{name: one[name] for name in SPLIT}) for one in map(json.loads, done.stdout.splitlines())]
+        unsealed = next((split.file for split in splits if not split.sealed), None)
+        if unsealed is not None and self.mode == "strict":
+            raise UnsealedFileError(unsealed_message(unsealed))
         return splits
 
     def schema(self, columns: Sequence[str] | None) -> pa.Schema:
         """The columns of a stream, without reading a file. Raises ToolError for a column that does not exist."""
         with tempfile.NamedTemporaryFile(suffix=".mflow") as empty:
-            return replace(self, files=(empty.name,), mode="permissive").stream(columns)[0]
+            stream = replace(self, files=(empty.name,), mode="permissive").stream(columns)
+            stream.close()
+            return stream.schema
 
-    def stream(self, columns: Sequence[str] | None) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(self, columns: Sequence[str] | None) -> Stream:
         """The flows of all files. In strict mode their number is compared with that of the indexes.
 
         Raises ToolError, and in strict mode UnsealedFileError and DamagedFileError.
         """
         expected = sum(split.flows for split in self.splits("1t")) if self.mode == "strict" else None
-        schema, batches = self._run(columns, None, self.files)
-        return schema, self._checked(batches, expected, ", ".join(self.files[:3]))
+        return self._run(columns, [], self.files, expected, ", ".join(self.files[:3]))
 
-    def split_batches(self, columns: Sequence[str] | None, split: Split) -> Iterator[pa.RecordBatch]:
+    def split_stream(self, columns: Sequence[str] | None, split: Split) -> Stream:
         """The flows of a split. Raises as `stream` does."""
-        where = "%s from offset %d to %d" % (split.file, split.offset, split.offset + split.length)
-        expected = split.flows if self.mode == "strict" else None
-        yield from self._checked(self._run(columns, (split.offset, split.length), [split.file])[1], expected, where)
-
-    def _checked(self, batches: Iterator[pa.RecordBatch], expected: int | None, where: str) -> Iterator[pa.RecordBatch]:
-        count = 0
-        for batch in batches:
-            count += batch.num_rows
-            yield batch
-        if expected is not None and self.expression == "~all" and count < expected:
-            raise DamagedFileError("%s: %d of %d flows of the index were read; mode='permissive' accepts that" % (where, count, expected))
+        place = "%s from offset %d to %d" % (split.file, split.offset, split.offset + split.length)
+        # An engine has one task for each core.
+        options = ["--range", "%d:%d" % (split.offset, split.length), "--jobs", "1"]
+        return self._run(columns, options, [split.file], split.flows if self.mode == "strict" else None, place)
 
     def _run(
-        self, columns: Sequence[str] | None, place: tuple[int, int] | None, files: Sequence[str]
-    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        options = ["--format", "arrow"]
+        self, columns: Sequence[str] | None, options: Sequence[str], files: Sequence[str], expected: int | None, place: str
+    ) -> Stream:
+        command = [program(self.program), "--format", "arrow", *options]
         if columns is not None:
-            options += ["--columns", ",".join(columns)]
-        if place is not None:
-            # An engine has one task for each core.
-            options += ["--range", "%d:%d" % place, "--jobs", "1"]
-        errors = tempfile.TemporaryFile()
-        process = subprocess.Popen(self._command(options, files), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-        assert process.stdout is not None
+            command += ["--columns", ",".join(columns)]
+        if self.body_limit:
+            command += ["--body-limit", self.body_limit]
+        command += ["--", self.expression, *map(_plain, files)]
         try:
-            stream = pa.ipc.open_stream(process.stdout)
-        except pa.ArrowInvalid as error:
-            self._finish(process, errors)
-            raise ToolError("mitm-filter wrote no Arrow stream: %s" % error) from error
-        version = (stream.schema.metadata or {}).get(b"mflow.schema")
-        if version != SCHEMA:
-            process.kill()
-            process.wait()
-            raise ToolError("mitm-filter writes version %r of the columns, and mitm-flows reads 1; install a later mitm-flows" % version)
-
-        def rows() -> Iterator[pa.RecordBatch]:
-            try:
-                yield from stream
-                self._finish(process, errors)
-            except pa.ArrowInvalid as error:
-                self._finish(process, errors)
-                raise ToolError("the Arrow stream of mitm-filter is damaged: %s" % error) from error
-            finally:
-                # The reader of the rows may stop early.
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-                if process.stdout is not None:
-                    process.stdout.close()
-                errors.close()
-
-        return stream.schema, rows()
-
-    def _finish(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-        status = process.wait()
-        if status in (0, 1) or status == 3 and self.mode == "permissive":
-            return
-        errors.seek(0)
-        _fail(status, errors.read().decode("utf-8", "replace"))
+            return Stream(command, self.mode, expected if self.expression == "~all" else None, place)
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            raise ToolError("%d files are too many for one query; name fewer, for example those of a day" % len(files)) from error
 
 
-def _fail(status: int, text: str) -> None:
-    message = "\n".join(line.removeprefix("mitm-filter: ").removeprefix("Error: ") for line in text.strip().splitlines())
-    if status == 3:
-        raise DamagedFileError("%s; mode='permissive' reads the rest" % message)
-    raise ToolError(message or "mitm-filter ended with status %d and no message" % status)
+def byte_size(text: str) -> int:
+    """The bytes of a size as mitm-filter takes it: "64k", "1.5g", in powers of 1024. Raises ValueError."""
+    found = re.fullmatch(r"([0-9.]+)([kmgt]?)(i?b)?", text.strip().lower())
+    if not found:
+        raise ValueError("%r is not a size; for example 64k, 10m or 1.5g" % text)
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+
+
+def packed(splits: Sequence[Split], size: int) -> list[list[Split]]:
+    """Groups of about a size: large splits alone, small ones together. The largest is first, so that workers end at the same time."""
+    groups: list[list[Split]] = []
+    room = 0
+    for split in sorted(splits, key=lambda split: -split.length):
+        if not groups or split.length > room:
+            groups.append([])
+            room = size
+        groups[-1].append(split)
+        room -= split.length
+    return groups
+
+
+def _groups(files: Sequence[str]) -> Iterator[list[str]]:
+    """The files in their order, in groups that fit in a command."""
+    group: list[str] = []
+    size = 0
+    for file in files:
+        # Each argument has a pointer and a byte at its end.
+        bytes_needed = len(os.fsencode(file)) + 9
+        if group and size + bytes_needed > LARGEST_ARGUMENTS:
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += bytes_needed
+    if group:
+        yield group
 
 
 def _plain(path: str) -> str:
@@ -187,19 +177,27 @@ def _check_version(path: str, _modified: int) -> None:
         raise ToolError("%s has version %s, and mitm-flows %s; install the same version of both" % (path, words[1], __version__))
 
 
-def query(
-    path: Path | Sequence[Path],
-    where: str | None,
-    mode: Mode,
-    body_limit: str | int | None,
-    tool: Path | None,
-) -> Query:
-    """A query of the arguments that users give. Raises FileNotFoundError and ValueError."""
+class ReadOptions(TypedDict, total=False):
+    """The options of every function that reads tables.
+
+    - mode: "strict" raises for files that are not sealed and for damage; "permissive" reads what can be read, and reports damage by
+      FlowFileWarning.
+    - body_limit: the most bytes of each body and message, such as "64k".
+    - tool: mitm-filter, if it is not on the PATH and MITM_FILTER does not name it.
+    """
+
+    mode: Mode
+    body_limit: str | int | None
+    tool: Path | None
+
+
+def query(path: Path | Sequence[Path], where: str | None = None, **options: Unpack[ReadOptions]) -> Query:
+    """A query of the arguments that users give. Raises FileNotFoundError, TypeError and ValueError."""
+    unknown = set(options) - ReadOptions.__optional_keys__
+    if unknown:
+        raise TypeError("there is no option %s; the options are %s" % (min(unknown), ", ".join(sorted(ReadOptions.__optional_keys__))))
+    mode, body_limit, tool = options.get("mode", "strict"), options.get("body_limit"), options.get("tool")
     check_mode(mode)
     return Query(
-        tuple(files_of(path)),
-        where,
-        mode,
-        None if body_limit is None else str(body_limit),
-        None if tool is None else os.fspath(tool),
+        tuple(files_of(path)), where, mode, None if body_limit is None else str(body_limit), None if tool is None else os.fspath(tool)
     )

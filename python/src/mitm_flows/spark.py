@@ -3,7 +3,7 @@
     spark.dataSource.register(mitm_flows.spark.FlowDataSource)
     spark.read.format("mflow").option("where", "~d api").load("captures/")
 
-Each split of a file is a task; mitm-filter and this package must be on every worker, and files have the same paths there. Spark passes no
+Each task reads splits of files, about 64 MiB; mitm-filter and this package must be on every worker, and files have the same paths there. Spark passes no
 projection to data sources in Python: name the columns with the option `columns`, or with `.schema("host string, status int")`. It passes simple
 filters when `spark.sql.python.filterPushdown.enabled` is true; see the option `pushdown`.
 """
@@ -11,7 +11,8 @@ filters when `spark.sql.python.filterPushdown.enabled` is true; see the option `
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -21,17 +22,17 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 
 from . import _pushdown
-from ._tool import Query, Split, query
+from ._tool import Query, ReadOptions, Split, byte_size, packed, query
 
 OPTIONS = {"path", "paths", "where", "columns", "mode", "pushdown", "split", "body_limit", "tool"}
 
 
 class FlowPartition(InputPartition):
-    """A split of a flow file, which a task reads."""
+    """Splits of flow files, which a task reads one after the other."""
 
-    def __init__(self, split: Split) -> None:
-        super().__init__(split)
-        self.split = split
+    def __init__(self, splits: Sequence[Split]) -> None:
+        super().__init__(splits)
+        self.splits = splits
 
 
 class FlowDataSource(DataSource):
@@ -42,7 +43,7 @@ class FlowDataSource(DataSource):
     - mode: "strict" (files that are not sealed, and damage, end the query) or "permissive".
     - pushdown: "true" turns filters of Spark into filter expressions. Load a data frame for each query then: Spark 4.1 to 4.3 keeps the filters
       of the first query for all queries of the data frame, and would leave out flows. `where` has no such limit.
-    - split: the size of a task's range, such as "64m".
+    - split: the size of what a task reads, such as "64m".
     - body_limit: the most bytes of each body and message.
     - tool: the path of mitm-filter on all workers.
     """
@@ -58,9 +59,8 @@ class FlowDataSource(DataSource):
         path = self.options.get("path")
         if not path:
             raise ValueError("the format mflow needs a path: load('captures/')")
-        mode: Any = self.options.get("mode", "strict")
-        options = self.options
-        return query(path, options.get("where"), mode, options.get("body_limit"), options.get("tool"))
+        options: Any = {name: value for name, value in self.options.items() if name in ReadOptions.__optional_keys__}
+        return query(path, self.options.get("where"), **options)
 
     def schema(self) -> StructType:
         names = self.options.get("columns")
@@ -74,36 +74,45 @@ class FlowDataSource(DataSource):
         pushdown = self.options.get("pushdown", "false").lower()
         if pushdown not in ("true", "false"):
             raise ValueError("pushdown is %r; it must be true or false" % pushdown)
-        return FlowReader(self._query(), schema, self.options.get("split", "64m"), pushdown == "true")
+        reader = PushingFlowReader if pushdown == "true" else FlowReader
+        return reader(self._query(), schema, self.options.get("split", "64m"))
 
 
 class FlowReader(DataSourceReader):
-    def __init__(self, asked: Query, schema: StructType, size: str, pushes_filters: bool) -> None:
-        self._query, self._schema, self._size, self._pushes_filters = asked, schema, size, pushes_filters
+    """Plans the tasks of a query, and reads the flows of a task."""
+
+    def __init__(self, asked: Query, schema: StructType, size: str) -> None:
+        self._query, self._schema, self._size = asked, schema, size
+
+    def partitions(self) -> list[FlowPartition]:
+        # A path that is relative to the driver's directory means nothing to an executor.
+        asked = replace(self._query, files=tuple(map(os.path.abspath, self._query.files)))
+        return [FlowPartition(splits) for splits in packed(asked.splits(self._size), byte_size(self._size))]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        target = to_arrow_schema(self._schema, timezone="UTC")
+        # Spark makes a partition of its own when there is none.
+        for split in partition.splits if isinstance(partition, FlowPartition) else ():
+            with closing(self._query.split_stream(self._schema.names, split)) as stream:
+                for batch in stream:
+                    # Spark's times are microseconds, and it has no dictionaries.
+                    arrays = [_cast(array, field.type) for array, field in zip(batch.columns, target, strict=True)]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=target)
+
+
+class PushingFlowReader(FlowReader):
+    """A reader that takes filters. Spark refuses it while `spark.sql.python.filterPushdown.enabled` is false."""
 
     def pushFilters(self, filters: list[Any]) -> Iterator[Any]:
         """Takes the filters that filter expressions can answer. Those that are not answered exactly are Spark's as well."""
         for one in filters:
             term, is_exact = None, False
-            if self._pushes_filters and len(getattr(one, "attribute", ())) == 1:
+            if len(getattr(one, "attribute", ())) == 1:
                 term, is_exact = _pushdown.expression(type(one).__name__, one.attribute[0], getattr(one, "value", None))
             if term is not None:
                 self._query = replace(self._query, filters=(*self._query.filters, term))
             if not is_exact:
                 yield one
-
-    def partitions(self) -> list[FlowPartition]:
-        # A path that is relative to the driver's directory means nothing to an executor.
-        asked = replace(self._query, files=tuple(map(os.path.abspath, self._query.files)))
-        return [FlowPartition(split) for split in asked.splits(self._size)]
-
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        assert isinstance(partition, FlowPartition)
-        target = to_arrow_schema(self._schema, timezone="UTC")
-        for batch in self._query.split_batches(self._schema.names, partition.split):
-            # Spark's times are microseconds, and it has no dictionaries.
-            arrays = [_cast(array, field.type) for array, field in zip(batch.columns, target, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=target)
 
 
 def _cast(array: pa.Array, wanted: pa.DataType) -> pa.Array:
