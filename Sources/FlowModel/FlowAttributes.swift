@@ -59,6 +59,8 @@ package protocol FlowAttributes {
     var redaction: FlowRedaction? { get }
     /// A text of the connection to a side; nil when it has none.
     func connectionText(_ text: ConnectionText, of side: Side) -> ByteBuffer?
+    /// Lends a text where it is stored. The body is not called without a text; an empty one may be lent.
+    func withText(_ text: FlowText, _ body: (UnsafeRawBufferPointer) -> Void)
     /// ``ServerConnection/certificateNames``.
     /// - Throws: an error that a predicate passes on, when it is too early to answer.
     var serverCertificateNames: ByteBuffer? { get throws }
@@ -151,13 +153,9 @@ extension FlowAttributes {
         if isConnect, target.readableBytes == 0 { return requestAuthority ?? target }
         let first = target.readableBytesView.first
         if first != 0x2F && first != 0x2A || isConnect { return target }
-        var url = targetScheme
-        url.writeStaticString("://")
-        url.writeImmutableBuffer(displayHost.bracketed)
-        let isDefault = targetScheme.equalsIgnoringCase("https") ? targetPort == 443 : targetPort == 80
-        if !isDefault, targetPort != 0 { url.writeString(":\(targetPort)") }
-        url.writeImmutableBuffer(target)
-        return url
+        let url = ByteWriter(capacity: 128)
+        appendOriginURL(to: url)
+        return unsafe ByteBuffer(bytes: url.bytes)
     }
 }
 
@@ -168,20 +166,13 @@ extension ByteBuffer {
         return host
     }
 
-    /// An IP address rather than a name: it contains a colon, or only digits and dots.
-    package var isAddress: Bool {
-        readableBytesView.contains(0x3A) || readableBytesView.allSatisfy { $0 == 0x2E || $0 &- 0x30 < 10 }
-    }
+    /// An IP address rather than a name.
+    package var isAddress: Bool { unsafe withUnsafeReadableBytes { unsafe $0.isAddress } }
 
     /// The host of `host[:port]`, an IPv6 address without its brackets.
     package var hostWithoutPort: ByteBuffer {
-        let bytes = readableBytesUInt8Span
-        if bytes.count > 0, bytes[0] == 0x5B {
-            for i in 0..<bytes.count where bytes[i] == 0x5D { return slice(ByteRange(1, i)) }
-            return self
-        }
-        for i in 0..<bytes.count where bytes[i] == 0x3A { return slice(ByteRange(0, i)) }
-        return self
+        let place = unsafe withUnsafeReadableBytes { unsafe $0.hostWithoutPort }
+        return slice(ByteRange(place.lowerBound, place.upperBound))
     }
 
     /// A host as written in a URI: an IPv6 address in brackets.

@@ -83,6 +83,17 @@ package struct ContinuedFlow {
         time = time.advanced(byNanoseconds: try reader.zigzag())
         return (tag, time, try reader.sized())
     }
+
+    /// The same with only the first byte of the content.
+    @inlinable package mutating func nextStart() throws(MalformedRecord) -> (tag: UInt8, at: Timestamp, first: UInt8?)? {
+        guard !reader.isAtEnd else { return nil }
+        let tag = try reader.byte()
+        time = time.advanced(byNanoseconds: try reader.zigzag())
+        let count = try reader.varint()
+        let first = count > 0 ? reader.bytes.byte(at: 0) : nil
+        try reader.skip(count)
+        return (tag, time, first)
+    }
 }
 
 /// What an item that is not a piece reports.

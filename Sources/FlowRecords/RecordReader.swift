@@ -44,6 +44,11 @@ import NIOCore
         return slice
     }
 
+    @inlinable package mutating func skip(_ count: UInt64) throws(MalformedRecord) {
+        guard count <= UInt64(bytes.readableBytes) else { throw MalformedRecord() }
+        bytes.moveReaderIndex(forwardBy: Int(count))
+    }
+
     /// A length and as many bytes.
     @inlinable package mutating func sized() throws(MalformedRecord) -> ByteBuffer { try slice(try varint()) }
 

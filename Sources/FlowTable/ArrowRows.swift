@@ -19,7 +19,7 @@ package struct FlowOrigin: Sendable, Equatable {
 }
 
 /// Writes flows as rows. Used by one thread.
-package final class ArrowRows {
+@safe package final class ArrowRows {
     /// Rows of a batch, and bytes of texts and content after which it ends earlier: offsets in a batch have 32 bits.
     private static let maximumRows = 8192
     private static let maximumData = 64 << 20
@@ -27,9 +27,11 @@ package final class ArrowRows {
     package static let defaultBodyLimit: UInt64 = 16 << 20
     package static let maximumBodyLimit: UInt64 = 1 << 30
 
-    /// A column, as one that is passed without a reference count.
+    /// How a column receives its value: texts are copied from where the flow has them.
     private enum Step {
-        case id, tags
+        case id, tags, path, query, url
+        case text(FlowText)
+        case mediaType(Side)
         case column(FlowColumn)
         /// A key with a parameter: its index among the columns.
         case key(Int)
@@ -39,12 +41,36 @@ package final class ArrowRows {
         init(_ column: ArrowColumn, _ index: Int) {
             self =
                 switch column {
-                case .key(.column(.id)): .id
-                case .key(.column(.tags)): .tags
-                case .key(.column(let column)): .column(column)
+                case .key(.column(let column)): Step(column)
                 case .key: .key(index)
                 case .place(let place): .place(place)
                 case .content(let content): .content(content)
+                }
+        }
+
+        private init(_ column: FlowColumn) {
+            self =
+                switch column {
+                case .id: .id
+                case .tags: .tags
+                case .path: .path
+                case .query: .query
+                case .url: .url
+                case .scheme: .text(.scheme)
+                case .host: .text(.host)
+                case .method: .text(.method)
+                case .error: .text(.error)
+                case .requestType: .mediaType(.client)
+                case .responseType: .mediaType(.server)
+                case .client: .text(.connection(.address, .client))
+                case .server: .text(.connection(.address, .server))
+                case .tlsVersion: .text(.connection(.tlsVersion, .client))
+                case .alpn: .text(.connection(.alpn, .client))
+                case .sni: .text(.connection(.serverName, .client))
+                case .ja4: .text(.connection(.ja4, .client))
+                case .kind, .state, .started, .ended, .duration, .timeToFirstByte, .port, .httpVersion, .status, .requestBytes,
+                    .responseBytes:
+                    .column(column)
                 }
         }
     }
@@ -53,6 +79,11 @@ package final class ArrowRows {
     private let steps: [Step]
     private let writer: ArrowStreamWriter
     private let arrays: [ArrowArray]
+    /// The same without a reference count, which would cost more than most values.
+    // SAFETY: `arrays` keeps them as long as this object, and does not change.
+    private let uncounted: [Unmanaged<ArrowArray>]
+    /// The URL of a row.
+    private let line = ByteWriter(capacity: 256)
     private let bodyLimit: Int
     private var count = 0
     private let hasContent: Bool
@@ -69,6 +100,7 @@ package final class ArrowRows {
         hasContent = columns.contains { if case .content = $0 { true } else { false } }
         writer = ArrowStreamWriter(columns.map(\.field), metadata: [("mflow.schema", "1")])
         arrays = writer.arrays()
+        unsafe uncounted = arrays.map { unsafe Unmanaged.passUnretained($0) }
     }
 
     /// The columns need flows as a whole, not only their attributes.
@@ -83,26 +115,37 @@ package final class ArrowRows {
     ///   - origin: nil if it is not stored in a flow file as it is.
     package func append(_ flow: some FlowAttributes, whole: Flow? = nil, origin: FlowOrigin?, into out: inout ByteBuffer) {
         for index in steps.indices {
-            switch steps[index] {
-            case .id: arrays[index].append(id: flow.id)
-            case .tags: add(tags: flow, to: arrays[index])
-            // Damaged content has no value; the reader of the flow reports the damage.
-            case .column(let column): arrays[index].append((try? column.value(of: flow)) ?? .none)
-            case .key(let place):
-                guard case .key(let key) = columns[place] else { continue }
-                arrays[index].append((try? key.value(of: flow)) ?? .none)
-            case .place(.file): arrays[index].append(FlowValue(file))
-            case .place(.blockOffset): arrays[index].append(FlowValue(origin?.blockOffset))
-            case .place(.partCount): arrays[index].append(origin.map { .number(Int64($0.partCount)) } ?? .none)
-            case .content(.requestHeaders): add(flow.requestFields, to: arrays[index])
-            case .content(.responseHeaders): add(flow.responseFields, to: arrays[index])
-            case .content: break
-            }
+            unsafe uncounted[index]._withUnsafeGuaranteedRef { append(steps[index], of: flow, origin, to: $0) }
         }
         if let whole { addContent(of: whole) }
         count += 1
         if count == Self.maximumRows || hasContent && arrays.reduce(0, { $0 + $1.dataSize }) >= Self.maximumData {
             endBatch(into: &out)
+        }
+    }
+
+    private func append(_ step: Step, of flow: some FlowAttributes, _ origin: FlowOrigin?, to array: ArrowArray) {
+        switch step {
+        case .id: array.append(id: flow.id)
+        case .tags: add(tags: flow, to: array)
+        case .path: unsafe array.append(flow, .target) { unsafe $0.targetParts.path }
+        case .query: unsafe array.append(flow, .target) { unsafe $0.targetParts.query ?? 0..<0 }
+        case .url:
+            line.clear()
+            if flow.appendDisplayURL(to: line), line.count > 0 { unsafe array.append(line.bytes) } else { array.appendNull() }
+        case .text(let text): unsafe array.append(flow, text) { 0..<$0.count }
+        case .mediaType(let side): array.append(mediaTypeOf: flow, side)
+        // Damaged content has no value; the reader of the flow reports the damage.
+        case .column(let column): array.append((try? column.value(of: flow)) ?? .none)
+        case .key(let index):
+            guard case .key(let key) = columns[index] else { return }
+            array.append((try? key.value(of: flow)) ?? .none)
+        case .place(.file): array.append(FlowValue(file))
+        case .place(.blockOffset): array.append(FlowValue(origin?.blockOffset))
+        case .place(.partCount): array.append(origin.map { .number(Int64($0.partCount)) } ?? .none)
+        case .content(.requestHeaders): add(flow.requestFields, to: array)
+        case .content(.responseHeaders): add(flow.responseFields, to: array)
+        case .content: break
         }
     }
 
@@ -229,6 +272,30 @@ extension ArrowArray {
             }
             unsafe append(UnsafeRawBufferPointer(text))
         }
+    }
+
+    /// Appends a part of a text of a flow; null when it is empty.
+    fileprivate func append(_ flow: some FlowAttributes, _ text: FlowText, part: (UnsafeRawBufferPointer) -> Range<Int>) {
+        var isThere = false
+        unsafe flow.withText(text) { bytes in
+            let part = unsafe part(bytes)
+            guard !part.isEmpty else { return }
+            isThere = true
+            unsafe append(UnsafeRawBufferPointer(rebasing: bytes[part]))
+        }
+        if !isThere { appendNull() }
+    }
+
+    fileprivate func append(mediaTypeOf flow: some FlowAttributes, _ side: Side) {
+        var isThere = false
+        unsafe flow.withText(.contentType(side)) { bytes in
+            let (end, isLower) = unsafe bytes.mediaType
+            guard end > 0 else { return }
+            isThere = true
+            let type = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<end])
+            if isLower { unsafe append(type) } else { append(ByteBuffer(bytes: unsafe type.map(\.lowercased))) }
+        }
+        if !isThere { appendNull() }
     }
 
     fileprivate func append(_ value: FlowValue) {

@@ -101,29 +101,43 @@ package enum FlowColumn: String, Sendable, Hashable, CaseIterable {
 }
 
 extension ByteBuffer {
-    /// The path and the query of a request-target in any form (RFC 9112 section 3.2). `*` and `host:port` have no path of their own, so they
-    /// stand for it. The query is nil without a question mark.
+    /// The path and the query of a request-target; see ``UnsafeRawBufferPointer/targetParts``.
     package var targetParts: (path: ByteBuffer, query: ByteBuffer?) {
-        let bytes = readableBytesUInt8Span
+        let (path, query) = unsafe withUnsafeReadableBytes { unsafe $0.targetParts }
+        return (slice(path), query.map { slice($0) })
+    }
+
+    /// A Content-Type without parameters, in lower case.
+    var mediaType: ByteBuffer {
+        let (end, isLower) = unsafe withUnsafeReadableBytes { unsafe $0.mediaType }
+        let type = slice(0..<end)
+        return isLower ? type : ByteBuffer(bytes: type.readableBytesView.map(\.lowercased))
+    }
+
+    private func slice(_ range: Range<Int>) -> ByteBuffer { slice(ByteRange(range.lowerBound, range.upperBound)) }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Where the path and the query of a request-target in any form are (RFC 9112 section 3.2). `*` and `host:port` have no path of their
+    /// own, so they stand for it. The query is nil without a question mark.
+    var targetParts: (path: Range<Int>, query: Range<Int>?) {
         var start = 0
         // The absolute form: the path begins after the authority.
-        if bytes.count > 0, bytes[0] != UInt8(ascii: "/"), let authority = endOfScheme {
+        if count > 0, unsafe self[0] != UInt8(ascii: "/"), let authority = unsafe endOfScheme {
             start = authority
-            while start < bytes.count, bytes[start] != UInt8(ascii: "/"), bytes[start] != UInt8(ascii: "?") { start += 1 }
+            while start < count, unsafe self[start] != UInt8(ascii: "/") && self[start] != UInt8(ascii: "?") { start &+= 1 }
         }
         var end = start
-        while end < bytes.count, bytes[end] != UInt8(ascii: "?") { end += 1 }
-        let path = slice(ByteRange(start, end))
-        return (path, end < bytes.count ? slice(ByteRange(end + 1, bytes.count)) : nil)
+        while end < count, unsafe self[end] != UInt8(ascii: "?") { end &+= 1 }
+        return (start..<end, end < count ? end + 1..<count : nil)
     }
 
     /// Where the authority begins in a target in absolute form; nil in other forms.
     private var endOfScheme: Int? {
-        let bytes = readableBytesUInt8Span
-        for index in 0..<bytes.count {
-            switch bytes[index] {
+        for index in 0..<count {
+            switch unsafe self[index] {
             case UInt8(ascii: ":"):
-                let isAbsolute = index + 2 < bytes.count && bytes[index + 1] == 0x2F && bytes[index + 2] == 0x2F
+                let isAbsolute = unsafe index + 2 < count && self[index + 1] == 0x2F && self[index + 2] == 0x2F
                 return isAbsolute ? index + 3 : nil
             case UInt8(ascii: "/"), UInt8(ascii: "?"): return nil
             default: continue
@@ -132,17 +146,15 @@ extension ByteBuffer {
         return nil
     }
 
-    /// A Content-Type without parameters, in lower case.
-    var mediaType: ByteBuffer {
-        let bytes = readableBytesUInt8Span
+    /// The end of the media type in a Content-Type, and whether it is in lower case.
+    var mediaType: (end: Int, isLower: Bool) {
         var end = 0
         var isLower = true
-        while end < bytes.count, bytes[end] != UInt8(ascii: ";") {
-            if bytes[end] != bytes[end].lowercased { isLower = false }
-            end += 1
+        while end < count, unsafe self[end] != UInt8(ascii: ";") {
+            if unsafe self[end] != self[end].lowercased { isLower = false }
+            end &+= 1
         }
-        while end > 0, bytes[end - 1].isWhitespaceOrLineEnd { end -= 1 }
-        let type = slice(ByteRange(0, end))
-        return isLower ? type : ByteBuffer(bytes: type.readableBytesView.map(\.lowercased))
+        while end > 0, unsafe self[end &- 1].isWhitespaceOrLineEnd { end &-= 1 }
+        return (end, isLower)
     }
 }

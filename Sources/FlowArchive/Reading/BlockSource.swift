@@ -74,7 +74,9 @@ final class BlockSource: Sendable {
         return all.slice(offset, count)
     }
 
-    private func allDetails() throws(ArchiveError) -> ByteBuffer {
+    /// The items of all parts in the block.
+    /// - Throws: `damagedContent` when they are damaged, or there are none.
+    func allDetails() throws(ArchiveError) -> ByteBuffer {
         if let details = kept.withLock({ $0.details }) { return details }
         guard detailsSize > 0, let details = try decompressed(.details, at: 0, count: detailsFrame, size: detailsSize) else {
             throw damaged("details")

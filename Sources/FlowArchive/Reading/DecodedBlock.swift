@@ -55,8 +55,12 @@ final class DecodedBlock {
     private let connections: SegmentConnections
     private var clients: [UInt32: Shared<ClientConnection>] = [:]
     private var servers: [UInt32: Shared<ServerConnection>] = [:]
-    /// By reference, kind of text and side.
-    private var connectionTexts: [UInt64: ByteBuffer?] = [:]
+    /// The texts of connections, each as many as there are kinds. The inner nil is that a connection has no such text.
+    private var connectionTexts: [ByteBuffer??] = []
+    /// By side and reference: where a connection's texts begin.
+    private var textPlaces: [[UInt32: Int]] = [[:], [:]]
+    /// Of each side the last one: a flow's texts are read one after the other.
+    private var lastTexts: [(reference: UInt32, place: Int)] = [(0, 0), (0, 0)]
     private var certificateNames: [UInt32: ByteBuffer?] = [:]
 
     init(header: BlockHeader, offset: UInt64, records: ByteBuffer, source: BlockSource, connections: SegmentConnections) {
@@ -90,12 +94,29 @@ final class DecodedBlock {
     /// A text of the connection whose record begins at an offset, counted from 1. It is made once for a block.
     func connectionText(_ text: ConnectionText, of side: Side, _ reference: UInt32) -> ByteBuffer? {
         guard reference > 0 else { return nil }
-        let key = UInt64(reference) &<< 8 | UInt64(text.rawValue) &<< 1 | UInt64(side.rawValue)
-        if let known = connectionTexts[key] { return known }
+        let place = place(ofTexts: reference, side) + Int(text.rawValue)
+        if let known = connectionTexts[place] { return known }
         let made = side == .client ? client(reference)?.value.text(text) : server(reference)?.value.text(text)
-        connectionTexts[key] = .some(made)
+        connectionTexts[place] = .some(made)
         return made
     }
+
+    private func place(ofTexts reference: UInt32, _ side: Side) -> Int {
+        let side = Int(side.rawValue)
+        let last = lastTexts[side]
+        if last.reference == reference { return last.place }
+        var place = textPlaces[side][reference]
+        if place == nil {
+            place = connectionTexts.count
+            textPlaces[side][reference] = place
+            for _ in ConnectionText.allCases { connectionTexts.append(nil) }
+        }
+        lastTexts[side] = (reference, place!)
+        return place!
+    }
+
+    /// The items of all its parts, decompressed once; nil when they are damaged, which the source reports.
+    private(set) lazy var details: ByteBuffer? = try? source.allDetails()
 
     /// The names in the certificate of a server. They are made once for a block.
     /// - Throws: ``CertificatesUnknown``.

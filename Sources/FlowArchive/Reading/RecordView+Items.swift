@@ -30,14 +30,16 @@ extension RecordView {
         guard hasRequest, hasResponse else { return nil }
         if let time = TimeToFirstByte.microseconds(timeToFirstByteCode) { return time }
         var (request, end, response): (Timestamp?, Timestamp?, Timestamp?)
-        forEachItem { tag, at, content in
-            switch tag {
-            case ItemTag.request: request = at
-            case ItemTag.response: response = at
-            case ItemTag.finished where content.isOf(.client): end = at
+        let place = place
+        guard let details = try? place.source.details(at: Int(place.detailsAt), count: Int(place.detailsLength)) else { return nil }
+        var items = ItemReader(details, from: started)
+        while response == nil || end == nil, let item = try? items.nextStart() {
+            switch item.tag {
+            case ItemTag.request: request = item.at
+            case ItemTag.response: response = item.at
+            case ItemTag.finished where item.first == Side.client.rawValue: end = item.at
             default: break
             }
-            return response == nil || end == nil
         }
         guard let request, let response else { return nil }
         return (response - (end.map { min($0, response) } ?? request)) / 1000

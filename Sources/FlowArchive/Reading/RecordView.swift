@@ -56,6 +56,65 @@ package struct RecordView: FlowAttributes {
         return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
+    /// Lends a text of the prefix, which may be empty. ``move(to:)`` has checked that it lies in the record.
+    private func lend(_ which: FlowPrefix.Text, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var at = start &+ Int(number(FlowPrefix.textAt, UInt16.self))
+        for index in 0..<which.rawValue { at &+= Int(number(FlowPrefix.textLengths &+ 4 &* index, UInt32.self)) }
+        let count = Int(number(FlowPrefix.textLengths &+ 4 &* which.rawValue, UInt32.self))
+        unsafe records.withUnsafeReadableBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[at..<at &+ count])) }
+    }
+
+    package func withText(_ text: FlowText, _ body: (UnsafeRawBufferPointer) -> Void) {
+        switch text {
+        case .scheme: unsafe lend(.scheme, body)
+        case .host: unsafe withDisplayHost(body)
+        case .method:
+            guard has(FlowPrefix.hasRequest) else { return }
+            let code = Int(number(FlowPrefix.method, UInt8.self))
+            guard code > 0 else { return unsafe lend(.method, body) }
+            unsafe MethodCode.methods[code].withUnsafeReadableBytes { unsafe body($0) }
+        case .target: if has(FlowPrefix.hasRequest) { unsafe lend(.target, body) }
+        case .error: if has(FlowPrefix.hasError) { unsafe lend(.error, body) }
+        case .contentType(let side): unsafe withContentType(of: side, body)
+        case .connection(let text, let side):
+            unsafe connectionText(text, of: side)?.withUnsafeReadableBytes { unsafe body($0) }
+        }
+    }
+
+    private func withDisplayHost(_ body: (UnsafeRawBufferPointer) -> Void) {
+        unsafe lend(.host) { host in
+            guard unsafe host.isEmpty || host.isAddress else { return unsafe body(host) }
+            unsafe lend(.authority) { authority in
+                let name = unsafe UnsafeRawBufferPointer(rebasing: authority[authority.hostWithoutPort])
+                if unsafe name.isEmpty || name.isAddress { unsafe body(host) } else { unsafe body(name) }
+            }
+        }
+    }
+
+    private func withContentType(of side: Side, _ body: (UnsafeRawBufferPointer) -> Void) {
+        let isRequest = side == .client
+        guard !isRequest || has(FlowPrefix.hasRequest) else { return }
+        let at = Int(number(isRequest ? FlowPrefix.requestFieldsAt : FlowPrefix.responseFieldsAt, UInt32.self))
+        let count = Int(number(isRequest ? FlowPrefix.requestFieldsLength : FlowPrefix.responseFieldsLength, UInt32.self))
+        let (from, size) = (Int(number(FlowPrefix.detailsAt, UInt32.self)), Int(number(FlowPrefix.detailsLength, UInt32.self)))
+        guard at > 0, size > 0, let details = block.details else { return }
+        var isUnclear = false
+        unsafe details.withUnsafeReadableBytes { all in
+            guard from + size <= all.count, at + count <= size else {
+                isUnclear = true
+                return
+            }
+            let head = unsafe UnsafeRawBufferPointer(rebasing: all[from + at..<from + at + count])
+            switch unsafe head.firstField("content-type") {
+            case .value(let place): unsafe body(UnsafeRawBufferPointer(rebasing: head[place]))
+            case .none: break
+            case .unclear: isUnclear = true
+            }
+        }
+        guard isUnclear, let value = (isRequest ? requestFields : responseFields)?.first("content-type") else { return }
+        unsafe value.withUnsafeReadableBytes { unsafe body($0) }
+    }
+
     package var id: FlowID { FlowID(high: number(FlowPrefix.idHigh), low: number(FlowPrefix.idLow)) }
     package var kind: FlowKind { FlowKind(rawValue: number(FlowPrefix.kind)) ?? .tcp }
     package var state: FlowState { FlowState(rawValue: number(FlowPrefix.state)) ?? .incomplete }
